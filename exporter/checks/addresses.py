@@ -1,0 +1,60 @@
+"""IP addresses, as mail servers connect from them and as the reverse tree names them."""
+
+import ipaddress
+from typing import Literal, NamedTuple, Self
+
+from exporter.checks.names import DomainName
+
+_NIBBLES = {octet: f"{octet & 15:x}.{octet >> 4:x}." for octet in range(256)}
+
+
+class Address(NamedTuple):
+    """An IPv4 or IPv6 address; equal, ordered and hashed by its octets.
+
+    *packed* is the address in network order, 4 or 16 octets: the RDATA of its A or AAAA record.
+    """
+
+    packed: bytes
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read an address as a person writes it.
+
+        Raises `ValueError`, saying what would be right, for anything ambiguous or out of place: leading zeros
+        (octal to some), a zone ID, an IPv4-mapped IPv6 address (servers connect over IPv4 and are judged so).
+        """
+        if "%" in text:
+            raise ValueError(f"{text!r} has a zone ID: an address that sends mail has none")
+        try:
+            address = ipaddress.ip_address(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is not an IPv4 or IPv6 address, like 192.0.2.10 or 2001:db8::10") from None
+        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+        if mapped is not None:
+            raise ValueError(f"{text!r} is an IPv4-mapped address: write it as {mapped}")
+        return cls(address.packed)
+
+    @property
+    def family(self) -> Literal[4, 6]:
+        """The IP version."""
+        return 4 if len(self.packed) == 4 else 6
+
+    @property
+    def rdtype(self) -> Literal["A", "AAAA"]:
+        """The type of record that holds an address of this family."""
+        return "A" if len(self.packed) == 4 else "AAAA"
+
+    @property
+    def reverse_name(self) -> DomainName:
+        """Its reverse-map name (RFC 1035 section 3.5, RFC 3596 section 2.5)."""
+        packed = self.packed
+        if len(packed) == 4:
+            return DomainName.trusted("%d.%d.%d.%d.in-addr.arpa" % tuple(reversed(packed)))  # noqa: UP031  # 3x faster
+        return DomainName.trusted("".join([_NIBBLES[octet] for octet in reversed(packed)]) + "ip6.arpa")
+
+    def __str__(self) -> str:
+        """As RFC 5952 writes it."""
+        packed = self.packed
+        if len(packed) == 4:
+            return "%d.%d.%d.%d" % tuple(packed)  # noqa: UP031  # a scrape writes thousands of them
+        return str(ipaddress.IPv6Address(packed))

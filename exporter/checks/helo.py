@@ -1,0 +1,205 @@
+"""Does the name that a server says in HELO or EHLO fit its address?
+
+RFC 5321 section 4.1.4 wants a name that resolves (a primary host name, section 2.3.5) or, failing that, an address
+literal; RFC 1123 section 2.1 says which names are host names. Receivers go further than both: docs/verdicts.md.
+
+The rule: each check of a pair of address and name stands alone, and is unknown only where its own answers are missing.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from exporter.checks.addresses import Address
+from exporter.checks.answers import Answer, Question, Status
+from exporter.checks.check import Check
+from exporter.checks.names import DomainName
+from exporter.checks.verdicts import CheckName, Finding, Mend, Reason, Result, some
+
+
+@dataclass(frozen=True, slots=True)
+class HeloName:
+    """What a server says after HELO or EHLO: *text* to the letter, and the domain name in it, if there is one."""
+
+    text: str
+    name: DomainName | None
+
+    @classmethod
+    def parse(cls, text: str) -> "HeloName":
+        """Read any argument that a server can send. Whether it should is for `judge_syntax` to say.
+
+        Raises `ValueError` for what no server can send: nothing, white space, control or non-ASCII characters.
+        """
+        if not text:
+            raise ValueError("a HELO name is not empty")
+        if not all(0x21 <= ord(character) <= 0x7E for character in text):
+            raise ValueError(f"{text!a} has a space, control or non-ASCII character, which HELO cannot carry")
+        if text.startswith("[") or _is_bare_address(text):
+            return cls(text, None)
+        try:
+            return cls(text, DomainName(text))
+        except ValueError:
+            return cls(text, None)
+
+    def default_suffix(self) -> DomainName | None:
+        """The domain that PTR names are expected in where none is configured: its parent, if that is qualified."""
+        if self.name is None:
+            return None
+        return self.name.parent if self.name.parent.is_qualified else self.name
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _is_bare_address(text: str) -> bool:
+    try:
+        Address.parse(text)
+    except ValueError:
+        return re.fullmatch(r"[0-9.]+", text) is not None
+    return True
+
+
+def helo(
+    address: Address, said: HeloName, ptr: Answer, *, suffix: DomainName | None = None
+) -> Check[tuple[Finding, ...]]:
+    """Judge the name that *address* says against the DNS: five findings, in the order of `CheckName`.
+
+    *ptr* is the answer to the address's PTR question. *suffix* is the domain in which both names are expected.
+    """
+    syntax = judge_syntax(said)
+    if said.name is None:
+        return (syntax, *[_like(syntax, check) for check in _RESOLVING])
+    a, aaaa = yield forward_questions(said.name)
+    return (
+        syntax,
+        judge_resolves(said, a, aaaa),
+        judge_address_match(address, said, a if address.family == 4 else aaaa),
+        judge_ptr_match(address, said, said.name, ptr),
+        judge_aligned(said, said.name, ptr, suffix or said.default_suffix() or said.name),
+    )
+
+
+_RESOLVING = (
+    CheckName.HELO_RESOLVES,
+    CheckName.HELO_ADDRESS_MATCH,
+    CheckName.HELO_PTR_MATCH,
+    CheckName.HELO_ALIGNED,
+)
+
+
+def forward_questions(name: DomainName) -> tuple[Question, Question]:
+    """Both forward lookups of a name: A, then AAAA."""
+    return Question(name, "A"), Question(name, "AAAA")
+
+
+def _like(finding: Finding, check: CheckName) -> Finding:
+    """The same failure, seen by a check that has nothing to look up because of it."""
+    return Finding(check, finding.result, finding.subject, finding.reason, finding.sentence, finding.mend)
+
+
+@lru_cache(maxsize=4096)
+def _passes(check: CheckName, subject: str) -> Finding:
+    return Finding(check, Result.PASS, subject)
+
+
+def _fails(check: CheckName, said: HeloName, reason: Reason, sentence: str, mend: Mend) -> Finding:
+    return Finding(check, Result.FAIL, said.text, reason, sentence, mend)
+
+
+def _unknown(check: CheckName, said: HeloName, question: str, answer: Answer) -> Finding:
+    sentence = f"The {question} lookup got no answer ({answer.status}): nothing is known to be wrong."
+    return Finding(check, Result.UNKNOWN, said.text, Reason.of(answer.status), sentence)
+
+
+@lru_cache(maxsize=4096)
+def judge_syntax(said: HeloName) -> Finding:
+    """Judge whether it is a fully qualified host name (RFC 5321 section 2.3.5, RFC 1123 section 2.1)."""
+    check = CheckName.HELO_SYNTAX
+    mend = Mend("Make the server say its fully qualified host name, like mail.example.org, in HELO and EHLO.")
+    if said.name is None and (said.text.startswith("[") or _is_bare_address(said.text)):
+        kind = "an address literal" if said.text.startswith("[") else "a bare address"
+        return _fails(check, said, Reason.HELO_LITERAL, f"The HELO name {said} is {kind}, not a host name.", mend)
+    if said.name is None or not said.name.is_hostname or said.text.endswith("."):
+        sentence = (
+            f"The HELO name {said} is not a host name: labels of letters, digits and inner hyphens, "
+            "joined by single dots, none at the end."
+        )
+        return _fails(check, said, Reason.HELO_SYNTAX, sentence, mend)
+    if not said.name.is_qualified:
+        sentence = f"The HELO name {said} is a single label, not a fully qualified host name."
+        return _fails(check, said, Reason.HELO_UNQUALIFIED, sentence, mend)
+    return _passes(check, said.text)
+
+
+def judge_resolves(said: HeloName, a: Answer, aaaa: Answer) -> Finding:
+    """Judge whether the name has an address at all; one family is enough, for a host may have only that."""
+    check = CheckName.HELO_RESOLVES
+    if Status.ANSWER in {a.status, aaaa.status}:
+        return _passes(check, said.text)
+    if not a.is_conclusive:
+        return _unknown(check, said, f"{said.name} A", a)
+    if not aaaa.is_conclusive:
+        return _unknown(check, said, f"{said.name} AAAA", aaaa)
+    gone = Status.NXDOMAIN in {a.status, aaaa.status}
+    reason = Reason.HELO_NXDOMAIN if gone else Reason.HELO_NODATA
+    what = "does not exist in the DNS" if gone else "has neither an A nor an AAAA record"
+    mend = Mend(f"Publish the address records of {said.name}.", zone=str(said.name))
+    return _fails(check, said, reason, f"The HELO name {said} {what}.", mend)
+
+
+def judge_address_match(address: Address, said: HeloName, forward: Answer) -> Finding:
+    """Judge whether the name's records of the address's own family contain the address."""
+    check = CheckName.HELO_ADDRESS_MATCH
+    if address in forward.records:
+        return _passes(check, said.text)
+    if not forward.is_conclusive:
+        return _unknown(check, said, f"{said.name} {address.rdtype}", forward)
+    owner = forward.chain[-1] if forward.chain else said.name
+    mend = Mend("Publish the record below.", zone=str(owner), records=(f"{owner}. {address.rdtype} {address}",))
+    if forward.status is Status.ANSWER:
+        sentence = f"The HELO name {said} resolves to {some(forward.addresses)}, not to {address}."
+        return _fails(check, said, Reason.HELO_MISMATCH, sentence, mend)
+    if forward.status is Status.NXDOMAIN:
+        sentence = f"The HELO name {said} does not exist in the DNS, so it does not resolve to {address}."
+        return _fails(check, said, Reason.HELO_NXDOMAIN, sentence, mend)
+    sentence = f"The HELO name {said} has no {address.rdtype} record, so it does not resolve to {address}."
+    return _fails(check, said, Reason.HELO_NODATA, sentence, mend)
+
+
+def judge_ptr_match(address: Address, said: HeloName, name: DomainName, ptr: Answer) -> Finding:
+    """Judge whether the name is one of the address's PTR names."""
+    check = CheckName.HELO_PTR_MATCH
+    if name in ptr.records:
+        return _passes(check, said.text)
+    if not ptr.is_conclusive:
+        return _unknown(check, said, f"{address.reverse_name} PTR", ptr)
+    owner = ptr.chain[-1] if ptr.chain else address.reverse_name
+    mend = Mend(
+        f"Point the PTR record of {address} at {name}, or make the server say its PTR name in HELO.",
+        zone=owner,
+        records=(f"{owner}. PTR {name}.",),
+    )
+    if ptr.status is Status.ANSWER:
+        sentence = f"The HELO name {said} is not a PTR name of {address}; that is {some(ptr.names)}."
+        return _fails(check, said, Reason.HELO_NOT_PTR, sentence, mend)
+    reason = Reason.PTR_NXDOMAIN if ptr.status is Status.NXDOMAIN else Reason.PTR_NODATA
+    return _fails(check, said, reason, f"{address} has no PTR name, so none that is the HELO name {said}.", mend)
+
+
+def judge_aligned(said: HeloName, name: DomainName, ptr: Answer, suffix: DomainName) -> Finding:
+    """Judge whether the name and a PTR name are both in *suffix*."""
+    check = CheckName.HELO_ALIGNED
+    if not name.is_under(suffix):
+        sentence = f"The HELO name {said} is not in {suffix}."
+        mend = Mend(f"Make the server say a name in {suffix}.")
+        return _fails(check, said, Reason.HELO_NOT_ALIGNED, sentence, mend)
+    if any(ptr_name.is_under(suffix) for ptr_name in ptr.names):
+        return _passes(check, said.text)
+    if not ptr.is_conclusive:
+        return _unknown(check, said, "PTR", ptr)
+    mend = Mend(f"Point the PTR record at a name in {suffix}.")
+    if ptr.status is Status.ANSWER:
+        sentence = f"No PTR name is in {suffix}, as the HELO name {said} is: {some(ptr.names)}."
+        return _fails(check, said, Reason.HELO_NOT_ALIGNED, sentence, mend)
+    reason = Reason.PTR_NXDOMAIN if ptr.status is Status.NXDOMAIN else Reason.PTR_NODATA
+    return _fails(check, said, reason, f"There is no PTR name, so none in {suffix} as the HELO name {said} is.", mend)

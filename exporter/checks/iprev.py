@@ -1,0 +1,130 @@
+"""Is an address forward-confirmed? RFC 8601 sections 2.7.3 and 3, where the check is called ``iprev``.
+
+The rule: one PTR name that resolves back to the address is enough. Failing that, an unanswered lookup outweighs any
+mismatch: the answer that is missing could have been the confirming one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from exporter.checks.addresses import Address
+from exporter.checks.answers import Answer, Question, Status
+from exporter.checks.check import Check
+from exporter.checks.names import DomainName
+from exporter.checks.verdicts import CheckName, Finding, IprevVerdict, Mend, Reason, Result, some
+
+NAME_LIMIT = 10
+"""How many PTR names are followed. RFC 8601 section 3 wants a limit; RFC 7208 section 4.6.4 has ten."""
+
+_CONFIRMED = Finding(CheckName.FCRDNS, Result.PASS)
+
+
+@dataclass(frozen=True, slots=True)
+class Iprev:
+    """The verdict on one address.
+
+    *ptr_names* are all the names that its PTR records point at, sorted; *confirmed_names* are those of the first
+    `NAME_LIMIT` that resolve back to it.
+    """
+
+    verdict: IprevVerdict
+    finding: Finding
+    ptr_names: tuple[DomainName, ...] = ()
+    confirmed_names: tuple[DomainName, ...] = ()
+
+
+def iprev(address: Address, *, server_name: DomainName | None = None) -> Check[Iprev]:
+    """Follow the PTR names of *address* forward, all at once, and judge the answers.
+
+    Names are sorted before they are limited, so that every sample drops the same ones. Only records of the address's
+    own family can contain it, so only they are asked for. *server_name* is what the server calls itself, for the mend.
+    """
+    (ptr,) = yield [Question(address.reverse_name, "PTR")]
+    rdtype = address.rdtype
+    names = ptr.names[:NAME_LIMIT]
+    forward = (yield [Question(name, rdtype) for name in names]) if names else ()
+    return judge_iprev(address, ptr, dict(zip(names, forward, strict=True)), server_name=server_name)
+
+
+def judge_iprev(
+    address: Address,
+    ptr: Answer,
+    forward: Mapping[DomainName, Answer],
+    *,
+    server_name: DomainName | None = None,
+) -> Iprev:
+    """Judge the answer to the PTR question and those to the forward lookups of its names."""
+    if not ptr.is_conclusive:
+        return Iprev(IprevVerdict.TEMPERROR, _no_ptr_answer(address, ptr))
+    if ptr.status is not Status.ANSWER:
+        return Iprev(IprevVerdict.PERMERROR, _no_ptr(address, ptr, server_name))
+    confirmed = tuple([name for name, answer in forward.items() if address in answer.records])
+    if confirmed:
+        return Iprev(IprevVerdict.PASS, _CONFIRMED, ptr.names, confirmed)
+    silent = [name for name, answer in forward.items() if not answer.is_conclusive]
+    if silent:
+        return Iprev(IprevVerdict.TEMPERROR, _no_forward_answer(address, silent[0], forward[silent[0]]), ptr.names)
+    return Iprev(IprevVerdict.FAIL, _mismatch(address, forward, server_name), ptr.names)
+
+
+def _unknown(answer: Answer, sentence: str) -> Finding:
+    return Finding(CheckName.FCRDNS, Result.UNKNOWN, reason=Reason.of(answer.status), sentence=sentence)
+
+
+def _no_ptr_answer(address: Address, ptr: Answer) -> Finding:
+    return _unknown(
+        ptr,
+        f"The PTR lookup of {address} ({address.reverse_name}) got no answer ({ptr.status}): "
+        "nothing is known to be wrong with the address.",
+    )
+
+
+def _no_forward_answer(address: Address, name: DomainName, answer: Answer) -> Finding:
+    return _unknown(
+        answer,
+        f"The {address.rdtype} lookup of {name}, a PTR name of {address}, got no answer ({answer.status}), "
+        "and no other PTR name confirms the address.",
+    )
+
+
+def _no_ptr(address: Address, ptr: Answer, server_name: DomainName | None) -> Finding:
+    reason = Reason.PTR_NXDOMAIN if ptr.status is Status.NXDOMAIN else Reason.PTR_NODATA
+    what = "does not exist" if ptr.status is Status.NXDOMAIN else "has no PTR record"
+    owner = ptr.chain[-1] if ptr.chain else address.reverse_name
+    via = f", where {address.reverse_name} leads by CNAME," if ptr.chain else ""
+    advice = f"Have whoever runs the reverse zone of {address} publish a PTR record at {owner}"
+    if server_name is None:
+        mend = Mend(f"{advice} that points at the server's name, and that name's {address.rdtype} record.", zone=owner)
+    else:
+        records = (f"{owner}. PTR {server_name}.", f"{server_name}. {address.rdtype} {address}")
+        mend = Mend(f"{advice}, and let its name resolve back:", zone=owner, records=records)
+    sentence = f"{address} has no PTR name: {owner}{via} {what}."
+    return Finding(CheckName.FCRDNS, Result.FAIL, reason=reason, sentence=sentence, mend=mend)
+
+
+def _mismatch(address: Address, forward: Mapping[DomainName, Answer], server_name: DomainName | None) -> Finding:
+    """Name the failure after the PTR name that is nearest to being right: one that resolves, then one that exists."""
+    nearest = {Status.ANSWER: 0, Status.NODATA: 1, Status.NXDOMAIN: 2}
+    name = min(forward, key=lambda name: (nearest[forward[name].status], name != server_name, name))
+    answer = forward[name]
+    owner = answer.chain[-1] if answer.chain else name
+    match answer.status:
+        case Status.ANSWER:
+            reason = Reason.FORWARD_MISMATCH
+            what = f"resolves to {some(answer.addresses)}, not to {address}"
+        case Status.NODATA:
+            reason, what = Reason.FORWARD_NODATA, f"has no {address.rdtype} record"
+        case _:
+            reason, what = Reason.FORWARD_NXDOMAIN, "does not exist"
+    others = f", and its {len(forward) - 1} other PTR names do not confirm it either" if len(forward) > 1 else ""
+    return Finding(
+        CheckName.FCRDNS,
+        Result.FAIL,
+        reason=reason,
+        sentence=f"{address} is not forward-confirmed: its PTR name {name} {what}{others}.",
+        mend=Mend(
+            f"Publish the {address.rdtype} record below, or point the PTR record at a name that has it.",
+            zone=owner,
+            records=(f"{owner}. {address.rdtype} {address}",),
+        ),
+    )

@@ -1,0 +1,56 @@
+"""Everything that one sample finds out about one address."""
+
+from dataclasses import dataclass
+
+from exporter.checks.addresses import Address
+from exporter.checks.answers import Answer, Question
+from exporter.checks.check import Check
+from exporter.checks.helo import HeloName, forward_questions, helo
+from exporter.checks.iprev import Iprev, iprev
+from exporter.checks.names import DomainName
+from exporter.checks.verdicts import Finding, IprevVerdict
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One outbound address that is watched, with the names that it says in HELO."""
+
+    address: Address
+    helos: tuple[HeloName, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one sample of one target came to.
+
+    *findings* holds one finding for each check and subject, in a fixed order: `fcrdns`, then five for each HELO name.
+    """
+
+    target: Target
+    iprev: Iprev
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_conclusive(self) -> bool:
+        """Whether it is known if the address is forward-confirmed."""
+        return self.iprev.verdict is not IprevVerdict.TEMPERROR
+
+
+def report(target: Target, *, suffix: DomainName | None = None) -> Check[Report]:
+    """Run every check on *target*; *suffix* is the domain in which PTR and HELO names are expected.
+
+    The first step asks for everything that no other answer has to be waited for. The checks then ask for it again,
+    each on its own, and are sent the answers that are already there.
+    """
+    address = target.address
+    names = [said.name for said in target.helos if said.name is not None]
+    ptr: Answer
+    ptr, *_ = yield [
+        Question(address.reverse_name, "PTR"),
+        *[question for name in names for question in forward_questions(name)],
+    ]
+    verdict = yield from iprev(address, server_name=names[0] if names else None)
+    findings = [verdict.finding]
+    for said in target.helos:
+        findings += yield from helo(address, said, ptr, suffix=suffix)
+    return Report(target, verdict, tuple(findings))

@@ -1,0 +1,1 @@
+"""Knows what to sample: pools, their addresses and HELO names."""

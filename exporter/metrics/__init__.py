@@ -1,0 +1,1 @@
+"""Shows Prometheus: the catalogue of families, the collectors, the exposition."""

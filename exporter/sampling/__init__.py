@@ -1,0 +1,1 @@
+"""Does: rounds, pacing, confirmation; APScheduler starts them."""

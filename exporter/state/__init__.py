@@ -1,0 +1,1 @@
+"""Remembers: the latest verdicts, and what is held of them."""

@@ -1,0 +1,1 @@
+"""Shows people and scrapers: the HTTP side."""
