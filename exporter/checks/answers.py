@@ -6,7 +6,7 @@ Nothing here can turn an outage into "no such record".
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from exporter.checks.addresses import Address
 from exporter.checks.names import DomainName
@@ -62,8 +62,8 @@ class Status(StrEnum):
         return self in _NEGATIVE
 
 
-_CONCLUSIVE = frozenset({Status.ANSWER, Status.NODATA, Status.NXDOMAIN})
-_NEGATIVE = frozenset({Status.NODATA, Status.NXDOMAIN})
+_CONCLUSIVE = (Status.ANSWER, Status.NODATA, Status.NXDOMAIN)  # tuples: the hash of an enum's member is slow
+_NEGATIVE = (Status.NODATA, Status.NXDOMAIN)
 
 
 class MailExchange(NamedTuple):
@@ -99,15 +99,8 @@ class ExtendedError:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The outcome of one question, and where it came from.
-
-    *records* are distinct and sorted, so that no verdict can depend on the order in which a server gave them.
-    *chain* holds the names that CNAMEs led to, in order: empty for an answer at the name itself, else its last one
-    owns the records (or lacks them). *ttl* is in seconds, clamped, the smallest along the chain. *server* is who
-    said so, as ``host:port`` or URL, or "" where nobody did; *asked_at* is Unix time, when the answer came.
-    """
+class _AnswerFields(NamedTuple):
+    """The fields of `Answer`, which adds its rule to them. A tuple, because answers are built by the million."""
 
     status: Status
     records: tuple[Record, ...] = ()
@@ -117,9 +110,33 @@ class Answer:
     asked_at: float = 0.0
     errors: tuple[ExtendedError, ...] = ()
 
-    def __post_init__(self) -> None:
-        if (self.status is Status.ANSWER) != bool(self.records):
-            raise ValueError(f"{self.status} cannot carry {len(self.records)} records")
+
+class Answer(_AnswerFields):
+    """The outcome of one question, and where it came from.
+
+    *records* are distinct and sorted, so that no verdict can depend on the order in which a server gave them.
+    *chain* holds the names that CNAMEs led to, in order: empty for an answer at the name itself, else its last one
+    owns the records (or lacks them). *ttl* is in seconds, clamped, the smallest along the chain. *server* is who
+    said so, as ``host:port`` or URL, or "" where nobody did; *asked_at* is Unix time, when the answer came.
+
+    Raises `ValueError` for records without `Status.ANSWER`, or that without records; ``Answer._make`` does not look.
+    """
+
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        status: Status,
+        records: tuple[Record, ...] = (),
+        chain: tuple[DomainName, ...] = (),
+        ttl: int = 0,
+        server: str = "",
+        asked_at: float = 0.0,
+        errors: tuple[ExtendedError, ...] = (),
+    ) -> Self:
+        if (status is Status.ANSWER) != bool(records):
+            raise ValueError(f"{status} cannot carry {len(records)} records")
+        return cls._make((status, records, chain, ttl, server, asked_at, errors))
 
     @property
     def is_conclusive(self) -> bool:
