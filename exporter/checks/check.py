@@ -55,7 +55,12 @@ class Run(Generic[T]):
         self._advance(None)
 
     def give_up(self, status: Status) -> None:
-        """Take every question that is still open, or yet to come, as unanswered for this inconclusive reason."""
+        """Take every question that is still open, or yet to come, as unanswered for this inconclusive reason.
+
+        Raises `ValueError` for a conclusive one: giving up must not look like "no such record".
+        """
+        if status.is_conclusive:
+            raise ValueError(f"{status} is no inconclusive reason to give up")
         unanswered = Answer(status)
         self._ask = lambda question, on_answer: on_answer(question, unanswered)
         for question in tuple(self._waiting):
