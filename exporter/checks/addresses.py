@@ -49,7 +49,7 @@ class Address(NamedTuple):
         """Its reverse-map name (RFC 1035 section 3.5, RFC 3596 section 2.5)."""
         packed = self.packed
         if len(packed) == 4:
-            return DomainName.trusted("%d.%d.%d.%d.in-addr.arpa" % tuple(reversed(packed)))  # noqa: UP031  # 3x faster
+            return DomainName.trusted("%d.%d.%d.%d.in-addr.arpa" % (*packed[::-1],))  # noqa: UP031  # 3x faster
         return DomainName.trusted("".join([_NIBBLES[octet] for octet in reversed(packed)]) + "ip6.arpa")
 
     def __str__(self) -> str:

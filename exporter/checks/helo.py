@@ -36,10 +36,18 @@ class HeloName:
             raise ValueError(f"{text!a} has a space, control or non-ASCII character, which HELO cannot carry")
         if text.startswith("[") or _is_bare_address(text):
             return cls(text, None)
+        if "\\" in text:
+            return cls(text, None)  # SMTP knows no escapes: to a receiver, \109ail is not "mail"
         try:
             return cls(text, DomainName(text))
         except ValueError:
             return cls(text, None)
+
+    @property
+    def host_name(self) -> DomainName | None:
+        """The name, if it is a qualified host name: one that records may be published for."""
+        name = self.name
+        return name if name is not None and name.is_hostname and name.is_qualified else None
 
     def default_suffix(self) -> DomainName | None:
         """The domain that PTR names are expected in where none is configured: its parent, if that is qualified."""
@@ -55,7 +63,7 @@ def _is_bare_address(text: str) -> bool:
     try:
         Address.parse(text)
     except ValueError:
-        return re.fullmatch(r"[0-9.]+", text) is not None
+        return re.fullmatch(r"[0-9.]*[0-9][0-9.]*", text) is not None
     return True
 
 
@@ -111,11 +119,19 @@ def _unknown(check: CheckName, said: HeloName, question: str, answer: Answer) ->
     return Finding(check, Result.UNKNOWN, said.text, Reason.of(answer.status), sentence)
 
 
+_SAY_A_HOST_NAME = Mend("Make the server say its fully qualified host name, like mail.example.org, in HELO and EHLO.")
+
+
+def _unless_unfit(said: HeloName, mend: Mend) -> Mend:
+    """*mend*, unless the name itself is what has to change: nobody should publish records to suit localhost."""
+    return _SAY_A_HOST_NAME if said.host_name is None else mend
+
+
 @lru_cache(maxsize=4096)
 def judge_syntax(said: HeloName) -> Finding:
     """Judge whether it is a fully qualified host name (RFC 5321 section 2.3.5, RFC 1123 section 2.1)."""
     check = CheckName.HELO_SYNTAX
-    mend = Mend("Make the server say its fully qualified host name, like mail.example.org, in HELO and EHLO.")
+    mend = _SAY_A_HOST_NAME
     if said.name is None and (said.text.startswith("[") or _is_bare_address(said.text)):
         kind = "an address literal" if said.text.startswith("[") else "a bare address"
         return _fails(check, said, Reason.HELO_LITERAL, f"The HELO name {said} is {kind}, not a host name.", mend)
@@ -143,7 +159,7 @@ def judge_resolves(said: HeloName, a: Answer, aaaa: Answer) -> Finding:
     gone = Status.NXDOMAIN in {a.status, aaaa.status}
     reason = Reason.HELO_NXDOMAIN if gone else Reason.HELO_NODATA
     what = "does not exist in the DNS" if gone else "has neither an A nor an AAAA record"
-    mend = Mend(f"Publish the address records of {said.name}.", zone=str(said.name))
+    mend = _unless_unfit(said, Mend(f"Publish the address records of {said.name}.", zone=str(said.name)))
     return _fails(check, said, reason, f"The HELO name {said} {what}.", mend)
 
 
@@ -155,7 +171,8 @@ def judge_address_match(address: Address, said: HeloName, forward: Answer) -> Fi
     if not forward.is_conclusive:
         return _unknown(check, said, f"{said.name} {address.rdtype}", forward)
     owner = forward.chain[-1] if forward.chain else said.name
-    mend = Mend("Publish the record below.", zone=str(owner), records=(f"{owner}. {address.rdtype} {address}",))
+    record = f"{owner}. {address.rdtype} {address}"
+    mend = _unless_unfit(said, Mend("Publish the record below.", zone=str(owner), records=(record,)))
     if forward.status is Status.ANSWER:
         sentence = f"The HELO name {said} resolves to {some(forward.addresses)}, not to {address}."
         return _fails(check, said, Reason.HELO_MISMATCH, sentence, mend)
@@ -174,11 +191,8 @@ def judge_ptr_match(address: Address, said: HeloName, name: DomainName, ptr: Ans
     if not ptr.is_conclusive:
         return _unknown(check, said, f"{address.reverse_name} PTR", ptr)
     owner = ptr.chain[-1] if ptr.chain else address.reverse_name
-    mend = Mend(
-        f"Point the PTR record of {address} at {name}, or make the server say its PTR name in HELO.",
-        zone=owner,
-        records=(f"{owner}. PTR {name}.",),
-    )
+    advice = f"Point the PTR record of {address} at {name}, or make the server say its PTR name in HELO."
+    mend = _unless_unfit(said, Mend(advice, zone=owner, records=(f"{owner}. PTR {name}.",)))
     if ptr.status is Status.ANSWER:
         sentence = f"The HELO name {said} is not a PTR name of {address}; that is {some(ptr.names)}."
         return _fails(check, said, Reason.HELO_NOT_PTR, sentence, mend)
@@ -191,13 +205,13 @@ def judge_aligned(said: HeloName, name: DomainName, ptr: Answer, suffix: DomainN
     check = CheckName.HELO_ALIGNED
     if not name.is_under(suffix):
         sentence = f"The HELO name {said} is not in {suffix}."
-        mend = Mend(f"Make the server say a name in {suffix}.")
+        mend = _unless_unfit(said, Mend(f"Make the server say a name in {suffix}."))
         return _fails(check, said, Reason.HELO_NOT_ALIGNED, sentence, mend)
     if any(ptr_name.is_under(suffix) for ptr_name in ptr.names):
         return _passes(check, said.text)
     if not ptr.is_conclusive:
         return _unknown(check, said, "PTR", ptr)
-    mend = Mend(f"Point the PTR record at a name in {suffix}.")
+    mend = _unless_unfit(said, Mend(f"Point the PTR record at a name in {suffix}."))
     if ptr.status is Status.ANSWER:
         sentence = f"No PTR name is in {suffix}, as the HELO name {said} is: {some(ptr.names)}."
         return _fails(check, said, Reason.HELO_NOT_ALIGNED, sentence, mend)

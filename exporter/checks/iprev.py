@@ -116,7 +116,7 @@ def _mismatch(address: Address, forward: Mapping[DomainName, Answer], server_nam
             reason, what = Reason.FORWARD_NODATA, f"has no {address.rdtype} record"
         case _:
             reason, what = Reason.FORWARD_NXDOMAIN, "does not exist"
-    others = f", and its {len(forward) - 1} other PTR names do not confirm it either" if len(forward) > 1 else ""
+    others = ", and no other of its PTR names confirms it" if len(forward) > 1 else ""
     return Finding(
         CheckName.FCRDNS,
         Result.FAIL,

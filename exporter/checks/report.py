@@ -49,7 +49,8 @@ def report(target: Target, *, suffix: DomainName | None = None) -> Check[Report]
         Question(address.reverse_name, "PTR"),
         *[question for name in names for question in forward_questions(name)],
     ]
-    verdict = yield from iprev(address, server_name=names[0] if names else None)
+    host_names = [said.host_name for said in target.helos if said.host_name is not None]
+    verdict = yield from iprev(address, server_name=host_names[0] if host_names else None)
     findings = [verdict.finding]
     for said in target.helos:
         findings += yield from helo(address, said, ptr, suffix=suffix)
