@@ -1,0 +1,73 @@
+"""Addresses: read strictly, written as RFC 5952 has it, named as the reverse tree names them."""
+
+import ipaddress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.checks.addresses import Address
+from exporter.checks.names import DomainName
+from tests.strategies import any_addresses
+
+
+@given(any_addresses)
+def test_text_and_back(address):
+    """An address is read back from its own text, which is the one that `ipaddress` writes."""
+    assert Address.parse(str(address)) == address
+    assert str(address) == str(ipaddress.ip_address(address.packed))
+
+
+@given(any_addresses)
+def test_the_reverse_name_is_the_standard_one(address):
+    """The reverse-map name equals that of `ipaddress` (RFC 1035 section 3.5, RFC 3596 section 2.5), and is canonical."""
+    standard = ipaddress.ip_address(address.packed).reverse_pointer
+
+    assert address.reverse_name == standard
+    assert DomainName(standard) == address.reverse_name
+
+
+@given(any_addresses)
+def test_family_and_record_type_agree(address):
+    """A family has one type of record."""
+    assert (address.family, address.rdtype) in {(4, "A"), (6, "AAAA")}
+    assert len(address.packed) == {4: 4, 6: 16}[address.family]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        pytest.param("010.1.1.1", "is not an IPv4 or IPv6 address", id="octal-to-some"),
+        pytest.param("192.0.2", "is not an IPv4 or IPv6 address", id="three-octets"),
+        pytest.param("192.0.2.256", "is not an IPv4 or IPv6 address", id="octet-over-255"),
+        pytest.param("192.0.2.1/32", "is not an IPv4 or IPv6 address", id="network"),
+        pytest.param(" 192.0.2.1", "is not an IPv4 or IPv6 address", id="white-space"),
+        pytest.param("192.0.2.1\n", "is not an IPv4 or IPv6 address", id="newline"),
+        pytest.param("\uff11.1.1.1", "is not an IPv4 or IPv6 address", id="full-width-digits"),
+        pytest.param("3221225985", "is not an IPv4 or IPv6 address", id="one-number"),
+        pytest.param("0xc0.0.2.1", "is not an IPv4 or IPv6 address", id="hexadecimal"),
+        pytest.param("", "is not an IPv4 or IPv6 address", id="empty"),
+        pytest.param("fe80::1%eth0", "has a zone ID", id="zone-id"),
+        pytest.param("::ffff:192.0.2.1", "write it as 192.0.2.1", id="mapped"),
+        pytest.param("::ffff:c000:201", "write it as 192.0.2.1", id="mapped-in-hexadecimal"),
+    ],
+)
+def test_what_is_refused(text, complaint):
+    """An ambiguous or misplaced address is refused, with what would be right."""
+    with pytest.raises(ValueError, match=complaint):
+        Address.parse(text)
+
+
+@given(st.text(max_size=50))
+def test_any_text_is_read_or_refused(text):
+    """No text does worse than `ValueError`."""
+    try:
+        address = Address.parse(text)
+    except ValueError:
+        return
+    assert Address.parse(str(address)) == address
+
+
+def test_spellings_of_one_address_are_equal():
+    """IPv6 has many spellings and one meaning."""
+    assert Address.parse("2001:DB8:0:0::0010") == Address.parse("2001:db8::10")

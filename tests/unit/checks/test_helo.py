@@ -1,0 +1,241 @@
+"""HELO names: what a server may say, and how it fits the address."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.checks.answers import Question
+from exporter.checks.check import judge
+from exporter.checks.helo import HeloName, helo, judge_syntax
+from exporter.checks.verdicts import CheckName, Result
+from tests.factories import World, address, name
+from tests.strategies import HELOS, NEIGHBOURS, targets, worlds
+
+OURS = address("192.0.2.1")
+
+
+def evaluate(text, zone, ours=OURS, **options):
+    """Judge a HELO name of *ours* in a world of these records, check by check."""
+    world = World.parse(zone)
+    findings, _ = judge(helo(ours, HeloName.parse(text), world(Question(ours.reverse_name, "PTR")), **options), world)
+    return {finding.check: finding for finding in findings}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("mail.example.org", None),
+        ("MAIL.Example.ORG", None),
+        ("a.b", None),
+        ("xn--bcher-kva.example", None),
+        ("localhost", "helo-unqualified"),
+        ("mail", "helo-unqualified"),
+        ("mail.example.org.", "helo-syntax"),
+        ("localhost.", "helo-syntax"),
+        (".", "helo-syntax"),
+        ("..", "helo-syntax"),
+        ("a..b", "helo-syntax"),
+        (".mail.example.org", "helo-syntax"),
+        ("mail_1.example.org", "helo-syntax"),
+        ("-mail.example.org", "helo-syntax"),
+        ("mail-.example.org", "helo-syntax"),
+        ("*.example.org", "helo-syntax"),
+        ("mail.example.org:25", "helo-syntax"),
+        (r"\109ail.example.org", "helo-syntax"),
+        ("<script>.example.org", "helo-syntax"),
+        ("a" * 64 + ".example.org", "helo-syntax"),
+        ("a." * 127 + "org", "helo-syntax"),
+        ("[192.0.2.10]", "helo-literal"),
+        ("[IPv6:2001:db8::1]", "helo-literal"),
+        ("[", "helo-literal"),
+        ("192.0.2.10", "helo-literal"),
+        ("2001:db8::1", "helo-literal"),
+        ("192.0.2.300", "helo-literal"),
+        ("3221225985", "helo-literal"),
+    ],
+)
+def test_syntax(text, reason):
+    """A qualified host name passes; anything else that a server can say has its finding (RFC 5321 section 2.3.5)."""
+    finding = judge_syntax(HeloName.parse(text))
+
+    assert finding.reason == reason
+    assert finding.subject == text
+    assert finding.result is (Result.FAIL if reason else Result.PASS)
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "mail example.org", "mail\t", "mail\n", "m\u00fcller.example", "a\0b", "a\x7f", "\uff11.example"]
+)
+def test_what_no_server_can_say(text):
+    """A text that HELO cannot carry is refused when it is configured."""
+    with pytest.raises(ValueError, match="HELO"):
+        HeloName.parse(text)
+
+
+@given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=300))
+def test_whatever_a_server_can_say_is_judged(text):
+    """Any printable argument has a syntax finding, and only a qualified host name passes."""
+    said = HeloName.parse(text)
+    passes = judge_syntax(said).result is Result.PASS
+
+    assert passes == (said.host_name is not None and not text.endswith("."))
+    if passes:
+        assert text.lower() == said.name
+
+
+@pytest.mark.parametrize(
+    ("text", "suffix"),
+    [
+        ("mail.example.org", "example.org"),
+        ("mail.eu.example.org", "eu.example.org"),
+        ("example.org", "example.org"),
+        ("localhost", "localhost"),
+        ("[192.0.2.1]", None),
+    ],
+)
+def test_the_default_suffix_is_the_qualified_parent(text, suffix):
+    """Where no suffix is configured, PTR names are expected beside the HELO name."""
+    assert HeloName.parse(text).default_suffix() == suffix
+
+
+@given(targets, worlds(), st.sampled_from(HELOS))
+def test_five_findings_in_the_order_of_their_names(target, world, said):
+    """Whatever is said, each check gives one finding about it, in a fixed order."""
+    findings, _ = judge(helo(target.address, said, world(Question(target.address.reverse_name, "PTR"))), world)
+
+    assert [finding.check for finding in findings] == list(CheckName)[1:]
+    assert {finding.subject for finding in findings} == {said.text}
+
+
+@given(st.sampled_from(NEIGHBOURS), worlds(), st.sampled_from(HELOS))
+def test_publishing_the_mend_mends(ours, world, said):
+    """Whoever publishes the records that a finding asks for gets a pass; none is asked for what no server should say."""
+    asked = Question(ours.reverse_name, "PTR")
+    findings, _ = judge(helo(ours, said, world(asked)), world)
+
+    for finding in findings:
+        if finding.mend and finding.mend.records:
+            assert said.host_name is not None
+            mended = world.publish(finding.mend.records)
+            again, _ = judge(helo(ours, said, mended(asked)), mended)
+            assert {it.check: it.result for it in again}[finding.check] is Result.PASS
+
+
+PTR = "1.2.0.192.in-addr.arpa PTR mail.example.org"
+FORWARD = "mail.example.org A 192.0.2.1"
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "reasons"),
+    [
+        pytest.param("mail.example.org", f"{PTR}\n{FORWARD}", {}, id="all-is-right"),
+        pytest.param("MAIL.example.org", f"{PTR}\n{FORWARD}", {}, id="case-is-nothing"),
+        pytest.param(
+            "mail.example.org",
+            f"{PTR}\nmail.example.org AAAA 2001:db8::1",
+            {"helo-address-match": "helo-nodata"},
+            id="the-other-family-resolves-but-does-not-match",
+        ),
+        pytest.param(
+            "mail.example.org",
+            f"{PTR}\n{FORWARD}\nmail.example.org AAAA !servfail",
+            {},
+            id="the-other-family-may-be-silent",
+        ),
+        pytest.param(
+            "mail.example.org",
+            f"{PTR}\nmail.example.org A 192.0.2.9\nmail.example.org AAAA !timeout",
+            {"helo-address-match": "helo-mismatch"},
+            id="one-family-is-enough-to-resolve",
+        ),
+        pytest.param(
+            "mail.example.org",
+            f"{PTR}\nmail.example.org TXT x\nmail.example.org AAAA !timeout",
+            {"helo-resolves": "timeout", "helo-address-match": "helo-nodata"},
+            id="unknown-only-where-its-own-answer-is-missing",
+        ),
+        pytest.param(
+            "mail.example.org",
+            PTR,
+            {"helo-resolves": "helo-nxdomain", "helo-address-match": "helo-nxdomain"},
+            id="the-name-does-not-exist",
+        ),
+        pytest.param(
+            "other.example.org",
+            f"{PTR}\n{FORWARD}\nother.example.org A 192.0.2.1",
+            {"helo-ptr-match": "helo-not-ptr"},
+            id="another-name-of-the-same-domain",
+        ),
+        pytest.param(
+            "mail.example.net",
+            f"{PTR}\n{FORWARD}\nmail.example.net A 192.0.2.1",
+            {"helo-ptr-match": "helo-not-ptr", "helo-aligned": "helo-not-aligned"},
+            id="a-name-of-another-domain",
+        ),
+        pytest.param(
+            "mail.example.org",
+            FORWARD,
+            {"helo-ptr-match": "ptr-nxdomain", "helo-aligned": "ptr-nxdomain"},
+            id="no-ptr",
+        ),
+        pytest.param(
+            "mail.example.org",
+            f"{FORWARD}\n1.2.0.192.in-addr.arpa TXT x",
+            {"helo-ptr-match": "ptr-nodata", "helo-aligned": "ptr-nodata"},
+            id="no-ptr-nodata",
+        ),
+        pytest.param(
+            "mail.example.org",
+            f"{FORWARD}\n1.2.0.192.in-addr.arpa PTR !refused",
+            {"helo-ptr-match": "refused", "helo-aligned": "refused"},
+            id="the-reverse-tree-is-silent",
+        ),
+        pytest.param(
+            "[192.0.2.1]",
+            f"{PTR}\n{FORWARD}",
+            dict.fromkeys(
+                ["helo-syntax", "helo-resolves", "helo-address-match", "helo-ptr-match", "helo-aligned"], "helo-literal"
+            ),
+            id="a-literal-has-nothing-to-look-up",
+        ),
+    ],
+)
+def test_findings(text, zone, reasons):
+    """Each check of the pair stands alone."""
+    found = evaluate(text, zone)
+
+    assert {check.value: finding.reason.value for check, finding in found.items() if finding.reason} == reasons
+
+
+def test_the_configured_suffix_is_what_both_names_are_held_to():
+    """With a suffix, a HELO name outside it fails even where HELO and PTR agree, and no answer can change that."""
+    found = evaluate("mail.example.org", f"{PTR}\n{FORWARD}", suffix=name("outbound.example.com"))
+
+    assert found[CheckName.HELO_ALIGNED].sentence == "The HELO name mail.example.org is not in outbound.example.com."
+
+
+@pytest.mark.parametrize("text", ["localhost", "localhost.", "mail_1.example.org", "."])
+def test_nobody_is_told_to_publish_localhost(text):
+    """For a name that no server should say the mend is to say another one, not to publish it."""
+    for finding in evaluate(text, "").values():
+        assert finding.mend.records == ()
+        assert "localhost" not in finding.mend.advice
+
+
+def test_microsoft_365_by_design():
+    """KB 3019655: the HELO name resolves to part of the pool and is no PTR name; it is aligned all the same."""
+    ours = address("157.56.110.65")
+    found = evaluate(
+        "na01-bn1-obe.outbound.protection.outlook.com",
+        """65.110.56.157.in-addr.arpa PTR mail-bn1on0065.outbound.protection.outlook.com
+           mail-bn1on0065.outbound.protection.outlook.com A 157.56.110.65
+           na01-bn1-obe.outbound.protection.outlook.com A 207.46.163.149
+           na01-bn1-obe.outbound.protection.outlook.com A 207.46.163.150""",
+        ours,
+        suffix=name("outbound.protection.outlook.com"),
+    )
+
+    assert {check.value: it.reason.value for check, it in found.items() if it.reason} == {
+        "helo-address-match": "helo-mismatch",
+        "helo-ptr-match": "helo-not-ptr",
+    }

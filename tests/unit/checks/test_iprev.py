@@ -1,0 +1,207 @@
+"""iprev: each clause of RFC 8601 section 2.7.3, and what must hold in any world."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.checks.answers import Answer, Question, Status
+from exporter.checks.check import judge
+from exporter.checks.iprev import NAME_LIMIT, iprev
+from exporter.checks.verdicts import IprevVerdict, Reason, Result
+from tests.factories import World, address, name, names
+from tests.strategies import INCONCLUSIVE, outages, target_addresses, worlds
+
+OURS = address("192.0.2.1")
+
+
+def evaluate(zone, ours=OURS, **options):
+    """Judge *ours* in a world of these records."""
+    return judge(iprev(ours, **options), World.parse(zone))[0]
+
+
+@given(target_addresses, worlds(), st.data())
+def test_an_outage_withholds_a_verdict_but_never_changes_it(ours, world, data):
+    """Losing answers moves the verdict to temperror or leaves verdict and finding alone."""
+    before, evidence = judge(iprev(ours), world)
+    lost = data.draw(outages(list(evidence)))
+    after, _ = judge(iprev(ours), world.without_answers_to(lost))
+
+    if after.verdict is IprevVerdict.TEMPERROR:
+        assert after.finding.result is Result.UNKNOWN
+        if before.verdict is not IprevVerdict.TEMPERROR:
+            assert after.finding.reason in {Reason.of(status) for status in lost.values()}
+    else:
+        assert (after.verdict, after.finding) == (before.verdict, before.finding)
+        assert set(after.confirmed_names) <= set(before.confirmed_names)
+
+
+@given(target_addresses, worlds(), st.randoms())
+def test_the_order_of_records_never_matters(ours, world, random):
+    """Records in any order, each of them twice, give the same verdict, words and evidence."""
+
+    def shuffled(question):
+        answer = world(question)
+        records = [*answer.records, *answer.records]
+        random.shuffle(records)
+        return Answer(answer.status, tuple(records), answer.chain, answer.ttl)
+
+    assert judge(iprev(ours), shuffled) == judge(iprev(ours), world)
+
+
+@given(target_addresses, worlds())
+def test_the_verdict_follows_from_the_records(ours, world):
+    """Pass, fail, permerror and temperror mean exactly what RFC 8601 section 2.7.3 says."""
+    verdict, evidence = judge(iprev(ours), world)
+    ptr = world(Question(ours.reverse_name, "PTR"))
+    forward = [world(Question(ptr_name, ours.rdtype)) for ptr_name in ptr.names[:NAME_LIMIT]]
+
+    if any(ours in answer.records for answer in forward):
+        expected = IprevVerdict.PASS
+    elif not all(answer.is_conclusive for answer in (ptr, *forward)):
+        expected = IprevVerdict.TEMPERROR
+    elif ptr.status.is_negative:
+        expected = IprevVerdict.PERMERROR
+    else:
+        expected = IprevVerdict.FAIL
+    assert verdict.verdict is expected
+    assert (verdict.finding.result is Result.PASS) == (expected is IprevVerdict.PASS)
+    assert verdict.ptr_names == ptr.names
+    assert len(evidence) == 1 + len(forward)
+
+
+@given(target_addresses, worlds())
+def test_publishing_the_mend_mends(ours, world):
+    """Whoever publishes the records that a failure asks for gets a pass."""
+    before = judge(iprev(ours), world)[0]
+
+    if before.finding.mend and before.finding.mend.records:
+        assert judge(iprev(ours), world.publish(before.finding.mend.records))[0].verdict is IprevVerdict.PASS
+
+
+@given(target_addresses, worlds(), st.data())
+def test_only_the_own_family_is_asked_for(ours, world, data):
+    """A missing AAAA of an IPv4 host, or the reverse, cannot hurt: it is not asked for."""
+    _, evidence = judge(iprev(ours), world)
+
+    assert {asked.rdtype for asked in evidence} <= {"PTR", ours.rdtype}
+
+
+@pytest.mark.parametrize("status", INCONCLUSIVE)
+def test_silence_is_never_no_ptr(status):
+    """Every way of not answering the PTR question is temperror, with its own reason, and says nothing is wrong."""
+    verdict, _ = judge(iprev(OURS), lambda _: Answer(status))
+
+    assert verdict.verdict is IprevVerdict.TEMPERROR
+    assert verdict.finding.reason is Reason.of(status)
+    assert "nothing is known to be wrong" in verdict.finding.sentence
+    assert verdict.finding.mend is None
+
+
+def test_eleven_names_are_cut_to_the_same_ten():
+    """Of more names than the limit, the first ten in sorted order are followed, whatever order they came in."""
+    texts = [f"mta{number:02}.example.org" for number in range(NAME_LIMIT + 1)]
+    zone = "\n".join(f"{OURS.reverse_name} PTR {text}" for text in reversed(texts))
+
+    last_confirms, evidence = judge(iprev(OURS), World.parse(f"{zone}\n{texts[-1]} A {OURS}"))
+    tenth_confirms, _ = judge(iprev(OURS), World.parse(f"{zone}\n{texts[-2]} A {OURS}"))
+
+    assert last_confirms.verdict is IprevVerdict.FAIL
+    assert last_confirms.ptr_names == names(*texts)
+    assert Question(name(texts[-1]), "A") not in evidence
+    assert tenth_confirms.verdict is IprevVerdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("zone", "reason", "sentence", "zone_to_mend", "records"),
+    [
+        pytest.param(
+            "",
+            "ptr-nxdomain",
+            "192.0.2.1 has no PTR name: 1.2.0.192.in-addr.arpa does not exist.",
+            "1.2.0.192.in-addr.arpa",
+            ("1.2.0.192.in-addr.arpa. PTR mail.example.org.", "mail.example.org. A 192.0.2.1"),
+            id="ptr-nxdomain",
+        ),
+        pytest.param(
+            """1.2.0.192.in-addr.arpa CNAME 1.0-127.2.0.192.in-addr.arpa
+               1.0-127.2.0.192.in-addr.arpa TXT reserved""",
+            "ptr-nodata",
+            "192.0.2.1 has no PTR name: 1.0-127.2.0.192.in-addr.arpa, where 1.2.0.192.in-addr.arpa leads by CNAME, "
+            "has no PTR record.",
+            "1.0-127.2.0.192.in-addr.arpa",
+            ("1.0-127.2.0.192.in-addr.arpa. PTR mail.example.org.", "mail.example.org. A 192.0.2.1"),
+            id="the-mend-goes-where-the-delegation-leads",
+        ),
+        pytest.param(
+            """1.2.0.192.in-addr.arpa PTR other.example.org
+               1.2.0.192.in-addr.arpa PTR gone.example.org
+               other.example.org A 192.0.2.9""",
+            "forward-mismatch",
+            "192.0.2.1 is not forward-confirmed: its PTR name other.example.org resolves to 192.0.2.9, "
+            "not to 192.0.2.1, and no other of its PTR names confirms it.",
+            "other.example.org",
+            ("other.example.org. A 192.0.2.1",),
+            id="the-name-nearest-to-right-is-named",
+        ),
+        pytest.param(
+            """1.2.0.192.in-addr.arpa PTR a.example.org
+               1.2.0.192.in-addr.arpa PTR mail.example.org
+               a.example.org A 192.0.2.9
+               mail.example.org A 192.0.2.8""",
+            "forward-mismatch",
+            "192.0.2.1 is not forward-confirmed: its PTR name mail.example.org resolves to 192.0.2.8, "
+            "not to 192.0.2.1, and no other of its PTR names confirms it.",
+            "mail.example.org",
+            ("mail.example.org. A 192.0.2.1",),
+            id="of-equals-the-servers-own-name-is-named",
+        ),
+        pytest.param(
+            """1.2.0.192.in-addr.arpa PTR mta.example.org
+               mta.example.org CNAME host.example.com
+               host.example.com AAAA 2001:db8::1""",
+            "forward-nodata",
+            "192.0.2.1 is not forward-confirmed: its PTR name mta.example.org has no A record.",
+            "host.example.com",
+            ("host.example.com. A 192.0.2.1",),
+            id="forward-nodata-behind-a-cname",
+        ),
+        pytest.param(
+            "1.2.0.192.in-addr.arpa PTR gone.example.org",
+            "forward-nxdomain",
+            "192.0.2.1 is not forward-confirmed: its PTR name gone.example.org does not exist.",
+            "gone.example.org",
+            ("gone.example.org. A 192.0.2.1",),
+            id="forward-nxdomain",
+        ),
+    ],
+)
+def test_what_a_person_is_told(zone, reason, sentence, zone_to_mend, records):
+    """A failure says what is wrong, what was expected, and what to publish where."""
+    finding = evaluate(zone, server_name=name("mail.example.org")).finding
+
+    assert (finding.reason, finding.sentence) == (reason, sentence)
+    assert (finding.mend.zone, finding.mend.records) == (zone_to_mend, records)
+
+
+def test_without_a_server_name_the_advice_has_no_records():
+    """Where nobody said what the server is called, no record is made up."""
+    finding = evaluate("").finding
+
+    assert finding.mend.records == ()
+    assert "points at the server's name" in finding.mend.advice
+
+
+@pytest.mark.parametrize("status", [Status.SERVFAIL, Status.CHAIN])
+def test_one_silent_name_outweighs_mismatches(status):
+    """The lookup that failed is named: its answer could have been the confirming one."""
+    verdict = evaluate(f"""
+        1.2.0.192.in-addr.arpa PTR a.example.org
+        1.2.0.192.in-addr.arpa PTR b.example.org
+        a.example.org A 192.0.2.9
+        b.example.org A !{status}""")
+
+    assert verdict.finding.reason is Reason.of(status)
+    assert verdict.finding.sentence == (
+        f"The A lookup of b.example.org, a PTR name of 192.0.2.1, got no answer ({status}), "
+        "and no other PTR name confirms the address."
+    )
