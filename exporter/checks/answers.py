@@ -6,7 +6,7 @@ Nothing here can turn an outage into "no such record".
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 from exporter.checks.addresses import Address
 from exporter.checks.names import DomainName
@@ -119,7 +119,8 @@ class Answer(_AnswerFields):
     owns the records (or lacks them). *ttl* is in seconds, clamped, the smallest along the chain. *server* is who
     said so, as ``host:port`` or URL, or "" where nobody did; *asked_at* is Unix time, when the answer came.
 
-    Raises `ValueError` for records without `Status.ANSWER`, or that without records; ``Answer._make`` does not look.
+    Raises `ValueError` for records without `Status.ANSWER`, or that without records. ``Answer._make`` takes all seven
+    fields as they are: for codecs that have sorted the records themselves.
     """
 
     __slots__ = ()
@@ -134,6 +135,10 @@ class Answer(_AnswerFields):
         asked_at: float = 0.0,
         errors: tuple[ExtendedError, ...] = (),
     ) -> Self:
+        """Put the records in order; see the class."""
+        if len(records) > 1:
+            rest: Any = set(records)  # of one type, which the union of types cannot say
+            records = tuple(sorted(rest))
         if (status is Status.ANSWER) != bool(records):
             raise ValueError(f"{status} cannot carry {len(records)} records")
         return cls._make((status, records, chain, ttl, server, asked_at, errors))
