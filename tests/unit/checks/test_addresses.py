@@ -20,7 +20,7 @@ def test_text_and_back(address):
 
 @given(any_addresses)
 def test_the_reverse_name_is_the_standard_one(address):
-    """The reverse-map name equals that of `ipaddress` (RFC 1035 section 3.5, RFC 3596 section 2.5), and is canonical."""
+    """The reverse-map name is canonical, and that of `ipaddress` (RFC 1035 section 3.5, RFC 3596 section 2.5)."""
     standard = ipaddress.ip_address(address.packed).reverse_pointer
 
     assert address.reverse_name == standard

@@ -142,8 +142,8 @@ def test_giving_up_while_the_questions_are_being_asked():
     outcome = Outcome()
     asked = []
 
-    def ask(question, on_answer):
-        asked.append(question)
+    def ask(wanted, on_answer):
+        asked.append(wanted)
         run.give_up(Status.NETWORK)
 
     run = outcome.run(statuses([A, B], [C]), ask)
@@ -164,10 +164,10 @@ def test_giving_up_needs_a_reason_that_is_inconclusive():
 def test_an_answer_that_comes_twice_counts_once():
     """The second answer to a question changes nothing."""
     outcome, calls = Outcome(), []
-    outcome.run(statuses([A, B]), lambda question, on_answer: calls.append((question, on_answer))).start()
+    outcome.run(statuses([A, B]), lambda wanted, on_answer: calls.append((wanted, on_answer))).start()
 
-    for question, on_answer in [calls[0], calls[0], calls[1], calls[1]]:
-        on_answer(question, NODATA if question == A else NXDOMAIN)
+    for wanted, on_answer in [calls[0], calls[0], calls[1], calls[1]]:
+        on_answer(wanted, NODATA if wanted == A else NXDOMAIN)
 
     assert outcome.verdicts == [([Status.NODATA, Status.NXDOMAIN], {A: NODATA, B: NXDOMAIN})]
 

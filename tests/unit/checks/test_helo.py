@@ -109,7 +109,7 @@ def test_five_findings_in_the_order_of_their_names(target, world, said):
 
 @given(st.sampled_from(NEIGHBOURS), worlds(), st.sampled_from(HELOS))
 def test_publishing_the_mend_mends(ours, world, said):
-    """Whoever publishes the records that a finding asks for gets a pass; none is asked for what no server should say."""
+    """Whoever publishes the records of a mend gets a pass; nobody is told to for a name that no server should say."""
     asked = Question(ours.reverse_name, "PTR")
     findings, _ = judge(helo(ours, said, world(asked)), world)
 
