@@ -1,0 +1,62 @@
+"""The demo world: a few mail pools as operators have them, with every way in which theirs can go wrong.
+
+The rule of this file: what is published is in ``world.zone``, what must come out of it in ``scenarios.txt``; here is
+how servers misbehave, what changes when, and nothing else.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from exporter.demo.world import Episode, Fault, FaultAt, World
+
+FAULTS: tuple[FaultAt, ...] = (
+    ("17.2.0.192.in-addr.arpa", Fault.TRUNCATED),
+    ("mail8.example.org", Fault.TRUNCATED),
+    ("mail9.example.org", Fault.SERVFAIL, "AAAA"),
+    ("129.100.51.198.in-addr.arpa", Fault.SERVFAIL),
+    ("130.100.51.198.in-addr.arpa", Fault.REFUSED),
+    ("131.100.51.198.in-addr.arpa", Fault.SILENT),
+    ("relay5.oldco.example.net", Fault.SERVFAIL),
+    ("silent6.oldco.example.net", Fault.SILENT),
+    ("silent7.oldco.example.net", Fault.SILENT),
+    ("delegated.oldco.example.net", Fault.SERVFAIL),
+)
+
+EPISODES = (
+    Episode(
+        "the PTR name of 192.0.2.21 flaps",
+        every=40,
+        begins=20,
+        ends=40,
+        published=("21.2.0.192.in-addr.arpa. 5 PTR relay-b.example.org.",),
+    ),
+    Episode(
+        "the PTR record of 192.0.2.20 is lost",
+        every=600,
+        begins=90,
+        ends=240,
+        withdrawn=(("20.2.0.192.in-addr.arpa", "PTR"),),
+    ),
+    Episode(
+        "the servers of 198.51.100.192/26's reverse zone fall silent",
+        every=300,
+        begins=180,
+        ends=240,
+        faults=(("192-255.100.51.198.in-addr.arpa", Fault.SILENT),),
+    ),
+    Episode(
+        "the A record of alerts.example.org is moved",
+        every=600,
+        begins=300,
+        ends=420,
+        published=("alerts.example.org. 30 A 192.0.2.99",),
+    ),
+)
+
+
+def demo_world(*, clock: Callable[[], float] = time.monotonic, speed: float = 1.0) -> World:
+    """Read the world, as it is at its first moment. A *speed* of 0 keeps it there."""
+    path = Path(__file__).with_name("world.zone")
+    lines = path.read_text(encoding="ascii").splitlines()
+    return World(lines, faults=FAULTS, episodes=EPISODES, clock=clock, speed=speed, source=path.name)
