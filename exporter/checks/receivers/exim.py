@@ -1,0 +1,161 @@
+"""What Exim says, by each of its conditions on its own.
+
+Read in Exim 4.96: `src/host.c` lines 1582-1900 (`host_name_lookup`), `src/acl.c` lines 1706 and 1746,
+`src/smtp_in.c` lines 3398-3760 (`check_helo`, `smtp_verify_helo`) and 4308. Exim follows every PTR name, keeps those
+that are confirmed, and gives up on all of them if it cannot learn the addresses of one.
+"""
+
+import re
+from collections.abc import Mapping
+from enum import Enum, auto
+from typing import NamedTuple
+
+from exporter.checks.addresses import Address
+from exporter.checks.answers import Answer, Question, Status
+from exporter.checks.check import Check
+from exporter.checks.helo import HeloName
+from exporter.checks.names import DomainName
+from exporter.checks.receivers.evidence import (
+    NAME_LIMIT,
+    Forward,
+    Sight,
+    describe,
+    family_first,
+    no_ptr,
+    see_names_in_both,
+    sight_of_both,
+    silent_ptr,
+)
+from exporter.checks.receivers.literals import is_ipv4, is_ipv6
+from exporter.checks.receivers.verdicts import ACCEPTED, Outcome, refused
+from exporter.checks.verdicts import CheckName
+
+_FAIL, _DEFER, _SYNTAX = 550, 451, 501
+
+_LOOKED_UP = re.compile(r"[a-z0-9_](?:[a-z0-9/_-]*[a-z0-9_])?", re.IGNORECASE)  # check_dns_names_pattern, by label
+_HELO = re.compile(r"[A-Za-z0-9.-]+")
+
+
+class _Lookup(Enum):
+    """What `host_name_lookup` returns."""
+
+    OK = auto()
+    FAIL = auto()
+    DEFER = auto()
+
+
+class _HostName(NamedTuple):
+    lookup: _Lookup
+    names: tuple[DomainName, ...] = ()
+    why: str = ""
+    is_conclusive: bool = True
+
+
+def reverse_host_lookup(address: Address, said: HeloName) -> Check[Outcome]:
+    """`verify = reverse_host_lookup`: a PTR name must resolve to the client."""
+    if not _takes(said):
+        return _bad_syntax(said)
+    (ptr,) = yield [Question(address.reverse_name, "PTR")]
+    host = yield from _host_name(address, ptr)
+    return _judge_host(host, defer=_DEFER)
+
+
+def host_lookup(address: Address, said: HeloName) -> Check[Outcome]:
+    """`host_lookup` and a rule against an empty `$sender_host_name`, which it is after a failure or a deferral."""
+    if not _takes(said):
+        return _bad_syntax(said)
+    (ptr,) = yield [Question(address.reverse_name, "PTR")]
+    host = yield from _host_name(address, ptr)
+    return _judge_host(host, defer=_FAIL)
+
+
+def _judge_host(host: _HostName, *, defer: int) -> Outcome:
+    if host.lookup is _Lookup.OK:
+        return ACCEPTED
+    code = defer if host.lookup is _Lookup.DEFER else _FAIL
+    return refused(code, host.why, CheckName.FCRDNS).unless(not host.is_conclusive)
+
+
+def verify_helo(address: Address, said: HeloName) -> Check[Outcome]:
+    """`verify = helo`: HELO must be a confirmed PTR name, or resolve to the client."""
+    return (yield from _verify_helo(address, said, defer=_FAIL))
+
+
+def helo_verify_hosts(address: Address, said: HeloName) -> Check[Outcome]:
+    """`helo_verify_hosts`: the same at EHLO, put off if the reverse lookup was."""
+    return (yield from _verify_helo(address, said, defer=_DEFER))
+
+
+def _verify_helo(address: Address, said: HeloName, *, defer: int) -> Check[Outcome]:
+    if not _takes(said):
+        return _bad_syntax(said)
+    if said.text.startswith("["):
+        # Compared by prefix, and without the IPv6 tag that RFC 5321 section 4.1.3 wants.
+        if said.text[1:].startswith(str(address)):
+            return ACCEPTED
+        return refused(_FAIL, f"the HELO name {said} does not begin with {address}", CheckName.HELO_SYNTAX)
+    named = said.name if said.name is not None and _is_looked_up(said.text) else None
+    forward = [Question(named, rdtype) for rdtype in family_first(address)] if named is not None else []
+    ptr, *answers = yield [Question(address.reverse_name, "PTR"), *forward]
+    host = yield from _host_name(address, ptr)
+    if said.text.lower() in host.names:
+        return ACCEPTED
+    seen = sight_of_both(address, *answers) if answers else Sight(Forward.ABSENT)
+    if seen.forward is Forward.CONFIRMS:
+        return ACCEPTED
+    code = defer if host.lookup is _Lookup.DEFER else _FAIL
+    doubt = not (host.is_conclusive and seen.is_conclusive)
+    if doubt:
+        why = f"the DNS does not say enough to tie the HELO name {said} to {address}"
+    else:
+        why = f"the HELO name {said} is no confirmed PTR name of {address}, and does not resolve to it"
+    return refused(code, why, CheckName.HELO_ADDRESS_MATCH, CheckName.HELO_PTR_MATCH).unless(doubt)
+
+
+def _host_name(address: Address, ptr: Answer) -> Check[_HostName]:
+    """Follow every PTR name; a name that Exim would not look up has no address."""
+    if not ptr.is_conclusive:
+        return _HostName(_Lookup.DEFER, why=silent_ptr(address), is_conclusive=False)
+    names = [name for name in ptr.names[:NAME_LIMIT] if name != "."]
+    if not names:
+        # The C library, asked next, calls a CNAME that leads to a name without PTR records a server failure.
+        dangling = ptr.status is Status.NODATA and bool(ptr.chain)
+        return _HostName(_Lookup.DEFER if dangling else _Lookup.FAIL, why=no_ptr(address))
+    seen: Mapping[DomainName, Sight] = yield from see_names_in_both(address, list(filter(_is_looked_up, names)))
+    for name, each in seen.items():
+        if each.forward is Forward.SILENT:
+            return _HostName(_Lookup.DEFER, why=describe(address, name, each.forward), is_conclusive=False)
+    confirmed = tuple(name for name, each in seen.items() if each.forward is Forward.CONFIRMS)
+    known = all(each.is_conclusive for each in seen.values())
+    if confirmed:
+        return _HostName(_Lookup.OK, confirmed, is_conclusive=known)
+    why = f"no PTR name of {address} resolves to it: {describe(address, names[0], _forward(seen, names[0]))}"
+    return _HostName(_Lookup.FAIL, why=why, is_conclusive=known)
+
+
+def _forward(seen: Mapping[DomainName, Sight], name: DomainName) -> Forward:
+    return seen[name].forward if name in seen else Forward.ABSENT
+
+
+def _is_looked_up(text: str) -> bool:
+    """Whether `dns_check_names_pattern` lets it through to the DNS."""
+    return all(map(_LOOKED_UP.fullmatch, text.removesuffix(".").split("."))) and not is_ipv4(text)
+
+
+def _takes(said: HeloName) -> bool:
+    """Whether `check_helo` takes the argument of EHLO: letters, digits, dots and hyphens, or a literal."""
+    text = said.text
+    if not text.startswith("["):
+        return _HELO.fullmatch(text) is not None
+    if not text.endswith("]"):
+        return False
+    match text[1:6].lower():
+        case "ipv6:":
+            return is_ipv6(text[6:-1])
+        case "ipv4:":
+            return is_ipv4(text[6:-1])
+    return is_ipv4(text[1:-1]) or is_ipv6(text[1:-1])
+
+
+def _bad_syntax(said: HeloName) -> Outcome:
+    return refused(_SYNTAX, f"the HELO name {said} is syntactically invalid", CheckName.HELO_SYNTAX)

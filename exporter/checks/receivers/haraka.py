@@ -1,0 +1,160 @@
+"""What Haraka says, by each switch under ``[reject]`` of its plugins fcrdns and helo.checks on its own.
+
+Read in haraka-plugin-fcrdns 1.2.1 `index.js` lines 60-290, haraka-plugin-helo.checks 1.1.3 `index.js`, Haraka 3.3
+`connection.js` lines 738-790 and 899-920. Node reports every failure of a reverse lookup as "not found", and both
+plugins take most failures of a forward lookup for an empty answer, so that an outage looks like a fault, or passes.
+
+Haraka knows the public suffix list. `organizational_domain` stands in for it with a rule of thumb.
+"""
+
+import re
+from collections.abc import Sequence
+
+from exporter.checks.addresses import Address
+from exporter.checks.answers import Answer, Question, Status
+from exporter.checks.check import Check
+from exporter.checks.helo import HeloName
+from exporter.checks.names import DomainName
+from exporter.checks.receivers.evidence import BOTH_FAMILIES, NAME_LIMIT, ask_names, ask_ptr, no_ptr, silent_ptr
+from exporter.checks.receivers.literals import is_ipv4, is_ipv6
+from exporter.checks.receivers.verdicts import ACCEPTED, Outcome, drawn, refused
+from exporter.checks.verdicts import CheckName
+
+_AT_CONNECT, _AT_HELO, _LATER = 554, 550, 450
+
+_TIMED_OUT = frozenset({Status.TIMEOUT, Status.CANARY, Status.TLS})
+"""What a receiver's own resolver would see as silence; the other inconclusive answers are replies to it."""
+
+_NO_TLD = frozenset(
+    {"alt", "corp", "example", "home", "internal", "invalid", "lan", "local", "localhost", "onion", "test"}
+)
+_SHARED_SECOND_LEVEL = frozenset(
+    {"ac", "co", "com", "edu", "gob", "gouv", "gov", "gv", "ltd", "mil", "ne", "net", "nom", "or", "org", "plc", "sch"}
+)
+_LETTERS = re.compile(r"xn--[a-z0-9-]+|[a-z]{2,63}")
+_COUNTRY_CODE_LETTERS = 2
+
+
+def no_rdns(address: Address, _said: HeloName) -> Check[Outcome]:
+    """`reject.no_rdns`: there must be a PTR name, whatever it is."""
+    ptr = yield from ask_ptr(address)
+    if ptr.names:
+        return ACCEPTED
+    why = no_ptr(address) if ptr.is_conclusive else silent_ptr(address)
+    return refused(_AT_CONNECT, why, CheckName.FCRDNS).unless(not ptr.is_conclusive)
+
+
+def no_fcrdns(address: Address, _said: HeloName) -> Check[Outcome]:
+    """`reject.no_fcrdns`: a PTR name must resolve to the client, or to a neighbour in its /24; none at all will do."""
+    ptr = yield from ask_ptr(address)
+    if not ptr.names:
+        return ACCEPTED.unless(not ptr.is_conclusive)
+    names = [name for name in ptr.names[:NAME_LIMIT] if organizational_domain(name) is not None]
+    answers = yield from ask_names(names, BOTH_FAMILIES)
+    if any(_is_near(address, forward) for forward in answers.values()):
+        return ACCEPTED
+    doubt = not all(answer.is_conclusive for forward in answers.values() for answer in forward)
+    why = f"no PTR name of {address} resolves to it, or to a neighbour"
+    return refused(_AT_CONNECT, why, CheckName.FCRDNS).unless(doubt)
+
+
+def _is_near(address: Address, forward: Sequence[Answer]) -> bool:
+    found = [each for answer in forward for each in answer.addresses]
+    return address in found or (address.family == 4 and any(it.packed[:3] == address.packed[:3] for it in found))
+
+
+def helo_rdns_match(address: Address, said: HeloName) -> Check[Outcome]:
+    """`reject.rdns_match`: HELO must be the first PTR name, or share its organizational domain."""
+    if _is_literal(said.text):
+        return ACCEPTED  # it fails the check, which then forgets to refuse it
+    ptr = yield from ask_ptr(address)
+    if not ptr.names:
+        why = no_ptr(address) if ptr.is_conclusive else silent_ptr(address)
+        return refused(_AT_HELO, why, CheckName.FCRDNS).unless(not ptr.is_conclusive)
+    return drawn([_judge_rdns_match(said, name) for name in ptr.names[:NAME_LIMIT]])
+
+
+def _judge_rdns_match(said: HeloName, name: DomainName) -> Outcome:
+    if said.text.lower() == name or _same_organization(said, name):
+        return ACCEPTED
+    why = f"the HELO name {said} is not in the domain of the PTR name {name}"
+    return refused(_AT_HELO, why, CheckName.HELO_ALIGNED, CheckName.HELO_PTR_MATCH)
+
+
+def helo_forward_dns(address: Address, said: HeloName) -> Check[Outcome]:
+    """`reject.forward_dns`: HELO must resolve to the client, or be in the first PTR name's organizational domain.
+
+    A name that resolves to nothing at all passes: only one that resolves elsewhere is refused.
+    """
+    if _is_literal(said.text):
+        return ACCEPTED
+    if said.name is None or not _is_valid(said.text):
+        return refused(_AT_HELO, f"the HELO name {said} is invalid", CheckName.HELO_SYNTAX)
+    ptr, *forward = yield [
+        Question(address.reverse_name, "PTR"),
+        *[Question(said.name, rdtype) for rdtype in BOTH_FAMILIES],
+    ]
+    if any(address in answer.records for answer in forward):
+        return ACCEPTED
+    doubt = not all(answer.is_conclusive for answer in forward)
+    if not any(answer.records for answer in forward):
+        if any(answer.status in _TIMED_OUT for answer in forward):
+            return refused(_LATER, f"the DNS does not say what the HELO name {said} resolves to").in_doubt()
+        return ACCEPTED.unless(doubt)
+    doubt = doubt or not ptr.is_conclusive
+    why = f"the HELO name {said} resolves to other addresses than {address}, and is not in its PTR name's domain"
+    elsewhere = refused(_AT_HELO, why, CheckName.HELO_ADDRESS_MATCH, CheckName.HELO_ALIGNED)
+    names = ptr.names[:NAME_LIMIT]
+    outcomes = [ACCEPTED if _same_organization(said, name) else elsewhere for name in names] or [elsewhere]
+    return drawn(outcomes).unless(doubt)
+
+
+def helo_valid_hostname(_address: Address, said: HeloName) -> Check[Outcome]:
+    """`reject.valid_hostname`: a dot, and a top-level domain that exists."""
+    yield from ()
+    if _is_literal(said.text) or _is_valid(said.text):
+        return ACCEPTED
+    return refused(_AT_HELO, f"the HELO name {said} is no name in a registered domain", CheckName.HELO_SYNTAX)
+
+
+def helo_literal_mismatch(address: Address, said: HeloName) -> Check[Outcome]:
+    """`reject.literal_mismatch`: an address literal must be in the client's /24; one of IPv6 never is."""
+    yield from ()
+    if not _is_literal(said.text):
+        return ACCEPTED
+    inside = _inside(said.text)
+    if address.family == 4 and is_ipv4(inside) and inside.split(".")[:3] == str(address).split(".")[:3]:
+        return ACCEPTED
+    why = f"the address literal {said} is not in the same /24 as {address}"
+    return refused(_AT_HELO, why, CheckName.HELO_SYNTAX)
+
+
+def _is_literal(text: str) -> bool:
+    return text.startswith("[") and text.endswith("]") and (is_ipv4(_inside(text)) or is_ipv6(_inside(text)))
+
+
+def _inside(text: str) -> str:
+    return text[1:-1].removeprefix("IPv6:")
+
+
+def _is_valid(text: str) -> bool:
+    return "." in text and organizational_domain(text) is not None
+
+
+def _same_organization(said: HeloName, name: DomainName) -> bool:
+    mine = organizational_domain(said.text)
+    return mine is not None and mine == organizational_domain(name)
+
+
+def organizational_domain(text: str) -> str | None:
+    """Guess the domain that was registered: two labels, or three under the likes of ``co.uk``; None if it is none.
+
+    A top-level domain counts as real if it is letters, and not set aside for private use or documentation.
+    """
+    labels = text.lower().split(".")
+    top = labels[-1]
+    if not all(labels) or not _LETTERS.fullmatch(top) or top in _NO_TLD:
+        return None
+    shared = len(top) == _COUNTRY_CODE_LETTERS and labels[-2:-1] and labels[-2] in _SHARED_SECOND_LEVEL
+    depth = 3 if shared else 2
+    return ".".join(labels[-depth:]) if len(labels) >= depth else None

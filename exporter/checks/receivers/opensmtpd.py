@@ -1,0 +1,86 @@
+"""What OpenSMTPD says, with ``filter ... phase connect match !rdns`` or ``!fcrdns`` and a code of 550.
+
+Read in OpenSMTPD 6.8: `usr.sbin/smtpd/smtp_session.c` lines 650-708 and 1402, `lka_filter.c` lines 1196-1237,
+`util.c` (`valid_domainpart`), `openbsd-compat/res_hnok.c`. It has no temporary class: an outage is a fault.
+"""
+
+import re
+from dataclasses import replace
+
+from exporter.checks.addresses import Address
+from exporter.checks.check import Check
+from exporter.checks.helo import HeloName
+from exporter.checks.names import DomainName
+from exporter.checks.receivers.evidence import NAME_LIMIT, Forward, ask_ptr, describe, no_ptr, see_names, silent_ptr
+from exporter.checks.receivers.literals import is_ipv4, is_ipv6
+from exporter.checks.receivers.verdicts import ACCEPTED, Outcome, ReceiverResult, drawn, refused
+from exporter.checks.verdicts import CheckName
+
+_REFUSE, _SYNTAX = 550, 501
+_MAX_HELO = 255
+_MAX_HOST_NAME = 64  # HOST_NAME_MAX of Linux; a longer name is cut
+
+_LABEL = re.compile(r"(?:[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)?", re.IGNORECASE)
+
+
+def rdns(address: Address, said: HeloName) -> Check[Outcome]:
+    """`rdns`: the first PTR name that can be a host's must not be an address."""
+    ptr = yield from ask_ptr(address)
+    if not ptr.is_conclusive:
+        return _after_connect(refused(_REFUSE, silent_ptr(address), CheckName.FCRDNS).in_doubt(), said)
+    outcomes = [_judge_name(name) for name in _usable(ptr.names[:NAME_LIMIT])]
+    return _after_connect(drawn(outcomes or [refused(_REFUSE, no_ptr(address), CheckName.FCRDNS)]), said)
+
+
+def fcrdns(address: Address, said: HeloName) -> Check[Outcome]:
+    """`fcrdns`: the first PTR name that can be a host's must resolve to the client, in its own family."""
+    ptr = yield from ask_ptr(address)
+    if not ptr.is_conclusive:
+        return _after_connect(refused(_REFUSE, silent_ptr(address), CheckName.FCRDNS).in_doubt(), said)
+    names = _usable(ptr.names[:NAME_LIMIT])
+    seen = yield from see_names(address, [name for name in names if len(name) <= _MAX_HOST_NAME])
+    outcomes = []
+    for name in names:
+        each = seen.get(name)
+        if each is None:
+            why = f"the PTR name {name} is longer than {_MAX_HOST_NAME} characters and is cut"
+            outcomes.append(refused(_REFUSE, why, CheckName.FCRDNS))
+        elif each.forward is Forward.CONFIRMS:
+            outcomes.append(ACCEPTED)
+        else:
+            outcome = refused(_REFUSE, describe(address, name, each.forward), CheckName.FCRDNS)
+            outcomes.append(outcome.unless(not each.is_conclusive))
+    return _after_connect(drawn(outcomes or [refused(_REFUSE, no_ptr(address), CheckName.FCRDNS)]), said)
+
+
+def _judge_name(name: DomainName) -> Outcome:
+    if is_ipv4(name):
+        return refused(_REFUSE, f"the PTR name {name} is an address", CheckName.FCRDNS)
+    return ACCEPTED
+
+
+def _usable(names: tuple[DomainName, ...]) -> list[DomainName]:
+    """Those that `res_hnok` takes: the others are passed over."""
+    return [name for name in names if _is_host(name)]
+
+
+def _is_host(text: str) -> bool:
+    return text != "." and all(map(_LABEL.fullmatch, text.split(".")))
+
+
+def _after_connect(outcome: Outcome, said: HeloName) -> Outcome:
+    """The connection is judged before HELO is; whom that does not stop, a bad HELO name does."""
+    if _is_domainpart(said.text):
+        return outcome
+    if outcome.result is not ReceiverResult.ACCEPT:
+        return replace(outcome, share=0.0)
+    return refused(_SYNTAX, f"the HELO name {said} is syntactically invalid", CheckName.HELO_SYNTAX).unless(
+        not outcome.is_conclusive
+    )
+
+
+def _is_domainpart(text: str) -> bool:
+    if text.startswith("["):
+        inside = text[6:] if text[:6].lower() == "[ipv6:" else text[1:]
+        return inside.endswith("]") and (is_ipv4(inside[:-1]) or is_ipv6(inside[:-1]))
+    return len(text) <= _MAX_HELO and not text.endswith(".") and _is_host(text)

@@ -1,0 +1,136 @@
+"""What Postfix says, by each of its restrictions on its own, with its default codes.
+
+Read in Postfix 3.7: `src/smtpd/smtpd_peer.c` lines 287-352, `src/smtpd/smtpd_check.c` lines 1259-1530,
+`src/util/valid_hostname.c`. Its reject codes for unknown names default to 450, so that what is wrong for good is put
+off like what is wrong for now; only the sentences differ.
+"""
+
+import re
+
+from exporter.checks.addresses import Address
+from exporter.checks.answers import Question, Status
+from exporter.checks.check import Check
+from exporter.checks.helo import HeloName
+from exporter.checks.names import DomainName
+from exporter.checks.receivers.evidence import (
+    NAME_LIMIT,
+    Forward,
+    Sight,
+    ask_ptr,
+    describe,
+    no_ptr,
+    see_names,
+    silent_ptr,
+)
+from exporter.checks.receivers.literals import is_ipv4, is_ipv6
+from exporter.checks.receivers.verdicts import ACCEPTED, Outcome, drawn, refused
+from exporter.checks.verdicts import CheckName
+
+_UNKNOWN = 450  # unknown_client_reject_code, unknown_hostname_reject_code
+_INVALID = 501  # invalid_hostname_reject_code
+_NOT_QUALIFIED = 504  # non_fqdn_reject_code
+
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
+_MAX_NAME = 255
+
+
+def unknown_client(address: Address, _said: HeloName) -> Check[Outcome]:
+    """`reject_unknown_client_hostname`: the first PTR name must resolve to the client, in its own family."""
+    ptr = yield from ask_ptr(address)
+    if not ptr.is_conclusive:
+        return refused(_UNKNOWN, silent_ptr(address)).in_doubt()
+    names = ptr.names[:NAME_LIMIT]
+    if not names:
+        return refused(_UNKNOWN, no_ptr(address), CheckName.FCRDNS)
+    seen = yield from see_names(address, [name for name in names if _is_client_name(name)])
+    return drawn([_judge_client(address, name, seen.get(name)) for name in names])
+
+
+def _judge_client(address: Address, name: DomainName, seen: Sight | None) -> Outcome:
+    if seen is None:
+        return _bad_client_name(name)
+    if seen.forward is Forward.CONFIRMS:
+        return ACCEPTED
+    return refused(_UNKNOWN, describe(address, name, seen.forward), CheckName.FCRDNS).unless(not seen.is_conclusive)
+
+
+def unknown_reverse_client(address: Address, _said: HeloName) -> Check[Outcome]:
+    """`reject_unknown_reverse_client_hostname`: there must be a PTR name that can be a host's."""
+    ptr = yield from ask_ptr(address)
+    if not ptr.is_conclusive:
+        return refused(_UNKNOWN, silent_ptr(address)).in_doubt()
+    names = ptr.names[:NAME_LIMIT]
+    if not names:
+        return refused(_UNKNOWN, no_ptr(address), CheckName.FCRDNS)
+    return drawn([ACCEPTED if _is_client_name(name) else _bad_client_name(name) for name in names])
+
+
+def _bad_client_name(name: DomainName) -> Outcome:
+    return refused(_UNKNOWN, f"the PTR name {name} cannot be a host's, so it does not count", CheckName.FCRDNS)
+
+
+def _is_client_name(name: DomainName) -> bool:
+    """Whether sockaddr_to_hostname() takes it: `valid_hostname`, and no address."""
+    return is_valid_hostname(name) and not is_ipv4(name)
+
+
+def invalid_helo(_address: Address, said: HeloName) -> Check[Outcome]:
+    """`reject_invalid_helo_hostname`: the syntax of a host name; a bare address will do."""
+    yield from ()
+    if said.text.startswith("["):
+        return _judge_literal(said)
+    name = _without_dot(said.text)
+    if is_valid_hostname(name) or is_ipv4(name) or is_ipv6(name):
+        return ACCEPTED
+    return refused(_INVALID, f"the HELO name {said} is not a host name", CheckName.HELO_SYNTAX)
+
+
+def non_fqdn_helo(_address: Address, said: HeloName) -> Check[Outcome]:
+    """`reject_non_fqdn_helo_hostname`: a host name with a dot in it, or an address literal."""
+    yield from ()
+    if said.text.startswith("["):
+        return _judge_literal(said)
+    name = _without_dot(said.text)
+    if is_valid_hostname(name) and "." in name:
+        return ACCEPTED
+    why = f"the HELO name {said} is not a fully qualified host name"
+    return refused(_NOT_QUALIFIED, why, CheckName.HELO_SYNTAX)
+
+
+def unknown_helo(_address: Address, said: HeloName) -> Check[Outcome]:
+    """`reject_unknown_helo_hostname`: the name must have an A, AAAA or MX record; whose it is does not matter."""
+    if said.text.startswith("["):
+        return _judge_literal(said)
+    if said.name is None or not is_valid_hostname(said.text):
+        # A trailing dot included: dns_lookup() refuses it before it asks.
+        return refused(_UNKNOWN, f"the HELO name {said} cannot be in the DNS", CheckName.HELO_SYNTAX)
+    answers = yield [Question(said.name, "A"), Question(said.name, "AAAA"), Question(said.name, "MX")]
+    a, aaaa, mx = answers
+    if Status.ANSWER in {a.status, aaaa.status} or any(_is_exchange(it.exchange) for it in mx.exchanges):
+        return ACCEPTED
+    doubt = not all(answer.is_conclusive for answer in answers)
+    what = "the DNS does not say whether" if doubt else "there is no sign in the DNS that"
+    return refused(_UNKNOWN, f"{what} the HELO name {said} exists", CheckName.HELO_RESOLVES).unless(doubt)
+
+
+def _is_exchange(name: DomainName) -> bool:
+    return name == "." or is_valid_hostname(name) or is_ipv4(name)
+
+
+def _judge_literal(said: HeloName) -> Outcome:
+    """Any literal that parses will do, whatever address it has (`valid_mailhost_addr.c`)."""
+    inside = said.text[1:-1] if said.text.endswith("]") and len(said.text) > len("[]") else said.text
+    tag = "ipv6:"
+    if is_ipv6(inside[len(tag) :]) if inside.lower().startswith(tag) else is_ipv4(inside):
+        return ACCEPTED
+    return refused(_INVALID, f"the HELO name {said} is no address literal", CheckName.HELO_SYNTAX)
+
+
+def is_valid_hostname(text: str) -> bool:
+    """Whether `valid_hostname.c` takes it: letters, digits, underscores and inner hyphens, not digits alone."""
+    labels = text.split(".")
+    return len(text) <= _MAX_NAME and all(map(_LABEL.fullmatch, labels)) and not "".join(labels).isdigit()
+
+
+def _without_dot(text: str) -> str:
+    return text[:-1] if text.endswith(".") and not text.endswith("..") and len(text) > 1 else text
