@@ -1,0 +1,60 @@
+# Everything is set up by the targets themselves: a machine with Python 3.11 or newer and make is enough.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+CONFIG ?=
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check lint types imports unit integration lock clean
+
+help:            ## Show this list
+	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: $(VENV)/.run            ## Serve the demo world, or CONFIG=maildns.yml, on port 10047
+	$(BIN)/python -m exporter $(if $(CONFIG),--config.file=$(CONFIG),demo) $(ARGS)
+
+test: check integration            ## Run every check and every test
+
+check: lint types imports unit            ## Run what needs no server: lint, types, import contracts, unit tests
+
+lint: $(VENV)/.dev            ## Check style and format
+	$(BIN)/ruff check --quiet
+	$(BIN)/ruff format --check --quiet
+
+types: $(VENV)/.dev            ## Check types
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev            ## Check that imports point down the house
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.dev            ## Run the tests that need no server
+	$(BIN)/pytest -q -n auto -m "not integration and not slow" $(ARGS)
+
+integration: $(VENV)/.dev            ## Run the tests against real servers on loopback
+	$(BIN)/pytest -q -n auto -m "integration or slow" $(ARGS)
+
+lock:            ## Write the locks anew from pyproject.toml (needs uv)
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	    --upgrade pyproject.toml -o requirements/run.lock
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	    --upgrade --group dev pyproject.toml -o requirements/dev.lock
+
+clean:            ## Remove the environment and every cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "the venv module is missing: apt install python3-venv" >&2; exit 1; }
+
+$(VENV)/.run: requirements/run.lock | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.lock
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/.run

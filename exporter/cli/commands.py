@@ -1,0 +1,104 @@
+"""The command line: flags after the Prometheus family, and one function a command."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from exporter import __version__
+from exporter.cli.listen import ListenAddress
+
+_LEVELS = ("debug", "info", "warning", "error")
+
+_config_file = click.option(
+    "--config.file",
+    "config_file",
+    type=click.Path(path_type=Path),
+    default=Path("maildns.yml"),
+    show_default=True,
+    help="The configuration: docs/configuration.md has every key.",
+)
+_LOGGING = (
+    click.option("--log.level", "log_level", type=click.Choice(_LEVELS), default="info", show_default=True),
+    click.option(
+        "--log.format", "log_format", type=click.Choice(["logfmt", "json"]), default="logfmt", show_default=True
+    ),
+)
+_SERVING = (
+    click.option(
+        "--web.listen-address",
+        "listen",
+        type=ListenAddress(),
+        multiple=True,
+        default=[":10047"],
+        show_default=True,
+        help="Where to serve, as host:port or :port. May be given more than once.",
+    ),
+    click.option(
+        "--web.route-prefix", "route_prefix", default="/", show_default=True, help="What every path begins with."
+    ),
+    click.option(
+        "--web.enable-lifecycle", "enable_lifecycle", is_flag=True, help="Allow a reload by POST to /-/reload."
+    ),
+    click.option(
+        "--web.max-requests",
+        "max_requests",
+        type=click.IntRange(1, 10_000),
+        default=40,
+        show_default=True,
+        help="How many requests are served at once; the next one gets a 503.",
+    ),
+    *_LOGGING,
+)
+
+
+def _serving(function: Any) -> Any:
+    """Add the flags that `serve` and `demo` share."""
+    for option in reversed(_SERVING):
+        function = option(function)
+    return function
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="maildns-exporter")
+@_config_file
+@click.option("--config.check", "config_check", is_flag=True, help="Check the configuration, and exit.")
+@_serving
+@click.pass_context
+def cli(context: click.Context, /, config_file: Path, *, config_check: bool, **serving: Any) -> None:
+    """Watch the DNS behind outbound mail: forward-confirmed reverse DNS and HELO names, for Prometheus.
+
+    Without a command it serves, as exporters do.
+    """
+    if context.invoked_subcommand is not None:
+        context.obj = config_file
+        return
+    if config_check:
+        context.invoke(check_config, file=config_file)
+        return
+    from exporter.cli.serve import serve
+    from exporter.config.loader import load
+
+    serve(lambda: load(config_file), **serving)
+
+
+@cli.command("check-config")
+@click.argument("file", type=click.Path(path_type=Path))
+def check_config(file: Path) -> None:
+    """Print every problem of FILE, or, if there is none, the effective configuration with all defaults."""
+    from exporter.config.effective import render
+    from exporter.config.loader import load
+
+    click.echo(render(load(file)), nl=False)
+
+
+@cli.command()
+@click.option(
+    "--speed", type=click.FloatRange(0.1, 1000), default=1.0, show_default=True, help="How fast its time runs."
+)
+@_serving
+def demo(speed: float, **serving: Any) -> None:
+    """Serve a small world of mail servers, right and wrong, from an embedded DNS: no network is needed."""
+    from exporter.cli.demo import serve_demo
+
+    serve_demo(speed, **serving)

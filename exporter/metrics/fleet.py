@@ -1,0 +1,148 @@
+"""The families about pools, addresses and HELO names, read from the board.
+
+The rule of this file: families are built anew on each scrape from one generation of the board, so that a target that
+left the configuration leaves the exposition, and two scrapes cannot collide. It runs in a thread beside the event
+loop: it reads immutable states, and asks the DNS nothing.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from prometheus_client import Metric
+from prometheus_client.registry import Collector
+
+from exporter.checks.verdicts import CheckName, IprevVerdict, Result
+from exporter.metrics import catalogue
+from exporter.metrics.catalogue import Family, Series
+from exporter.state.address import AddressState, health, problems, shown_ptr
+from exporter.state.board import Board
+from exporter.state.helo import HeloState
+from exporter.state.pool import PoolState
+
+SHOWN_FAILING = 1000
+"""How many addresses of a pool are shown where only failing ones are."""
+
+_PAIRS = (
+    (CheckName.HELO_ADDRESS_MATCH, catalogue.HELO_ADDRESS_MATCH),
+    (CheckName.HELO_PTR_MATCH, catalogue.HELO_PTR_MATCH),
+    (CheckName.HELO_ALIGNED, catalogue.HELO_ALIGNED),
+)
+
+
+class FleetCollector(Collector):
+    """Shows the board. *lags* gives each pool's sampling lag, *now* the Unix time."""
+
+    def __init__(self, board: Board, lags: Callable[[], dict[str, float]], now: Callable[[], float]) -> None:
+        self._board = board
+        self._lags = lags
+        self._now = now
+        self._dropped: dict[str, int] = {}
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: what there is depends on the configuration."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Every family that the current generation has a series of."""
+        scrape = _Scrape()
+        now = self._now()
+        lags = self._lags()
+        pools = self._board.pools
+        self._dropped = {name: self._dropped.get(name, 0) for name in pools}
+        for name, state in pools.items():
+            _add_pool(scrape, state, lags.get(name, 0.0))
+            for helo in state.helos.values():
+                _add_helo(scrape, name, helo)
+            for address in self._shown(state):
+                _add_address(scrape, state, address, now)
+            scrape[catalogue.SERIES_DROPPED].add((name,), self._dropped[name])
+        yield from scrape.metrics()
+
+    def _shown(self, state: PoolState) -> Iterator[AddressState]:
+        pool = state.pool
+        if pool.series == "all":
+            yield from state.sampled()
+        elif pool.series == "failing":
+            shown = 0
+            for address in state.sampled():
+                if health(address, pool.expect) is False:
+                    shown += 1
+                    if shown <= SHOWN_FAILING:
+                        yield address
+            self._dropped[pool.name] += max(0, shown - SHOWN_FAILING)
+
+
+class _Scrape(dict[Family, Series]):
+    """The families of one scrape, made as they are needed, shown in the order of the catalogue."""
+
+    def __missing__(self, family: Family) -> Series:
+        series = self[family] = family.series()
+        return series
+
+    def metrics(self) -> Iterator[Metric]:
+        for family in catalogue.CATALOGUE:
+            if family in self:
+                yield self[family].metric
+
+
+def _add_pool(scrape: _Scrape, state: PoolState, lag_seconds: float) -> None:
+    pool = state.pool
+    name = pool.name
+    scrape[catalogue.POOL_ADDRESSES].add((name,), pool.size)
+    for (check, result), count in state.results().items():
+        scrape[catalogue.POOL_RESULTS].add((name, check, result), count)
+    counters = state.counters
+    for (check, result), count in counters.samples.items():
+        scrape[catalogue.SAMPLES].add((name, check, result), count)
+    for (check, result), count in counters.changes.items():
+        scrape[catalogue.RESULT_CHANGES].add((name, check, result), count)
+    scrape[catalogue.POOL_CHANGES].add((name,), counters.all_changes)
+    scrape[catalogue.POOL_ROUNDS].add((name,), counters.rounds)
+    if state.round_seconds is not None:
+        scrape[catalogue.POOL_ROUND_DURATION].add((name,), state.round_seconds)
+    times = [address.sampled_at for address in state.sampled()]
+    if times and len(times) == pool.size:
+        scrape[catalogue.POOL_OLDEST_SAMPLE].add((name,), min(times))
+    scrape[catalogue.SAMPLING_LAG].add((name,), lag_seconds)
+
+
+def _add_helo(scrape: _Scrape, pool: str, state: HeloState) -> None:
+    labels = (pool, state.said.text)
+    for family, value in (
+        (catalogue.HELO_RESOLVES, state.resolves),
+        (catalogue.HELO_ADDRESSES, state.addresses),
+        (catalogue.HELO_CONFIRMED_ADDRESSES, state.confirmed_addresses),
+        (catalogue.HELO_ADDRESSES_OUTSIDE_POOL, state.addresses_outside_pool),
+    ):
+        if value is not None:
+            scrape[family].add(labels, value)
+
+
+def _add_address(scrape: _Scrape, pool: PoolState, state: AddressState, now: float) -> None:
+    expect = pool.pool.expect
+    labels = (pool.pool.name, str(state.target.address))
+    if state.iprev is not None:
+        scrape[catalogue.FCRDNS_MATCH].add(labels, state.iprev.verdict is IprevVerdict.PASS)
+        scrape[catalogue.PTR_RECORDS].add(labels, len(state.iprev.ptr_names))
+        scrape[catalogue.PTR_CONFIRMED_RECORDS].add(labels, len(state.iprev.confirmed_names))
+        shown = shown_ptr(state.iprev)
+        if pool.pool.ptr_info and shown is not None:
+            scrape[catalogue.PTR_INFO].add((*labels, "flapping" if state.is_flapping(now) else shown), 1)
+    if state.latest is not None:
+        scrape[catalogue.FCRDNS_CONCLUSIVE].add(labels, state.latest.is_conclusive)
+    for check, family in _PAIRS:
+        for said in state.target.helos:
+            finding = state.held.get((check, said.text))
+            if finding is not None:
+                scrape[family].add((*labels, said.text), finding.result is Result.PASS)
+    healthy = health(state, expect)
+    if healthy is not None:
+        scrape[catalogue.ADDRESS_HEALTHY].add(labels, healthy)
+    for finding in problems(state, expect):
+        scrape[catalogue.ADDRESS_PROBLEM].add((*labels, finding.check, finding.reason or ""), 1)
+    for family, moment in (
+        (catalogue.LAST_SAMPLE, state.sampled_at),
+        (catalogue.LAST_CONCLUSIVE_SAMPLE, state.concluded_at),
+        (catalogue.LAST_CHANGE, state.changed_at),
+    ):
+        if moment:
+            scrape[family].add(labels, moment)

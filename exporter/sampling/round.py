@@ -1,0 +1,143 @@
+"""One round over what is due in a pool, paced by the pool's own ring and never by a job an address.
+
+The rule of this file: time is the event loop's monotonic clock. What is late is started late, in order; nothing is
+started twice, skipped, or caught up in a burst beyond the limit of what may be under way.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+_BURST = 64
+"""How many samples are started before the event loop gets its turn."""
+
+_TICK_SECONDS = 0.005
+"""Samples that are due within this time of one another are started together."""
+
+
+class Startable(Protocol):
+    """What a round starts: a `Sampling`."""
+
+    def start(self) -> None: ...
+    def give_up(self) -> None: ...
+    def drop(self) -> None: ...
+
+
+class Round:
+    """Starts every item of *order* once: the first *at_once* now, the others spread evenly over *span_seconds*.
+
+    *prepare* makes the sampling of one item; it must call the given function when it ends. At most *limit* are under
+    way together, and none for longer than *deadline_seconds*. *ended* is called when the last one is over, never from
+    within `begin`.
+    """
+
+    def __init__(
+        self,
+        order: Sequence[int],
+        prepare: Callable[[int, Callable[[], None]], Startable],
+        ended: Callable[["Round"], None],
+        *,
+        at_once: int,
+        span_seconds: float,
+        limit: int,
+        deadline_seconds: float,
+    ) -> None:
+        self._order = order
+        self._prepare = prepare
+        self._ended = ended
+        self._at_once = at_once
+        self._span = span_seconds
+        self._limit = limit
+        self._deadline = deadline_seconds
+        self._next = 0
+        self._open: dict[int, tuple[Startable, float]] = {}
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._pump_soon: asyncio.Handle | None = None
+        self.began = self._loop.time()
+        self.is_over = False
+
+    def begin(self) -> None:
+        """Start what is due, and keep at it."""
+        self._pump_soon = self._loop.call_soon(self._pump)
+
+    def cancel(self) -> None:
+        """Stop at once. What is under way is dropped; *ended* is not called."""
+        self.is_over = True
+        for handle in (self._timer, self._pump_soon):
+            if handle is not None:
+                handle.cancel()
+        for sampling, _ in self._open.values():
+            sampling.drop()
+        self._open.clear()
+
+    @property
+    def in_flight(self) -> int:
+        """How many samples are under way."""
+        return len(self._open)
+
+    def lag_seconds(self) -> float:
+        """How late the next sample is; 0.0 while the round keeps up. What is due at once is as late as it takes."""
+        if self.is_over or self._next <= self._at_once or self._next >= len(self._order):
+            return 0.0
+        return max(0.0, self._loop.time() - self._due(self._next))
+
+    def _due(self, place: int) -> float:
+        spread = len(self._order) - self._at_once
+        return self.began if place < self._at_once else self.began + self._span * (place - self._at_once) / spread
+
+    def _pump(self) -> None:
+        self._pump_soon = None
+        now = self._loop.time()
+        started = 0
+        while self._next < len(self._order) and len(self._open) < self._limit and started < _BURST:
+            if self._due(self._next) > now + _TICK_SECONDS:
+                break
+            self._start(self._next, now)
+            self._next += 1
+            started += 1
+        self._expire(now)
+        if self._next >= len(self._order) and not self._open:
+            self._end()
+        elif started == _BURST:
+            self._repump()
+        else:
+            self._rearm()
+
+    def _start(self, place: int, now: float) -> None:
+        sampling = self._prepare(self._order[place], lambda: self._close(place))
+        self._open[place] = (sampling, now)
+        sampling.start()
+
+    def _close(self, place: int) -> None:
+        self._open.pop(place, None)
+        if not self.is_over and (len(self._open) == self._limit - 1 or not self._open):
+            self._repump()
+
+    def _expire(self, now: float) -> None:
+        """End what has been under way for too long; the oldest come first."""
+        while self._open:
+            place, (sampling, began) = next(iter(self._open.items()))
+            if began + self._deadline > now:
+                return
+            sampling.give_up()
+            self._open.pop(place, None)
+
+    def _repump(self) -> None:
+        if self._pump_soon is None:
+            self._pump_soon = self._loop.call_soon(self._pump)
+
+    def _rearm(self) -> None:
+        """Wake up for the next sample that is due, or the next one that must end, whichever comes first."""
+        if self._timer is not None:
+            self._timer.cancel()
+        moments = []
+        if self._open:
+            moments.append(next(iter(self._open.values()))[1] + self._deadline)
+        if self._next < len(self._order) and len(self._open) < self._limit:
+            moments.append(self._due(self._next))
+        self._timer = self._loop.call_at(min(moments), self._pump)
+
+    def _end(self) -> None:
+        self.cancel()
+        self._ended(self)

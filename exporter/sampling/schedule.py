@@ -1,0 +1,100 @@
+"""APScheduler starts one job a pool; this file keeps the wall clock from deciding when.
+
+APScheduler 3 plans in wall-clock time: after a step backwards it would wait for the old time to come round again.
+So the monotonic moment at which each pool is due is remembered here, a heartbeat watches for steps, and after one
+every job is planned anew from its monotonic moment.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+log = structlog.get_logger()
+
+_HEARTBEAT_SECONDS = 1.0
+_STEP_SECONDS = 1.0
+"""A wall clock that moves by more than this against the monotonic one was stepped (or the machine slept)."""
+
+_LAG_BEATS = 15
+"""How many heartbeats the loop's lag is remembered for: a scrape sees the worst since the one before it."""
+
+
+class Schedule:
+    """One job for each pool, first due at once and then at its interval; *tick* is called with the pool's name."""
+
+    def __init__(self, tick: Callable[[str], None]) -> None:
+        self._tick = tick
+        self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self._intervals: dict[str, float] = {}
+        self._due: dict[str, float] = {}
+        self._lags: list[float] = []
+        self._loop = asyncio.get_running_loop()
+        self._beat: asyncio.TimerHandle | None = None
+        self._offset = 0.0
+
+    def start(self) -> None:
+        """Begin to call."""
+        self._scheduler.start()
+        self._offset = time.time() - self._loop.time()
+        self._beat = self._loop.call_later(_HEARTBEAT_SECONDS, self._heartbeat, self._loop.time() + _HEARTBEAT_SECONDS)
+
+    def stop(self) -> None:
+        """Call no more."""
+        if self._beat is not None:
+            self._beat.cancel()
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    def follow(self, intervals: Mapping[str, float], *, changed: frozenset[str] = frozenset()) -> None:
+        """Fit the jobs to *intervals*, seconds by pool. Pools that are new, or in *changed*, are due at once."""
+        for name in self._intervals.keys() - intervals.keys():
+            self._scheduler.remove_job(name)
+            del self._due[name]
+        for name, seconds in intervals.items():
+            if self._intervals.get(name) != seconds or name in changed:
+                self._plan(name, seconds)
+        self._intervals = dict(intervals)
+
+    @property
+    def loop_lag_seconds(self) -> float:
+        """The longest that a heartbeat came too late, of the latest ones: for so long the event loop was held."""
+        return max(self._lags, default=0.0)
+
+    def _plan(self, name: str, seconds: float) -> None:
+        self._due[name] = self._loop.time()
+        self._scheduler.add_job(
+            self._run,
+            IntervalTrigger(seconds=seconds, timezone=UTC),
+            args=(name,),
+            id=name,
+            name=f"round of {name}",
+            replace_existing=True,
+            next_run_time=datetime.now(UTC),
+            coalesce=True,  # what was missed while the machine slept is one round, not many
+            misfire_grace_time=None,  # a late round is better than none
+        )
+
+    async def _run(self, name: str) -> None:
+        """What APScheduler calls: a coroutine, so that it runs on the loop and not in a thread."""
+        self._due[name] = self._loop.time() + self._intervals[name]
+        self._tick(name)
+
+    def _heartbeat(self, expected: float) -> None:
+        now = self._loop.time()
+        self._lags = [*self._lags, max(0.0, now - expected)][-_LAG_BEATS:]
+        offset = time.time() - now
+        if abs(offset - self._offset) > _STEP_SECONDS:
+            self._replan(offset - self._offset, now)
+        self._offset = offset
+        self._beat = self._loop.call_later(_HEARTBEAT_SECONDS, self._heartbeat, now + _HEARTBEAT_SECONDS)
+
+    def _replan(self, step_seconds: float, now: float) -> None:
+        log.warning("the wall clock was stepped; rounds are planned anew", step_seconds=round(step_seconds, 3))
+        wall = datetime.now(UTC)
+        for name, due in self._due.items():
+            self._scheduler.modify_job(name, next_run_time=wall + timedelta(seconds=max(0.0, due - now)))

@@ -1,0 +1,174 @@
+"""Wires everything, runs, reloads, shuts down in order.
+
+The rule of this file: it decides nothing about mail, DNS or metrics; it makes the parts, gives each what it needs, and
+ends them in the reverse order of their beginning.
+"""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from exporter.config.model import Configuration
+from exporter.dns.resolvers import Resolvers
+from exporter.errors import ConfigError
+from exporter.inventory.build import build
+from exporter.metrics.dns import DnsCollector
+from exporter.metrics.exposition import Exposition
+from exporter.metrics.fleet import FleetCollector
+from exporter.metrics.runtime import ReloadStatus, RuntimeCollector
+from exporter.sampling.sampler import Sampler
+from exporter.sampling.schedule import Schedule
+from exporter.state.address import Change
+from exporter.state.board import Board
+from exporter.web.server import Endpoints, WebServer
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says about serving. *load* reads the configuration anew, or raises `ConfigError`."""
+
+    load: Callable[[], Configuration]
+    listen: tuple[tuple[str | None, int], ...] = ((None, 10047),)
+    enable_lifecycle: bool = False
+    max_requests: int = 40
+    route_prefix: str = "/"
+
+
+class Service:
+    """The running exporter. `run` serves until a signal, or `stop`, ends it."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._board = Board()
+        self._reload_status = ReloadStatus()
+        self._stopping = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self.listening = asyncio.Event()
+        self.addresses: list[tuple[str, int]] = []
+
+    async def run(self) -> None:
+        """Serve. Raises `ConfigError` for a configuration that is bad at the start, `CannotRunError` for a taken port."""
+        configuration = self._options.load()
+        self._configuration = configuration
+        self._reload_status.succeeded_at = time.time()
+        self._resolvers = await _started(configuration)
+        self._sampler = Sampler(self._board, lambda: self._resolvers, on_change=_log_change)
+        self._schedule = Schedule(self._sampler.tick)
+        web = WebServer(
+            self._endpoints(), max_requests=self._options.max_requests, route_prefix=self._options.route_prefix
+        )
+        self._board.adopt(build(configuration))
+        try:
+            self.addresses = await web.start(list(self._options.listen))
+            self._schedule.start()
+            self._follow()
+            self._handle_signals()
+            log.info(
+                "serving",
+                addresses=[f"{host}:{port}" for host, port in self.addresses],
+                pools={name: state.pool.size for name, state in self._board.pools.items()},
+            )
+            self.listening.set()
+            await self._stopping.wait()
+            log.info("stopping")
+        finally:
+            self._schedule.stop()
+            self._sampler.stop()
+            await web.stop()
+            await self._resolvers.close()
+
+    def stop(self) -> None:
+        """End `run`."""
+        self._stopping.set()
+
+    async def reload(self) -> str | None:
+        """Read the configuration again and use it; if it is bad, say why and go on with the one in use."""
+        async with self._reloading:
+            try:
+                configuration = await asyncio.to_thread(self._options.load)
+                pools = await asyncio.to_thread(build, configuration)
+            except ConfigError as bad:
+                self._reload_status.successful = False
+                problems = [str(problem) for problem in bad.problems]
+                log.warning("the new configuration is bad, the old one stays", problems=problems)
+                return str(bad)
+            await self._use_resolvers_of(configuration)
+            self._configuration = configuration
+            self._board.adopt(pools)
+            self._follow()
+            self._reload_status.successful = True
+            self._reload_status.succeeded_at = time.time()
+            log.info("reloaded", pools={pool.name: pool.size for pool in pools})
+            return None
+
+    async def _use_resolvers_of(self, configuration: Configuration) -> None:
+        """Ask new resolvers from now on, if they changed; the old ones end when what they were asked is answered."""
+        if configuration.resolver_settings() == self._configuration.resolver_settings():
+            return
+        old, self._resolvers = self._resolvers, await _started(configuration)
+        self._retiring = asyncio.create_task(_retire(old))
+
+    def _follow(self) -> None:
+        """Fit rounds and jobs to the board's generation; a pool that is new or changed gets a round at once."""
+        changed = self._sampler.follow()
+        intervals = {name: state.pool.interval_seconds for name, state in self._board.pools.items()}
+        self._schedule.follow(intervals, changed=changed)
+
+    def _endpoints(self) -> Endpoints:
+        exposition = Exposition(
+            FleetCollector(self._board, self._sampler.lag_seconds, time.time),
+            DnsCollector(lambda: self._resolvers),
+            RuntimeCollector(self._reload_status, lambda: self._schedule.loop_lag_seconds),
+        )
+        return Endpoints(
+            metrics=lambda accept, compress: exposition.render(accept, compress=compress),
+            ready=self._why_not_ready,
+            effective_configuration=lambda: self._configuration.as_yaml(),
+            reload=self.reload if self._options.enable_lifecycle else None,
+        )
+
+    def _why_not_ready(self) -> str | None:
+        if self._stopping.is_set():
+            return "stopping"
+        waiting = [name for name, state in self._board.pools.items() if not state.counters.rounds]
+        return f"the first round is not over yet: {', '.join(waiting)}" if waiting else None
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+
+    def _reload_soon(self) -> None:
+        self._reload_task = asyncio.create_task(self.reload())
+
+
+async def _started(configuration: Configuration) -> Resolvers:
+    resolvers = Resolvers(configuration.resolver_settings())
+    await resolvers.start()
+    return resolvers
+
+
+async def _retire(resolvers: Resolvers) -> None:
+    await asyncio.sleep(resolvers.deadline_seconds)
+    await resolvers.close()
+
+
+def _log_change(pool: str, change: Change) -> None:
+    log.info(
+        "changed",
+        pool=pool,
+        ip=str(change.target.address),
+        check=change.after.check.value,
+        subject=change.after.subject,
+        before=change.before.result.value,
+        after=change.after.result.value,
+        reason=change.after.reason.value if change.after.reason else None,
+        sentence=change.after.sentence,
+    )

@@ -1,0 +1,120 @@
+"""What is remembered of one address, and how one more sample changes it.
+
+The rule of this file: what the DNS leaves open changes the latest report, never what is held. Everything here is a pure
+function.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from exporter.checks.check import Evidence
+from exporter.checks.iprev import Iprev
+from exporter.checks.report import Report, Target
+from exporter.checks.verdicts import CheckName, Finding, IprevVerdict, Reason, Result
+from exporter.state.held import Held, believed, hold
+
+_FLAPPING_CHANGES = 4
+_FLAPPING_SECONDS = 6 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A conclusive finding that differs from the conclusive one before it. *at* is Unix time."""
+
+    target: Target
+    before: Finding
+    after: Finding
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AddressState:
+    """The latest report on one target, and what is held of it through inconclusive ones.
+
+    *iprev* is the last conclusive one. Times are Unix times, 0.0 for never; *renamed_at* are the latest moments at
+    which `shown_ptr` changed.
+    """
+
+    target: Target
+    latest: Report | None = None
+    evidence: Evidence = field(default_factory=dict)
+    held: Held = field(default_factory=dict)
+    iprev: Iprev | None = None
+    sampled_at: float = 0.0
+    concluded_at: float = 0.0
+    changed_at: float = 0.0
+    renamed_at: tuple[float, ...] = ()
+
+    def observe(self, report: Report, evidence: Evidence, at: float) -> "tuple[AddressState, tuple[Change, ...]]":
+        """The state after one more sample, and what changed by it. *report* is to be believed: see `confirmed`."""
+        held = self.held
+        changes: tuple[Change, ...] = ()
+        if self.latest is None or report.findings != self.latest.findings:
+            held, changed = hold(self.held, report.findings)
+            changes = tuple([Change(self.target, before, after, at) for before, after in changed])
+        is_conclusive = report.is_conclusive
+        iprev = report.iprev if is_conclusive else self.iprev
+        renamed = self.iprev is not None and iprev is not None and shown_ptr(self.iprev) != shown_ptr(iprev)
+        state = AddressState(
+            self.target,
+            report,
+            evidence,
+            held,
+            iprev,
+            at,
+            at if is_conclusive else self.concluded_at,
+            at if changes else self.changed_at,
+            (*self.renamed_at, at)[-_FLAPPING_CHANGES:] if renamed else self.renamed_at,
+        )
+        return state, changes
+
+    def retarget(self, target: Target) -> "AddressState":
+        """The same address with other HELO names: what is held of the address, and of names that stay, is kept."""
+        if target == self.target:
+            return self
+        subjects = {"", *[said.text for said in target.helos]}
+        held = {slot: finding for slot, finding in self.held.items() if slot[1] in subjects}
+        return replace(self, target=target, latest=None, held=held)
+
+    def is_flapping(self, now: float) -> bool:
+        """Whether the PTR name that is shown changes too often to be a label value."""
+        return len(self.renamed_at) == _FLAPPING_CHANGES and now - self.renamed_at[0] < _FLAPPING_SECONDS
+
+
+def shown_ptr(iprev: Iprev) -> str | None:
+    """The one PTR name of an address that stands for it: the first that confirms it, else the first, else none."""
+    names = iprev.confirmed_names or iprev.ptr_names
+    return names[0] if names else None
+
+
+def confirmed(held: Held, first: Report, second: Report) -> Report:
+    """The report to believe when *first* had a failure that was not held, and *second* was asked to confirm it."""
+    findings = believed(held, first.findings, second.findings)
+    iprev = second.iprev
+    if findings[0] is not iprev.finding:
+        iprev = replace(iprev, verdict=IprevVerdict.TEMPERROR, finding=findings[0])
+    return Report(second.target, iprev, findings)
+
+
+def health(state: AddressState, expect: frozenset[CheckName]) -> bool | None:
+    """Whether every expected check passes, by what is held; None while that is not known."""
+    if state.latest is None:
+        return None
+    held = state.held
+    known = True
+    for finding in state.latest.findings:
+        if finding.check in expect:
+            before = held.get((finding.check, finding.subject))
+            if before is None:
+                known = False
+            elif before.result is Result.FAIL:
+                return False
+    return True if known else None
+
+
+def problems(state: AddressState, expect: frozenset[CheckName]) -> tuple[Finding, ...]:
+    """The expected checks that fail, by what is held: one finding for each check and reason."""
+    failing: dict[tuple[CheckName, Reason | None], Finding] = {}
+    for finding in state.held.values():
+        if finding.result is Result.FAIL and finding.check in expect:
+            failing.setdefault((finding.check, finding.reason), finding)
+    return tuple(failing.values())

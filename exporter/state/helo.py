@@ -1,0 +1,49 @@
+"""What is remembered of one HELO name, the other way round, and how one more sample changes it. Pure."""
+
+from dataclasses import dataclass, field, replace
+
+from exporter.checks.helo import HeloName
+from exporter.checks.helo_name import HeloNameReport
+from exporter.checks.verdicts import Result
+from exporter.state.held import Held, believed, hold, worsens
+
+
+@dataclass(frozen=True, slots=True)
+class HeloState:
+    """The latest report on one HELO name, and the last conclusive value of each number; None before there is one.
+
+    *sampled_at* is Unix time, 0.0 for never.
+    """
+
+    said: HeloName
+    latest: HeloNameReport | None = None
+    held: Held = field(default_factory=dict)
+    resolves: bool | None = None
+    addresses: int | None = None
+    confirmed_addresses: int | None = None
+    addresses_outside_pool: int | None = None
+    sampled_at: float = 0.0
+
+    def observe(self, report: HeloNameReport, at: float) -> "HeloState":
+        """The state after one more report, which is to be believed."""
+        counted = report.is_complete and not report.unknown and report.findings[-1].result is not Result.UNKNOWN
+        return HeloState(
+            self.said,
+            report,
+            hold(self.held, report.findings)[0],
+            self.resolves if report.resolves is None else report.resolves,
+            len(report.addresses) if report.is_complete and report.resolves is not None else self.addresses,
+            len(report.confirmed) if counted else self.confirmed_addresses,
+            len(report.outside) if report.is_complete and report.resolves is not None else self.addresses_outside_pool,
+            at,
+        )
+
+    def worsens(self, report: HeloNameReport) -> bool:
+        """Whether *report* has a failure that must be confirmed before it is believed."""
+        return worsens(self.held, report.findings)
+
+    def confirmed(self, first: HeloNameReport, second: HeloNameReport) -> HeloNameReport:
+        """The report to believe when *first* worsened the state, and *second* was asked to confirm it."""
+        syntax, resolves, fcrdns = believed(self.held, first.findings, second.findings)
+        known = second.resolves if resolves.result is not Result.UNKNOWN else None
+        return replace(second, resolves=known, findings=(syntax, resolves, fcrdns))

@@ -1,0 +1,109 @@
+"""What is remembered of one pool: its addresses, its HELO names, and their sums.
+
+The rule of this file: whatever a scrape needs of a whole pool is kept up to date by each result, not added up anew.
+It is owned by the event loop; what it hands out (`AddressState`, `HeloState`) is immutable, so that a scrape can read
+it from another thread.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from exporter.checks.check import Evidence
+from exporter.checks.helo_name import HeloNameReport
+from exporter.checks.report import Report, Target
+from exporter.checks.verdicts import CheckName, Result
+from exporter.inventory.pool import Pool
+from exporter.state.address import AddressState, Change
+from exporter.state.counters import CheckResult, PoolCounters, zeros
+from exporter.state.helo import HeloState
+
+
+class PoolState:
+    """The latest results of one pool; *counters* go on over reloads."""
+
+    def __init__(self, pool: Pool, counters: PoolCounters) -> None:
+        self.pool = pool
+        self.counters = counters
+        self.round_seconds: float | None = None
+        self.lag_seconds = 0.0
+        self.helos = {said.text: HeloState(said) for said in pool.helo_names}
+        self._addresses: list[AddressState | None] = [None] * pool.size
+        self._known = zeros(pool.checks, (Result.PASS, Result.FAIL))
+        counters.open(pool.checks)
+
+    @property
+    def addresses(self) -> Sequence[AddressState | None]:
+        """The state of each target, in the order of the pool's; None for one that was never sampled."""
+        return self._addresses
+
+    def __getitem__(self, index: int) -> AddressState:
+        return self._addresses[index] or AddressState(self.pool.targets[index])
+
+    def sampled(self) -> Iterator[AddressState]:
+        """The states of the targets that were sampled, or are known from before."""
+        return (state for state in tuple(self._addresses) if state is not None)
+
+    def results(self) -> dict[CheckResult, int]:
+        """How many addresses have which latest result, by check; the three results of a check sum to the size."""
+        known, size = self._known, self.pool.size
+        counts: dict[CheckResult, int] = {}
+        for check in self.pool.checks:
+            passed, failed = known[check, Result.PASS], known[check, Result.FAIL]
+            counts[check, Result.PASS] = passed
+            counts[check, Result.FAIL] = failed
+            counts[check, Result.UNKNOWN] = size - passed - failed
+        return counts
+
+    def record(self, index: int, report: Report, evidence: Evidence, at: float) -> tuple[Change, ...]:
+        """Take in one more report on the target at *index*, sampled at Unix time *at*; say what changed by it."""
+        before = self[index]
+        state, changes = before.observe(report, evidence, at)
+        self._addresses[index] = state
+        results = worst(report)
+        self._retally(before.latest, results)
+        samples = self.counters.samples
+        for pair in results.items():
+            samples[pair] += 1
+        for change in changes:
+            self.counters.changes[change.after.check, change.after.result] += 1
+        return changes
+
+    def record_helo(self, report: HeloNameReport, at: float) -> None:
+        """Take in one more report on a HELO name, the other way round, at Unix time *at*."""
+        state = self.helos[report.said.text]
+        self.helos[report.said.text] = state.observe(report, at)
+
+    def inherit(self, old: "PoolState") -> None:
+        """Take over what *old* knows of the targets and HELO names that both have."""
+        for index, target in enumerate(self.pool.targets):
+            known = old.find(target)
+            if known is not None:
+                self._addresses[index] = known.retarget(target)
+                if known.target == target and known.latest is not None:
+                    self._retally(None, worst(known.latest))
+        self.helos.update({text: state for text, state in old.helos.items() if text in self.helos})
+        self.round_seconds = old.round_seconds
+
+    def find(self, target: Target) -> AddressState | None:
+        """What is known of the address of *target*."""
+        index = self.pool.index(target.address)
+        return None if index is None else self._addresses[index]
+
+    def _retally(self, before: Report | None, results: dict[CheckName, Result]) -> None:
+        known = self._known
+        if before is not None:
+            for pair in worst(before).items():
+                if pair in known:
+                    known[pair] -= 1
+        for pair in results.items():
+            if pair in known:
+                known[pair] += 1
+
+
+def worst(report: Report) -> dict[CheckName, Result]:
+    """What each check comes to where an address has several HELO names: the worst, a fail before an unknown."""
+    results: dict[CheckName, Result] = {}
+    for finding in report.findings:
+        before = results.get(finding.check)
+        if before is None or before is Result.PASS or finding.result is Result.FAIL:
+            results[finding.check] = finding.result
+    return results

@@ -1,0 +1,191 @@
+"""A round starts each item once, on time, within its limits; time is the loop's."""
+
+import asyncio
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.sampling.round import Round
+from tests import clock
+
+
+class Job:
+    """An item of a round that takes *seconds*, or for ever."""
+
+    def __init__(self, log, index, seconds, finished):
+        self.log, self.index, self.seconds, self.finished = log, index, seconds, finished
+        self.timer = None
+
+    def start(self):
+        loop = asyncio.get_running_loop()
+        self.log.started.append((self.index, loop.time() - self.log.began))
+        self.log.open += 1
+        self.log.most_open = max(self.log.most_open, self.log.open)
+        if self.seconds == 0:
+            self.end()
+        elif self.seconds is not None:
+            self.timer = loop.call_later(self.seconds, self.end)
+
+    def end(self):
+        self.log.open -= 1
+        self.finished()
+
+    def give_up(self):
+        self.log.given_up.append(self.index)
+        if self.timer:
+            self.timer.cancel()
+        self.end()
+
+    def drop(self):
+        self.log.dropped.append(self.index)
+        if self.timer:
+            self.timer.cancel()
+
+
+class Log:
+    def __init__(self):
+        self.started, self.given_up, self.dropped = [], [], []
+        self.open = self.most_open = 0
+        self.began = 0.0
+        self.ended_after = None
+
+
+async def ride(order, *, seconds, at_once, span, limit, deadline=10.0):
+    """Run one round to its end; *seconds* says how long each item takes (None: for ever)."""
+    log, over = Log(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    log.began = loop.time()
+
+    def ended(_round):
+        log.ended_after = loop.time() - log.began
+        over.set()
+
+    running = Round(
+        order,
+        lambda index, finished: Job(log, index, seconds(index), finished),
+        ended,
+        at_once=at_once,
+        span_seconds=span,
+        limit=limit,
+        deadline_seconds=deadline,
+    )
+    running.begin()
+    await over.wait()
+    return log
+
+
+@settings(deadline=None)
+@given(
+    takes=st.lists(st.sampled_from([0, 0.001, 0.5, 3.0, None]), max_size=150),
+    at_once=st.integers(0, 150),
+    span=st.sampled_from([0.0, 1.0, 270.0]),
+    limit=st.integers(1, 40),
+)
+def test_every_item_is_started_once_in_order_within_the_limit(takes, at_once, span, limit):
+    """Nothing is lost, repeated, or started beyond the limit, whatever hangs; what hangs is given up."""
+    log = clock.run(
+        ride(range(len(takes)), seconds=takes.__getitem__, at_once=min(at_once, len(takes)), span=span, limit=limit)
+    )
+
+    assert [index for index, _ in log.started] == list(range(len(takes)))
+    assert log.most_open <= limit
+    assert log.given_up == [index for index, seconds in enumerate(takes) if seconds is None]
+    assert log.open == 0
+
+
+def test_a_round_is_spread_evenly_over_its_span():
+    """Ten addresses in 270 s: one each 27 s, never a burst."""
+    log = clock.run(ride(range(10), seconds=lambda _: 0.01, at_once=0, span=270.0, limit=100))
+
+    for index, began in log.started:
+        assert abs(began - 27.0 * index) < 0.02
+
+
+def test_what_is_new_comes_at_once_and_the_rest_is_spread():
+    """After a reload the unknown addresses are sampled first, at the permitted rate; the known ones in their time."""
+    log = clock.run(ride(range(10), seconds=lambda _: 0.01, at_once=5, span=100.0, limit=100))
+
+    assert all(began < 0.01 for _, began in log.started[:5])
+    assert [round(began) for _, began in log.started[5:]] == [0, 20, 40, 60, 80]
+
+
+def test_a_hung_item_holds_up_nobody_and_ends_at_its_deadline():
+    """With room for two, one that never answers leaves the other place to the rest."""
+    log = clock.run(ride(range(20), seconds=lambda i: None if i == 0 else 0.1, at_once=20, span=0, limit=2, deadline=5))
+
+    assert log.given_up == [0]
+    assert max(began for _, began in log.started) < 2.5
+    assert 5.0 <= log.ended_after < 5.1
+
+
+def test_a_stalled_loop_makes_no_burst_beyond_the_limit():
+    """What became due while the loop was held is started in order, a limit's worth at a time."""
+
+    async def stalled():
+        asyncio.get_running_loop().call_later(1.0, asyncio.get_running_loop().pass_time, 600.0)
+        return await ride(range(100), seconds=lambda _: 0.5, at_once=0, span=270.0, limit=7)
+
+    log = clock.run(stalled())
+
+    assert [index for index, _ in log.started] == list(range(100))
+    assert log.most_open == 7
+
+
+def test_a_cancelled_round_drops_what_is_under_way_and_says_nothing_more():
+    """After cancel no item starts, none is recorded, and the end is not announced."""
+
+    async def cancelled():
+        log = Log()
+        running = Round(
+            range(10),
+            lambda index, finished: Job(log, index, None, finished),
+            lambda _: log.started.append("ended"),
+            at_once=2,
+            span_seconds=10.0,
+            limit=5,
+            deadline_seconds=60.0,
+        )
+        running.begin()
+        await asyncio.sleep(0.5)
+        running.cancel()
+        await asyncio.sleep(100.0)
+        return log
+
+    log = clock.run(cancelled())
+
+    assert log.dropped == [0, 1, 2]
+    assert len(log.started) == 3
+
+
+def test_an_empty_round_ends():
+    """A pool without addresses has rounds too."""
+    assert clock.run(ride((), seconds=lambda _: 0, at_once=0, span=10.0, limit=1)).started == []
+
+
+def test_lag_is_how_late_the_next_item_is():
+    """While one hung item takes the only place, the lag grows; a round that keeps up has none."""
+
+    async def lagging():
+        log = Log()
+        running = Round(
+            range(10),
+            lambda index, finished: Job(log, index, None if index == 2 else 0.01, finished),
+            lambda _: None,
+            at_once=0,
+            span_seconds=10.0,
+            limit=1,
+            deadline_seconds=60.0,
+        )
+        running.begin()
+        lags = []
+        for _ in range(3):
+            await asyncio.sleep(2.5)
+            lags.append(running.lag_seconds())
+        running.cancel()
+        return lags
+
+    lags = clock.run(lagging())
+
+    assert lags[0] == 0.0
+    assert 1.9 < lags[1] < 2.1
+    assert 4.4 < lags[2] < 4.6

@@ -1,0 +1,148 @@
+"""The state of one address over its samples."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.checks.check import judge
+from exporter.checks.report import report
+from exporter.checks.verdicts import CheckName, Reason, Result
+from exporter.state.address import AddressState, confirmed, health, problems, shown_ptr
+from tests.factories import SERVFAIL, World, target
+
+MTA = target("192.0.2.10", "mail.example.org")
+EVERYTHING = frozenset(CheckName)
+
+RIGHT = World.parse(
+    """
+    10.2.0.192.in-addr.arpa PTR mail.example.org
+    mail.example.org A 192.0.2.10
+    """
+)
+BROKEN = World.parse("mail.example.org A 192.0.2.10")
+SILENT = World.parse(
+    """
+    10.2.0.192.in-addr.arpa PTR !servfail
+    mail.example.org A !servfail
+    mail.example.org AAAA !servfail
+    """
+)
+WORLDS = (RIGHT, BROKEN, SILENT)
+
+
+def sampled(*worlds: World, subject=MTA) -> AddressState:
+    """The state after a sample in each of these worlds, each believed, a second apart."""
+    state = AddressState(subject)
+    for second, world in enumerate(worlds, start=1):
+        state = state.observe(*judge(report(subject), world), float(second))[0]
+    return state
+
+
+def test_a_verdict_outlives_an_outage():
+    """Through inconclusive samples the last conclusive verdict stands, and the times say since when."""
+    state = sampled(RIGHT, SILENT, SILENT)
+
+    assert health(state, EVERYTHING) is True
+    assert state.iprev is not None
+    assert (state.sampled_at, state.concluded_at, state.changed_at) == (3.0, 1.0, 0.0)
+    assert not state.latest.is_conclusive
+
+
+@given(st.lists(st.sampled_from(WORLDS), max_size=8))
+def test_outages_leave_no_trace_in_what_is_held(worlds):
+    """Taking the outages out of a history changes nothing of what the DNS is held to have said at its end."""
+    with_outages = sampled(*worlds)
+    without = sampled(*[world for world in worlds if world is not SILENT])
+
+    syntax = {(CheckName.HELO_SYNTAX, "mail.example.org")}  # no lookup is needed to judge it
+    assert {slot: with_outages.held[slot] for slot in with_outages.held.keys() - syntax} == {
+        slot: without.held[slot] for slot in without.held.keys() - syntax
+    }
+    assert with_outages.iprev == without.iprev
+
+
+def test_nothing_is_known_before_the_first_conclusive_sample():
+    """Neither healthy nor unhealthy: unknown."""
+    assert health(AddressState(MTA), EVERYTHING) is None
+    assert health(sampled(SILENT), EVERYTHING) is None
+
+
+@pytest.mark.parametrize(
+    ("expect", "healthy"),
+    [
+        pytest.param(frozenset(CheckName), False, id="all"),
+        pytest.param(frozenset({CheckName.HELO_RESOLVES, CheckName.HELO_SYNTAX}), True, id="what-passes"),
+        pytest.param(frozenset({CheckName.FCRDNS}), False, id="what-fails"),
+        pytest.param(frozenset(), True, id="nothing"),
+    ],
+)
+def test_health_follows_the_expectations(expect, healthy):
+    """Only the checks that the pool expects decide."""
+    assert health(sampled(BROKEN), expect) is healthy
+
+
+def test_problems_name_check_and_reason_once():
+    """A missing PTR fails three expected checks, each named with its reason."""
+    found = problems(sampled(BROKEN), EVERYTHING)
+
+    assert [(finding.check, finding.reason) for finding in found] == [
+        (CheckName.FCRDNS, Reason.PTR_NXDOMAIN),
+        (CheckName.HELO_PTR_MATCH, Reason.PTR_NXDOMAIN),
+        (CheckName.HELO_ALIGNED, Reason.PTR_NXDOMAIN),
+    ]
+    assert problems(sampled(BROKEN, RIGHT), EVERYTHING) == ()
+
+
+def test_a_failure_that_is_not_seen_again_turns_the_verdict_inconclusive():
+    """A report whose failure was not confirmed says temperror, so that no gauge moves on it."""
+    first, _ = judge(report(MTA), SILENT)
+    second, _ = judge(report(MTA), BROKEN)
+
+    believed = confirmed(sampled(RIGHT).held, first, second)
+
+    assert believed.findings[0].reason is Reason.UNCONFIRMED
+    assert not believed.is_conclusive
+
+
+def test_changes_are_told_once_each():
+    """Break and mend are one change each for each check; an outage between is none."""
+    state = sampled(RIGHT, SILENT)
+    state, broke = state.observe(*judge(report(MTA), BROKEN), 3.0)
+    state, again = state.observe(*judge(report(MTA), BROKEN), 4.0)
+    state, mended = state.observe(*judge(report(MTA), RIGHT), 5.0)
+
+    assert [(change.after.check, change.after.result) for change in broke if change.after.check == "fcrdns"] == [
+        (CheckName.FCRDNS, Result.FAIL)
+    ]
+    assert again == ()
+    assert {change.after.result for change in mended} == {Result.PASS}
+    assert state.changed_at == 5.0
+
+
+def test_another_helo_name_keeps_what_is_known_of_the_address():
+    """After a reload with other HELO names, the address's own verdict stands; the old names' are gone."""
+    state = sampled(RIGHT).retarget(target("192.0.2.10", "other.example.org"))
+
+    assert [slot for slot in state.held] == [(CheckName.FCRDNS, "")]
+    assert state.iprev is not None
+
+
+def test_a_ptr_name_that_keeps_changing_is_flapping_until_it_stays():
+    """Four changes within six hours make a name unfit for a label; six quiet hours make it fit again."""
+    rotating = [
+        World.parse(f"10.2.0.192.in-addr.arpa PTR {name}.example.org\n{name}.example.org A 192.0.2.10")
+        for name in "abcde"
+    ]
+    state = sampled(*rotating)
+
+    assert not sampled(*rotating[:4]).is_flapping(now=5.0)
+    assert state.is_flapping(now=6.0)
+    assert not state.is_flapping(now=6 * 3600.0 + 10)
+    assert shown_ptr(state.iprev) == "e.example.org"
+
+
+def test_servfail_is_no_missing_ptr():
+    """The commonest false alarm of tools like this: SERVFAIL for the PTR is never "no PTR"."""
+    state = sampled(RIGHT.without_answers_to({}), World(outages={q: SERVFAIL.status for q in RIGHT.records}))
+
+    assert problems(state, EVERYTHING) == ()

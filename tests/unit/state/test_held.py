@@ -1,0 +1,78 @@
+"""What is held moves only on what is conclusive, and for the worse only when it was seen twice."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.checks.verdicts import CheckName, Finding, Reason, Result
+from exporter.state.held import believed, hold, worsens
+
+CHECKS = (CheckName.FCRDNS, CheckName.HELO_RESOLVES)
+REASONS = {
+    Result.PASS: [None],
+    Result.FAIL: [Reason.PTR_NXDOMAIN, Reason.FORWARD_MISMATCH],
+    Result.UNKNOWN: [Reason.TIMEOUT],
+}
+
+
+def finding(check: CheckName, result: Result, reason: Reason | None) -> Finding:
+    return Finding(check, result, reason=reason)
+
+
+@st.composite
+def findings(draw: st.DrawFn) -> tuple[Finding, ...]:
+    """One finding for each of two checks."""
+    results = [draw(st.sampled_from(list(Result))) for _ in CHECKS]
+    return tuple(
+        finding(check, result, draw(st.sampled_from(REASONS[result])))
+        for check, result in zip(CHECKS, results, strict=True)
+    )
+
+
+@given(st.lists(findings(), max_size=12))
+def test_a_slot_holds_its_last_conclusive_finding(history):
+    """Whatever comes, what is held of a check is the last finding of it that was not unknown."""
+    held = {}
+    for step in history:
+        held, _ = hold(held, step)
+
+    for place, check in enumerate(CHECKS):
+        conclusive = [step[place] for step in history if step[place].result is not Result.UNKNOWN]
+        assert held.get((check, "")) == (conclusive[-1] if conclusive else None)
+
+
+@given(st.lists(findings(), max_size=12))
+def test_changes_tell_the_whole_story(history):
+    """Replaying the changes over the first conclusive finding gives what is held, and no change is empty."""
+    held, told = {}, {}
+    for step in history:
+        first = {(f.check, f.subject): f for f in step if f.result is not Result.UNKNOWN and (f.check, "") not in held}
+        held, changes = hold(held, step)
+        told |= first
+        for before, after in changes:
+            assert (before.result, before.reason) != (after.result, after.reason)
+            assert told[after.check, after.subject].result is before.result
+            told[after.check, after.subject] = after
+
+    assert {slot: f.result for slot, f in told.items()} == {slot: f.result for slot, f in held.items()}
+
+
+@given(findings(), findings(), findings())
+def test_a_new_failure_is_believed_only_when_both_samples_have_it(before, first, second):
+    """A failure that is not held and that only one of two samples saw comes out as unknown."""
+    held, _ = hold({}, before)
+
+    for was, seen, again, believed_ in zip(before, first, second, believed(held, first, second), strict=True):
+        if again.result is not Result.FAIL or Result.FAIL in {was.result, seen.result}:
+            assert believed_ is again
+        else:
+            assert (believed_.result, believed_.reason) == (Result.UNKNOWN, Reason.UNCONFIRMED)
+
+
+@given(findings(), findings())
+def test_only_a_failure_that_is_not_held_wants_confirming(before, now):
+    """Passes, unknowns and failures that are known already are taken as they come."""
+    held, _ = hold({}, before)
+
+    assert worsens(held, now) == any(
+        new.result is Result.FAIL and old.result is not Result.FAIL for old, new in zip(before, now, strict=True)
+    )
