@@ -117,14 +117,13 @@ def _mismatch(address: Address, forward: Mapping[DomainName, Answer], server_nam
         case _:
             reason, what = Reason.FORWARD_NXDOMAIN, "does not exist"
     others = ", and no other of its PTR names confirms it" if len(forward) > 1 else ""
-    return Finding(
-        CheckName.FCRDNS,
-        Result.FAIL,
-        reason=reason,
-        sentence=f"{address} is not forward-confirmed: its PTR name {name} {what}{others}.",
-        mend=Mend(
+    sentence = f"{address} is not forward-confirmed: its PTR name {name} {what}{others}."
+    if owner == ".":  # where nobody but the root's operators can publish
+        mend = Mend(f"Point the PTR record at a name that has the {address.rdtype} record.", zone=address.reverse_name)
+    else:
+        mend = Mend(
             f"Publish the {address.rdtype} record below, or point the PTR record at a name that has it.",
             zone=owner,
             records=(f"{owner}. {address.rdtype} {address}",),
-        ),
-    )
+        )
+    return Finding(CheckName.FCRDNS, Result.FAIL, reason=reason, sentence=sentence, mend=mend)

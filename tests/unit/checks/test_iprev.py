@@ -183,6 +183,13 @@ def test_what_a_person_is_told(zone, reason, sentence, zone_to_mend, records):
     assert (finding.mend.zone, finding.mend.records) == (zone_to_mend, records)
 
 
+def test_nobody_is_told_to_publish_at_the_root():
+    """Of a PTR record that points at the root, only the PTR record can be mended: ".." would be no owner name."""
+    mend = evaluate(f"{OURS.reverse_name} PTR .").finding.mend
+
+    assert (mend.zone, mend.records) == (OURS.reverse_name, ())
+
+
 def test_without_a_server_name_the_advice_has_no_records():
     """Where nobody said what the server is called, no record is made up."""
     finding = evaluate("").finding
