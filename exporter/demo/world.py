@@ -102,8 +102,8 @@ class World:
         self._began = clock()
         self._next_change = -math.inf if episodes else math.inf
         self._generation = 0
-        for fault in faults:
-            self.set_fault(*fault)
+        for name, fault, *rdtype in faults:
+            self._set_fault(DomainName(name), fault, *rdtype)
 
     @property
     def elapsed(self) -> float:
@@ -152,11 +152,13 @@ class World:
 
     def apply(self, records: Iterable[str]) -> None:
         """Publish lines in zone-file format, in place of the record sets of the same name and type."""
+        self._catch_up()
         for record_set in parse_records(records):
             self._put(record_set)
 
     def add(self, records: Iterable[str]) -> None:
         """Publish lines in zone-file format beside the records that are there."""
+        self._catch_up()
         for record_set in parse_records(records):
             there = self.zone.get(record_set.owner, record_set.rdtype)
             if there is None:
@@ -167,24 +169,31 @@ class World:
 
     def remove(self, name: str, rdtype: str | None = None) -> None:
         """Withdraw the records of that type at that name, or all of them; the rest of the tree stays."""
-        self._generation += 1
-        self.zone.remove(DomainName(name), rdtype)
+        self._catch_up()
+        self._remove(DomainName(name), rdtype)
 
     def set_fault(self, name: str, fault: Fault | None, rdtype: RRType | None = None) -> None:
         """Let the servers of the name and of all below it misbehave, for one type or for all; `None` mends them.
 
         The nearest fault holds: that of the name before its parent's, that of the type before that of all types.
         """
-        self._generation += 1
-        key = (DomainName(name), rdtype)
-        if fault is None:
-            self._faults.pop(key, None)
-        else:
-            self._faults[key] = fault
+        self._catch_up()
+        self._set_fault(DomainName(name), fault, rdtype)
 
     def _put(self, record_set: RecordSet) -> None:
         self._generation += 1
         self.zone.put(record_set)
+
+    def _remove(self, name: DomainName, rdtype: str | None) -> None:
+        self._generation += 1
+        self.zone.remove(name, rdtype)
+
+    def _set_fault(self, name: DomainName, fault: Fault | None, rdtype: str | None = None) -> None:
+        self._generation += 1
+        if fault is None:
+            self._faults.pop((name, rdtype), None)
+        else:
+            self._faults[name, rdtype] = fault
 
     def _fault_of(self, name: DomainName, rdtype: str) -> Fault | None:
         if not self._faults:
@@ -213,21 +222,22 @@ class World:
         withdrawn = [(DomainName(name), rdtype) for name, rdtype in episode.withdrawn]
         touched = [(record_set.owner, record_set.rdtype) for record_set in published] + withdrawn
         before = [(owner, rdtype, self.zone.get(owner, rdtype)) for owner, rdtype in touched]
-        faults = [(name, self._faults.get((DomainName(name), None))) for name, _ in episode.faults]
+        faults = [(DomainName(name), fault) for name, fault in episode.faults]
+        faults_before = [(name, self._faults.get((name, None))) for name, _ in faults]
         for record_set in published:
             self._put(record_set)
         for owner, rdtype in withdrawn:
-            self.remove(owner, rdtype)
-        for name, fault in episode.faults:
-            self.set_fault(name, fault)
+            self._remove(owner, rdtype)
+        for name, fault in faults:
+            self._set_fault(name, fault)
 
         def end() -> None:
             for owner, rdtype, record_set in before:
                 if record_set is None:
-                    self.remove(owner, rdtype)
+                    self._remove(owner, rdtype)
                 else:
                     self._put(record_set)
-            for name, fault in faults:
-                self.set_fault(name, fault)
+            for name, fault in faults_before:
+                self._set_fault(name, fault)
 
         return end

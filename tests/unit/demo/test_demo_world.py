@@ -1,0 +1,105 @@
+"""The demo world against its table of scenarios, without a network."""
+
+import dataclasses
+
+import pytest
+
+from exporter.checks.answers import Question, Status
+from exporter.checks.check import judge
+from exporter.checks.names import DomainName
+from exporter.checks.report import report
+from exporter.checks.verdicts import CheckName, IprevVerdict, Reason, Result
+from exporter.demo.demo_world import EPISODES, demo_world
+from exporter.demo.scenarios import load_scenarios
+
+SCENARIOS = load_scenarios()
+
+_NOT_IN_THE_WORLD = {
+    Reason.NETWORK,  # a closed port: the server's, not a name's
+    Reason.TLS,  # the world is served over UDP and TCP
+    Reason.MALFORMED,  # its servers speak properly, if at all
+    Reason.CANARY,  # it has one resolver, and that is honest
+    Reason.UNCONFIRMED,  # is about two samples, not about one
+}
+
+
+def judged(world, target):
+    """The verdict and the result and reason of each check, as `Scenario` has them."""
+    found, _ = judge(report(target), world.answer)
+    return found.iprev.verdict, {finding.check: (finding.result, finding.reason) for finding in found.findings}
+
+
+def world_at(seconds):
+    """The world at that age."""
+    now = [0.0]
+    world = demo_world(clock=lambda: now[0])
+    now[0] = seconds
+    return world
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda it: f"{it.target.address}@{it.at:g}")
+def test_every_scenario_comes_out_as_expected(scenario):
+    """The verdict and each check's result and reason are those of the table."""
+    assert judged(world_at(scenario.at), scenario.target) == (scenario.iprev, scenario.results), scenario.what
+
+
+def test_the_table_has_every_way_to_go_wrong():
+    """Each verdict and each reason that the DNS can cause by itself occurs."""
+    assert {it.iprev for it in SCENARIOS} == set(IprevVerdict)
+    assert {reason for it in SCENARIOS for reason in it.reasons.values()} == set(Reason) - _NOT_IN_THE_WORLD
+    assert {check for it in SCENARIOS for check in it.reasons} == {
+        check for check in CheckName if any(check in it.results for it in SCENARIOS)
+    }
+
+
+def test_each_address_is_in_the_table_once_for_each_moment():
+    """Every address has its expectation at the start, and whatever changes is back as it was after its episode."""
+    starts = [it.target.address for it in SCENARIOS if not it.at]
+    assert len(set(starts)) == len(starts)
+    assert {it.target.address for it in SCENARIOS} == set(starts)
+    calm = dataclasses.replace(EPISODES[0], every=600).next_change(0)
+    assert calm > 0
+    world = world_at(1200)
+    for scenario in SCENARIOS:
+        if not scenario.at:
+            assert judged(world, scenario.target) == (scenario.iprev, scenario.results), scenario.what
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [it for it in SCENARIOS if any(result is Result.FAIL for result, _ in it.results.values())],
+    ids=lambda it: f"{it.target.address}@{it.at:g}",
+)
+def test_publishing_a_mend_makes_its_check_pass(scenario):
+    """The records that a finding tells to publish are the right ones, in the right place."""
+    found, _ = judge(report(scenario.target), world_at(scenario.at).answer)
+    for finding in found.findings:
+        if finding.mend is None or not finding.mend.records:
+            continue
+        world = world_at(scenario.at)
+        world.apply(finding.mend.records)
+        _, results = judged(world, scenario.target)
+        assert results[finding.check] == (Result.PASS, None), finding.mend
+
+
+def test_microsofts_example_is_as_its_article_has_it():
+    """KB 3019655: both addresses are forward-confirmed by their own names, and the HELO name has ten other records."""
+    world = demo_world(speed=0)
+    said = DomainName("na01-bn1-obe.outbound.protection.outlook.com")
+    pool = world.answer(Question(said, "A")).addresses
+    assert [str(it) for it in pool] == [f"207.46.163.{it}" for it in range(149, 159)]
+    for scenario in (it for it in SCENARIOS if it.pool == "microsoft-365"):
+        ptr = world.answer(Question(scenario.target.address.reverse_name, "PTR"))
+        (name,) = ptr.names
+        assert world.answer(Question(name, "A")).addresses == (scenario.target.address,)
+        assert name != said
+        if str(scenario.target.address) in {"157.56.110.65", "207.46.163.150"}:
+            expected = {"157.56.110.65": "mail-bn1on0065", "207.46.163.150": "mail-bn1lp0150"}
+            assert name.split(".")[0] == expected[str(scenario.target.address)]
+
+
+def test_a_canary_finds_what_it_looks_for():
+    """The root has name servers, and names below "invalid" do not exist."""
+    world = demo_world(speed=0)
+    assert world.answer(Question(DomainName("."), "NS")).status is Status.ANSWER
+    assert world.answer(Question(DomainName("canary.invalid"), "A")).status is Status.NXDOMAIN
