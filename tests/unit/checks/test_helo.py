@@ -174,6 +174,12 @@ FORWARD = "mail.example.org A 192.0.2.1"
         ),
         pytest.param(
             "mail.example.org",
+            f"1.2.0.192.in-addr.arpa PTR a.example.net\n1.2.0.192.in-addr.arpa PTR mta.example.org\n{FORWARD}",
+            {"helo-ptr-match": "helo-not-ptr"},
+            id="one-aligned-ptr-name-is-enough",
+        ),
+        pytest.param(
+            "mail.example.org",
             FORWARD,
             {"helo-ptr-match": "ptr-nxdomain", "helo-aligned": "ptr-nxdomain"},
             id="no-ptr",

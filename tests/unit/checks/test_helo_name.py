@@ -210,3 +210,20 @@ def test_a_thousand_addresses_are_bounded():
     assert found.unfollowed == tuple(many[64:])
     assert len(found.outside) == 1000
     assert found.addresses[0] == address("198.51.100.0")
+
+
+def test_the_silence_of_one_family_lets_no_address_of_the_other_in():
+    """The limit is each family's own: lost A records do not bring AAAA records under it that were beyond it before."""
+    zone = """
+        mail.example.org A 192.0.2.1
+        mail.example.org AAAA 2001:db8::1
+        mail.example.org AAAA 2001:db8::2
+        1.2.0.192.in-addr.arpa PTR mail.example.org
+        1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa PTR mail.example.org
+    """
+
+    both, without_a = (evaluate(zone + lost, limit=1) for lost in ("", "mail.example.org A !timeout"))
+
+    assert both.unfollowed == without_a.unfollowed == addresses("2001:db8::2")
+    assert both.findings[2].result is Result.PASS
+    assert without_a.findings[2].result is Result.UNKNOWN
