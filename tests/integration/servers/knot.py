@@ -1,0 +1,103 @@
+"""Knot DNS: the authoritative server of the tests. It serves whatever zones it is given, and the root."""
+
+import socket
+import subprocess
+from collections.abc import Iterable, Mapping
+
+import dns.message
+
+from tests.integration.servers.process import Server
+from tests.integration.servers.tools import require
+
+TTL_SECONDS = 60
+
+
+def zone_text(origin: str, lines: Iterable[str], *, serial: int = 1, ttl: int = TTL_SECONDS) -> str:
+    """Build a zone file: its SOA and NS, and these lines, whose owners may be relative to the origin."""
+    origin = "." if origin == "." else f"{origin.removesuffix('.')}."
+    head = [
+        f"$ORIGIN {origin}",
+        f"$TTL {ttl}",
+        f"@ SOA ns.invalid. hostmaster.invalid. {serial} 3600 600 86400 {ttl}",
+        "@ NS ns.invalid.",
+    ]
+    return "\n".join([*head, *lines, ""])
+
+
+class Knot(Server):
+    """Knot on a port of its own, with *zones* (origin to lines in zone-file format, or None for one that is broken).
+
+    A name in no zone is NXDOMAIN from the root zone, which is added; a name in a broken zone is SERVFAIL.
+    """
+
+    def __init__(self, zones: Mapping[str, Iterable[str] | None]) -> None:
+        super().__init__()
+        self._zones = {".": (), **zones}
+        self._serial = 1
+        self._knotd = require("knotd")
+        self._knotc = require("knotc")
+
+    @property
+    def origins(self) -> list[str]:
+        """The origins of its zones."""
+        return list(self._zones)
+
+    def command(self) -> list[str]:
+        """Write knot.conf and the zone files."""
+        zones = []
+        for number, (origin, lines) in enumerate(self._zones.items()):
+            zones.append(f"  - domain: {origin}\n    file: zone{number}")
+            if lines is not None:
+                self._write(number, origin, lines)
+        (self.folder / "knot.conf").write_text(
+            f"""server:
+    rundir: {self.folder}
+    listen: {self.host}@{self.port}
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+    tcp-max-clients: 1000
+log:
+  - target: stderr
+    any: warning
+database:
+    storage: {self.folder}/db
+control:
+    listen: {self.folder}/control
+template:
+  - id: default
+    storage: {self.folder}
+    semantic-checks: off
+    zonefile-sync: -1
+    zonefile-load: whole
+    journal-content: none
+zone:
+"""
+            + "\n".join(zones)
+            + "\n"
+        )
+        return [self._knotd, "-c", str(self.folder / "knot.conf")]
+
+    def answers(self) -> bool:
+        """Whether it answers for the last of its zones, over UDP."""
+        last = next(origin for origin, lines in reversed(self._zones.items()) if lines is not None)
+        query = dns.message.make_query(last, "SOA")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(0.2)
+            try:
+                client.connect((self.host, self.port))
+                client.send(query.to_wire())
+                return bool(dns.message.from_wire(client.recv(4096)).answer)
+            except OSError:
+                return False
+
+    def publish(self, origin: str, lines: Iterable[str]) -> None:
+        """Replace the records of a zone, and wait until Knot serves them."""
+        self._serial += 1
+        self._zones[origin] = tuple(lines)
+        self._write(list(self._zones).index(origin), origin, self._zones[origin] or ())
+        reload = [self._knotc, "-s", str(self.folder / "control"), "-b", "-f", "zone-reload", origin]
+        subprocess.run(reload, check=True, capture_output=True, timeout=60)
+
+    def _write(self, number: int, origin: str, lines: Iterable[str]) -> None:
+        (self.folder / f"zone{number}").write_text(zone_text(origin, lines, serial=self._serial))

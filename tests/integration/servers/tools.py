@@ -1,0 +1,33 @@
+"""Programs that the integration tests run. Debian has them all.
+
+The rule of this file: it alone decides what a missing tool means. It is a skip that says what to install; with
+``MAILDNS_REQUIRE_TOOLS=1``, as in continuous integration, it is a failure.
+"""
+
+import os
+import shutil
+
+import pytest
+
+PACKAGES = {
+    "knotd": "knot",
+    "knotc": "knot",
+    "kdig": "knot-dnsutils",
+    "unbound": "unbound",
+    "unbound-control": "unbound",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
+}
+"""Tool, and the Debian package that it comes with."""
+
+
+def require(tool: str) -> str:
+    """Find a tool's path, or skip the test (fail it, where tools are required)."""
+    path = shutil.which(tool, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if path:
+        return path
+    message = f"{tool} is not installed: apt-get install {PACKAGES.get(tool, tool)}"
+    if os.environ.get("MAILDNS_REQUIRE_TOOLS") == "1":
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message)
