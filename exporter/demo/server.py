@@ -24,7 +24,8 @@ class DemoServer:
     """Serves a world: ``async with DemoServer(world) as server: ... server.address``.
 
     Port 0 takes a port that is free for both UDP and TCP. *observe* is told each question. The world may be changed
-    while it is served. Raises `CannotRunError` if the port is taken.
+    while it is served. *dropped* counts the queries that came while it was told to be silent. Raises `CannotRunError`
+    if the port is taken.
     """
 
     def __init__(self, world: World, *, host: str = "127.0.0.1", port: int = 0, observe: Observe | None = None) -> None:
@@ -32,6 +33,7 @@ class DemoServer:
         self.host = host
         self.port = port
         self._responder = Responder(world, observe=observe)
+        self.dropped = 0
         self._is_answering = True
         self._udp: socket.socket | None = None
         self._tcp: asyncio.Server | None = None
@@ -84,7 +86,6 @@ class DemoServer:
         self._is_answering = True
 
     def _read(self, udp: socket.socket) -> None:
-        respond = self._responder.respond
         for _ in range(_AT_ONCE):
             try:
                 query, client = udp.recvfrom(65535)
@@ -92,7 +93,7 @@ class DemoServer:
                 return
             except OSError:  # an ICMP error that an earlier reply met: that client is gone
                 continue
-            reply = respond(query) if self._is_answering else None
+            reply = self.respond(query, over_tcp=False)
             if reply is not None:
                 with contextlib.suppress(OSError):  # a full buffer, a client that is gone: UDP loses datagrams
                     udp.sendto(reply, client)
@@ -100,9 +101,12 @@ class DemoServer:
     def _connection(self) -> "_Connection":
         return _Connection(self)
 
-    def reply_over_tcp(self, query: bytes) -> bytes | None:
-        """The whole reply, however long, unless it was told to be silent."""
-        return self._responder.respond(query, over_tcp=True) if self._is_answering else None
+    def respond(self, query: bytes, *, over_tcp: bool) -> bytes | None:
+        """The reply to a query; `None` while it is to be silent."""
+        if self._is_answering:
+            return self._responder.respond(query, over_tcp=over_tcp)
+        self.dropped += 1
+        return None
 
     def opened(self, connection: "_Connection") -> None:
         """Keep a connection, to close it in the end."""
@@ -142,7 +146,7 @@ class _Connection(asyncio.Protocol):
         received = self._received
         received += data
         while len(received) >= 2 and len(received) >= (end := 2 + int.from_bytes(received[:2])):
-            reply = self._server.reply_over_tcp(bytes(received[2:end]))
+            reply = self._server.respond(bytes(received[2:end]), over_tcp=True)
             del received[:end]
             if reply is not None and self._transport is not None:
                 self._transport.write(len(reply).to_bytes(2) + reply)

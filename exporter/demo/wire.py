@@ -4,14 +4,13 @@ The rule of this file: dnspython compiles the reply to a question once, and from
 case of the name (0x20) and EDNS are the query's own. What is compiled is forgotten as soon as the world changes.
 """
 
+import io
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
 
-import dns.exception
 import dns.flags
-import dns.message
 import dns.name
 import dns.rcode
 import dns.rdataclass
@@ -35,6 +34,8 @@ _OPCODE = 0x7800
 _DNSSEC_OK = 0x8000
 _COMPILED_LIMIT = 100_000  # questions that are remembered: more than any world has
 _ROTATIONS = 16
+_LARGEST = 65535  # octets in a message over TCP
+_LONGEST_QUESTION = 255 + 4
 
 _RCODE = {
     Status.NXDOMAIN: dns.rcode.NXDOMAIN,
@@ -121,23 +122,30 @@ class Responder:
         found = self._world.resolve(name_of(name), rdtype)
         if found.status is Status.TIMEOUT:
             return None
-        message = dns.message.Message(0)
-        message.question.append(dns.rrset.RRset(name, dns.rdataclass.IN, dns.rdatatype.from_text(rdtype)))
-        if found.authority is not None:
-            message.authority.append(_rrset(found.authority))
+        answers = [_rrset(link) for link in found.chain]
+        authorities = [_rrset(found.authority)] if found.authority is not None else []
         bodies: list[bytes] = []
         for turn in range(_turns(found)):
-            message.answer = [_rrset(link) for link in found.chain]
-            if found.records is not None:
-                message.answer.append(_rrset(found.records, turn))
-            try:
-                wire = message.to_wire(max_size=65535)
-            except dns.exception.TooBig:
-                return _Compiled(dns.rcode.SERVFAIL)
-            bodies.append(wire[_end_of_question(wire) :])
-        _, _, _, answers, authorities, _ = _HEADER.unpack_from(wire)
+            last = [_rrset(found.records, turn)] if found.records is not None else []
+            bodies.append(_body(name, [*answers, *last, *authorities]))
+        if len(bodies[0]) > _LARGEST - _HEADER.size - _LONGEST_QUESTION - _OPT.size:
+            return _Compiled(dns.rcode.SERVFAIL)
+        count = len(answers) + (len(found.records.rdatas) if found.records is not None else 0)
         rcode = _RCODE.get(found.status, dns.rcode.NOERROR)
-        return _Compiled(rcode, answers, authorities, tuple(bodies), found.is_truncated)
+        return _Compiled(rcode, count, len(authorities), tuple(bodies), found.is_truncated)
+
+
+def _body(name: dns.name.Name, rrsets: Iterable[dns.rrset.RRset]) -> bytes:
+    """The sections behind a question for *name*, compressed against it."""
+    file = io.BytesIO()
+    compress: dict[dns.name.Name, int] = {}
+    file.write(bytes(_HEADER.size))
+    name.to_wire(file, compress)
+    file.write(bytes(_TYPE_AND_CLASS.size))
+    start = file.tell()
+    for rrset in rrsets:
+        rrset.to_wire(file, compress, want_shuffle=False)
+    return file.getvalue()[start:]
 
 
 def _turns(found: Resolution) -> int:

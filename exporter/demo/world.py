@@ -167,6 +167,18 @@ class World:
                 rdatas = tuple(dict.fromkeys((*there.rdatas, *record_set.rdatas)))
                 self._put(RecordSet(there.owner, there.rdtype, there.ttl, rdatas))
 
+    def withdraw(self, records: Iterable[str]) -> None:
+        """Withdraw just these records, whatever their TTL, and leave others of the same name and type."""
+        self._catch_up()
+        for record_set in parse_records(records):
+            owner, rdtype = record_set.owner, record_set.rdtype
+            there = self.zone.get(owner, rdtype)
+            left = tuple([it for it in there.rdatas if it not in record_set.rdatas]) if there else ()
+            if there is not None and left:
+                self._put(RecordSet(owner, rdtype, there.ttl, left))
+            else:
+                self._remove(owner, rdtype)
+
     def remove(self, name: str, rdtype: str | None = None) -> None:
         """Withdraw the records of that type at that name, or all of them; the rest of the tree stays."""
         self._catch_up()

@@ -66,7 +66,7 @@ class _Reader:
     def __init__(self) -> None:
         self._origin = self._owner = dns.name.root
         self._ttl = DEFAULT_TTL
-        self._sets: dict[tuple[dns.name.Name, str], tuple[int, list[dns.rdata.Rdata]]] = {}
+        self._sets: dict[tuple[dns.name.Name, str], tuple[int, dict[dns.rdata.Rdata, None]]] = {}
 
     def read(self, line: str) -> None:
         match line.split():
@@ -85,11 +85,10 @@ class _Reader:
             self._owner = dns.name.from_text(match["owner"], self._origin)
         rdtype = match["rdtype"].upper()
         rdata = dns.rdata.from_text("IN", rdtype, match["rdata"], self._origin, relativize=False)
-        _, rdatas = self._sets.setdefault((self._owner, rdtype), (int(match["ttl"] or self._ttl), []))
-        if rdata not in rdatas:
-            rdatas.append(rdata)
+        _, rdatas = self._sets.setdefault((self._owner, rdtype), (int(match["ttl"] or self._ttl), {}))
+        rdatas[rdata] = None
 
-    def sets(self) -> Iterable[tuple[tuple[dns.name.Name, str], tuple[int, list[dns.rdata.Rdata]]]]:
+    def sets(self) -> Iterable[tuple[tuple[dns.name.Name, str], tuple[int, dict[dns.rdata.Rdata, None]]]]:
         return self._sets.items()
 
 

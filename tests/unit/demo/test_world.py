@@ -93,6 +93,16 @@ def test_adding_leaves_what_is_there(world):
     assert world.answer(question("new.example.org", "A")).status is Status.ANSWER
 
 
+def test_single_records_can_be_withdrawn(world):
+    """Just the records that are named go; with the last one, the set."""
+    world.withdraw(
+        ["mail.example.org. 9 A 192.0.2.1", "mail.example.org. A 192.0.2.77", "gone.example.org. A 192.0.2.1"]
+    )
+    assert world.answer(question("mail.example.org", "A")).records == (address("192.0.2.2"),)
+    world.withdraw(["mail.example.org. A 192.0.2.2"])
+    assert world.answer(question("mail.example.org", "A")).status is Status.NODATA
+
+
 def test_removing_withdraws(world):
     """A type goes and the name is left with NODATA; everything goes and the name does not exist."""
     world.remove("mail.example.org", "A")
@@ -200,6 +210,7 @@ def test_every_change_makes_another_generation():
     for change in (
         lambda: world.apply(["x.example. A 192.0.2.1"]),
         lambda: world.add(["x.example. A 192.0.2.2"]),
+        lambda: world.withdraw(["x.example. A 192.0.2.2"]),
         lambda: world.remove("x.example", "A"),
         lambda: world.set_fault("x.example", Fault.SILENT),
         lambda: world.set_fault("x.example", None),
