@@ -59,6 +59,18 @@ class Reason(StrEnum):
     HELO_MISMATCH = "helo-mismatch"
     HELO_NOT_PTR = "helo-not-ptr"
     HELO_NOT_ALIGNED = "helo-not-aligned"
+    SPF_NONE = "spf-none"
+    SPF_NEUTRAL = "spf-neutral"
+    SPF_SOFTFAIL = "spf-softfail"
+    SPF_FAIL = "spf-fail"
+    SPF_SYNTAX = "spf-syntax"
+    SPF_SEVERAL_RECORDS = "spf-several-records"
+    SPF_NO_TARGET = "spf-no-target"
+    """An ``include`` or ``redirect`` leads to a name without an SPF record (RFC 7208 sections 5.2 and 6.1)."""
+    SPF_LOOKUP_LIMIT = "spf-lookup-limit"
+    SPF_VOID_LOOKUP_LIMIT = "spf-void-lookup-limit"
+    SPF_MX_LIMIT = "spf-mx-limit"
+    DNSBL_LISTED = "dnsbl-listed"
 
     TIMEOUT = "timeout"
     SERVFAIL = "servfail"
@@ -68,6 +80,10 @@ class Reason(StrEnum):
     MALFORMED = "malformed"
     CHAIN = "chain"
     CANARY = "canary"
+    DNSBL_BLOCKED = "dnsbl-blocked"
+    """The list answered 127.255.255.x: it refuses to tell us."""
+    DNSBL_UNTRUSTED = "dnsbl-untrusted"
+    """The list, or a resolver in between, answers what no list answers: its test points fail, or it is outside 127/8."""
     UNCONFIRMED = "unconfirmed"
     """It failed, and passed or went unanswered when it was asked again: not believed."""
 
@@ -82,12 +98,14 @@ class Mend:
     """What would turn a failure into a pass.
 
     *advice* is one sentence; *zone* is the zone, or the name to start from, in which to publish; *records* are lines
-    in zone-file format, owner names absolute, which, once published, make the check pass.
+    in zone-file format, owner names absolute, which, once published, make the check pass. *replaces* are the lines
+    that have to go for them: a second SPF or DMARC record next to the first would make matters worse.
     """
 
     advice: str
     zone: str = ""
     records: tuple[str, ...] = ()
+    replaces: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return "\n".join([self.advice, *self.records])

@@ -1,0 +1,283 @@
+"""May this address send for this domain? The check_host() of RFC 7208 section 4, as a check.
+
+The rule of this file: answers are taken one after the other in a fixed order, even where they were asked for at once,
+and the first that is missing ends it. So an outage can only withhold a result; the one exception, which RFC 7208
+section 5.5 demands, is marked as doubt.
+"""
+
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from exporter.checks.addresses import Address
+from exporter.checks.answers import Answer, Question, RRType, Status
+from exporter.checks.check import Check
+from exporter.checks.names import DomainName
+from exporter.checks.spf.macros import MacroString, dotted, expand, name_of, parse_macros
+from exporter.checks.spf.outcomes import (
+    matched,
+    no_name,
+    no_target,
+    nothing_matches,
+    only_record,
+    too_many_exchanges,
+    too_many_lookups,
+    too_many_void_lookups,
+    unanswered,
+)
+from exporter.checks.spf.results import LIMITS, Explain, Identity, Limits, Outcome, SpfResult, SpfVerdict, Step
+from exporter.checks.spf.terms import Mechanism, SpfRecord, block, spf_records
+
+
+class Ended(Exception):  # noqa: N818  # no error: the RFC's "check_host() immediately returns"
+    """The evaluation is over: a temperror or permerror, whatever record it happened in."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+
+
+def spf(
+    address: Address,
+    identity: Identity,
+    domain: str,
+    *,
+    sender: str = "",
+    helo: str = "",
+    limits: Limits = LIMITS,
+    explain: Explain | None = None,
+) -> Check[SpfVerdict]:
+    """Evaluate the SPF record of *domain* for *address*.
+
+    *domain* is what the client said after HELO, or the part of its MAIL FROM after the @; anything is allowed, and what
+    cannot have a record is ``none`` (section 4.3). *sender* is the whole mailbox, by default the domain's postmaster;
+    *helo* is for the macros that want it. The explanation of a fail costs a question more and is only asked for with
+    *explain*.
+    """
+    run = _Evaluation(address, sender or f"postmaster@{domain}", helo or domain, limits)
+    try:
+        outcome = yield from run.check_host(domain, 0)
+    except Ended as ended:
+        outcome = ended.outcome
+    explanation = None
+    if explain is not None and outcome.result is SpfResult.FAIL and run.explaining is not None:
+        explanation = yield from run.explanation(run.explaining[0], run.explaining[1], explain)
+    return SpfVerdict(
+        identity,
+        domain,
+        outcome,
+        trace=tuple(run.trace),
+        lookups=run.lookups,
+        void_lookups=run.void_lookups,
+        owner=run.owner,
+        records=run.records,
+        doubt=run.doubt,
+        explanation=explanation,
+    )
+
+
+@dataclass(slots=True)
+class _Evaluation:
+    """What one evaluation has counted and seen so far."""
+
+    address: Address
+    sender: str
+    helo: str
+    limits: Limits
+    lookups: int = 0
+    void_lookups: int = 0
+    owner: str = ""
+    records: tuple[bytes, ...] = ()
+    doubt: Status | None = None
+    explaining: tuple[MacroString, str] | None = None
+    trace: list[Step] = field(default_factory=list)
+
+    def check_host(self, domain: str, depth: int) -> Check[Outcome]:
+        """Evaluate one domain's record; the result may be none. Errors end the whole evaluation."""
+        name = name_of(domain)
+        if name is None or not name.is_qualified or domain.startswith("["):
+            return no_name(domain)
+        answer = yield from self._ask(name, "TXT")
+        records = spf_records(answer.texts)
+        if depth == 0:
+            self.owner, self.records = str(answer.chain[-1] if answer.chain else name), records
+        read = only_record(name, answer, records)
+        if isinstance(read, Outcome):
+            if read.result is SpfResult.NONE:
+                return read
+            self._end(read)
+        return (yield from self._evaluate(read, domain, depth))
+
+    def _evaluate(self, record: SpfRecord, domain: str, depth: int) -> Check[Outcome]:
+        for mechanism in record.mechanisms:
+            found = yield from self._traced(mechanism, domain, depth)
+            if found:
+                self.explaining = (record.exp, domain) if record.exp is not None else None
+                return matched(mechanism, domain)
+        if record.redirect is None:
+            return nothing_matches(domain)
+        return (yield from self._redirect(record, domain, depth))
+
+    def _redirect(self, record: SpfRecord, domain: str, depth: int) -> Check[Outcome]:
+        assert record.redirect is not None  # noqa: S101  # for mypy
+        self._count_lookup(record.redirect_text, domain)
+        target = yield from self._expand(record.redirect, domain)
+        self._note(depth, domain, record.redirect_text, "redirect", target)
+        outcome = yield from self.check_host(target, depth)
+        if outcome.result is SpfResult.NONE:
+            self._end(no_target(record.redirect_text, domain, target))
+        return outcome
+
+    def _traced(self, mechanism: Mechanism, domain: str, depth: int) -> Check[bool]:
+        try:
+            found, detail = yield from self._matches(mechanism, domain, depth)
+        except Ended as ended:
+            self._note(depth, domain, mechanism.text, ended.outcome.result, ended.outcome.why)
+            raise
+        self._note(depth, domain, mechanism.text, "match" if found else "no match", detail)
+        return found
+
+    def _matches(self, mechanism: Mechanism, domain: str, depth: int) -> Check[tuple[bool, str]]:
+        """Whether a mechanism matches the address, and what was compared."""
+        name = mechanism.name
+        if name == "all":
+            return True, ""
+        if mechanism.network is not None:
+            family, low, high = mechanism.network
+            packed = self.address.packed
+            return family == self.address.family and low <= int.from_bytes(packed, "big") <= high, ""
+        self._count_lookup(mechanism.text, domain)
+        target = domain if mechanism.target is None else (yield from self._expand(mechanism.target, domain))
+        match name:
+            case "include":
+                return (yield from self._include(mechanism, domain, target, depth))
+            case "ptr":
+                names, detail = yield from self._validated_names()
+                wanted = name_of(target)
+                return wanted is not None and any(found.is_under(wanted) for found in names), detail
+        asked = name_of(target)
+        if asked is None:
+            return False, f"{target} cannot be in the DNS"
+        match name:
+            case "exists":
+                answer = yield from self._ask(asked, "A")
+                self._count_void(answer, mechanism.text, domain)
+                return answer.status is Status.ANSWER, f"{asked} A: {answer.status}"
+            case "a":
+                answer = yield from self._ask(asked, self.address.rdtype)
+                self._count_void(answer, mechanism.text, domain)
+                return self._covers(answer, mechanism), f"{asked} {self.address.rdtype}: {_shown(answer)}"
+        return (yield from self._mx(mechanism, domain, asked))
+
+    def _include(self, mechanism: Mechanism, domain: str, target: str, depth: int) -> Check[tuple[bool, str]]:
+        outcome = yield from self.check_host(target, depth + 1)
+        if outcome.result is SpfResult.NONE:
+            self._end(no_target(mechanism.text, domain, target))
+        self.explaining = None  # section 6.2: never the included domain's
+        return outcome.result is SpfResult.PASS, f"{target}: {outcome.result}"
+
+    def _mx(self, mechanism: Mechanism, domain: str, asked: DomainName) -> Check[tuple[bool, str]]:
+        answer = yield from self._ask(asked, "MX")
+        self._count_void(answer, mechanism.text, domain)
+        hosts = list(dict.fromkeys([it.exchange for it in answer.exchanges if it.exchange != "."]))
+        if len(answer.exchanges) > self.limits.exchanges:
+            self._end(too_many_exchanges(mechanism.text, domain, len(answer.exchanges), self.limits))
+        questions = [Question(host, self.address.rdtype) for host in hosts]
+        answers = (yield questions) if questions else ()
+        for question, found in zip(questions, answers, strict=True):
+            if not found.is_conclusive:
+                self._end(unanswered(question, found))
+            self._count_void(found, mechanism.text, domain)
+            if self._covers(found, mechanism):
+                return True, f"{question}: {_shown(found)}"
+        return False, f"{asked} MX: {answer.status}, {len(hosts)} hosts"
+
+    def _covers(self, answer: Answer, mechanism: Mechanism) -> bool:
+        four = self.address.family == 4
+        host_bits = 32 - mechanism.prefix4 if four else 128 - mechanism.prefix6
+        mine = block(int.from_bytes(self.address.packed, "big"), host_bits)
+        return any(block(int.from_bytes(it.packed, "big"), host_bits) == mine for it in answer.addresses)
+
+    def _validated_names(self) -> Check[tuple[list[DomainName], str]]:
+        """The PTR names that resolve back to the address (section 5.5), sorted; unanswered ones leave doubt."""
+        pointer = Question(self.address.reverse_name, "PTR")
+        (ptr,) = yield [pointer]
+        if not ptr.is_conclusive:
+            self.doubt = ptr.status
+            return [], f"{pointer}: {ptr.status}"
+        self._count_void(ptr, "ptr", str(self.address.reverse_name))
+        names = ptr.names[: self.limits.ptr_names]
+        answers = (yield [Question(name, self.address.rdtype) for name in names]) if names else ()
+        valid = []
+        for name, answer in zip(names, answers, strict=True):
+            if not answer.is_conclusive:
+                self.doubt = answer.status
+                continue
+            self._count_void(answer, "ptr", str(name))
+            if self.address in answer.records:
+                valid.append(name)
+        return valid, f"validated names: {', '.join(valid) or 'none'}"
+
+    def _expand(self, text: MacroString, domain: str, explain: Explain | None = None) -> Check[str]:
+        letters = text.letters
+        if not letters:
+            return expand(text, {})
+        local, at, sender_domain = self.sender.rpartition("@")
+        values = {
+            "s": self.sender if local else f"postmaster@{sender_domain}",
+            "l": local or "postmaster",
+            "o": sender_domain if at else self.sender,
+            "d": domain.removesuffix("."),
+            "i": dotted(self.address),
+            "v": "in-addr" if self.address.family == 4 else "ip6",
+            "h": self.helo,
+            "p": "unknown",
+        }
+        if explain is not None:
+            values |= {"c": str(self.address), "r": explain.receiver, "t": str(explain.now)}
+        if "p" in letters:
+            names, _ = yield from self._validated_names()
+            own = name_of(domain)
+            rank = sorted(names, key=lambda it: (it != own, own is None or not it.is_under(own), it))
+            values["p"] = rank[0] if rank else "unknown"
+        return expand(text, values)
+
+    def explanation(self, exp: MacroString, domain: str, explain: Explain) -> Check[str | None]:
+        """The domain's text for a fail (section 6.2); None where there is none that can be used."""
+        try:
+            target = name_of((yield from self._expand(exp, domain)))
+            if target is None:
+                return None
+            (answer,) = yield [Question(target, "TXT")]
+            if len(answer.texts) != 1 or not answer.texts[0].isascii():
+                return None
+            text = parse_macros(answer.texts[0].decode("ascii"), explaining=True)
+            return None if text is None else (yield from self._expand(text, domain, explain))
+        except Ended:  # a %{p} over the limit of void lookups: no explanation, the same result
+            return None
+
+    def _ask(self, name: DomainName, rdtype: RRType) -> Check[Answer]:
+        question = Question(name, rdtype)
+        (answer,) = yield [question]
+        if not answer.is_conclusive:
+            self._end(unanswered(question, answer))
+        return answer
+
+    def _count_lookup(self, term: str, domain: str) -> None:
+        self.lookups += 1
+        if self.lookups > self.limits.lookups:
+            self._end(too_many_lookups(term, domain, self.limits))
+
+    def _count_void(self, answer: Answer, term: str, domain: str) -> None:
+        if answer.status.is_negative:
+            self.void_lookups += 1
+            if self.void_lookups > self.limits.void_lookups:
+                self._end(too_many_void_lookups(term, domain, self.limits))
+
+    def _note(self, depth: int, domain: str, term: str, outcome: str, detail: str) -> None:
+        self.trace.append(Step(depth, domain, term, outcome, detail, self.lookups, self.void_lookups))
+
+    def _end(self, outcome: Outcome) -> NoReturn:
+        raise Ended(outcome)
+
+
+def _shown(answer: Answer) -> str:
+    return ", ".join(map(str, answer.addresses[:3])) or str(answer.status)
