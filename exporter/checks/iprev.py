@@ -40,6 +40,11 @@ def iprev(address: Address, *, server_name: DomainName | None = None) -> Check[I
     own family can contain it, so only they are asked for. *server_name* is what the server calls itself, for the mend.
     """
     (ptr,) = yield [Question(address.reverse_name, "PTR")]
+    return (yield from follow(address, ptr, server_name=server_name))
+
+
+def follow(address: Address, ptr: Answer, *, server_name: DomainName | None = None) -> Check[Iprev]:
+    """The rest of `iprev`, for a caller that has the answer to the PTR question already."""
     rdtype = address.rdtype
     names = ptr.names[:NAME_LIMIT]
     forward = (yield [Question(name, rdtype) for name in names]) if names else ()

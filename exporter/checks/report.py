@@ -6,7 +6,7 @@ from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question
 from exporter.checks.check import Check
 from exporter.checks.helo import HeloName, forward_questions, helo
-from exporter.checks.iprev import Iprev, iprev
+from exporter.checks.iprev import Iprev, follow
 from exporter.checks.names import DomainName
 from exporter.checks.verdicts import Finding, IprevVerdict
 
@@ -39,8 +39,8 @@ class Report:
 def report(target: Target, *, suffix: DomainName | None = None) -> Check[Report]:
     """Run every check on *target*; *suffix* is the domain in which PTR and HELO names are expected.
 
-    The first step asks for everything that no other answer has to be waited for. The checks then ask for it again,
-    each on its own, and are sent the answers that are already there.
+    The first step asks for everything that no other answer has to be waited for. The HELO checks then ask for their
+    part of it again, each on its own, and are sent the answers that are already there.
     """
     address = target.address
     names = [said.name for said in target.helos if said.name is not None]
@@ -50,7 +50,7 @@ def report(target: Target, *, suffix: DomainName | None = None) -> Check[Report]
         *[question for name in names for question in forward_questions(name)],
     ]
     host_names = [said.host_name for said in target.helos if said.host_name is not None]
-    verdict = yield from iprev(address, server_name=host_names[0] if host_names else None)
+    verdict = yield from follow(address, ptr, server_name=host_names[0] if host_names else None)
     findings = [verdict.finding]
     for said in target.helos:
         findings += yield from helo(address, said, ptr, suffix=suffix)
