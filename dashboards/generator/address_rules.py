@@ -1,0 +1,220 @@
+"""What fires about outbound addresses: one block of recordings and alerts for each kind of problem.
+
+The rules of this file:
+
+1. Only `maildns_address_problem` makes an alert about an address. It follows what the pool expects, so nothing fires
+   for what is by design; and it is held while the DNS does not answer, so no outage can set an alert off, or end it.
+2. One alert about a pool replaces those about its prefixes, one about a prefix those about its addresses. The
+   narrower one says so in its expression (`unless`), and waits longer.
+"""
+
+from dataclasses import dataclass
+
+from dashboards.generator.promql import by_prefix
+from dashboards.generator.rules import Alert, Group, Recording, indented
+
+POOL_SIZE = "job_pool:maildns_pool_addresses:sum"
+MANY_AT_LEAST = 3
+MANY_SHARE = 0.1
+MANY_ANYHOW = 50
+PREFIX_SHARE = 0.8
+
+KEEPS_FIRING = "15m"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of problem that is alerted on for an address, and for a pool when many of its addresses have it."""
+
+    name: str
+
+    @property
+    def count(self) -> str:
+        """The recording of how many addresses of a pool have it."""
+        return f"job_pool:maildns_{self.name}_problem:count"
+
+    @property
+    def many(self) -> str:
+        """The recording of the same, only for pools in which they are many."""
+        return f"job_pool:maildns_{self.name}_problem:many"
+
+    def recordings(self, affected: str) -> list[Recording]:
+        """Both recordings, where *affected* counts the addresses by job and pool."""
+        return [
+            Recording(self.count, affected, f"How many addresses of a pool have a problem of the kind {self.name}."),
+            Recording(
+                self.many,
+                f"{self.count} >= {MANY_AT_LEAST}\n"
+                "and (\n"
+                f"  {self.count} >= {MANY_ANYHOW}\n"
+                "  or\n"
+                f"  {self.count} / {POOL_SIZE} >= {MANY_SHARE}\n"
+                ")",
+                f"The same where they are many: {MANY_SHARE:.0%} of the pool, or {MANY_ANYHOW} of a large one.",
+            ),
+        ]
+
+
+FCRDNS = Kind("fcrdns")
+HELO = Kind("helo")
+
+PREFIX_FAILING = "job_pool_prefix:maildns_fcrdns_problem:count"
+PREFIX_KNOWN = "job_pool_prefix:maildns_fcrdns_match:count"
+PREFIX_LOST = "job_pool_prefix:maildns_fcrdns_problem:most"
+
+HELO_CHECKS = ("helo-syntax", "helo-resolves", "helo-address-match", "helo-aligned", "helo-ptr-match")
+"""From cause to consequence: a name that does not resolve cannot match either, and the first one that fails is told."""
+
+_LOST = 'max by (job, pool, ip) (maildns_address_problem{check="fcrdns"})'
+_KNOWN = "max by (job, pool, ip) (maildns_fcrdns_match)"
+_LOST_WITH_REASON = 'max by (job, pool, ip, check, reason) (maildns_address_problem{check="fcrdns"})'
+
+FCRDNS_RECORDINGS = [
+    Recording(POOL_SIZE, "sum by (job, pool) (maildns_pool_addresses)", "The size of a pool, over all shards."),
+    *FCRDNS.recordings(
+        f"count by (job, pool) ({_LOST})\n"
+        "or (\n"
+        '  sum by (job, pool) (maildns_pool_results{check="fcrdns", result="fail"} > 0)\n'
+        "  unless on (job, pool) maildns_last_sample_timestamp_seconds\n"
+        ")"
+    ),
+    Recording(
+        PREFIX_FAILING,
+        f"count by (job, pool, prefix) (\n{indented(by_prefix(_LOST))}\n)",
+        "How many addresses of a prefix (/24 or /64) are not forward-confirmed.",
+    ),
+    Recording(
+        PREFIX_KNOWN,
+        f"count by (job, pool, prefix) (\n{indented(by_prefix(_KNOWN))}\n)",
+        "How many addresses of a prefix are shown at all.",
+    ),
+    Recording(
+        PREFIX_LOST,
+        f"{PREFIX_FAILING} >= {MANY_AT_LEAST}\nand\n{PREFIX_FAILING} / {PREFIX_KNOWN} >= {PREFIX_SHARE}",
+        f"The same where it is the prefix that broke: {PREFIX_SHARE:.0%} of it.",
+    ),
+]
+
+FCRDNS_ALERTS = [
+    Alert(
+        "MailDnsPoolForwardConfirmationLost",
+        FCRDNS.many,
+        ">",
+        0,
+        "5m",
+        KEEPS_FIRING,
+        "critical",
+        "Many addresses of a pool are not forward-confirmed.",
+        "{{ $value }} addresses of pool {{ $labels.pool }} are not forward-confirmed (FCrDNS): their PTR names are "
+        "missing, or do not resolve back to them. Receivers such as Gmail refuse mail from them. So many at once have "
+        "one cause: look at the zone with their PTR records, and the one with the names they point at.",
+        "The pool broke, not its addresses one by one: a zone, a delegation, a change of provider.",
+    ),
+    Alert(
+        "MailDnsPrefixForwardConfirmationLost",
+        f"{PREFIX_LOST}\nunless on (job, pool) {FCRDNS.many}",
+        ">",
+        0,
+        "10m",
+        KEEPS_FIRING,
+        "critical",
+        "A whole network of a pool is not forward-confirmed.",
+        "{{ $value }} addresses in {{ $labels.prefix }} of pool {{ $labels.pool }} are not forward-confirmed (FCrDNS), "
+        "nearly every one that is shown of it. A reverse zone usually covers one such network: look at its "
+        "delegation and its servers first.",
+        "Reverse zones are cut at prefixes; when most of one fails, its zone does.",
+    ),
+    Alert(
+        "MailDnsForwardConfirmationLost",
+        f"{by_prefix(_LOST_WITH_REASON)}\n"
+        f"unless on (job, pool) {FCRDNS.many}\n"
+        f"unless on (job, pool, prefix) {PREFIX_LOST}",
+        ">",
+        0,
+        "15m",
+        KEEPS_FIRING,
+        "critical",
+        "An outbound address is not forward-confirmed.",
+        "{{ $labels.ip }} of pool {{ $labels.pool }} is not forward-confirmed (FCrDNS): {{ $labels.reason }}. Expected "
+        "was a PTR name that resolves back to the address. Receivers such as Gmail refuse mail from it until then. "
+        "'maildns-exporter check {{ $labels.ip }}' prints the record to publish, and the zone it belongs in.",
+        "One address: its PTR record, or the record that its PTR name should have.",
+    ),
+]
+
+_HELO_PROBLEMS = "\nor on (job, pool, ip)\n".join(
+    f'max by (job, pool, ip, check, reason) (maildns_address_problem{{check="{check}"}})' for check in HELO_CHECKS
+)
+
+HELO_RECORDINGS = HELO.recordings(
+    "count by (job, pool) (\n"
+    '  max by (job, pool, ip) (maildns_address_problem{check=~"helo-.+"})\n'
+    '  unless on (job, pool, ip) maildns_address_problem{check="fcrdns"}\n'
+    ")"
+)
+
+HELO_ALERTS = [
+    Alert(
+        "MailDnsPoolHeloBroken",
+        HELO.many,
+        ">",
+        0,
+        "15m",
+        KEEPS_FIRING,
+        "warning",
+        "The HELO names of many addresses of a pool are broken.",
+        "{{ $value }} addresses of pool {{ $labels.pool }} are forward-confirmed, but their HELO name does not pass "
+        "what the pool expects of it. Where they share a HELO name, look at that name's A and AAAA records first.",
+        "One HELO name often stands for a whole pool.",
+    ),
+    Alert(
+        "MailDnsHeloBroken",
+        f"(\n{_HELO_PROBLEMS}\n)\n"
+        'unless on (job, pool, ip) maildns_address_problem{check="fcrdns"}\n'
+        f"unless on (job, pool) {HELO.many}",
+        ">",
+        0,
+        "30m",
+        KEEPS_FIRING,
+        "warning",
+        "The HELO name of an outbound address is broken.",
+        "{{ $labels.ip }} of pool {{ $labels.pool }} is forward-confirmed, but a HELO name of it fails "
+        "{{ $labels.check }}, which the pool expects: {{ $labels.reason }}. Strict receivers refuse or defer its mail. "
+        "'maildns-exporter check {{ $labels.ip }} --helo NAME' prints what to publish, or which name to configure.",
+        "The name that the server says, not the name that the DNS gives it; told only where the latter is right.",
+    ),
+]
+
+UNANSWERED_ALERTS = [
+    Alert(
+        "MailDnsUnanswered",
+        "sum by (job, pool) (\n"
+        '  maildns_pool_results{check="fcrdns", result="unknown"}\n'
+        "  unless on (job, instance) (min_over_time(job_instance_resolver:maildns_resolver_well:max[6h]) < 1)\n"
+        ")\n"
+        "and on (job, pool)\n"
+        "(\n"
+        '  sum by (job, pool) (maildns_pool_results{check="fcrdns", result="unknown"})\n'
+        f"  / on (job, pool) {POOL_SIZE} > 0.01\n"
+        ")",
+        ">",
+        0,
+        "1h",
+        KEEPS_FIRING,
+        "warning",
+        "The DNS does not answer for addresses of a pool, though our resolvers are well.",
+        "For {{ $value }} addresses of pool {{ $labels.pool }} the DNS has not said for an hour whether they are "
+        "forward-confirmed, while our resolvers answer. Then the servers of their zones are at fault, and receivers "
+        "defer the mail (450): look at the delegation and the servers of the reverse zone, and its DNSSEC.",
+        "Not a failure of the address, and not of ours. Silent for six hours after our own resolver was unwell, since "
+        "results from that time stand until each address was sampled again.",
+    ),
+]
+
+# A kind of problem that is new to the exporter gets its Kind, its recordings and its alerts here, and its line below.
+GROUP = Group(
+    "maildns-addresses",
+    "30s",
+    [*FCRDNS_RECORDINGS, *HELO_RECORDINGS],
+    [*FCRDNS_ALERTS, *HELO_ALERTS, *UNANSWERED_ALERTS],
+)

@@ -1,0 +1,19 @@
+"""Which files are written, and what is in each.
+
+The rule of this file: it is the list. The drift test and the program write nothing that is not on it.
+"""
+
+from pathlib import Path
+
+from dashboards.generator import address_rules, grafana_rules, prometheus_rules, watcher_rules
+
+FOLDER = Path(__file__).resolve().parent.parent
+GROUPS = (address_rules.GROUP, watcher_rules.GROUP)
+
+
+def outputs() -> dict[Path, str]:
+    """The text of every generated file, by its path below dashboards/."""
+    return {
+        Path("prometheus/maildns.rules.yml"): prometheus_rules.rule_file(GROUPS),
+        Path("grafana-alerting/maildns.alerts.yml"): grafana_rules.provisioning_file(GROUPS),
+    }

@@ -1,0 +1,133 @@
+"""What fires about the exporter itself: is anybody watching, and can what is shown be believed?
+
+The rule of this file: when no server of a resolver is to be trusted, that alone fires. Lag, age and missing answers
+are its consequences, and say `unless` it.
+"""
+
+from dashboards.generator.rules import Alert, Group, Recording
+
+WELL = "job_instance_resolver:maildns_resolver_well:max"
+_SERVER_WELL = "(maildns_resolver_up * maildns_canary_ok or maildns_resolver_up)"
+_UNLESS_BLIND = f"unless on (job, instance) ({WELL} < 1)"
+_AGE = "max by (job, instance, pool) (time() - maildns_pool_oldest_sample_timestamp_seconds)"
+
+RECORDINGS = [
+    Recording(
+        WELL,
+        f"max by (job, instance, resolver) {_SERVER_WELL}",
+        "1 while at least one server of a resolver answers, and passes the canary.",
+    ),
+]
+
+ALERTS = [
+    Alert(
+        "MailDnsExporterDown",
+        "(\n"
+        "  up and on (job, instance) present_over_time(maildns_build_info[1d])\n"
+        ")\n"
+        "or\n"
+        "(absent(present_over_time(maildns_build_info[1d])) - 1)",
+        "<",
+        1,
+        "5m",
+        "5m",
+        "critical",
+        "The exporter cannot be scraped: nobody watches the outbound addresses.",
+        "Prometheus cannot scrape {{ $labels.instance }}, so nothing would be heard of a broken PTR record. Expected "
+        "was an answer on /metrics. Look whether the exporter runs, and at its log.",
+        "The second part is for an exporter that Prometheus no longer knows of.",
+        without_data="Alerting",
+    ),
+    Alert(
+        "MailDnsResolverFailing",
+        WELL,
+        "<",
+        1,
+        "5m",
+        "5m",
+        "critical",
+        "A resolver of the exporter fails: no verdict is reached.",
+        "No server of resolver {{ $labels.resolver }} of {{ $labels.instance }} answers the canary's questions as it "
+        "should. All verdicts stand as they were; a PTR record that breaks now would go unnoticed. The addresses are "
+        "not at fault: mend the resolver.",
+        "The one alert for an outage of our own. Nothing about addresses fires because of it.",
+    ),
+    Alert(
+        "MailDnsResolverServerFailing",
+        f"min by (job, instance, resolver, server) {_SERVER_WELL}\nunless on (job, instance, resolver) ({WELL} < 1)",
+        "<",
+        1,
+        "15m",
+        "10m",
+        "warning",
+        "One of several servers of a resolver fails.",
+        "Server {{ $labels.server }} of resolver {{ $labels.resolver }} of {{ $labels.instance }} is silent, or "
+        "answers the canary's questions wrongly. Sampling goes on with the others; where one is left, without a second "
+        "opinion.",
+        "Not worth getting up for while another server answers.",
+    ),
+    Alert(
+        "MailDnsVerdictsStale",
+        "(\n"
+        "  (\n"
+        f"    {_AGE}\n"
+        "    > (3 * max by (job, instance, pool) (maildns_pool_round_duration_seconds) + 900)\n"
+        "    and on (job, instance, pool) maildns_pool_rounds_total > 1\n"
+        "  )\n"
+        f"  or {_AGE} > 93600\n"
+        ")\n"
+        f"{_UNLESS_BLIND}",
+        ">",
+        0,
+        "15m",
+        "15m",
+        "warning",
+        "Addresses have not been sampled for far longer than a round takes.",
+        "An address of pool {{ $labels.pool }} was last sampled {{ $value | humanizeDuration }} ago by "
+        "{{ $labels.instance }}, more than three rounds. What is shown of the pool is old. Look at the exporter's log, "
+        "and whether its process gets the CPU that it needs.",
+        "A round is spread over the interval, so its duration stands for the interval from the second round on; "
+        "before that, 26 hours are the limit.",
+    ),
+    Alert(
+        "MailDnsSamplingLags",
+        f"max by (job, instance, pool) (maildns_sampling_lag_seconds)\n{_UNLESS_BLIND}",
+        ">",
+        300,
+        "15m",
+        "15m",
+        "warning",
+        "Sampling does not keep up with its interval.",
+        "The next sample of pool {{ $labels.pool }} on {{ $labels.instance }} is {{ $value | humanizeDuration }} late. "
+        "Lengthen the pool's interval, raise max_in_flight or max_queries_per_second of its resolver, or shard.",
+        "Five minutes late for a quarter of an hour: it will not catch up by itself.",
+    ),
+    Alert(
+        "MailDnsReloadFailed",
+        "min by (job, instance) (maildns_config_last_reload_successful)",
+        "<",
+        1,
+        "5m",
+        "",
+        "warning",
+        "The exporter's new configuration is bad; the old one stays in use.",
+        "{{ $labels.instance }} could not use its configuration when it was last told to, and goes on with the one "
+        "before. Addresses that were added are not watched. 'maildns-exporter check-config FILE' prints every problem.",
+        "Says nothing while the exporter is down: MailDnsExporterDown does.",
+    ),
+    Alert(
+        "MailDnsSeriesDropped",
+        "sum by (job, instance, pool) (increase(maildns_series_dropped_total[15m]))",
+        ">",
+        0,
+        "15m",
+        "15m",
+        "info",
+        "More addresses of a pool fail than are shown.",
+        "Pool {{ $labels.pool }} on {{ $labels.instance }} has more failing addresses than may have series of their "
+        "own (1,000). The counts of the pool are complete, the list of its addresses is not: see the status page.",
+        "The counts stay right, so it is no more than a hint.",
+    ),
+]
+
+GROUP = Group("maildns-watcher", "30s", RECORDINGS, ALERTS)

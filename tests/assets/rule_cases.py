@@ -1,0 +1,137 @@
+"""Builders of what Prometheus has scraped, minute by minute, for promtool's tests of the rules.
+
+The rule of this file: a fleet is well unless it is told otherwise. So a test says only what breaks, and whatever else
+fires is a failure of it.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dashboards.generator.outputs import FOLDER, GROUPS
+from dashboards.generator.rules import Alert
+
+RULES = FOLDER / "prometheus" / "maildns.rules.yml"
+ALERTS = {alert.name: alert for group in GROUPS for alert in group.alerts}
+MINUTES = 150
+WHO = {"job": "maildns", "instance": "exporter:10047"}
+
+Series = dict[str, str]
+"""The values of each series in promtool's notation, one a minute."""
+
+
+@dataclass(frozen=True)
+class Firing:
+    """One alert that must fire: its labels beside `severity` and those of its expression, and the value it shows."""
+
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    value: str = "1"
+
+
+def series(family: str, values: str, **labels: str) -> Series:
+    """One series of the exporter at `WHO`, or of the one that *labels* name."""
+    labels = {**WHO, **labels}
+    text = ", ".join(f'{name}="{value}"' for name, value in labels.items())
+    return {f"{family}{{{text}}}": values}
+
+
+def always(value: float) -> str:
+    """The same from the first minute to the last."""
+    return f"{value:g}x{MINUTES}"
+
+
+def between(begins: int, ends: int, inside: float, outside: float | None = None) -> str:
+    """*inside* from the minute *begins* until before *ends*, *outside* (or no series) before and after."""
+    lasts = f"{inside:g}x{ends - begins - 1}"
+    if outside is None:
+        return f"_x{begins} {lasts} stale"
+    return f"{outside:g}x{begins - 1} {lasts} {outside:g}x{MINUTES - ends}"
+
+
+def watcher(**labels: str) -> Series:
+    """An exporter that is well, with one resolver of one server."""
+    return {
+        **series("up", always(1), **labels),
+        **series("maildns_build_info", always(1), version="1", python="3", **labels),
+        **series("maildns_config_last_reload_successful", always(1), **labels),
+        **series("maildns_resolver_up", always(1), resolver="local", server="127.0.0.1:53", **labels),
+        **series("maildns_canary_ok", always(1), resolver="local", server="127.0.0.1:53", **labels),
+    }
+
+
+def pool(name: str, ips: Iterable[str], *, size: int | None = None, **labels: str) -> Series:
+    """A pool whose addresses are all forward-confirmed and sampled every minute; *size* if more than *ips* are in it."""
+    ips = list(ips)
+    size = len(ips) if size is None else size
+    labels = {"pool": name, **labels}
+    held: Series = {
+        **series("maildns_pool_addresses", always(size), **labels),
+        **series("maildns_pool_results", always(size), check="fcrdns", result="pass", **labels),
+        **series("maildns_pool_results", always(0), check="fcrdns", result="fail", **labels),
+        **series("maildns_pool_results", always(0), check="fcrdns", result="unknown", **labels),
+        **series("maildns_pool_oldest_sample_timestamp_seconds", f"0+60x{MINUTES}", **labels),
+        **series("maildns_pool_round_duration_seconds", always(54), **labels),
+        **series("maildns_pool_rounds_total", f"1+1x{MINUTES}", **labels),
+        **series("maildns_sampling_lag_seconds", always(0), **labels),
+        **series("maildns_series_dropped_total", always(0), **labels),
+    }
+    for ip in ips:
+        held |= series("maildns_fcrdns_match", always(1), ip=ip, **labels)
+        held |= series("maildns_fcrdns_conclusive", always(1), ip=ip, **labels)
+        held |= series("maildns_last_sample_timestamp_seconds", f"0+60x{MINUTES}", ip=ip, **labels)
+    return held
+
+
+def problems(
+    name: str, ips: Iterable[str], begins: int, ends: int, *, check: str = "fcrdns", reason: str = "ptr-nxdomain"
+) -> Series:
+    """What shows that these addresses fail a check from one minute until another."""
+    found: Series = {}
+    for ip in ips:
+        labels = {"pool": name, "ip": ip}
+        found |= series("maildns_address_problem", between(begins, ends, 1), check=check, reason=reason, **labels)
+        if check == "fcrdns":
+            found |= series("maildns_fcrdns_match", between(begins, ends, 0, 1), **labels)
+    return found
+
+
+def unit_test(scraped: Series, expected: Mapping[int, Iterable[Firing]]) -> dict[str, Any]:
+    """A unit test for promtool: exactly the *expected* alerts fire at each of those minutes, of all that there are."""
+    checks = []
+    for minute, firing in expected.items():
+        wanted = list(firing)
+        for alert in ALERTS.values():
+            shown = [_expected(alert, one) for one in wanted if one.name == alert.name]
+            checks.append({"eval_time": f"{minute}m", "alertname": alert.name, "exp_alerts": shown})
+    return {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in scraped.items()],
+        "alert_rule_test": checks,
+    }
+
+
+def write_tests(folder: Path, tests: Iterable[dict[str, Any]]) -> Path:
+    """A file of unit tests for promtool."""
+    file = folder / "rules.test.yml"
+    content = {"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": list(tests)}
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return file
+
+
+def _expected(alert: Alert, firing: Firing) -> dict[str, Any]:
+    def fill(found: re.Match[str]) -> str:
+        return firing.value if found[1] == "$value" else firing.labels.get(found[1].removeprefix("$labels."), "")
+
+    return {
+        "exp_labels": {"severity": alert.severity, **firing.labels},
+        "exp_annotations": {
+            "summary": alert.summary,
+            "description": re.sub(r"\{\{ (\S+)(?: \| \w+)? \}\}", fill, alert.description),
+            "runbook_url": alert.runbook,
+        },
+    }

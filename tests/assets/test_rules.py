@@ -1,0 +1,287 @@
+"""The rules for Prometheus: written by the generator, lint-free, and each alert fires, stays silent and resolves."""
+
+import pytest
+
+from tests.assets.rule_cases import (
+    ALERTS,
+    MINUTES,
+    RULES,
+    WHO,
+    Firing,
+    Series,
+    always,
+    between,
+    pool,
+    problems,
+    series,
+    write_tests,
+    unit_test,
+    watcher,
+)
+from tests.integration.servers.prometheus import promtool
+
+IPS = [f"192.0.2.{number}" for number in range(1, 11)]
+"""A small pool, all in one /24."""
+
+WIDE = [f"198.51.{third}.{fourth}" for third in range(20) for fourth in range(1, 6)]
+"""A pool of 100 over twenty prefixes."""
+
+SHARED = {"job": "maildns", "pool": "corporate"}
+SERVER = {"resolver": "local", "server": "127.0.0.1:53"}
+
+FLEET = {**watcher(), **pool("corporate", IPS)}
+WIDE_FLEET = {**watcher(), **pool("corporate", WIDE)}
+
+
+def lost(ip: str, prefix: str, reason: str = "ptr-nxdomain") -> Firing:
+    """The alert about one address."""
+    labels = {**SHARED, "ip": ip, "prefix": prefix, "check": "fcrdns", "reason": reason}
+    return Firing("MailDnsForwardConfirmationLost", labels)
+
+
+def helo_broken(ip: str, check: str, reason: str) -> Firing:
+    """The alert about the HELO name of one address."""
+    return Firing("MailDnsHeloBroken", {**SHARED, "ip": ip, "check": check, "reason": reason})
+
+
+def pool_lost(value: int) -> Firing:
+    """The alert about a pool."""
+    return Firing("MailDnsPoolForwardConfirmationLost", SHARED, str(value))
+
+
+def about(name: str, value: str = "0", **labels: str) -> Firing:
+    """An alert about the exporter at `WHO`."""
+    return Firing(name, {**WHO, **labels}, value)
+
+
+def unanswered(count: int, begins: int, ends: int, of: int = len(IPS)) -> Series:
+    """What shows that the DNS does not answer for *count* addresses of a pool of *of*."""
+    labels = {"pool": "corporate", "check": "fcrdns"}
+    return {
+        **series("maildns_pool_results", between(begins, ends, of - count, of), result="pass", **labels),
+        **series("maildns_pool_results", between(begins, ends, count, 0), result="unknown", **labels),
+    }
+
+
+def outage(begins: int, ends: int) -> Series:
+    """The only resolver is dead: nothing is conclusive, everything is held, and rounds take long."""
+    found = {
+        **unanswered(len(IPS), begins, ends),
+        **series("maildns_resolver_up", between(begins, ends, 0, 1), **SERVER),
+        **series("maildns_canary_ok", between(begins, ends, 0, 1), **SERVER),
+        **series("maildns_sampling_lag_seconds", between(begins, ends, 900, 0), pool="corporate"),
+        **series(
+            "maildns_pool_oldest_sample_timestamp_seconds",
+            f"0+60x{begins - 1} {begins * 60}x{ends - begins - 1} {ends * 60}+60x{MINUTES - ends}",
+            pool="corporate",
+        ),
+    }
+    for ip in IPS:
+        found |= series("maildns_fcrdns_conclusive", between(begins, ends, 0, 1), pool="corporate", ip=ip)
+    return found
+
+
+SECOND = {"resolver": "local", "server": "127.0.0.2:53"}
+SECOND_SERVER = {
+    **series("maildns_resolver_up", always(1), **SECOND),
+    **series("maildns_canary_ok", between(10, 60, 0, 1), **SECOND),
+}
+NO_SERIES = {**watcher(), **pool("corporate", (), size=1000)}
+OVER_IPV6 = ["2001:db8::10", "2001:db8::11", "2001:db8:0:1::1", "2001:db8:1::5"]
+MIXED = {**watcher(), **pool("corporate", [*WIDE, *OVER_IPV6])}
+
+
+@pytest.mark.parametrize(
+    ("scraped", "expected"),
+    [
+        pytest.param(FLEET, {5: [], 60: [], MINUTES: []}, id="a healthy fleet is silent"),
+        pytest.param(
+            FLEET | problems("corporate", IPS[:1], 10, 40),
+            {24: [], 26: [lost(IPS[0], "192.0.2.0/24")], 50: [lost(IPS[0], "192.0.2.0/24")], 60: []},
+            id="an address that is not forward-confirmed fires after 15 minutes, and resolves after the mend",
+        ),
+        pytest.param(
+            FLEET | problems("corporate", IPS[:1], 10, 20),
+            {26: [], 60: []},
+            id="what is mended within 15 minutes pages nobody",
+        ),
+        pytest.param(
+            MIXED | problems("corporate", OVER_IPV6, 10, 40),
+            {
+                30: [
+                    lost("2001:db8::10", "2001:db8::/64"),
+                    lost("2001:db8::11", "2001:db8::/64"),
+                    lost("2001:db8:0:1::1", "2001:db8:0:1::/64"),
+                    lost("2001:db8:1::5", "2001:db8:1::/64"),
+                ]
+            },
+            id="IPv6 addresses have the /64 for a prefix, however they are abbreviated",
+        ),
+        pytest.param(
+            FLEET | problems("corporate", IPS[:4], 10, 40),
+            {14: [], 16: [pool_lost(4)], 30: [pool_lost(4)], 60: []},
+            id="many addresses of a pool are one alert about the pool, and none about them",
+        ),
+        pytest.param(
+            WIDE_FLEET | problems("corporate", WIDE[:60], 10, 40),
+            {16: [pool_lost(60)], 30: [pool_lost(60)], 60: []},
+            id="sixty addresses in twelve prefixes are one alert about the pool",
+        ),
+        pytest.param(
+            {**watcher(), **pool("corporate", WIDE, size=100_000)} | problems("corporate", WIDE[:60], 10, 40),
+            {30: [pool_lost(60)]},
+            id="fifty are many, however large the pool is",
+        ),
+        pytest.param(
+            WIDE_FLEET | problems("corporate", WIDE[:5], 10, 40),
+            {
+                19: [],
+                30: [Firing("MailDnsPrefixForwardConfirmationLost", {**SHARED, "prefix": "198.51.0.0/24"}, "5")],
+                60: [],
+            },
+            id="a whole prefix is one alert about the prefix, and none about its addresses",
+        ),
+        pytest.param(
+            WIDE_FLEET | problems("corporate", WIDE[:3], 10, 40),
+            {30: [lost(ip, "198.51.0.0/24") for ip in WIDE[:3]], 60: []},
+            id="three of five addresses of a prefix are still three addresses",
+        ),
+        pytest.param(
+            NO_SERIES
+            | series("maildns_pool_results", between(10, 40, 200, 0), pool="corporate", check="fcrdns", result="fail"),
+            {14: [], 30: [pool_lost(200)], 60: []},
+            id="a pool without series of its addresses fires by its counts",
+        ),
+        pytest.param(
+            FLEET | problems("corporate", IPS[:1], 10, 80, check="helo-resolves", reason="helo-nxdomain"),
+            {
+                39: [],
+                41: [helo_broken(IPS[0], "helo-resolves", "helo-nxdomain")],
+                90: [helo_broken(IPS[0], "helo-resolves", "helo-nxdomain")],
+                100: [],
+            },
+            id="a HELO name that does not resolve fires after 30 minutes, and resolves after the mend",
+        ),
+        pytest.param(
+            FLEET
+            | problems("corporate", IPS[:1], 10, 80, check="helo-address-match", reason="helo-nxdomain")
+            | problems("corporate", IPS[:1], 10, 80, check="helo-ptr-match", reason="helo-not-ptr")
+            | problems("corporate", IPS[:1], 10, 80, check="helo-resolves", reason="helo-nxdomain"),
+            {60: [helo_broken(IPS[0], "helo-resolves", "helo-nxdomain")]},
+            id="of several failed HELO checks the cause is told, once",
+        ),
+        pytest.param(
+            FLEET
+            | problems("corporate", IPS[:1], 10, 80)
+            | problems("corporate", IPS[:1], 10, 80, check="helo-ptr-match", reason="ptr-nxdomain"),
+            {60: [lost(IPS[0], "192.0.2.0/24")]},
+            id="a HELO name is not told of where the address itself is not confirmed",
+        ),
+        pytest.param(
+            FLEET | problems("corporate", IPS, 10, 40, check="helo-resolves", reason="helo-nxdomain"),
+            {24: [], 36: [Firing("MailDnsPoolHeloBroken", SHARED, "10")], 70: []},
+            id="the HELO name of a whole pool is one alert",
+        ),
+        pytest.param(
+            FLEET | unanswered(3, 10, 120),
+            {69: [], 71: [Firing("MailDnsUnanswered", SHARED, "3")], 140: []},
+            id="silent servers of a zone are told of after an hour, without blaming the addresses",
+        ),
+        pytest.param(
+            {**watcher(), **pool("corporate", IPS, size=1000)} | unanswered(3, 10, 120, of=1000),
+            {100: []},
+            id="a few silences in a thousand addresses are the Internet",
+        ),
+        pytest.param(
+            FLEET | outage(10, 60),
+            {
+                14: [],
+                16: [about("MailDnsResolverFailing", resolver="local")],
+                59: [about("MailDnsResolverFailing", resolver="local")],
+                70: [],
+                140: [],
+            },
+            id="a resolver outage is one alert, for the resolver, and nothing fires when it is over",
+        ),
+        pytest.param(
+            FLEET | problems("corporate", IPS[:4], 10, MINUTES) | outage(60, 120),
+            {
+                59: [pool_lost(4)],
+                100: [pool_lost(4), about("MailDnsResolverFailing", resolver="local")],
+                140: [pool_lost(4)],
+            },
+            id="what was broken before an outage stays one alert about the pool throughout it",
+        ),
+        pytest.param(
+            FLEET | SECOND_SERVER,
+            {
+                24: [],
+                26: [about("MailDnsResolverServerFailing", **SECOND)],
+                59: [about("MailDnsResolverServerFailing", **SECOND)],
+                75: [],
+            },
+            id="one of two servers is a ticket",
+        ),
+        pytest.param(
+            FLEET | series("up", between(10, 40, 0, 1)),
+            {14: [], 16: [about("MailDnsExporterDown")], 39: [about("MailDnsExporterDown")], 50: []},
+            id="an exporter that cannot be scraped",
+        ),
+        pytest.param(
+            series("up", always(1), job="node", instance="node:9100"),
+            {4: [], 6: [Firing("MailDnsExporterDown")]},
+            id="no exporter at all",
+        ),
+        pytest.param(
+            FLEET | series("maildns_pool_oldest_sample_timestamp_seconds", f"0+60x30 1800x{MINUTES}", pool="corporate"),
+            {60: [], 80: [about("MailDnsVerdictsStale", "50m 0s", pool="corporate")]},
+            id="verdicts older than three rounds",
+        ),
+        pytest.param(
+            FLEET
+            | series("maildns_pool_oldest_sample_timestamp_seconds", always(60), pool="corporate")
+            | series("maildns_pool_rounds_total", always(1), pool="corporate"),
+            {MINUTES: []},
+            id="before the second round nobody knows how old is too old",
+        ),
+        pytest.param(
+            FLEET | series("maildns_sampling_lag_seconds", between(10, 40, 600, 0), pool="corporate"),
+            {
+                24: [],
+                26: [about("MailDnsSamplingLags", "10m 0s", pool="corporate")],
+                60: [],
+            },
+            id="sampling that does not keep up",
+        ),
+        pytest.param(
+            FLEET | series("maildns_config_last_reload_successful", between(10, 40, 0, 1)),
+            {14: [], 16: [about("MailDnsReloadFailed")], 41: []},
+            id="a bad configuration is told of until it is mended",
+        ),
+        pytest.param(
+            FLEET | series("maildns_series_dropped_total", f"0x30 0+100x60 6000x{MINUTES}", pool="corporate"),
+            {30: [], 60: [about("MailDnsSeriesDropped", "1500", pool="corporate")], 140: []},
+            id="more failing addresses than are shown",
+        ),
+    ],
+)
+def test_alerts(scraped, expected, tmp_path):
+    """At each minute exactly the expected alerts fire, with their labels and texts, of all that there are."""
+    outcome = promtool("test", "rules", write_tests(tmp_path, [unit_test(scraped, expected)]))
+
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+
+
+def test_every_alert_is_seen_to_fire():
+    """No alert is left out of the table above."""
+    (table,) = [mark for mark in test_alerts.pytestmark if mark.name == "parametrize"]
+    fired = {one.name for case in table.args[1] for firing in case.values[1].values() for one in firing}
+
+    assert fired == set(ALERTS)
+
+
+def test_the_rules_are_lint_free():
+    """Promtool finds nothing to say about them."""
+    outcome = promtool("check", "rules", "--lint=all", "--lint-fatal", RULES)
+
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
