@@ -1,0 +1,130 @@
+"""The configuration as the rest of the exporter sees it: everything decided, nothing left to default.
+
+The rule of this file: `resolve` is the one place where a pool meets its profile, so that what is shown as the
+effective configuration is what is in force.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from exporter.checks.helo import HeloName
+from exporter.checks.names import DomainName
+from exporter.checks.verdicts import CheckName
+from exporter.config.durations import Duration
+from exporter.config.model import (
+    AddressEntry,
+    CanaryEntry,
+    Document,
+    NetworkEntry,
+    PoolEntry,
+    ProfileEntry,
+    ResolverEntry,
+    expectation,
+)
+from exporter.config.profiles import BUILT_IN, Profile
+from exporter.config.values import SeriesMode
+from exporter.dns.settings import CanarySettings, ResolverSettings, system_servers
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSettings:
+    """A pool, with what its profile presets filled in.
+
+    *addresses* are as written; *aligned_suffix* None means the domain of each HELO name.
+    """
+
+    name: str
+    profile: str
+    interval: Duration
+    expect: frozenset[CheckName]
+    aligned_suffix: DomainName | None
+    series: SeriesMode
+    ptr_info: bool
+    helo_names: tuple[HeloName, ...]
+    addresses: tuple[AddressEntry | NetworkEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything that the operator configured or left to its default. Two are equal when they make the same happen."""
+
+    resolvers: tuple[ResolverEntry, ...]
+    profiles: tuple[Profile, ...]
+    pools: tuple[PoolSettings, ...]
+
+    def resolver_settings(self) -> tuple[ResolverSettings, ...]:
+        """What each resolver is told, in the order of the file. Reads the system's servers where none are named."""
+        return tuple([_settings(entry) for entry in self.resolvers])
+
+
+def resolve(document: Document, directory: Path | None = None) -> Configuration:
+    """Decide everything that *document* leaves open. It has to keep the rules of `exporter.config.rules`.
+
+    *directory* is where relative paths start; None leaves them as they are.
+    """
+    written = {entry.name: entry for entry in document.profiles}
+    profiles: dict[str, Profile] = {}
+    for entry in document.profiles:
+        _derive(entry, written, profiles)
+    return Configuration(
+        resolvers=tuple([_placed(entry, directory) for entry in document.resolvers or (ResolverEntry(name="system"),)]),
+        profiles=tuple([profiles[entry.name] for entry in document.profiles]),
+        pools=tuple([_pool(entry, BUILT_IN | profiles) for entry in document.pools]),
+    )
+
+
+def _derive(entry: ProfileEntry, written: dict[str, ProfileEntry], derived: dict[str, Profile]) -> Profile:
+    """The profile that *entry* makes of the one that it is based on; that one is derived first."""
+    if entry.name in derived:
+        return derived[entry.name]
+    base = BUILT_IN.get(entry.based_on) or _derive(written[entry.based_on], written, derived)
+    derived[entry.name] = Profile(
+        entry.name,
+        expectation(entry.expect).apply(base.expect),
+        entry.aligned_suffix or base.aligned_suffix,
+        based_on=entry.based_on,
+    )
+    return derived[entry.name]
+
+
+def _pool(entry: PoolEntry, profiles: dict[str, Profile]) -> PoolSettings:
+    profile = profiles[entry.profile]
+    return PoolSettings(
+        name=entry.name,
+        profile=entry.profile,
+        interval=entry.interval,
+        expect=expectation(entry.expect).apply(profile.expect),
+        aligned_suffix=entry.aligned_suffix or profile.aligned_suffix,
+        series=entry.series,
+        ptr_info=entry.ptr_info,
+        helo_names=entry.helo_names,
+        addresses=entry.addresses,
+    )
+
+
+def _placed(entry: ResolverEntry, directory: Path | None) -> ResolverEntry:
+    if directory is None or entry.ca_file is None:
+        return entry
+    return entry.model_copy(update={"ca_file": str(directory / entry.ca_file)})
+
+
+def _settings(entry: ResolverEntry) -> ResolverSettings:
+    return ResolverSettings(
+        name=entry.name,
+        servers=entry.servers or system_servers(),
+        timeout_seconds=entry.timeout.seconds,
+        attempts=entry.attempts,
+        max_queries_per_second=entry.max_queries_per_second,
+        max_in_flight=entry.max_in_flight,
+        cache_entries=entry.cache_entries,
+        canary=_canary(entry.canary) if entry.canary else None,
+        max_queued=entry.max_queued,
+        max_queue_seconds=entry.max_queue_time.seconds,
+        random_case=entry.random_case,
+        cookies=entry.cookies,
+        ca_file=None if entry.ca_file is None else Path(entry.ca_file),
+    )
+
+
+def _canary(entry: CanaryEntry) -> CanarySettings:
+    return CanarySettings(entry.must_resolve, entry.must_not_exist_under, entry.interval.seconds)

@@ -1,0 +1,166 @@
+"""The effective configuration, written as a configuration file: every default filled in, every profile applied.
+
+The rule of this file: what it writes loads back to an equal `Configuration`. It leaves out only what cannot be decided
+beforehand: the system's DNS servers, and the domain of each HELO name where no `aligned_suffix` is given. No key holds
+a secret so far; one that does has to be shown as ``<secret>`` and cannot keep the rule.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeAlias
+
+from exporter.checks.verdicts import CheckName
+from exporter.config.configuration import Configuration, PoolSettings
+from exporter.config.model import AddressEntry, CanaryEntry, NetworkEntry, ResolverEntry
+from exporter.config.profiles import Profile
+from exporter.config.scalars import AmbiguousError, read_plain
+from exporter.config.values import UNLIMITED
+
+Data: TypeAlias = str | int | float | bool | list["Data"] | dict[str, "Data"]
+
+_BARE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
+_WIDTH = 100
+
+
+def as_data(configuration: Configuration) -> dict[str, Data]:
+    """The effective configuration as plain data, in the order of the documentation."""
+    data: dict[str, Data] = {"resolvers": [_resolver(entry) for entry in configuration.resolvers]}
+    if configuration.profiles:
+        data["profiles"] = [_profile(profile) for profile in configuration.profiles]
+    data["pools"] = [_pool(pool) for pool in configuration.pools]
+    return data
+
+
+def render(configuration: Configuration) -> str:
+    """The effective configuration as YAML text that `exporter.config.loader.parse` reads back."""
+    return "".join(f"{line}\n" for line in _block(as_data(configuration), ""))
+
+
+def _resolver(entry: ResolverEntry) -> Data:
+    data: dict[str, Data] = {"name": entry.name}
+    if entry.servers is not None:
+        data["servers"] = [str(server) for server in entry.servers]
+    rate = entry.max_queries_per_second
+    data |= {
+        "timeout": str(entry.timeout),
+        "attempts": entry.attempts,
+        "max_queries_per_second": UNLIMITED if math.isinf(rate) else rate,
+        "max_in_flight": entry.max_in_flight,
+        "max_queued": entry.max_queued,
+        "max_queue_time": str(entry.max_queue_time),
+        "cache_entries": entry.cache_entries,
+        "random_case": entry.random_case,
+        "cookies": entry.cookies,
+    }
+    if entry.ca_file is not None:
+        data["ca_file"] = entry.ca_file
+    data["canary"] = _canary(entry.canary) if entry.canary else False
+    return data
+
+
+def _canary(entry: CanaryEntry) -> Data:
+    under = entry.must_not_exist_under
+    return {
+        "must_resolve": [str(question) for question in entry.must_resolve],
+        "must_not_exist_under": False if under is None else str(under),
+        "interval": str(entry.interval),
+    }
+
+
+def _profile(profile: Profile) -> Data:
+    data: dict[str, Data] = {"name": profile.name}
+    if profile.based_on is not None:
+        data["based_on"] = profile.based_on
+    data["expect"] = _checks(profile.expect)
+    if profile.aligned_suffix is not None:
+        data["aligned_suffix"] = str(profile.aligned_suffix)
+    return data
+
+
+def _pool(pool: PoolSettings) -> Data:
+    data: dict[str, Data] = {
+        "name": pool.name,
+        "profile": pool.profile,
+        "interval": str(pool.interval),
+        "expect": _checks(pool.expect),
+    }
+    if pool.aligned_suffix is not None:
+        data["aligned_suffix"] = str(pool.aligned_suffix)
+    data |= {"series": pool.series.value, "ptr_info": pool.ptr_info}
+    if pool.helo_names:
+        data["helo_names"] = [said.text.replace("{", "{{").replace("}", "}}") for said in pool.helo_names]
+    if pool.addresses:
+        data["addresses"] = [_entry(entry) for entry in pool.addresses]
+    return data
+
+
+def _entry(entry: AddressEntry | NetworkEntry) -> Data:
+    what: dict[str, Data] = (
+        {"ip": str(entry.ip)} if isinstance(entry, AddressEntry) else {"network": str(entry.network)}
+    )
+    match entry.helo:
+        case ():
+            return what
+        case (one,):
+            return what | {"helo": one.text}
+        case several:
+            return what | {"helo": [template.text for template in several]}
+
+
+def _checks(expect: Iterable[CheckName]) -> Data:
+    return [check.value for check in CheckName if check in set(expect)]
+
+
+def _block(data: Mapping[str, Data], indent: str) -> Iterator[str]:
+    """A mapping in block style; lists of mappings item by item, all else on one line if it fits."""
+    for key, value in data.items():
+        flow = _flow(value)
+        if not isinstance(value, list | dict) or (key not in _ALWAYS_BLOCK and len(flow) + len(indent) < _WIDTH):
+            yield f"{indent}{key}: {flow}"
+        elif isinstance(value, dict):
+            yield f"{indent}{key}:"
+            yield from _block(value, f"{indent}  ")
+        else:
+            yield f"{indent}{key}:"
+            for item in value:
+                yield from _item(item, f"{indent}  ", as_block=key in _SECTIONS)
+
+
+_SECTIONS = {"resolvers", "profiles", "pools"}
+_ALWAYS_BLOCK = _SECTIONS | {"addresses"}
+
+
+def _item(item: Data, indent: str, *, as_block: bool) -> Iterator[str]:
+    if not (as_block and isinstance(item, dict)):
+        yield f"{indent}- {_flow(item)}"
+        return
+    first, *rest = _block(item, f"{indent}  ")
+    yield f"{indent}- {first.lstrip()}"
+    yield from rest
+
+
+def _flow(value: Data) -> str:
+    """A value on one line."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return repr(value)
+        case str():
+            return value if _is_bare(value) else json.dumps(value)
+        case list():
+            return f"[{', '.join(map(_flow, value))}]"
+        case dict():
+            return f"{{{', '.join(f'{key}: {_flow(item)}' for key, item in value.items())}}}"
+
+
+def _is_bare(text: str) -> bool:
+    """Whether *text* means itself without quotes."""
+    if not _BARE.fullmatch(text):
+        return False
+    try:
+        return read_plain(text) == text
+    except AmbiguousError:
+        return False

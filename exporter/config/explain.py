@@ -1,0 +1,91 @@
+"""What pydantic found wrong, in words for the operator, with the place in the file.
+
+The rule of this file: no message of pydantic's own reaches a person; each says what is wrong and what would be right.
+"""
+
+from collections.abc import Iterator
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from exporter.config.model import sections
+from exporter.config.tree import Node, Path, path_text
+from exporter.config.values import describe, did_you_mean
+from exporter.errors import Problem
+
+_KEYS = {path: list(section.model_fields) for path, section in sections()}
+_WANTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "model_type": "a mapping (`key: value`)",
+    "string_type": "text",
+}
+_HINTS = {
+    ("addresses", str): ": write {{ip: {0}}}, or {{network: {0}}}",
+    ("pools", str): ": write {{name: {0}, addresses: [...]}}",
+}
+
+
+def explain(error: ValidationError, root: Node, file: str) -> Iterator[Problem]:
+    """One problem for each thing that pydantic found, except where the tree has complained already.
+
+    What is wrong is dropped from the tree: what `Node.plain` gives afterwards lacks it.
+    """
+    to_drop: list[Node] = []
+    for detail in error.errors(include_url=False, include_context=True):
+        path = tuple(key for key in detail["loc"] if not (isinstance(key, str) and key.startswith("<")))
+        trail = list(root.follow(path))
+        nodes = [root, *[node for _, node in trail]]
+        to_drop.append(nodes[-1])
+        if any(node.faulty for node in nodes):
+            continue
+        missing = path[-1:] if detail["type"] == "missing" else ()
+        shown = path_text([*[key for key, _ in trail], *missing])
+        line, column = _place(detail, path, nodes)
+        yield Problem(file, line, column, shown, _what(detail))
+    for node in to_drop:
+        node.dropped = True
+
+
+def _place(detail: ErrorDetails, path: Path, nodes: list[Node]) -> tuple[int, int]:
+    """The key, if that is what is wrong; otherwise the value."""
+    if detail["type"] == "extra_forbidden":
+        return nodes[-2].keys[str(path[-1])]
+    return nodes[-1].line, nodes[-1].column
+
+
+def _what(detail: ErrorDetails) -> str:
+    kind, value, loc = detail["type"], detail["input"], detail["loc"]
+    if kind == "maildns":
+        return str(detail["msg"])
+    if kind == "missing":
+        return "is required, or `network`" if loc[-1] == "ip" else "is required"
+    if kind == "extra_forbidden":
+        return _unknown_key(loc)
+    if kind == "literal_error":
+        return f"is {describe(value)}: leave the key out for the default, or write false to turn it off"
+    wanted = _WANTED.get(kind)
+    if wanted is None:
+        return f"is {describe(value)}: {detail['msg']}"
+    quoted = f" (`{value}`)" if isinstance(value, str) and value.isprintable() and len(value) <= 60 else ""
+    return f"is {describe(value)}{quoted}, where {wanted} is wanted{_hint(loc, value)}"
+
+
+def _hint(loc: tuple[int | str, ...], value: object) -> str:
+    for (key, kind), hint in _HINTS.items():
+        if isinstance(value, kind) and len(loc) > 1 and key in loc[-3:-1] and len(str(value)) <= 60:
+            return hint.format(value)
+    return ""
+
+
+def _unknown_key(loc: tuple[int | str, ...]) -> str:
+    key = str(loc[-1])
+    if key == "<<":
+        return "is a merge key, which is not read here: write the keys out, or make a profile of them"
+    parent = tuple(part for part in loc[:-1] if isinstance(part, str))
+    known = _KEYS.get(parent, [])
+    if parent[-1:] == ("<network>",) and key == "ip":
+        return "stands beside `network`: an entry has one of them"
+    return f"is not a known key; {did_you_mean(key, known)}"

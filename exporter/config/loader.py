@@ -1,0 +1,133 @@
+"""From a file to a `Configuration`, or to everything that is wrong with it.
+
+The rule of this file: whatever the bytes are, the outcome is one of the two, and each problem has a place. It works in
+passes (bytes, YAML, single keys, keys together); what one pass complains of is left out of the next, so that one
+mistake hides no other and causes no second complaint.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from exporter.config.configuration import Configuration, resolve
+from exporter.config.explain import explain
+from exporter.config.model import Document
+from exporter.config.rules import violations
+from exporter.config.tree import Node, path_text, read_tree
+from exporter.errors import ConfigError, Problem
+
+MAX_BYTES = 16 << 20
+
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # YAML 1.1 section 4.1
+
+
+def load(path: Path) -> Configuration:
+    """Read the configuration file. Relative paths in it start at its folder. Raises `ConfigError`."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise _unreadable(path, "does not exist: name the configuration file with --config.file") from None
+    except IsADirectoryError:
+        raise _unreadable(path, "is a folder: name the file in it") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise _unreadable(path, f"cannot be read: {reason}") from None
+    if len(content) > MAX_BYTES:
+        raise _unreadable(
+            path, f"is larger than {MAX_BYTES >> 20} MiB, which no configuration is: write networks, not addresses"
+        )
+    return parse(_decode(content, str(path)), str(path), path.absolute().parent)
+
+
+def parse(text: str, source: str, directory: Path | None = None) -> Configuration:
+    """Read a configuration from *text*; *source* is what messages call it. Raises `ConfigError`.
+
+    *directory* is where relative paths in it start; without it, they stay as they are.
+    """
+    text = text.removeprefix("\ufeff")
+    unprintable = _UNPRINTABLE.search(text)
+    if unprintable:
+        before = text[: unprintable.start()]
+        line, column = before.count("\n") + 1, unprintable.start() - before.rfind("\n")
+        what = f"has the character {unprintable[0]!a}, which no YAML file has: take it out"
+        raise ConfigError([Problem(source, line, column, "", what)])
+    root, problems = read_tree(text, source)
+    if root is None or root.content is None:
+        problems = problems or [Problem(source, 0, 0, "", "is empty: it needs at least `pools`")]
+        raise ConfigError(_printable(problems))
+    document = _validate(root, source, problems)
+    if document is not None:
+        problems += _broken_rules(document, root, source)
+    if problems or document is None:
+        raise ConfigError(_printable(problems))
+    return resolve(document, directory)
+
+
+def _validate(root: Node, source: str, problems: list[Problem]) -> Document | None:
+    """Judge every key by itself; what can be made of the rest, when all that is wrong is left out."""
+    is_first = True
+    while not root.dropped:
+        try:
+            return Document.model_validate(root.plain())
+        except ValidationError as error:
+            found = list(explain(error, root, source))
+        if is_first:  # what comes later comes of leaving out
+            problems += found
+        is_first = False
+    return None
+
+
+def _broken_rules(document: Document, root: Node, source: str) -> Iterator[Problem]:
+    for path, what, other in violations(document, profiles_are_complete=_has_all(root, "profiles")):
+        trail = list(root.follow(path))
+        if any(node.faulty for _, node in trail):
+            continue
+        node = trail[-1][1]
+        if other:
+            there = list(root.follow(other))
+            line = there[-1][1].line
+            what = what.replace("{other}", f"{path_text([key for key, _ in there])} (line {line})")
+        yield Problem(source, node.line, node.column, path_text([key for key, _ in trail]), what)
+
+
+def _has_all(root: Node, key: str) -> bool:
+    """Whether nothing was left out of the list at *key*."""
+    node = root.content.get(key) if isinstance(root.content, dict) else None
+    if node is None:
+        return True
+    items = node.content if isinstance(node.content, list) else []
+    return not (node.dropped or node.faulty or any(item.dropped for item in items))
+
+
+def _decode(content: bytes, source: str) -> str:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ConfigError([Problem(source, 1, 1, "", "is UTF-16: save it as UTF-8")])
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        line, column = before.count(b"\n") + 1, len(before[before.rfind(b"\n") + 1 :].decode()) + 1
+        what = f"has the octet 0x{content[error.start]:02x}, which is not UTF-8: save the file as UTF-8"
+        raise ConfigError([Problem(source, line, column, "", what)]) from None
+
+
+def _unreadable(path: Path, what: str) -> ConfigError:
+    return ConfigError(_printable([Problem(str(path), 0, 0, "", what)]))
+
+
+def _printable(problems: list[Problem]) -> list[Problem]:
+    """The same problems, without a character that could act on a terminal or be no character at all."""
+    return [
+        replace(problem, file=_escape(problem.file), path=_escape(problem.path), what=_escape(problem.what))
+        for problem in problems
+    ]
+
+
+def _escape(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

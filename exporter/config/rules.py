@@ -1,0 +1,151 @@
+"""What keys have to do with each other: names that are unique, profiles that exist, addresses that belong to one pool.
+
+The rule of this file: it takes what is valid by itself, and yields every violation with the path of the value to blame
+and, where two values contradict each other, the path of the other.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
+
+from exporter.config.model import (
+    CanaryEntry,
+    Document,
+    Expect,
+    ExpectEdit,
+    NetworkEntry,
+    PoolEntry,
+    ProfileEntry,
+    ResolverEntry,
+)
+from exporter.config.overlaps import overlaps
+from exporter.config.profiles import BUILT_IN
+from exporter.config.tree import Path
+from exporter.config.values import did_you_mean
+
+T = TypeVar("T")
+
+MAX_POOL_ADDRESSES = 1 << 20
+
+
+class Violation(NamedTuple):
+    """A broken rule; ``{other}`` in *what* stands for the place of *other*."""
+
+    path: Path
+    what: str
+    other: Path = ()
+
+
+def violations(document: Document, *, profiles_are_complete: bool = True) -> Iterator[Violation]:
+    """Every violation. References to profiles are not judged where a broken one may be missing from the document."""
+    named: dict[str, Sequence[ResolverEntry | ProfileEntry | PoolEntry]] = {
+        "resolvers": document.resolvers,
+        "profiles": document.profiles,
+        "pools": document.pools,
+    }
+    for key, entries in named.items():
+        names = [((key, index, "name"), entry.name) for index, entry in enumerate(entries)]
+        yield from _unique(names, f"is the name of another of the {key} too, {{other}}: give each its own")
+    for index, resolver in enumerate(document.resolvers):
+        yield from _of_resolver(("resolvers", index), resolver)
+    for index, profile in enumerate(document.profiles):
+        yield from _of_profile(("profiles", index), profile)
+    if profiles_are_complete:
+        yield from _references(document)
+    for index, pool in enumerate(document.pools):
+        yield from _of_pool(("pools", index), pool)
+    for overlap in overlaps(document.pools):
+        yield Violation(*overlap)
+
+
+def _unique(places: Iterable[tuple[Path, T]], what: str) -> Iterator[Violation]:
+    first: dict[T, Path] = {}
+    for path, value in places:
+        if value in first:
+            yield Violation(path, what, first[value])
+        first.setdefault(value, path)
+
+
+def _of_resolver(path: Path, resolver: ResolverEntry) -> Iterator[Violation]:
+    servers = [((*path, "servers", index), server) for index, server in enumerate(resolver.servers or ())]
+    yield from _unique(servers, "is the same server as {other}: leave one of them out")
+    canary = resolver.canary
+    if isinstance(canary, CanaryEntry) and not canary.must_resolve and canary.must_not_exist_under is None:
+        yield Violation((*path, "canary"), "asks nothing: write false to turn the canary off")
+
+
+def _of_profile(path: Path, profile: ProfileEntry) -> Iterator[Violation]:
+    if profile.name in BUILT_IN:
+        yield Violation(
+            (*path, "name"), f"{profile.name!r} is a profile that exists already: give this one another name"
+        )
+    yield from _of_expect((*path, "expect"), profile.expect)
+
+
+def _of_expect(path: Path, expect: Expect | None) -> Iterator[Violation]:
+    if not isinstance(expect, ExpectEdit):
+        yield from _unique(
+            [((*path, index), check) for index, check in enumerate(expect or ())],
+            "is the same check as {other}: leave one of them out",
+        )
+        return
+    added = [((*path, "add", index), check) for index, check in enumerate(expect.add)]
+    removed = [((*path, "remove", index), check) for index, check in enumerate(expect.remove)]
+    yield from _unique(added + removed, "is the same check as {other}: leave one of them out")
+
+
+def _references(document: Document) -> Iterator[Violation]:
+    written = {profile.name: profile for profile in document.profiles}
+    known = [*BUILT_IN, *written]
+    references = [
+        *[(("profiles", index, "based_on"), profile.based_on) for index, profile in enumerate(document.profiles)],
+        *[(("pools", index, "profile"), pool.profile) for index, pool in enumerate(document.pools)],
+    ]
+    for path, name in references:
+        if name not in known:
+            yield Violation(path, f"{name!r} is not a profile; {did_you_mean(name, known)}")
+    for index, profile in enumerate(document.profiles):
+        seen = [profile.name]
+        while (base := written[seen[-1]].based_on) in written and base not in seen:
+            seen.append(base)
+        if base == profile.name and base not in BUILT_IN:
+            circle = " on ".join([*seen, base])
+            yield Violation(
+                ("profiles", index, "based_on"), f"goes in a circle ({circle}): base one of them on a built-in one"
+            )
+
+
+def _of_pool(path: Path, pool: PoolEntry) -> Iterator[Violation]:
+    yield from _of_expect((*path, "expect"), pool.expect)
+    names = [((*path, "helo_names", index), said.name or said.text) for index, said in enumerate(pool.helo_names)]
+    yield from _unique(names, "is the same name as {other}: leave one of them out")
+    total = 0
+    for index, entry in enumerate(pool.addresses):
+        at = (*path, "addresses", index)
+        size = entry.last - entry.first + 1
+        if isinstance(entry, NetworkEntry) and size > MAX_POOL_ADDRESSES:
+            yield Violation((*at, "network"), _too_large(entry))
+        else:
+            total += size
+        helo_path = (*at, "helo")
+        for place, template in enumerate(entry.helo):
+            misfit = template.misfit(entry.family)
+            if misfit:
+                yield Violation((*helo_path, place), misfit)
+        said = [((*helo_path, place), template.said) for place, template in enumerate(entry.helo)]
+        yield from _unique(said, "is the same name as {other}: leave one of them out")
+    if total > MAX_POOL_ADDRESSES:
+        yield Violation(
+            (*path, "addresses"),
+            f"are {total} addresses together, and every one would be looked up in turn: a pool has at most "
+            f"{MAX_POOL_ADDRESSES}, so make several pools of them",
+        )
+
+
+def _too_large(entry: NetworkEntry) -> str:
+    least = len(entry.network.packed) * 8 - MAX_POOL_ADDRESSES.bit_length() + 1
+    size = entry.network.size
+    shown = str(size) if size < 1 << 40 else f"2^{size.bit_length() - 1}"
+    return (
+        f"{entry.network} has {shown} addresses, and every one would be looked up in turn: a pool has at most "
+        f"{MAX_POOL_ADDRESSES}, a /{least}; list the networks that really send mail"
+    )

@@ -1,0 +1,252 @@
+"""The types of the values that keys take: each reads what YAML gives and says what would be right.
+
+The rule of this file: a value type raises `PydanticCustomError` with a whole sentence part ("is ...: write ..."); where
+pydantic's own types do, `exporter.config.explain` finds the words.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, PlainValidator
+from pydantic_core import PydanticCustomError
+
+from exporter.checks.addresses import Address
+from exporter.checks.answers import Question, RRType
+from exporter.checks.helo import HeloName
+from exporter.checks.names import DomainName
+from exporter.checks.verdicts import CheckName
+from exporter.config.durations import Duration
+from exporter.config.networks import Network
+from exporter.config.templates import MAX_HELO_LENGTH, HeloTemplate
+from exporter.dns.endpoints import Endpoint, parse_endpoint
+
+T = TypeVar("T")
+
+MAX_TEXT = 1024
+UNLIMITED = "unlimited"
+
+
+class SeriesMode(StrEnum):
+    """Which addresses of a pool have series of their own."""
+
+    ALL = "all"
+    FAILING = "failing"
+    """Only those with a problem."""
+    NONE = "none"
+    AUTO = "auto"
+    """All in a small pool, the failing ones in a large one."""
+
+
+def wrong(what: str) -> PydanticCustomError:
+    """An error whose message is *what*."""
+    return PydanticCustomError("maildns", "{what}", {"what": what})
+
+
+def describe(value: object) -> str:
+    """What kind of value YAML gave, for a message."""
+    if value is None:
+        return "empty"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return f"the number {value}"
+    kinds: dict[type, str] = {str: "text", tuple: "a list", dict: "a mapping"}
+    return kinds[type(value)]
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """The end of a message about a *word* that is not among the *known* ones."""
+    from difflib import get_close_matches  # only a mistake needs it
+
+    close = get_close_matches(word.lower().replace("_", "-"), [name.replace("_", "-") for name in known], 1, 0.7)
+    meant = next((name for name in known if close and name.replace("_", "-") == close[0]), None)
+    return f"did you mean `{meant}`?" if meant else f"known are {', '.join(f'`{name}`' for name in known)}"
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        quote = ": quote it" if isinstance(value, int | float) else ""
+        raise wrong(f"is {describe(value)}, where text is wanted{quote}")
+    if not value:
+        raise wrong("is empty: give a value")
+    if len(value) > MAX_TEXT:
+        raise wrong(f"is {len(value)} characters long: at most {MAX_TEXT} are possible")
+    return value
+
+
+def _read(parse: Callable[[str], T]) -> Callable[[object], T]:
+    """A validator for what *parse* reads from text; its `ValueError` is the message."""
+
+    def validate(value: object) -> T:
+        text = _text(value)
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise wrong(str(error)) from None
+
+    return validate
+
+
+def _slug(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", text):
+        raise ValueError(
+            f"{text!r} is no name for this: names are label values, of 1 to 63 letters, digits, dots, hyphens and "
+            "underscores, the first a letter or digit"
+        )
+    return text
+
+
+def _suffix(text: str) -> DomainName:
+    name = DomainName(text)
+    if not (name.is_hostname and name.is_qualified):
+        raise ValueError(f"{text!r} is not a domain in which servers can have names, like example.com")
+    return name
+
+
+def _helo_name(text: str) -> HeloName:
+    if len(text) > MAX_HELO_LENGTH:
+        raise ValueError(f"is {len(text)} characters long: a HELO name has at most {MAX_HELO_LENGTH}")
+    template = HeloTemplate.parse(text)
+    if template.constant is None:
+        raise ValueError(
+            f"{{{template.placeholders[0]}}} has no address to stand for here: placeholders are for `addresses`"
+        )
+    return template.constant
+
+
+def _helo_template(text: str) -> HeloTemplate:
+    template = HeloTemplate.parse(text)
+    if template.constant is not None:
+        _helo_name(text)
+    return template
+
+
+def _choice(words: type[StrEnum], noun: str) -> Callable[[str], Any]:
+    def parse(text: str) -> StrEnum:
+        try:
+            return words(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is not {noun}; {did_you_mean(text, [word.value for word in words])}") from None
+
+    return parse
+
+
+_RRTYPES: dict[str, RRType] = {
+    "A": "A",
+    "AAAA": "AAAA",
+    "CNAME": "CNAME",
+    "MX": "MX",
+    "NS": "NS",
+    "PTR": "PTR",
+    "SOA": "SOA",
+    "TXT": "TXT",
+}
+
+
+def _question(text: str) -> Question:
+    name, *rest = text.split()
+    rdtype = _RRTYPES.get(rest[0].upper() if rest else "A")
+    if len(rest) > 1 or rdtype is None:
+        raise ValueError(
+            f"{text!r} is not a question: write a name and a type ({', '.join(_RRTYPES)}), like 'example.com A'"
+        )
+    return Question(DomainName(name), rdtype)
+
+
+def _rate(value: object) -> float:
+    if value == UNLIMITED:
+        return math.inf
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise wrong(f"is {describe(value)}, where a number or `{UNLIMITED}` is wanted")
+    if not 0.1 <= value <= 1_000_000:
+        raise wrong(f"is {value}: it has to be from 0.1 to 1000000, or `{UNLIMITED}`")
+    return float(value)
+
+
+def _domain_or_off(value: object) -> DomainName | None:
+    if value is False:
+        return None
+    if value is True:
+        raise wrong("is true: leave the key out for the default, or write false to turn it off")
+    name = _read(DomainName)(value)
+    if not name.is_hostname:
+        raise wrong(f"{value!r} is not a domain")
+    return name
+
+
+def lasting(least: str, most: str) -> AfterValidator:
+    """Bounds for a duration."""
+    low, high = Duration.parse(least), Duration.parse(most)
+
+    def validate(value: Duration) -> Duration:
+        if not low <= value <= high:
+            raise wrong(f"is {value}: it has to be from {low} to {high}")
+        return value
+
+    return AfterValidator(validate)
+
+
+def between(least: int, most: int) -> AfterValidator:
+    """Bounds for a whole number."""
+
+    def validate(value: int) -> int:
+        if not least <= value <= most:
+            raise wrong(f"is {value}: it has to be from {least} to {most}")
+        return value
+
+    return AfterValidator(validate)
+
+
+def _as_list(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+def up_to(most: int, least: int = 0) -> BeforeValidator:
+    """Bounds for the length of a list."""
+
+    def validate(value: object) -> object:
+        if isinstance(value, tuple) and len(value) < least:
+            raise wrong("is an empty list: give at least one, or leave the key out")
+        if isinstance(value, tuple) and len(value) > most:
+            raise wrong(f"has {len(value)} items: at most {most} are possible")
+        return value
+
+    return BeforeValidator(validate)
+
+
+def _given(value: object) -> object:
+    if value is None:
+        raise wrong("is empty: give a value, or leave the key out")
+    return value
+
+
+Given = BeforeValidator(_given)
+"""For keys that may be left out: an empty value is still a mistake."""
+OneOrMore = BeforeValidator(_as_list)
+"""For lists that may be written without brackets where there is one."""
+
+Slug = Annotated[str, PlainValidator(_read(_slug))]
+AddressText = Annotated[Address, PlainValidator(_read(Address.parse))]
+NetworkText = Annotated[Network, PlainValidator(_read(Network.parse))]
+HeloNameText = Annotated[HeloName, PlainValidator(_read(_helo_name))]
+HeloTemplateText = Annotated[HeloTemplate, PlainValidator(_read(_helo_template))]
+SuffixText = Annotated[DomainName, PlainValidator(_read(_suffix))]
+EndpointText = Annotated[Endpoint, PlainValidator(_read(parse_endpoint))]
+QuestionText = Annotated[Question, PlainValidator(_read(_question))]
+CheckText = Annotated[CheckName, PlainValidator(_read(_choice(CheckName, "a check")))]
+SeriesText = Annotated[SeriesMode, PlainValidator(_read(_choice(SeriesMode, "a choice of series")))]
+RateValue = Annotated[float, PlainValidator(_rate)]
+DomainOrOff = Annotated[DomainName | None, PlainValidator(_domain_or_off)]
+PathText = Annotated[str, PlainValidator(_text)]
+
+
+def _duration(value: object) -> Duration:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise wrong(f"is the plain number {value}: write its unit, like {value}s for seconds or {value}m for minutes")
+    return _read(Duration.parse)(value)
+
+
+DurationText = Annotated[Duration, PlainValidator(_duration)]

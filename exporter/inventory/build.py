@@ -1,0 +1,70 @@
+"""From what the operator configured to what there is to sample."""
+
+from collections.abc import Iterable, Iterator
+
+from exporter.checks.helo import HeloName
+from exporter.config.configuration import Configuration, PoolSettings
+from exporter.config.model import AddressEntry
+from exporter.config.values import SeriesMode
+from exporter.inventory.pool import MAX_ALL_SERIES, MAX_HELO_NAMES, Pool, Series, Targets
+from exporter.inventory.ranges import AddressRange, AddressRanges
+
+
+def build(configuration: Configuration) -> tuple[Pool, ...]:
+    """The pools of *configuration*, in its order."""
+    return tuple([build_pool(settings, source_of(settings)) for settings in configuration.pools])
+
+
+def source_of(settings: PoolSettings) -> AddressRanges:
+    """The addresses that the configuration itself gives a pool.
+
+    The most specific entry says what an address's HELO names are; an `ip` is more specific than any `network`.
+    """
+    networks_first = sorted(settings.addresses, key=lambda entry: isinstance(entry, AddressEntry))
+    return AddressRanges(AddressRange(entry.family, entry.first, entry.last, entry.helo) for entry in networks_first)
+
+
+def build_pool(settings: PoolSettings, source: AddressRanges) -> Pool:
+    """The pool that *settings* make of the addresses in *source*, wherever those come from."""
+    names, has_more = _distinct([*settings.helo_names], _names_of(source))
+    return Pool(
+        name=settings.name,
+        interval_seconds=settings.interval.seconds,
+        expect=settings.expect,
+        suffix=settings.aligned_suffix,
+        series=_series(settings.series, source.size),
+        ptr_info=settings.ptr_info,
+        helo_names=names,
+        has_more_helo_names=has_more,
+        source=source,
+    )
+
+
+def _series(mode: SeriesMode, size: int) -> Series:
+    if mode is not SeriesMode.AUTO:
+        return Series(mode.value)
+    return Series.ALL if size <= MAX_ALL_SERIES else Series.FAILING
+
+
+def _names_of(source: AddressRanges) -> Iterator[HeloName]:
+    """The HELO names of all addresses, in their order, those of one template for a whole range only once."""
+    offset = 0
+    targets = Targets(source)
+    for one in source:
+        constants = [template.constant for template in one.helo if template.constant is not None]
+        if len(constants) == len(one.helo):
+            yield from constants
+        else:
+            for position in range(offset, offset + one.size):
+                yield from targets[position].helos
+        offset += one.size
+
+
+def _distinct(own: list[HeloName], others: Iterable[HeloName]) -> tuple[tuple[HeloName, ...], bool]:
+    names = dict.fromkeys(own)
+    for name in others:
+        if name not in names:
+            if len(names) >= MAX_HELO_NAMES:
+                return tuple(names), True
+            names[name] = None
+    return tuple(names), False

@@ -1,0 +1,148 @@
+"""Which addresses a pool has: sorted ranges, so that half a million addresses cost as much as the lines that name them.
+
+The rule of this file: an `AddressRanges` is a value. Whatever feeds a pool (the configuration now) makes one and hands
+it over whole; nobody changes it afterwards.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from typing import Literal, NamedTuple
+
+from exporter.checks.addresses import Address
+from exporter.config.templates import HeloTemplate
+
+Family = Literal[4, 6]
+_OCTETS: dict[Family, int] = {4: 4, 6: 16}
+
+
+class AddressRange(NamedTuple):
+    """Addresses from *first* to *last*, as numbers, both included, whose servers say the same names in HELO."""
+
+    family: Family
+    first: int
+    last: int
+    helo: tuple[HeloTemplate, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """How many addresses it has."""
+        return self.last - self.first + 1
+
+
+class AddressRanges:
+    """A set of addresses in their order, IPv4 first, each with its HELO templates. Immutable, compared by content.
+
+    Position *i* is the i-th address; finding the address of a position, or the position of an address, takes the
+    logarithm of the number of ranges.
+    """
+
+    __slots__ = ("_firsts", "_offsets", "_ranges", "size")
+
+    def __init__(self, ranges: Iterable[AddressRange]) -> None:
+        """Take ranges that nest or have nothing in common, in any order: in a nest the innermost one says the names.
+
+        Of two alike, the later one does. Raises `ValueError` if two overlap in part.
+        """
+        self._ranges: tuple[AddressRange, ...] = tuple(_joined(_flattened(ranges)))
+        self._firsts: dict[Family, list[int]] = {
+            family: [one.first for one in self._ranges if one.family == family] for family in _OCTETS
+        }
+        self._offsets: list[int] = []
+        self.size = 0
+        for one in self._ranges:
+            self._offsets.append(self.size)
+            self.size += one.size
+
+    def __iter__(self) -> Iterator[AddressRange]:
+        return iter(self._ranges)
+
+    def __len__(self) -> int:
+        """The number of ranges, not of addresses: that is *size*."""
+        return len(self._ranges)
+
+    def __contains__(self, address: object) -> bool:
+        return isinstance(address, Address) and self.find(address) is not None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AddressRanges) and self._ranges == other._ranges
+
+    def __hash__(self) -> int:
+        return hash(self._ranges)
+
+    def __repr__(self) -> str:
+        return f"<AddressRanges: {self.size} addresses in {len(self)} ranges>"
+
+    def at(self, position: int) -> tuple[Address, tuple[HeloTemplate, ...]]:
+        """The address at *position*, from 0, and its HELO templates. Raises `IndexError`."""
+        if not 0 <= position < self.size:
+            raise IndexError(f"position {position} of {self.size} addresses")
+        index = bisect_right(self._offsets, position) - 1
+        found = self._ranges[index]
+        value = found.first + position - self._offsets[index]
+        return Address(value.to_bytes(_OCTETS[found.family], "big")), found.helo
+
+    def find(self, address: Address) -> AddressRange | None:
+        """The range that *address* is in, if any."""
+        index = self._index(address)
+        return None if index is None else self._ranges[index]
+
+    def position(self, address: Address) -> int | None:
+        """The position of *address*, if it is in here: the inverse of `at`."""
+        index = self._index(address)
+        if index is None:
+            return None
+        return self._offsets[index] + int.from_bytes(address.packed, "big") - self._ranges[index].first
+
+    def _index(self, address: Address) -> int | None:
+        value = int.from_bytes(address.packed, "big")
+        index = bisect_right(self._firsts[address.family], value) - 1
+        if index < 0:
+            return None
+        if address.family == 6:
+            index += len(self._firsts[4])
+        return index if value <= self._ranges[index].last else None
+
+
+def _flattened(ranges: Iterable[AddressRange]) -> Iterator[AddressRange]:
+    """Cut nested ranges into ranges that have nothing in common, in order."""
+    enclosing: list[AddressRange] = []
+    start = 0  # of what has not been given out yet of the innermost enclosing range
+    for one in sorted(ranges, key=lambda one: (one.family, one.first, -one.last)):
+        while enclosing and (enclosing[-1].family != one.family or enclosing[-1].last < one.first):
+            done = enclosing.pop()
+            yield from _rest(done, start, done.last)
+            start = done.last + 1
+        if enclosing:
+            if one.last > enclosing[-1].last:
+                raise ValueError(f"{_text(one)} overlaps {_text(enclosing[-1])} in part")
+            yield from _rest(enclosing[-1], start, one.first - 1)
+        start = one.first
+        enclosing.append(one)
+    while enclosing:
+        done = enclosing.pop()
+        yield from _rest(done, start, done.last)
+        start = done.last + 1
+
+
+def _rest(one: AddressRange, first: int, last: int) -> Iterator[AddressRange]:
+    if first <= last:
+        yield one._replace(first=first, last=last)
+
+
+def _joined(ranges: Iterable[AddressRange]) -> Iterator[AddressRange]:
+    """Make neighbours that say the same names one range."""
+    last: AddressRange | None = None
+    for one in ranges:
+        if last and (last.family, last.last + 1, last.helo) == (one.family, one.first, one.helo):
+            last = last._replace(last=one.last)
+            continue
+        if last:
+            yield last
+        last = one
+    if last:
+        yield last
+
+
+def _text(one: AddressRange) -> str:
+    octets = _OCTETS[one.family]
+    return f"{Address(one.first.to_bytes(octets, 'big'))} to {Address(one.last.to_bytes(octets, 'big'))}"
