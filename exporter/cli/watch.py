@@ -26,7 +26,8 @@ async def watched(
 ) -> AsyncIterator[None]:
     """Take a *look* now and every *interval_seconds*, and await *changed* whenever it gives something new.
 
-    None is waited out: whoever replaces a file may be in the midst of it. 0 seconds means never. *look* runs in a thread.
+    None is waited out: whoever replaces a file may be in the midst of it. 0 seconds means never. *look* is called in a
+    thread.
     """
     known = await asyncio.to_thread(look) if interval_seconds else None
     watching = asyncio.create_task(_watch(look, known, interval_seconds, changed)) if interval_seconds else None
