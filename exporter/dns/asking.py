@@ -1,0 +1,224 @@
+"""Sends one question: to which server, in what form, and when again.
+
+The rule of this file: whatever was not conclusive is noted, and the question is asked again, of another server where
+one is well, until its attempts or its time are used up; then it is told the most telling thing that happened.
+"""
+
+import heapq
+from collections.abc import Callable
+from typing import Protocol
+
+from exporter.checks.answers import Answer, Status
+from exporter.dns.health import Server, order
+from exporter.dns.job import Job
+from exporter.dns.pacing import TokenBucket, Waiting
+from exporter.dns.randomness import Take
+from exporter.dns.settings import ResolverSettings
+from exporter.dns.statistics import Statistics
+from exporter.dns.wire import mixed_case, question_section, wire_name
+
+_QUERY_HEADER = b"\1\0\0\1\0\0\0\0\0\1"  # after the ID: recursion desired, one question, one additional record
+_PLAIN_HEADER = b"\1\0\0\1\0\0\0\0\0\0"
+
+
+class Channel(Protocol):
+    """A way to send a query to one server."""
+
+    def send(self, job: Job, message: bytes) -> None:
+        """Send *message*, which lacks its ID; what comes of it goes to `exporter.dns.replies.Replies`."""
+
+    def close(self) -> None:
+        """Let go of everything; nothing that waits is told."""
+
+
+class Finish(Protocol):
+    """Who is told what a question came to."""
+
+    def __call__(self, job: Job, answer: Answer, server: int, now: float, /) -> None:
+        """*server* is the number of the server that gave the answer."""
+
+
+class Asking:
+    """Sends the questions of one resolver.
+
+    *channels* are the ways to each server, by its number; *streams* are those over TCP to servers that are spoken to
+    over UDP. *fail_soon* is called for a question whose server cannot be reached, *wake* when a question that was
+    under way before has joined *waiting*.
+    """
+
+    def __init__(
+        self,
+        settings: ResolverSettings,
+        servers: list[Server],
+        *,
+        statistics: Statistics,
+        bucket: TokenBucket,
+        waiting: Waiting[Job],
+        take: Take,
+        unix_time: Callable[[], float],
+        finish: Finish,
+        fail_soon: Callable[[Job], None],
+        wake: Callable[[], None],
+    ) -> None:
+        self._timeout_seconds = settings.timeout_seconds
+        self._attempts = settings.attempts
+        self.life_seconds = 2 * settings.attempts * settings.timeout_seconds
+        """How long a question is asked again, its CNAME chain included; its last query may take a timeout more."""
+        self._statistics = statistics
+        self._bucket = bucket
+        self._waiting = waiting
+        self._take = take
+        self._unix_time = unix_time
+        self._finish = finish
+        self._fail_soon = fail_soon
+        self._wake = wake
+        self._configured = servers
+        self.servers = order(servers)
+        """In the order in which they are asked."""
+        self.channels: list[Channel | None] = [None] * len(servers)
+        self.streams: list[Channel | None] = [None] * len(servers)
+        self._hurried: list[tuple[float, int, int, Job]] = []
+
+    def reorder(self) -> None:
+        """Look again at how the servers are."""
+        self.servers = order(self._configured)
+
+    def begin(self, job: Job, now: float) -> None:
+        """Send a question for the first time."""
+        job.began_at = now
+        if job.server is None:
+            job.server = self._choose(job) if job.tried else self.servers[0]
+        self.send(job, now)
+
+    def send(self, job: Job, now: float) -> None:
+        """Send a question to `Job.server`."""
+        server = job.server
+        assert server is not None  # noqa: S101  # chosen before
+        job.sent_at = now
+        job.deadline = now + self._timeout_seconds
+        job.serial += 1
+        job.doubt = None
+        wire = job.wire
+        if not wire:
+            job.wire = wire = wire_name(job.name)
+        if not job.plain_case and server.mixes_case(now):
+            wire = mixed_case(wire, self._take)
+        job.section = section = question_section(wire, job.rdtype)
+        if job.plain_edns or not server.speaks_edns(now):
+            message = _PLAIN_HEADER + section
+        else:
+            message = _QUERY_HEADER + section + server.tail
+        channel = (self.streams if job.stream else self.channels)[server.number]
+        if channel is None:
+            self._fail_soon(job)
+            return
+        if job.stream or server.endpoint.scheme != "udp":
+            self.hurry(job, job.deadline)
+        channel.send(job, message)
+
+    def hurry(self, job: Job, deadline: float) -> None:
+        """See to it that the question waits no longer than this for the reply to its present query."""
+        job.deadline = min(job.deadline, deadline)
+        heapq.heappush(self._hurried, (job.deadline, id(job), job.serial, job))
+
+    def expire_hurried(self, now: float) -> None:
+        """Time out the questions that were to hurry, and whose time is up."""
+        hurried = self._hurried
+        while hurried and hurried[0][0] <= now:
+            _, _, serial, job = heapq.heappop(hurried)
+            if job.serial == serial and job.pending is not None:
+                self.time_out(job, now)
+
+    def time_out(self, job: Job, now: float) -> None:
+        """No reply came in time that could be believed."""
+        server = job.server
+        assert server is not None  # noqa: S101
+        job.forget()
+        if job.doubt is None:
+            self.fail(job, Status.TIMEOUT, now)
+            return
+        if job.missed_cookie and server.cookies is not None:
+            server.cookies.missed()
+        job.missed_cookie = False
+        if job.case_lost and not job.plain_case and not self.is_spent(job, now):
+            job.plain_case = True
+            job.detours += 1
+            self.resend(job, now)
+            return
+        self.retry(job, job.doubt, now)
+
+    def fail(self, job: Job, status: Status, now: float) -> None:
+        """Nobody answered, for this reason."""
+        server = job.server
+        assert server is not None  # noqa: S101
+        job.forget()
+        if server.failed(now, status, job.sent_at):
+            self.reorder()
+        self.retry(job, status, now)
+
+    def retry(self, job: Job, status: Status, now: float) -> None:
+        """The query came to nothing that is conclusive: ask again, or say so."""
+        self._statistics.count_query(job.rdtype, status, now - job.sent_at)
+        server = job.server
+        assert server is not None  # noqa: S101
+        job.note(status)
+        job.attempts += 1
+        job.tried |= 1 << server.number
+        if job.attempts >= self._attempts or self.is_spent(job, now):
+            self.give_up(job, now)
+            return
+        job.stream = False
+        if not job.pinned:
+            chosen = self._choose(job)
+            if status is Status.CANARY and chosen.contradicted:
+                self.give_up(job, now)
+                return
+            if chosen is not server:
+                job.server = chosen
+                job.plain_case = job.case_lost = job.plain_edns = False
+        self.resend(job, now)
+
+    def resend(self, job: Job, now: float) -> None:
+        """Ask again, as soon as the rate allows."""
+        if self._bucket.take(now):
+            self.send(job, now)
+        else:
+            job.serial += 1
+            self._waiting.push_again(job)
+            self._wake()
+
+    def is_spent(self, job: Job, now: float) -> bool:
+        """Whether a question has no time left to be asked again."""
+        return now - job.began_at >= self.life_seconds
+
+    def give_up(self, job: Job, now: float) -> None:
+        """Tell a question the most telling thing that happened to it."""
+        server = job.server
+        answer = Answer(job.worst or Status.TIMEOUT, (), job.chain, 0, job.heard_from, self._unix_time(), job.errors)
+        self._finish(job, answer, server.number if server is not None else 0, now)
+
+    def follow(self, job: Job, now: float) -> None:
+        """Ask for what the CNAME chain led to: a new name, with attempts of its own."""
+        job.name = job.chain[-1]
+        job.wire = b""
+        job.attempts = 0
+        job.tried = 0
+        job.worst = None
+        job.stream = False
+        if self.is_spent(job, now):
+            self.give_up(job, now)
+        else:
+            self.resend(job, now)
+
+    def _choose(self, job: Job) -> Server:
+        """The next server for a question: one that is well and was not asked, else well, else not asked."""
+        servers = self.servers
+        well = [server for server in servers if server.up and not server.contradicted]
+        for candidates in (well, servers):
+            for server in candidates:
+                if not job.tried >> server.number & 1:
+                    return server
+            if candidates:
+                job.tried = 0
+                return candidates[0]
+        return servers[0]

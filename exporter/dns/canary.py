@@ -1,0 +1,94 @@
+"""Is a server telling the truth? Names that must resolve, and a random one that must not exist.
+
+The rule of this file: only what the server says conclusively can contradict; silence makes the canary not well, but
+takes nobody's trust away. Trust that was lost comes back with the opposite answer to the same question.
+"""
+
+import math
+from collections.abc import Callable
+
+from exporter.checks.answers import Answer, Question, Status
+from exporter.checks.check import OnAnswer
+from exporter.checks.names import DomainName
+from exporter.dns.health import Server
+from exporter.dns.randomness import Take
+from exporter.dns.settings import CanarySettings
+
+ROOT_SERVERS = Question(DomainName("."), "NS")
+"""What a server is asked to find out whether it is there."""
+
+Probe = Callable[[Server, Question, OnAnswer], None]
+"""Asks one server, and no other."""
+
+_RANDOM_OCTETS = 10
+
+
+class Canary:
+    """Watches one server. *probe* asks it; *changed* is called when it loses or regains trust."""
+
+    def __init__(
+        self, settings: CanarySettings | None, server: Server, probe: Probe, take: Take, changed: Callable[[], None]
+    ) -> None:
+        self._settings = settings
+        server.canary_ok = settings is None
+        self._server = server
+        self._probe = probe
+        self._take = take
+        self._changed = changed
+        self._contradictions: set[Question] = set()
+        self.due_at = -math.inf if settings is not None else math.inf
+        """When it wants to be checked again, on the monotonic clock."""
+        self.is_checking = False
+        self.was_checked = False
+
+    def check(self, now: float, done: Callable[[], None]) -> None:
+        """Ask everything once; *done* is called when all of it is answered, or is known not to be."""
+        questions = self._questions()
+        self.is_checking = True
+        self.due_at = now + (self._settings.interval_seconds if self._settings is not None else math.inf)
+        answers: dict[Question, Answer] = {}
+
+        def take(question: Question, answer: Answer) -> None:
+            answers[question] = answer
+            if len(answers) == len(questions):
+                self._judge(answers, questions)
+                self.is_checking = False
+                self.was_checked = True
+                done()
+
+        for question in tuple(questions):
+            self._probe(self._server, question, take)
+
+    def _questions(self) -> dict[Question, Question]:
+        """What is asked, and what each question is remembered as: the random one changes its name each time."""
+        settings = self._settings
+        if settings is None:
+            return {ROOT_SERVERS: ROOT_SERVERS}
+        questions = {question: question for question in settings.must_resolve}
+        under = settings.must_not_exist_under
+        if under is not None:
+            label = self._take(_RANDOM_OCTETS).hex().encode()
+            questions[Question(DomainName.from_labels([label, *under.labels]), "A")] = Question(under, "A")
+        return questions or {ROOT_SERVERS: ROOT_SERVERS}
+
+    def _judge(self, answers: dict[Question, Answer], questions: dict[Question, Question]) -> None:
+        settings = self._settings
+        if settings is None or (not settings.must_resolve and settings.must_not_exist_under is None):
+            self._server.canary_ok = True
+            return  # it was only asked whether it is there
+        all_well = True
+        for question, answer in answers.items():
+            is_right = (
+                answer.status is Status.ANSWER if question in settings.must_resolve else answer.status.is_negative
+            )
+            if is_right:
+                self._contradictions.discard(questions[question])
+            else:
+                all_well = False
+                if answer.is_conclusive:
+                    self._contradictions.add(questions[question])
+        self._server.canary_ok = all_well
+        contradicted = bool(self._contradictions)
+        if contradicted != self._server.contradicted:
+            self._server.contradicted = contradicted
+            self._changed()

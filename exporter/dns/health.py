@@ -1,0 +1,145 @@
+"""How each server is, and in which order they are asked.
+
+The rule of this file: whoever answers, be it SERVFAIL, is up; whoever is silent is down, and is left alone for a while
+that doubles. What a server cannot do (case, cookies, EDNS) is found out here and forgotten again after an hour.
+"""
+
+import math
+
+from exporter.checks.answers import Status
+from exporter.dns.cookies import CookieJar
+from exporter.dns.edns import opt_record
+from exporter.dns.endpoints import Endpoint
+
+FAILURES_UNTIL_DOWN = 3
+FIRST_BACK_OFF_SECONDS = 1.0
+LONGEST_BACK_OFF_SECONDS = 30.0
+LESSON_SECONDS = 3_600.0
+"""For how long it is remembered that a server cannot do something."""
+MISTAKES_UNTIL_LESSON = 3
+_SMOOTHING = 0.125  # of the round-trip time, as TCP does (RFC 6298)
+
+
+class Server:
+    """One server of a resolver, and what is known of it."""
+
+    __slots__ = (
+        "_plain_case_until",
+        "_plain_edns_until",
+        "back_off_seconds",
+        "canary_ok",
+        "case_mistakes",
+        "contradicted",
+        "cookies",
+        "down_until",
+        "endpoint",
+        "failures",
+        "last_error",
+        "last_reply_at",
+        "number",
+        "options_seen",
+        "random_case",
+        "round_trip_seconds",
+        "tail",
+        "text",
+        "up",
+    )
+
+    def __init__(self, number: int, endpoint: Endpoint, *, cookies: CookieJar | None, random_case: bool) -> None:
+        self.number = number
+        self.endpoint = endpoint
+        self.text = str(endpoint)
+        self.up = True
+        self.last_error: Status | None = None
+        """What the last query that failed came to; None while all is well."""
+        self.failures = 0
+        """Queries in a row that nobody answered."""
+        self.last_reply_at = -math.inf
+        self.round_trip_seconds = 0.0
+        self.back_off_seconds = FIRST_BACK_OFF_SECONDS
+        self.down_until = -math.inf
+        self.canary_ok = False
+        self.contradicted = False
+        """Whether it fails its canary, so that nothing that it says is believed."""
+        self.cookies = cookies
+        self.random_case = random_case
+        self.options_seen: bytes | None = None
+        """The EDNS options that were looked at last, which need not be looked at again."""
+        self.case_mistakes = 0
+        """Questions in a row that it repeated in the wrong case, and answered when asked in lower case."""
+        self._plain_case_until = -math.inf
+        self._plain_edns_until = -math.inf
+        self.tail = b""
+        self.refresh_tail()
+
+    def __repr__(self) -> str:
+        return f"<{self.text} {'up' if self.up else 'down'}>"
+
+    def refresh_tail(self) -> None:
+        """Build anew what follows the question section in each query: the OPT record, with the cookie."""
+        self.tail = opt_record(self.cookies.sent if self.cookies is not None else b"")
+
+    def replied(self, now: float, seconds: float) -> bool:
+        """Note a reply, and how long it took; whether that brings the server back up."""
+        self.last_reply_at = now
+        self.round_trip_seconds += (seconds - self.round_trip_seconds) * _SMOOTHING
+        self.failures = 0
+        if self.up:
+            return False
+        self.up = True
+        self.back_off_seconds = FIRST_BACK_OFF_SECONDS
+        self.down_until = -math.inf
+        return True
+
+    def failed(self, now: float, status: Status, sent_at: float) -> bool:
+        """Note a query that nobody answered; whether that takes the server down.
+
+        A query that was sent before the last reply came was lost on the way: its server is there.
+        """
+        self.last_error = status
+        if sent_at <= self.last_reply_at:
+            return False
+        self.failures += 1
+        if self.failures < FAILURES_UNTIL_DOWN:
+            return False
+        if self.up:
+            self.up = False
+            self.down_until = now + self.back_off_seconds
+            return True
+        if now >= self.down_until:
+            self.back_off_seconds = min(LONGEST_BACK_OFF_SECONDS, 2 * self.back_off_seconds)
+            self.down_until = now + self.back_off_seconds
+        return False
+
+    def mixes_case(self, now: float) -> bool:
+        """Whether its queries have their letters in random case."""
+        return self.random_case and now >= self._plain_case_until
+
+    def lost_case(self, now: float) -> None:
+        """Note that it answered a question in lower case, but repeats mixed case wrongly."""
+        self.case_mistakes += 1
+        if self.case_mistakes >= MISTAKES_UNTIL_LESSON:
+            self._plain_case_until = now + LESSON_SECONDS
+            self.case_mistakes = 0
+
+    def speaks_edns(self, now: float) -> bool:
+        """Whether its queries have an OPT record."""
+        return now >= self._plain_edns_until
+
+    def lost_edns(self, now: float) -> None:
+        """Note that it answers FORMERR to EDNS."""
+        self._plain_edns_until = now + LESSON_SECONDS
+
+
+def order(servers: list[Server]) -> list[Server]:
+    """The order to ask in: who is believed and up first, then who is much quicker, then as configured.
+
+    Round-trip times within a factor of four count as equal, so that the operator's order is kept between peers.
+    """
+    quickest = min((server.round_trip_seconds for server in servers if server.up), default=0.0)
+
+    def rank(server: Server) -> tuple[bool, bool, bool, int]:
+        slow = server.round_trip_seconds > 4 * quickest + 0.05
+        return server.contradicted, not server.up, slow, server.number
+
+    return sorted(servers, key=rank)

@@ -1,0 +1,202 @@
+"""Answers questions by asking a few servers: what everybody else sees of `exporter.dns`.
+
+The rule of this file: every question is called back exactly once, with a value; nothing that the DNS says or does not
+say raises. Equal questions in flight are asked once, and what was answered is not asked again while it is good.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from exporter.checks.answers import Answer, Question, Status
+from exporter.checks.check import OnAnswer
+from exporter.dns.cache import Cache, key_of
+from exporter.dns.endpoints import Endpoint
+from exporter.dns.engine import Engine
+from exporter.dns.job import Job
+from exporter.dns.randomness import RandomSource
+from exporter.dns.settings import ResolverSettings
+from exporter.dns.statistics import Statistics
+
+_CONFIRMATION = "? "  # before the key of a question that goes past the cache: it joins no ordinary one in flight
+_CONCLUSIVE = (Status.ANSWER, Status.NODATA, Status.NXDOMAIN)
+
+
+class ServerHealth(NamedTuple):
+    """How one server of a resolver is. *last_error* is what its last failed query came to; None while all is well."""
+
+    endpoint: Endpoint
+    up: bool
+    last_error: Status | None
+    canary_ok: bool
+    contradicted: bool
+    round_trip_seconds: float
+
+
+class Resolver:
+    """A stub resolver (RFC 9499) over the servers of its settings. It belongs to the event loop that starts it.
+
+    *clock* is monotonic and counts seconds; *unix_time* only dates answers; *rng* gives IDs, ports and cases.
+    """
+
+    def __init__(
+        self,
+        settings: ResolverSettings,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        unix_time: Callable[[], float] = time.time,
+        rng: RandomSource | None = None,
+    ) -> None:
+        self.settings = settings
+        self.statistics = Statistics()
+        self._clock = clock
+        self._unix_time = unix_time
+        self._engine = Engine(
+            settings,
+            self.statistics,
+            clock=clock,
+            unix_time=unix_time,
+            rng=rng,
+            finish=self._finish,
+            trust_changed=self._trust_changed,
+        )
+        self.cache = Cache(settings.cache_entries, tuple([str(endpoint) for endpoint in settings.servers]))
+        self._joined: dict[str, Job] = {}
+
+    @property
+    def name(self) -> str:
+        """What the operator calls it: the label `resolver`."""
+        return self.settings.name
+
+    @property
+    def in_flight(self) -> int:
+        """Questions that were sent, canaries included, and are not answered yet."""
+        return self._engine.in_flight
+
+    @property
+    def queued(self) -> int:
+        """Questions that wait until they may be sent."""
+        return len(self._engine.waiting)
+
+    @property
+    def servers(self) -> tuple[ServerHealth, ...]:
+        """How the servers are, in the order of the settings."""
+        return tuple(
+            [
+                ServerHealth(
+                    server.endpoint,
+                    server.up,
+                    server.last_error,
+                    server.canary_ok,
+                    server.contradicted,
+                    server.round_trip_seconds,
+                )
+                for server in self._engine.servers
+            ]
+        )
+
+    @property
+    def is_up(self) -> bool:
+        """Whether any of its servers answers."""
+        return any(server.up for server in self._engine.servers)
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether any of its servers passes its canary, or has not failed it yet."""
+        return not all(server.contradicted for server in self._engine.servers)
+
+    @property
+    def deadline_seconds(self) -> float:
+        """The longest that one `ask` can take: queueing, every attempt and the whole CNAME chain included."""
+        return self.settings.max_queue_seconds + self._engine.longest_seconds
+
+    async def start(self) -> None:
+        """Open the ways to the servers. Questions are then held until the canaries were heard, or one timeout long."""
+        await self._engine.start()
+
+    async def close(self) -> None:
+        """Let go of everything. Questions that are still open are called back as timed out."""
+        await self._engine.close()
+        for job in tuple(self._joined.values()):
+            job.forget()
+            self._finish(job, Answer(Status.TIMEOUT, asked_at=self._unix_time()), 0, self._clock())
+
+    def ask(
+        self,
+        question: Question,
+        on_answer: OnAnswer,
+        *,
+        max_age_seconds: float = math.inf,
+        confirm: bool = False,
+    ) -> None:
+        """Get *question* answered: *on_answer* is called exactly once, before this returns if the answer is at hand.
+
+        An answer out of the cache is younger than *max_age_seconds*. *confirm* goes past the cache, and rather to
+        another server than the one that gave the last answer to this question. Never raises for what the DNS says.
+        """
+        key = key_of(question)
+        now = self._clock()
+        if not confirm:
+            answer = self.cache.get(key, now, max_age_seconds)
+            if answer is not None:
+                self.statistics.cache_hits[question.rdtype] += 1
+                on_answer(question, answer)
+                return
+            job_key = key
+        else:
+            job_key = _CONFIRMATION + key
+        job = self._joined.get(job_key)
+        if job is not None:
+            self.statistics.coalesced += 1
+            if job.more is None:
+                job.more = [(question, on_answer)]
+            else:
+                job.more.append((question, on_answer))
+            return
+        job = Job(question, job_key, on_answer, now)
+        if confirm:
+            last = self.cache.last_server(key)
+            if last is not None:
+                job.tried = 1 << last
+            job.is_confirmation = True
+        self._joined[job_key] = job
+        self._engine.submit(job, now)
+
+    async def resolve(self, question: Question, *, max_age_seconds: float = math.inf, confirm: bool = False) -> Answer:
+        """`ask`, for those who can wait."""
+        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def take(_: Question, answer: Answer) -> None:
+            if not answered.done():
+                answered.set_result(answer)
+
+        self.ask(question, take, max_age_seconds=max_age_seconds, confirm=confirm)
+        return await answered
+
+    def _finish(self, job: Job, answer: Answer, server: int, now: float) -> None:
+        """Call back everybody who waits for the answer."""
+        key = job.key
+        if key:
+            if self._joined.get(key) is not job:
+                return  # it was called back when the resolver closed
+            del self._joined[key]
+            if answer[0] in _CONCLUSIVE:
+                self.cache.put(key if not job.is_confirmation else key[len(_CONFIRMATION) :], answer, server, now)
+        self._engine.finished(job)
+        self._call_back(job.on_answer, job.question, answer)
+        if job.more is not None:
+            for question, on_answer in job.more:
+                self._call_back(on_answer, question, answer)
+
+    def _call_back(self, on_answer: OnAnswer, question: Question, answer: Answer) -> None:
+        try:
+            on_answer(question, answer)
+        except Exception as error:  # noqa: BLE001  # who asked is broken; the other questions must not suffer
+            context = {"message": f"the answer to {question} could not be used", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
+
+    def _trust_changed(self) -> None:
+        """Forget what a server said that lies, or may have lied."""
+        self.cache.clear()

@@ -1,0 +1,255 @@
+"""Asks one server over UDP, from many sockets whose random ports change all the time (RFC 5452 section 9.2).
+
+The rule of this file: a packet counts only if the kernel says that it came from the asked server (the sockets are
+connected), on the socket that asked, with the ID and the question section that were sent there, as a whole reply.
+Everything else is counted, left lying, and the right one that comes later is still taken.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from exporter.dns.job import Job
+from exporter.dns.randomness import Take
+from exporter.dns.statistics import Statistics
+
+QUERIES_PER_SOCKET = 128
+SOCKET_SECONDS = 10.0
+"""A socket takes no new questions after this many, or this long: then another port takes its place."""
+SLOTS = 8
+"""How many sockets take new questions at a time."""
+MAX_SOCKETS = 64
+"""How many are open at a time: those that take new questions, and those that still wait for replies."""
+_BURST_PACKETS = 64
+_BURST_SECONDS = 0.008  # of one turn of the loop, over all sockets
+_MAX_OCTETS = 65_535
+_REPLY_FLAGS = 0x80  # QR, opcode 0, not truncated; whatever AA and RD
+_FLAGS_MASK = 0xFA
+_TRUNCATED_FLAGS = 0x82
+_ONE_QUESTION = b"\0\1"
+_HEADER_OCTETS = 12
+
+Address = tuple[int, tuple[str, int] | tuple[str, int, int, int]]
+"""Address family and socket address of a server."""
+
+
+class Burst:
+    """How much of one turn of the loop reading may take, over all sockets of a resolver."""
+
+    __slots__ = ("_call_soon", "_clock", "_until")
+
+    def __init__(self, call_soon: Callable[[Callable[[], None]], object], clock: Callable[[], float]) -> None:
+        self._call_soon = call_soon
+        self._clock = clock
+        self._until: float | None = None
+
+    def until(self) -> float:
+        """When reading has to stop, so that others get their turn."""
+        if self._until is None:
+            self._until = self._clock() + _BURST_SECONDS
+            self._call_soon(self._end)
+        return self._until
+
+    def _end(self) -> None:
+        self._until = None
+
+
+class Taker(Protocol):
+    """Who is told what came of a query."""
+
+    def take_reply(self, job: Job, packet: bytes) -> None:
+        """A reply to the question, as a whole."""
+
+    def take_truncated(self, job: Job) -> None:
+        """A reply that has more to say than fits in."""
+
+    def take_odd(self, job: Job, packet: bytes) -> None:
+        """A packet with the ID of the query, that is no reply to its question."""
+
+    def take_unreachable(self, job: Job) -> None:
+        """The server's host says that nobody listens, or there is no way there."""
+
+
+class _Socket:
+    __slots__ = ("born_at", "left", "pending", "receive", "send", "sock")
+
+    def __init__(self, sock: socket.socket, now: float) -> None:
+        self.sock = sock
+        self.send = sock.send
+        self.receive = sock.recv
+        self.pending: dict[bytes, Job] = {}
+        self.left = QUERIES_PER_SOCKET
+        self.born_at = now
+
+
+class UdpChannel:
+    """The sockets that are connected to one server."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        address: Address,
+        taker: Taker,
+        *,
+        statistics: Statistics,
+        take: Take,
+        burst: Burst,
+        clock: Callable[[], float],
+    ) -> None:
+        self._loop = loop
+        self._address = address
+        self._taker = taker
+        self._ignored = statistics.ignored
+        self._take = take
+        self._burst = burst
+        self._clock = clock
+        self._slots: list[_Socket | None] = [None] * SLOTS
+        self._open: dict[_Socket, None] = {}
+        """All open sockets, oldest first."""
+        self._is_closed = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def send(self, job: Job, message: bytes) -> None:
+        """Send *message*, which lacks its ID, and wait for the reply."""
+        if self._is_closed:
+            return
+        slot = self._take(1)[0] % SLOTS
+        chosen = self._slots[slot]
+        if chosen is None or chosen.left <= 0 or job.sent_at - chosen.born_at > SOCKET_SECONDS:
+            try:
+                chosen = self._renew(slot, job.sent_at)
+            except OSError:
+                self._fail_soon(job)
+                return
+        chosen.left -= 1
+        pending = chosen.pending
+        query_id = self._take(2)
+        while query_id in pending:
+            query_id = self._take(2)
+        job.query_id = query_id
+        job.pending = pending
+        pending[query_id] = job
+        try:
+            chosen.send(query_id + message)
+        except BlockingIOError:
+            pass  # as good as lost on the way: it will be asked again
+        except OSError:
+            self._send_again(chosen, job, query_id + message)
+
+    def expire(self, now: float) -> Iterator[Job]:
+        """The questions whose time is up. All wait equally long, so the oldest of each socket are the first."""
+        for opened in tuple(self._open):
+            late = []
+            for job in opened.pending.values():
+                if job.deadline > now:
+                    break
+                late.append(job)
+            yield from late
+            if not opened.pending and (opened.left <= 0 or now - opened.born_at > SOCKET_SECONDS):
+                self._close(opened)
+
+    def close(self) -> None:
+        """Close all sockets; nothing that waits is told."""
+        self._is_closed = True
+        for opened in tuple(self._open):
+            self._close(opened)
+
+    def _renew(self, slot: int, now: float) -> _Socket:
+        old = self._slots[slot]
+        if old is not None:
+            if len(self._open) >= MAX_SOCKETS:
+                return old  # every one of them still waits for replies: better an old port than none
+            self._slots[slot] = None
+            if not old.pending:
+                self._close(old)
+        family, address = self._address
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            sock.setblocking(False)  # noqa: FBT003
+            sock.connect(address)
+            opened = _Socket(sock, now)
+            self._loop.add_reader(sock, self._read, opened)
+        except OSError:
+            sock.close()
+            raise
+        self._open[opened] = None
+        self._slots[slot] = opened
+        return opened
+
+    def _close(self, opened: _Socket) -> None:
+        self._open.pop(opened, None)
+        with contextlib.suppress(ValueError):
+            self._slots[self._slots.index(opened)] = None
+        if opened.sock.fileno() >= 0:
+            self._loop.remove_reader(opened.sock)
+            opened.sock.close()
+
+    def _send_again(self, opened: _Socket, job: Job, message: bytes) -> None:
+        """An error of an earlier query of this socket came out: that one is told, and this one goes out anew."""
+        earlier = [other for other in opened.pending.values() if other is not job]
+        try:
+            opened.send(message)
+        except BlockingIOError:
+            pass
+        except OSError:
+            job.forget()
+            self._fail_soon(job)
+        for other in earlier:
+            self._fail(other)
+
+    def _fail_soon(self, job: Job) -> None:
+        """Say that there is no way, but not at once: who asks on from there would never end."""
+        self._loop.call_soon(self._taker.take_unreachable, job)
+
+    def _fail(self, job: Job) -> None:
+        if job.pending is not None:
+            job.forget()
+            self._taker.take_unreachable(job)
+
+    def _read(self, opened: _Socket) -> None:
+        """Take what has come in, but no more than one turn of the loop has time for."""
+        until = self._burst.until()
+        receive = opened.receive
+        pending = opened.pending
+        taker = self._taker
+        clock = self._clock
+        for _ in range(_BURST_PACKETS):
+            try:
+                packet = receive(_MAX_OCTETS)
+            except BlockingIOError:
+                break
+            except OSError:
+                self._fail_all(opened)
+                break
+            job = pending.get(packet[:2])
+            if job is None:
+                self._ignored["unknown-id"] += 1
+            elif (
+                packet.startswith(job.section, _HEADER_OCTETS)
+                and packet[2] & _FLAGS_MASK == _REPLY_FLAGS
+                and packet[4:6] == _ONE_QUESTION
+            ):
+                taker.take_reply(job, packet)
+                if not pending:
+                    break
+            elif (
+                packet.startswith(job.section, _HEADER_OCTETS)
+                and packet[2] & _FLAGS_MASK == _TRUNCATED_FLAGS
+                and packet[4:6] == _ONE_QUESTION
+            ):
+                taker.take_truncated(job)
+            else:
+                taker.take_odd(job, packet)
+            if clock() > until:
+                break
+        if not pending and opened.left <= 0 and opened not in self._slots:
+            self._close(opened)
+
+    def _fail_all(self, opened: _Socket) -> None:
+        """The server's host said that nobody listens, on behalf of no query in particular."""
+        for job in tuple(opened.pending.values()):
+            self._fail(job)

@@ -1,0 +1,121 @@
+"""Domain names and queries in wire format (RFC 1035 section 4.1), built and read with all bounds checked.
+
+The rule of this file: whatever octets come in, the work is bounded. A compression pointer must point backwards, to
+what lies before the name that it stands in; a name that pointers led to is read once and remembered.
+"""
+
+from struct import Struct
+
+from exporter.checks.answers import RRType
+from exporter.checks.names import DomainName
+from exporter.dns.randomness import Take
+
+CODES: dict[str, int] = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28}
+"""The QTYPE of each type that is asked for."""
+
+IN = 1
+MAX_UDP_PAYLOAD = 1232
+"""What is offered by EDNS (RFC 6891): fits every path without fragments, as DNS flag day 2020 agreed."""
+
+_TYPE_AND_CLASS = {rdtype: Struct(">HH").pack(code, IN) for rdtype, code in CODES.items()}
+_LENGTHS = [bytes([length]) for length in range(64)]
+_LETTER_BITS = bytes([0x20 if 0x41 <= octet & 0xDF <= 0x5A else 0 for octet in range(256)])
+_PLAIN = b"abcdefghijklmnopqrstuvwxyz0123456789-_"
+_MAX_NAME_OCTETS = 255
+_POINTER = 0xC0
+_HEADER_OCTETS = 12
+_MAX_POINTERS = 64
+_MAX_LABEL_STEPS = 100_000  # of all names of a message that pointers led to: tens of milliseconds
+
+
+class UnreadableError(Exception):
+    """A message that contradicts itself or breaks its format."""
+
+
+class UnusualError(Exception):
+    """A message that the fast path leaves to dnspython."""
+
+
+def wire_name(name: DomainName) -> bytes:
+    """The name in wire format, lower case, uncompressed."""
+    if "\\" in name or name == ".":
+        return b"".join([_LENGTHS[len(label)] + label for label in name.labels]) + b"\0"
+    return b"".join([_LENGTHS[len(label)] + label for label in name.encode().split(b".")]) + b"\0"
+
+
+def question_section(wire: bytes, rdtype: RRType) -> bytes:
+    """The question section for a name in wire format."""
+    return wire + _TYPE_AND_CLASS[rdtype]
+
+
+def mixed_case(wire: bytes, take: Take) -> bytes:
+    """The same name with each letter in a random case; what a forger has to guess besides ID and port (0x20)."""
+    length = len(wire)
+    flips = int.from_bytes(wire.translate(_LETTER_BITS)) & int.from_bytes(take(length))
+    return (int.from_bytes(wire) ^ flips).to_bytes(length)
+
+
+class NameReader:
+    """Reads the names of one message, and remembers what pointers led to."""
+
+    __slots__ = ("_known", "_packet", "_steps")
+
+    def __init__(self, packet: bytes) -> None:
+        self._packet = packet
+        self._known: dict[int, tuple[DomainName, int]] = {}
+        self._steps = 0
+
+    def read(self, start: int) -> tuple[DomainName, int]:
+        """The name that starts there, and the offset of what follows it.
+
+        Raises `UnreadableError` or `IndexError` for what is no name.
+        """
+        name, _octets, end = self._read(start, 0)
+        return name, end
+
+    def _read(self, start: int, depth: int) -> tuple[DomainName, int, int]:
+        packet = self._packet
+        labels = []
+        at = start
+        length = packet[at]
+        while 0 < length < 64:
+            end = at + 1 + length
+            labels.append(packet[at + 1 : end])
+            at = end
+            length = packet[at]
+        octets = at - start + 1
+        if octets > _MAX_NAME_OCTETS:
+            raise UnreadableError("a name of more than 255 octets")
+        if not length:
+            return _text(labels), octets, at + 1
+        if length < _POINTER:
+            raise UnreadableError("a label of an unknown type")
+        target = (length & 0x3F) << 8 | packet[at + 1]
+        if not _HEADER_OCTETS <= target < start or depth > _MAX_POINTERS:
+            raise UnreadableError("a compression pointer that does not point backwards, or too many of them")
+        if target in self._known:
+            tail, tail_octets = self._known[target]
+        else:
+            tail, tail_octets, _ = self._read(target, depth + 1)
+            self._known[target] = tail, tail_octets
+            self._steps += 8 + tail_octets // 4
+            if self._steps > _MAX_LABEL_STEPS:
+                raise UnreadableError("more compressed names than any answer has")
+        octets += tail_octets - 1
+        if octets > _MAX_NAME_OCTETS:
+            raise UnreadableError("a name of more than 255 octets")
+        if not labels:
+            return tail, octets, at + 2
+        head = _text(labels)
+        name = head if tail == "." else DomainName.trusted(f"{head}.{tail}")
+        return name, octets, at + 2
+
+
+def _text(labels: list[bytes]) -> DomainName:
+    joined = b".".join(labels).lower()
+    if joined.translate(None, _PLAIN) == _DOTS[len(labels)]:
+        return DomainName.trusted(joined.decode())
+    return DomainName.from_labels(labels)
+
+
+_DOTS = [b"\xff", *[b"." * dots for dots in range(128)]]  # no labels are the root, which is written with a dot
