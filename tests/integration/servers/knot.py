@@ -47,7 +47,7 @@ class Knot(Server):
         zones = []
         for number, (origin, lines) in enumerate(self._zones.items()):
             zones.append(f"  - domain: {origin}\n    file: zone{number}")
-            if lines is not None:
+            if lines is not None and not (self.folder / f"zone{number}").exists():
                 self._write(number, origin, lines)
         (self.folder / "knot.conf").write_text(
             f"""server:
@@ -79,9 +79,11 @@ zone:
         return [self._knotd, "-c", str(self.folder / "knot.conf")]
 
     def answers(self) -> bool:
-        """Whether it answers for the last of its zones, over UDP."""
-        last = next(origin for origin, lines in reversed(self._zones.items()) if lines is not None)
-        query = dns.message.make_query(last, "SOA")
+        """Whether it answers for every zone that is not meant to be broken, over UDP."""
+        return all(self._serves(origin) for origin, lines in self._zones.items() if lines is not None)
+
+    def _serves(self, origin: str) -> bool:
+        query = dns.message.make_query(origin, "SOA")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.settimeout(0.2)
             try:

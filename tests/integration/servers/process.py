@@ -100,7 +100,10 @@ class Server(ABC):
         command = self.command()
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder)
-        wait_until(lambda: not self.is_running or self.answers(), f"{command[0]} answers\n{self.log[-4000:]}")
+        try:
+            wait_until(lambda: not self.is_running or self.answers(), f"{command[0]} answers")
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}\n{self.log[-4000:]}") from None
         return self.is_running
 
     def stop(self) -> None:

@@ -1,0 +1,80 @@
+"""Floods of forged replies before each good one: each is wrong in one way, and must be ignored for that alone."""
+
+import random
+import struct
+from collections.abc import Sequence
+from typing import Literal
+
+from tests.integration.packets import HEADER_OCTETS, Query, forged, good, reply
+from tests.integration.sending import Sending, behaviour
+
+FLOOD = 20
+"""How many forged replies come before each good answer."""
+
+
+def _flood(
+    query: Query, *wires: bytes, source: Literal["here", "other-port", "other-address"] = "here"
+) -> list[Sending]:
+    many = [Sending(wires[number % len(wires)], source) for number in range(FLOOD)]
+    return [*many, Sending(good(query))]
+
+
+@behaviour
+def _forged_id(query: Query) -> Sequence[Sending]:
+    return _flood(query, *[forged(query, id_=query.id ^ (1 << bit)) for bit in range(16)])
+
+
+@behaviour
+def _forged_question(query: Query) -> Sequence[Sending]:
+    other = bytearray(query.question)
+    other[1] ^= 1
+    return _flood(query, forged(query, question=bytes(other)))
+
+
+@behaviour
+def _forged_type(query: Query) -> Sequence[Sending]:
+    other = query.question[:-4] + struct.pack(">HH", 99, 1)
+    return _flood(query, forged(query, question=other), forged(query, question=query.question[:-1] + b"\3"))
+
+
+@behaviour
+def _forged_port(query: Query) -> Sequence[Sending]:
+    return _flood(query, forged(query), source="other-port")
+
+
+@behaviour
+def _forged_address(query: Query) -> Sequence[Sending]:
+    return _flood(query, forged(query), source="other-address")
+
+
+@behaviour
+def _forged_case(query: Query) -> Sequence[Sending]:
+    return _flood(query, forged(query, question=query.question[:-4].swapcase() + query.question[-4:]))
+
+
+@behaviour
+def _forged_flags(query: Query) -> Sequence[Sending]:
+    return _flood(query, forged(query, flags=0x0180), forged(query, flags=0xA180))  # QR 0; opcode 4
+
+
+@behaviour
+def _forged_cut(query: Query) -> Sequence[Sending]:
+    whole = forged(query)
+    cuts = [whole[:size] for size in (0, 1, 5, HEADER_OCTETS - 1, HEADER_OCTETS + 3, len(whole) - 1)]
+    return _flood(query, *cuts)
+
+
+@behaviour
+def _forged_trailing(query: Query) -> Sequence[Sending]:
+    return _flood(query, forged(query) + b"\0", forged(query) + forged(query))
+
+
+@behaviour
+def _forged_bare(query: Query) -> Sequence[Sending]:
+    return _flood(query, forged(query, question=b""), reply(query, question=b""))
+
+
+@behaviour
+def _forged_garbage(query: Query) -> Sequence[Sending]:
+    noise = random.Random(query.id)
+    return _flood(query, *[struct.pack(">H", query.id) + noise.randbytes(noise.randrange(600)) for _ in range(FLOOD)])

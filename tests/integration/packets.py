@@ -1,0 +1,106 @@
+"""DNS messages built by hand, octet by octet, so that they can be wrong in any way.
+
+The rule of this file: nothing is checked. A `Query` is what was asked, to the letter; the functions build replies to it
+that are right, and the helpers bend them.
+"""
+
+import struct
+from dataclasses import dataclass
+
+TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28}
+QUESTION_POINTER = b"\xc0\x0c"
+HEADER_OCTETS = 12
+TTL_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Query:
+    """What was asked: the ID, the labels as they were spelled, the type, and the question section as it came."""
+
+    id: int
+    labels: tuple[bytes, ...]
+    rdtype: int
+    question: bytes
+    transport: str = "udp"
+
+    @property
+    def behaviour(self) -> str:
+        """How the name wants to be answered: the label below example.org."""
+        return self.labels[-3].lower().decode() if len(self.labels) >= 3 else ""
+
+
+def read_query(wire: bytes, transport: str) -> Query:
+    """Read a query as clients send it: one question, no compression."""
+    at, labels = HEADER_OCTETS, []
+    while wire[at]:
+        labels.append(wire[at + 1 : at + 1 + wire[at]])
+        at += 1 + wire[at]
+    (rdtype,) = struct.unpack_from(">H", wire, at + 1)
+    (number,) = struct.unpack_from(">H", wire)
+    return Query(number, tuple(labels), rdtype, wire[HEADER_OCTETS : at + 5], transport)
+
+
+def name(*labels: bytes) -> bytes:
+    """Encode a name without compression."""
+    return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+
+
+def plain_name(text: str) -> bytes:
+    """Encode a name of plain labels."""
+    return name(*text.encode().split(b"."))
+
+
+def record(rdtype: str, rdata: bytes, *, owner: bytes = QUESTION_POINTER, ttl: int = TTL_SECONDS) -> bytes:
+    """Encode a record; its owner is the question's name unless given."""
+    return owner + struct.pack(">HHIH", TYPES[rdtype], 1, ttl, len(rdata)) + rdata
+
+
+def reply(
+    query: Query,
+    *answers: bytes,
+    rcode: int = 0,
+    flags: int = 0x8180,
+    id_: int | None = None,
+    question: bytes | None = None,
+    ancount: int | None = None,
+) -> bytes:
+    """Encode a reply that echoes the question and holds these answers."""
+    section = query.question if question is None else question
+    count = len(answers) if ancount is None else ancount
+    header = struct.pack(">HHHHHH", query.id if id_ is None else id_, flags | rcode, 1 if section else 0, count, 0, 0)
+    return header + section + b"".join(answers)
+
+
+def truth(rdtype: int, *, forged: bool = False) -> bytes:
+    """Encode the record that a good answer holds, or the one that only a forger sends."""
+    match rdtype:
+        case 1:
+            return record("A", bytes([6, 6, 6, 6] if forged else [192, 0, 2, 1]))
+        case 28:
+            return record("AAAA", bytes.fromhex("20010db8") + bytes(11) + (b"\x66" if forged else b"\x01"))
+        case 16:
+            return record("TXT", b"\x06forged" if forged else b"\x04good")
+        case _:
+            return record("PTR", plain_name("forged.example.com" if forged else "good.example.org"))
+
+
+def good(query: Query) -> bytes:
+    """Encode the right answer."""
+    return reply(query, truth(query.rdtype))
+
+
+def forged(query: Query, *, flags: int = 0x8180, id_: int | None = None, question: bytes | None = None) -> bytes:
+    """Encode a forger's answer, which is wrong in just the way that is asked for."""
+    return reply(query, truth(query.rdtype, forged=True), flags=flags, id_=id_, question=question)
+
+
+def soa() -> bytes:
+    """Encode the SOA record that negative answers hold, of example.org."""
+    rdata = plain_name("ns.example.org") + plain_name("hostmaster.example.org") + struct.pack(">5I", 1, 2, 3, 4, 60)
+    return record("SOA", rdata, owner=plain_name("example.org"))
+
+
+def negative(query: Query, rcode: int) -> bytes:
+    """Encode NXDOMAIN or NODATA as RFC 2308 has it."""
+    header = struct.pack(">HHHHHH", query.id, 0x8180 | rcode, 1, 0, 1, 0)
+    return header + query.question + soa()

@@ -1,0 +1,105 @@
+"""Over many questions nothing piles up: neither descriptors nor memory nor open questions."""
+
+import asyncio
+import gc
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from exporter.checks.answers import Question, Status
+from exporter.checks.names import DomainName
+from tests.integration import sweep
+from tests.integration.running import asking_for, resolver_for
+from tests.integration.servers.knot import Knot
+
+pytestmark = pytest.mark.integration
+
+
+def descriptors():
+    """Count this process's open files and sockets."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def ask_many(resolver, questions, in_flight=200):
+    """Ask all questions, so many at a time; count the answers by status."""
+    statuses = dict.fromkeys(Status, 0)
+    waiting = iter(questions)
+    done = asyncio.get_running_loop().create_future()
+    open_ = 0
+
+    def ask_next(*told):
+        nonlocal open_
+        if told:
+            statuses[told[1].status] += 1
+            open_ -= 1
+        question = next(waiting, None)
+        if question is not None:
+            open_ += 1
+            asyncio.get_running_loop().call_soon(resolver.ask, question, ask_next)
+        elif not open_ and not done.done():
+            done.set_result(None)
+
+    for _ in range(in_flight):
+        ask_next()
+    await done
+    return statuses
+
+
+def forward_questions(start, count):
+    """Build questions about names of the sweep world that it all has."""
+    return (Question(DomainName(f"mail-{it:06x}.outbound.example.org"), "A") for it in range(start, start + count))
+
+
+async def flat(questions_each, rounds):
+    """Ask in rounds; return what was open and held after the first and after the last."""
+    with Knot(sweep.zones(questions_each)) as knot:
+        async with resolver_for(knot.address, timeout_seconds=5, cache_entries=1_000) as resolver:
+            tracemalloc.start()
+            try:
+                states = []
+                for _ in range(rounds):
+                    statuses = await ask_many(resolver, forward_questions(0, questions_each))
+                    assert statuses[Status.ANSWER] + statuses[Status.NXDOMAIN] == questions_each, statuses
+                    gc.collect()
+                    states.append((descriptors(), tracemalloc.get_traced_memory()[0], resolver.in_flight))
+            finally:
+                tracemalloc.stop()
+    return states
+
+
+async def test_descriptors_and_memory_stay_flat():
+    """After four thousand questions there are no more descriptors and hardly more memory than after a thousand."""
+    states = await flat(1_000, 4)
+
+    assert states[-1][0] <= states[0][0] + 64  # sockets are renewed, so their number moves within its bound
+    assert states[-1][1] <= states[0][1] + 300_000
+    assert states[-1][2] == 0
+
+
+@pytest.mark.slow
+async def test_descriptors_and_memory_stay_flat_for_long():
+    """The same over a hundred thousand questions."""
+    states = await flat(10_000, 10)
+
+    assert states[-1][0] <= states[1][0] + 64
+    assert states[-1][1] <= states[1][1] + 300_000
+    assert states[-1][2] == 0
+
+
+async def test_trouble_leaves_nothing_open(misbehaving):
+    """Time-outs, refused connections, broken streams: afterwards no descriptor and no question is left."""
+    before = descriptors()
+    troubles = ["silent", "tcp-slow", "tcp-closes", "tcp-ends-early", "tcp-empty", "truncated-always", "servfail"]
+    async with resolver_for(misbehaving.address, timeout_seconds=0.1, attempts=2) as resolver:
+        answers = await asyncio.gather(
+            *[resolver.resolve(asking_for(it, number=number)) for number in range(20) for it in troubles]
+        )
+
+        assert not any(answer.is_conclusive for answer in answers)
+        assert resolver.in_flight == 0
+
+    end = asyncio.get_running_loop().time() + 15  # the server's own connections end when it notices
+    while descriptors() > before:
+        assert asyncio.get_running_loop().time() < end, descriptors()
+        await asyncio.sleep(0.05)

@@ -1,0 +1,118 @@
+"""Answers that are hostile, broken or odd: bounded work, and an inconclusive answer rather than a false one."""
+
+import pytest
+
+from exporter.checks.answers import Status
+from exporter.checks.names import DomainName
+from tests.factories import hosts, names
+from tests.integration.misbehaving import Misbehaving
+from tests.integration.running import asking_for, holding, resolver_for
+
+pytestmark = pytest.mark.integration
+
+BOUND_SECONDS = 0.05
+"""What any one packet may cost the loop, of processor time."""
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "rdtype", "status"),
+    [
+        ("servfail", "A", Status.SERVFAIL),
+        ("refused", "A", Status.REFUSED),
+        ("notimp", "A", Status.REFUSED),
+        ("formerr-bare", "A", Status.REFUSED),
+        ("silent", "A", Status.TIMEOUT),
+        ("nxdomain", "A", Status.NXDOMAIN),
+        ("nodata", "A", Status.NODATA),
+        ("empty", "A", Status.NODATA),
+        ("nxdomain-answers", "A", Status.MALFORMED),
+        ("cname-16", "A", Status.ANSWER),
+        ("cname-17", "A", Status.CHAIN),
+        ("cname-self", "A", Status.CHAIN),
+        ("cname-loop", "A", Status.CHAIN),
+        ("ttl-greatest", "A", Status.ANSWER),
+        ("ttl-negative", "A", Status.ANSWER),
+        ("truncated", "A", Status.ANSWER),
+        ("truncated-always", "A", Status.MALFORMED),
+        ("tcp-in-pieces", "A", Status.ANSWER),
+        ("tcp-slow", "A", Status.TIMEOUT),
+        ("tcp-closes", "A", Status.NETWORK),
+        ("tcp-ends-early", "A", Status.NETWORK),
+        ("tcp-forged-id", "A", Status.ANSWER),
+    ],
+)
+async def test_what_it_comes_to(misbehaving, behaviour, rdtype, status):
+    """Each way of answering has its status, and none holds the loop."""
+    async with resolver_for(misbehaving.address, timeout_seconds=0.3, attempts=2) as resolver:
+        with holding() as held:
+            answer = await resolver.resolve(asking_for(behaviour, rdtype))
+
+        assert answer.status is status
+        if status is Status.ANSWER:
+            assert answer.addresses == hosts("192.0.2.1").addresses
+        assert held.longest_seconds < BOUND_SECONDS, held.by
+        assert resolver.in_flight == 0
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "rdtype", "capped"),
+    [
+        ("ancount", "A", False),
+        ("pointer-loop", "PTR", False),
+        ("pointer-pair", "PTR", False),
+        ("pointer-deep", "PTR", True),
+        ("pointer-deepest", "PTR", True),
+        ("many-names", "PTR", True),
+        ("many-texts", "TXT", True),
+        ("many-empty-records", "TXT", True),
+        ("tcp-empty", "A", False),
+        ("hostile-names", "PTR", True),
+    ],
+)
+async def test_hostile_answers_cost_little(misbehaving, behaviour, rdtype, capped):
+    """Bounded work; the result is inconclusive, or (where it may be) an answer that is capped."""
+    async with resolver_for(misbehaving.address, timeout_seconds=1, attempts=2) as resolver:
+        with holding() as held:
+            answer = await resolver.resolve(asking_for(behaviour, rdtype))
+
+        assert held.longest_seconds < BOUND_SECONDS, held.by
+        assert not answer.is_conclusive or (capped and answer.status is Status.ANSWER)
+        assert len(answer.records) <= 1_000
+        assert sum(map(len, answer.texts)) <= 65_535
+
+
+async def test_ttls_are_clamped(misbehaving):
+    """No TTL is beyond a day or below nothing."""
+    async with resolver_for(misbehaving.address) as resolver:
+        answers = [await resolver.resolve(asking_for(it)) for it in ("ttl-greatest", "ttl-negative")]
+
+    assert all(0 <= answer.ttl <= 86_400 for answer in answers)
+
+
+async def test_hostile_names_come_out_escaped(misbehaving):
+    """Whatever octets a PTR name holds, it is printable ASCII, and can be read back."""
+    async with resolver_for(misbehaving.address) as resolver:
+        answer = await resolver.resolve(asking_for("hostile-names", "PTR"))
+
+    assert answer.names == names(
+        r"quote\"quote.example.org",
+        r"new\010line.example.org",
+        r"nul\000nul.example.org",
+        r"esc\027[31m.example.org",
+        r"</script><script>.example.org",
+        r"\255\254\253.example.org",
+        r"dot\.dot.example.org",
+        r"xn--\195\188.example.org",
+        r"back\\slash.example.org",
+        r"\032.example.org",
+    )
+    assert all(name.isascii() and name.isprintable() and DomainName(name) == name for name in answer.names)
+
+
+async def test_truncation_where_tcp_is_refused():
+    """A truncated answer that TCP cannot complete is inconclusive: nothing of it is used."""
+    with Misbehaving(tcp=False) as server:
+        async with resolver_for(server.address, attempts=2) as resolver:
+            answer = await resolver.resolve(asking_for("truncated"))
+
+    assert answer.status is Status.NETWORK

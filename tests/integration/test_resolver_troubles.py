@@ -1,0 +1,133 @@
+"""Networks in trouble: loss, delay, closed ports, dead servers. Answers still come, or an honest "unknown" does."""
+
+import asyncio
+import time
+
+import pytest
+
+from exporter.checks.answers import Answer, Question, Status
+from exporter.checks.names import DomainName
+from tests.factories import hosts
+from tests.integration.misbehaving import Misbehaving
+from tests.integration.running import asking_for, resolver_for
+from tests.integration.servers.process import free_port
+
+pytestmark = pytest.mark.integration
+
+GOOD = hosts("192.0.2.1").addresses
+
+
+async def resolve_many(resolver, behaviour, count):
+    """Ask *count* different questions at once."""
+    return await asyncio.gather(*[resolver.resolve(asking_for(behaviour, number=it)) for it in range(count)])
+
+
+async def test_a_third_of_the_packets_lost():
+    """With 30% loss and six attempts no question goes without its answer, and none gets a wrong one."""
+    with Misbehaving(loss=0.3, seed=7) as server:
+        async with resolver_for(server.address, timeout_seconds=0.1, attempts=6) as resolver:
+            answers = await resolve_many(resolver, "good", 200)
+
+    assert {answer.status for answer in answers} <= {Status.ANSWER, Status.TIMEOUT}
+    assert sum(answer.addresses == GOOD for answer in answers) >= 198  # 0.3 ** 6 of 200 is 0.15
+    assert server.asked["good", "udp"] > 200
+
+
+async def test_200_ms_of_delay():
+    """A slow server is waited for, and its answers are used: each question is asked once."""
+    with Misbehaving(delay_seconds=0.2) as server:
+        async with resolver_for(server.address, timeout_seconds=5) as resolver:
+            answers = await resolve_many(resolver, "good", 200)
+
+    assert {answer.addresses for answer in answers} == {GOOD}
+    assert server.asked["good", "udp"] == 200
+
+
+async def test_a_closed_port():
+    """A port where nobody listens is a network trouble, told at once and not after a time-out."""
+    async with resolver_for(f"127.0.0.1:{free_port()}", timeout_seconds=30, attempts=2) as resolver:
+        async with asyncio.timeout(25):  # sooner than the first time-out
+            answer = await resolver.resolve(asking_for("good"))
+
+        assert answer.status is Status.NETWORK
+
+
+@pytest.mark.parametrize("first", ["closed", "servfail", "refused", "silent"])
+async def test_the_second_server_answers_for_the_first(first):
+    """One server that is closed, fails, refuses or is silent costs no question its answer."""
+    with Misbehaving() as server, Misbehaving(loss=1.0) as mute:
+        if first in {"servfail", "refused"}:
+            async with resolver_for(server.address, timeout_seconds=1) as resolver:
+                assert not (await resolver.resolve(asking_for(first))).is_conclusive
+            return
+        address = f"127.0.0.1:{free_port()}" if first == "closed" else mute.address
+        async with resolver_for(address, server.address, timeout_seconds=0.2, attempts=4) as resolver:
+            answers = await resolve_many(resolver, "good", 50)
+
+            assert {answer.addresses for answer in answers} == {GOOD}
+
+
+async def test_a_dead_first_server_does_not_cost_every_question_its_timeout():
+    """After the first questions the dead server is passed over: it hears far fewer questions than the live one."""
+    with Misbehaving(loss=1.0) as mute, Misbehaving() as server:
+        async with resolver_for(mute.address, server.address, timeout_seconds=0.2, attempts=4) as resolver:
+            for number in range(60):
+                answer = await resolver.resolve(asking_for("good", number=number))
+                assert answer.addresses == GOOD
+
+        assert mute.asked.total() < 20
+        assert server.asked.total() >= 60
+
+
+async def test_equal_questions_in_flight_are_asked_once():
+    """A hundred equal questions at once are one query, and everybody gets its answer."""
+    with Misbehaving(delay_seconds=0.2) as server:
+        async with resolver_for(server.address, timeout_seconds=5) as resolver:
+            answers = await asyncio.gather(*[resolver.resolve(asking_for("good")) for _ in range(100)])
+
+            assert len({answer.addresses for answer in answers}) == 1
+            assert server.asked.total() == 1
+            assert resolver.statistics.coalesced == 99
+
+
+async def test_the_rate_is_kept():
+    """Questions beyond the rate wait; a hundred at fifty a second take more than a second."""
+    with Misbehaving() as server:
+        async with resolver_for(server.address, max_queries_per_second=50, timeout_seconds=5) as resolver:
+            started = time.monotonic()
+            await resolve_many(resolver, "good", 100)
+
+            assert time.monotonic() - started >= 0.9  # less the first burst
+
+
+async def test_no_more_in_flight_than_allowed():
+    """However many questions are asked, no more than the limit are under way at once."""
+    with Misbehaving(delay_seconds=0.05) as server:
+        async with resolver_for(server.address, max_in_flight=10, timeout_seconds=5) as resolver:
+            most = 0
+            tasks = [asyncio.ensure_future(resolver.resolve(asking_for("good", number=it))) for it in range(100)]
+            while not all(task.done() for task in tasks):
+                most = max(most, resolver.in_flight)
+                await asyncio.sleep(0.01)
+
+            assert 0 < most <= 10
+            assert {task.result().addresses for task in tasks} == {GOOD}
+
+
+async def test_closing_answers_what_is_still_open():
+    """Whoever still waits when a resolver is closed is told something inconclusive, once."""
+    told: list[tuple[Question, Answer]] = []
+    with Misbehaving(loss=1.0) as mute:
+        async with resolver_for(mute.address, timeout_seconds=30) as resolver:
+            resolver.ask(asking_for("silent"), lambda question, answer: told.append((question, answer)))
+            await asyncio.sleep(0)
+
+    assert [(question, answer.is_conclusive) for question, answer in told] == [(asking_for("silent"), False)]
+
+
+async def test_a_name_that_is_too_odd_for_the_fast_path_is_asked_all_the_same(knot):
+    """Names of any octets go out and come back."""
+    async with resolver_for(knot.address) as resolver:
+        answer = await resolver.resolve(Question(DomainName(r"\000\255\.\".invalid"), "PTR"))
+
+        assert answer.status is Status.NXDOMAIN
