@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from exporter.config.model import Configuration
+from exporter.config.configuration import Configuration
+from exporter.config.effective import render
 from exporter.dns.resolvers import Resolvers
 from exporter.errors import ConfigError
 from exporter.inventory.build import build
@@ -71,8 +72,8 @@ class Service:
             self._handle_signals()
             log.info(
                 "serving",
-                addresses=[f"{host}:{port}" for host, port in self.addresses],
-                pools={name: state.pool.size for name, state in self._board.pools.items()},
+                on=" ".join(f"{host}:{port}" for host, port in self.addresses),
+                **_sizes(self._board),
             )
             self.listening.set()
             await self._stopping.wait()
@@ -104,7 +105,7 @@ class Service:
             self._follow()
             self._reload_status.successful = True
             self._reload_status.succeeded_at = time.time()
-            log.info("reloaded", pools={pool.name: pool.size for pool in pools})
+            log.info("reloaded", **_sizes(self._board))
             return None
 
     async def _use_resolvers_of(self, configuration: Configuration) -> None:
@@ -129,7 +130,7 @@ class Service:
         return Endpoints(
             metrics=lambda accept, compress: exposition.render(accept, compress=compress),
             ready=self._why_not_ready,
-            effective_configuration=lambda: self._configuration.as_yaml(),
+            effective_configuration=lambda: render(self._configuration),
             reload=self.reload if self._options.enable_lifecycle else None,
         )
 
@@ -147,6 +148,11 @@ class Service:
 
     def _reload_soon(self) -> None:
         self._reload_task = asyncio.create_task(self.reload())
+
+
+def _sizes(board: Board) -> dict[str, int]:
+    pools = board.pools.values()
+    return {"pools": len(pools), "addresses": sum(state.pool.size for state in pools)}
 
 
 async def _started(configuration: Configuration) -> Resolvers:

@@ -1,15 +1,25 @@
-"""Serving, from the command line: signals and errors become an exit code."""
+"""Serving, from the command line's flags to the running service."""
 
 import asyncio
 import gc
 from collections.abc import Callable
+from typing import Any
 
 from exporter.cli.logs import configure
-from exporter.config.model import Configuration
+from exporter.config.configuration import Configuration
 from exporter.service import Options, Service
 
 
-def serve(
+def serve(load: Callable[[], Configuration], **flags: Any) -> None:
+    """Serve what *load* gives until a signal ends it; *flags* are those of `options`."""
+    asyncio.run(_run(options(load, **flags)))
+
+
+async def _run(chosen: Options) -> None:
+    await Service(chosen).run()
+
+
+def options(
     load: Callable[[], Configuration],
     *,
     listen: tuple[tuple[str | None, int], ...],
@@ -18,13 +28,8 @@ def serve(
     max_requests: int,
     log_level: str,
     log_format: str,
-) -> None:
-    """Serve what *load* gives until a signal ends it."""
+) -> Options:
+    """Set the logs up, and say how to serve."""
     configure(log_level, log_format)
-    options = Options(load, listen, enable_lifecycle, max_requests, route_prefix)
     gc.freeze()  # modules stay for good: collections need not look at them again
-    asyncio.run(_run(options))
-
-
-async def _run(options: Options) -> None:
-    await Service(options).run()
+    return Options(load, listen, enable_lifecycle, max_requests, route_prefix)

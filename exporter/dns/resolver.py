@@ -141,7 +141,7 @@ class Resolver:
         if not confirm:
             answer = self.cache.get(key, now, max_age_seconds)
             if answer is not None:
-                self.statistics.cache_hits[question.rdtype] += 1
+                self.statistics.count_hit(question[1], answer[0])
                 on_answer(question, answer)
                 return
             job_key = key

@@ -43,6 +43,12 @@ class Resolvers:
         return max(resolver.deadline_seconds for resolver in self._resolvers)
 
     @property
+    def max_in_flight(self) -> int:
+        """How many questions are worth having under way: more would only wait, for a place or for their turn."""
+        settings = self._resolvers[0].settings
+        return max(1, int(min(settings.max_in_flight, settings.max_queries_per_second * settings.timeout_seconds)))
+
+    @property
     def in_flight(self) -> int:
         """Questions that were sent and are not answered yet, canaries included."""
         return sum(resolver.in_flight for resolver in self._resolvers)

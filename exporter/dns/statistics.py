@@ -52,7 +52,8 @@ class Statistics:
     def __init__(self) -> None:
         self._queries: dict[str, dict[str, Durations]] = {}
         self._answered: dict[str, Durations] = {}
-        self.cache_hits: dict[str, int] = dict.fromkeys(RRTYPES, 0)
+        self.cache_hits: dict[tuple[str, str], int] = {}
+        """Questions that the cache answered, by type and by what it answered."""
         self.ignored: dict[str, int] = dict.fromkeys(IGNORED_REASONS, 0)
         self.coalesced = 0
         """Questions that joined an equal one in flight."""
@@ -72,8 +73,18 @@ class Statistics:
             self._answered[rdtype] = rows[Status.ANSWER.value]
         rows[status.value].observe(seconds)
 
+    def count_hit(self, rdtype: RRType, status: Status) -> None:
+        """Count one question that the cache answered."""
+        hits = self.cache_hits
+        try:
+            hits[rdtype, status] += 1
+        except KeyError:
+            for conclusive in (Status.ANSWER, Status.NODATA, Status.NXDOMAIN):
+                hits.setdefault((rdtype, conclusive.value), 0)
+            hits[rdtype, status] += 1
+
     def queries(self) -> Iterator[tuple[str, str, Durations]]:
         """Type, outcome and durations of all queries so far."""
-        for rdtype, rows in self._queries.items():
+        for rdtype, rows in tuple(self._queries.items()):  # whole, also while the loop adds another type
             for status, durations in rows.items():
                 yield rdtype, status, durations

@@ -93,6 +93,16 @@ class Pool:
         """Its addresses with their HELO names; made one by one, as they are asked for."""
         return Targets(self.source)
 
+    @property
+    def checks(self) -> tuple[CheckName, ...]:
+        """The checks that apply to at least one of its addresses, in the order of `CheckName`."""
+        has_helo = any(one.helo for one in self.source)
+        return tuple([check for check in CheckName if check is CheckName.FCRDNS or has_helo])
+
+    def index(self, address: Address) -> int | None:
+        """The place of *address* among the pool's targets, if it is one."""
+        return self.source.position(address)
+
     def contains(self, address: Address) -> bool:
         """Whether *address* is one of the pool's."""
         return address in self.source

@@ -11,6 +11,7 @@ from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
 from exporter.checks.verdicts import CheckName, IprevVerdict, Result
+from exporter.inventory.pool import Series as Shown
 from exporter.metrics import catalogue
 from exporter.metrics.catalogue import Family, Series
 from exporter.state.address import AddressState, health, problems, shown_ptr
@@ -59,9 +60,9 @@ class FleetCollector(Collector):
 
     def _shown(self, state: PoolState) -> Iterator[AddressState]:
         pool = state.pool
-        if pool.series == "all":
+        if pool.series is Shown.ALL:
             yield from state.sampled()
-        elif pool.series == "failing":
+        elif pool.series is Shown.FAILING:
             shown = 0
             for address in state.sampled():
                 if health(address, pool.expect) is False:

@@ -18,6 +18,9 @@ _SPREAD = 0.9
 """The share of the interval over which a round is spread; the rest is for its last answers to arrive in."""
 
 
+_PATIENCE_SECONDS = 60.0
+"""How long a sample may take where its pool's interval is shorter than that."""
+
 _STEPS = 4
 """How many questions of a sample wait for one another at most: PTR, then forward, and both again to confirm."""
 
@@ -90,7 +93,7 @@ class Sampler:
             at_once=len(helos) + len(never) if first else 0,
             span_seconds=state.pool.interval_seconds * _SPREAD,
             limit=max(1, asker.max_in_flight // max(1, len(self._board.pools))),
-            deadline_seconds=_STEPS * asker.deadline_seconds,
+            deadline_seconds=min(max(_PATIENCE_SECONDS, state.pool.interval_seconds), _STEPS * asker.deadline_seconds),
         )
         self._rounds[state.pool.name] = (state, running)
         running.begin()

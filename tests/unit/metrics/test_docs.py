@@ -1,0 +1,39 @@
+"""docs/metrics.md says what the catalogue says."""
+
+import re
+from pathlib import Path
+
+from exporter.metrics.catalogue import CATALOGUE
+
+PAGE = Path("docs/metrics.md")
+ROW = re.compile(r"^\| `(maildns_\w+)` \| (\w+) \| ([\w, ]*) ?\| \S.*\|$", re.MULTILINE)
+
+
+def documented():
+    return [
+        (name, kind, tuple(filter(None, labels.replace(" ", "").split(","))))
+        for name, kind, labels in ROW.findall(PAGE.read_text())
+    ]
+
+
+def test_every_family_is_documented_with_its_type_and_labels_and_no_other():
+    """The tables of the page, taken together, are the catalogue."""
+    assert sorted(documented()) == sorted((family.name, family.kind, family.labels) for family in CATALOGUE)
+
+
+def test_the_queries_of_the_page_name_families_that_exist():
+    """A reader can paste each query."""
+    queries = re.findall(r"```promql\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    used = {name for query in queries for name in re.findall(r"\bmaildns_\w+", query)}
+
+    assert used
+    assert used <= {family.name for family in CATALOGUE}
+
+
+def test_names_keep_the_rules_of_prometheus():
+    """Counters and only counters end in _total; facts in _info; no label that Prometheus owns; each has its HELP."""
+    for family in CATALOGUE:
+        assert family.name.startswith("maildns_")
+        assert family.name.endswith("_total") == (family.kind == "counter"), family.name
+        assert not {"instance", "job", "type", "le"} & set(family.labels), family.name
+        assert family.help.strip(), family.name
