@@ -1,0 +1,117 @@
+"""Compiled and evaluated SPF say the same, of every address, in any world."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.checks.addresses import Address
+from exporter.checks.check import judge
+from exporter.checks.spf.compile import compile_spf
+from exporter.checks.spf.compiled import OpenTerm
+from exporter.checks.spf.evaluate import spf
+from exporter.checks.spf.ranges import size
+from exporter.checks.spf.results import SpfResult
+from tests.factories import World, address
+from tests.strategies import any_addresses, outages
+from tests.unit.checks.spf.worlds import DOMAINS, REAL, REAL_DOMAINS, spf_clients, spf_limits, spf_worlds
+
+
+def evaluated(world, client, limits):
+    """The outcome of an evaluation for one address."""
+    return judge(spf(client, "mailfrom", DOMAINS[0], limits=limits), world)[0].outcome
+
+
+def edges(ranges, family):
+    """The addresses at both ends of each range, and their neighbours."""
+    octets = 4 if family == 4 else 16
+    numbers = {number + near for pair in ranges for number in pair for near in (-1, 0, 1)}
+    return [Address(number.to_bytes(octets, "big")) for number in numbers if 0 <= number < 1 << 8 * octets]
+
+
+@settings(max_examples=150)
+@given(spf_worlds(), spf_limits, st.data())
+def test_compiled_and_evaluated_agree(world, limits, data):
+    """Whatever is published, and whatever goes unanswered, an outcome that is compiled is the one that is evaluated."""
+    compiled, evidence = judge(compile_spf(DOMAINS[0], limits=limits), world)
+    if data.draw(st.booleans()):
+        world = world.without_answers_to(data.draw(outages(list(evidence))))
+        compiled, _ = judge(compile_spf(DOMAINS[0], limits=limits), world)
+    clients = [*data.draw(st.lists(spf_clients | any_addresses, min_size=1, max_size=8))]
+    for family in (4, 6):
+        clients += edges(compiled.authorised(family)[:4], family)
+
+    for client in clients:
+        if (outcome := compiled.outcome(client)) is not None:
+            assert outcome == evaluated(world, client, limits)
+        else:
+            assert compiled.open_terms
+
+
+@given(spf_worlds(enumerable=True))
+def test_a_record_without_macros_ptr_and_the_like_is_open_nowhere(world):
+    """What can be enumerated is, as a whole."""
+    compiled, _ = judge(compile_spf(DOMAINS[0]), world)
+
+    assert compiled.open_terms == ()
+    assert compiled.open(4) == compiled.open(6) == ()
+
+
+def random_clients(compiled, count, seed):
+    """Addresses of which half are near the edges of what is authorised, where errors would be."""
+    draw = random.Random(seed)
+    near = [*edges(compiled.authorised(4), 4), *edges(compiled.authorised(6), 6)]
+    for _ in range(count):
+        kind = draw.randrange(4)
+        if kind == 0 and near:
+            yield draw.choice(near)
+        elif kind == 1 and compiled.authorised(4):
+            low, high = draw.choice(compiled.authorised(4))
+            yield Address(draw.randint(low, high).to_bytes(4, "big"))
+        elif kind == 2:
+            low, high = draw.choice(compiled.authorised(6) or ((0, 2**128 - 1),))
+            yield Address(draw.randint(low, high).to_bytes(16, "big"))
+        else:
+            yield Address(draw.randbytes(4))
+
+
+@pytest.mark.parametrize("count", [500, pytest.param(25_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("domain", REAL_DOMAINS)
+def test_both_ways_agree_on_random_addresses(domain, count):
+    """Addresses against each of four records shaped like those of big senders: 100,000 in all, with the slow ones."""
+    compiled, _ = judge(compile_spf(domain), REAL)
+    seen = set()
+    for client in random_clients(compiled, count, seed=domain):
+        outcome = compiled.outcome(client)
+        expected = judge(spf(client, "mailfrom", domain), REAL)[0].outcome
+        assert outcome == expected or (outcome is None and compiled.open_terms)
+        seen.add(outcome and outcome.result)
+
+    assert SpfResult.PASS in seen
+    assert len(seen) > 1
+
+
+def test_the_pool_of_microsoft_365_is_counted():
+    """The published ranges hold 458,752 IPv4 addresses, and a tenant's record adds its own."""
+    pool, _ = judge(compile_spf("spf.protection.outlook.example"), REAL)
+    tenant, _ = judge(compile_spf("tenant.example"), REAL)
+
+    assert size(pool.authorised(4)) == 458_752
+    assert pool.open_terms == ()
+    assert pool.outcome(address("40.92.0.1")).result == "pass"
+    assert pool.outcome(address("40.91.255.255")).result == "fail"
+    assert tenant.open_terms == (OpenTerm("_spf.crm.example", "exists:%{i}._spf.mta.crm.example"),)
+    assert tenant.outcome(address("40.92.0.1")).result == "pass"
+    assert tenant.outcome(address("192.0.2.200")) is None
+
+
+def test_lookups_count_by_the_way_that_an_address_takes():
+    """An address that an include matches has fewer lookups behind it than one that gets past all of them."""
+    includes = " ".join(f"include:i{number}.example.org" for number in range(10))
+    zone = [f"example.org TXT v=spf1 {includes} a -all", "example.org A 192.0.2.99"]
+    zone += [f"i{number}.example.org TXT v=spf1 ip4:192.0.2.{number} -all" for number in range(10)]
+    compiled, _ = judge(compile_spf("example.org"), World.parse("\n".join(zone)))
+
+    assert compiled.outcome(address("192.0.2.9")).result == "pass"
+    assert compiled.outcome(address("192.0.2.99")).result == "permerror"
