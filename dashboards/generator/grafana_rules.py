@@ -34,9 +34,8 @@ def written_out(expr: str, recorded: Mapping[str, str]) -> str:
     """*expr* with the expressions of recording rules in place of their names, a range of one as a subquery."""
     for name, recording in recorded.items():
         if name in expr:
-            inner = f"({written_out(recording, recorded)})"
-            expr = re.sub(rf"{re.escape(name)}\[(\w+)\]", lambda found, inner=inner: f"{inner}[{found[1]}:1m]", expr)
-            expr = expr.replace(name, inner)
+            expr = re.sub(rf"{re.escape(name)}\[(\w+)\]", rf"{name}[\1:1m]", expr)
+            expr = expr.replace(name, f"({written_out(recording, recorded)})")
     return expr
 
 

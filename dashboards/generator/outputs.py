@@ -6,6 +6,9 @@ The rule of this file: it is the list. The drift test and the program write noth
 from pathlib import Path
 
 from dashboards.generator import address_rules, grafana_rules, prometheus_rules, watcher_rules
+from dashboards.generator.address import address
+from dashboards.generator.exporter_board import exporter
+from dashboards.generator.fleet import fleet
 
 FOLDER = Path(__file__).resolve().parent.parent
 GROUPS = (address_rules.GROUP, watcher_rules.GROUP)
@@ -14,6 +17,9 @@ GROUPS = (address_rules.GROUP, watcher_rules.GROUP)
 def outputs() -> dict[Path, str]:
     """The text of every generated file, by its path below dashboards/."""
     return {
+        Path("grafana/fleet.json"): fleet(),
+        Path("grafana/address.json"): address(),
+        Path("grafana/exporter.json"): exporter(),
         Path("prometheus/maildns.rules.yml"): prometheus_rules.rule_file(GROUPS),
         Path("grafana-alerting/maildns.alerts.yml"): grafana_rules.provisioning_file(GROUPS),
     }

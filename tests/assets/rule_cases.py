@@ -65,7 +65,8 @@ def watcher(**labels: str) -> Series:
 
 
 def pool(name: str, ips: Iterable[str], *, size: int | None = None, **labels: str) -> Series:
-    """A pool whose addresses are all forward-confirmed and sampled every minute; *size* if more than *ips* are in it."""
+    """A pool whose addresses are all forward-confirmed and sampled every minute; *size* if more than "
+    "*ips* are in it."""
     ips = list(ips)
     size = len(ips) if size is None else size
     labels = {"pool": name, **labels}

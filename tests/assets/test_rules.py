@@ -14,9 +14,9 @@ from tests.assets.rule_cases import (
     pool,
     problems,
     series,
-    write_tests,
     unit_test,
     watcher,
+    write_tests,
 )
 from tests.integration.servers.prometheus import promtool
 

@@ -1,0 +1,316 @@
+"""The Fleet dashboard: is every outbound address confirmed, and if not, which pool is it, and why?
+
+The rule of this file: counts of pools come from `maildns_pool_results`, which counts every address; reasons come from
+`maildns_address_problem`, which follows what each pool expects, and shows at most 1,000 addresses of a large pool.
+"""
+
+from collections.abc import Sequence
+
+from grafana_foundation_sdk.models import units
+
+from dashboards.generator import board
+from dashboards.generator.panels import (
+    COLOURED,
+    COUNT,
+    AnyPanel,
+    counted,
+    lines,
+    number,
+    override,
+    prose,
+    rows,
+    timeline,
+)
+from dashboards.generator.promql import by_prefix
+from dashboards.generator.queries import increase, select
+from dashboards.generator.style import BAD, GOOD, NOTICE, POOL, UNKNOWN, WELL, YES_NO, plain_mappings, steps
+from exporter.metrics import catalogue
+
+_SIZE = select(catalogue.POOL_ADDRESSES)
+_PASS = select(catalogue.POOL_RESULTS, check="fcrdns", result="pass")
+_FAIL = select(catalogue.POOL_RESULTS, check="fcrdns", result="fail")
+_UNKNOWN = select(catalogue.POOL_RESULTS, check="fcrdns", result="unknown")
+_PROBLEM = select(catalogue.ADDRESS_PROBLEM)
+_ADDRESS_WITH_PROBLEM = f"max by (pool, ip) ({_PROBLEM})"
+_NONE_OF_A_POOL = f"sum by (pool) ({_SIZE}) * 0"
+_WELL = f"min({select(catalogue.CANARY_OK)} or {select(catalogue.RESOLVER_UP)})"
+_BAD_COUNT = counted(BAD)
+_ADDRESS_LINKS = override("links", [board.ADDRESS_LINK, board.EVIDENCE_LINK])
+
+NO_PROBLEM = "No address has a problem: all checks that the pools expect pass."
+NOTHING_YET = "Nothing was sampled yet, or no exporter is scraped."
+
+
+def summary() -> Sequence[AnyPanel]:
+    """The answer in one number, and what it needs to be believed."""
+    return [
+        number(
+            "Forward-confirmed",
+            "The share of all addresses whose latest sample found a PTR name that resolves back to them (FCrDNS). "
+            "What the DNS did not answer counts as not confirmed here; 'Unanswered' says how much that is.",
+            f"sum({_PASS}) / sum({_SIZE})",
+            unit=units.PercentUnit,
+            colours=steps(BAD, (0.9, NOTICE), (1, GOOD)),
+            empty=NOTHING_YET,
+            span=6,
+        ),
+        number(
+            "Not confirmed",
+            "Addresses whose PTR name is missing, or does not resolve back to them. Receivers refuse mail from these.",
+            f"sum({_FAIL})",
+            colours=steps(GOOD, (1, BAD)),
+            empty=NOTHING_YET,
+        ),
+        number(
+            "Unanswered",
+            "Addresses of which the DNS did not say whether they are confirmed, at their latest sample. "
+            "It is not known "
+            "that anything is wrong with them; their gauges keep the last value that was known.",
+            f"sum({_UNKNOWN})",
+            colours=steps(GOOD, (1, UNKNOWN)),
+            empty=NOTHING_YET,
+        ),
+        number(
+            "With a problem",
+            "Addresses that fail at least one check that their pool expects: confirmation, HELO names and "
+            "whatever else "
+            "is checked. Of a large pool at most 1,000 are counted here.",
+            f"count({_ADDRESS_WITH_PROBLEM}) or vector(0)",
+            colours=steps(GOOD, (1, BAD)),
+            empty=NO_PROBLEM,
+        ),
+        number(
+            "Addresses",
+            "All addresses of the chosen pools.",
+            f"sum({_SIZE})",
+            colours=steps("#4A4A4A"),
+            empty=NOTHING_YET,
+            span=3,
+        ),
+        number(
+            "The watcher",
+            "Whether the exporter's resolvers are to be trusted: each server answers, and passes the "
+            "canary's questions. "
+            "If not, the verdicts here are as they were before.",
+            _WELL,
+            unit=units.NoUnit,
+            colours=steps(UNKNOWN),
+            states=WELL,
+            empty="No resolver was asked yet.",
+            span=3,
+            link=board.EXPORTER_LINK,
+        ),
+    ]
+
+
+def pools() -> Sequence[AnyPanel]:
+    """Which pool, and why."""
+    return [
+        timeline(
+            "Pools",
+            "Each pool over time: vermilion while an address fails a check that the pool expects, grey while the DNS "
+            "does not answer for some, blue while all pass.",
+            {
+                "{{pool}}": f"clamp_max(2 * ((count by (pool) ({_PROBLEM}) or {_NONE_OF_A_POOL}) > bool 0)"
+                f" + (sum by (pool) ({_UNKNOWN}) > bool 0), 2)"
+            },
+            states=POOL,
+            empty=NOTHING_YET,
+            span=12,
+            height=9,
+        ),
+        rows(
+            "Why",
+            "What is wrong, by pool: the check that fails, the reason, and how many addresses it concerns. The reasons "
+            "are explained in docs/verdicts.md.",
+            {"A": f"count by (pool, check, reason) (max by (pool, ip, check, reason) ({_PROBLEM}))"},
+            columns={"pool": "Pool", "check": "Check", "reason": "Reason", "Value": "Addresses"},
+            styles={
+                "Pool": [override("links", [board.POOL_LINK])],
+                "Addresses": [*_BAD_COUNT, override("custom.width", 110)],
+            },
+            sort="Addresses",
+            empty=NO_PROBLEM,
+            height=9,
+        ),
+        rows(
+            "Pools in numbers",
+            "Each pool: its size, how many of its addresses are not forward-confirmed, unanswered, or fail any check "
+            "that it expects, and when a result last changed.",
+            {
+                "A": f"sum by (pool) ({_SIZE})",
+                "B": f"sum by (pool) ({_FAIL})",
+                "C": f"sum by (pool) ({_UNKNOWN})",
+                "D": f"count by (pool) ({_ADDRESS_WITH_PROBLEM}) or {_NONE_OF_A_POOL}",
+                "E": f"max by (pool) ({select(catalogue.LAST_CHANGE)}) * 1000",
+            },
+            columns={
+                "pool": "Pool",
+                "Value #A": "Addresses",
+                "Value #B": "Not confirmed",
+                "Value #C": "Unanswered",
+                "Value #D": "With a problem",
+                "Value #E": "Last change",
+            },
+            styles={
+                "Pool": [override("links", [board.POOL_LINK])],
+                "Not confirmed": _BAD_COUNT,
+                "Unanswered": counted(UNKNOWN),
+                "With a problem": _BAD_COUNT,
+                "Last change": [override("unit", "dateTimeFromNow"), override("noValue", "never")],
+            },
+            sort="With a problem",
+            empty=NOTHING_YET,
+            span=24,
+        ),
+    ]
+
+
+def changes() -> Sequence[AnyPanel]:
+    """What changed, and when."""
+    return [
+        lines(
+            "Addresses with a problem",
+            "How many addresses fail a check that their pool expects.",
+            {"{{pool}}": f"count by (pool) ({_ADDRESS_WITH_PROBLEM}) or {_NONE_OF_A_POOL}"},
+            unit=COUNT,
+            stacked=True,
+            empty=NOTHING_YET,
+        ),
+        lines(
+            "Changes",
+            "Conclusive results that changed, or changed their reason: to the worse, and to the better. Each was asked "
+            "for twice before it was believed.",
+            {
+                "broke": f"sum({increase(catalogue.RESULT_CHANGES, result='fail')})",
+                "mended": f"sum({increase(catalogue.RESULT_CHANGES, result='pass')})",
+            },
+            unit=COUNT,
+            colours={"broke": BAD, "mended": GOOD},
+            bars=True,
+            empty=NOTHING_YET,
+        ),
+        rows(
+            "Latest changes",
+            "The twenty addresses of which a result changed last.",
+            {"A": f"topk(20, max by (pool, ip) ({select(catalogue.LAST_CHANGE)})) * 1000"},
+            columns={"pool": "Pool", "ip": "Address", "Value": "Changed"},
+            styles={"Address": [_ADDRESS_LINKS], "Changed": [override("unit", "dateTimeAsLocal")]},
+            sort="Changed",
+            empty="No result has changed since it was first known.",
+            span=24,
+            height=7,
+        ),
+    ]
+
+
+def places() -> Sequence[AnyPanel]:
+    """Which prefixes, which addresses."""
+    return [
+        rows(
+            "Prefixes that are not confirmed",
+            "The fifty /24 (IPv4) and /64 (IPv6) networks with the most addresses that are not forward-confirmed. A "
+            "reverse zone usually covers such a network: where all of one fails, look at its delegation.",
+            {
+                "A": f"topk(50, count by (pool, prefix) ({by_prefix(_lost('pool, ip'))}))",
+                "B": f"count by (pool, prefix) ({by_prefix(_shown('pool, ip'))})"
+                f" and on (pool, prefix) count by (pool, prefix) ({by_prefix(_lost('pool, ip'))})",
+            },
+            columns={"pool": "Pool", "prefix": "Prefix", "Value #A": "Not confirmed", "Value #B": "Shown"},
+            styles={"Not confirmed": _BAD_COUNT},
+            sort="Not confirmed",
+            empty="Every address that is shown is forward-confirmed.",
+            span=9,
+            height=10,
+        ),
+        rows(
+            "Addresses with a problem",
+            "Up to 200 addresses that fail a check that their pool expects. An address opens its own "
+            "dashboard, and the "
+            "exporter's evidence: every question, and what the DNS said.",
+            {"A": f"topk(200, max by (pool, ip, check, reason) ({_PROBLEM}))"},
+            columns={"pool": "Pool", "ip": "Address", "check": "Check", "reason": "Reason"},
+            styles={"Address": [_ADDRESS_LINKS]},
+            sort="Pool",
+            ascending=True,
+            empty=NO_PROBLEM,
+            span=15,
+            height=10,
+        ),
+    ]
+
+
+def helo_names() -> Sequence[AnyPanel]:
+    """The HELO names, the other way round."""
+    worst = f"topk(100, max by (pool, helo) ({select(catalogue.HELO_ADDRESSES)}))"
+    return [
+        rows(
+            "HELO names, the other way round",
+            "Up to 100 HELO names: whether they resolve, to how many addresses, how many of those are "
+            "forward-confirmed, "
+            "and how many are not in the pool. At Microsoft 365 a name stands for a region: that some of its "
+            "addresses are not in the pool is by design.",
+            {
+                "A": f"min by (pool, helo) ({select(catalogue.HELO_RESOLVES)}) and on (pool, helo) {worst}",
+                "B": worst,
+                "C": f"max by (pool, helo) ({select(catalogue.HELO_CONFIRMED_ADDRESSES)}) and on (pool, helo) {worst}",
+                "D": f"max by (pool, helo) ({select(catalogue.HELO_ADDRESSES_OUTSIDE_POOL)})"
+                f" and on (pool, helo) {worst}",
+            },
+            columns={
+                "pool": "Pool",
+                "helo": "HELO name",
+                "Value #A": "Resolves",
+                "Value #B": "Addresses",
+                "Value #C": "Confirmed",
+                "Value #D": "Outside the pool",
+            },
+            styles={"Resolves": [override("mappings", plain_mappings(YES_NO)), COLOURED]},
+            sort="Resolves",
+            ascending=True,
+            empty="No HELO name is configured, or none was looked up yet.",
+            span=24,
+            height=9,
+        )
+    ]
+
+
+HOW_TO_READ = """
+- **Forward-confirmed** (FCrDNS, *iprev pass* in RFC 8601): the address has a PTR name, and that name resolves back to \
+the address. One such name is enough. Large receivers refuse mail from addresses without one.
+- **Blue** is well, **vermilion** is broken, **grey** is not known: the DNS did not answer. What is grey was not found \
+to be wrong, and sets off no alert about an address; gauges keep what was known last.
+- **A problem** is a check that fails although the pool *expects* it (`expect` and `profile` in the configuration). \
+What is by design, such as HELO names of Microsoft 365 that are not PTR names, is counted in results but is no problem.
+- Samples are taken in the background, each address once in its pool's interval. A change for the worse is asked \
+again, past caches, before it is believed.
+- When **the watcher** fails, look at *Exporter* first: everything else here is then as old as its failure.
+"""
+
+
+def how_to_read() -> Sequence[AnyPanel]:
+    """The page's own manual."""
+    return [prose("How to read this", HOW_TO_READ)]
+
+
+def fleet() -> str:
+    """The dashboard's JSON."""
+    page = board.board(
+        board.FLEET_UID,
+        "Is every outbound mail address forward-confirmed? If not: which pool, which prefix, why, and since when.",
+    ).with_variable(board.pools())
+    board.add_row(page, "Is every outbound address confirmed?", summary())
+    board.add_row(page, "Which pools, and why", pools())
+    board.add_row(page, "What changed, and when", changes())
+    board.add_row(page, "Where", places())
+    board.add_row(page, "HELO names", helo_names())
+    board.add_row(page, "How to read this", how_to_read())
+    return board.finished(page)
+
+
+def _lost(labels: str) -> str:
+    return f"max by ({labels}) ({select(catalogue.ADDRESS_PROBLEM, check='fcrdns')})"
+
+
+def _shown(labels: str) -> str:
+    return f"max by ({labels}) ({select(catalogue.FCRDNS_MATCH)})"
