@@ -146,6 +146,8 @@ def _flow(value: Data) -> str:
     match value:
         case bool():
             return "true" if value else "false"
+        case float() if value.is_integer():
+            return str(int(value))
         case int() | float():
             return repr(value)
         case str():

@@ -35,7 +35,7 @@ def explain(error: ValidationError, root: Node, file: str) -> Iterator[Problem]:
     """
     to_drop: list[Node] = []
     for detail in error.errors(include_url=False, include_context=True):
-        path = tuple(key for key in detail["loc"] if not (isinstance(key, str) and key.startswith("<")))
+        path = _path(detail)
         trail = list(root.follow(path))
         nodes = [root, *[node for _, node in trail]]
         to_drop.append(nodes[-1])
@@ -47,6 +47,17 @@ def explain(error: ValidationError, root: Node, file: str) -> Iterator[Problem]:
         yield Problem(file, line, column, shown, _what(detail))
     for node in to_drop:
         node.dropped = True
+
+
+def _path(detail: ErrorDetails) -> Path:
+    """The path in the file: pydantic's, without the tags of its unions. An unknown key may look like one."""
+    *above, last = detail["loc"] or ("<document>",)
+    path = tuple(key for key in above if not _is_tag(key))
+    return path if _is_tag(last) and detail["type"] != "extra_forbidden" else (*path, last)
+
+
+def _is_tag(key: int | str) -> bool:
+    return isinstance(key, str) and key.startswith("<")
 
 
 def _place(detail: ErrorDetails, path: Path, nodes: list[Node]) -> tuple[int, int]:

@@ -84,14 +84,19 @@ def _validate(root: Node, source: str, problems: list[Problem]) -> Document | No
 def _broken_rules(document: Document, root: Node, source: str) -> Iterator[Problem]:
     for path, what, other in violations(document, profiles_are_complete=_has_all(root, "profiles")):
         trail = list(root.follow(path))
-        if any(node.faulty for _, node in trail):
-            continue
         node = trail[-1][1]
+        if any(entered.faulty for _, entered in trail) or _lacks_something(node):
+            continue
         if other:
             there = list(root.follow(other))
             line = there[-1][1].line
             what = what.replace("{other}", f"{path_text([key for key, _ in there])} (line {line})")
         yield Problem(source, node.line, node.column, path_text([key for key, _ in trail]), what)
+
+
+def _lacks_something(node: Node) -> bool:
+    """Whether a mapping was robbed of a key, so that a complaint about what it lacks would be one too many."""
+    return isinstance(node.content, dict) and any(child.dropped for child in node.content.values())
 
 
 def _has_all(root: Node, key: str) -> bool:

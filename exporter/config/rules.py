@@ -115,6 +115,8 @@ def _references(document: Document) -> Iterator[Violation]:
 
 
 def _of_pool(path: Path, pool: PoolEntry) -> Iterator[Violation]:
+    if not pool.addresses and not pool.helo_names:
+        yield Violation(path, "has nothing to watch: give it `addresses`, or `helo_names`")
     yield from _of_expect((*path, "expect"), pool.expect)
     names = [((*path, "helo_names", index), said.name or said.text) for index, said in enumerate(pool.helo_names)]
     yield from _unique(names, "is the same name as {other}: leave one of them out")

@@ -52,6 +52,8 @@ def _octal(text: str) -> str:
     )
 
 
+_COLON_MEND = ("quote it if it is text; a duration is written like 1m30s", "quote it")
+
 _DISPUTED: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = (
     (re.compile(r"(?i:yes|on|y)"), _to("true", "write true, or quote it if it is text")),
     (re.compile(r"(?i:no|off|n)"), _to("false", "write false, or quote it if it is text")),
@@ -62,10 +64,7 @@ _DISPUTED: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = (
     (re.compile(r"[-+]?[0-9][0-9_]*"), _number(int)),
     (
         re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"),
-        lambda text: (
-            f"`{text}` means the number {_base60(text)} to some YAML readers and text to others: "
-            "quote it; a duration is written like 1m30s"
-        ),
+        lambda text: _to(f"the number {_base60(text)}", _COLON_MEND[text.count(":") > 2])(text),
     ),
     (
         re.compile(r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?"),

@@ -7,7 +7,8 @@ misspelt placeholder is found before a server is judged by it.
 import re
 import string
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import Literal
 
 from exporter.checks.addresses import Address
@@ -17,30 +18,26 @@ from exporter.checks.names import DomainName
 MAX_HELO_LENGTH = 255
 """RFC 5321 section 4.5.3.1.2: a domain is at most 255 octets long."""
 
-Placeholder = Callable[[Address], object]
+_PLAIN = re.compile(r"[A-Za-z0-9._-]+")
 
-
-def _octet(index: int) -> Placeholder:
-    return lambda address: address.packed[index]
+Placeholder = Callable[[bytes], object]
 
 
 def _group(index: int) -> Placeholder:
-    return lambda address: f"{int.from_bytes(address.packed[index * 2 : index * 2 + 2], 'big'):x}"
+    return lambda packed: f"{int.from_bytes(packed[index * 2 : index * 2 + 2], 'big'):x}"
 
 
-def _dashed(address: Address) -> str:
+def _dashed(packed: bytes) -> str:
     """The address as one label. IPv6 in full: compressed, 2001:db8:: would end in a hyphen, which no label may."""
-    if address.family == 4:
-        return "%d-%d-%d-%d" % tuple(address.packed)  # noqa: UP031  # twice as fast, once a sample
-    return address.packed.hex("-", 2)
+    return "-".join(map(str, packed)) if len(packed) == 4 else packed.hex("-", 2)
 
 
-_OF_BOTH: dict[str, Placeholder] = {"ip_dashed": _dashed, "ip_hex": lambda address: address.packed.hex()}
+_BOTH: dict[str, Placeholder] = {"ip_dashed": _dashed, "ip_hex": bytes.hex}
 PLACEHOLDERS: dict[Literal[4, 6], dict[str, Placeholder]] = {
-    4: {f"octet{index + 1}": _octet(index) for index in range(4)} | _OF_BOTH,
-    6: {f"group{index + 1}": _group(index) for index in range(8)} | _OF_BOTH,
+    4: {f"octet{index + 1}": itemgetter(index) for index in range(4)} | _BOTH,
+    6: {f"group{index + 1}": _group(index) for index in range(8)} | _BOTH,
 }
-"""What stands between braces, for addresses of each family."""
+"""What stands between braces, for addresses of each family. A name means the same in both, if it is in both."""
 
 _KNOWN = {
     4: "{octet1} to {octet4}, {ip_dashed} and {ip_hex}",
@@ -60,7 +57,8 @@ class HeloTemplate:
     placeholders: tuple[str, ...] = field(compare=False)
     constant: HeloName | None = field(compare=False)
     _format: str = field(compare=False, repr=False)
-    _is_plain: bool = field(compare=False, repr=False)
+    _values: tuple[Placeholder, ...] = field(compare=False, repr=False)
+    _is_trusted: bool = field(default=False, compare=False, repr=False)
 
     @classmethod
     def parse(cls, text: str) -> "HeloTemplate":
@@ -78,7 +76,7 @@ class HeloTemplate:
                     f"{{{shown}}} is not a placeholder; IPv4 addresses have {_KNOWN[4]}, IPv6 ones {_KNOWN[6]}"
                 )
         HeloName.parse(literal or "x")
-        return cls(
+        template = cls(
             text=text,
             placeholders=names,
             constant=None if names else HeloName.parse(literal),
@@ -86,8 +84,22 @@ class HeloTemplate:
                 before.replace("{", "{{").replace("}", "}}") + ("{}" if name is not None else "")
                 for before, name, _, _ in pieces
             ),
-            _is_plain=re.fullmatch(r"[A-Za-z0-9.-]*[G-Zg-z][A-Za-z0-9.-]*", literal) is not None,
+            _values=tuple(PLACEHOLDERS[4].get(name) or PLACEHOLDERS[6][name] for name in names),
         )
+        # With a letter that no address has, and canonical when it is longest, it is a canonical name for all addresses.
+        if re.search("[G-Zg-z]", literal) and all(map(template._is_canonical, PLACEHOLDERS)):
+            return replace(template, _is_trusted=True)
+        return template
+
+    def _is_canonical(self, family: Literal[4, 6]) -> bool:
+        """Whether its longest name, if the placeholders fit *family*, is a domain name as it stands but for case."""
+        if not all(name in PLACEHOLDERS[family] for name in self.placeholders):
+            return True
+        text = self.of(_WIDEST[family]).text
+        try:
+            return _PLAIN.fullmatch(text) is not None and DomainName(text) == text.lower()
+        except ValueError:
+            return False
 
     @property
     def said(self) -> str:
@@ -107,13 +119,10 @@ class HeloTemplate:
         """The name that the server at *address* says. The placeholders have to fit its family."""
         if self.constant is not None:
             return self.constant
-        values = PLACEHOLDERS[address.family]
-        text = self._format.format(*[values[name](address) for name in self.placeholders])
-        if self._is_plain:  # has a letter that no address has, and nothing to escape: half the work of HeloName.parse
-            try:
-                return HeloName(text, DomainName(text))
-            except ValueError:
-                return HeloName(text, None)
+        packed = address.packed
+        text = self._format.format(*[value(packed) for value in self._values])
+        if self._is_trusted:
+            return HeloName(text, DomainName.trusted(text.lower()))
         return HeloName.parse(text)
 
     def __str__(self) -> str:

@@ -68,7 +68,7 @@ class Node:
                     return
                 node = content[kept[key]]
                 yield kept[key], node
-            elif not (isinstance(key, str) and key.startswith("<")):  # not the tag of a pydantic union
+            else:
                 return
 
 

@@ -147,7 +147,7 @@ _RRTYPES: dict[str, RRType] = {
 
 
 def _question(text: str) -> Question:
-    name, *rest = text.split()
+    name, *rest = text.split() or [""]
     rdtype = _RRTYPES.get(rest[0].upper() if rest else "A")
     if len(rest) > 1 or rdtype is None:
         raise ValueError(
