@@ -1,7 +1,7 @@
 """A DNS server on loopback that misbehaves on demand, in a thread of its own.
 
-A question for 1.servfail.example.org is answered as `tests.integration.behaviours` has it for ``servfail``. The whole
-server can lose packets, answer late, or have no TCP.
+A question for 1.servfail.example.org is answered as `tests.integration.behaviours` has it for ``servfail``;
+one for any other name is NXDOMAIN. The whole server can lose packets, answer late, or have no TCP.
 """
 
 import heapq
@@ -31,18 +31,21 @@ class Misbehaving:
     """The server; use it with ``with``.
 
     *loss* is the share of questions over UDP that it does not hear, drawn from *seed*. *delay_seconds* is how late
-    every answer over UDP comes. Without *tcp* its TCP port is closed.
+    every answer over UDP comes. Without *tcp* its TCP port is closed. *always* is how it answers whatever it is asked.
     """
 
     host = "127.0.0.1"
 
-    def __init__(self, *, tcp: bool = True, loss: float = 0.0, delay_seconds: float = 0.0, seed: int = 1) -> None:
+    def __init__(
+        self, *, tcp: bool = True, loss: float = 0.0, delay_seconds: float = 0.0, seed: int = 1, always: str = ""
+    ) -> None:
         self.asked: Counter[tuple[str, str]] = Counter()
         """How often each behaviour was asked for, by transport."""
         self.forged = 0
         """Replies sent that must not be believed."""
         self._loss, self._delay_seconds = loss, delay_seconds
         self._random = random.Random(seed)
+        self._always = always
         self._late: list[tuple[float, int, bytes, tuple[str, int]]] = []
         self._order = itertools.count()
         self._ending = False
@@ -102,7 +105,7 @@ class Misbehaving:
                 self._send(sending, client)
 
     def _behave(self, query: Query) -> Sequence[Sending]:
-        sendings = BEHAVIOURS[query.behaviour](query)
+        sendings = BEHAVIOURS.get(self._always or query.behaviour, BEHAVIOURS["nxdomain"])(query)
         self.forged += len(sendings) - 1 if "forged" in query.behaviour and len(sendings) > 1 else 0
         return sendings
 
