@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from exporter import __version__
+from exporter.cli.interval import Interval
 from exporter.cli.listen import ListenAddress
 
 _LEVELS = ("debug", "info", "warning", "error")
@@ -63,9 +64,19 @@ def _serving(function: Any) -> Any:
 @click.version_option(__version__, prog_name="maildns-exporter")
 @_config_file
 @click.option("--config.check", "config_check", is_flag=True, help="Check the configuration, and exit.")
+@click.option(
+    "--config.auto-reload-interval",
+    "reload_seconds",
+    type=Interval(),
+    default="0s",
+    show_default=True,
+    help="How often to look whether the configuration file changed, and use it if it did; 0s means never.",
+)
 @_serving
 @click.pass_context
-def cli(context: click.Context, /, config_file: Path, *, config_check: bool, **serving: Any) -> None:
+def cli(
+    context: click.Context, /, config_file: Path, *, config_check: bool, reload_seconds: float, **serving: Any
+) -> None:
     """Watch the DNS behind outbound mail: forward-confirmed reverse DNS and HELO names, for Prometheus.
 
     Without a command it serves, as exporters do.
@@ -79,7 +90,7 @@ def cli(context: click.Context, /, config_file: Path, *, config_check: bool, **s
     from exporter.cli.serve import serve
     from exporter.config.loader import load
 
-    serve(lambda: load(config_file), **serving)
+    serve(lambda: load(config_file), file=config_file, reload_seconds=reload_seconds, **serving)
 
 
 @cli.command("check-config")

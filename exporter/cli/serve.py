@@ -3,20 +3,28 @@
 import asyncio
 import gc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from exporter.cli.logs import configure
+from exporter.cli.systemd import attended
+from exporter.cli.watch import fingerprint, watched
 from exporter.config.configuration import Configuration
 from exporter.service import Options, Service
 
 
-def serve(load: Callable[[], Configuration], **flags: Any) -> None:
-    """Serve what *load* gives until a signal ends it; *flags* are those of `options`."""
-    asyncio.run(_run(options(load, **flags)))
+def serve(load: Callable[[], Configuration], *, file: Path, reload_seconds: float, **flags: Any) -> None:
+    """Serve what *load* gives until a signal ends it; *flags* are those of `options`.
+
+    Every *reload_seconds* (0: never) *file* is looked at, and loaded anew if its content changed.
+    """
+    asyncio.run(_run(options(load, **flags), file, reload_seconds))
 
 
-async def _run(chosen: Options) -> None:
-    await Service(chosen).run()
+async def _run(chosen: Options, file: Path, reload_seconds: float) -> None:
+    service = Service(chosen)
+    async with attended(service.listening), watched(lambda: fingerprint(file), reload_seconds, service.reload):
+        await service.run()
 
 
 def options(
