@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from exporter.config.model import (
+    AddressEntry,
     CanaryEntry,
     Document,
     Expect,
@@ -120,14 +121,10 @@ def _of_pool(path: Path, pool: PoolEntry) -> Iterator[Violation]:
     yield from _of_expect((*path, "expect"), pool.expect)
     names = [((*path, "helo_names", index), said.name or said.text) for index, said in enumerate(pool.helo_names)]
     yield from _unique(names, "is the same name as {other}: leave one of them out")
-    total = 0
     for index, entry in enumerate(pool.addresses):
         at = (*path, "addresses", index)
-        size = entry.last - entry.first + 1
-        if isinstance(entry, NetworkEntry) and size > MAX_POOL_ADDRESSES:
+        if isinstance(entry, NetworkEntry) and entry.network.size > MAX_POOL_ADDRESSES:
             yield Violation((*at, "network"), _too_large(entry))
-        else:
-            total += size
         helo_path = (*at, "helo")
         for place, template in enumerate(entry.helo):
             misfit = template.misfit(entry.family)
@@ -135,12 +132,24 @@ def _of_pool(path: Path, pool: PoolEntry) -> Iterator[Violation]:
                 yield Violation((*helo_path, place), misfit)
         said = [((*helo_path, place), template.said) for place, template in enumerate(entry.helo)]
         yield from _unique(said, "is the same name as {other}: leave one of them out")
+    total = _union([entry for entry in pool.addresses if entry.last - entry.first < MAX_POOL_ADDRESSES])
     if total > MAX_POOL_ADDRESSES:
         yield Violation(
             (*path, "addresses"),
             f"are {total} addresses together, and every one would be looked up in turn: a pool has at most "
             f"{MAX_POOL_ADDRESSES}, so make several pools of them",
         )
+
+
+def _union(entries: list[AddressEntry | NetworkEntry]) -> int:
+    """How many addresses the entries have together, those that two of them have counted once."""
+    total, family, end = 0, 0, -1
+    for entry in sorted(entries, key=lambda entry: (entry.family, entry.first)):
+        if entry.family != family:
+            family, end = entry.family, -1
+        total += max(0, entry.last - max(end, entry.first - 1))
+        end = max(end, entry.last)
+    return total
 
 
 def _too_large(entry: NetworkEntry) -> str:

@@ -1,0 +1,110 @@
+"""Configurations that load, as the data that a YAML file holds."""
+
+import json
+from typing import Any
+
+from hypothesis import strategies as st
+
+from exporter.checks.verdicts import CheckName
+from exporter.config.profiles import BUILT_IN
+
+names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,12}", fullmatch=True)
+suffixes = st.sampled_from(["example.com", "mail.example.org", "xn--bcher-kva.example", "no.example"])
+helo_names = st.sampled_from(
+    ["mail.example.com", "MX.example.com", "no", "[192.0.2.1]", "a..b", "010", "1:30", "x{{y}}", "~", "#", "'", '"\\']
+)
+templates = st.sampled_from(["mta{octet4}.example.com", "{ip_hex}", "{octet1}:{octet2}"]) | helo_names
+templates6 = st.sampled_from(["mta{group8}.example.com", "{ip_dashed}"]) | helo_names
+checks = st.lists(st.sampled_from([check.value for check in CheckName]), unique=True)
+expects = checks | st.lists(st.sampled_from([check.value for check in CheckName]), unique=True, min_size=2).map(
+    lambda some: {"add": some[:1], "remove": some[1:]}
+)
+
+
+def some_of(required: dict[str, st.SearchStrategy[Any]], **optional: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """A mapping with the required keys and any of the optional ones."""
+    return st.fixed_dictionaries(required, optional=optional)
+
+
+def distinct(items: st.SearchStrategy[str], most: int = 3) -> st.SearchStrategy[Any]:
+    """One text, or a list of some that differ in more than case."""
+    return items | st.lists(items, min_size=1, max_size=most, unique_by=str.lower)
+
+
+canaries = st.just(False) | some_of(  # a value of the file
+    {"must_resolve": st.lists(st.sampled_from([". NS", "example.com", "example.com MX"]), min_size=1, unique=True)},
+    must_not_exist_under=st.sampled_from(["invalid", "test.example.com", False]),
+    interval=st.sampled_from(["1s", "90s", "1h"]),
+)
+resolvers = some_of(
+    {"name": names},
+    servers=st.lists(
+        st.sampled_from(["127.0.0.1", "[2001:db8::53]:5353", "tls://dns.example:853", "https://dns.example/q?a=b"]),
+        min_size=1,
+        unique=True,
+    ),
+    timeout=st.sampled_from(["10ms", "1500ms", "1m"]),
+    attempts=st.integers(1, 10),
+    max_queries_per_second=st.sampled_from([0.1, 0.5, 500, 1000000, "unlimited"]),
+    max_in_flight=st.integers(1, 10_000),
+    max_queued=st.integers(0, 1_000_000),
+    max_queue_time=st.sampled_from(["0s", "10m"]),
+    cache_entries=st.integers(0, 10_000_000),
+    random_case=st.booleans(),
+    cookies=st.booleans(),
+    ca_file=st.sampled_from(["ca.pem", "/etc/no", "a b: c", "ü"]),
+    canary=canaries,
+)
+
+
+def entries(pool: int) -> st.SearchStrategy[Any]:
+    """Addresses that belong to the pool with this number: its own /16 and /96, so that no two pools meet."""
+    ipv4 = some_of(
+        {"ip": st.integers(0, 65535).map(lambda n: f"10.{pool}.{n >> 8}.{n & 255}")}, helo=distinct(templates)
+    )
+    ipv6 = some_of(
+        {"ip": st.integers(1, 65535).map(lambda n: f"2001:db8:{pool + 1:x}::{n:x}")}, helo=distinct(templates6)
+    )
+    network = some_of(
+        {"network": st.integers(22, 32).map(lambda length: f"10.{pool}.0.0/{length}")}, helo=distinct(templates)
+    )
+    network6 = some_of(
+        {"network": st.integers(118, 128).map(lambda length: f"2001:db8:{pool + 1:x}::/{length}")},
+        helo=distinct(templates6),
+    )
+    return st.lists(
+        ipv4 | ipv6 | network | network6, min_size=1, max_size=6, unique_by=lambda one: one.get("ip") or one["network"]
+    )
+
+
+def pools(number: int, profiles: list[str]) -> st.SearchStrategy[Any]:
+    """The pool with this number."""
+    return some_of(
+        {"name": st.just(f"pool-{number}"), "addresses": entries(number)},
+        profile=st.sampled_from(profiles),
+        interval=st.sampled_from(["10s", "90s", "1d", "1h30m"]),
+        expect=expects,
+        aligned_suffix=suffixes,
+        series=st.sampled_from(["all", "failing", "none", "auto"]),
+        ptr_info=st.booleans(),
+        helo_names=distinct(helo_names, 5),
+    )
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> str:
+    """The text of a configuration that loads."""
+    document: dict[str, Any] = {}
+    if draw(st.booleans()):
+        document["resolvers"] = draw(st.lists(resolvers, min_size=1, max_size=3, unique_by=lambda one: one["name"]))
+    known = list(BUILT_IN)
+    if draw(st.booleans()):
+        document["profiles"] = []
+        for name in draw(st.lists(names.filter(lambda name: name not in BUILT_IN), max_size=3, unique=True)):
+            keys = some_of(
+                {"name": st.just(name)}, based_on=st.sampled_from(known), expect=expects, aligned_suffix=suffixes
+            )
+            document["profiles"].append(draw(keys))
+            known.append(name)
+    document["pools"] = [draw(pools(number, known)) for number in range(draw(st.integers(1, 3)))]
+    return json.dumps(document)

@@ -1,0 +1,89 @@
+"""The effective configuration: complete, and the same when it is loaded again."""
+
+import json
+
+from hypothesis import given
+
+from exporter.config.effective import as_data, render
+from exporter.config.loader import parse
+from exporter.config.model import PoolEntry, ResolverEntry
+from tests.unit.config.strategies import documents
+
+MINIMAL = "pools: [{name: a, addresses: [{ip: 192.0.2.1, helo: mail.example.com}]}]"
+EFFECTIVE = """\
+resolvers:
+  - name: system
+    timeout: 2s
+    attempts: 3
+    max_queries_per_second: 500
+    max_in_flight: 256
+    max_queued: 10000
+    max_queue_time: 30s
+    cache_entries: 100000
+    random_case: true
+    cookies: true
+    canary: {must_resolve: [". NS"], must_not_exist_under: invalid, interval: 30s}
+pools:
+  - name: a
+    profile: default
+    interval: 5m
+    expect: [fcrdns, helo-syntax, helo-resolves, helo-address-match, helo-aligned]
+    series: auto
+    ptr_info: true
+    addresses:
+      - {ip: 192.0.2.1, helo: mail.example.com}
+"""
+
+
+def test_every_default_is_filled_in():
+    """What the operator left out is shown as what is in force."""
+    assert render(parse(MINIMAL, "m.yml")) == EFFECTIVE
+
+
+def test_a_profile_is_shown_as_what_it_comes_to():
+    """Edits and inheritance are done with: a reader sees the checks themselves."""
+    text = """
+profiles: [{name: relays, based_on: microsoft-365, expect: {remove: [helo-aligned]}}]
+pools: [{name: a, profile: relays, expect: {add: [helo-ptr-match]}, addresses: [{ip: 192.0.2.1}]}]
+"""
+    data = as_data(parse(text, "m.yml"))
+    assert data["profiles"] == [
+        {
+            "name": "relays",
+            "based_on": "microsoft-365",
+            "expect": ["fcrdns", "helo-syntax", "helo-resolves"],
+            "aligned_suffix": "outbound.protection.outlook.com",
+        }
+    ]
+    (pool,) = data["pools"]
+    assert pool["expect"] == ["fcrdns", "helo-syntax", "helo-resolves", "helo-ptr-match"]
+    assert pool["aligned_suffix"] == "outbound.protection.outlook.com"
+
+
+def test_every_key_of_a_pool_and_a_resolver_is_shown():
+    """A key that is new to the model cannot be forgotten here."""
+    text = """
+resolvers: [{name: r, servers: [127.0.0.1], ca_file: ca.pem}]
+pools: [{name: a, aligned_suffix: example.com, helo_names: a.example.com, addresses: [{ip: 192.0.2.1}]}]
+"""
+    data = as_data(parse(text, "m.yml"))
+    assert set(data["resolvers"][0]) == set(ResolverEntry.model_fields)
+    assert set(data["pools"][0]) == set(PoolEntry.model_fields)
+
+
+@given(documents())
+def test_it_loads_back_to_the_same_configuration(text):
+    """What is shown is what is in force, to the letter, and shown again it is the same text."""
+    configuration = parse(text, "m.yml")
+    shown = render(configuration)
+    again = parse(shown, "shown.yml")
+    assert again == configuration
+    assert again.resolver_settings() == configuration.resolver_settings()
+    assert render(again) == shown
+
+
+@given(documents())
+def test_the_data_are_plain(text):
+    """They can be shown as JSON, without a converter."""
+    data = as_data(parse(text, "m.yml"))
+    assert json.loads(json.dumps(data)) == data

@@ -1,0 +1,246 @@
+"""Files that cannot be read, and files that can."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.config.configuration import Configuration
+from exporter.config.loader import MAX_BYTES, load, parse
+from exporter.errors import ConfigError
+
+POOLS = b"pools: [{name: a, addresses: [{ip: 192.0.2.1}]}]\n"
+
+
+def problem_of(path: Path) -> str:
+    """The one problem of the file at *path*, as it is shown."""
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert len(caught.value.problems) == 1
+    return str(caught.value)
+
+
+def test_a_missing_file(tmp_path):
+    """It is said which file is missing."""
+    path = tmp_path / "m.yml"
+    assert problem_of(path) == f"{path}: does not exist: name the configuration file with --config.file"
+
+
+def test_a_folder(tmp_path):
+    """A folder is no file."""
+    assert problem_of(tmp_path) == f"{tmp_path}: is a folder: name the file in it"
+
+
+def test_a_path_that_no_file_can_have():
+    """A NUL in the path is shown, and does not get through."""
+    assert problem_of(Path("m\0.yml")) == r"m\x00.yml: cannot be read: embedded null byte"
+
+
+def test_a_file_that_may_not_be_read(tmp_path):
+    """The system's reason is passed on; a loop of links stands for all, since root may read everything."""
+    path = tmp_path / "m.yml"
+    path.symlink_to(path)
+    assert problem_of(path) == f"{path}: cannot be read: {os.strerror(40)}"
+
+
+def test_a_file_that_is_too_large(tmp_path):
+    """The limit comes before anything is made of the content."""
+    path = tmp_path / "m.yml"
+    with path.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    assert problem_of(path) == (
+        f"{path}: is larger than 16 MiB, which no configuration is: write networks, not addresses"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param(
+            POOLS + "# für".encode("latin-1"),
+            "2:4: has the octet 0xfc, which is not UTF-8: save the file as UTF-8",
+            id="latin-1",
+        ),
+        pytest.param(
+            "# über".encode() + b"\xff",
+            "1:7: has the octet 0xff, which is not UTF-8: save the file as UTF-8",
+            id="column",
+        ),
+        pytest.param(POOLS.decode().encode("utf-16"), "1:1: is UTF-16: save it as UTF-8", id="utf-16"),
+        pytest.param(b"", " is empty: it needs at least `pools`", id="empty"),
+    ],
+)
+def test_octets_that_are_no_text(tmp_path, content, expected):
+    """What is not UTF-8 has its place in lines and characters."""
+    path = tmp_path / "m.yml"
+    path.write_bytes(content)
+    assert problem_of(path) == f"{path}:{expected}"
+
+
+def test_relative_paths_start_at_the_file(tmp_path):
+    """A CA file is looked for beside the configuration, wherever the exporter was started."""
+    path = tmp_path / "m.yml"
+    path.write_bytes(b"resolvers: [{name: a, ca_file: ca.pem}, {name: b, ca_file: /etc/ca.pem}, {name: c}]\n" + POOLS)
+    files = [settings.ca_file for settings in load(path).resolver_settings()]
+    assert files == [tmp_path / "ca.pem", Path("/etc/ca.pem"), None]
+
+
+def read(text: str) -> Configuration | ConfigError:
+    """Whatever comes of *text*."""
+    try:
+        return parse(text, "m.yml")
+    except ConfigError as error:
+        return error
+
+
+LINE_BREAKS = "\n\r\x85\u2028\u2029"  # YAML 1.1 section 4.2
+
+
+def judge(text: str) -> None:
+    """Assert what has to be true of whatever comes of any text."""
+    outcome = read(text)
+    if isinstance(outcome, Configuration):
+        assert outcome.pools
+        return
+    assert outcome.problems
+    for problem in outcome.problems:
+        assert problem.what
+        assert str(problem).isprintable()
+        assert 0 <= problem.line <= 1 + sum(map(text.count, LINE_BREAKS))
+
+
+@given(st.text(st.characters(exclude_categories=()), max_size=200))
+def test_any_text_gives_a_configuration_or_a_configuration_error(text):
+    """No text, surrogates and controls included, gets anything else out of the loader."""
+    judge(text)
+
+
+WORDS = st.sampled_from(
+    [
+        "pools",
+        "resolvers",
+        "profiles",
+        "name",
+        "addresses",
+        "ip",
+        "network",
+        "helo",
+        "expect",
+        "interval",
+        "canary",
+        "a",
+        "b",
+        "5m",
+        "192.0.2.1",
+        "192.0.2.0/24",
+        "2001:db8::1",
+        "mta{octet4}.example.com",
+        "fcrdns",
+        "true",
+        "no",
+        "010",
+        "1:30",
+        "~",
+        "''",
+        '"\\0"',
+        "&a",
+        "*a",
+        "!!str",
+        "<<",
+        "<ip>",
+        "=",
+        "|",
+        ">",
+        "?",
+        "%",
+        "@",
+        "`",
+    ]
+)
+SHAPES = st.sampled_from(["{", "}", "[", "]", ",", ": ", "- ", "\n", "\n  ", "\n- ", " ", "\t", "# ", "---\n"])
+
+
+@given(st.lists(WORDS | SHAPES, max_size=60).map("".join))
+def test_any_yaml_like_text_gives_a_configuration_or_a_configuration_error(text):
+    """The same for text that looks like a configuration."""
+    judge(text)
+
+
+KEYS = st.sampled_from(
+    [
+        "pools",
+        "resolvers",
+        "profiles",
+        "name",
+        "addresses",
+        "ip",
+        "network",
+        "helo",
+        "helo_names",
+        "expect",
+        "add",
+        "remove",
+        "interval",
+        "canary",
+        "profile",
+        "based_on",
+        "aligned_suffix",
+        "series",
+        "ptr_info",
+        "servers",
+        "attempts",
+        "must_resolve",
+        "x",
+        "<ip>",
+    ]
+)
+LEAVES = st.sampled_from(
+    [
+        "a",
+        "5m",
+        "192.0.2.1",
+        "192.0.2.0/24",
+        "10.0.0.0/8",
+        "'2001:db8::1'",
+        "'mta{octet4}.example.com'",
+        "fcrdns",
+        "1",
+        "dedicated",
+        "true",
+        "no",
+        "010",
+        "~",
+        "1.5",
+        "''",
+        "9999999999999999999999",
+        ".nan",
+        "2026-01-01",
+    ]
+)
+TREES = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=4).map(lambda items: f"[{', '.join(items)}]")
+        | st.lists(st.tuples(KEYS, inner), max_size=5).map(
+            lambda items: "{" + ", ".join(f"{key}: {value}" for key, value in items) + "}"
+        )
+    ),
+    max_leaves=25,
+)
+ENTRIES = st.lists(TREES, max_size=4).map(lambda items: f"[{', '.join(items)}]")
+
+
+@given(st.lists(st.tuples(KEYS, TREES | ENTRIES), max_size=6))
+def test_any_tree_gives_a_configuration_or_a_configuration_error(items):
+    """The same for whatever values stand at whatever keys, well-formed as YAML."""
+    judge("".join(f"{key}: {value}\n" for key, value in items))
+
+
+@given(st.lists(st.tuples(KEYS, TREES), max_size=4), st.lists(st.tuples(KEYS, TREES), max_size=4))
+def test_any_pool_gives_a_configuration_or_a_configuration_error(pool, entry):
+    """The same one level down, where most keys are."""
+    fields = "".join(f"  {key}: {value}\n" for key, value in pool)
+    inner = ", ".join(f"{key}: {value}" for key, value in entry)
+    judge(f"pools:\n- name: a\n{fields}- name: b\n  addresses: [{{{inner}}}]\n")

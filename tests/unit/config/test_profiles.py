@@ -1,0 +1,68 @@
+"""Profiles: what they preset, and how pools and other profiles change it."""
+
+import pytest
+
+from exporter.checks.verdicts import CheckName
+from exporter.config.loader import parse
+from exporter.config.profiles import BUILT_IN
+
+EVERYTHING = set(CheckName)
+
+
+def pool(keys: str, profiles: str = "[]"):
+    """The settings of a pool with *keys*, in flow style."""
+    text = f"profiles: {profiles}\npools: [{{name: a, {keys}, addresses: [{{ip: 192.0.2.1}}]}}]"
+    return parse(text, "m.yml").pools[0]
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected", "suffix"),
+    [
+        pytest.param("interval: 5m", EVERYTHING - {"helo-ptr-match"}, None, id="none-given"),
+        pytest.param("profile: default", EVERYTHING - {"helo-ptr-match"}, None, id="default"),
+        pytest.param("profile: dedicated", EVERYTHING, None, id="dedicated"),
+        pytest.param("profile: google-workspace", EVERYTHING, "google.com", id="google"),
+        pytest.param(
+            "profile: microsoft-365",
+            {"fcrdns", "helo-syntax", "helo-resolves", "helo-aligned"},
+            "outbound.protection.outlook.com",
+            id="microsoft",
+        ),
+        pytest.param("profile: dedicated, aligned_suffix: Example.COM.", EVERYTHING, "example.com", id="own-suffix"),
+        pytest.param("profile: dedicated, expect: [fcrdns]", {"fcrdns"}, None, id="a-list-replaces"),
+        pytest.param("expect: []", set(), None, id="an-empty-list-expects-nothing"),
+        pytest.param("expect: {add: [helo-ptr-match]}", EVERYTHING, None, id="add"),
+        pytest.param("profile: dedicated, expect: {remove: [fcrdns]}", EVERYTHING - {"fcrdns"}, None, id="remove"),
+    ],
+)
+def test_what_a_pool_expects(keys, expected, suffix):
+    """The profile presets, the pool's own keys have the last word."""
+    settings = pool(keys)
+    assert settings.expect == expected
+    assert settings.aligned_suffix == suffix
+
+
+@pytest.mark.parametrize(
+    ("profiles", "expected", "suffix"),
+    [
+        pytest.param("[{name: p}]", EVERYTHING - {"helo-ptr-match"}, None, id="based-on-default"),
+        pytest.param("[{name: p, based_on: dedicated}]", EVERYTHING, None, id="based-on-another"),
+        pytest.param(
+            "[{name: p, based_on: q, expect: {remove: [helo-aligned]}}, "
+            "{name: q, based_on: microsoft-365, expect: {remove: [helo-syntax]}, aligned_suffix: example.net}]",
+            {"fcrdns", "helo-resolves"},
+            "example.net",
+            id="based-on-one-below",
+        ),
+    ],
+)
+def test_a_profile_of_ones_own(profiles, expected, suffix):
+    """It starts from the one that it is based on, wherever in the file that is."""
+    settings = pool("profile: p", profiles)
+    assert settings.expect == expected
+    assert settings.aligned_suffix == suffix
+
+
+def test_every_profile_has_a_reason():
+    """A person can read why it expects what it expects."""
+    assert all(profile.reason.endswith(".") and profile.name == name for name, profile in BUILT_IN.items())
