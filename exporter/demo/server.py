@@ -16,7 +16,6 @@ from exporter.errors import CannotRunError
 
 _AT_ONCE = 64  # datagrams that are answered before the event loop gets its turn
 _RECEIVE_BUFFER = 4 << 20  # the system gives less where it has a limit
-_TCP_IDLE_SECONDS = 10.0
 _PORT_ATTEMPTS = 20
 
 
@@ -28,11 +27,20 @@ class DemoServer:
     if the port is taken.
     """
 
-    def __init__(self, world: World, *, host: str = "127.0.0.1", port: int = 0, observe: Observe | None = None) -> None:
+    def __init__(
+        self,
+        world: World,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        observe: Observe | None = None,
+        tcp_idle_seconds: float = 10.0,
+    ) -> None:
         self.world = world
         self.host = host
         self.port = port
         self._responder = Responder(world, observe=observe)
+        self.tcp_idle_seconds = tcp_idle_seconds
         self.dropped = 0
         self._is_answering = True
         self._udp: socket.socket | None = None
@@ -159,7 +167,7 @@ class _Connection(asyncio.Protocol):
     def _restart_timer(self) -> None:
         if self._idle is not None:
             self._idle.cancel()
-        self._idle = asyncio.get_running_loop().call_later(_TCP_IDLE_SECONDS, self.abort)
+        self._idle = asyncio.get_running_loop().call_later(self._server.tcp_idle_seconds, self.abort)
 
 
 def _bind(host: str, port: int) -> tuple[socket.socket, socket.socket]:

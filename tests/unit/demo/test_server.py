@@ -188,30 +188,46 @@ async def test_tcp_takes_many_queries_in_any_pieces():
         reader, writer = await asyncio.open_connection(server.host, server.port)
         queries = [dns.message.make_query("mail.example.org", "A", id=it).to_wire() for it in range(3)]
         stream = b"".join(len(it).to_bytes(2) + it for it in queries)
-        writer.write(stream)
-        for octet in stream:
-            writer.write(bytes([octet]))
-            await writer.drain()
-            await asyncio.sleep(0)
-        for expected in (0, 1, 2, 0, 1, 2):
-            reply = dns.message.from_wire(await reader.readexactly(int.from_bytes(await reader.readexactly(2))))
-            assert (reply.id, reply.answer[0][0].address) == (expected, "192.0.2.1")
+        for pieces in ([stream], [bytes([octet]) for octet in stream]):
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0)
+            for expected in (0, 1, 2):
+                reply = dns.message.from_wire(await reader.readexactly(int.from_bytes(await reader.readexactly(2))))
+                assert (reply.id, reply.answer[0][0].address) == (expected, "192.0.2.1")
         writer.close()
         await writer.wait_closed()
 
 
+async def is_cut(reader, writer):
+    """Whether the other side ends the connection; waits for it until the deadline."""
+    try:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            return await reader.read() == b""
+    except ConnectionError:
+        return True
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def test_idle_connections_are_closed():
+    """Whoever connects and says nothing is cut off."""
+    async with DemoServer(World(), tcp_idle_seconds=0.01) as server:
+        assert await is_cut(*await asyncio.open_connection(server.host, server.port))
+
+
 async def test_stopping_closes_everything():
     """Open connections are cut, and the port is free again for whoever comes next."""
-    server = DemoServer(World())
+    server = DemoServer(World([". NS a.root-servers.net."]), tcp_idle_seconds=3600)
     await server.start()
     reader, writer = await asyncio.open_connection(server.host, server.port)
-    writer.write(b"\0")
+    writer.write(len(SENTINEL.to_wire()).to_bytes(2) + SENTINEL.to_wire())
+    await reader.readexactly(int.from_bytes(await reader.readexactly(2)))
     await server.stop()
-    with contextlib.suppress(ConnectionError):
-        assert await reader.read() == b""
-    writer.close()
-    with contextlib.suppress(ConnectionError):
-        await writer.wait_closed()
+    assert await is_cut(reader, writer)
     async with DemoServer(World(), port=server.port) as again:
         assert again.address == f"127.0.0.1:{server.port}"
     await again.stop()

@@ -20,6 +20,7 @@ RECORDS = [
     "dangling.example.org. CNAME gone.example.org.",
     "round.example.org. CNAME about.example.org.",
     "about.example.org. CNAME round.example.org.",
+    "into.example.org. CNAME round.example.org.",
     "a.deep.example.org. A 192.0.2.9",
 ]
 
@@ -43,6 +44,7 @@ def world():
         ("alias.example.org CNAME", Status.ANSWER, ["second.example.org"], []),
         ("dangling.example.org A", Status.NXDOMAIN, [], ["gone.example.org"]),
         ("round.example.org A", Status.CHAIN, [], []),
+        ("into.example.org A", Status.CHAIN, [], []),
     ],
 )
 def test_questions_are_answered_as_a_resolver_would(world, asked, status, records, chain):
@@ -174,6 +176,29 @@ def test_episodes_begin_and_end_again_and_again():
         seen[second] = (len(found.records) if found.is_conclusive else "silent", mail.status.value, brief.status.value)
     calm, moved, silent = (2, "answer", "nxdomain"), (1, "nodata", "answer"), ("silent", "timeout", "timeout")
     assert list(seen.values()) == [calm, moved, silent, silent, calm, moved, silent, calm]
+
+
+@pytest.mark.parametrize(
+    ("change", "records"),
+    [
+        (lambda world: world.apply(["mail.example.org. A 192.0.2.7"]), ["192.0.2.7"]),
+        (lambda world: world.add(["mail.example.org. A 192.0.2.7"]), ["192.0.2.7", "192.0.2.99"]),
+        (lambda world: world.withdraw(["mail.example.org. A 192.0.2.99"]), []),
+        (lambda world: world.remove("mail.example.org", "A"), []),
+        (lambda world: world.set_fault("mail.example.org", Fault.TRUNCATED), ["192.0.2.99"]),
+    ],
+    ids=["apply", "add", "withdraw", "remove", "set_fault"],
+)
+def test_a_change_is_made_to_the_world_of_its_moment(change, records):
+    """What is changed while an episode lasts holds until that ends, though nobody had looked at the world before."""
+    clock = Clock()
+    world = World(RECORDS, episodes=(MOVE,), clock=clock)
+    clock.seconds += 15
+    change(world)
+    assert [str(it) for it in world.answer(question("mail.example.org", "A")).records] == records
+    clock.seconds += 20
+    found = world.answer(question("mail.example.org", "A")).records
+    assert [str(it) for it in found] == ["192.0.2.1", "192.0.2.2"]
 
 
 def test_a_moment_shows_the_same_world_however_it_was_reached():
