@@ -88,6 +88,12 @@ class Engine:
         """The longest that a question is under way once it has left the queue."""
         return self._asking.life_seconds + self._settings.timeout_seconds + 2 * _TICK_SECONDS
 
+    @property
+    def open_sockets(self) -> int:
+        """UDP sockets and stream connections that are open."""
+        transports = self._transports
+        return sum(map(len, (*transports.udp, *transports.streams))) if transports is not None else 0
+
     async def start(self) -> None:
         """Open the ways to the servers, and ask the canaries."""
         self._loop = asyncio.get_running_loop()

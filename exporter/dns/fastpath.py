@@ -19,6 +19,7 @@ _FIXED = Struct(">HHIH").unpack_from  # TYPE, CLASS, TTL, RDLENGTH
 _FIXED_OCTETS = 10
 _QUESTION_POINTER = b"\xc0\x0c"
 _OPT_START = b"\0\0\x29"
+_COOKIE_CODE = b"\0\x0a\0"
 _TTL_AND_LENGTH = Struct(">IH").unpack_from
 _SERIAL = Struct(">I").unpack_from
 _A, _NS, _CNAME, _SOA, _PTR, _MX, _TXT, _AAAA, _OPT = 1, 2, 5, 6, 12, 15, 16, 28, 41
@@ -61,7 +62,14 @@ def _options(packet: bytes, at: int) -> bytes:
         raise UnreadableError("not at its end after the last record")
     if flags >> 24:
         raise UnusualError  # an extended RCODE
+    if octets and not _is_cookie(packet, at + 11, octets):
+        raise UnusualError
     return packet[at + 11 :]
+
+
+def _is_cookie(packet: bytes, at: int, octets: int) -> bool:
+    """Whether the only option is a cookie (RFC 7873 section 4), the server's part included."""
+    return packet.startswith(_COOKIE_CODE, at) and packet[at + 3] == octets - 4 and 20 <= octets <= 44
 
 
 def _no_options(packet: bytes, at: int, additionals: int) -> bytes | None:

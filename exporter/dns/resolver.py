@@ -81,6 +81,11 @@ class Resolver:
         return len(self._engine.waiting)
 
     @property
+    def open_sockets(self) -> int:
+        """UDP sockets and stream connections that are open; their number is bounded for each server."""
+        return self._engine.open_sockets
+
+    @property
     def servers(self) -> tuple[ServerHealth, ...]:
         """How the servers are, in the order of the settings."""
         return tuple(

@@ -98,4 +98,4 @@ async def test_what_is_published_anew_is_seen_past_the_cache(knot):
 
         assert first.addresses == cached.addresses == (Address.parse("192.0.2.1"),)
         assert (await confirmed).addresses == (Address.parse("192.0.2.2"),)
-        assert resolver.statistics.cache_hits["A"] == 1
+        assert resolver.statistics.cache_hits["A", "answer"] == 1

@@ -1,0 +1,158 @@
+"""A DNS server on loopback for tests of the resolver: it answers as the test says, over UDP, TCP and TLS."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rrset
+
+from exporter.dns.endpoints import Endpoint, parse_endpoint
+from exporter.dns.settings import ResolverSettings
+
+Reply = dns.message.Message | bytes | None
+Handler = Callable[[dns.message.QueryMessage, str], Reply | Iterable[Reply] | Awaitable[Reply]]
+"""Given a query and the transport ("udp" or "tcp"), what to send back: one thing, several, or (None) nothing."""
+
+DEADLINE_SECONDS = 10
+
+
+class NameServer:
+    """One server: *queries* are those that came, with their transport."""
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+        self.queries: list[tuple[str, dns.message.QueryMessage]] = []
+        self.sources: list[tuple[str, int]] = []
+        self.connections = 0
+        self.port = 0
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it is."""
+        return parse_endpoint(f"127.0.0.1:{self.port}")
+
+    def asked(self, transport: str | None = None) -> list[str]:
+        """The questions that came, as text, but those about the root."""
+        return [
+            str(query.question[0].to_text())
+            for over, query in self.queries
+            if transport in (None, over) and query.question[0].name != dns.name.root
+        ]
+
+    async def replies(self, wire: bytes, transport: str) -> list[bytes]:
+        """What to send for a query."""
+        query = dns.message.from_wire(wire)
+        assert isinstance(query, dns.message.QueryMessage)
+        self.queries.append((transport, query))
+        said = self.handler(query, transport)
+        if isinstance(said, Awaitable):
+            said = await said
+        several = [said] if said is None or isinstance(said, (bytes, dns.message.Message)) else list(said)
+        return [
+            each if isinstance(each, bytes) else each.to_wire(max_size=65_535) for each in several if each is not None
+        ]
+
+    async def serve_stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer what comes over one connection."""
+        self.connections += 1
+        self._writers.add(writer)
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                length = int.from_bytes(await reader.readexactly(2))
+                for reply in await self.replies(await reader.readexactly(length), "tcp"):
+                    writer.write(len(reply).to_bytes(2) + reply)
+                await writer.drain()
+        writer.close()
+
+    def hang_up(self) -> None:
+        """Close every connection."""
+        for writer in self._writers:
+            writer.close()
+        self._writers.clear()
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    def __init__(self, server: NameServer) -> None:
+        self._server = server
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._server.sources.append(addr)
+        task = asyncio.get_running_loop().create_task(self._answer(data, addr))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, data: bytes, addr: tuple[str, int]) -> None:
+        for reply in await self._server.replies(data, "udp"):
+            self._transport.sendto(reply, addr)
+
+
+@contextlib.asynccontextmanager
+async def name_server(
+    handler: Handler, *, udp: bool = True, tcp: bool = True, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[NameServer]:
+    """Serve on a port of loopback; TCP is refused, and UDP silent or refused, where they are turned off."""
+    server = NameServer(handler)
+    loop = asyncio.get_running_loop()
+    for _ in range(50):
+        stream = await asyncio.start_server(server.serve_stream, "127.0.0.1", 0, ssl=tls)
+        server.port = stream.sockets[0].getsockname()[1]
+        if not tcp:
+            stream.close()
+        transport = None
+        if udp:
+            try:
+                transport, _ = await loop.create_datagram_endpoint(
+                    lambda: _Datagrams(server), local_addr=("127.0.0.1", server.port)
+                )
+            except OSError:
+                stream.close()
+                continue
+        break
+    try:
+        yield server
+    finally:
+        stream.close()
+        server.hang_up()
+        if transport is not None:
+            transport.close()
+
+
+def records(query: dns.message.QueryMessage, *texts: str, rcode: int = 0, authority: str = "") -> dns.message.Message:
+    """A reply with these records ("name ttl IN type rdata"), and an SOA line in the authority section."""
+    reply = dns.message.make_response(query, recursion_available=True)
+    reply.set_rcode(dns.rcode.Rcode(rcode))
+    reply.answer = [_rrset(text) for text in texts]
+    reply.authority = [_rrset(authority)] if authority else []
+    return reply
+
+
+def _rrset(text: str) -> dns.rrset.RRset:
+    name, ttl, _, rdtype, rdata = text.split(maxsplit=4)
+    return dns.rrset.from_text(name, int(ttl), "IN", rdtype, rdata)
+
+
+def settings(*servers: NameServer | Endpoint, **more: object) -> ResolverSettings:
+    """Settings for a test: short times, no canary unless the test is about it."""
+    values: dict[str, object] = {
+        "servers": tuple(each.endpoint if isinstance(each, NameServer) else each for each in servers),
+        "timeout_seconds": 0.3,
+        "canary": None,
+        **more,
+    }
+    return ResolverSettings(**values)  # type: ignore[arg-type]
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while not condition():  # noqa: ASYNC110  # what is waited for is a fact, not an event
+            await asyncio.sleep(0.005)
