@@ -1,0 +1,121 @@
+{{/* Names, labels and whatever more than one object needs. */}}
+
+{{- define "maildns-exporter.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimAll "-" }}
+{{- end }}
+
+{{/* 52 characters leave room for what Kubernetes and this chart append. */}}
+{{- define "maildns-exporter.fullname" -}}
+{{- $name := include "maildns-exporter.name" . }}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 52 | trimAll "-" }}
+{{- else if contains $name .Release.Name }}
+{{- .Release.Name | trunc 52 | trimAll "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 52 | trimAll "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "maildns-exporter.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride }}
+{{- end }}
+
+{{- define "maildns-exporter.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "maildns-exporter.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end }}
+
+{{/*
+Labels of an object: those for all objects, those given as `extra`, and the chart's own, each winning over the last.
+With `application` it goes by another name, and no selector of the exporter's finds it.
+*/}}
+{{- define "maildns-exporter.labels" -}}
+{{- $root := .root | default . }}
+{{- $own := include "maildns-exporter.selectorLabels" $root | fromYaml }}
+{{- $_ := set $own "app.kubernetes.io/version" ($root.Chart.AppVersion | replace "+" "_") }}
+{{- $_ := set $own "app.kubernetes.io/managed-by" $root.Release.Service }}
+{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimAll "-") }}
+{{- $extra := dict }}
+{{- if .root }}
+{{- $extra = .extra | default dict }}
+{{- with .application }}{{ $_ := set $own "app.kubernetes.io/name" . }}{{ end }}
+{{- end }}
+{{- mergeOverwrite (deepCopy $root.Values.commonLabels) $extra $own | toYaml }}
+{{- end }}
+
+{{/* Metadata of an object: `root`, `name`, and perhaps `namespace`, `labels`, `annotations`, `application`. */}}
+{{- define "maildns-exporter.metadata" -}}
+name: {{ .name | quote }}
+namespace: {{ .namespace | default (include "maildns-exporter.namespace" .root) | quote }}
+labels:
+  {{- include "maildns-exporter.labels" (dict "root" .root "extra" .labels "application" .application) | nindent 2 }}
+{{- with .annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "maildns-exporter.serviceAccountName" -}}
+{{- $made := include "maildns-exporter.fullname" . }}
+{{- default (ternary $made "default" .Values.serviceAccount.create) .Values.serviceAccount.name }}
+{{- end }}
+
+{{/* An image's reference: `image` and, for an empty tag, `tag`. */}}
+{{- define "maildns-exporter.image" -}}
+{{- $repository := .image.repository }}
+{{- if .image.registry }}{{ $repository = printf "%s/%s" .image.registry $repository }}{{ end }}
+{{- if .image.digest }}
+{{- printf "%s@%s" $repository .image.digest }}
+{{- else }}
+{{- printf "%s:%s" $repository (.image.tag | default .tag) }}
+{{- end }}
+{{- end }}
+
+{{/* maildns.yml: what was configured, and the Unbound beside the exporter where no resolvers were named. */}}
+{{- define "maildns-exporter.configuration" -}}
+{{- $configuration := deepCopy .Values.config }}
+{{- if and .Values.unbound.enabled (not (hasKey $configuration "resolvers")) }}
+{{- $server := printf "127.0.0.1:%d" (int .Values.unbound.port) }}
+{{- $_ := set $configuration "resolvers" (list (dict "name" "unbound" "servers" (list $server))) }}
+{{- end }}
+{{- if and .Values.persistence.enabled (not (hasKey $configuration "storage")) }}
+{{- $_ := set $configuration "storage" (dict "path" "/var/lib/maildns-exporter/maildns.db") }}
+{{- end }}
+{{- toYaml $configuration }}
+{{- end }}
+
+{{/* The files in /etc/maildns-exporter, as the data of a ConfigMap or the stringData of a Secret. */}}
+{{- define "maildns-exporter.configurationFiles" -}}
+{{ .Values.configFrom.key | quote }}: |
+  {{- include "maildns-exporter.configuration" . | nindent 2 }}
+{{- range $name, $content := .Values.configFiles }}
+{{- if eq $name $.Values.configFrom.key }}{{ fail (printf "configFiles.%s: is the configuration itself: write it in config" $name) }}{{ end }}
+{{ $name | quote }}: {{ $content | toJson }}
+{{- end }}
+{{- end }}
+
+{{- define "maildns-exporter.configurationName" -}}
+{{- default (include "maildns-exporter.fullname" .) .Values.configFrom.name }}
+{{- end }}
+
+{{- define "maildns-exporter.webConfigName" -}}
+{{- default (printf "%s-web" (include "maildns-exporter.fullname" .)) .Values.webConfig.existingSecret }}
+{{- end }}
+
+{{- define "maildns-exporter.scheme" -}}
+{{- ternary "HTTPS" "HTTP" (and .Values.webConfig.enabled .Values.webConfig.tls) }}
+{{- end }}
+
+{{- define "maildns-exporter.testName" -}}
+{{- printf "%s-test" (include "maildns-exporter.name" . | trunc 58) }}
+{{- end }}
+
+{{/* A path below the route prefix. */}}
+{{- define "maildns-exporter.path" -}}
+{{- $root := index . 0 }}
+{{- printf "/%s/%s" (trimAll "/" $root.Values.web.routePrefix) (index . 1) | replace "//" "/" }}
+{{- end }}
+
+{{- define "maildns-exporter.dashboardName" -}}
+{{- base . | trimSuffix (ext .) | lower | replace "_" "-" }}
+{{- end }}

@@ -1,0 +1,111 @@
+"""Renders the chart with Helm's own code, and holds what comes out to what a cluster would hold it to."""
+
+import functools
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import helm_python
+import jsonschema
+import kubernetes_validate
+import yaml
+
+from tests.assets.foreign_kinds import SCHEMAS
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+CHART = ROOT / "helm" / "maildns-exporter"
+VALUES = {path.name.removesuffix("-values.yaml"): path for path in sorted((CHART / "ci").glob("*-values.yaml"))}
+OLDEST, NEWEST = "1.29", kubernetes_validate.latest_version()
+"""The versions of Kubernetes between which the chart has to work; the oldest is that of Chart.yaml."""
+
+Object = dict[str, Any]
+
+
+@functools.cache
+def chart(folder: Path = CHART) -> helm_python.Chart:
+    """The chart, loaded."""
+    return helm_python.Chart.load(folder)
+
+
+def ci_values(name: str) -> dict[str, Any]:
+    """One of the values files in ci/."""
+    return yaml.safe_load(VALUES[name].read_text())
+
+
+def render(values: Mapping[str, Any] | None = None, folder: Path = CHART, release: str = "mail") -> list[Object]:
+    """Every object that an installation with *values* would make."""
+    rendered = chart(folder).render(dict(values or {}), name=release, namespace="monitoring")
+    return [
+        document
+        for template, text in sorted(rendered.items())
+        if not template.endswith(".txt")
+        for document in yaml.safe_load_all(text)
+        if document is not None
+    ]
+
+
+def notes(values: Mapping[str, Any] | None = None) -> str:
+    """What a person is told after an installation."""
+    rendered = chart().render(dict(values or {}), name="mail", namespace="monitoring")
+    return rendered["maildns-exporter/templates/NOTES.txt"]
+
+
+def of_kind(objects: list[Object], kind: str) -> list[Object]:
+    """The objects of a kind."""
+    return [found for found in objects if found["kind"] == kind]
+
+
+def one(objects: list[Object], kind: str) -> Object:
+    """The only object of a kind."""
+    (found,) = of_kind(objects, kind)
+    return found
+
+
+def workload(objects: list[Object]) -> Object:
+    """The Deployment, or the StatefulSet."""
+    (found,) = of_kind(objects, "Deployment") + of_kind(objects, "StatefulSet")
+    return found
+
+
+def exporter_container(objects: list[Object]) -> Object:
+    """The container in which the exporter runs."""
+    (container,) = workload(objects)["spec"]["template"]["spec"]["containers"]
+    return container
+
+
+def pod_specs(objects: list[Object]) -> Iterator[Object]:
+    """The specifications of all pods, that of `helm test` included."""
+    for found in objects:
+        if found["kind"] == "Pod":
+            yield found["spec"]
+        elif "template" in found.get("spec", {}):
+            yield found["spec"]["template"]["spec"]
+
+
+def validate(found: Object, version: str) -> None:
+    """Raise if a cluster of this version would refuse the object, or does not know one of its keys."""
+    if found["kind"] in SCHEMAS:
+        jsonschema.validate(found, SCHEMAS[found["kind"]])
+    else:
+        kubernetes_validate.validate(found, version, strict=True)
+
+
+def with_withheld(folder: Path) -> Path:
+    """A copy of the chart that accepts the values which the schema withholds until the exporter can honour them."""
+    copy = folder / "maildns-exporter"
+    shutil.copytree(CHART, copy)
+    schema = json.loads((copy / "values.schema.json").read_text())
+
+    def lift(node: Any) -> None:
+        if isinstance(node, dict):
+            if str(node.get("$comment", "")).startswith("withheld: "):
+                node.pop("const", None)
+                node.pop("maximum", None)
+            for inner in node.values():
+                lift(inner)
+
+    lift(schema)
+    (copy / "values.schema.json").write_text(json.dumps(schema))
+    return copy

@@ -1,0 +1,217 @@
+"""The chart lints and renders with Helm's own code, and a cluster would take everything that it renders."""
+
+import re
+
+import helm_python
+import pytest
+import yaml
+
+from exporter import __version__
+from tests.assets import charts
+from tests.assets.charts import CHART, NEWEST, OLDEST, VALUES, ci_values, render
+
+FEATURES = [None, *VALUES]
+
+
+def values_of(feature: str | None) -> dict:
+    """The defaults, or a file in ci/."""
+    return {} if feature is None else ci_values(feature)
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_lint_is_silent(feature):
+    """Helm's strict lint finds nothing, not even something to recommend."""
+    report = helm_python.lint(
+        CHART, values_of(feature), strict=True, namespace="monitoring", kube_version=f"v{OLDEST}.0"
+    )
+
+    assert report["messages"] == []
+    assert report["errors"] == []
+
+
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+@pytest.mark.parametrize("feature", FEATURES)
+def test_every_object_is_valid(feature, version):
+    """Nothing that is rendered has a key that its kind does not have, or a value of another type."""
+    objects = render(values_of(feature))
+
+    assert objects
+    for found in objects:
+        charts.validate(found, version)
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_a_pod_is_restricted(feature):
+    """Every container of every pod keeps the Pod Security Standard "restricted", and has no token."""
+    specs = list(charts.pod_specs(render(values_of(feature))))
+
+    assert len(specs) == 2
+    for spec in specs:
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["runAsUser"] > 0
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for volume in spec.get("volumes", []):
+            assert volume.keys() - {"name"} <= {"configMap", "secret", "emptyDir", "persistentVolumeClaim", "projected"}
+        for container in [*spec["containers"], *spec.get("initContainers", [])]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert not any("hostPort" in port for port in container.get("ports", []))
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_no_mount_is_a_sub_path(feature):
+    """A file mounted with subPath would stay as it was when the pod began, and live reload would never see another."""
+    for spec in charts.pod_specs(render(values_of(feature))):
+        for container in spec["containers"]:
+            assert not any("subPath" in mount for mount in container.get("volumeMounts", []))
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_selectors_find_the_exporter_alone(feature):
+    """Every selector, whosever it is, fits the exporter's pods, and not that of `helm test`."""
+    objects = render(values_of(feature))
+    ours = charts.workload(objects)["spec"]["template"]["metadata"]["labels"].items()
+    test = charts.one(objects, "Pod")["metadata"]["labels"].items()
+    selectors = [charts.workload(objects)["spec"]["selector"]["matchLabels"]]
+    selectors += [service["spec"]["selector"] for service in charts.of_kind(objects, "Service")]
+    selectors += [policy["spec"]["podSelector"]["matchLabels"] for policy in charts.of_kind(objects, "NetworkPolicy")]
+    for kind in ("PodDisruptionBudget", "PodMonitor"):
+        selectors += [found["spec"]["selector"]["matchLabels"] for found in charts.of_kind(objects, kind)]
+
+    for selector in selectors:
+        assert selector.items() <= ours
+        assert not selector.items() <= test
+
+
+def test_a_service_monitor_selects_the_service():
+    """It selects by labels that the Service has, in its namespace, and scrapes a port that it has."""
+    objects = render(ci_values("service-monitor"))
+    monitor, service = charts.one(objects, "ServiceMonitor"), charts.one(objects, "Service")
+
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert monitor["spec"]["endpoints"][0]["port"] == service["spec"]["ports"][0]["name"]
+    assert monitor["spec"]["namespaceSelector"]["matchNames"] == [service["metadata"]["namespace"]]
+    assert monitor["metadata"]["namespace"] == "monitoring"
+
+
+def test_the_network_policy_opens_the_ports_of_the_resolvers():
+    """53 over UDP and TCP always; for every server the port that it is asked on, over what it is asked with."""
+    policy = charts.one(render(ci_values("network-policy")), "NetworkPolicy")["spec"]
+    dns = {(port["protocol"], port["port"]) for port in policy["egress"][0]["ports"]}
+
+    both = {53, 5353, 5354}
+    assert dns == {(protocol, port) for protocol in ("UDP", "TCP") for port in both} | {
+        ("TCP", port) for port in (853, 8853, 443, 8443)
+    }
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+
+
+def test_a_constraint_without_a_selector_gets_that_of_the_release():
+    """Spreading is of these pods among themselves."""
+    spec = charts.workload(render(ci_values("scheduling")))["spec"]
+    (constraint,) = spec["template"]["spec"]["topologySpreadConstraints"]
+
+    assert constraint["labelSelector"] == spec["selector"]
+
+
+@pytest.mark.parametrize(
+    ("live", "restarts"),
+    [pytest.param(True, False, id="live-reload"), pytest.param(False, True, id="no-live-reload")],
+)
+def test_a_changed_configuration_restarts_pods_only_without_live_reload(live, restarts):
+    """The pod template carries a checksum of the configuration exactly where nobody else would notice a change."""
+    before, after = (
+        charts.workload(render({"configReload": {"enabled": live}, "configFiles": {"note.txt": text}}))["spec"][
+            "template"
+        ]
+        for text in ("one", "two")
+    )
+
+    assert (before != after) is restarts
+
+
+@pytest.mark.parametrize("path", ["/", "/maildns", "/a/b"])
+def test_paths_begin_with_the_route_prefix(path):
+    """Probes, scrapes and the ingress ask where the exporter answers."""
+    values = {
+        "web": {"routePrefix": path},
+        "serviceMonitor": {"enabled": True},
+        "ingress": {"enabled": True, "hosts": ["example.org"]},
+    }
+    objects = render(values)
+    container = charts.exporter_container(objects)
+    base = path.rstrip("/")
+
+    assert container["livenessProbe"]["httpGet"]["path"] == f"{base}/-/healthy"
+    assert container["readinessProbe"]["httpGet"]["path"] == f"{base}/-/ready"
+    assert charts.one(objects, "ServiceMonitor")["spec"]["endpoints"][0]["path"] == f"{base}/metrics"
+    assert charts.one(objects, "Pod")["spec"]["containers"][0]["args"][1].endswith(f":10047{base}/metrics")
+    (rule,) = charts.one(objects, "Ingress")["spec"]["rules"]
+    assert rule["http"]["paths"][0]["path"] == path
+
+
+@pytest.mark.parametrize(
+    ("release", "values", "name"),
+    [
+        pytest.param("mail", {}, "mail-maildns-exporter", id="release-and-chart"),
+        pytest.param("maildns-exporter", {}, "maildns-exporter", id="not-twice"),
+        pytest.param("mail", {"nameOverride": "dns"}, "mail-dns", id="name"),
+        pytest.param("mail", {"fullnameOverride": "watch"}, "watch", id="full-name"),
+        pytest.param("r" * 53, {}, "r" * 52, id="cut"),
+        pytest.param("mail", {"fullnameOverride": "a" * 50 + "--b"}, None, id="too-long"),
+    ],
+)
+def test_names(release, values, name):
+    """Objects are called after the release and the chart, and never longer than Kubernetes allows."""
+    if name is None:
+        with pytest.raises(helm_python.HelmError, match="fullnameOverride"):
+            render(values, release=release)
+        return
+
+    assert charts.workload(render(values, release=release))["metadata"]["name"] == name
+
+
+def test_the_versions_are_those_of_the_package():
+    """Chart, image and package are released together."""
+    metadata = yaml.safe_load((CHART / "Chart.yaml").read_text())
+
+    assert metadata["version"] == metadata["appVersion"] == __version__
+    assert charts.exporter_container(render())["image"].endswith(f":{__version__}")
+    assert metadata["kubeVersion"] == f">={OLDEST}.0-0"
+
+
+def test_notes_say_what_to_do_next():
+    """They warn of the example that is watched, name the first scrape, and grow silent on what is done."""
+    fresh = notes_of({})
+    assert "192.0.2.10" in fresh
+    assert re.search(r"port-forward service/mail-maildns-exporter 10047$", fresh, re.MULTILINE)
+    assert "serviceMonitor.enabled" in fresh
+
+    done = notes_of({**ci_values("pools"), "serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}})
+    assert "WARNING" not in done
+    assert "serviceMonitor.enabled" not in done
+    assert "prometheusRule.enabled" not in done
+
+
+def notes_of(values: dict) -> str:
+    """The notes, of which nothing may be left unrendered."""
+    text = charts.notes(values)
+    assert "{{" not in text
+    assert "<no value>" not in text
+    return text
+
+
+def test_package(tmp_path):
+    """The package has the templates, the schema and the rules in it, and renders like the folder."""
+    archive = helm_python.package(CHART, destination=tmp_path)
+
+    assert archive.endswith(f"maildns-exporter-{__version__}.tgz")
+    with helm_python.Chart.load(archive) as packaged:
+        assert not any(file["name"].startswith("ci/") for file in packaged.files)
+        values = ci_values("alerts")
+        assert packaged.render(values, name="mail") == charts.chart().render(values, name="mail")

@@ -1,0 +1,89 @@
+"""What the chart says of itself is what it is."""
+
+import importlib.util
+import json
+import re
+
+import pytest
+import yaml
+
+from tests.assets.charts import CHART, ROOT, chart
+
+SPEC = importlib.util.spec_from_file_location("chart_build", ROOT / "helm" / "build.py")
+build = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(build)
+
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+
+
+def test_nothing_is_stale():
+    """Copies of rules and dashboards, the table of values and the descriptions in the schema are built anew."""
+    assert [str(path) for path in build.stale()] == [], "run: make chart"
+
+
+def resolved(node):
+    """A schema without its references."""
+    while "$ref" in node or set(node) == {"description", "allOf"}:
+        reference = node["$ref"] if "$ref" in node else node["allOf"][0]["$ref"]
+        node = SCHEMA["definitions"][reference.rpartition("/")[2]]
+    return node
+
+
+def leaves(values, schema, path=()):
+    """Every key that can be set: a mapping that the schema knows the keys of is not one, its keys are."""
+    for key, value in values.items():
+        inner = resolved(schema["properties"][key])
+        if isinstance(value, dict) and "properties" in inner and not is_verbatim((*path, key)):
+            yield from leaves(value, inner, (*path, key))
+        else:
+            yield (*path, key)
+
+
+def is_verbatim(path):
+    """Whether the section is handed on as it is, so that its own comment describes all of it."""
+    return path[-1] == "resources"
+
+
+def test_every_value_is_described():
+    """Each key of values.yaml has a comment that makes a sentence."""
+    documented = {value.path: value.description for value in build.values((CHART / "values.yaml").read_text())}
+
+    assert list(leaves(VALUES, SCHEMA)) == list(documented)
+    for path, description in documented.items():
+        assert re.match(r"[A-Z`].*\.$", description), path
+
+
+def test_values_and_schema_know_the_same_keys():
+    """What the schema allows has a default, and what has a default is allowed."""
+
+    def compare(values, schema, path):
+        allowed = set(resolved(schema).get("properties", {})) - ({"global"} if not path else set())
+        assert allowed == set(values), path
+        for key, value in values.items():
+            inner = resolved(schema["properties"][key])
+            if isinstance(value, dict) and "properties" in inner and not is_verbatim((*path, key)):
+                compare(value, inner, (*path, key))
+
+    compare(VALUES, SCHEMA, ())
+
+
+def test_every_section_of_the_schema_is_closed():
+    """No mapping whose keys are known takes others."""
+
+    def check(node, path):
+        if isinstance(node, dict):
+            if "properties" in node and node.get("type") == "object":
+                assert node["additionalProperties"] is False, path
+            for key, inner in node.items():
+                check(inner, f"{path}/{key}")
+
+    check(SCHEMA["properties"], "")
+    check(SCHEMA["definitions"], "definitions")
+    assert SCHEMA["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("text", re.findall(r"```yaml\n(.*?)```", (CHART / "README.md").read_text(), re.DOTALL))
+def test_the_readmes_examples_are_values(text):
+    """A reader who copies an example gets what the schema accepts."""
+    chart().validate_schema(yaml.safe_load(text))

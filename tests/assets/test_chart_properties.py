@@ -1,0 +1,132 @@
+"""Whatever the schema accepts renders and is valid, and whatever is configured arrives as it was written."""
+
+import functools
+import json
+from typing import Any
+
+import helm_python
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.config.tree import read_tree
+from tests.assets import charts
+from tests.assets.charts import CHART, NEWEST, VALUES, ci_values, render
+from tests.assets.schema_strategies import SchemaStrategies
+
+PEER = {"podSelector": {"matchLabels": {"app": "prometheus"}}}
+KUBERNETES = {
+    "Affinity": [{}, ci_values("scheduling")["affinity"]],
+    "BasicAuth": [{}, {"username": {"name": "scrape", "key": "user"}, "password": {"name": "scrape", "key": "word"}}],
+    "EnvVar": [{"name": "TZ", "value": "UTC"}, {"name": "A", "valueFrom": {"secretKeyRef": {"name": "b", "key": "c"}}}],
+    "HostAlias": [{"ip": "192.0.2.53", "hostnames": ["dns.example.org"]}],
+    "NetworkPolicyEgressRule": [{"ports": [{"port": 8053, "protocol": "UDP"}]}, {"to": [PEER]}],
+    "NetworkPolicyPeer": [PEER, {"ipBlock": {"cidr": "192.0.2.0/24"}}],
+    "ParentReference": [{"name": "gateway"}, {"name": "gateway", "namespace": "gateways", "sectionName": "https"}],
+    "PodDNSConfig": [{}, {"nameservers": ["192.0.2.53"], "options": [{"name": "edns0"}]}],
+    "PodSecurityContext": [{}, {"runAsNonRoot": True, "sysctls": [{"name": "net.ipv4.tcp_syncookies", "value": "1"}]}],
+    "RelabelConfig": [{"action": "labeldrop", "regex": "instance_.*"}],
+    "RuleGroup": [{"name": "ours", "rules": [{"alert": "Ours", "expr": "up == 0", "labels": {"a": "{{ $value }}"}}]}],
+    "SecurityContext": [{}, {"readOnlyRootFilesystem": True}],
+    "TLSConfig": [{}, {"insecureSkipVerify": True}],
+    "Toleration": [{"key": "dedicated", "operator": "Exists"}],
+    "TopologySpreadConstraint": [
+        {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"},
+        {"maxSkew": 2, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {}},
+    ],
+    "Volume": [{"name": "more", "emptyDir": {}}, {"name": "secret", "secret": {"secretName": "more"}}],
+    "VolumeMount": [{"name": "more", "mountPath": "/more", "readOnly": True}],
+    "any": [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "note"}, "data": {"a": "{{ .Release.Name }}"}}
+    ],
+    "text": ["apiVersion: v1\nkind: ConfigMap\nmetadata: {name: text}\n"],
+}
+"""What Kubernetes' own types stand for in a try: the schema leaves them to the cluster, which knows them."""
+
+
+@functools.cache
+def sections() -> dict[str, st.SearchStrategy[Any]]:
+    """For each key at the top, what the schema accepts for it, as far as one section can tell."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    strategies = SchemaStrategies(
+        schema["definitions"], {f"Kubernetes: {kind}": samples for kind, samples in KUBERNETES.items()}
+    )
+    elsewhere = {"config", "global"}  # the test below draws configurations
+    made = {key: strategies.of(node) for key, node in schema["properties"].items() if key not in elsewhere}
+    # What a cluster knows and no schema of one section can: alerts by their names, file names that are taken.
+    made["prometheusRule"] = made["prometheusRule"].map(lambda rule: {**rule, "alerts": {}})
+    made["configFiles"] = made["configFiles"].map(
+        lambda files: {key: files[key] for key in files.keys() - {"maildns.yml"}}
+    )
+    return made
+
+
+@st.composite
+def some_values(draw: st.DrawFn) -> dict[str, Any]:
+    """Values with a few keys set at random, on top of the defaults or of a file in ci/."""
+    base = draw(st.sampled_from([None, *VALUES]))
+    values = {} if base is None else ci_values(base)
+    for key in draw(st.lists(st.sampled_from(sorted(sections())), min_size=1, max_size=4, unique=True)):
+        values[key] = draw(sections()[key])
+    return values
+
+
+def is_accepted(values: dict[str, Any]) -> bool:
+    """Whether the schema lets the values pass. Sections at odds with one another are the only reason why not."""
+    refusal = ""
+    try:
+        charts.chart().validate_schema(values)
+    except helm_python.HelmValuesError as error:
+        refusal = str(error)
+    assert not refusal or "'allOf' failed" in refusal, refusal
+    return not refusal
+
+
+@settings(max_examples=60)
+@given(some_values().filter(is_accepted))
+def test_whatever_the_schema_accepts_is_valid(values):
+    """No accepted value makes an object that does not render, does not parse or is not valid."""
+    for found in render(values):
+        charts.validate(found, NEWEST)
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30) | st.sampled_from(
+    [
+        "no",
+        "010",
+        "1:30",
+        "0x1f",
+        "1e3",
+        "~",
+        "null",
+        "2026-01-01",
+        "2001:db8::1",
+        " a",
+        "a ",
+        "- a",
+        "a: b",
+        "a\nb\n",
+        "#",
+    ]
+)
+NUMBERS = st.integers(-(2**53), 2**53) | st.floats(-1000, 1000).map(lambda number: round(number, 3))
+
+
+@settings(max_examples=60)
+@given(
+    st.dictionaries(
+        st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=12),
+        st.recursive(TEXT | NUMBERS | st.booleans(), lambda inner: st.lists(inner, max_size=4), max_leaves=8),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_the_configuration_arrives_as_it_was_written(config):
+    """The exporter reads from the ConfigMap what stands in the values: no text became a number, nor a number text."""
+    (found,) = charts.of_kind(render({"config": {**config, "pools": []}}), "ConfigMap")
+
+    root, problems = read_tree(found["data"]["maildns.yml"], "maildns.yml")
+
+    assert problems == []
+    assert json.loads(json.dumps(root.plain())) == {**config, "pools": []}
+    assert yaml.safe_load(found["data"]["maildns.yml"]) == {**config, "pools": []}

@@ -1,0 +1,148 @@
+"""The schema refuses what the chart would not understand, and says where; what it withholds is ready all the same."""
+
+import helm_python
+import pytest
+
+from tests.assets import charts
+from tests.assets.charts import NEWEST, OLDEST, render
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        pytest.param({"replicas": 2}, "at '': additional properties 'replicas' not allowed", id="unknown-key"),
+        pytest.param(
+            {"service": {"prot": 80}}, "at '/service': additional properties 'prot' not allowed", id="misspelt-key"
+        ),
+        pytest.param(
+            {"prometheusRule": {"alerts": {"A": {"treshold": 1}}}},
+            "at '/prometheusRule/alerts/A': additional properties 'treshold' not allowed",
+            id="misspelt-key-of-an-alert",
+        ),
+        pytest.param({"service": {"port": "80"}}, "at '/service/port': got string, want integer", id="type"),
+        pytest.param({"service": {"port": 70000}}, "at '/service/port': maximum: got 70,000, want 65,535", id="bound"),
+        pytest.param(
+            {"log": {"level": "loud"}},
+            "at '/log/level': value must be one of 'debug', 'info', 'warning', 'error'",
+            id="not-in-the-list",
+        ),
+        pytest.param({"configReload": {"interval": "often"}}, "at '/configReload/interval'", id="duration"),
+        pytest.param({"image": {"digest": "sha256:abc"}}, "at '/image/digest'", id="digest"),
+        pytest.param({"resources": {"limits": {"memory": "much"}}}, "at '/resources/limits/memory'", id="quantity"),
+        pytest.param({"web": {"routePrefix": "maildns"}}, "at '/web/routePrefix'", id="path"),
+        pytest.param({"commonLabels": {"a b": "c"}}, "at '/commonLabels'", id="label"),
+        pytest.param(
+            {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}},
+            "at '/podMonitor/enabled': value must be false",
+            id="both-monitors",
+        ),
+        pytest.param({"ingress": {"enabled": True}}, "at '/ingress/hosts': minItems", id="ingress-without-hosts"),
+        pytest.param({"httpRoute": {"enabled": True}}, "at '/httpRoute/parentRefs': minItems", id="route-to-nowhere"),
+        pytest.param(
+            {"configFrom": {"name": "theirs"}, "configFiles": {"a": "b"}},
+            "at '/configFiles': maxProperties",
+            id="files-for-an-object-of-others",
+        ),
+        pytest.param({"configFiles": {"maildns.yml": "x"}}, "write it in config", id="configuration-as-a-file"),
+        pytest.param(
+            {"prometheusRule": {"enabled": True, "alerts": {"Nope": {}}}}, "there is no such alert", id="alert"
+        ),
+    ],
+)
+def test_a_mistake_is_refused_with_its_place(values, message):
+    """A mistake is an error before anything is installed, and the error names it."""
+    with pytest.raises(helm_python.HelmError) as caught:
+        render(values)
+
+    assert message in str(caught.value)
+
+
+WITHHELD = {
+    "/shards": {"shards": 3},
+    "/persistence/enabled": {"persistence": {"enabled": True}},
+    "/webConfig/enabled": {"webConfig": {"enabled": True}},
+}
+
+
+@pytest.mark.parametrize("place", WITHHELD)
+def test_what_the_exporter_cannot_honour_yet_is_refused(place):
+    """A value that nobody would act on is an error, not a disappointment."""
+    with pytest.raises(helm_python.HelmValuesError, match=f"at '{place}'"):
+        render(WITHHELD[place])
+
+
+@pytest.fixture(scope="session")
+def complete(tmp_path_factory):
+    """The chart with nothing withheld."""
+    return charts.with_withheld(tmp_path_factory.mktemp("chart"))
+
+
+def valid(objects):
+    """The objects, of which every one has to be valid in the oldest and the newest version."""
+    for found in objects:
+        for version in (OLDEST, NEWEST):
+            charts.validate(found, version)
+    return objects
+
+
+def test_shards_are_a_stateful_set(complete):
+    """Each pod is told its ordinal and their number, and a ServiceMonitor finds each of them once."""
+    objects = valid(render({"shards": 3, "serviceMonitor": {"enabled": True}}, complete))
+    workload = charts.workload(objects)
+    container = charts.exporter_container(objects)
+    monitor = charts.one(objects, "ServiceMonitor")["spec"]["selector"]["matchLabels"].items()
+    services = charts.of_kind(objects, "Service")
+
+    assert workload["kind"] == "StatefulSet"
+    assert workload["spec"]["replicas"] == 3
+    assert {"--shard.index=$(SHARD_INDEX)", "--shard.count=3"} <= set(container["args"])
+    ordinal = {"fieldRef": {"fieldPath": "metadata.labels['apps.kubernetes.io/pod-index']"}}
+    assert container["env"] == [{"name": "SHARD_INDEX", "valueFrom": ordinal}]
+    assert sorted(monitor <= service["metadata"]["labels"].items() for service in services) == [False, True]
+    headless = [service for service in services if service["spec"].get("clusterIP") == "None"]
+    assert [service["metadata"]["name"] for service in headless] == [workload["spec"]["serviceName"]]
+
+
+@pytest.mark.parametrize(
+    ("shards", "persistence", "claims", "templates"),
+    [
+        pytest.param(1, {}, 1, 0, id="one-claim"),
+        pytest.param(1, {"type": "emptyDir"}, 0, 0, id="no-claim"),
+        pytest.param(1, {"existingClaim": "journal"}, 0, 0, id="a-claim-of-others"),
+        pytest.param(3, {"storageClassName": "fast"}, 0, 1, id="a-claim-each"),
+    ],
+)
+def test_the_journal_has_a_volume(complete, shards, persistence, claims, templates):
+    """What is written survives where it was asked to, is mounted, and is where the configuration says."""
+    objects = valid(render({"shards": shards, "persistence": {"enabled": True, **persistence}}, complete))
+    spec = charts.workload(objects)["spec"]
+    mounts = charts.exporter_container(objects)["volumeMounts"]
+
+    assert len(charts.of_kind(objects, "PersistentVolumeClaim")) == claims
+    assert len(spec.get("volumeClaimTemplates", [])) == templates
+    assert {"name": "data", "mountPath": "/var/lib/maildns-exporter"} in mounts
+    names = [volume["name"] for volume in spec["template"]["spec"]["volumes"]]
+    assert ("data" in names) is not bool(templates)
+    assert "path: /var/lib/maildns-exporter/" in charts.one(objects, "ConfigMap")["data"]["maildns.yml"]
+    if claims:
+        assert spec["strategy"] == {"type": "Recreate"}
+
+
+def test_shards_share_no_claim(complete):
+    """One volume for several writers is refused."""
+    with pytest.raises(helm_python.HelmValuesError, match="at '/persistence/existingClaim'"):
+        render({"shards": 2, "persistence": {"enabled": True, "existingClaim": "journal"}}, complete)
+
+
+def test_a_web_configuration_is_a_secret(complete):
+    """It is kept in a Secret, given to the exporter, and probes and scrapes speak what it switches on."""
+    content = {"tls_server_config": {"cert_file": "/tls/tls.crt", "key_file": "/tls/tls.key"}}
+    values = {"webConfig": {"enabled": True, "content": content}, "podMonitor": {"enabled": True}}
+    objects = valid(render(values, complete))
+    container = charts.exporter_container(objects)
+
+    assert "cert_file: /tls/tls.crt" in charts.one(objects, "Secret")["stringData"]["web.yml"]
+    assert "--web.config.file=/etc/maildns-exporter-web/web.yml" in container["args"]
+    assert container["livenessProbe"]["httpGet"]["scheme"] == "HTTPS"
+    assert charts.one(objects, "PodMonitor")["spec"]["podMetricsEndpoints"][0]["scheme"] == "https"
+    assert charts.one(objects, "Pod")["spec"]["containers"][0]["args"][1].startswith("https://")
