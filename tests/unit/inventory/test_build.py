@@ -70,6 +70,8 @@ def test_targets_come_in_the_order_of_their_addresses():
     assert target("192.0.2.3", "x.org") not in made.targets
     assert made.find(Address.parse("192.0.2.6")) == target("192.0.2.6", "mta6.example.com")
     assert made.find(Address.parse("192.0.2.8")) is None
+    assert made.index(Address.parse("192.0.2.6")) == 6
+    assert made.index(Address.parse("192.0.2.8")) is None
     assert made.contains(Address.parse("2001:db8::1"))
     assert not made.contains(Address.parse("2001:db8::2"))
 
@@ -107,6 +109,12 @@ def test_one_name_for_a_whole_network_is_one_name():
     made = pool("[{network: 10.0.0.0/12, helo: [a.example.com, b.example.com]}, {ip: 10.0.0.1, helo: a.example.com}]")
     assert made.helo_names == (HeloName.parse("a.example.com"), HeloName.parse("b.example.com"))
     assert not made.has_more_helo_names
+
+
+def test_checks_of_names_apply_where_an_address_has_one():
+    """A pool without pairs has no results of pairs to sum up."""
+    assert pool("[{ip: 192.0.2.1}]", "helo_names: a.example.com").checks == (CheckName.FCRDNS,)
+    assert pool("[{ip: 192.0.2.1}, {ip: 192.0.2.2, helo: a.example.com}]").checks == tuple(CheckName)
 
 
 def test_a_pool_of_names_alone():
