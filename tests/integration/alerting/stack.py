@@ -1,0 +1,168 @@
+"""The whole way from a record to a page: a DNS, the exporter, Prometheus with our rules, Alertmanager, a webhook.
+
+The rule of this file: everything is the real thing, as it is started by its users. Only the rules are hurried: they
+are evaluated each second, and wait two seconds instead of minutes.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+from dashboards.generator.outputs import FOLDER
+from exporter.demo.configuration import demo_configuration
+from exporter.demo.demo_world import demo_world
+from exporter.demo.server import DemoServer
+from tests.integration.servers.http import is_ok
+from tests.integration.servers.process import Server
+
+ROOT = FOLDER.parent
+RULES = FOLDER / "prometheus" / "maildns.rules.yml"
+INTERVAL = "10s"
+"""The shortest that may be configured."""
+
+REVERSE_ZONE = "2.0.192.in-addr.arpa."
+IP, PTR_OWNER = "192.0.2.20", "20.2.0.192.in-addr.arpa"
+PTR_RECORD = f"{PTR_OWNER}. 1 PTR notices.example.org."
+"""The address of the demo world whose PTR record the tests take away."""
+
+
+def hurried_rules(folder: Path) -> Path:
+    """The rules, evaluated each second; alerts wait two seconds, and go on for one."""
+    rules = yaml.safe_load(RULES.read_text(encoding="utf-8"))
+    for group in rules["groups"]:
+        group["interval"] = "1s"
+        for rule in group["rules"]:
+            if "for" in rule:
+                rule["for"] = "2s"
+            if "keep_firing_for" in rule:
+                rule["keep_firing_for"] = "1s"
+    file = folder / "hurried.rules.yml"
+    file.write_text(yaml.safe_dump(rules), encoding="utf-8")
+    return file
+
+
+class Dns:
+    """The demo world, stopped at its first moment, served from a thread of its own.
+
+    What the tests change in it has a TTL of a second, so that no cache is in their way.
+    """
+
+    def __init__(self) -> None:
+        self.server = DemoServer(demo_world(speed=0))
+        self.server.world.apply([f"{REVERSE_ZONE} 1 SOA ns1.example.org. hostmaster.example.org. 1 3600 900 604800 1"])
+        self.server.world.apply([PTR_RECORD])
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def do(self, change: Callable[[DemoServer], None]) -> None:
+        """Change the world, or how it is served, and wait until that is done."""
+
+        async def doing() -> None:
+            change(self.server)
+
+        asyncio.run_coroutine_threadsafe(doing(), self._loop).result(10)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self.server.start(), self._loop).result(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self.server.stop(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+
+class Exporter(Server):
+    """`python -m exporter`, watching *pools* of the demo world (all of them, if none is named) on *dns*."""
+
+    def __init__(self, dns: Dns, pools: Sequence[str] = ()) -> None:
+        super().__init__()
+        self._dns = dns
+        self._pools = pools
+
+    @property
+    def url(self) -> str:
+        """Where it serves."""
+        return f"http://{self.address}"
+
+    def command(self) -> list[str]:
+        """Write maildns.yml."""
+        config = yaml.safe_load(demo_configuration(self._dns.server.port, interval=INTERVAL))
+        config["pools"] = [pool for pool in config["pools"] if not self._pools or pool["name"] in self._pools]
+        config["resolvers"][0] |= {"canary": {"interval": "1s"}, "timeout": "500ms"}
+        file = self.folder / "maildns.yml"
+        file.write_text(yaml.safe_dump(config), encoding="utf-8")
+        return [
+            *("env", f"PYTHONPATH={ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"),
+            *(sys.executable, "-m", "exporter"),
+            f"--config.file={file}",
+            f"--web.listen-address={self.address}",
+        ]
+
+    def answers(self) -> bool:
+        """Whether its first rounds are over."""
+        return is_ok(f"{self.url}/-/ready")
+
+
+class Webhook:
+    """Somebody's pager: remembers what Alertmanager told it."""
+
+    def __init__(self) -> None:
+        heard: list[dict[str, Any]] = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                heard.extend(json.loads(body)["alerts"])
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Keep quiet."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self.heard = heard
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._server.server_port}/"
+
+    def heard_of(self, status: str, **labels: str) -> bool:
+        """Whether it was told that an alert with these labels is of that status."""
+        return any(
+            alert["status"] == status and labels.items() <= alert["labels"].items() for alert in tuple(self.heard)
+        )
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(10)
+
+
+def alertmanager_config(webhook: Webhook) -> dict[str, Any]:
+    """The route of dashboards/prometheus/alertmanager.yml, in a hurry, with every receiver on the webhook."""
+    text = (FOLDER / "prometheus" / "alertmanager.yml").read_text(encoding="utf-8")
+    config: dict[str, Any] = yaml.safe_load(text)
+    for route in (config["route"], *config["route"]["routes"]):
+        route |= {"group_wait": "0s", "group_interval": "1s"}
+    config["receivers"] = [
+        {"name": receiver["name"], "webhook_configs": [{"url": webhook.url, "send_resolved": True}]}
+        for receiver in config["receivers"]
+    ]
+    return config
