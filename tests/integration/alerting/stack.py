@@ -156,13 +156,12 @@ class Webhook:
 
 
 def alertmanager_config(webhook: Webhook) -> dict[str, Any]:
-    """The route of dashboards/prometheus/alertmanager.yml, in a hurry, with every receiver on the webhook."""
+    """The route of dashboards/prometheus/alertmanager.yml, in a hurry, with every receiver that tells anybody on the webhook."""
     text = (FOLDER / "prometheus" / "alertmanager.yml").read_text(encoding="utf-8")
     config: dict[str, Any] = yaml.safe_load(text)
     for route in (config["route"], *config["route"]["routes"]):
         route |= {"group_wait": "0s", "group_interval": "1s"}
-    config["receivers"] = [
-        {"name": receiver["name"], "webhook_configs": [{"url": webhook.url, "send_resolved": True}]}
-        for receiver in config["receivers"]
-    ]
+    for receiver in config["receivers"]:
+        if "webhook_configs" in receiver:
+            receiver["webhook_configs"] = [{"url": webhook.url, "send_resolved": True}]
     return config
