@@ -20,8 +20,12 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "helm" / "maildns-exporter"
-COPIES = {"rules": "prometheus", "dashboards": "grafana", "grafana-alerting": "grafana-alerting"}
-"""Folders in the chart's `files/`, and those in `dashboards/` that they are copies of."""
+COPIES = {
+    "rules": "prometheus/*.rules.yml",
+    "dashboards": "grafana/*.json",
+    "grafana-alerting": "grafana-alerting/*.yml",
+}
+"""Folders in the chart's `files/`, and what in `dashboards/` they are copies of."""
 
 _KEY = re.compile(r"( *)([A-Za-z]+):(?: (.*))?")
 _TABLE = re.compile(r"(<!-- values -->\n).*(<!-- end of values -->)", re.DOTALL)
@@ -90,9 +94,8 @@ def built() -> dict[Path, str]:
     """Every file that is made, with what it should hold."""
     files: dict[Path, str] = {}
     for folder, source in COPIES.items():
-        for path in sorted((ROOT / "dashboards" / source).glob("*.*")):
-            if path.suffix in {".yml", ".yaml", ".json"}:
-                files[CHART / "files" / folder / path.name] = path.read_text()
+        for path in sorted((ROOT / "dashboards").glob(source)):
+            files[CHART / "files" / folder / path.name] = path.read_text()
     documented = list(values((CHART / "values.yaml").read_text()))
     readme, schema = CHART / "README.md", CHART / "values.schema.json"
     files[readme] = _TABLE.sub(lambda match: f"{match[1]}{table(documented)}{match[2]}", readme.read_text())
