@@ -92,7 +92,9 @@ class Engine:
     def open_sockets(self) -> int:
         """UDP sockets and stream connections that are open."""
         transports = self._transports
-        return sum(map(len, (*transports.udp, *transports.streams))) if transports is not None else 0
+        if transports is None:
+            return 0
+        return sum(map(len, transports.udp)) + sum(map(len, transports.streams))
 
     async def start(self) -> None:
         """Open the ways to the servers, and ask the canaries."""
