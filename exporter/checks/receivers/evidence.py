@@ -16,8 +16,6 @@ from exporter.checks.names import DomainName
 NAME_LIMIT = 20
 """How many PTR names, and how many mail exchanges, are followed. Real receivers follow them all; few names are real."""
 
-BOTH_FAMILIES: tuple[RRType, RRType] = ("A", "AAAA")
-
 
 class Forward(Enum):
     """What the forward records of a name say of an address."""

@@ -8,14 +8,22 @@ Haraka knows the public suffix list. `organizational_domain` stands in for it wi
 """
 
 import re
-from collections.abc import Sequence
 
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
-from exporter.checks.receivers.evidence import BOTH_FAMILIES, NAME_LIMIT, ask_names, ask_ptr, no_ptr, silent_ptr
+from exporter.checks.receivers.evidence import (
+    NAME_LIMIT,
+    Forward,
+    ask_names,
+    ask_ptr,
+    family_first,
+    no_ptr,
+    sight_of_both,
+    silent_ptr,
+)
 from exporter.checks.receivers.literals import is_ipv4, is_ipv6
 from exporter.checks.receivers.verdicts import ACCEPTED, Outcome, drawn, refused
 from exporter.checks.verdicts import CheckName
@@ -50,17 +58,19 @@ def no_fcrdns(address: Address, _said: HeloName) -> Check[Outcome]:
     if not ptr.names:
         return ACCEPTED.unless(not ptr.is_conclusive)
     names = [name for name in ptr.names[:NAME_LIMIT] if organizational_domain(name) is not None]
-    answers = yield from ask_names(names, BOTH_FAMILIES)
-    if any(_is_near(address, forward) for forward in answers.values()):
+    # Haraka asks for both families, but only records of the client's own can contain it or a neighbour.
+    answers = yield from ask_names(names, [address.rdtype])
+    if any(_is_near(address, own) for (own,) in answers.values()):
         return ACCEPTED
-    doubt = not all(answer.is_conclusive for forward in answers.values() for answer in forward)
+    doubt = not all(own.is_conclusive for (own,) in answers.values())
     why = f"no PTR name of {address} resolves to it, or to a neighbour"
     return refused(_AT_CONNECT, why, CheckName.FCRDNS).unless(doubt)
 
 
-def _is_near(address: Address, forward: Sequence[Answer]) -> bool:
-    found = [each for answer in forward for each in answer.addresses]
-    return address in found or (address.family == 4 and any(it.packed[:3] == address.packed[:3] for it in found))
+def _is_near(address: Address, own: Answer) -> bool:
+    if address.family == 6:
+        return address in own.records
+    return any(it.packed[:3] == address.packed[:3] for it in own.addresses)
 
 
 def helo_rdns_match(address: Address, said: HeloName) -> Check[Outcome]:
@@ -90,18 +100,17 @@ def helo_forward_dns(address: Address, said: HeloName) -> Check[Outcome]:
         return ACCEPTED
     if said.name is None or not _is_valid(said.text):
         return refused(_AT_HELO, f"the HELO name {said} is invalid", CheckName.HELO_SYNTAX)
-    ptr, *forward = yield [
-        Question(address.reverse_name, "PTR"),
-        *[Question(said.name, rdtype) for rdtype in BOTH_FAMILIES],
-    ]
-    if any(address in answer.records for answer in forward):
-        return ACCEPTED
-    doubt = not all(answer.is_conclusive for answer in forward)
-    if not any(answer.records for answer in forward):
-        if any(answer.status in _TIMED_OUT for answer in forward):
+    rdtypes = family_first(address)
+    ptr, *forward = yield [Question(address.reverse_name, "PTR"), *[Question(said.name, rdtype) for rdtype in rdtypes]]
+    seen = sight_of_both(address, *forward)
+    match seen.forward:
+        case Forward.CONFIRMS | Forward.ABSENT:
+            return ACCEPTED
+        case Forward.SILENT if any(answer.status in _TIMED_OUT for answer in forward):
             return refused(_LATER, f"the DNS does not say what the HELO name {said} resolves to").in_doubt()
-        return ACCEPTED.unless(doubt)
-    doubt = doubt or not ptr.is_conclusive
+        case Forward.SILENT:
+            return ACCEPTED.in_doubt()
+    doubt = not (seen.is_conclusive and ptr.is_conclusive)
     why = f"the HELO name {said} resolves to other addresses than {address}, and is not in its PTR name's domain"
     elsewhere = refused(_AT_HELO, why, CheckName.HELO_ADDRESS_MATCH, CheckName.HELO_ALIGNED)
     names = ptr.names[:NAME_LIMIT]

@@ -38,11 +38,16 @@ def fcrdns(address: Address, said: HeloName) -> Check[Outcome]:
     if not ptr.is_conclusive:
         return _after_connect(refused(_REFUSE, silent_ptr(address), CheckName.FCRDNS).in_doubt(), said)
     names = _usable(ptr.names[:NAME_LIMIT])
-    seen = yield from see_names(address, [name for name in names if len(name) <= _MAX_HOST_NAME])
+    asked = [name for name in names if len(name) <= _MAX_HOST_NAME and not is_ipv4(name)]
+    seen = yield from see_names(address, asked)
     outcomes = []
     for name in names:
         each = seen.get(name)
-        if each is None:
+        if each is None and is_ipv4(name):
+            # getaddrinfo(3) reads an address without asking the DNS.
+            why = f"the PTR name {name} is an address, and not {address}"
+            outcomes.append(ACCEPTED if name == str(address) else refused(_REFUSE, why, CheckName.FCRDNS))
+        elif each is None:
             why = f"the PTR name {name} is longer than {_MAX_HOST_NAME} characters and is cut"
             outcomes.append(refused(_REFUSE, why, CheckName.FCRDNS))
         elif each.forward is Forward.CONFIRMS:
