@@ -1,0 +1,82 @@
+"""Predictions are held against the real servers: what is predicted is what they reply, in every scenario."""
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from exporter.checks.check import judge
+from exporter.checks.receivers import Receiver, ReceiverVerdict, receivers
+from tests.integration.receivers.mail_servers import HOW_TO_INSTALL, SERVERS
+from tests.integration.receivers.smtp_client import ACCEPTED
+from tests.unit.checks.receivers.scenarios import SCENARIOS
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[3]
+ENTER = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child")
+SECONDS = 120
+
+
+def _missing(what: str, remedy: str) -> None:
+    if os.environ.get("MAILDNS_REQUIRE_TOOLS") == "1":
+        pytest.fail(f"{what} is missing: {remedy}")
+    pytest.skip(f"{what} is missing: {remedy}")
+
+
+async def _run(name: str) -> dict[str, dict[str, list[str]]]:
+    """Run every scenario against a server, in namespaces of their own."""
+    if SERVERS[name].find() is None:
+        _missing(name, HOW_TO_INSTALL)
+    for tool, package in (("unshare", "util-linux"), ("ip", "iproute2"), ("mount", "mount")):
+        if shutil.which(tool) is None:
+            _missing(tool, f"apt-get install {package}")
+    if os.geteuid() != 0:
+        _missing("the right to make namespaces", "run as root")
+    process = await asyncio.create_subprocess_exec(
+        *ENTER,
+        *(sys.executable, "-m", "tests.integration.receivers.inside", name),
+        cwd=ROOT,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(SECONDS):
+            output, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, errors.decode(errors="replace")
+    return json.loads(output)["replies"]
+
+
+def _promised(verdict: ReceiverVerdict, connections: int) -> Counter[str]:
+    """How often each code is to come, when every PTR name is first as often as the others."""
+    spared = round(verdict.share * connections)
+    return Counter({ACCEPTED: spared, str(verdict.code): connections - spared}) + Counter()
+
+
+@pytest.mark.parametrize("name", SERVERS)
+async def test_every_prediction_is_what_the_server_replies(name):
+    """In every scenario, each policy's listener gives the predicted codes, as often as the predicted share has it."""
+    replies = await _run(name)
+
+    wrong = []
+    for scenario in SCENARIOS:
+        listeners = tuple(map(Receiver, replies[scenario.name]))
+        verdicts, _ = judge(receivers(scenario.address, scenario.said, listeners), scenario.world)
+        for verdict in verdicts:
+            said = replies[scenario.name][verdict.receiver]
+            promised = _promised(verdict, len(said))
+            if Counter(reply[:3] for reply in said) != promised:
+                wrong.append(f"{scenario.name}: {verdict.receiver} was to say {dict(promised)}, and said {said}")
+
+    assert set(replies) == {scenario.name for scenario in SCENARIOS}
+    assert not wrong, "\n".join(wrong)

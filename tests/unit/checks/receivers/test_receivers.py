@@ -1,0 +1,181 @@
+"""What holds of every prediction, whatever the DNS holds."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.checks.answers import Question
+from exporter.checks.check import judge
+from exporter.checks.helo import HeloName
+from exporter.checks.receivers import (
+    DEFAULT_RECEIVERS,
+    POLICIES,
+    Receiver,
+    ReceiverResult,
+    by_design,
+    receivers,
+)
+from exporter.checks.verdicts import CheckName
+from tests.factories import World, address
+from tests.strategies import HELOS, outages, target_addresses, worlds
+
+ALL = tuple(Receiver)
+OURS = address("192.0.2.1")
+MICROSOFT_365 = {CheckName.FCRDNS, CheckName.HELO_SYNTAX, CheckName.HELO_RESOLVES, CheckName.HELO_ALIGNED}
+DEDICATED = set(CheckName)
+
+helos = st.sampled_from([*HELOS, *map(HeloName.parse, ["[IPv6:2001:db8::1]", "[2001:db8::1]", "odd_name.example.org"])])
+
+
+def predict(client, said, world, policies=ALL):
+    """Predict, by receiver."""
+    verdicts, evidence = judge(receivers(client, said, policies), world)
+    return {it.receiver: it for it in verdicts}, evidence
+
+
+@given(target_addresses, helos, worlds(), st.data())
+def test_an_outage_withholds_a_verdict_but_never_invents_one(client, said, world, data):
+    """Losing answers leaves a verdict as it was, or makes it inconclusive."""
+    before, evidence = predict(client, said, world)
+    lost = data.draw(outages(list(evidence) or [Question(client.reverse_name, "PTR")]))
+    after, _ = predict(client, said, world.without_answers_to(lost))
+
+    for receiver, verdict in after.items():
+        if verdict.is_conclusive:
+            was = before[receiver]
+            assert (verdict.result, verdict.code, verdict.share) == (was.result, was.code, was.share)
+            assert by_design(verdict, MICROSOFT_365) == by_design(was, MICROSOFT_365)
+
+
+@given(target_addresses, helos, worlds())
+def test_what_the_dns_answered_is_conclusive(client, said, world):
+    """Where every question is answered, no verdict is in doubt."""
+    verdicts, evidence = predict(client, said, world)
+
+    if all(answer.is_conclusive for answer in evidence.values()):
+        assert all(verdict.is_conclusive for verdict in verdicts.values())
+
+
+@given(target_addresses, helos, worlds(), st.sampled_from(ALL))
+def test_a_policy_judges_alone_as_in_company(client, said, world, receiver):
+    """Who else is asked for changes no verdict, and asks no question that the policy does not need."""
+    together, all_evidence = predict(client, said, world)
+    alone, evidence = predict(client, said, world, [receiver])
+
+    assert alone == {receiver: together[receiver]}
+    assert evidence.keys() <= all_evidence.keys()
+
+
+@given(target_addresses, helos, worlds(), st.data())
+def test_a_verdict_agrees_with_itself(client, said, world, data):
+    """Accepted is a share of one and no code; a refusal has a class that fits its code, and lets not everybody in."""
+    lost = data.draw(outages([Question(client.reverse_name, "PTR")]))
+    for verdict in predict(client, said, world.without_answers_to(lost))[0].values():
+        assert 0 <= verdict.share <= 1
+        assert (verdict.result is ReceiverResult.ACCEPT) == (verdict.share == 1)
+        if verdict.code is not None:
+            assert verdict.result is (ReceiverResult.TEMPFAIL if verdict.code < 500 else ReceiverResult.REJECT)
+        assert verdict.sentence.startswith(verdict.receiver)
+        if verdict.result is not ReceiverResult.ACCEPT and verdict.is_conclusive:
+            assert verdict.lacks
+
+
+@pytest.mark.parametrize(
+    ("receiver", "asked"),
+    [
+        ("postfix-reject-invalid-helo-hostname", set()),
+        ("postfix-reject-unknown-reverse-client-hostname", {"1.2.0.192.in-addr.arpa PTR"}),
+        ("postfix-reject-unknown-client-hostname", {"1.2.0.192.in-addr.arpa PTR", "mta1.example.org A"}),
+        (
+            "postfix-reject-unknown-helo-hostname",
+            {"mta1.example.org A", "mta1.example.org AAAA", "mta1.example.org MX"},
+        ),
+        ("strict-helo-equals-ptr", {"1.2.0.192.in-addr.arpa PTR"}),
+        (
+            "exim-verify-helo",
+            {"1.2.0.192.in-addr.arpa PTR", "mta1.example.org A", "mta1.example.org AAAA"},
+        ),
+    ],
+)
+def test_only_what_the_policy_looks_at_is_asked_for(receiver, asked):
+    """A policy costs its own questions."""
+    world = World.parse("1.2.0.192.in-addr.arpa PTR mta1.example.org\nmta1.example.org A 192.0.2.1")
+
+    _, evidence = predict(OURS, HeloName.parse("mta1.example.org"), world, [Receiver(receiver)])
+
+    assert set(map(str, evidence)) == asked
+
+
+def test_a_thousand_ptr_names_are_bounded_work():
+    """However many names an address has, few are asked for."""
+    world = World.parse("\n".join(f"1.2.0.192.in-addr.arpa PTR x{number}.example.org" for number in range(1000)))
+
+    _, evidence = predict(OURS, HeloName.parse("mta1.example.org"), world)
+
+    assert len(evidence) <= 50
+
+
+POOL = """
+1.2.0.192.in-addr.arpa PTR mail-bn1lp0150.outbound.example.org
+mail-bn1lp0150.outbound.example.org A 192.0.2.1
+na01-bn1-obe.outbound.example.org A 192.0.2.7
+"""
+
+
+@pytest.mark.parametrize(
+    ("zone", "expected", "receiver", "outcome"),
+    [
+        pytest.param(POOL, MICROSOFT_365, "strict-helo-equals-ptr", True, id="a-pool-name-is-no-ptr-name-by-design"),
+        pytest.param(POOL, MICROSOFT_365, "exim-verify-helo", True, id="a-pool-name-omits-the-address-by-design"),
+        pytest.param(POOL, DEDICATED, "strict-helo-equals-ptr", False, id="a-dedicated-sender-means-to-match"),
+        pytest.param(
+            POOL, DEDICATED - {CheckName.HELO_PTR_MATCH}, "exim-verify-helo", False, id="the-address-match-was-meant"
+        ),
+        pytest.param(POOL, MICROSOFT_365, "gmail", False, id="what-is-accepted-is-not-refused-by-design"),
+        pytest.param("x.example.org A 192.0.2.7", MICROSOFT_365, "gmail", False, id="no-ptr-name-is-a-fault"),
+        pytest.param(
+            "x.example.org A 192.0.2.7",
+            MICROSOFT_365,
+            "strict-helo-equals-ptr",
+            False,
+            id="nobody-means-to-have-no-ptr",
+        ),
+        pytest.param(
+            "1.2.0.192.in-addr.arpa PTR !servfail",
+            MICROSOFT_365,
+            "strict-helo-equals-ptr",
+            False,
+            id="an-outage-is-none",
+        ),
+    ],
+)
+def test_by_design_is_what_the_sender_does_not_promise(zone, expected, receiver, outcome):
+    """A refusal is by design when nothing that the profile expects would have prevented it."""
+    said = HeloName.parse("na01-bn1-obe.outbound.example.org")
+
+    verdicts, _ = predict(OURS, said, World.parse(zone), [Receiver(receiver)])
+
+    assert by_design(verdicts[Receiver(receiver)], expected) is outcome
+
+
+def test_every_receiver_has_a_policy_with_a_source():
+    """The table is complete, and says where each entry was read."""
+    assert set(POLICIES) == set(Receiver)
+    assert all(policy.source for policy in POLICIES.values())
+    assert set(DEFAULT_RECEIVERS) < set(Receiver)
+
+
+def test_a_lottery_is_told_as_a_share():
+    """The sentence says how many connections are refused, with which code, and why."""
+    world = World.parse(
+        "1.2.0.192.in-addr.arpa PTR mta1.example.org\n1.2.0.192.in-addr.arpa PTR mta2.example.org\n"
+        "mta1.example.org A 192.0.2.1\nmta2.example.org A 198.51.100.2"
+    )
+
+    verdicts, _ = predict(OURS, HeloName.parse("mta1.example.org"), world, [Receiver.POSTFIX_UNKNOWN_CLIENT])
+
+    (verdict,) = verdicts.values()
+    assert (verdict.share, verdict.sentence) == (
+        0.5,
+        f"{verdict.receiver} puts off 50% of the connections with 450: mta2.example.org does not resolve to 192.0.2.1.",
+    )
