@@ -150,7 +150,7 @@ class _Evaluation:
             case "include":
                 return (yield from self._include(mechanism, domain, target, depth))
             case "ptr":
-                names, detail = yield from self._validated_names()
+                names, detail = yield from self._validated_names(mechanism.text, domain)
                 wanted = name_of(target)
                 return wanted is not None and any(found.is_under(wanted) for found in names), detail
         asked = name_of(target)
@@ -196,14 +196,14 @@ class _Evaluation:
         mine = block(int.from_bytes(self.address.packed, "big"), host_bits)
         return any(block(int.from_bytes(it.packed, "big"), host_bits) == mine for it in answer.addresses)
 
-    def _validated_names(self) -> Check[tuple[list[DomainName], str]]:
+    def _validated_names(self, term: str, domain: str) -> Check[tuple[list[DomainName], str]]:
         """The PTR names that resolve back to the address (section 5.5), sorted; unanswered ones leave doubt."""
         pointer = Question(self.address.reverse_name, "PTR")
         (ptr,) = yield [pointer]
         if not ptr.is_conclusive:
             self.doubt = ptr.status
             return [], f"{pointer}: {ptr.status}"
-        self._count_void(ptr, "ptr", str(self.address.reverse_name))
+        self._count_void(ptr, term, domain)
         names = ptr.names[: self.limits.ptr_names]
         answers = (yield [Question(name, self.address.rdtype) for name in names]) if names else ()
         valid = []
@@ -211,7 +211,7 @@ class _Evaluation:
             if not answer.is_conclusive:
                 self.doubt = answer.status
                 continue
-            self._count_void(answer, "ptr", str(name))
+            self._count_void(answer, term, domain)
             if self.address in answer.records:
                 valid.append(name)
         return valid, f"validated names: {', '.join(valid) or 'none'}"
@@ -234,7 +234,7 @@ class _Evaluation:
         if explain is not None:
             values |= {"c": str(self.address), "r": explain.receiver, "t": str(explain.now)}
         if "p" in letters:
-            names, _ = yield from self._validated_names()
+            names, _ = yield from self._validated_names("%{p}", domain)
             own = name_of(domain)
             rank = sorted(names, key=lambda it: (it != own, own is None or not it.is_under(own), it))
             values["p"] = rank[0] if rank else "unknown"

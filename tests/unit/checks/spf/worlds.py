@@ -103,7 +103,7 @@ def spf_worlds(draw: st.DrawFn, *, enumerable: bool = False, rubbish: bool = Tru
             _put(records, host, "A", {Address.parse(text) for text in v4})
             _put(records, host, "AAAA", {Address.parse(text) for text in v6})
     for domain in DOMAINS:
-        exchanges = draw(st.permutations(["."] + [*HOSTS]))[: draw(st.integers(0, 5))]
+        exchanges = draw(st.permutations([".", *HOSTS]))[: draw(st.integers(0, 5))]
         _put(records, domain, "MX", {MailExchange(at, DomainName(host)) for at, host in enumerate(exchanges)})
     for text in (*V4, *V6):
         address = Address.parse(text)
