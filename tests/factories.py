@@ -4,6 +4,7 @@ The rule of this file: nothing here decides a verdict. A `World` knows records a
 `exporter.checks` to say.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -13,6 +14,7 @@ from exporter.checks.answers import Answer, MailExchange, Question, Record, RRTy
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.report import Target
+from exporter.checks.verdicts import Mend
 
 MAX_LINKS = 16
 
@@ -112,6 +114,12 @@ class World:
             records[asked] = records.get(asked, frozenset()) | rdata
         return replace(self, records=records, cnames={**self.cnames, **more.cnames})
 
+    def apply(self, mend: Mend) -> Self:
+        """Build the world in which a mend is applied: what it replaces is gone, what it asks for is published."""
+        gone = World.parse("\n".join(mend.replaces)).records
+        records = {asked: rdata - gone.get(asked, frozenset()) for asked, rdata in self.records.items()}
+        return replace(self, records=records).publish(mend.records)
+
     def without_answers_to(self, lost: Mapping[Question, Status]) -> Self:
         """Build the world in which these questions go unanswered."""
         return replace(self, outages={**self.outages, **lost})
@@ -150,4 +158,11 @@ def _rdata(rdtype: str, text: str) -> Record:
             mname, rname, serial = text.split()[:3]
             return StartOfAuthority(DomainName(mname), DomainName(rname), int(serial))
         case _:
-            return Text(text.strip('"').encode())
+            return Text(_strings(text) if text.startswith('"') else text.encode())
+
+
+def _strings(text: str) -> bytes:
+    """Join the quoted strings of a TXT record."""
+    joined = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', text))
+    read = re.sub(r"\\([0-9]{3}|.)", lambda it: chr(int(it[1])) if len(it[1]) == 3 else it[1], joined)
+    return read.encode("latin-1")
