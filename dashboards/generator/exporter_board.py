@@ -68,7 +68,7 @@ def summary() -> Sequence[AnyPanel]:
         number(
             "Event loop lag",
             "The longest that the event loop was held in the last 15 seconds. Above a second, scrapes and time-outs "
-            "suffer: shard, or give it more CPU.",
+            "suffer: give it more CPU, or less to do.",
             f"max({select(catalogue.EVENT_LOOP_LAG)})",
             unit=units.Seconds,
             colours=steps(GOOD, (0.25, NOTICE), (1, BAD)),

@@ -5,7 +5,7 @@ The rule of this file: it is the list. The drift test and the program write noth
 
 from pathlib import Path
 
-from dashboards.generator import address_rules, grafana_rules, prometheus_rules, watcher_rules
+from dashboards.generator import address_rules, grafana_rules, prometheus_rules, runbooks, watcher_rules
 from dashboards.generator.address import address
 from dashboards.generator.exporter_board import exporter
 from dashboards.generator.fleet import fleet
@@ -21,5 +21,6 @@ def outputs() -> dict[Path, str]:
         Path("grafana/address.json"): address(),
         Path("grafana/exporter.json"): exporter(),
         Path("prometheus/maildns.rules.yml"): prometheus_rules.rule_file(GROUPS),
+        Path("../docs/runbooks/README.md"): runbooks.index(GROUPS),
         Path("grafana-alerting/maildns.alerts.yml"): grafana_rules.provisioning_file(GROUPS),
     }

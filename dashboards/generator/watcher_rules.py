@@ -99,7 +99,7 @@ ALERTS = [
         "warning",
         "Sampling does not keep up with its interval.",
         "The next sample of pool {{ $labels.pool }} on {{ $labels.instance }} is {{ $value | humanizeDuration }} late. "
-        "Lengthen the pool's interval, raise max_in_flight or max_queries_per_second of its resolver, or shard.",
+        "Lengthen the pool's interval, or raise max_in_flight or max_queries_per_second of its resolver.",
         "Five minutes late for a quarter of an hour: it will not catch up by itself.",
     ),
     Alert(
@@ -125,7 +125,7 @@ ALERTS = [
         "info",
         "More addresses of a pool fail than are shown.",
         "Pool {{ $labels.pool }} on {{ $labels.instance }} has more failing addresses than may have series of their "
-        "own (1,000). The counts of the pool are complete, the list of its addresses is not: see the status page.",
+        "own (1,000). The counts of the pool are complete, the list of its addresses is not.",
         "The counts stay right, so it is no more than a hint.",
     ),
 ]

@@ -156,7 +156,7 @@ class Webhook:
 
 
 def alertmanager_config(webhook: Webhook) -> dict[str, Any]:
-    """The route of dashboards/prometheus/alertmanager.yml, in a hurry, with every receiver that tells anybody on the webhook."""
+    """The route of dashboards/prometheus/alertmanager.yml, in a hurry, with whoever it tells on the webhook."""
     text = (FOLDER / "prometheus" / "alertmanager.yml").read_text(encoding="utf-8")
     config: dict[str, Any] = yaml.safe_load(text)
     for route in (config["route"], *config["route"]["routes"]):

@@ -1,0 +1,45 @@
+"""The runbooks: a page for each alert, an alert for each page, each with the same five parts."""
+
+import re
+
+import pytest
+
+from dashboards.generator.outputs import FOLDER, GROUPS
+
+RUNBOOKS = FOLDER.parent / "docs" / "runbooks"
+ALERTS = {alert.name: alert for group in GROUPS for alert in group.alerts}
+PAGES = sorted(page for page in RUNBOOKS.glob("*.md") if page.stem != "README")
+PARTS = ["Who notices", "Confirm", "Mend", "By design?"]
+
+
+def test_each_alert_has_a_page_and_each_page_an_alert():
+    """Nobody is sent to a page that is not there."""
+    assert {page.stem for page in PAGES} == set(ALERTS)
+    assert {alert.runbook.rpartition("/")[2] for alert in ALERTS.values()} == {page.name for page in PAGES}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_has_all_its_parts(page):
+    """What it means, who notices, how to confirm it (with a command), how to mend it, whether it is by design."""
+    text = page.read_text(encoding="utf-8")
+
+    assert text.startswith(f"# {page.stem}\n")
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == PARTS
+    if ALERTS[page.stem].severity == "critical":
+        confirm = text.partition("## Confirm")[2].partition("\n## ")[0]
+        assert "```console" in confirm
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_between_pages_lead_somewhere(page):
+    """Every relative link is a page."""
+    for link in re.findall(r"\]\(([\w.]+)\)", page.read_text(encoding="utf-8")):
+        assert (RUNBOOKS / link).is_file()
+
+
+def test_the_list_of_pages_is_complete():
+    """README.md names each alert with its severity and its summary."""
+    text = (RUNBOOKS / "README.md").read_text(encoding="utf-8")
+
+    for alert in ALERTS.values():
+        assert f"| [{alert.name}]({alert.name}.md) | {alert.severity} | {alert.summary} |" in text
