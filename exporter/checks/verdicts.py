@@ -83,7 +83,7 @@ class Reason(StrEnum):
     DNSBL_BLOCKED = "dnsbl-blocked"
     """The list answered 127.255.255.x: it refuses to tell us."""
     DNSBL_UNTRUSTED = "dnsbl-untrusted"
-    """The list, or a resolver in between, answers what no list answers: its test points fail, or it is outside 127/8."""
+    """The list, or a resolver in between, answers as no list does: its test points fail, or it is outside 127/8."""
     UNCONFIRMED = "unconfirmed"
     """It failed, and passed or went unanswered when it was asked again: not believed."""
 
