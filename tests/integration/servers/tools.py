@@ -6,6 +6,7 @@ The rule of this file: it alone decides what a missing tool means. It is a skip 
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 
@@ -15,9 +16,16 @@ PACKAGES = {
     "kdig": "knot-dnsutils",
     "unbound": "unbound",
     "unbound-control": "unbound",
+    "unbound-checkconf": "unbound",
+    "bwrap": "bubblewrap",
+    "systemd-analyze": "systemd",
     "prometheus": "prometheus",
     "promtool": "prometheus",
     "prometheus-alertmanager": "prometheus-alertmanager",
+    "prometheus-blackbox-exporter": "prometheus-blackbox-exporter",
+    "unshare": "util-linux",
+    "mount": "mount",
+    "ip": "iproute2",
 }
 """Tool, and the Debian package that it comes with."""
 
@@ -27,7 +35,11 @@ def require(tool: str) -> str:
     path = shutil.which(tool, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if path:
         return path
-    message = f"{tool} is not installed: apt-get install {PACKAGES.get(tool, tool)}"
+    missing(f"{tool} is not installed: apt-get install {PACKAGES.get(tool, tool)}")
+
+
+def missing(message: str) -> NoReturn:
+    """Skip the test for the want of something (fail it, where tools are required)."""
     if os.environ.get("MAILDNS_REQUIRE_TOOLS") == "1":
         pytest.fail(message, pytrace=False)
     pytest.skip(message)

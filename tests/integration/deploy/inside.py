@@ -1,0 +1,68 @@
+"""What runs inside the sandbox: a demo DNS, the exporter as its container would start it, and a scrape.
+
+    python inside.py PORT COMMAND...
+
+serves the demo world on PORT, starts COMMAND, and does what it is told on its standard input, a line each:
+``get PATH``, ``writable`` and ``stop``. Each is answered with a line of JSON.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from exporter.demo.demo_world import demo_world
+from exporter.demo.server import DemoServer
+
+EXPORTER = "http://127.0.0.1:10047"
+
+
+def get(path: str) -> dict[str, object]:
+    """What the exporter answers; status 0 while it does not listen."""
+    try:
+        with urllib.request.urlopen(EXPORTER + path, timeout=5) as response:
+            return {"status": response.status, "body": response.read().decode()}
+    except urllib.error.HTTPError as error:
+        return {"status": error.code, "body": error.read().decode()}
+    except OSError as error:
+        return {"status": 0, "body": str(error)}
+
+
+def writable() -> dict[str, object]:
+    """Who this is, and where it may write a file."""
+    folders = ["/", "/tmp", "/var/tmp", "/run", "/etc/maildns-exporter", str(Path.cwd())]
+    capabilities = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("CapEff")]
+    return {
+        "uid": os.getuid(),
+        "gid": os.getgid(),
+        "capabilities": int(capabilities[0].split()[1], 16),
+        "folders": [folder for folder in folders if os.access(folder, os.W_OK)],
+    }
+
+
+async def main(port: int, command: list[str]) -> None:
+    """Serve, start, obey, and end the exporter as Kubernetes would."""
+    async with DemoServer(demo_world(), port=port):
+        exporter = await asyncio.create_subprocess_exec(*command)
+        try:
+            while True:
+                order, _, argument = (await asyncio.to_thread(sys.stdin.readline)).strip().partition(" ")
+                if order == "get":
+                    answer = await asyncio.to_thread(get, argument)
+                elif order == "writable":
+                    answer = writable()
+                else:
+                    break
+                sys.stdout.write(json.dumps(answer) + "\n")
+                sys.stdout.flush()
+        finally:
+            if exporter.returncode is None:
+                exporter.terminate()
+        sys.stdout.write(json.dumps({"exit": await exporter.wait()}) + "\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]), sys.argv[2:]))

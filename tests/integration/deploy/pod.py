@@ -1,0 +1,97 @@
+"""The exporter's pod without a cluster: what the chart renders, run in a sandbox by bubblewrap.
+
+As in the pod, it is an unprivileged user without capabilities, everything is read-only, and the ConfigMap is a folder
+with a link to the present generation of its files, which the kubelet switches. The sandbox has a network of its own, in
+which nothing but its loopback exists: the ports are those of the container, and no test is in another's way.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.assets.charts import ROOT
+from tests.integration.servers.process import wait_until
+from tests.integration.servers.tools import require
+
+INSIDE = Path(__file__).with_name("inside.py")
+MOUNT = "/etc/maildns-exporter"
+
+
+class Pod:
+    """A running pod with the container's *arguments* and the ConfigMap's *files*; the demo DNS is on *dns_port*."""
+
+    def __init__(self, folder: Path, arguments: Sequence[str], files: dict[str, str], dns_port: int) -> None:
+        self._folder = folder
+        self._generation = 0
+        self._arguments = arguments
+        self._dns_port = dns_port
+        self._bubblewrap = require("bwrap")
+        for name in files:
+            (folder / name).symlink_to(f"..data/{name}")
+        self.publish(files)
+
+    def publish(self, files: dict[str, str]) -> None:
+        """Switch to another generation of the files, atomically, as the kubelet does."""
+        self._generation += 1
+        generation = self._folder / f"..{self._generation}"
+        generation.mkdir()
+        for name, content in files.items():
+            (generation / name).write_text(content)
+        (self._folder / "..data_tmp").symlink_to(generation.name)
+        (self._folder / "..data_tmp").rename(self._folder / "..data")
+
+    def __enter__(self) -> Self:
+        sandbox = [self._bubblewrap, "--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
+        sandbox += ["--uid", "65532", "--gid", "65532", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
+        sandbox += ["--tmpfs", "/etc", "--ro-bind", str(self._folder), MOUNT, "--remount-ro", "/etc", "--clearenv"]
+        sandbox += ["--setenv", "PATH", "/usr/bin:/bin", "--setenv", "PYTHONPATH", str(ROOT), "--chdir", str(ROOT)]
+        python = [sys.executable, "-B"]
+        command = [*sandbox, *python, str(INSIDE), str(self._dns_port), *python, "-m", "exporter", *self._arguments]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._process:  # closes its streams, and waits for it
+            if self._process.poll() is None:
+                self.exit_code()
+
+    def exit_code(self) -> int:
+        """End the exporter with SIGTERM; what it exits with."""
+        code = int(self._order("stop")["exit"])
+        self._process.wait(30)
+        return code
+
+    def _order(self, text: str) -> dict[str, Any]:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(text + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Ask the exporter, from within the pod: the status (0 while it does not listen), and the body."""
+        answer = self._order(f"get {path}")
+        return answer["status"], answer["body"]
+
+    def who(self) -> dict[str, Any]:
+        """Which user it is, with which capabilities, and which of the usual folders it may write in."""
+        return self._order("writable")
+
+    def wait_for(self, path: str, text: str) -> str:
+        """Wait until the exporter answers 200 with *text* in it; the whole answer."""
+        seen: list[str] = []
+
+        def is_there() -> bool:
+            status, body = self.get(path)
+            seen[:] = [body]
+            return status == 200 and text in body
+
+        wait_until(is_there, f"{path} with {text!r}")
+        return seen[0]

@@ -1,0 +1,84 @@
+"""What the chart renders is what the exporter is started with: the container's arguments, and the ConfigMap's files."""
+
+import re
+
+import pytest
+
+from tests.assets import charts
+from tests.assets.charts import render
+from tests.integration.deploy.pod import MOUNT, Pod
+
+pytestmark = pytest.mark.integration
+
+POOL = {"name": "corporate", "addresses": [{"ip": "192.0.2.10", "helo": "mail1.example.org"}]}
+DNS = [{"name": "demo", "servers": ["127.0.0.1:5300"], "canary": False}]
+
+
+def pod_of(values, folder, dns_port=5300):
+    """The pod of an installation with *values*."""
+    objects = render(values)
+    container = charts.exporter_container(objects)
+    (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "configuration"]
+    assert mount == {"name": "configuration", "mountPath": MOUNT, "readOnly": True}
+    return Pod(folder, container["args"], files_of(objects), dns_port), container
+
+
+def files_of(objects):
+    """What the exporter's ConfigMap holds."""
+    (files,) = [found["data"] for found in charts.of_kind(objects, "ConfigMap") if "maildns.yml" in found["data"]]
+    return files
+
+
+def test_it_starts_is_probed_and_scraped(tmp_path):
+    """With the rendered arguments it becomes ready where the probes ask, and shows what was configured."""
+    pod, container = pod_of({"config": {"resolvers": DNS, "pools": [POOL]}}, tmp_path)
+    with pod:
+        pod.wait_for(container["readinessProbe"]["httpGet"]["path"], "ready")
+        pod.wait_for(container["livenessProbe"]["httpGet"]["path"], "healthy")
+        metrics = pod.wait_for("/metrics", "\nmaildns_fcrdns_match{")
+
+        assert re.search(r'^maildns_fcrdns_match{.*ip="192.0.2.10".*} 1(\.0)?$', metrics, re.MULTILINE)
+        assert 'maildns_pool_addresses{pool="corporate"} 1' in metrics
+        assert "\nmaildns_build_info{" in metrics  # what `helm test` looks for
+        assert pod.get("/-/reload")[0] in {403, 405}
+        assert pod.who() == {"uid": 65532, "gid": 65532, "capabilities": 0, "folders": []}
+        assert pod.exit_code() == 0
+
+
+def test_a_changed_configmap_is_used_without_a_restart(tmp_path):
+    """The kubelet switches the files, the exporter notices; a bad one changes nothing but the metric that says so."""
+    values = {"configReload": {"interval": "1s"}}
+    first, second, bad = (
+        {**values, "config": {"resolvers": DNS, "pools": pools}}
+        for pools in ([POOL], [{**POOL, "name": "renamed"}], [{**POOL, "name": "bad", "hello": 1}])
+    )
+    pod, _ = pod_of(first, tmp_path)
+    with pod:
+        pod.wait_for("/metrics", 'maildns_pool_addresses{pool="corporate"} 1')
+
+        pod.publish(files_of(render(second)))
+        metrics = pod.wait_for("/metrics", 'maildns_pool_addresses{pool="renamed"} 1')
+        assert 'pool="corporate"' not in metrics
+
+        pod.publish(files_of(render(bad)))
+        metrics = pod.wait_for("/metrics", "\nmaildns_config_last_reload_successful 0")
+        assert 'maildns_pool_addresses{pool="renamed"} 1' in metrics
+
+
+def test_every_flag_that_a_value_sets_is_one(tmp_path):
+    """Below a route prefix, with another log, fewer requests and reloads over HTTP allowed, all of it is understood."""
+    web = {"routePrefix": "/maildns", "maxRequests": 2, "enableLifecycle": True}
+    values = {"web": web, "log": {"level": "debug", "format": "json"}, "extraArgs": ["--log.level=error"]}
+    pod, container = pod_of({**values, "config": {"resolvers": DNS, "pools": [POOL]}}, tmp_path)
+    with pod:
+        pod.wait_for(container["readinessProbe"]["httpGet"]["path"], "ready")
+        pod.wait_for("/maildns/metrics", "\nmaildns_build_info{")
+
+
+def test_without_resolvers_it_asks_the_unbound_beside_it(tmp_path):
+    """With the sidecar on, the configuration names the port that Unbound is told to listen on."""
+    pod, _ = pod_of({"unbound": {"enabled": True}, "config": {"pools": [POOL]}}, tmp_path, dns_port=10053)
+    with pod:
+        metrics = pod.wait_for("/metrics", "\nmaildns_fcrdns_match{")
+
+        assert 'server="127.0.0.1:10053"' in metrics
