@@ -1,0 +1,53 @@
+"""Tag lists, the syntax that DKIM, DMARC, MTA-STS and TLS-RPT records share (RFC 6376 section 3.2).
+
+The rule of this file: it knows the syntax and no tag. Octets that are not ASCII stay visible as escapes.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+_WHITE = " \t\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """A tag list that was read: *pairs* in order of appearance, names as written.
+
+    *problem* says what is wrong with the list itself; it is "" for a well-formed one.
+    """
+
+    pairs: tuple[tuple[str, str], ...]
+    problem: str = ""
+
+    def get(self, name: str, default: str = "") -> str:
+        """The value of a tag; the first one's, should there be several."""
+        return next((value for tag, value in self.pairs if tag == name), default)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is a tag of this name."""
+        return any(tag == name for tag, _ in self.pairs)
+
+
+@lru_cache(maxsize=1024)
+def parse_tags(text: bytes) -> Tags:
+    """Read ``name=value; name=value``. White space around names and values does not count."""
+    pairs: list[tuple[str, str]] = []
+    problem = ""
+    for part in text.decode("ascii", "backslashreplace").split(";"):
+        if not part.strip(_WHITE):
+            continue
+        name, equals, value = part.partition("=")
+        name = name.strip(_WHITE)
+        if not equals or not name.replace("_", "a").isalnum():
+            problem = problem or f"{clip(part.strip(_WHITE))} is no tag of the form name=value"
+            continue
+        if any(name == tag for tag, _ in pairs):
+            problem = problem or f"the tag {clip(name)} occurs more than once"
+        pairs.append((name, value.strip(_WHITE)))
+    return Tags(tuple(pairs), problem)
+
+
+def clip(text: str, limit: int = 80) -> str:
+    """A text from a record, short enough for a sentence, without control characters."""
+    shown = "".join([character if character.isprintable() else f"\\{ord(character):03d}" for character in text])
+    return shown if len(shown) <= limit else f"{shown[:limit]}..."

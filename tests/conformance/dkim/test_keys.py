@@ -1,0 +1,31 @@
+"""DKIM key records as data: what the RFCs make of each."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from exporter.checks.answers import Text
+from exporter.checks.check import judge
+from exporter.checks.dkim import dkim
+from exporter.checks.domain import DomainReason
+from tests.factories import World, name, question
+
+CASES = yaml.safe_load(Path(__file__).with_name("keys.yml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+def test_key(case):
+    """The result, the reason, the size and the hints are those of the case, and its mend, if any, mends."""
+    asked = question("s1._domainkey.example.org", "TXT")
+    world = World({asked: frozenset({Text(case["record"].encode())})})
+    report, _ = judge(dkim("s1", name("example.org")), world)
+
+    assert (report.finding.result, report.finding.reason) == (case["result"], case.get("reason"))
+    assert report.bits == case.get("bits")
+    assert [hint.reason for hint in report.hints] == case.get("hints", [])
+    assert report.is_revoked == (report.finding.reason is DomainReason.DKIM_REVOKED)
+    for said in (report.finding, *report.hints):
+        if said.mend and said.mend.records:
+            mended, _ = judge(dkim("s1", name("example.org")), world.apply(said.mend))
+            assert said.reason not in {mended.finding.reason, *[hint.reason for hint in mended.hints]}

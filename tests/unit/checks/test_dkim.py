@@ -1,0 +1,92 @@
+"""DKIM selectors: delegation, several records, and outages. What a record may hold is in tests/conformance/dkim."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.checks.answers import Answer, Question, Text
+from exporter.checks.check import judge
+from exporter.checks.dkim import dkim, key_name
+from exporter.checks.domain import DomainReason
+from exporter.checks.verdicts import Reason, Result
+from tests.factories import World, name, question
+from tests.strategies import INCONCLUSIVE
+
+KEY = "k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+AT = "s1._domainkey.example.org"
+THERE = "s1-example-org._domainkey.example.onmicrosoft.example"
+
+
+def evaluate(zone):
+    """Judge the selector s1 of example.org in a world of these records."""
+    return judge(dkim("s1", name("example.org")), World.parse(zone))[0]
+
+
+@pytest.mark.parametrize(
+    ("zone", "result", "reason"),
+    [
+        pytest.param(f"{AT} TXT {KEY}", Result.PASS, None, id="own-key"),
+        pytest.param(f"{AT} CNAME {THERE}\n{THERE} TXT {KEY}", Result.PASS, None, id="delegated"),
+        pytest.param(f"{AT} CNAME {THERE}", Result.FAIL, "dkim-dangling", id="dangling-nxdomain"),
+        pytest.param(f"{AT} CNAME {THERE}\n{THERE} A 192.0.2.1", Result.FAIL, "dkim-dangling", id="dangling-nodata"),
+        pytest.param("", Result.FAIL, "dkim-missing", id="missing"),
+        pytest.param(f"{AT} TXT {KEY}\n{AT} TXT v=DKIM1; p=", Result.FAIL, "dkim-several-records", id="two-keys"),
+        pytest.param(
+            f"{AT} TXT {KEY}\n{AT} TXT google-site-verification", Result.PASS, None, id="a-stranger-next-to-it"
+        ),
+        pytest.param(f'{AT} TXT "{KEY[:20]}" "{KEY[20:]}"', Result.PASS, None, id="several-strings"),
+        pytest.param(f"{AT} TXT !servfail", Result.UNKNOWN, "servfail", id="servfail"),
+        pytest.param(f"{AT} CNAME {AT}", Result.UNKNOWN, "chain", id="cname-loop"),
+    ],
+)
+def test_verdicts(zone, result, reason):
+    """Each state of a selector has its result and reason."""
+    report = evaluate(zone)
+
+    assert (report.finding.result, report.finding.reason) == (result, reason)
+    assert report.finding.subject == "s1"
+    assert (report.finding.mend is not None) == (result is Result.FAIL)
+
+
+def test_a_dangling_selector_names_both_ends():
+    """Who runs the selector and who should publish the key are different people."""
+    finding = evaluate(f"{AT} CNAME {THERE}").finding
+
+    assert (
+        finding.sentence == f"The DKIM selector s1 dangles: the CNAME of {AT} leads to {THERE}, which does not exist."
+    )
+    assert finding.mend.zone == AT
+
+
+def test_a_selector_may_have_several_labels():
+    """A selector is a name of its own (RFC 6376 section 3.1); one that cannot be in the DNS is refused."""
+    assert key_name("2026.mail", name("example.org")) == "2026.mail._domainkey.example.org"
+    with pytest.raises(ValueError, match="63 octets"):
+        key_name("a" * 64, name("example.org"))
+
+
+@given(st.binary(max_size=200), st.binary(max_size=200), st.randoms())
+def test_any_octets_get_a_verdict_and_order_does_not_matter(octets, key, random):
+    """No record can break the check, and records in any order come to the same."""
+    records = [Text(octets), Text(b"v=DKIM1; k=" + octets), Text(b"v=DKIM1; p=" + key)]
+    random.shuffle(records)
+    for count in (1, 2, 3):
+        asked = question(AT, "TXT")
+        world = World({asked: frozenset(records[:count])})
+
+        def twice(it, world=world):
+            answer = world(it)
+            return Answer(answer.status, (*answer.records, *answer.records[::-1]))
+
+        assert judge(dkim("s1", name("example.org")), twice)[0] == judge(dkim("s1", name("example.org")), world)[0]
+
+
+@given(st.sampled_from(INCONCLUSIVE))
+def test_an_outage_withholds_a_verdict(status):
+    """Without an answer nothing is said of the key."""
+    dark = World().without_answers_to({Question(name(AT), "TXT"): status})
+    report, _ = judge(dkim("s1", name("example.org")), dark)
+
+    assert (report.finding.result, report.finding.reason) == (Result.UNKNOWN, Reason.of(status))
+    assert report.bits is None
+    assert report.finding.reason != DomainReason.DKIM_MISSING
