@@ -60,25 +60,29 @@ async def over_https(request):
 
 async def test_tls_asks_many_questions_over_one_connection(certificate):
     """A hundred questions at once share a connection; so does the one that comes later."""
-    async with name_server(holds_all, udp=False, tls=serving_context(certificate)) as server:
-        async with resolving(tls_endpoint(server), ca_file=certificate, timeout_seconds=5) as resolver:
-            questions = [Question(name(f"n{n}.example.org"), "A") for n in range(100)]
-            answers = await asyncio.gather(*map(resolver.resolve, questions))
-            await resolver.resolve(WWW)
+    async with (
+        name_server(holds_all, udp=False, tls=serving_context(certificate)) as server,
+        resolving(tls_endpoint(server), ca_file=certificate, timeout_seconds=5) as resolver,
+    ):
+        questions = [Question(name(f"n{n}.example.org"), "A") for n in range(100)]
+        answers = await asyncio.gather(*map(resolver.resolve, questions))
+        await resolver.resolve(WWW)
 
-            assert {answer.records for answer in answers} == {(address("192.0.2.1"),)}
-            assert answers[0].server == str(tls_endpoint(server))
-            assert server.connections == 1
+        assert {answer.records for answer in answers} == {(address("192.0.2.1"),)}
+        assert answers[0].server == str(tls_endpoint(server))
+        assert server.connections == 1
 
 
 async def test_tls_goes_on_where_the_server_has_hung_up(certificate):
     """A connection that the server has closed is replaced, without an attempt being lost."""
-    async with name_server(holds_all, udp=False, tls=serving_context(certificate)) as server:
-        async with resolving(tls_endpoint(server), ca_file=certificate, attempts=1, cache_entries=0) as resolver:
-            assert (await resolver.resolve(WWW)).status is Status.ANSWER
-            server.hang_up()
-            assert (await resolver.resolve(WWW)).status is Status.ANSWER
-            assert server.connections == 2
+    async with (
+        name_server(holds_all, udp=False, tls=serving_context(certificate)) as server,
+        resolving(tls_endpoint(server), ca_file=certificate, attempts=1, cache_entries=0) as resolver,
+    ):
+        assert (await resolver.resolve(WWW)).status is Status.ANSWER
+        server.hang_up()
+        assert (await resolver.resolve(WWW)).status is Status.ANSWER
+        assert server.connections == 2
 
 
 async def test_tls_wants_the_name_that_was_configured(certificate):
@@ -106,9 +110,11 @@ async def test_a_certificate_that_is_not_to_be_trusted_is_inconclusive(certifica
 
 async def test_silence_over_tls_is_a_timeout_and_a_closed_port_the_network(certificate):
     """What goes wrong beneath TLS has the reasons that it has over UDP."""
-    async with name_server(silent, udp=False, tls=serving_context(certificate)) as server:
-        async with resolving(tls_endpoint(server), ca_file=certificate, attempts=1) as resolver:
-            assert (await resolver.resolve(WWW)).status is Status.TIMEOUT
+    async with (
+        name_server(silent, udp=False, tls=serving_context(certificate)) as server,
+        resolving(tls_endpoint(server), ca_file=certificate, attempts=1) as resolver,
+    ):
+        assert (await resolver.resolve(WWW)).status is Status.TIMEOUT
 
     closed = closed_endpoint().port
     for text in (f"tls://127.0.0.1:{closed}", f"https://127.0.0.1:{closed}/dns-query"):
@@ -125,21 +131,25 @@ async def test_a_connection_on_which_nothing_comes_is_given_up(certificate):
         said, hanging = (None, False) if hanging else (holds_all(query, transport), False)
         return said
 
-    async with name_server(answer, udp=False, tls=serving_context(certificate)) as server:
-        async with resolving(tls_endpoint(server), ca_file=certificate, timeout_seconds=0.5) as resolver:
-            assert (await resolver.resolve(WWW)).status is Status.ANSWER
-            assert server.connections == 2
+    async with (
+        name_server(answer, udp=False, tls=serving_context(certificate)) as server,
+        resolving(tls_endpoint(server), ca_file=certificate, timeout_seconds=0.5) as resolver,
+    ):
+        assert (await resolver.resolve(WWW)).status is Status.ANSWER
+        assert server.connections == 2
 
 
 async def test_https_keeps_its_connections(certificate):
     """Questions that follow each other over HTTPS use one connection."""
-    async with https_server(certificate, over_https) as (endpoint, peers):
-        async with resolving(endpoint, ca_file=certificate, cache_entries=0, timeout_seconds=5) as resolver:
-            for _ in range(5):
-                answer = await resolver.resolve(WWW)
-                assert answer.records == (address("192.0.2.1"),)
-            assert answer.server == str(endpoint)
-            assert len(set(peers)) == 1
+    async with (
+        https_server(certificate, over_https) as (endpoint, peers),
+        resolving(endpoint, ca_file=certificate, cache_entries=0, timeout_seconds=5) as resolver,
+    ):
+        for _ in range(5):
+            answer = await resolver.resolve(WWW)
+            assert answer.records == (address("192.0.2.1"),)
+        assert answer.server == str(endpoint)
+        assert len(set(peers)) == 1
 
 
 async def respond(request, **response):
@@ -165,6 +175,8 @@ MESSAGE = "application/dns-message"
 )
 async def test_what_is_no_message_over_https_is_inconclusive(certificate, response, status):
     """Errors, redirects, web pages and messages about something else are told as what they are."""
-    async with https_server(certificate, lambda request: respond(request, **response)) as (endpoint, _):
-        async with resolving(endpoint, ca_file=certificate, timeout_seconds=5) as resolver:
-            assert (await resolver.resolve(WWW)).status is status
+    async with (
+        https_server(certificate, lambda request: respond(request, **response)) as (endpoint, _),
+        resolving(endpoint, ca_file=certificate, timeout_seconds=5) as resolver,
+    ):
+        assert (await resolver.resolve(WWW)).status is status
