@@ -6,7 +6,6 @@ The path is the real one: `exporter.checks.report` by `Run`, over a `Resolver` w
 import argparse
 import asyncio
 import gc
-import itertools
 import json
 import math
 import os
@@ -14,6 +13,7 @@ import resource
 import signal
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,24 +42,24 @@ def resident_octets() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-async def run_checks(resolver: Resolver, first: int, count: int, in_flight: int) -> list[str]:
-    """Check *count* addresses, *in_flight* at a time; the verdicts in the order in which they came."""
+async def run_checks(resolver: Resolver, targets: Sequence[Target], in_flight: int) -> list[str]:
+    """Check these targets, *in_flight* at a time; the verdicts in the order in which they came."""
     verdicts: list[str] = []
     finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    addresses = itertools.islice(sweep.addresses(first + count), first, None)
-    call_soon = asyncio.get_running_loop().call_soon
+    waiting = iter(targets)
+    ask = resolver.ask
 
     def done(result: Report, evidence: Any) -> None:
         verdicts.append(result.iprev.verdict)
-        if len(verdicts) == count:
+        if len(verdicts) == len(targets):
             finished.set_result(None)
         else:
             start()
 
     def start() -> None:
-        for address in itertools.islice(addresses, 1):
-            run = Run(report(Target(Address.parse(address))), resolver.ask, done, finished.set_exception)
-            call_soon(run.start)
+        target = next(waiting, None)
+        if target is not None:
+            Run(report(target), ask, done, finished.set_exception).start()
 
     for _ in range(in_flight):
         start()
@@ -67,19 +67,28 @@ async def run_checks(resolver: Resolver, first: int, count: int, in_flight: int)
     return verdicts
 
 
+def targets_from(first: int, count: int) -> list[Target]:
+    """Build what the inventory would hold of the sweep's addresses."""
+    start = int(sweep.FIRST)
+    return [Target(Address((start + number).to_bytes(4, "big"))) for number in range(first, first + count)]
+
+
 async def measure_sweep(resolver: Resolver, options: argparse.Namespace) -> dict[str, Any]:
     """Measure a sweep: processor time and wall time of each check."""
-    await run_checks(resolver, options.count, 500, 100)
+    targets = targets_from(0, options.count)
+    await run_checks(resolver, targets_from(sweep.ALL - 500, 500), 100)
+    resolver.cache.clear()
     cpu, wall = cpu_seconds(), time.perf_counter()
-    verdicts = await run_checks(resolver, 0, options.count, options.in_flight)
+    verdicts = await run_checks(resolver, targets, options.in_flight)
     cpu, wall = cpu_seconds() - cpu, time.perf_counter() - wall
     return {"verdicts": Counter(verdicts), "cpu_seconds": cpu, "wall_seconds": wall}
 
 
 async def measure_hold(resolver: Resolver, options: argparse.Namespace) -> dict[str, Any]:
     """Find out how long one callback held the loop, at most, during a sweep."""
+    targets = targets_from(0, options.count)
     with holding() as held:
-        await run_checks(resolver, 0, options.count, options.in_flight)
+        await run_checks(resolver, targets, options.in_flight)
     return {"longest_seconds": held.longest_seconds, "by": held.by}
 
 
@@ -101,10 +110,11 @@ async def measure_hits(resolver: Resolver, options: argparse.Namespace) -> dict[
 
 async def measure_memory(resolver: Resolver, options: argparse.Namespace) -> dict[str, Any]:
     """Measure the memory of a cache of 100,000 answers, then of 2,000 questions in flight besides."""
-    await run_checks(resolver, sweep.ALL - 200, 200, 100)
+    await run_checks(resolver, targets_from(sweep.ALL - 200, 200), 100)
     resolver.cache.clear()
+    targets = targets_from(0, 50_500)
     idle = resident_octets()
-    await run_checks(resolver, 0, 50_500, options.in_flight)
+    await run_checks(resolver, targets, options.in_flight)
     cached = resident_octets()
     os.kill(options.server_pid, signal.SIGSTOP)
     try:
