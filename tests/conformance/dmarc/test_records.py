@@ -1,0 +1,40 @@
+"""DMARC as data: what RFC 9989 makes of each zone."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from exporter.checks.check import judge
+from exporter.checks.dmarc.check import dmarc
+from exporter.checks.domain import overall
+from exporter.checks.verdicts import Result
+from tests.factories import World, name
+
+CASES = yaml.safe_load(Path(__file__).with_name("records.yml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+def test_record(case):
+    """Result, reasons, policy and where they come from are those of the case, and its mends mend."""
+    world = World.parse("\n".join(case["zone"]))
+    report, evidence = judge(dmarc(name(case["domain"])), world)
+
+    assert overall(report.findings) == case["result"]
+    assert [it.reason for it in report.findings if it.reason] == case.get("reasons", [])
+    for key in ("policy", "effective_policy", "record_domain", "organizational_domain"):
+        if key in case:
+            assert getattr(report, key) == case[key], key
+    if "hints" in case:
+        assert [it.reason for it in report.hints] == case["hints"]
+    if "asked" in case:
+        assert len([it for it in evidence if it.name.startswith("_dmarc.")]) == case["asked"]
+    for said in (*report.findings, *report.hints):
+        if said.mend and said.mend.records:
+            mended, _ = judge(dmarc(name(case["domain"])), world.apply(said.mend))
+            assert said.reason not in [it.reason for it in (*mended.findings, *mended.hints)]
+
+
+def test_the_cases_cover_every_result():
+    """Pass, fail and unknown are all there."""
+    assert {case["result"] for case in CASES} == set(Result)
