@@ -35,7 +35,7 @@ def require(tool: str) -> str:
     path = shutil.which(tool, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if path:
         return path
-    missing(f"{tool} is not installed: apt-get install {PACKAGES.get(tool, tool)}")
+    return missing(f"{tool} is not installed: apt-get install {PACKAGES.get(tool, tool)}")
 
 
 def missing(message: str) -> NoReturn:
