@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import shutil
 import sys
 from collections import Counter
 from pathlib import Path
@@ -14,6 +13,7 @@ from exporter.checks.check import judge
 from exporter.checks.receivers import Receiver, ReceiverVerdict, receivers
 from tests.integration.receivers.mail_servers import HOW_TO_INSTALL, SERVERS
 from tests.integration.receivers.smtp_client import ACCEPTED
+from tests.integration.servers.tools import missing, require
 from tests.unit.checks.receivers.scenarios import SCENARIOS
 
 pytestmark = pytest.mark.integration
@@ -23,21 +23,14 @@ ENTER = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child")
 SECONDS = 120
 
 
-def _missing(what: str, remedy: str) -> None:
-    if os.environ.get("MAILDNS_REQUIRE_TOOLS") == "1":
-        pytest.fail(f"{what} is missing: {remedy}")
-    pytest.skip(f"{what} is missing: {remedy}")
-
-
 async def _run(name: str) -> dict[str, dict[str, list[str]]]:
     """Run every scenario against a server, in namespaces of their own."""
     if SERVERS[name].find() is None:
-        _missing(name, HOW_TO_INSTALL)
-    for tool, package in (("unshare", "util-linux"), ("ip", "iproute2"), ("mount", "mount")):
-        if shutil.which(tool) is None:
-            _missing(tool, f"apt-get install {package}")
+        missing(f"{name} is not there: {HOW_TO_INSTALL}")
+    for tool in ("unshare", "mount", "ip"):
+        require(tool)
     if os.geteuid() != 0:
-        _missing("the right to make namespaces", "run as root")
+        missing("only root can make namespaces")
     process = await asyncio.create_subprocess_exec(
         *ENTER,
         *(sys.executable, "-m", "tests.integration.receivers.inside", name),
