@@ -7,7 +7,7 @@ CONFIG ?=
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types imports unit integration lock clean
+.PHONY: help run test check lint types imports unit integration chart dist lock clean
 
 help:            ## Show this list
 	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -35,11 +35,21 @@ unit: $(VENV)/.dev            ## Run the tests that need no server
 integration: $(VENV)/.dev            ## Run the tests against real servers on loopback
 	$(BIN)/pytest -q -n auto -m "integration or slow" $(ARGS)
 
+chart: $(VENV)/.dev            ## Build what in the chart is made of something else: copies of rules, tables
+	$(BIN)/python helm/build.py
+
+dist: $(VENV)/.dev            ## Build a release into dist/: sdist, wheel, chart, bill of materials
+	rm -rf dist
+	$(BIN)/python deploy/release.py dist
+
 lock:            ## Write the locks anew from pyproject.toml (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 	    --upgrade pyproject.toml -o requirements/run.lock
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 	    --upgrade --group dev pyproject.toml -o requirements/dev.lock
+	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])' | \
+	    uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	    --upgrade - -o requirements/build.lock
 
 clean:            ## Remove the environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
