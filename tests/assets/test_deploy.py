@@ -1,0 +1,126 @@
+"""Dockerfile, Compose file, workflows: pinned, least privileged, and about files that are there."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.assets.charts import CHART, ROOT
+from tests.integration.servers.prometheus import promtool
+
+COMPOSE = ROOT / "deploy" / "compose" / "compose.yml"
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+
+
+def instructions(name):
+    """What stands behind each instruction of that name in the Dockerfile."""
+    return re.findall(rf"^{name} ((?:.*\\\n)*.*)$", DOCKERFILE, re.MULTILINE)
+
+
+def test_the_base_is_pinned_and_the_same_in_both_stages():
+    """Every stage begins with the image that the argument names, by its digest."""
+    (argument,) = [text for text in instructions("ARG") if text.startswith("PYTHON_IMAGE=")]
+
+    assert re.search(r"@sha256:[0-9a-f]{64}$", argument)
+    assert {text.split()[0] for text in instructions("FROM")} == {"${PYTHON_IMAGE}"}
+
+
+def test_no_instruction_needs_a_shell():
+    """All that runs, at build time or later, is a list of words."""
+    commands = instructions("RUN") + instructions("CMD") + instructions("ENTRYPOINT")
+    commands += [text.rpartition("CMD ")[2] for text in instructions("HEALTHCHECK")]
+
+    assert len(commands) > 5
+    assert all(isinstance(json.loads(text), list) for text in commands)
+
+
+def test_the_image_runs_as_the_user_of_the_chart():
+    """The image's user is the pod's; both are numbers, so that Kubernetes can tell that it is not root."""
+    context = yaml.safe_load((CHART / "values.yaml").read_text())["podSecurityContext"]
+
+    assert instructions("USER") == [f"{context['runAsUser']}:{context['runAsGroup']}"]
+
+
+def test_dependencies_are_hashed_and_nothing_is_compiled():
+    """What pip fetches for the image is in a lock, to the octet."""
+    for text in instructions("RUN"):
+        command = json.loads(text)
+        if "install" in command and "--no-index" not in command:
+            assert "--require-hashes" in command
+            assert "--only-binary" in command
+            lock = (ROOT / command[command.index("-r") + 1]).read_text()
+            assert lock.count("==") <= lock.count("--hash=sha256:")
+
+
+def test_the_build_sees_what_it_copies():
+    """Each file that the Dockerfile copies exists, and .dockerignore lets it through."""
+    allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    copied = [source for text in instructions("COPY") if "--from" not in text for source in text.split()[:-1]]
+
+    assert sorted(copied) == sorted(allowed)
+    assert all((ROOT / source).exists() for source in copied)
+
+
+@pytest.mark.parametrize(
+    ("schema", "files"),
+    [
+        pytest.param("github-workflows", WORKFLOWS, id="workflows"),
+        pytest.param("renovate", [ROOT / "renovate.json"], id="renovate"),
+        pytest.param("compose-spec", [COMPOSE], id="compose"),
+    ],
+)
+def test_files_keep_their_schemas(schema, files):
+    """Each is what those who read it expect."""
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", *map(str, files)]
+
+    checked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_workflows_are_audited():
+    """zizmor, at its strictest, finds no unpinned action, no excess permission, no injection."""
+    zizmor = Path(sys.executable).with_name("zizmor")
+    command = [zizmor, "--offline", "--no-progress", "--persona", "pedantic", *WORKFLOWS]
+
+    audited = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+    assert audited.returncode == 0, audited.stdout
+
+
+def test_workflows_run_what_there_is():
+    """Every target of make that a workflow calls is in the Makefile."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    called = {name for path in WORKFLOWS for name in re.findall(r"run: make ([a-z-]+)", path.read_text())}
+
+    assert called
+    assert called <= targets
+
+
+def test_compose_mounts_what_there_is():
+    """Every file and folder that a container is given is there, and is given to be read only."""
+    services = yaml.safe_load(COMPOSE.read_text())["services"]
+    mounts = [mount.split(":") for service in services.values() for mount in service.get("volumes", [])]
+    ours = [mount for mount in mounts if mount[0].startswith(".")]
+
+    assert len(ours) == 6
+    for source, _, *mode in ours:
+        assert (COMPOSE.parent / source).exists(), source
+        assert mode == ["ro"]
+    assert all(port.startswith("127.0.0.1:") for service in services.values() for port in service["ports"])
+
+
+def test_compose_scrapes_and_shows_the_exporter():
+    """Prometheus takes its configuration, and Grafana's datasource is the one that the alerts ask."""
+    folder = COMPOSE.parent
+    checked = promtool("check", "config", "--syntax-only", folder / "prometheus.yml")
+    assert checked.returncode == 0, checked.stderr
+
+    (datasource,) = yaml.safe_load((folder / "grafana/datasources/prometheus.yml").read_text())["datasources"]
+    alerting = (ROOT / "dashboards/grafana-alerting/maildns.alerts.yml").read_text()
+    assert set(re.findall(r"datasourceUid: (\S+)", alerting)) == {"__expr__", datasource["uid"]}
