@@ -3,6 +3,7 @@
 import pytest
 
 from exporter.checks.check import judge
+from exporter.checks.spf.compile import compile_spf
 from exporter.checks.spf.evaluate import spf
 from exporter.checks.spf.results import Explain
 from tests.conformance.spf.suite import cases
@@ -43,3 +44,13 @@ def test_the_preferred_result_is_ours():
             others[case.name] = result
 
     assert others == {"multispf1": "fail", "ptr-limit": "pass"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_compiled(case):
+    """A compiled record has the outcome of the evaluation, or leaves the address to it."""
+    domain = case.mail_from.rpartition("@")[2] or case.helo
+    evaluated, _ = judge(spf(case.address, "mailfrom", domain, sender=case.mail_from, helo=case.helo), case.world)
+    compiled, _ = judge(compile_spf(domain), case.world)
+
+    assert compiled.outcome(case.address) in {None, evaluated.outcome}
