@@ -5,7 +5,7 @@ import struct
 from collections.abc import Sequence
 from typing import Literal
 
-from tests.integration.packets import HEADER_OCTETS, Query, forged, good, reply
+from tests.integration.packets import HEADER_OCTETS, Query, forged, good, reply, with_edns
 from tests.integration.sending import Sending, behaviour
 
 FLOOD = 20
@@ -66,7 +66,8 @@ def _forged_cut(query: Query) -> Sequence[Sending]:
 
 @behaviour
 def _forged_trailing(query: Query) -> Sequence[Sending]:
-    return _flood(query, forged(query) + b"\0", forged(query) + forged(query))
+    whole = forged(query)
+    return _flood(query, whole + b"\0", whole + whole, with_edns(whole) + b"\0", with_edns(whole)[:-1])
 
 
 @behaviour

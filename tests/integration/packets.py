@@ -94,6 +94,11 @@ def forged(query: Query, *, flags: int = 0x8180, id_: int | None = None, questio
     return reply(query, truth(query.rdtype, forged=True), flags=flags, id_=id_, question=question)
 
 
+def with_edns(wire: bytes) -> bytes:
+    """Add an OPT record without options (RFC 6891) to a reply that has no additional records."""
+    return wire[:10] + b"\0\1" + wire[HEADER_OCTETS:] + b"\0" + struct.pack(">HHIH", 41, 1232, 0, 0)
+
+
 def soa() -> bytes:
     """Encode the SOA record that negative answers hold, of example.org."""
     rdata = plain_name("ns.example.org") + plain_name("hostmaster.example.org") + struct.pack(">5I", 1, 2, 3, 4, 60)

@@ -1,0 +1,81 @@
+"""A resolver that lies: its canary says so, verdicts turn inconclusive, and none flips."""
+
+import asyncio
+
+import pytest
+
+from exporter.checks.answers import Question, Status
+from exporter.checks.names import DomainName
+from exporter.checks.report import report
+from exporter.checks.verdicts import IprevVerdict, Reason
+from exporter.dns.settings import CanarySettings
+from tests.factories import target
+from tests.integration.misbehaving import Misbehaving
+from tests.integration.running import resolver_for, sampled
+from tests.integration.servers.knot import Knot
+
+pytestmark = pytest.mark.integration
+
+TARGET = target("192.0.2.1")
+ZONES = {
+    "2.0.192.in-addr.arpa": ["1 PTR mail.example.org."],
+    "example.org": ["mail A 192.0.2.1"],
+}
+SINKHOLE = ["* A 192.0.2.66", "* AAAA 2001:db8::66", "* PTR sinkhole.invalid.", "* TXT sinkhole"]
+QUICK = CanarySettings(interval_seconds=0.05)
+
+
+async def until(condition):
+    """Wait for a condition, with a deadline."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110  # trust comes and goes without an event to wait for
+            await asyncio.sleep(0.01)
+
+
+async def test_a_sinkhole_turns_verdicts_inconclusive_and_back():
+    """While the resolver answers what cannot exist, nothing that it says is believed; afterwards it is again."""
+    with Knot(ZONES) as knot:
+        async with resolver_for(knot.address, canary=QUICK, cache_entries=0) as resolver:
+            before = await sampled(resolver, report(TARGET))
+            knot.publish(".", SINKHOLE)
+            await until(lambda: not resolver.is_trusted)
+            during = await sampled(resolver, report(TARGET))
+            canary_ok = [server.canary_ok for server in resolver.servers]
+            knot.publish(".", [])
+            await until(lambda: resolver.is_trusted)
+            after = await sampled(resolver, report(TARGET))
+
+    assert before.iprev.verdict is after.iprev.verdict is IprevVerdict.PASS
+    assert during.iprev.verdict is IprevVerdict.TEMPERROR
+    assert during.iprev.finding.reason is Reason.CANARY
+    assert canary_ok == [False]
+
+
+async def test_a_sinkhole_from_the_start_is_not_believed_once():
+    """Questions wait for the first canary, so that not even the first verdict rests on a lie."""
+    with Knot({**ZONES, ".": SINKHOLE}) as knot:
+        async with resolver_for(knot.address, canary=QUICK) as resolver:
+            answer = await resolver.resolve(Question(DomainName("anything.example.com"), "A"))
+
+    assert answer.status is Status.CANARY
+
+
+async def test_an_honest_server_is_asked_beside_one_that_lies():
+    """With a second server that passes its canary, answers come from that one."""
+    with Knot({**ZONES, ".": SINKHOLE}) as liar, Knot(ZONES) as honest:
+        async with resolver_for(liar.address, honest.address, canary=QUICK) as resolver:
+            answers = [
+                await resolver.resolve(Question(DomainName(f"{number}.example.com"), "A")) for number in range(20)
+            ]
+
+    assert {(answer.status, answer.server) for answer in answers} == {(Status.NXDOMAIN, honest.address)}
+
+
+async def test_silence_contradicts_nothing():
+    """A server that says nothing to its canary is down, not a liar: questions time out as they would."""
+    with Misbehaving(always="silent") as mute:
+        async with resolver_for(mute.address, canary=QUICK, timeout_seconds=0.1, attempts=2) as resolver:
+            answer = await resolver.resolve(Question(DomainName("mail.example.org"), "A"))
+
+            assert answer.status is Status.TIMEOUT
+            assert resolver.is_trusted
