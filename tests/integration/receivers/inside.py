@@ -53,7 +53,7 @@ def enter(folder: Path) -> None:
     users = {name: uid for name, uid in USERS.items() if f"\n{name}:" not in system["passwd"]}
     groups = {name: gid for name, gid in USERS.items() if f"\n{name}:" not in system["group"]}
     files = {
-        "resolv.conf": f"nameserver {RESOLVER}\nsearch .\noptions timeout:1 attempts:1\n",
+        "resolv.conf": f"nameserver {RESOLVER}\nsearch .\noptions timeout:2 attempts:1\n",
         "hosts": f"127.0.0.1 localhost {HOST_NAME}\n",
         "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\n",
         "passwd": system["passwd"] + "".join(f"{name}:x:{uid}:{uid}::/:/bin/false\n" for name, uid in users.items()),
