@@ -6,10 +6,12 @@ import dns.message
 import dns.rcode
 import pytest
 
+from tests.integration.servers import process
 from tests.integration.servers.alertmanager import Alertmanager
 from tests.integration.servers.knot import Knot
 from tests.integration.servers.process import free_port, wait_until
 from tests.integration.servers.prometheus import Prometheus, Sample, promtool
+from tests.integration.servers.tools import PACKAGES, require
 from tests.integration.servers.unbound import Unbound
 
 pytestmark = pytest.mark.integration
@@ -105,3 +107,26 @@ def test_promtool_judges_an_exposition():
 
     assert promtool("check", "metrics", stdin=good).returncode == 0
     assert promtool("check", "metrics", stdin="# TYPE a_total counter\na_total 1\n").returncode != 0
+
+
+def test_a_missing_tool_is_a_skip_that_says_what_to_install(monkeypatch):
+    """Without a tool the test is skipped; where tools are required, it fails."""
+    monkeypatch.setitem(PACKAGES, "no-such-tool", "no-such-package")
+    monkeypatch.delenv("MAILDNS_REQUIRE_TOOLS", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="apt-get install no-such-package"):
+        require("no-such-tool")
+
+    monkeypatch.setenv("MAILDNS_REQUIRE_TOOLS", "1")
+    with pytest.raises(pytest.fail.Exception, match="apt-get install no-such-package"):
+        require("no-such-tool")
+
+
+def test_a_port_that_is_taken_is_given_up_for_another(monkeypatch):
+    """A server whose port is taken before it binds it starts on another one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ports = iter([taken.getsockname()[1]])
+        monkeypatch.setattr(process, "free_port", lambda: next(ports, None) or free_port())
+        with Alertmanager() as alertmanager:
+            assert alertmanager.port != taken.getsockname()[1]
