@@ -54,7 +54,7 @@ class Service:
         self.addresses: list[tuple[str, int]] = []
 
     async def run(self) -> None:
-        """Serve. Raises `ConfigError` for a configuration that is bad at the start, `CannotRunError` for a taken port."""
+        """Serve. Raises `ConfigError` for a bad configuration at the start, `CannotRunError` for a taken port."""
         configuration = self._options.load()
         self._configuration = configuration
         self._reload_status.succeeded_at = time.time()

@@ -45,7 +45,8 @@ class Sampler:
         if state is None:
             return
         if name in self._rounds:
-            log.warning("a round outlasts its interval", pool=name, interval_seconds=state.pool.interval_seconds)
+            if name not in self._overdue:
+                log.warning("a round outlasts its interval", pool=name, interval_seconds=state.pool.interval_seconds)
             self._overdue.add(name)
             return
         self._begin(state)
