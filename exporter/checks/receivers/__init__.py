@@ -10,7 +10,7 @@ from exporter.checks.addresses import Address
 from exporter.checks.check import Check, parallel
 from exporter.checks.helo import HeloName
 from exporter.checks.receivers.policies import DEFAULT_RECEIVERS, POLICIES, Policy
-from exporter.checks.receivers.verdicts import Receiver, ReceiverResult, ReceiverVerdict, by_design
+from exporter.checks.receivers.verdicts import ACCEPTED, Receiver, ReceiverResult, ReceiverVerdict, by_design
 
 __all__ = [
     "DEFAULT_RECEIVERS",
@@ -24,6 +24,9 @@ __all__ = [
 ]
 
 
+_ACCEPTS = {receiver: ReceiverVerdict.of(receiver, ACCEPTED) for receiver in Receiver}
+
+
 def receivers(
     address: Address, said: HeloName, policies: Sequence[Receiver] = DEFAULT_RECEIVERS
 ) -> Check[tuple[ReceiverVerdict, ...]]:
@@ -35,4 +38,5 @@ def receivers(
 
 
 def _verdict(receiver: Receiver, address: Address, said: HeloName) -> Check[ReceiverVerdict]:
-    return ReceiverVerdict.of(receiver, (yield from POLICIES[receiver].rule(address, said)))
+    outcome = yield from POLICIES[receiver].rule(address, said)
+    return _ACCEPTS[receiver] if outcome is ACCEPTED else ReceiverVerdict.of(receiver, outcome)

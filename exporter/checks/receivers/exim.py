@@ -8,6 +8,7 @@ that are confirmed, and gives up on all of them if it cannot learn the addresses
 import re
 from collections.abc import Mapping
 from enum import Enum, auto
+from functools import lru_cache
 from typing import NamedTuple
 
 from exporter.checks.addresses import Address
@@ -137,11 +138,13 @@ def _forward(seen: Mapping[DomainName, Sight], name: DomainName) -> Forward:
     return seen[name].forward if name in seen else Forward.ABSENT
 
 
+@lru_cache(maxsize=4096)
 def _is_looked_up(text: str) -> bool:
     """Whether `dns_check_names_pattern` lets it through to the DNS."""
     return all(map(_LOOKED_UP.fullmatch, text.removesuffix(".").split("."))) and not is_ipv4(text)
 
 
+@lru_cache(maxsize=4096)
 def _takes(said: HeloName) -> bool:
     """Whether `check_helo` takes the argument of EHLO: letters, digits, dots and hyphens, or a literal."""
     text = said.text

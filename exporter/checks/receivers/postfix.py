@@ -6,6 +6,7 @@ off like what is wrong for now; only the sentences differ.
 """
 
 import re
+from functools import lru_cache
 
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Question, Status
@@ -126,6 +127,7 @@ def _judge_literal(said: HeloName) -> Outcome:
     return refused(_INVALID, f"the HELO name {said} is no address literal", CheckName.HELO_SYNTAX)
 
 
+@lru_cache(maxsize=4096)
 def is_valid_hostname(text: str) -> bool:
     """Whether `valid_hostname.c` takes it: letters, digits, underscores and inner hyphens, not digits alone."""
     labels = text.split(".")

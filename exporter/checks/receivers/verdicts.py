@@ -98,6 +98,8 @@ def drawn(outcomes: Sequence[Outcome]) -> Outcome:
     Resolvers rotate records, so which one is first is a lottery. Where not all of them are accepted, the outcome is
     the refusal that is met most often, and *share* says how many connections are spared it.
     """
+    if len(outcomes) == 1:
+        return outcomes[0]
     refusals = [outcome for outcome in outcomes if outcome.result is not ReceiverResult.ACCEPT]
     doubt = not all(outcome.is_conclusive for outcome in outcomes)
     if not refusals:
