@@ -151,7 +151,10 @@ class Answer(_AnswerFields):
     @property
     def names(self) -> tuple[DomainName, ...]:
         """The records that are domain names (PTR, CNAME, NS), sorted."""
-        return tuple([record for record in self.records if isinstance(record, DomainName)])
+        records = self.records
+        if len(records) == 1 and isinstance(records[0], DomainName):
+            return (records[0],)
+        return tuple([record for record in records if isinstance(record, DomainName)])
 
     @property
     def addresses(self) -> tuple[Address, ...]:

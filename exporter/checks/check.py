@@ -32,7 +32,7 @@ class Run(Generic[T]):
     check itself is broken, *failed* with what it raised.
     """
 
-    __slots__ = ("_ask", "_asking", "_batch", "_check", "_done", "_failed", "_waiting", "evidence")
+    __slots__ = ("_ask", "_asking", "_batch", "_check", "_done", "_failed", "_open", "evidence")
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Run(Generic[T]):
         self._done = done
         self._failed = failed
         self._batch: Sequence[Question] = ()
-        self._waiting: set[Question] = set()
+        self._open = 0
         self._asking = False
         self.evidence: dict[Question, Answer] = {}
 
@@ -63,7 +63,7 @@ class Run(Generic[T]):
             raise ValueError(f"{status} is no inconclusive reason to give up")
         unanswered = Answer(status)
         self._ask = lambda question, on_answer: on_answer(question, unanswered)
-        for question in tuple(self._waiting):
+        for question in [question for question in self._batch if question not in self.evidence]:
             self._take(question, unanswered)
 
     def _advance(self, answers: Sequence[Answer] | None) -> None:
@@ -85,23 +85,25 @@ class Run(Generic[T]):
 
     def _ask_all(self, batch: Sequence[Question]) -> bool:
         """Ask what is not known yet; whether all of it was answered on the spot."""
-        evidence, waiting = self.evidence, self._waiting
-        unknown = [question for question in dict.fromkeys(batch) if question not in evidence]
-        waiting.update(unknown)
+        evidence = self.evidence
+        asked = dict.fromkeys(batch) if len(batch) > 1 else batch
+        unknown = [question for question in asked if question not in evidence]
+        self._open = len(unknown)
         self._asking = True
         for question in unknown:
             self._ask(question, self._take)
         self._asking = False
-        return not waiting
+        return not self._open
 
     def _take(self, question: Question, answer: Answer) -> None:
-        waiting = self._waiting
-        if question not in waiting:
+        evidence = self.evidence
+        if question in evidence:
             return  # too late: it was given up
-        waiting.remove(question)
-        self.evidence[question] = answer
-        if not waiting and not self._asking:
-            self._advance([self.evidence[question] for question in self._batch])
+        evidence[question] = answer
+        self._open -= 1
+        if not self._open and not self._asking:
+            batch = self._batch
+            self._advance([evidence[question] for question in batch] if len(batch) > 1 else [answer])
 
 
 def judge(check: Check[T], answer: Callable[[Question], Answer]) -> tuple[T, Evidence]:
