@@ -15,7 +15,7 @@ from exporter.dns.pacing import TokenBucket, Waiting
 from exporter.dns.randomness import Take
 from exporter.dns.settings import ResolverSettings
 from exporter.dns.statistics import Statistics
-from exporter.dns.wire import mixed_case, question_section, wire_name
+from exporter.dns.wire import TYPE_AND_CLASS, mixed_case, wire_name
 
 _QUERY_HEADER = b"\1\0\0\1\0\0\0\0\0\1"  # after the ID: recursion desired, one question, one additional record
 _PLAIN_HEADER = b"\1\0\0\1\0\0\0\0\0\0"
@@ -101,10 +101,10 @@ class Asking:
         wire = job.wire
         if not wire:
             job.wire = wire = wire_name(job.name)
-        if not job.plain_case and server.mixes_case(now):
+        if server.random_case and now >= server.plain_case_until and not job.plain_case:
             wire = mixed_case(wire, self._take)
-        job.section = section = question_section(wire, job.rdtype)
-        if job.plain_edns or not server.speaks_edns(now):
+        job.section = section = wire + TYPE_AND_CLASS[job.rdtype]
+        if job.plain_edns or now < server.plain_edns_until:
             message = _PLAIN_HEADER + section
         else:
             message = _QUERY_HEADER + section + server.tail

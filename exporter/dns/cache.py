@@ -85,7 +85,7 @@ class Cache:
             self.octets += len(entry) - len(old)
         else:
             self._insert(key, entry)
-        while self.octets > self._max_octets:
+        if self.octets > self._max_octets:
             self._evict()
 
     def clear(self) -> None:
@@ -110,17 +110,14 @@ class Cache:
     def _evict(self) -> None:
         """Make room for octets, not for entries: the oldest entry's place in the ring stays, and names nothing."""
         ring = self._ring
-        for _ in range(len(ring)):
+        while self.octets > self._max_octets:
             at = self._next if self._next < len(ring) else 0
             key = ring[at]
             ring[at] = ""
             self._next = at + 1 if at + 1 < self._max_entries else 0
-            if self._forget(key):
-                return
+            self._forget(key)
 
-    def _forget(self, key: str) -> bool:
+    def _forget(self, key: str) -> None:
         entry = self._entries.pop(key, None)
-        if entry is None:
-            return False
-        self.octets -= len(key) + len(entry) + _OVERHEAD_OCTETS
-        return True
+        if entry is not None:
+            self.octets -= len(key) + len(entry) + _OVERHEAD_OCTETS

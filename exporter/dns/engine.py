@@ -123,7 +123,7 @@ class Engine:
 
     def submit(self, job: Job, now: float) -> None:
         """Send a question now, or as soon as it may be."""
-        if self._is_open and self.in_flight < self._max_in_flight and not self.waiting and self._bucket.take(now):
+        if self._is_open and self.in_flight < self._max_in_flight and not self.waiting.count and self._bucket.take(now):
             self._begin(job, now)
         elif self._loop is not None and self.waiting.push(job):
             self._wake()
@@ -136,7 +136,7 @@ class Engine:
         """A question was answered: the next one may go."""
         if job.began_at != -math.inf:
             self.in_flight -= 1
-        if self.waiting and not self._is_pumping:
+        if self.waiting.count and not self._is_pumping:
             self._pump()
 
     def _server(self, number: int) -> Server:
@@ -187,14 +187,14 @@ class Engine:
         try:
             self._drop_late(now)
             for _ in range(_AT_ONCE):
-                if not self.waiting or not self._may_send_next():
+                if not self.waiting.count or not self._may_send_next():
                     return
                 if not self._bucket.take(now):
                     break
                 self._send(self.waiting.pop(), now)
         finally:
             self._is_pumping = False
-        if self.waiting:
+        if self.waiting.count:
             self._wake()
 
     def _may_send_next(self) -> bool:

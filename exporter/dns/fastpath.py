@@ -12,7 +12,7 @@ from exporter.checks.addresses import Address
 from exporter.checks.answers import MailExchange, Record, RRType, StartOfAuthority, Status, Text
 from exporter.checks.names import DomainName
 from exporter.dns.reading import MAX_TTL, Content, Reading, conclude
-from exporter.dns.wire import CODES, IN, NameReader, UnreadableError, UnusualError
+from exporter.dns.wire import CODES, IN, NameReader, UnreadableError, UnusualError, plain_name
 
 _COUNTS = Struct(">BBHHHH").unpack_from  # from the second octet of the flags on
 _FIXED = Struct(">HHIH").unpack_from  # TYPE, CLASS, TTL, RDLENGTH
@@ -44,7 +44,9 @@ def read_reply(packet: bytes, end: int, name: DomainName, rdtype: RRType) -> Rea
                 if octets == _ADDRESS_OCTETS.get(code):
                     record: Record = _new(Address, (packet[start:end],))
                 else:
-                    record = _record(NameReader(packet), code, start, end, packet)
+                    record = (plain_name(packet, start, end) if code == _PTR else None) or _record(
+                        NameReader(packet), code, start, end, packet
+                    )
                 options = _options(packet, end) if additionals == 1 else _no_options(packet, end, additionals)
                 ttl = ttl if ttl <= MAX_TTL else _clamp(ttl)
                 return _ANSWER, (record,), (), ttl, options

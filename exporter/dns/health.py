@@ -24,8 +24,6 @@ class Server:
     """One server of a resolver, and what is known of it."""
 
     __slots__ = (
-        "_plain_case_until",
-        "_plain_edns_until",
         "back_off_seconds",
         "canary_ok",
         "case_mistakes",
@@ -38,6 +36,8 @@ class Server:
         "last_reply_at",
         "number",
         "options_seen",
+        "plain_case_until",
+        "plain_edns_until",
         "random_case",
         "round_trip_seconds",
         "tail",
@@ -67,8 +67,10 @@ class Server:
         """The EDNS options that were looked at last, which need not be looked at again."""
         self.case_mistakes = 0
         """Questions in a row that it repeated in the wrong case, and answered when asked in lower case."""
-        self._plain_case_until = -math.inf
-        self._plain_edns_until = -math.inf
+        self.plain_case_until = -math.inf
+        """Until when its queries are in lower case, though *random_case* is on."""
+        self.plain_edns_until = -math.inf
+        """Until when its queries have no OPT record."""
         self.tail = b""
         self.refresh_tail()
 
@@ -111,24 +113,16 @@ class Server:
             self.down_until = now + self.back_off_seconds
         return False
 
-    def mixes_case(self, now: float) -> bool:
-        """Whether its queries have their letters in random case."""
-        return self.random_case and now >= self._plain_case_until
-
     def lost_case(self, now: float) -> None:
         """Note that it answered a question in lower case, but repeats mixed case wrongly."""
         self.case_mistakes += 1
         if self.case_mistakes >= MISTAKES_UNTIL_LESSON:
-            self._plain_case_until = now + LESSON_SECONDS
+            self.plain_case_until = now + LESSON_SECONDS
             self.case_mistakes = 0
-
-    def speaks_edns(self, now: float) -> bool:
-        """Whether its queries have an OPT record."""
-        return now >= self._plain_edns_until
 
     def lost_edns(self, now: float) -> None:
         """Note that it answers FORMERR to EDNS."""
-        self._plain_edns_until = now + LESSON_SECONDS
+        self.plain_edns_until = now + LESSON_SECONDS
 
 
 def order(servers: list[Server]) -> list[Server]:

@@ -5,7 +5,6 @@ The rule of this file: it never looks at a clock; whoever asks says what time it
 
 import math
 from collections import deque
-from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -39,19 +38,14 @@ class TokenBucket:
 class Waiting(Generic[T]):
     """The bounded queue of what may not go yet: first in, first out, but what was under way before goes first."""
 
-    __slots__ = ("_again", "_fresh", "_max_queued")
+    __slots__ = ("_again", "_fresh", "_max_queued", "count")
 
     def __init__(self, max_queued: int) -> None:
         self._max_queued = max_queued
         self._fresh: deque[T] = deque()
         self._again: deque[T] = deque()
-
-    def __len__(self) -> int:
-        return len(self._fresh) + len(self._again)
-
-    def __iter__(self) -> Iterator[T]:
-        yield from self._again
-        yield from self._fresh
+        self.count = 0
+        """How many wait."""
 
     @property
     def has_again(self) -> bool:
@@ -63,19 +57,18 @@ class Waiting(Generic[T]):
         if len(self._fresh) >= self._max_queued:
             return False
         self._fresh.append(thing)
+        self.count += 1
         return True
 
     def push_again(self, thing: T) -> None:
         """Queue something that was under way before; their number is bounded by the number in flight."""
         self._again.append(thing)
+        self.count += 1
 
     def pop(self) -> T:
         """Take the next one out."""
+        self.count -= 1
         return self._again.popleft() if self._again else self._fresh.popleft()
-
-    def pop_again(self) -> T:
-        """Take the next one out of those that were under way before."""
-        return self._again.popleft()
 
     def oldest_fresh(self) -> T | None:
         """The one that has waited longest among the new."""
@@ -83,9 +76,11 @@ class Waiting(Generic[T]):
 
     def pop_fresh(self) -> T:
         """Take the one out that has waited longest among the new."""
+        self.count -= 1
         return self._fresh.popleft()
 
     def clear(self) -> None:
         """Forget all of them."""
         self._again.clear()
         self._fresh.clear()
+        self.count = 0

@@ -31,10 +31,10 @@ def encode(answer: Answer) -> tuple[int, bytes]:
         return KIND_NODATA if status is Status.NODATA else KIND_NXDOMAIN, b""
     first = records[0]
     if isinstance(first, Address):
-        kind = KIND_A if len(first.packed) == 4 else KIND_AAAA
-        return kind, first.packed if len(records) == 1 else b"".join([record.packed for record in answer.addresses])
+        packed = first.packed if len(records) == 1 else b"".join([record.packed for record in answer.addresses])
+        return KIND_A if len(first.packed) == 4 else KIND_AAAA, packed
     if isinstance(first, DomainName):
-        return KIND_NAMES, "\n".join(answer.names).encode()
+        return KIND_NAMES, first.encode() if len(records) == 1 else "\n".join(answer.names).encode()
     return KIND_OTHER, _encode_other(answer)
 
 

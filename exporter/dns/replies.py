@@ -73,7 +73,9 @@ class Replies:
             return
         # The ordinary answer, which is nearly every one.
         now = self._clock()
-        job.forget()
+        if job.pending is not None:
+            del job.pending[job.query_id]
+            job.pending = None
         seconds = now - job.sent_at
         if server.replied(now, seconds):
             self._asking.reorder()

@@ -78,7 +78,7 @@ class Resolver:
     @property
     def queued(self) -> int:
         """Questions that wait until they may be sent."""
-        return len(self._engine.waiting)
+        return self._engine.waiting.count
 
     @property
     def open_sockets(self) -> int:
@@ -190,17 +190,20 @@ class Resolver:
             if answer[0] in _CONCLUSIVE:
                 self.cache.put(key if not job.is_confirmation else key[len(_CONFIRMATION) :], answer, server, now)
         self._engine.finished(job)
-        self._call_back(job.on_answer, job.question, answer)
+        try:
+            job.on_answer(job.question, answer)
+        except Exception as error:  # noqa: BLE001  # who asked is broken; the other questions must not suffer
+            self._complain(job.question, error)
         if job.more is not None:
             for question, on_answer in job.more:
-                self._call_back(on_answer, question, answer)
+                try:
+                    on_answer(question, answer)
+                except Exception as error:  # noqa: BLE001  # as above
+                    self._complain(question, error)
 
-    def _call_back(self, on_answer: OnAnswer, question: Question, answer: Answer) -> None:
-        try:
-            on_answer(question, answer)
-        except Exception as error:  # noqa: BLE001  # who asked is broken; the other questions must not suffer
-            context = {"message": f"the answer to {question} could not be used", "exception": error}
-            asyncio.get_running_loop().call_exception_handler(context)
+    def _complain(self, question: Question, error: Exception) -> None:
+        context = {"message": f"the answer to {question} could not be used", "exception": error}
+        asyncio.get_running_loop().call_exception_handler(context)
 
     def _trust_changed(self) -> None:
         """Forget what a server said that lies, or may have lied."""

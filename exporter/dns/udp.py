@@ -117,7 +117,8 @@ class UdpChannel:
         """Send *message*, which lacks its ID, and wait for the reply."""
         if self._is_closed:
             return
-        slot = self._take(1)[0] % SLOTS
+        random = self._take(3)
+        slot = random[0] % SLOTS
         chosen = self._slots[slot]
         if chosen is None or chosen.left <= 0 or job.sent_at - chosen.born_at > SOCKET_SECONDS:
             try:
@@ -127,7 +128,7 @@ class UdpChannel:
                 return
         chosen.left -= 1
         pending = chosen.pending
-        query_id = self._take(2)
+        query_id = random[1:]
         while query_id in pending:
             query_id = self._take(2)
         job.query_id = query_id

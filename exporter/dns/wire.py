@@ -6,7 +6,6 @@ what lies before the name that it stands in; a name that pointers led to is read
 
 from struct import Struct
 
-from exporter.checks.answers import RRType
 from exporter.checks.names import DomainName
 from exporter.dns.randomness import Take
 
@@ -17,8 +16,13 @@ IN = 1
 MAX_UDP_PAYLOAD = 1232
 """What is offered by EDNS (RFC 6891): fits every path without fragments, as DNS flag day 2020 agreed."""
 
-_TYPE_AND_CLASS = {rdtype: Struct(">HH").pack(code, IN) for rdtype, code in CODES.items()}
+TYPE_AND_CLASS = {rdtype: Struct(">HH").pack(code, IN) for rdtype, code in CODES.items()}
+"""What follows the name in a question section."""
 _LENGTHS = [bytes([length]) for length in range(64)]
+_KNOWN_LABELS = {  # those that nearly every reverse name is made of
+    label: _LENGTHS[len(label)] + label
+    for label in [b"in-addr", b"ip6", b"arpa", *[b"%d" % n for n in range(256)], *[b"%x" % n for n in range(16)]]
+}
 _LETTER_BITS = bytes([0x20 if 0x41 <= octet & 0xDF <= 0x5A else 0 for octet in range(256)])
 _PLAIN = b"abcdefghijklmnopqrstuvwxyz0123456789-_"
 _MAX_NAME_OCTETS = 255
@@ -40,12 +44,9 @@ def wire_name(name: DomainName) -> bytes:
     """The name in wire format, lower case, uncompressed."""
     if "\\" in name or name == ".":
         return b"".join([_LENGTHS[len(label)] + label for label in name.labels]) + b"\0"
-    return b"".join([_LENGTHS[len(label)] + label for label in name.encode().split(b".")]) + b"\0"
-
-
-def question_section(wire: bytes, rdtype: RRType) -> bytes:
-    """The question section for a name in wire format."""
-    return wire + _TYPE_AND_CLASS[rdtype]
+    known = _KNOWN_LABELS
+    labels = name.encode().split(b".")
+    return b"".join([known.get(label) or _LENGTHS[len(label)] + label for label in labels]) + b"\0"
 
 
 def mixed_case(wire: bytes, take: Take) -> bytes:
@@ -53,6 +54,27 @@ def mixed_case(wire: bytes, take: Take) -> bytes:
     length = len(wire)
     flips = int.from_bytes(wire.translate(_LETTER_BITS)) & int.from_bytes(take(length))
     return (int.from_bytes(wire) ^ flips).to_bytes(length)
+
+
+def plain_name(packet: bytes, start: int, end: int) -> DomainName | None:
+    """The name that reaches from *start* to *end* if it is an ordinary one: uncompressed, letters, digits, hyphens.
+
+    None leaves it to a `NameReader`. Raises `IndexError` where the message ends before the name.
+    """
+    labels = []
+    at = start
+    length = packet[at]
+    while 0 < length < 64:
+        after = at + 1 + length
+        labels.append(packet[at + 1 : after])
+        at = after
+        length = packet[at]
+    if length or at + 1 != end or not 1 < end - start <= _MAX_NAME_OCTETS:
+        return None
+    joined = b".".join(labels).lower()
+    if joined.translate(None, _PLAIN) != _DOTS[len(labels)]:
+        return None
+    return _new_name(DomainName, joined.decode())
 
 
 class NameReader:
@@ -118,4 +140,5 @@ def _text(labels: list[bytes]) -> DomainName:
     return DomainName.from_labels(labels)
 
 
+_new_name = str.__new__
 _DOTS = [b"\xff", *[b"." * dots for dots in range(128)]]  # no labels are the root, which is written with a dot
