@@ -130,3 +130,13 @@ def test_a_port_that_is_taken_is_given_up_for_another(monkeypatch):
         monkeypatch.setattr(process, "free_port", lambda: next(ports, None) or free_port())
         with Alertmanager() as alertmanager:
             assert alertmanager.port != taken.getsockname()[1]
+
+
+def test_two_knots_never_share_a_port(monkeypatch):
+    """Knot would start on a port that another one has, and take some of its questions: it is moved to another port."""
+    with Knot(ZONES) as first:
+        ports = iter([first.port])
+        monkeypatch.setattr(process, "free_port", lambda: next(ports, None) or free_port())
+        with Knot(ZONES) as second:
+            assert second.port != first.port
+            assert second.is_running

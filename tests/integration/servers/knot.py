@@ -3,6 +3,8 @@
 import socket
 import subprocess
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
 
 import dns.message
 
@@ -80,7 +82,25 @@ zone:
 
     def answers(self) -> bool:
         """Whether it answers for every zone that is not meant to be broken, over UDP."""
+        if not self._bound() & self._own_sockets():
+            return False  # whoever answers on the port, it is another one
         return all(self._serves(origin) for origin, lines in self._zones.items() if lines is not None)
+
+    def shares_its_port(self) -> bool:
+        """Whether another Knot has the port too: with SO_REUSEPORT both start, and each gets some of the questions."""
+        return len(self._bound()) > 1
+
+    def _bound(self) -> set[str]:
+        """The sockets that are bound to the port, by their inodes."""
+        lines = map(str.split, Path("/proc/net/udp").read_text().splitlines()[1:])
+        return {f"socket:[{line[9]}]" for line in lines if line[1].endswith(f":{self.port:04X}")}
+
+    def _own_sockets(self) -> set[str]:
+        found = set()
+        with suppress(OSError):  # it closes files, or ends, while we look
+            for one in Path(f"/proc/{self.pid}/fd").iterdir():
+                found.add(str(one.readlink()))
+        return found
 
     def _serves(self, origin: str) -> bool:
         query = dns.message.make_query(origin, "SOA")

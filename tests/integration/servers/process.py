@@ -104,7 +104,13 @@ class Server(ABC):
             wait_until(lambda: not self.is_running or self.answers(), f"{command[0]} answers")
         except TimeoutError as error:
             raise TimeoutError(f"{error}\n{self.log[-4000:]}") from None
+        if self.is_running and self.shares_its_port():
+            self.stop()
         return self.is_running
+
+    def shares_its_port(self) -> bool:
+        """Whether another process serves on its port too; most servers could not have started then."""
+        return False
 
     def stop(self) -> None:
         """Stop it as its operator would, harder if it does not listen; the folder and the port stay."""
