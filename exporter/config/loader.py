@@ -48,7 +48,6 @@ def parse(text: str, source: str, directory: Path | None = None) -> Configuratio
 
     *directory* is where relative paths in it start; without it, they stay as they are.
     """
-    text = text.removeprefix("\ufeff")
     unprintable = _UNPRINTABLE.search(text)
     if unprintable:
         before = text[: unprintable.start()]

@@ -18,6 +18,7 @@ _PLAIN: dict[str, Scalar] = {
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\.[0-9]+")
 _MAX_DIGITS = 18
+_LONGEST_WORD = 3  # of those in dispute: yes, off
 
 
 class AmbiguousError(ValueError):
@@ -82,6 +83,8 @@ def read_plain(text: str) -> Scalar:
     """What the plain scalar *text* means. Raises `AmbiguousError` where readers of YAML disagree."""
     if text in _PLAIN:
         return _PLAIN[text]
+    if len(text) > _LONGEST_WORD and text[0].isalpha():
+        return text
     if _INTEGER.fullmatch(text) or _DECIMAL.fullmatch(text):
         if len(text) > _MAX_DIGITS:
             raise AmbiguousError(f"{text[:_MAX_DIGITS]}... is too long for a number: quote it if it is text")

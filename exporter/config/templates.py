@@ -63,6 +63,8 @@ class HeloTemplate:
     @classmethod
     def parse(cls, text: str) -> "HeloTemplate":
         """Read a template. Raises `ValueError` for an unknown placeholder, and for what no server can say in HELO."""
+        if "{" not in text and "}" not in text:
+            return cls(text, (), HeloName.parse(text), text, ())
         try:
             pieces = list(string.Formatter().parse(text))
         except ValueError:
