@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from exporter import __version__
+from exporter.config.loader import parse
 from tests.assets import charts
 from tests.assets.charts import CHART, NEWEST, OLDEST, VALUES, ci_values, render
 
@@ -38,6 +39,20 @@ def test_every_object_is_valid(feature, version):
     assert objects
     for found in objects:
         charts.validate(found, version)
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_the_exporter_takes_the_configuration(feature):
+    """The rendered file keeps every rule of the exporter's own loader."""
+    objects = render(values_of(feature))
+    files = [found.get("data") or found.get("stringData") or {} for found in objects]
+    held = [file["maildns.yml"] for file in files if "maildns.yml" in file]
+    if feature == "config-existing":
+        assert held == []
+        return
+
+    (text,) = held
+    assert parse(text, "maildns.yml").pools
 
 
 @pytest.mark.parametrize("feature", FEATURES)
@@ -120,15 +135,18 @@ def test_a_constraint_without_a_selector_gets_that_of_the_release():
 
 
 @pytest.mark.parametrize(
-    ("live", "restarts"),
-    [pytest.param(True, False, id="live-reload"), pytest.param(False, True, id="no-live-reload")],
+    ("live", "change", "restarts"),
+    [
+        pytest.param(True, "config", False, id="live-reload"),
+        pytest.param(False, "config", True, id="no-live-reload"),
+        pytest.param(True, "configFiles", True, id="a-file-beside-it"),
+        pytest.param(False, "configFiles", True, id="a-file-beside-it-without-live-reload"),
+    ],
 )
-def test_a_changed_configuration_restarts_pods_only_without_live_reload(live, restarts):
-    """The pod template carries a checksum of the configuration exactly where nobody else would notice a change."""
+def test_pods_restart_exactly_where_nobody_would_notice_a_change(live, change, restarts):
+    """The pod template carries a checksum of what the exporter reads only when it starts, and of nothing else."""
     before, after = (
-        charts.workload(render({"configReload": {"enabled": live}, "configFiles": {"note.txt": text}}))["spec"][
-            "template"
-        ]
+        charts.workload(render({"configReload": {"enabled": live}, change: {"key": text}}))["spec"]["template"]
         for text in ("one", "two")
     )
 

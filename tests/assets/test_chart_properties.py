@@ -82,7 +82,7 @@ def is_accepted(values: dict[str, Any]) -> bool:
     return not refusal
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(some_values().filter(is_accepted))
 def test_whatever_the_schema_accepts_is_valid(values):
     """No accepted value makes an object that does not render, does not parse or is not valid."""
@@ -112,7 +112,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30) | st
 NUMBERS = st.integers(-(2**53), 2**53) | st.floats(-1000, 1000).map(lambda number: round(number, 3))
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     st.dictionaries(
         st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=12),

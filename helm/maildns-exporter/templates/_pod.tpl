@@ -29,8 +29,12 @@
 
 {{- define "maildns-exporter.podAnnotations" -}}
 {{- $annotations := dict }}
-{{- if not (or .Values.configReload.enabled .Values.configFrom.name) }}
+{{/* Live reload looks at the configuration alone: other files are read when the exporter starts. */}}
+{{- if .Values.configFrom.name }}
+{{- else if not .Values.configReload.enabled }}
 {{- $_ := set $annotations "checksum/config" (include "maildns-exporter.configurationFiles" . | sha256sum) }}
+{{- else if .Values.configFiles }}
+{{- $_ := set $annotations "checksum/files" (toJson .Values.configFiles | sha256sum) }}
 {{- end }}
 {{- if .Values.unbound.enabled }}
 {{- $_ := set $annotations "checksum/unbound" (include "maildns-exporter.unboundConf" . | sha256sum) }}

@@ -1,12 +1,17 @@
 """What the chart renders is what the exporter is started with: the container's arguments, and the ConfigMap's files."""
 
 import re
+import socket
+import subprocess
 
+import dns.message
 import pytest
 
 from tests.assets import charts
 from tests.assets.charts import render
 from tests.integration.deploy.pod import MOUNT, Pod
+from tests.integration.servers.process import free_port, wait_until
+from tests.integration.servers.tools import require
 
 pytestmark = pytest.mark.integration
 
@@ -82,3 +87,42 @@ def test_without_resolvers_it_asks_the_unbound_beside_it(tmp_path):
         metrics = pod.wait_for("/metrics", "\nmaildns_fcrdns_match{")
 
         assert 'server="127.0.0.1:10053"' in metrics
+
+
+def test_the_unbound_beside_it_starts_unprivileged_and_answers(tmp_path):
+    """With the rendered command and configuration Unbound needs no privilege, writes nothing, and answers."""
+    port = free_port()
+    local = 'local-data: "mail.example.org. A 192.0.2.1"'
+    objects = render({"unbound": {"enabled": True, "port": port, "extraServerConfig": local}})
+    (sidecar,) = charts.workload(objects)["spec"]["template"]["spec"]["initContainers"]
+    assert sidecar["restartPolicy"] == "Always"
+    (text,) = [
+        found["data"]["unbound.conf"]
+        for found in charts.of_kind(objects, "ConfigMap")
+        if "unbound.conf" in found["data"]
+    ]
+    (tmp_path / "unbound.conf").write_text(text)
+    mount = sidecar["volumeMounts"][0]["mountPath"]
+    sandbox = [require("bwrap"), "--unshare-user", "--unshare-pid", "--die-with-parent", "--cap-drop", "ALL"]
+    sandbox += ["--uid", "65532", "--gid", "65532", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
+    sandbox += ["--tmpfs", "/etc", "--ro-bind", str(tmp_path), mount, "--remount-ro", "/etc"]
+    program, *arguments = sidecar["command"]
+
+    with subprocess.Popen([*sandbox, require(program), *arguments]) as unbound:
+        try:
+            wait_until(lambda: asked(port) == ["192.0.2.1"], "unbound answers")
+        finally:
+            unbound.terminate()
+
+
+def asked(port):
+    """The addresses of mail.example.org, as the server on *port* has them; none while there is no server."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(1)
+        client.connect(("127.0.0.1", port))
+        try:
+            client.send(dns.message.make_query("mail.example.org", "A").to_wire())
+            answer = dns.message.from_wire(client.recv(4096))
+        except OSError:
+            return []
+    return [record.address for rrset in answer.answer for record in rrset]
