@@ -5,16 +5,16 @@ import time
 import pytest
 
 from tests.integration.kinds import DOMAIN
-from tests.integration.serving import configuration_text, hurried, serving
 from tests.integration.servers.knot import Knot
 from tests.integration.servers.prometheus import Prometheus, promtool
 from tests.integration.servers.unbound import Unbound
+from tests.integration.serving import configuration_text, hurried, serving
 from tests.integration.world import build_world
 
 pytestmark = [pytest.mark.integration]
 
 ADDRESSES = 1000
-EVERY_CHECK = "fcrdns helo-syntax helo-resolves helo-address-match helo-ptr-match helo-aligned".split()
+EVERY_CHECK = ["fcrdns", "helo-syntax", "helo-resolves", "helo-address-match", "helo-ptr-match", "helo-aligned"]
 CONCLUDED = "maildns_last_conclusive_sample_timestamp_seconds"
 INCONCLUSIVE = {"timeout", "servfail", "refused", "network", "malformed", "chain"}
 

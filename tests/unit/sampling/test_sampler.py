@@ -1,0 +1,267 @@
+"""The sampler keeps every pool sampled, believes no failure that it saw once, and hangs on nothing."""
+
+import asyncio
+from math import inf
+
+import pytest
+
+from exporter.checks.answers import Answer, Status
+from exporter.checks.verdicts import CheckName, Result
+from exporter.config.loader import parse
+from exporter.inventory.build import build
+from exporter.sampling.sampler import Sampler
+from exporter.state.board import Board
+from tests import clock
+from tests.factories import World
+
+RIGHT = World.parse(
+    """
+    10.2.0.192.in-addr.arpa PTR mail.example.org
+    11.2.0.192.in-addr.arpa PTR mail.example.org
+    mail.example.org A 192.0.2.10
+    mail.example.org A 192.0.2.11
+    """
+)
+BROKEN = World.parse("mail.example.org A 192.0.2.10\nmail.example.org A 192.0.2.11")
+SILENT = World()
+
+CONFIGURATION = """
+pools:
+  - name: corporate
+    interval: 60s
+    addresses:
+      - {ip: 192.0.2.10, helo: mail.example.org}
+      - {ip: 192.0.2.11, helo: mail.example.org}
+"""
+
+
+class Asker:
+    """Answers from a world, after *delay_seconds*; None for a world that never answers."""
+
+    deadline_seconds = 5.0
+    max_in_flight = 10
+
+    def __init__(self, world=RIGHT, *, delay_seconds=0.01):
+        self.world, self.delay = world, delay_seconds
+        self.asked = []
+        self.confirmations = 0
+        self.world_for_confirmations = None
+
+    def ask(self, question, on_answer, *, max_age_seconds=inf, confirm=False):
+        self.asked.append(question)
+        self.confirmations += confirm
+        world = self.world_for_confirmations if confirm and self.world_for_confirmations else self.world
+        if world is None:
+            return
+        answer = Answer(Status.TIMEOUT) if world is SILENT else world(question)
+        if self.delay:
+            asyncio.get_running_loop().call_later(self.delay, on_answer, question, answer)
+        else:
+            on_answer(question, answer)
+
+
+class Watched:
+    """A sampler over one configuration, with a board and a record of changes."""
+
+    def __init__(self, asker, text=CONFIGURATION):
+        self.asker, self.changes = asker, []
+        self.board = Board()
+        self.board.adopt(build(parse(text, "test")))
+        self.sampler = Sampler(
+            self.board, lambda: self.asker, on_change=lambda pool, change: self.changes.append(change)
+        )
+        self.sampler.follow()
+
+    def use(self, text):
+        """Reload."""
+        self.board.adopt(build(parse(text, "test")))
+        return self.sampler.follow()
+
+    async def round(self):
+        """Run one round of the pool to its end."""
+        pool = self.pool
+        rounds = pool.counters.rounds
+        self.sampler.tick("corporate")
+        while self.pool.counters.rounds == rounds:
+            await asyncio.sleep(0.1)
+
+    @property
+    def pool(self):
+        return self.board.pools["corporate"]
+
+    @property
+    def fcrdns(self):
+        """The latest results of the pool."""
+        return {result.value: count for (check, result), count in self.pool.results().items() if check == "fcrdns"}
+
+    @property
+    def held(self):
+        """What is held of each address."""
+        return [state.iprev.verdict.value if state.iprev else None for state in self.pool.sampled()]
+
+
+def test_the_first_round_comes_at_once_and_the_next_is_spread():
+    """All that is unknown is sampled at the permitted rate; what is known is spread over the interval."""
+
+    async def main():
+        watched = Watched(Asker())
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await watched.round()
+        first = loop.time() - began
+        began = loop.time()
+        await watched.round()
+        return first, loop.time() - began, watched.fcrdns
+
+    first, second, results = clock.run(main())
+
+    assert first < 1.0
+    assert 30.0 < second < 60.0
+    assert results == {"pass": 2, "fail": 0, "unknown": 0}
+
+
+def test_a_failure_is_asked_again_before_it_is_believed():
+    """The gauge moves on a failure that the confirmation has too, and is told as one change."""
+
+    async def main():
+        watched = Watched(Asker())
+        await watched.round()
+        watched.asker.world = BROKEN
+        await watched.round()
+        return watched
+
+    watched = clock.run(main())
+
+    assert watched.asker.confirmations > 0
+    assert watched.held == ["permerror", "permerror"]
+    assert [c.after.result for c in watched.changes if c.after.check is CheckName.FCRDNS] == [Result.FAIL, Result.FAIL]
+
+
+@pytest.mark.parametrize("second", [RIGHT, SILENT], ids=["passes-then", "goes-unanswered-then"])
+def test_a_failure_that_is_not_confirmed_moves_nothing(second):
+    """One sample that failed, between good ones: no change, nothing held, no alert."""
+
+    async def main():
+        watched = Watched(Asker())
+        await watched.round()
+        watched.asker.world, watched.asker.world_for_confirmations = BROKEN, second
+        await watched.round()
+        return watched
+
+    watched = clock.run(main())
+
+    assert watched.held == ["pass", "pass"]
+    assert watched.changes == []
+
+
+def test_a_resolver_that_never_calls_back_stops_no_round():
+    """A hung lookup is given up at its deadline: the verdict is unknown, the round ends, the next one works."""
+
+    async def main():
+        watched = Watched(Asker(None))
+        await watched.round()
+        hung = watched.fcrdns
+        watched.asker = Asker()
+        await watched.round()
+        return hung, watched.fcrdns
+
+    hung, after = clock.run(main())
+
+    assert hung == {"pass": 0, "fail": 0, "unknown": 2}
+    assert after == {"pass": 2, "fail": 0, "unknown": 0}
+
+
+def test_rounds_of_a_pool_never_overlap():
+    """Ticks that come while a round still runs begin one more when it has ended, however many they were."""
+
+    async def main():
+        watched = Watched(Asker(delay_seconds=3.0))
+        for _ in range(5):
+            watched.sampler.tick("corporate")
+            await asyncio.sleep(0.1)
+        while watched.pool.counters.rounds < 2:
+            await asyncio.sleep(1)
+        asked = len(watched.asker.asked)
+        await asyncio.sleep(600)
+        return asked, len(watched.asker.asked), watched.pool.counters.rounds
+
+    asked, later, rounds = clock.run(main())
+
+    assert asked == later
+    assert rounds == 2
+
+
+def test_a_reload_keeps_what_is_known_and_drops_what_left():
+    """An unchanged pool goes on untouched; a changed one keeps its known addresses and samples the new one at once."""
+
+    async def main():
+        watched = Watched(Asker())
+        await watched.round()
+        same = watched.pool
+        assert watched.use(CONFIGURATION) == frozenset()
+        assert watched.pool is same
+
+        changed = CONFIGURATION.replace("192.0.2.11", "192.0.2.12")
+        assert watched.use(changed) == {"corporate"}
+        known = [str(state.target.address) for state in watched.pool.sampled()]
+        results = watched.fcrdns
+        before = watched.pool.counters.samples[CheckName.FCRDNS, Result.PASS]
+        began = asyncio.get_running_loop().time()
+        watched.sampler.tick("corporate")
+        while watched.fcrdns["unknown"]:
+            await asyncio.sleep(0.01)
+        return known, results, before, asyncio.get_running_loop().time() - began
+
+    known, results, before, seconds = clock.run(main())
+
+    assert known == ["192.0.2.10"]
+    assert results == {"pass": 1, "fail": 0, "unknown": 1}
+    assert before == 2
+    assert seconds < 1.0
+
+
+def test_a_pool_that_left_is_sampled_no_more():
+    """Its round is dropped where it stands, and nothing of it is recorded any more."""
+
+    async def main():
+        watched = Watched(Asker(delay_seconds=5.0))
+        watched.sampler.tick("corporate")
+        await asyncio.sleep(1)
+        old = watched.pool
+        watched.use(CONFIGURATION.replace("corporate", "other"))
+        await asyncio.sleep(100)
+        watched.sampler.tick("corporate")
+        return list(old.sampled()), dict(watched.board.pools)
+
+    sampled, pools = clock.run(main())
+
+    assert sampled == []
+    assert list(pools) == ["other"]
+
+
+def test_a_broken_check_costs_its_own_sample_only(monkeypatch):
+    """A defect in a check is logged; the round goes on and ends."""
+
+    def broken(*_args, **_kwargs):
+        raise RuntimeError("a defect")
+        yield
+
+    async def main():
+        watched = Watched(Asker())
+        monkeypatch.setattr("exporter.sampling.subjects.report", broken)
+        await watched.round()
+        return watched.pool.counters.rounds
+
+    assert clock.run(main()) == 1
+
+
+def test_answers_at_hand_do_not_pile_up_on_the_stack():
+    """A pool of thousands whose answers are all in the cache is sampled without recursion."""
+    text = CONFIGURATION.replace("{ip: 192.0.2.10, helo: mail.example.org}", "{network: 10.0.0.0/20}")
+
+    async def main():
+        watched = Watched(Asker(World(), delay_seconds=0), text)
+        await watched.round()
+        return watched.fcrdns
+
+    assert clock.run(main()) == {"pass": 0, "fail": 4096 + 1, "unknown": 0}

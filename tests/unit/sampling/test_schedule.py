@@ -1,0 +1,135 @@
+"""APScheduler says when a round is due; a wall clock that steps does not."""
+
+import asyncio
+import datetime as dt
+
+import pytest
+import time_machine
+
+from exporter.sampling.schedule import Schedule
+from tests import clock
+
+START = dt.datetime(2026, 3, 29, 0, 30, tzinfo=dt.UTC)  # an hour before summer time begins in Europe
+
+
+def ticks(intervals, *, seconds, steps=()):
+    """Run a schedule for *seconds*; *steps* are (after seconds, by seconds) of the wall clock. Gives (when, pool)."""
+    heard = []
+    with time_machine.travel(START, tick=False) as wall:
+
+        async def main():
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            schedule = Schedule(lambda name: heard.append((round(loop.time() - began), name)))
+            schedule.start()
+            schedule.follow(intervals)
+            for after, by in steps:
+                loop.call_at(began + after, wall.shift, by)
+            await asyncio.sleep(seconds)
+            schedule.stop()
+
+        clock.run(main(), on_pass=wall.shift)
+    return heard
+
+
+def test_a_pool_is_due_at_once_and_then_at_its_interval():
+    """Two pools, each in its own time."""
+    heard = ticks({"fast": 60, "slow": 300}, seconds=601)
+
+    assert [when for when, name in heard if name == "fast"] == [*range(0, 601, 60)]
+    assert [when for when, name in heard if name == "slow"] == [0, 300, 600]
+
+
+@pytest.mark.parametrize(
+    "by",
+    [
+        pytest.param(-60, id="a-minute-back"),
+        pytest.param(-86400, id="a-day-back"),
+        pytest.param(90, id="a-bit-ahead"),
+        pytest.param(30 * 86400, id="a-month-ahead"),
+        pytest.param(3600, id="an-hour-ahead"),
+        pytest.param(-3600, id="an-hour-back"),
+    ],
+)
+def test_a_step_of_the_wall_clock_makes_no_burst_and_no_gap(by):
+    """Whatever the wall clock does, rounds come about one interval apart, one at a time."""
+    heard = [when for when, _ in ticks({"pool": 60}, seconds=1200, steps=[(130, by)])]
+
+    gaps = [later - earlier for earlier, later in zip(heard, heard[1:], strict=False)]
+    assert max(gaps) <= 62, heard
+    assert len(heard) <= 1200 / 60 + 2, heard
+    assert sum(gap < 58 for gap in gaps) <= 1, heard
+
+
+def test_many_steps_in_a_row_are_no_burst_either():
+    """A clock that is stepped to and fro every few seconds does not make rounds come faster."""
+    heard = ticks({"pool": 60}, seconds=1200, steps=[(at, 400 if at % 20 else -400) for at in range(100, 500, 10)])
+
+    assert 18 <= len(heard) <= 1200 / 60 + 12
+
+
+def test_a_machine_that_slept_has_one_round_to_make_up_for():
+    """After an hour in which nothing ran, each pool is due once, not sixty times."""
+    with time_machine.travel(START, tick=False) as wall:
+        heard = []
+
+        async def main():
+            loop = asyncio.get_running_loop()
+            schedule = Schedule(lambda name: heard.append(round(loop.time())))
+            schedule.start()
+            schedule.follow({"pool": 60})
+            await asyncio.sleep(90)
+            loop.pass_time(3600)
+            await asyncio.sleep(90)
+            schedule.stop()
+
+        clock.run(main(), on_pass=wall.shift)
+
+    assert len(heard) == 2 + 1 + 1
+
+
+def test_pools_come_and_go():
+    """A pool that left is not called again; one that is new or changed is called at once; the others stay in step."""
+    heard = []
+    with time_machine.travel(START, tick=False) as wall:
+
+        async def main():
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            schedule = Schedule(lambda name: heard.append((round(loop.time() - began), name)))
+            schedule.start()
+            schedule.follow({"gone": 60, "stays": 60, "slower": 60})
+            await asyncio.sleep(90)
+            schedule.follow({"stays": 60, "slower": 120, "new": 60}, changed=frozenset({"new"}))
+            await asyncio.sleep(100)
+            schedule.stop()
+
+        clock.run(main(), on_pass=wall.shift)
+
+    def of(pool):
+        return [when for when, name in heard if name == pool]
+
+    assert of("gone") == [0, 60]
+    assert of("stays") == [0, 60, 120, 180]
+    assert of("slower") == [0, 60, 90]
+    assert of("new") == [90, 150]
+
+
+def test_the_lag_of_the_loop_is_seen_and_forgotten():
+    """A loop that was held for two seconds says so for fifteen heartbeats, and then no more."""
+    with time_machine.travel(START, tick=False) as wall:
+        seen = []
+
+        async def main():
+            schedule = Schedule(lambda _: None)
+            schedule.start()
+            await asyncio.sleep(5.5)
+            asyncio.get_running_loop().pass_time(2.0)
+            for _ in range(3):
+                await asyncio.sleep(8)
+                seen.append(schedule.loop_lag_seconds)
+            schedule.stop()
+
+        clock.run(main(), on_pass=wall.shift)
+
+    assert seen == [pytest.approx(1.5), 0.0, 0.0]
