@@ -123,7 +123,7 @@ def test_another_helo_name_keeps_what_is_known_of_the_address():
     """After a reload with other HELO names, the address's own verdict stands; the old names' are gone."""
     state = sampled(RIGHT).retarget(target("192.0.2.10", "other.example.org"))
 
-    assert [slot for slot in state.held] == [(CheckName.FCRDNS, "")]
+    assert list(state.held) == [(CheckName.FCRDNS, "")]
     assert state.iprev is not None
 
 
