@@ -97,7 +97,8 @@ class Asking:
         job.sent_at = now
         job.deadline = now + self._timeout_seconds
         job.serial += 1
-        job.doubt = None
+        if job.doubt is not None:
+            job.doubt = None
         wire = job.wire
         if not wire:
             job.wire = wire = wire_name(job.name)

@@ -28,90 +28,57 @@ class Job:
     comes to if no better reply comes than one that was ignored.
     """
 
-    __slots__ = (
-        "attempts",
-        "began_at",
-        "case_lost",
-        "chain",
-        "deadline",
-        "detours",
-        "doubt",
-        "errors",
-        "heard_from",
-        "is_confirmation",
-        "key",
-        "message",
-        "missed_cookie",
-        "more",
-        "name",
-        "on_answer",
-        "pending",
-        "pinned",
-        "plain_case",
-        "plain_edns",
-        "query_id",
-        "question",
-        "queued_at",
-        "rdtype",
-        "resent",
-        "section",
-        "sent_at",
-        "serial",
-        "server",
-        "stream",
-        "tried",
-        "ttl",
-        "wire",
-        "worst",
-    )
+    # Defaults stand in the class: nearly no question ever sets them, and setting thirty attributes takes time.
+    more: list[tuple[Question, OnAnswer]] | None = None
+    """Who else waits for the answer."""
+    began_at = -math.inf
+    sent_at = 0.0
+    deadline = 0.0
+    attempts = 0
+    """How many queries it took so far, for the name that is asked for now."""
+    detours = 0
+    """How often it was asked again without that being an attempt of its own."""
+    serial = 0
+    """Counts the sendings, so that a timer knows whether it is still meant."""
+    server: Server | None = None
+    is_confirmation = False
+    pinned = False
+    """Whether only *server* may be asked."""
+    tried = 0
+    """The servers that were asked, a bit each."""
+    plain_case = False
+    """Whether it is asked without random case, because a reply had lost it."""
+    case_lost = False
+    """Whether a reply was ignored because it had lost the case."""
+    plain_edns = False
+    """Whether it is asked without EDNS, because that got a FORMERR."""
+    stream = False
+    """Whether it is asked over TCP, because a reply was truncated."""
+    resent = False
+    """Whether it went out again because its connection was closed."""
+    message = b""
+    wire = b""
+    section = b""
+    pending: "dict[bytes, Job] | None" = None
+    query_id = b""
+    doubt: Status | None = None
+    missed_cookie = False
+    """Whether a reply was ignored because it lacked the cookie that its server always sends."""
+    worst: Status | None = None
+    heard_from = ""
+    """The server whose reply was the last that could be read."""
+    errors: tuple[ExtendedError, ...] = ()
+    chain: tuple[DomainName, ...] = ()
+    ttl = 0
 
     def __init__(self, question: Question, key: str, on_answer: OnAnswer, now: float) -> None:
         self.question = question
         self.key = key
         """What the cache and those who ask the same know it by; "" for nobody."""
         self.on_answer = on_answer
-        self.more: list[tuple[Question, OnAnswer]] | None = None
         self.name: DomainName = question[0]
         self.rdtype: RRType = question[1]
         self.queued_at = now
-        self.began_at = -math.inf
-        self.sent_at = 0.0
-        self.deadline = 0.0
-        self.attempts = 0
-        """How many queries it took so far, for the name that is asked for now."""
-        self.detours = 0
-        """How often it was asked again without that being an attempt of its own."""
-        self.serial = 0
-        """Counts the sendings, so that a timer knows whether it is still meant."""
-        self.server: Server | None = None
-        self.is_confirmation = False
-        self.pinned = False
-        """Whether only *server* may be asked."""
-        self.tried = 0
-        """The servers that were asked, a bit each."""
-        self.plain_case = False
-        """Whether it is asked without random case, because a reply had lost it."""
-        self.case_lost = False
-        """Whether a reply was ignored because it had lost the case."""
-        self.plain_edns = False
-        """Whether it is asked without EDNS, because that got a FORMERR."""
-        self.stream = False
-        """Whether it is asked over TCP, because a reply was truncated."""
-        self.resent = False
-        self.message = b""
-        self.wire = b""
-        self.section = b""
-        self.pending: dict[bytes, Job] | None = None
-        self.query_id = b""
-        self.doubt: Status | None = None
-        self.missed_cookie = False
-        """Whether a reply was ignored because it lacked the cookie that its server always sends."""
-        self.worst: Status | None = None
-        self.heard_from = ""
-        """The server whose reply was the last that could be read."""
-        self.errors: tuple[ExtendedError, ...] = ()
-        self.chain: tuple[DomainName, ...] = ()
-        self.ttl = 0
 
     def note(self, status: Status) -> None:
         """Remember what an attempt came to, if it tells more than those before."""

@@ -25,6 +25,8 @@ _KNOWN_LABELS = {  # those that nearly every reverse name is made of
 }
 _LETTER_BITS = bytes([0x20 if 0x41 <= octet & 0xDF <= 0x5A else 0 for octet in range(256)])
 _PLAIN = b"abcdefghijklmnopqrstuvwxyz0123456789-_"
+_PLAIN_OR_UPPER = _PLAIN + b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_DOTTED = bytes([ord(chr(octet).lower()) if octet in _PLAIN_OR_UPPER else 0x2E for octet in range(256)])
 _MAX_NAME_OCTETS = 255
 _POINTER = 0xC0
 _HEADER_OCTETS = 12
@@ -59,22 +61,17 @@ def mixed_case(wire: bytes, take: Take) -> bytes:
 def plain_name(packet: bytes, start: int, end: int) -> DomainName | None:
     """The name that reaches from *start* to *end* if it is an ordinary one: uncompressed, letters, digits, hyphens.
 
-    None leaves it to a `NameReader`. Raises `IndexError` where the message ends before the name.
+    None leaves it to a `NameReader`: also where a label is so long that its length looks like a letter or digit.
     """
-    labels = []
-    at = start
-    length = packet[at]
-    while 0 < length < 64:
-        after = at + 1 + length
-        labels.append(packet[at + 1 : after])
-        at = after
-        length = packet[at]
-    if length or at + 1 != end or not 1 < end - start <= _MAX_NAME_OCTETS:
+    wire = packet[start:end]
+    lengths = wire.translate(None, _PLAIN_OR_UPPER)
+    if not lengths or lengths.find(b"\0") != len(lengths) - 1 or max(lengths) > 63 or len(wire) > _MAX_NAME_OCTETS:
         return None
-    joined = b".".join(labels).lower()
-    if joined.translate(None, _PLAIN) != _DOTS[len(labels)]:
+    # What is neither letter, digit nor hyphen must be a length, and the right one.
+    text = wire[1:-1].translate(_DOTTED)
+    if wire[0] != lengths[0] or bytes([*map(len, text.split(b".")), 0]) != lengths:
         return None
-    return _new_name(DomainName, joined.decode())
+    return _new_name(DomainName, text.decode())
 
 
 class NameReader:

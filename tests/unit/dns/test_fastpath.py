@@ -16,7 +16,7 @@ from exporter.checks.answers import MailExchange, StartOfAuthority, Status, Text
 from exporter.checks.names import DomainName
 from exporter.dns.fastpath import read_reply
 from exporter.dns.slowpath import read_unusual
-from exporter.dns.wire import UnreadableError, UnusualError
+from exporter.dns.wire import NameReader, UnreadableError, UnusualError, plain_name
 from tests.factories import address, name, names
 from tests.unit.dns.nameserver import records
 
@@ -265,3 +265,20 @@ def test_no_octets_raise_anything_else(octets, rdtype):
         for reader in (read, lambda wire, rdtype: read_unusual(wire, name("www.example.org"), rdtype)):
             with contextlib.suppress(UnreadableError, UnusualError):
                 reader(wire, rdtype=rdtype)
+
+
+@given(
+    st.one_of(st.binary(max_size=40), st.lists(st.sampled_from([b"\1a", b"\2B-", b"\0", b"\x40", b"\x30", b"a" * 48])))
+)
+@example(b"\1a\0\0")
+@example([b"\x60" + b"a" * 96, b"\0"])
+@example([b"\x30" + b"a" * 48, b"\0"])
+def test_ordinary_names_are_read_as_any_name_is(parts):
+    """The short cut for ordinary names gives what the reader of all names gives, or leaves it to that."""
+    wire = parts if isinstance(parts, bytes) else b"".join(parts)
+    packet = bytes(12) + wire
+
+    read_at_once = plain_name(packet, 12, len(packet))
+
+    if read_at_once is not None:
+        assert NameReader(packet).read(12) == (read_at_once, len(packet))
