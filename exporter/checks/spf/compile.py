@@ -40,6 +40,10 @@ Undecided = dict[State, Remaining]
 _ENUMERABLE = frozenset("d")
 """The macro that is the same for every message: the domain whose record is read."""
 
+TERM_LIMIT = 60
+"""How many terms are followed into the DNS, for one family. A record within the RFC's limits has ten at most, and each
+is followed once; in woven ones that are not, what is beyond is left to evaluation."""
+
 _FINAL = frozenset({SpfResult.TEMPERROR, SpfResult.PERMERROR})
 
 
@@ -60,6 +64,7 @@ class _Compilation:
     open_terms: list[OpenTerm] = field(default_factory=list)
     owner: str = ""
     records: tuple[bytes, ...] = ()
+    followed: int = 0
 
     def run(self, domain: str) -> Check[RangeMap]:
         """Decide the whole address space."""
@@ -108,7 +113,8 @@ class _Compilation:
         if not any(undecided.values()):
             return decided
         target = self._target(redirect, domain)
-        if target is None:
+        self.followed += 1
+        if target is None or self.followed > TERM_LIMIT:
             self.open_terms.append(OpenTerm(domain, record.redirect_text))
             return decided + _decide_all(undecided, None)
         for low, high, state, outcome in (yield from self._check_host(target, undecided)):
@@ -123,7 +129,8 @@ class _Compilation:
         if not any(undecided.values()):
             return
         target = domain if mechanism.target is None else self._target(mechanism.target, domain)
-        if target is None or mechanism.name == "ptr":
+        self.followed += 1
+        if target is None or mechanism.name == "ptr" or self.followed > TERM_LIMIT:
             self.open_terms.append(OpenTerm(domain, mechanism.text))
             decided += _decide_all(undecided, None)
             return

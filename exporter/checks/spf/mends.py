@@ -6,7 +6,7 @@ The rule of this file: every record that it writes is well-formed, whatever the 
 from collections.abc import Sequence
 
 from exporter.checks.addresses import Address
-from exporter.checks.spf.terms import BadTerm, parse_record
+from exporter.checks.spf.terms import BadTerm, read_record
 from exporter.checks.verdicts import Mend
 from exporter.checks.zone_lines import txt_line
 
@@ -21,10 +21,18 @@ def naming(address: Address) -> str:
 def terms(record: bytes) -> list[str]:
     """The terms of a record that can stay in it: well-formed, and no modifier for the second time."""
     kept: list[str] = []
-    for octets in record[len(_VERSION) :].split():
-        term = octets.decode("ascii", "replace")
-        if not isinstance(parse_record(" ".join([_VERSION, *kept, term]).encode()), BadTerm):
-            kept.append(term)
+    modifiers: set[str] = set()
+    for octets in record[len(_VERSION) :].split(b" "):
+        read = read_record(b"v=spf1 " + octets)
+        if not octets or isinstance(read, BadTerm):
+            continue
+        term = octets.decode("ascii")
+        if read.redirect is not None or read.exp is not None:
+            name = term.partition("=")[0].lower()
+            if name in modifiers:
+                continue
+            modifiers.add(name)
+        kept.append(term)
     return kept
 
 

@@ -89,6 +89,11 @@ def spf_records(texts: Sequence[bytes]) -> tuple[bytes, ...]:
 
 @lru_cache(maxsize=1024)
 def parse_record(text: bytes) -> SpfRecord | BadTerm:
+    """Read an SPF record, its version included; remembers the latest ones, for each is read for many addresses."""
+    return read_record(text)
+
+
+def read_record(text: bytes) -> SpfRecord | BadTerm:
     """Read an SPF record, its version included."""
     mechanisms: list[Mechanism] = []
     modifiers: dict[str, MacroString] = {}

@@ -1,7 +1,7 @@
 """Everything that an SPF record leads to: its includes and redirects, read once each, and what they cost.
 
 The rule of this file: it reads the whole tree as if nothing ever matched, so its counts are the most that any address
-can meet; and it stops at a bounded number of records, however they are woven.
+can meet; and it stops at a bounded number of lookups, however the records are woven.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,11 @@ from exporter.checks.spf.outcomes import no_target, only_record, too_many_exchan
 from exporter.checks.spf.results import LIMITS, Outcome, SpfResult
 from exporter.checks.spf.terms import Mechanism, SpfRecord, spf_records
 
-RECORD_LIMIT = 40
-"""How many records are read. Ten lookups are allowed, so a tree of this size is long since wrong."""
+TERM_LIMIT = 50
+"""How many terms are followed into the DNS. Ten are allowed, so a tree of this size is long since wrong."""
+
+TROUBLE_LIMIT = 10
+"""How many troubles of a kind are told; who mends these is told the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,19 @@ class Tree:
     void_terms: list[tuple[str, str]] = field(default_factory=list)
     lookups: int = 0
     is_cut: bool = False
-    """Whether it goes on beyond `RECORD_LIMIT`, or in circles."""
+    """Whether it goes on beyond `TERM_LIMIT`, or in circles."""
+    followed: int = 0
+
+    def may_follow(self) -> bool:
+        """Whether one more term may be followed."""
+        self.followed += 1
+        self.is_cut = self.is_cut or self.followed > TERM_LIMIT
+        return self.followed <= TERM_LIMIT
+
+    def add(self, trouble: Trouble) -> None:
+        """Note a trouble, unless it is known, or one too many."""
+        if trouble not in self.troubles and len(self.troubles) < TROUBLE_LIMIT:
+            self.troubles.append(trouble)
 
 
 def spf_tree(domain: str) -> Check[Tree]:
@@ -71,12 +86,12 @@ def _read(tree: Tree, domain: str, term: str, path: tuple[str, ...]) -> Check[Ou
     if not path:
         tree.owner, tree.records = str(answer.chain[-1] if answer.chain else name), records
     if not answer.is_conclusive:
-        tree.troubles.append(Trouble(domain, "", unanswered(question, answer)))
+        tree.add(Trouble(domain, "", unanswered(question, answer)))
         return None
     read = only_record(name, answer, records)
     if isinstance(read, Outcome):
         if read.result is not SpfResult.NONE or not path:
-            tree.troubles.append(Trouble(domain, "", read))
+            tree.add(Trouble(domain, "", read))
         return read
     node = Node(domain, term, path, read)
     tree.nodes.append(node)
@@ -97,15 +112,16 @@ def _follow(tree: Tree, node: Node, target: MacroString, term: str) -> Check[Non
     domain = expand(target, {"d": node.domain})
     path = (*node.path, node.domain)
     if name_of(domain) in map(name_of, path):
-        tree.loops.append(Node(domain, term, path, node.record))
         tree.is_cut = True
+        known = any((loop.path[-1], loop.term) == (node.domain, term) for loop in tree.loops)
+        if not known and len(tree.loops) < TROUBLE_LIMIT:
+            tree.loops.append(Node(domain, term, path, node.record))
         return
-    if len(tree.nodes) >= RECORD_LIMIT:
-        tree.is_cut = True
+    if not tree.may_follow():
         return
     missing = yield from _read(tree, domain, term, path)
     if (missing is not None and missing.result is SpfResult.NONE) or name_of(domain) is None:
-        tree.troubles.append(Trouble(node.domain, term, no_target(term, node.domain, domain)))
+        tree.add(Trouble(node.domain, term, no_target(term, node.domain, domain)))
 
 
 def _look_up(tree: Tree, domain: str, mechanism: Mechanism) -> Check[None]:
@@ -113,7 +129,7 @@ def _look_up(tree: Tree, domain: str, mechanism: Mechanism) -> Check[None]:
     if mechanism.target is not None and not mechanism.target.letters <= {"d"}:
         return
     name = name_of(domain if mechanism.target is None else expand(mechanism.target, {"d": domain}))
-    if name is None:
+    if name is None or not tree.may_follow():
         return
     if mechanism.name == "mx":
         question = Question(name, "MX")
@@ -121,7 +137,7 @@ def _look_up(tree: Tree, domain: str, mechanism: Mechanism) -> Check[None]:
         _note(tree, domain, mechanism, [question], [answer])
         if len(answer.exchanges) > LIMITS.exchanges:
             outcome = too_many_exchanges(mechanism.text, domain, len(answer.exchanges), LIMITS)
-            tree.troubles.append(Trouble(domain, mechanism.text, outcome))
+            tree.add(Trouble(domain, mechanism.text, outcome))
         hosts = list(dict.fromkeys([it.exchange for it in answer.exchanges[: LIMITS.exchanges] if it.exchange != "."]))
         for host in hosts:
             yield from _look_up_host(tree, domain, mechanism, host)
@@ -145,4 +161,4 @@ def _note(
         tree.void_terms.append((domain, mechanism.text))
     for question, answer in zip(questions, answers, strict=True):
         if not answer.is_conclusive:
-            tree.troubles.append(Trouble(domain, mechanism.text, unanswered(question, answer)))
+            tree.add(Trouble(domain, mechanism.text, unanswered(question, answer)))

@@ -12,7 +12,7 @@ from exporter.checks.spf.compile import compile_spf
 from exporter.checks.spf.compiled import OpenTerm
 from exporter.checks.spf.evaluate import spf
 from exporter.checks.spf.ranges import size
-from exporter.checks.spf.results import SpfResult
+from exporter.checks.spf.results import Limits, SpfResult
 from tests.factories import World, address
 from tests.strategies import any_addresses, outages
 from tests.unit.checks.spf.worlds import DOMAINS, REAL, REAL_DOMAINS, spf_clients, spf_limits, spf_worlds
@@ -51,8 +51,8 @@ def test_compiled_and_evaluated_agree(world, limits, data):
 
 @given(spf_worlds(enumerable=True))
 def test_a_record_without_macros_ptr_and_the_like_is_open_nowhere(world):
-    """What can be enumerated is, as a whole."""
-    compiled, _ = judge(compile_spf(DOMAINS[0]), world)
+    """What can be enumerated is, as a whole; of records that are woven past the limit of terms, not all."""
+    compiled, _ = judge(compile_spf(DOMAINS[0], limits=Limits(lookups=4)), world)
 
     assert compiled.open_terms == ()
     assert compiled.open(4) == compiled.open(6) == ()
@@ -104,6 +104,16 @@ def test_the_pool_of_microsoft_365_is_counted():
     assert tenant.open_terms == (OpenTerm("_spf.crm.example", "exists:%{i}._spf.mta.crm.example"),)
     assert tenant.outcome(address("40.92.0.1")).result == "pass"
     assert tenant.outcome(address("192.0.2.200")) is None
+
+
+def test_what_takes_too_many_lookups_is_left_to_evaluation():
+    """However many lookups are allowed, a compilation follows a bounded number of terms, and says where it ends."""
+    zone = "example.org TXT v=spf1 ip4:192.0.2.1 include:example.org -all"
+    compiled, _ = judge(compile_spf("example.org", limits=Limits(lookups=1_000)), World.parse(zone))
+
+    assert compiled.outcome(address("192.0.2.1")).result == "pass"
+    assert compiled.outcome(address("192.0.2.2")) is None
+    assert compiled.open_terms == (OpenTerm("example.org", "include:example.org"),)
 
 
 def test_lookups_count_by_the_way_that_an_address_takes():
