@@ -97,7 +97,7 @@ class _Evaluation:
             return no_name(domain)
         answer = yield from self._ask(name, "TXT")
         records = spf_records(answer.texts)
-        if depth == 0:
+        if not self.owner:  # the first one asked for: a redirect leads to somebody else's
             self.owner, self.records = str(answer.chain[-1] if answer.chain else name), records
         read = only_record(name, answer, records)
         if isinstance(read, Outcome):

@@ -175,6 +175,14 @@ def test_a_helo_identity_that_can_have_no_record():
         assert (finding.reason, finding.subject, finding.mend.records) == (Reason.SPF_NONE, said, ())
 
 
+def test_the_mend_of_a_redirect_is_in_the_domain_itself():
+    """Whoever runs the redirect's target need not hear of it."""
+    verdict = evaluate("example.org TXT v=spf1 redirect=other.example\nother.example TXT v=spf1 -all")
+    finding = spf_finding(CHECK, OURS, verdict)
+
+    assert finding.mend.records == ('example.org. TXT "v=spf1 ip4:192.0.2.1 redirect=other.example"',)
+
+
 def test_the_mend_replaces_what_is_there():
     """The line to publish and the line to take out are both given, at the end of the CNAME chain."""
     zone = "mta.example.org CNAME spf.example.net\nspf.example.net TXT v=spf1 a -all"
