@@ -1,5 +1,6 @@
 """Hypothesis strategies: names, addresses, and small worlds in which everything has a fair chance to match."""
 
+import itertools
 from collections.abc import Sequence
 
 from hypothesis import strategies as st
@@ -43,38 +44,57 @@ target_addresses = st.sampled_from(OURS)
 targets = st.builds(Target, target_addresses, st.lists(st.sampled_from(HELOS), max_size=3, unique=True).map(tuple))
 
 
+def _subsets(candidates: Sequence[Record]) -> list[frozenset[Record]]:
+    sizes = range(len(candidates) + 1)
+    return [frozenset(some) for size in sizes for some in itertools.combinations(candidates, size)]
+
+
+_HERE: frozenset[Record] = frozenset({Text(b"here")})
+_PTR_CHOICES: list[frozenset[Record] | None] = [
+    None,
+    _HERE,
+    *_subsets(HOSTS)[1:],
+    frozenset(MANY[:11]),
+    frozenset(MANY),
+]
+_FORWARD_CHOICES: list[DomainName | tuple[frozenset[Record], frozenset[Record]] | None] = [
+    None,
+    ELSEWHERE,
+    *HOSTS,
+    *itertools.product(
+        _subsets([it for it in NEIGHBOURS if it.family == 4]), _subsets([it for it in NEIGHBOURS if it.family == 6])
+    ),
+]
+
+
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
-    """Draw a DNS around `OURS`: PTR records or none, CNAMEs in both trees, forward records that fit or do not."""
+    """Draw a DNS around `OURS`: PTR records or none, CNAMEs in both trees, forward records that fit or do not.
+
+    Each owner takes one draw, because thousands of these worlds are made in a run of the tests.
+    """
     records: dict[Question, frozenset[Record]] = {}
     cnames: dict[DomainName, DomainName] = {}
+    delegated = draw(st.sets(st.sampled_from(NEIGHBOURS), max_size=2))
     for address in NEIGHBOURS:
         owner = address.reverse_name
-        if draw(st.integers(0, 3)) == 0:
+        if address in delegated:
             cnames[owner] = owner = DELEGATED
-        _publish(draw, records, Question(owner, "PTR"), draw(st.sampled_from([HOSTS, HOSTS, MANY])), max_size=12)
-    for host in (*HOSTS, ELSEWHERE, *draw(st.sampled_from([(), MANY]))):
-        if draw(st.integers(0, 4)) == 0:
-            cnames[host] = draw(st.sampled_from([ELSEWHERE, *HOSTS]))
-        _publish(draw, records, Question(host, "A"), [it for it in NEIGHBOURS if it.family == 4], max_size=2)
-        _publish(draw, records, Question(host, "AAAA"), [it for it in NEIGHBOURS if it.family == 6], max_size=2)
-    return World(records, cnames)
-
-
-def _publish(
-    draw: st.DrawFn,
-    records: dict[Question, frozenset[Record]],
-    question: Question,
-    candidates: Sequence[Record],
-    *,
-    max_size: int,
-) -> None:
-    """Draw what is published for a question: some of the candidates, another type at the same name, or nothing."""
-    rdata = draw(st.sets(st.sampled_from(candidates), max_size=min(max_size, len(candidates))))
-    if rdata:
-        records[question] = frozenset(rdata)
-    elif draw(st.booleans()):
-        records[Question(question.name, "TXT")] = frozenset({Text(b"here")})
+        rdata = draw(st.sampled_from(_PTR_CHOICES))
+        if rdata is not None:
+            records[Question(owner, "TXT" if rdata is _HERE else "PTR")] = rdata
+    confirming = draw(st.sets(st.sampled_from([MANY[0], MANY[9], MANY[10], MANY[11]])))
+    for host in confirming:
+        records[Question(host, "A")], records[Question(host, "AAAA")] = frozenset(OURS[:1]), frozenset(OURS[1:])
+    for host in (*HOSTS, ELSEWHERE):
+        choice = draw(st.sampled_from(_FORWARD_CHOICES))
+        if isinstance(choice, DomainName):
+            cnames[host] = choice
+        elif choice is not None:
+            a, aaaa = choice
+            records[Question(host, "A")], records[Question(host, "AAAA")] = a, aaaa
+            records[Question(host, "TXT")] = _HERE
+    return World({asked: rdata for asked, rdata in records.items() if rdata}, cnames)
 
 
 def outages(questions: Sequence[Question]) -> st.SearchStrategy[dict[Question, Status]]:

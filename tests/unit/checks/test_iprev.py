@@ -1,5 +1,7 @@
 """iprev: each clause of RFC 8601 section 2.7.3, and what must hold in any world."""
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,14 +37,14 @@ def test_an_outage_withholds_a_verdict_but_never_changes_it(ours, world, data):
         assert set(after.confirmed_names) <= set(before.confirmed_names)
 
 
-@given(target_addresses, worlds(), st.randoms())
-def test_the_order_of_records_never_matters(ours, world, random):
+@given(target_addresses, worlds(), st.integers())
+def test_the_order_of_records_never_matters(ours, world, seed):
     """Records in any order, each of them twice, give the same verdict, words and evidence."""
 
     def shuffled(question):
         answer = world(question)
         records = [*answer.records, *answer.records]
-        random.shuffle(records)
+        random.Random(seed).shuffle(records)
         return Answer(answer.status, tuple(records), answer.chain, answer.ttl)
 
     assert judge(iprev(ours), shuffled) == judge(iprev(ours), world)

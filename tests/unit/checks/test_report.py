@@ -1,5 +1,7 @@
 """A whole sample: what an outage, another order, or another target may do to its findings."""
 
+import random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,14 +40,14 @@ def test_an_answer_that_comes_back_never_turns_one_verdict_into_its_opposite(our
         assert first == second or Result.UNKNOWN in {first.result, second.result}
 
 
-@given(targets, worlds(), st.randoms())
-def test_the_order_of_records_never_matters(ours, world, random):
+@given(targets, worlds(), st.integers())
+def test_the_order_of_records_never_matters(ours, world, seed):
     """Records in any order give the same report and the same evidence."""
 
     def shuffled(question):
         answer = world(question)
         records = list(answer.records)
-        random.shuffle(records)
+        random.Random(seed).shuffle(records)
         return Answer(answer.status, tuple(records), answer.chain, answer.ttl)
 
     assert judge(report(ours), shuffled) == judge(report(ours), world)
