@@ -25,7 +25,9 @@ from exporter.sampling.sampler import Sampler
 from exporter.sampling.schedule import Schedule
 from exporter.state.address import Change
 from exporter.state.board import Board
+from exporter.state.journal import Journal
 from exporter.web.server import Endpoints, WebServer
+from exporter.web.sources import ConfigurationStatus, Sources
 
 log = structlog.get_logger()
 
@@ -47,6 +49,8 @@ class Service:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._board = Board()
+        self._journal = Journal()
+        self._reload_problems: tuple[str, ...] = ()
         self._reload_status = ReloadStatus()
         self._stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
@@ -59,7 +63,7 @@ class Service:
         self._configuration = configuration
         self._reload_status.succeeded_at = time.time()
         self._resolvers = await _started(configuration)
-        self._sampler = Sampler(self._board, lambda: self._resolvers, on_change=_log_change)
+        self._sampler = Sampler(self._board, lambda: self._resolvers, on_change=self._changed)
         self._schedule = Schedule(self._sampler.tick)
         web = WebServer(
             self._endpoints(), max_requests=self._options.max_requests, route_prefix=self._options.route_prefix
@@ -96,13 +100,14 @@ class Service:
                 pools = await asyncio.to_thread(build, configuration)
             except ConfigError as bad:
                 self._reload_status.successful = False
-                problems = [str(problem) for problem in bad.problems]
-                log.warning("the new configuration is bad, the old one stays", problems=problems)
+                self._reload_problems = tuple(map(str, bad.problems))
+                log.warning("the new configuration is bad, the old one stays", problems=list(self._reload_problems))
                 return str(bad)
             await self._use_resolvers_of(configuration)
             self._configuration = configuration
             self._board.adopt(pools)
             self._follow()
+            self._reload_problems = ()
             self._reload_status.successful = True
             self._reload_status.succeeded_at = time.time()
             log.info("reloaded", **_sizes(self._board))
@@ -130,9 +135,23 @@ class Service:
         return Endpoints(
             metrics=lambda accept, compress: exposition.render(accept, compress=compress),
             ready=self._why_not_ready,
-            effective_configuration=lambda: render(self._configuration),
+            sources=Sources(
+                self._board,
+                self._journal,
+                resolvers=lambda: self._resolvers,
+                lags=self._sampler.lag_seconds,
+                loop_lag=lambda: self._schedule.loop_lag_seconds,
+                configuration=self._configuration_status,
+            ),
             reload=self.reload if self._options.enable_lifecycle else None,
         )
+
+    def _configuration_status(self) -> ConfigurationStatus:
+        return ConfigurationStatus(render(self._configuration), self._reload_status.succeeded_at, self._reload_problems)
+
+    def _changed(self, pool: str, change: Change) -> None:
+        self._journal.write(pool, change)
+        _log_change(pool, change)
 
     def _why_not_ready(self) -> str | None:
         if self._stopping.is_set():

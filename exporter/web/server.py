@@ -1,19 +1,20 @@
-"""The HTTP server: which path shows what, and how many requests are served at once."""
+"""The HTTP server: which path shows what."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import structlog
 from aiohttp import web
 
-from exporter.errors import CannotRunError
-from exporter.web.landing import landing_page
+from exporter.web.api import Api
+from exporter.web.assets import asset
+from exporter.web.connections import Connections, Patience
+from exporter.web.guards import SECURITY_HEADERS, Guards, is_cross_site
+from exporter.web.pages import Pages
+from exporter.web.sources import Sources
 
-log = structlog.get_logger()
-
-_HEALTH_PATHS = frozenset({"/-/healthy", "/-/ready"})
 _TEXT = "text/plain; charset=utf-8"
+_SHUTDOWN_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +28,34 @@ class Endpoints:
 
     metrics: Callable[[str, bool], tuple[bytes, str]]
     ready: Callable[[], str | None]
-    effective_configuration: Callable[[], str]
+    sources: Sources
     reload: Callable[[], Awaitable[str | None]] | None
 
 
 class WebServer:
-    """Serves *endpoints* on the given addresses, at most *max_requests* at once; health is always answered."""
+    """Serves *endpoints* on the given addresses, at most *max_requests* at once; health is always answered.
 
-    def __init__(self, endpoints: Endpoints, *, max_requests: int = 40, route_prefix: str = "/") -> None:
+    *route_prefix* is what every path begins with here; *link_prefix* is what links begin with, where a proxy in front
+    makes another path of it.
+    """
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        *,
+        max_requests: int = 40,
+        route_prefix: str = "/",
+        link_prefix: str | None = None,
+        patience: Patience | None = None,
+    ) -> None:
         self._endpoints = endpoints
+        self._base = "/" + route_prefix.strip("/") if route_prefix.strip("/") else ""
+        links = self._base if link_prefix is None else link_prefix
+        self._links = "/" + links.strip("/") if links.strip("/") else ""
         self._max_requests = max_requests
-        self._prefix = "/" + route_prefix.strip("/")
-        self._active = 0
+        self._patience = patience or Patience()
         self._rendering = asyncio.Lock()
+        self._connections: Connections | None = None
         self._runner: web.AppRunner | None = None
 
     async def start(self, addresses: list[tuple[str | None, int]]) -> list[tuple[str, int]]:
@@ -47,45 +63,43 @@ class WebServer:
 
         Raises `CannotRunError` for an address that cannot be had.
         """
-        app = web.Application(middlewares=[self._limit], client_max_size=64 * 1024)
-        base = self._prefix.rstrip("/")
-        app.router.add_get(base + "/", self._landing)
-        app.router.add_get(base + "/metrics", self._metrics)
-        app.router.add_get(base + "/config", self._config)
-        app.router.add_get(base + "/-/healthy", self._healthy)
-        app.router.add_get(base + "/-/ready", self._ready)
-        app.router.add_post(base + "/-/reload", self._reload)
-        if base:
-            app.router.add_get("/", self._to_prefix)
-        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+        self._connections = Connections(self._patience)
+        guards = Guards(self._connections, base=self._base, max_requests=self._max_requests)
+        app = web.Application(middlewares=guards.middlewares(), client_max_size=64 * 1024)
+        app.on_response_prepare.append(_secure)
+        self._add_routes(app.router)
+        self._runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS
+        )
         await self._runner.setup()
-        for host, port in addresses:
-            try:
-                await web.TCPSite(self._runner, host, port, reuse_address=True).start()
-            except OSError as error:
-                place = f"{host or ''}:{port}"
-                raise CannotRunError(f"cannot listen on {place}: {error.strerror or error}") from error
-        return [(address[0], address[1]) for address in self._runner.addresses]
+        if self._runner.server is None:
+            raise RuntimeError("an application that was set up has a server")
+        await self._connections.listen(addresses, self._runner.server, None)
+        return self._connections.addresses
 
     async def stop(self) -> None:
         """Let running requests end, and close."""
+        if self._connections is not None:
+            await self._connections.stop()
         if self._runner is not None:
             await self._runner.cleanup()
 
-    @web.middleware
-    async def _limit(
-        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        if request.path.removeprefix(self._prefix.rstrip("/")) in _HEALTH_PATHS:
-            return await handler(request)
-        if self._active >= self._max_requests:
-            text = f"{self._max_requests} requests are being served already (--web.max-requests): try again\n"
-            return web.Response(status=503, text=text, headers={"Retry-After": "1"})
-        self._active += 1
-        try:
-            return await handler(request)
-        finally:
-            self._active -= 1
+    def _add_routes(self, router: web.UrlDispatcher) -> None:
+        base, sources = self._base, self._endpoints.sources
+        for path, handler in [
+            *Pages(sources, self._links).routes(),
+            *Api(sources).routes(),
+            ("/static/{name}", asset),
+            ("/metrics", self._metrics),
+            ("/config", self._config),
+            ("/-/healthy", self._healthy),
+            ("/-/ready", self._ready),
+        ]:
+            router.add_get(base + path, handler)
+        router.add_post(base + "/-/reload", self._reload)
+        if base:
+            router.add_get("/", self._to_prefix)
+            router.add_get(base, self._to_prefix)
 
     async def _metrics(self, request: web.Request) -> web.Response:
         compress = "gzip" in request.headers.get("Accept-Encoding", "")
@@ -97,14 +111,12 @@ class WebServer:
             headers["Content-Encoding"] = "gzip"
         return web.Response(body=body, headers=headers)
 
-    async def _landing(self, _request: web.Request) -> web.Response:
-        return web.Response(text=landing_page(), content_type="text/html")
-
     async def _to_prefix(self, _request: web.Request) -> web.Response:
-        raise web.HTTPFound(self._prefix + "/")
+        raise web.HTTPFound(self._links + "/")
 
     async def _config(self, _request: web.Request) -> web.Response:
-        return web.Response(text=self._endpoints.effective_configuration(), headers={"Content-Type": _TEXT})
+        text = self._endpoints.sources.configuration().text
+        return web.Response(text=text, headers={"Content-Type": _TEXT})
 
     async def _healthy(self, _request: web.Request) -> web.Response:
         return web.Response(text="healthy\n")
@@ -115,11 +127,19 @@ class WebServer:
             text="ready\n" if why_not is None else f"{why_not}\n", status=200 if why_not is None else 503
         )
 
-    async def _reload(self, _request: web.Request) -> web.Response:
+    async def _reload(self, request: web.Request) -> web.Response:
         if self._endpoints.reload is None:
             return web.Response(status=403, text="reloading over HTTP is off: start with --web.enable-lifecycle\n")
+        if is_cross_site(request):
+            return web.Response(status=403, text="another site must not reload the exporter\n")
         problem = await self._endpoints.reload()
         return web.Response(
             text="reloaded\n" if problem is None else f"the old configuration stays in use:\n{problem}\n",
             status=200 if problem is None else 500,
         )
+
+
+async def _secure(_request: web.Request, response: web.StreamResponse) -> None:
+    """What every answer carries."""
+    response.headers.update(SECURITY_HEADERS)
+    response.headers["Server"] = "maildns-exporter"

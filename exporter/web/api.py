@@ -1,0 +1,123 @@
+"""`/api/v1/`: the same in JSON, a page at a time; docs/openapi.yaml describes it.
+
+The rule of this file: a list is ``{"data": [...], "next": ...}``; *next* is the cursor of the next page, null at the
+end. A mistake is ``{"error": "..."}`` with a 4xx.
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from exporter.checks.verdicts import CheckName
+from exporter.state.pool import FAILING, HEALTHY, UNKNOWN
+from exporter.web.documents import address_documents, change_document, listed_document, pool_document
+from exporter.web.fleet import listed, summarise
+from exporter.web.query import BadQueryError, place_parameter, place_text, text_of, whole_number
+from exporter.web.search import Search, Wanted, read_address
+from exporter.web.sources import Sources
+
+_HEALTHS = {"healthy": HEALTHY, "failing": FAILING, "unknown": UNKNOWN}
+_DEFAULT_LIMIT = 100
+MAX_LIMIT = 500
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Api:
+    """Serves the API."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._search = Search(sources.board)
+
+    def routes(self) -> list[tuple[str, Handler]]:
+        """Each path, with what serves it."""
+        return [
+            ("/api/v1/pools", self._pools),
+            ("/api/v1/pools/{name}", self._pool),
+            ("/api/v1/addresses", self._addresses),
+            ("/api/v1/addresses/{ip}", self._address),
+            ("/api/v1/changes", self._changes),
+        ]
+
+    async def _pools(self, request: web.Request) -> web.Response:
+        start, _ = place_parameter(request, "cursor")
+        limit = _limit(request)
+        lags = self._sources.lags()
+        states = list(self._sources.board.pools.items())
+        shown = states[start : start + limit]
+        more = place_text((start + limit, 0)) if start + limit < len(states) else None
+        data = [pool_document(summarise(state, lags.get(name, 0.0))) for name, state in shown]
+        return respond({"data": data, "next": more})
+
+    async def _pool(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        state = self._sources.board.pools.get(name)
+        if state is None:
+            return problem(404, "there is no such pool in the configuration")
+        return respond(pool_document(summarise(state, self._sources.lags().get(name, 0.0))))
+
+    async def _addresses(self, request: web.Request) -> web.Response:
+        health = text_of(request, "health")
+        if health and health not in _HEALTHS:
+            raise BadQueryError(f"health is none of {', '.join(_HEALTHS)}")
+        pool = self._pool_parameter(request)
+        wanted = Wanted(text_of(request, "q"), pool, _HEALTHS.get(health))
+        found = await self._search.find(wanted, _limit(request), place_parameter(request, "cursor"))
+        more = None if found.more is None else place_text(found.more)
+        return respond({"data": [listed_document(one) for one in found.addresses], "next": more})
+
+    async def _address(self, request: web.Request) -> web.Response:
+        address = read_address(request.match_info["ip"])
+        if address is None:
+            return problem(400, "this is not an IPv4 or IPv6 address, like 192.0.2.10 or 2001:db8::10")
+        place = self._sources.board.find(address)
+        if place is None:
+            return problem(404, "this address is in none of the configured pools")
+        state, index = place
+        return respond({"data": address_documents(listed(state, index), state.pool.expect), "next": None})
+
+    async def _changes(self, request: web.Request) -> web.Response:
+        before = whole_number(request, "cursor", 1, 2**53)
+        limit = _limit(request)
+        pool = self._pool_parameter(request)
+        ip = text_of(request, "ip")
+        address = read_address(ip)
+        if ip and address is None:
+            raise BadQueryError("ip is not an IPv4 or IPv6 address, like 192.0.2.10 or 2001:db8::10")
+        entries = self._sources.journal.latest(
+            limit + 1,
+            before=before,
+            wanted=lambda entry: pool in {None, entry.pool} and address in {None, entry.change.target.address},
+        )
+        more = str(entries[limit - 1].number) if len(entries) > limit else None
+        expect: dict[str, frozenset[CheckName]] = {
+            name: state.pool.expect for name, state in self._sources.board.pools.items()
+        }
+        return respond({"data": [change_document(entry, expect) for entry in entries[:limit]], "next": more})
+
+    def _pool_parameter(self, request: web.Request) -> str | None:
+        pool = text_of(request, "pool") or None
+        if pool is not None and pool not in self._sources.board.pools:
+            raise BadQueryError("pool is none of the configured pools")
+        return pool
+
+
+def _limit(request: web.Request) -> int:
+    return whole_number(request, "limit", 1, MAX_LIMIT) or _DEFAULT_LIMIT
+
+
+def respond(document: Any, status: int = 200) -> web.Response:
+    """A JSON response, compressed where the client likes it so."""
+    text = json.dumps(document, ensure_ascii=True, separators=(",", ":")) + "\n"
+    response = web.Response(text=text, status=status, content_type="application/json", charset="utf-8")
+    response.headers["Cache-Control"] = "no-store"
+    response.enable_compression()
+    return response
+
+
+def problem(status: int, what: str) -> web.Response:
+    """A mistake of the client's, as JSON."""
+    return respond({"error": what}, status)

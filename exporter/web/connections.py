@@ -1,0 +1,182 @@
+"""Connections: how long a client may take, and how many there may be.
+
+The rule of this file: nobody who is slow, be it in asking or in reading, keeps anybody else waiting. A client that does
+not keep to the limits is dropped without a word.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from exporter.errors import CannotRunError
+
+_SWEEP_SECONDS = 0.5
+_BACKLOG = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a client may take, in seconds, and how many connections there may be.
+
+    *asking* is from a connection's first moment, or a request's first octet, to the end of its header; *reading* is for
+    the reply to be taken; *idle* is between two requests; *lingering* is for a body that nobody wanted.
+    """
+
+    asking: float = 10.0
+    reading: float = 60.0
+    idle: float = 75.0
+    lingering: float = 2.0
+    handshake: float = 10.0
+    connections: int = 512
+
+
+class Connection(web.RequestHandler):
+    """One connection, and since when it keeps us waiting (on the loop's clock; None while it does not)."""
+
+    __slots__ = ("_watch", "asking_since", "is_served", "reading_since")
+
+    def __init__(self, watch: "Connections", server: web.Server, **settings: Any) -> None:
+        super().__init__(server, **settings)
+        self._watch = watch
+        self.asking_since: float | None = None
+        self.reading_since: float | None = None
+        self.is_served = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.asking_since = self._watch.now()
+        self._watch.opened(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self._watch.closed(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self.asking_since is None and not self.is_served:
+            self.asking_since = self._watch.now()
+        super().data_received(data)
+
+    def drop(self) -> None:
+        """End it at once."""
+        if isinstance(self.transport, asyncio.Transport):
+            self.transport.abort()
+
+
+class Connections:
+    """Listens, and watches every connection. `serving` must be entered for each request."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._loop = asyncio.get_running_loop()
+        self._open: dict[Connection, None] = {}
+        self._servers: list[asyncio.Server] = []
+        self._sweeping: asyncio.Task[None] | None = None
+
+    def now(self) -> float:
+        """The loop's clock."""
+        return self._loop.time()
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """What is listened on."""
+        return [one.getsockname()[:2] for server in self._servers for one in server.sockets]
+
+    async def listen(
+        self, addresses: list[tuple[str | None, int]], server: web.Server, tls: ssl.SSLContext | None
+    ) -> None:
+        """Listen on each (host, port). Raises `CannotRunError` for an address that cannot be had."""
+        self._server = server
+        for host, port in addresses:
+            try:
+                self._servers.append(
+                    await self._loop.create_server(
+                        self._made, host, port, reuse_address=True, backlog=_BACKLOG, **self._tls(tls)
+                    )
+                )
+            except OSError as error:
+                place = f"{host or ''}:{port}"
+                raise CannotRunError(f"cannot listen on {place}: {error.strerror or error}") from error
+        self._sweeping = asyncio.create_task(self._sweep())
+
+    async def use(self, tls: ssl.SSLContext | None) -> None:
+        """Greet new connections with *tls* from now on; none is refused in between, those that are open stay."""
+        old, self._servers = self._servers, []
+        for server in old:
+            for listening in server.sockets:
+                copy = listening.dup()
+                self._servers.append(
+                    await self._loop.create_server(self._made, sock=copy, backlog=_BACKLOG, **self._tls(tls))
+                )
+        for server in old:
+            server.close()
+
+    async def stop(self) -> None:
+        """Listen no more."""
+        for server in self._servers:
+            server.close()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._sweeping
+
+    @contextlib.contextmanager
+    def serving(self, request: web.Request) -> Any:
+        """While inside, the client waits for us and not we for the client."""
+        connection = request.protocol
+        if not isinstance(connection, Connection):
+            yield
+            return
+        connection.asking_since = None
+        connection.is_served = True
+        try:
+            yield
+        finally:
+            connection.is_served = False
+
+    def opened(self, connection: Connection) -> None:
+        """Take a connection in; if there are too many, the one that has kept us waiting longest goes."""
+        self._open[connection] = None
+        if len(self._open) > self._patience.connections:
+            waiting = [one for one in self._open if one.asking_since is not None]
+            min(waiting, key=lambda one: one.asking_since or 0.0).drop()
+
+    def closed(self, connection: Connection) -> None:
+        """Forget a connection."""
+        self._open.pop(connection, None)
+
+    def _made(self) -> Connection:
+        return Connection(
+            self,
+            self._server,
+            loop=self._loop,
+            access_log=None,
+            keepalive_timeout=self._patience.idle,
+            lingering_time=self._patience.lingering,
+        )
+
+    def _tls(self, context: ssl.SSLContext | None) -> dict[str, Any]:
+        return {} if context is None else {"ssl": context, "ssl_handshake_timeout": self._patience.handshake}
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            now = self.now()
+            for connection in tuple(self._open):
+                if self._is_too_slow(connection, now):
+                    connection.drop()
+
+    def _is_too_slow(self, connection: Connection, now: float) -> bool:
+        asking = connection.asking_since
+        if asking is not None and now - asking > self._patience.asking:
+            return True
+        transport = connection.transport
+        if not isinstance(transport, asyncio.Transport) or not transport.get_write_buffer_size():
+            connection.reading_since = None
+            return False
+        if connection.reading_since is None:
+            connection.reading_since = now
+        return now - connection.reading_since > self._patience.reading

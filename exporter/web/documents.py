@@ -1,0 +1,236 @@
+"""JSON objects: what is known of an address, as `check --output json` prints it and `/api/v1/` serves it.
+
+The rule of this file: keys and values are contracts (docs/openapi.yaml); whatever the DNS said is a string of printable
+ASCII in here.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from exporter.checks.answers import Answer, MailExchange, Record, StartOfAuthority, Text
+from exporter.checks.check import Evidence
+from exporter.checks.helo import HeloName
+from exporter.checks.iprev import Iprev
+from exporter.checks.receivers import ReceiverVerdict, by_design
+from exporter.checks.report import Target
+from exporter.checks.verdicts import CheckName, Finding, Mend, Result
+from exporter.state.journal import Entry
+from exporter.state.pool import FAILING, HEALTHY
+from exporter.web.fleet import Listed, PoolSummary
+from exporter.web.predictions import predict
+
+Json: TypeAlias = dict[str, Any]
+
+HEALTHS = {HEALTHY: "healthy", FAILING: "failing"}
+
+
+def moment(seconds: float) -> str | None:
+    """A Unix time as RFC 3339 writes it, in UTC; None for never."""
+    if not seconds:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def printable(text: str) -> str:
+    """*text* with everything outside printable ASCII written as an escape."""
+    return "".join(
+        [
+            character if " " <= character <= "~" else character.encode("unicode_escape").decode("ascii")
+            for character in text
+        ]
+    )
+
+
+def checked(
+    pool: str | None,
+    target: Target,
+    said: HeloName | None,
+    iprev: Iprev,
+    findings: Iterable[Finding],
+    evidence: Evidence,
+    expect: Collection[CheckName],
+) -> Json:
+    """The object of one address and HELO name *said*: what `check --output json` prints."""
+    mine = [finding for finding in findings if finding.subject in {"", said.text if said is not None else ""}]
+    return {
+        "ip": str(target.address),
+        "helo": None if said is None else said.text,
+        "pool": pool,
+        "iprev": {
+            "verdict": iprev.verdict.value,
+            "reason": None if iprev.finding.reason is None else iprev.finding.reason.value,
+            "ptr_names": list(iprev.ptr_names),
+            "confirmed_names": list(iprev.confirmed_names),
+        },
+        "checks": [_finding(finding, expect) for finding in mine],
+        "receivers": [] if said is None else _receivers(target, said, evidence, expect),
+        "spf": [],
+        "evidence": evidence_document(evidence),
+    }
+
+
+def _receivers(target: Target, said: HeloName, evidence: Evidence, expect: Collection[CheckName]) -> list[Json]:
+    return [_receiver(verdict, expect) for verdict in predict(target.address, said, evidence)]
+
+
+def _receiver(verdict: ReceiverVerdict, expect: Collection[CheckName]) -> Json:
+    return {
+        "receiver": verdict.receiver.value,
+        "verdict": verdict.result.value,
+        "code": verdict.code,
+        "share": verdict.share,
+        "by_design": by_design(verdict, expect),
+        "sentence": verdict.sentence,
+    }
+
+
+def _finding(finding: Finding, expect: Collection[CheckName]) -> Json:
+    return {
+        "check": finding.check.value,
+        "result": finding.result.value,
+        "expected": finding.check in expect,
+        "reason": None if finding.reason is None else finding.reason.value,
+        "sentence": finding.sentence,
+        "mend": None if finding.mend is None else _mend(finding.mend),
+    }
+
+
+def _mend(mend: Mend) -> Json:
+    return {
+        "advice": mend.advice,
+        "zone": mend.zone,
+        "records": list(mend.records),
+        "replaces": list(mend.replaces),
+    }
+
+
+def evidence_document(evidence: Evidence) -> list[Json]:
+    """Each question with its answer."""
+    return [
+        {
+            "name": question.name,
+            "type": question.rdtype,
+            "status": answer.status.value,
+            "records": records_of(answer),
+            "chain": list(answer.chain),
+            "ttl": answer.ttl,
+            "server": printable(answer.server),
+            "time": moment(answer.asked_at),
+            "errors": [{"code": error.code, "text": printable(error.text)} for error in answer.errors],
+        }
+        for question, answer in evidence.items()
+    ]
+
+
+def records_of(answer: Answer) -> list[str]:
+    """The records of an answer as a zone file has them."""
+    return [_record(record) for record in answer.records]
+
+
+def _record(record: Record) -> str:
+    match record:
+        case MailExchange(preference, exchange):
+            return f"{preference} {exchange}"
+        case StartOfAuthority(mname, rname, serial):
+            return f"{mname} {rname} {serial}"
+        case Text(joined):
+            return printable(joined.decode("latin-1"))
+        case _:
+            return str(record)
+
+
+def address_documents(address: Listed, expect: Collection[CheckName]) -> list[Json]:
+    """What is known of a sampled address: one object for each of its HELO names, one if it has none.
+
+    `iprev` and `checks` are those of the latest sample; `held` says what is held of each check through outages.
+    """
+    state = address.state
+    report = state.latest
+    if report is None:
+        return []
+    names: Sequence[HeloName | None] = state.target.helos or (None,)
+    return [
+        checked(address.pool, state.target, said, report.iprev, report.findings, state.evidence, expect)
+        | listed_document(address)
+        | {"held": [_finding(finding, expect) for finding in state.held.values() if _is_about(finding, said)]}
+        for said in names
+    ]
+
+
+def _is_about(finding: Finding, said: HeloName | None) -> bool:
+    return finding.subject in {"", said.text if said is not None else ""}
+
+
+def listed_document(address: Listed) -> Json:
+    """An address in a list."""
+    state = address.state
+    return {
+        "ip": str(state.target.address),
+        "pool": address.pool,
+        "helos": [said.text for said in state.target.helos],
+        "health": HEALTHS.get(address.health, "unknown"),
+        "problems": [
+            {
+                "check": finding.check.value,
+                "reason": None if finding.reason is None else finding.reason.value,
+                "sentence": finding.sentence,
+            }
+            for finding in address.problems
+        ],
+        "conclusive": None if state.latest is None else state.latest.is_conclusive,
+        "sampled_at": moment(state.sampled_at),
+        "concluded_at": moment(state.concluded_at),
+        "changed_at": moment(state.changed_at),
+    }
+
+
+def pool_document(summary: PoolSummary) -> Json:
+    """A pool in numbers."""
+    return {
+        "name": summary.name,
+        "addresses": summary.size,
+        "healthy": summary.healthy,
+        "failing": summary.failing,
+        "unknown": summary.unknown,
+        "unanswered": summary.unanswered,
+        "interval_seconds": summary.interval_seconds,
+        "rounds": summary.rounds,
+        "round_duration_seconds": summary.round_seconds,
+        "lag_seconds": summary.lag_seconds,
+        "checks": [
+            {
+                "check": one.check.value,
+                "expected": one.expected,
+                Result.PASS.value: one.passed,
+                Result.FAIL.value: one.failed,
+                Result.UNKNOWN.value: one.unknown,
+            }
+            for one in summary.checks
+        ],
+    }
+
+
+def change_document(entry: Entry, expect: Mapping[str, Collection[CheckName]]) -> Json:
+    """A change of the journal; *expect* by pool."""
+    change = entry.change
+    expected = expect.get(entry.pool, ())
+    return {
+        "number": entry.number,
+        "time": moment(change.at),
+        "pool": entry.pool,
+        "ip": str(change.target.address),
+        "check": change.after.check.value,
+        "subject": change.after.subject,
+        "expected": change.after.check in expected,
+        "before": _side(change.before),
+        "after": _side(change.after),
+    }
+
+
+def _side(finding: Finding) -> Json:
+    return {
+        "result": finding.result.value,
+        "reason": None if finding.reason is None else finding.reason.value,
+        "sentence": finding.sentence,
+    }

@@ -1,0 +1,157 @@
+"""Where the boxes and lines of a chain go.
+
+The rule of this file: it knows sizes and places, never what they mean. Texts are set in a monospaced face, so that
+their width is known without a browser.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from exporter.web.chain import Shape, Start, Step
+
+WIDTH = 980
+_COLUMNS = ((0, 220), (356, 300), (780, 200))
+"""Left edge and width of the three columns of boxes: starts, names, addresses."""
+_CHARACTER = 7.3
+_LINE = 18
+_PADDING = 11
+_GAP = 16
+_PART_GAP = 34
+_STEEP = 30
+_FEW = 3
+"""Steps up to which each good one has its label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box with lines of text; *title* is the text in full."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    lines: tuple[str, ...]
+    title: str
+    kind: str
+
+    @property
+    def middle(self) -> float:
+        """The height of its centre."""
+        return self.y + self.height / 2
+
+    def baseline(self, line: int) -> float:
+        """Where the text of a line stands."""
+        return self.y + _PADDING + _LINE * line + 13
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A curve from one box to another, with its label."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    shape: Shape
+    label: str
+
+    @property
+    def path(self) -> str:
+        """The curve, as SVG writes it."""
+        bend = (self.x2 - self.x1) / 2
+        return (
+            f"M{self.x1:g} {self.y1:g}C{self.x1 + bend:g} {self.y1:g} "
+            f"{self.x2 - bend:g} {self.y2:g} {self.x2 - 9:g} {self.y2:g}"
+        )
+
+    @property
+    def head(self) -> str:
+        """The arrow head."""
+        return f"M{self.x2 - 9:g} {self.y2 - 5:g}L{self.x2 - 1:g} {self.y2:g}L{self.x2 - 9:g} {self.y2 + 5:g}Z"
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """Where its label and its cross go: half way, or near the end of a line that has neighbours."""
+        if abs(self.y2 - self.y1) > _STEEP:
+            return self.x2 - 52, self.y2
+        return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Boxes and lines in a picture that is `WIDTH` wide."""
+
+    height: float
+    boxes: tuple[Box, ...]
+    lines: tuple[Line, ...]
+    sentences: tuple[str, ...]
+
+
+def draw(starts: Sequence[Start]) -> Drawing:
+    """Place every part below the one before."""
+    boxes: list[Box] = []
+    lines: list[Line] = []
+    y = 4.0
+    for start in starts:
+        y = _part(start, y, boxes, lines) + _PART_GAP
+    return Drawing(y - _PART_GAP + 4, tuple(boxes), tuple(lines), tuple(_sentences(starts)))
+
+
+def _part(start: Start, top: float, boxes: list[Box], lines: list[Line]) -> float:
+    """Draw one start with its steps below *top*; gives where it ends."""
+    own = _box(0, 0.0, (start.text,), "start", caption=start.kind)
+    column = 1 if start.kind == "address" else 2
+    rows = [(step, _step_box(column, step), [_step_box(2, onward) for onward in step.onward]) for step in start.steps]
+    heights = [max(one.height for one in (box, *after)) for _, box, after in rows]
+    height = max(own.height, sum(heights) + _GAP * (len(rows) - 1))
+    own = replace(own, y=top + (height - own.height) / 2)
+    boxes.append(own)
+    y = top + (height - sum(heights) - _GAP * (len(rows) - 1)) / 2
+    for (step, name, after), row in zip(rows, heights, strict=True):
+        box = replace(name, y=y + (row - name.height) / 2)
+        boxes.append(box)
+        label = "" if step.shape is Shape.GOOD and len(rows) > _FEW else step.label
+        lines.append(Line(own.x + own.width, own.middle, box.x, box.middle, step.shape, label))
+        for onward, unplaced in zip(step.onward, after, strict=True):
+            end = replace(unplaced, y=y + (row - unplaced.height) / 2)
+            boxes.append(end)
+            lines.append(Line(box.x + box.width, box.middle, end.x, end.middle, onward.shape, onward.label))
+        y += row + _GAP
+    return top + height
+
+
+def _step_box(column: int, step: Step) -> Box:
+    kind = step.shape.value if step.onward == () and step.label != "PTR" else "name"
+    caption = f"via {step.via[-1]}" if step.via else ""
+    return _box(column, 0.0, step.lines, kind, caption=caption)
+
+
+def _box(column: int, y: float, texts: Sequence[str], kind: str, *, caption: str = "") -> Box:
+    x, width = _COLUMNS[column]
+    fits = int((width - 2 * _PADDING) / _CHARACTER)
+    shown = [line for text in texts for line in folded(text, fits)]
+    if caption:
+        captions = folded(caption, fits, 1)
+        shown = [*shown, *captions] if kind != "start" else [*captions, *shown]
+    height = 2 * _PADDING + _LINE * len(shown) - 4
+    return Box(x, y, width, height, tuple(shown), " ".join([*texts, caption]).strip(), kind)
+
+
+def folded(text: str, width: int, limit: int = 3) -> list[str]:
+    """Fold a name into at most *limit* lines of at most *width* characters, behind a dot if there is one."""
+    lines: list[str] = []
+    rest = text
+    while len(rest) > width and len(lines) < limit - 1:
+        cut = rest.rfind(".", 1, width) + 1 or rest.rfind(":", 1, width) + 1 or width
+        lines.append(rest[:cut])
+        rest = rest[cut:]
+    lines.append(rest if len(rest) <= width else rest[: width - 1] + "…")
+    return lines
+
+
+def _sentences(starts: Sequence[Start]) -> Iterator[str]:
+    for start in starts:
+        for step in start.steps:
+            yield step.sentence
+            for onward in step.onward:
+                yield onward.sentence
