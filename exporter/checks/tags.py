@@ -32,6 +32,7 @@ class Tags:
 def parse_tags(text: bytes) -> Tags:
     """Read ``name=value; name=value``. White space around names and values does not count."""
     pairs: list[tuple[str, str]] = []
+    seen: set[str] = set()
     problem = ""
     for part in text.decode("ascii", "backslashreplace").split(";"):
         if not part.strip(_WHITE):
@@ -41,8 +42,9 @@ def parse_tags(text: bytes) -> Tags:
         if not equals or not name.replace("_", "a").isalnum():
             problem = problem or f"{clip(part.strip(_WHITE))} is no tag of the form name=value"
             continue
-        if any(name == tag for tag, _ in pairs):
+        if name in seen:
             problem = problem or f"the tag {clip(name)} occurs more than once"
+        seen.add(name)
         pairs.append((name, value.strip(_WHITE)))
     return Tags(tuple(pairs), problem)
 

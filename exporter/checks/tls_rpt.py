@@ -16,7 +16,7 @@ from exporter.checks.zone_lines import txt_line
 
 _CHECK = DomainCheckName.TLS_RPT
 _VERSION = re.compile(rb"v=TLSRPTv1[ \t]*;")
-_PLACE = re.compile(r"mailto:[^@\s,;]+@[^@\s,;]+|https://[^\s,;/]+[^\s,;]*", re.IGNORECASE)
+_PLACE = re.compile(r"mailto:[^@\s,;]+@[^@\s,;]+|https://[^\s,;/][^\s,;]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def dmarc_hints(domain: DomainName, found: Found) -> Iterator[Hint]:
     if record.historic or record.obsolete_sizes:
         what = some([*[f"{name}=" for name in record.historic], *map(clip, record.obsolete_sizes)])
         sentence = f"The DMARC record of {where} has what receivers no longer read (RFC 9989): {what}."
-        sized = {name for name in ("rua", "ruf") if any(uri in held.get(name) for uri in record.obsolete_sizes)}
+        sized = {name for name in ("rua", "ruf") if "!" in held.get(name)}
         changes = dict.fromkeys(record.historic) | {name: ",".join(getattr(record, name)) or None for name in sized}
         yield hint(DomainReason.DMARC_HISTORIC_TAG, sentence, rewritten("Take it out.", found, changes))
     if record.bad_tags:

@@ -105,10 +105,11 @@ def name_of(text: str) -> DomainName | None:
     the name's octets, not a zone file.
     """
     plain = text.removesuffix(".")
-    while len(plain) > _MAX_TEXT:
-        _, dot, plain = plain.partition(".")
-        if not dot:
+    if len(plain) > _MAX_TEXT:
+        dot = plain.find(".", len(plain) - _MAX_TEXT - 1)
+        if dot < 0:
             return None
+        plain = plain[dot + 1 :]
     try:
         return DomainName.from_labels([label.encode("utf-8", "surrogateescape") for label in plain.split(".")])
     except ValueError:
