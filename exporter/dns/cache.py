@@ -19,7 +19,7 @@ _SERVER_AT = 20
 
 ENTRY_OCTETS = 250
 """What an entry may take on average, key and dictionary included."""
-_OVERHEAD_OCTETS = 33 + 49 + 16 + 8 + 60  # headers of a bytes and a str, their padding, the ring and the dictionary
+_OVERHEAD_OCTETS = 33 + 49 + 8 + 52  # headers of a bytes and a str, the ring, the dictionary when it is full
 
 _new = tuple.__new__  # builds a NamedTuple in a third of the time
 _unpack = _HEAD.unpack_from

@@ -154,5 +154,5 @@ def settings(*servers: NameServer | Endpoint, **more: object) -> ResolverSetting
 async def eventually(condition: Callable[[], bool]) -> None:
     """Wait until something is so."""
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while not condition():  # noqa: ASYNC110  # what is waited for is a fact, not an event
+        while not condition():
             await asyncio.sleep(0.005)
