@@ -1,0 +1,55 @@
+"""Everything that one sample finds out about one domain.
+
+The rule of this file: the checks of a domain do not wait for each other; each step asks what all of them want to know.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from exporter.checks.check import Check, parallel
+from exporter.checks.dkim import DkimReport, dkim
+from exporter.checks.dmarc.check import DmarcReport, dmarc
+from exporter.checks.domain import DomainFinding, Hint
+from exporter.checks.mta_sts import MtaStsReport, mta_sts
+from exporter.checks.mx import MxReport, mx
+from exporter.checks.names import DomainName
+from exporter.checks.spf.domain import SpfDomainReport, spf_domain
+from exporter.checks.tls_rpt import TlsRptReport, tls_rpt
+
+
+@dataclass(frozen=True, slots=True)
+class DomainReport:
+    """What one sample of one domain came to; *dkim* holds one report for each selector, in their order."""
+
+    domain: DomainName
+    spf: SpfDomainReport
+    dkim: tuple[DkimReport, ...]
+    dmarc: DmarcReport
+    mx: MxReport
+    mta_sts: MtaStsReport
+    tls_rpt: TlsRptReport
+
+    @property
+    def findings(self) -> tuple[DomainFinding, ...]:
+        """Every finding, in the order of `DomainCheckName`; SPF and DMARC may have several."""
+        dkim_findings = [report.finding for report in self.dkim]
+        others = (self.mx.finding, self.mta_sts.finding, self.tls_rpt.finding)
+        return (*self.spf.findings, *dkim_findings, *self.dmarc.findings, *others)
+
+    @property
+    def hints(self) -> tuple[Hint, ...]:
+        """Every hint, in the same order."""
+        dkim_hints = [hint for report in self.dkim for hint in report.hints]
+        return (*self.spf.hints, *dkim_hints, *self.dmarc.hints, *self.mx.hints)
+
+
+def domain_report(domain: DomainName, selectors: Sequence[str] = ()) -> Check[DomainReport]:
+    """Run every check on *domain*.
+
+    Raises `ValueError` for a selector, or a domain so long, that there can be no such names.
+    """
+    checks: list[Check[Any]] = [spf_domain(domain), dmarc(domain), mx(domain), mta_sts(domain), tls_rpt(domain)]
+    checks += [dkim(selector, domain) for selector in selectors]
+    spf, dmarc_report, mx_report, sts, rpt, *dkim_reports = yield from parallel(checks)
+    return DomainReport(domain, spf, tuple(dkim_reports), dmarc_report, mx_report, sts, rpt)
