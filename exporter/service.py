@@ -20,12 +20,15 @@ from exporter.inventory.build import build
 from exporter.metrics.dns import DnsCollector
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.fleet import FleetCollector
+from exporter.metrics.probe import render_probe
 from exporter.metrics.runtime import ReloadStatus, RuntimeCollector
+from exporter.sampling.probe import sample_now
 from exporter.sampling.sampler import Sampler
 from exporter.sampling.schedule import Schedule
 from exporter.state.address import Change
 from exporter.state.board import Board
 from exporter.state.journal import Journal
+from exporter.web.probe import Probe
 from exporter.web.server import Endpoints, WebServer
 from exporter.web.sources import ConfigurationStatus, Sources
 
@@ -41,6 +44,7 @@ class Options:
     enable_lifecycle: bool = False
     max_requests: int = 40
     route_prefix: str = "/"
+    probe_offset_seconds: float = 0.5
 
 
 class Service:
@@ -142,6 +146,12 @@ class Service:
                 lags=self._sampler.lag_seconds,
                 loop_lag=lambda: self._schedule.loop_lag_seconds,
                 configuration=self._configuration_status,
+            ),
+            probe=Probe(
+                self._board,
+                lambda pool, target, known, seconds: sample_now(pool, target, known, self._resolvers, seconds),
+                render_probe,
+                self._options.probe_offset_seconds,
             ),
             reload=self.reload if self._options.enable_lifecycle else None,
         )

@@ -49,6 +49,14 @@ _SERVING = (
         show_default=True,
         help="How many requests are served at once; the next one gets a 503.",
     ),
+    click.option(
+        "--probe.timeout-offset",
+        "probe_offset_seconds",
+        type=Interval(),
+        default="500ms",
+        show_default=True,
+        help="What /probe takes off the scraper's timeout, to answer in time.",
+    ),
     *_LOGGING,
 )
 

@@ -34,10 +34,11 @@ def options(
     route_prefix: str,
     enable_lifecycle: bool,
     max_requests: int,
+    probe_offset_seconds: float,
     log_level: str,
     log_format: str,
 ) -> Options:
     """Set the logs up, and say how to serve."""
     configure(log_level, log_format)
     gc.freeze()  # modules stay for good: collections need not look at them again
-    return Options(load, listen, enable_lifecycle, max_requests, route_prefix)
+    return Options(load, listen, enable_lifecycle, max_requests, route_prefix, probe_offset_seconds)

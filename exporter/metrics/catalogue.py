@@ -52,7 +52,7 @@ class Series:
         return dict(zip(self._family.labels, labels, strict=True))
 
 
-_SAMPLED = "Sampled in the background, not by the scrape: see maildns_last_sample_timestamp_seconds."
+SAMPLED = "Sampled in the background, not by the scrape: see maildns_last_sample_timestamp_seconds."
 _HELD = "The last conclusive value is kept while the DNS does not answer, and nothing is shown before there is one."
 
 _ADDRESS = ("pool", "ip")
@@ -64,13 +64,13 @@ FCRDNS_MATCH = Family(
     "maildns_fcrdns_match",
     "gauge",
     _ADDRESS,
-    f"1 if the address is forward-confirmed (FCrDNS, iprev pass of RFC 8601), 0 if it is not. {_HELD} {_SAMPLED}",
+    f"1 if the address is forward-confirmed (FCrDNS, iprev pass of RFC 8601), 0 if it is not. {_HELD} {SAMPLED}",
 )
 FCRDNS_CONCLUSIVE = Family(
     "maildns_fcrdns_conclusive",
     "gauge",
     _ADDRESS,
-    f"1 if the DNS answered the latest sample, 0 if it did not and older values stand. {_SAMPLED}",
+    f"1 if the DNS answered the latest sample, 0 if it did not and older values stand. {SAMPLED}",
 )
 PTR_RECORDS = Family("maildns_ptr_records", "gauge", _ADDRESS, f"PTR names of the address. {_HELD}")
 PTR_CONFIRMED_RECORDS = Family(
@@ -146,7 +146,7 @@ POOL_RESULTS = Family(
     "maildns_pool_results",
     "gauge",
     ("pool", "check", "result"),
-    f"Addresses of the pool by the latest result of each check; the three results sum to the pool's size. {_SAMPLED}",
+    f"Addresses of the pool by the latest result of each check; the three results sum to the pool's size. {SAMPLED}",
 )
 POOL_ROUNDS = Family("maildns_pool_rounds_total", "counter", _POOL, "Rounds over the pool that ended.")
 POOL_ROUND_DURATION = Family(
@@ -228,6 +228,15 @@ RELOAD_SUCCESS_TIMESTAMP = Family(
     "gauge",
     (),
     "When the configuration in use was read, as Unix time.",
+)
+PROBE_SUCCESS = Family(
+    "maildns_probe_success",
+    "gauge",
+    (),
+    "1 if the DNS said enough to judge every check that the pool expects, be it good or bad; 0 if not. In /probe only.",
+)
+PROBE_DURATION = Family(
+    "maildns_probe_duration_seconds", "gauge", (), "How long the sample of this probe took. In /probe only."
 )
 
 CATALOGUE: tuple[Family, ...] = tuple(family for family in globals().values() if isinstance(family, Family))

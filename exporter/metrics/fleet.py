@@ -11,6 +11,7 @@ from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
 from exporter.checks.verdicts import CheckName, IprevVerdict, Result
+from exporter.inventory.pool import Pool
 from exporter.inventory.pool import Series as Shown
 from exporter.metrics import catalogue
 from exporter.metrics.catalogue import Family, Series
@@ -44,7 +45,7 @@ class FleetCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Every family that the current generation has a series of."""
-        scrape = _Scrape()
+        scrape = Scrape()
         now = self._now()
         lags = self._lags()
         pools = self._board.pools
@@ -54,7 +55,7 @@ class FleetCollector(Collector):
             for helo in state.helos.values():
                 _add_helo(scrape, name, helo)
             for address in self._shown(state):
-                _add_address(scrape, state, address, now)
+                add_address(scrape, state.pool, address, now)
             scrape[catalogue.SERIES_DROPPED].add((name,), self._dropped[name])
         yield from scrape.metrics()
 
@@ -72,7 +73,7 @@ class FleetCollector(Collector):
             self._dropped[pool.name] += max(0, shown - SHOWN_FAILING)
 
 
-class _Scrape(dict[Family, Series]):
+class Scrape(dict[Family, Series]):
     """The families of one scrape, made as they are needed, shown in the order of the catalogue."""
 
     def __missing__(self, family: Family) -> Series:
@@ -85,7 +86,7 @@ class _Scrape(dict[Family, Series]):
                 yield self[family].metric
 
 
-def _add_pool(scrape: _Scrape, state: PoolState, lag_seconds: float) -> None:
+def _add_pool(scrape: Scrape, state: PoolState, lag_seconds: float) -> None:
     pool = state.pool
     name = pool.name
     scrape[catalogue.POOL_ADDRESSES].add((name,), pool.size)
@@ -106,7 +107,7 @@ def _add_pool(scrape: _Scrape, state: PoolState, lag_seconds: float) -> None:
     scrape[catalogue.SAMPLING_LAG].add((name,), lag_seconds)
 
 
-def _add_helo(scrape: _Scrape, pool: str, state: HeloState) -> None:
+def _add_helo(scrape: Scrape, pool: str, state: HeloState) -> None:
     labels = (pool, state.said.text)
     for family, value in (
         (catalogue.HELO_RESOLVES, state.resolves),
@@ -118,15 +119,16 @@ def _add_helo(scrape: _Scrape, pool: str, state: HeloState) -> None:
             scrape[family].add(labels, value)
 
 
-def _add_address(scrape: _Scrape, pool: PoolState, state: AddressState, now: float) -> None:
-    expect = pool.pool.expect
-    labels = (pool.pool.name, str(state.target.address))
+def add_address(scrape: Scrape, pool: Pool, state: AddressState, now: float) -> None:
+    """Add the series of one address."""
+    expect = pool.expect
+    labels = (pool.name, str(state.target.address))
     if state.iprev is not None:
         scrape[catalogue.FCRDNS_MATCH].add(labels, state.iprev.verdict is IprevVerdict.PASS)
         scrape[catalogue.PTR_RECORDS].add(labels, len(state.iprev.ptr_names))
         scrape[catalogue.PTR_CONFIRMED_RECORDS].add(labels, len(state.iprev.confirmed_names))
         shown = shown_ptr(state.iprev)
-        if pool.pool.ptr_info and shown is not None:
+        if pool.ptr_info and shown is not None:
             scrape[catalogue.PTR_INFO].add((*labels, "flapping" if state.is_flapping(now) else shown), 1)
     if state.latest is not None:
         scrape[catalogue.FCRDNS_CONCLUSIVE].add(labels, state.latest.is_conclusive)

@@ -11,6 +11,7 @@ from exporter.web.assets import asset
 from exporter.web.connections import Connections, Patience
 from exporter.web.guards import SECURITY_HEADERS, Guards, is_cross_site
 from exporter.web.pages import Pages
+from exporter.web.probe import Probe
 from exporter.web.sources import Sources
 
 _TEXT = "text/plain; charset=utf-8"
@@ -29,6 +30,7 @@ class Endpoints:
     metrics: Callable[[str, bool], tuple[bytes, str]]
     ready: Callable[[], str | None]
     sources: Sources
+    probe: Probe
     reload: Callable[[], Awaitable[str | None]] | None
 
 
@@ -91,6 +93,7 @@ class WebServer:
             *Api(sources).routes(),
             ("/static/{name}", asset),
             ("/metrics", self._metrics),
+            ("/probe", self._endpoints.probe.serve),
             ("/config", self._config),
             ("/-/healthy", self._healthy),
             ("/-/ready", self._ready),
