@@ -7,7 +7,7 @@ CONFIG ?=
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types imports unit integration chart dist lock clean
+.PHONY: help run test check fuzz bench lint types imports chart dist lock clean
 
 help:            ## Show this list
 	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -15,9 +15,17 @@ help:            ## Show this list
 run: $(VENV)/.run            ## Serve the demo world, or CONFIG=maildns.yml, on port 10047
 	$(BIN)/python -m exporter $(if $(CONFIG),--config.file=$(CONFIG),demo) $(ARGS)
 
-test: check integration            ## Run every check and every test
+test: lint types imports            ## Run every check and every test
+	$(BIN)/pytest -q -n auto $(ARGS)
 
-check: lint types imports unit            ## Run what needs no server: lint, types, import contracts, unit tests
+check: lint types imports            ## Run what needs no server, with few examples a property: for fast feedback
+	HYPOTHESIS_PROFILE=quick $(BIN)/pytest -q -n auto -m "not integration and not slow" $(ARGS)
+
+fuzz: $(VENV)/.dev            ## Attack the DNS engine with 200,000 mutants of real packets
+	$(BIN)/python -m tests.fuzz.engine --mutants 200000 $(ARGS)
+
+bench: $(VENV)/.dev            ## Measure the DNS engine against its peers, side by side
+	$(BIN)/python -m tests.benchmarks.engine $(ARGS)
 
 lint: $(VENV)/.dev            ## Check style and format
 	$(BIN)/ruff check --quiet
@@ -28,12 +36,6 @@ types: $(VENV)/.dev            ## Check types
 
 imports: $(VENV)/.dev            ## Check that imports point down the house
 	$(BIN)/lint-imports
-
-unit: $(VENV)/.dev            ## Run the tests that need no server
-	$(BIN)/pytest -q -n auto -m "not integration and not slow" $(ARGS)
-
-integration: $(VENV)/.dev            ## Run the tests against real servers on loopback
-	$(BIN)/pytest -q -n auto -m "integration or slow" $(ARGS)
 
 chart: $(VENV)/.dev            ## Build what in the chart is made of something else: copies of rules, tables
 	$(BIN)/python helm/build.py
