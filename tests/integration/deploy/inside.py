@@ -51,7 +51,7 @@ async def main(port: int, command: list[str]) -> None:
             while True:
                 order, _, argument = (await asyncio.to_thread(sys.stdin.readline)).strip().partition(" ")
                 if order == "get":
-                    answer = await asyncio.to_thread(get, argument)
+                    answer = await asyncio.to_thread(get, argument) | {"ended": exporter.returncode}
                 elif order == "writable":
                     answer = writable()
                 else:

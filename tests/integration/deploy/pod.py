@@ -78,6 +78,7 @@ class Pod:
     def get(self, path: str) -> tuple[int, str]:
         """Ask the exporter, from within the pod: the status (0 while it does not listen), and the body."""
         answer = self._order(f"get {path}")
+        assert answer["ended"] is None, f"the exporter ended with status {answer['ended']}"
         return answer["status"], answer["body"]
 
     def who(self) -> dict[str, Any]:
