@@ -28,7 +28,7 @@ def dnspython(addresses, port, in_flight):
 
     resolver = dns.asyncresolver.Resolver(configure=False)
     resolver.nameservers, resolver.port = ["127.0.0.1"], port
-    resolver.timeout, resolver.lifetime = 1, 5
+    resolver.timeout, resolver.lifetime = 2, 10
     resolver.cache = None
     verdicts = Counter()
 
@@ -86,7 +86,15 @@ def pycares(addresses, port, in_flight):
             watched.add(descriptor)
             poll.register(descriptor, wanted)
 
-    channel = ares.Channel(servers=["127.0.0.1"], udp_port=port, tcp_port=port, timeout=1, tries=3, sock_state_cb=watch)
+    channel = ares.Channel(
+        servers=["127.0.0.1"],
+        udp_port=port,
+        tcp_port=port,
+        timeout=2,
+        tries=5,
+        socket_receive_buffer_size=4 * 1024 * 1024,  # it has one socket for everything
+        sock_state_cb=watch,
+    )
 
     def start():
         nonlocal open_checks
