@@ -79,7 +79,14 @@ class Run(Generic[T]):
                 self._failed(error)
                 return
             self._batch = batch
-            if not self._ask_all(batch):
+            if len(batch) == 1 and batch[0] not in evidence:
+                self._open = 1
+                self._asking = True
+                self._ask(batch[0], self._take)
+                self._asking = False
+                if self._open:
+                    return
+            elif not self._ask_all(batch):
                 return
             answers = [evidence[question] for question in batch]
 

@@ -13,6 +13,7 @@ _MAX_LABEL_OCTETS = 63
 
 _PLAIN = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 _LDH_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+_PRESENTED = [chr(octet) if 0x20 < octet < 0x7F else f"\\{octet:03d}" for octet in range(256)]
 _ESCAPE = re.compile(rb'["();@$\\.]')
 _FOLD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"abcdefghijklmnopqrstuvwxyz")
 
@@ -94,7 +95,7 @@ class DomainName(str):
 
 def _escape(label: bytes) -> str:
     folded = _ESCAPE.sub(rb"\\\g<0>", label.translate(_FOLD))
-    return "".join(chr(octet) if 0x20 < octet < 0x7F else f"\\{octet:03d}" for octet in folded)
+    return "".join([_PRESENTED[octet] for octet in folded])
 
 
 def _split(text: str) -> list[bytes]:
