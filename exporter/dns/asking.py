@@ -113,7 +113,7 @@ class Asking:
         if channel is None:
             self._fail_soon(job)
             return
-        if job.stream or server.endpoint.scheme != "udp":
+        if job.stream or not server.is_udp:
             self.hurry(job, job.deadline)
         channel.send(job, message)
 

@@ -19,6 +19,7 @@ _FIXED = Struct(">HHIH").unpack_from  # TYPE, CLASS, TTL, RDLENGTH
 _FIXED_OCTETS = 10
 _QUESTION_POINTER = b"\xc0\x0c"
 _OPT_START = b"\0\0\x29"
+_BARE_OPT_END = bytes(6)  # no extended RCODE, version 0, no flags, no options
 _COOKIE_CODE = b"\0\x0a\0"
 _TTL_AND_LENGTH = Struct(">IH").unpack_from
 _SERIAL = Struct(">I").unpack_from
@@ -47,7 +48,11 @@ def read_reply(packet: bytes, end: int, name: DomainName, rdtype: RRType) -> Rea
                     record = (plain_name(packet, start, end) if code == _PTR else None) or _record(
                         NameReader(packet), code, start, end, packet
                     )
-                options = _options(packet, end) if additionals == 1 else _no_options(packet, end, additionals)
+                if additionals == 1:
+                    is_bare = packet.startswith(_OPT_START, end) and packet.endswith(_BARE_OPT_END)
+                    options: bytes | None = b"" if is_bare and len(packet) == end + 11 else _options(packet, end)
+                else:
+                    options = _no_options(packet, end, additionals)
                 ttl = ttl if ttl <= MAX_TTL else _clamp(ttl)
                 return _ANSWER, (record,), (), ttl, options
         return _read_sections(packet, end, name, rdtype, (answers, authorities, additionals))

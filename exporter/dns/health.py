@@ -32,6 +32,7 @@ class Server:
         "down_until",
         "endpoint",
         "failures",
+        "is_udp",
         "last_error",
         "last_reply_at",
         "number",
@@ -49,6 +50,7 @@ class Server:
         self.number = number
         self.endpoint = endpoint
         self.text = str(endpoint)
+        self.is_udp = endpoint.scheme == "udp"
         self.up = True
         self.last_error: Status | None = None
         """What the last query that failed came to; None while all is well."""
