@@ -14,6 +14,7 @@ from exporter.checks.helo import HeloName
 from exporter.checks.iprev import Iprev
 from exporter.checks.receivers import ReceiverVerdict, by_design
 from exporter.checks.report import Target
+from exporter.checks.spf.results import SpfVerdict
 from exporter.checks.verdicts import CheckName, Finding, Mend, Result
 from exporter.state.journal import Entry
 from exporter.state.pool import FAILING, HEALTHY
@@ -50,6 +51,9 @@ def checked(
     findings: Iterable[Finding],
     evidence: Evidence,
     expect: Collection[CheckName],
+    *,
+    receivers: Iterable[ReceiverVerdict] = (),
+    spf: Iterable[SpfVerdict] = (),
 ) -> Json:
     """The object of one address and HELO name *said*: what `check --output json` prints."""
     mine = [finding for finding in findings if finding.subject in {"", said.text if said is not None else ""}]
@@ -64,14 +68,19 @@ def checked(
             "confirmed_names": list(iprev.confirmed_names),
         },
         "checks": [_finding(finding, expect) for finding in mine],
-        "receivers": [] if said is None else _receivers(target, said, evidence, expect),
-        "spf": [],
+        "receivers": [_receiver(verdict, expect) for verdict in receivers],
+        "spf": [_spf(verdict) for verdict in spf],
         "evidence": evidence_document(evidence),
     }
 
 
-def _receivers(target: Target, said: HeloName, evidence: Evidence, expect: Collection[CheckName]) -> list[Json]:
-    return [_receiver(verdict, expect) for verdict in predict(target.address, said, evidence)]
+def _spf(verdict: SpfVerdict) -> Json:
+    return {
+        "identity": verdict.identity,
+        "domain": printable(verdict.domain),
+        "result": verdict.result.value,
+        "why": printable(verdict.outcome.why),
+    }
 
 
 def _receiver(verdict: ReceiverVerdict, expect: Collection[CheckName]) -> Json:
@@ -80,6 +89,7 @@ def _receiver(verdict: ReceiverVerdict, expect: Collection[CheckName]) -> Json:
         "verdict": verdict.result.value,
         "code": verdict.code,
         "share": verdict.share,
+        "conclusive": verdict.is_conclusive,
         "by_design": by_design(verdict, expect),
         "sentence": verdict.sentence,
     }
@@ -151,7 +161,16 @@ def address_documents(address: Listed, expect: Collection[CheckName]) -> list[Js
         return []
     names: Sequence[HeloName | None] = state.target.helos or (None,)
     return [
-        checked(address.pool, state.target, said, report.iprev, report.findings, state.evidence, expect)
+        checked(
+            address.pool,
+            state.target,
+            said,
+            report.iprev,
+            report.findings,
+            state.evidence,
+            expect,
+            receivers=() if said is None else predict(state.target.address, said, state.evidence),
+        )
         | listed_document(address)
         | {"held": [_finding(finding, expect) for finding in state.held.values() if _is_about(finding, said)]}
         for said in names
