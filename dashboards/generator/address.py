@@ -9,7 +9,18 @@ from collections.abc import Sequence
 from grafana_foundation_sdk.models import units
 
 from dashboards.generator import board
-from dashboards.generator.panels import COLOURED, COUNT, AnyPanel, lines, number, override, prose, rows, timeline
+from dashboards.generator.panels import (
+    COLOURED,
+    COUNT,
+    NARROW,
+    AnyPanel,
+    lines,
+    number,
+    override,
+    prose,
+    rows,
+    timeline,
+)
 from dashboards.generator.queries import VARIABLES, select
 from dashboards.generator.style import (
     BAD,
@@ -33,8 +44,8 @@ NO_HELO = "No HELO name is configured for the address, or nothing is known of it
 _TIME = "dateTimeAsLocal"
 
 _EVIDENCE = {
-    "title": "The evidence, from the exporter",
-    "url": "${exporter}/api/v1/addresses/${ip}",
+    "title": "The evidence, on the status page",
+    "url": "${exporter}/addresses/${ip}",
     "targetBlank": True,
 }
 _PAIR_CHECKS: Sequence[tuple[str, Family]] = (
@@ -90,7 +101,7 @@ def summary() -> Sequence[AnyPanel]:
             CONCLUSIVE,
         ),
         _word(
-            "All that is expected",
+            "As expected",
             "Whether the address passes every check that its pool expects.",
             catalogue.ADDRESS_HEALTHY,
             YES_NO,
@@ -116,9 +127,9 @@ def problems() -> Sequence[AnyPanel]:
             "The checks that fail although the pool expects them, with the reason. docs/verdicts.md says "
             "of each reason "
             "how to mend it; 'maildns-exporter check' prints the records to publish.",
-            {"A": f"max by (pool, ip, check, reason) ({_of(catalogue.ADDRESS_PROBLEM)})"},
-            columns={"pool": "Pool", "ip": "Address", "check": "Check", "reason": "Reason"},
-            styles={"Address": [override("links", [_EVIDENCE])]},
+            {"A": f"max by (pool, check, reason) ({_of(catalogue.ADDRESS_PROBLEM)})"},
+            columns={"check": "Check", "reason": "Reason", "pool": "Pool"},
+            styles={"Check": [override("links", [_EVIDENCE])]},
             sort="Check",
             ascending=True,
             empty=NO_PROBLEM,
@@ -145,7 +156,7 @@ def confirmation() -> Sequence[AnyPanel]:
             "Whether the address was forward-confirmed, as it was last known; and whether the DNS answered.",
             {
                 "forward-confirmed": f"min({_of(catalogue.FCRDNS_MATCH)})",
-                "all that is expected": f"min({_of(catalogue.ADDRESS_HEALTHY)})",
+                "as expected": f"min({_of(catalogue.ADDRESS_HEALTHY)})",
             },
             states=YES_NO,
             empty=NOT_SHOWN,
@@ -219,7 +230,11 @@ def helo_names() -> Sequence[AnyPanel]:
                 "C": _with_helo("max", catalogue.HELO_CONFIRMED_ADDRESSES),
             },
             columns={"helo": "HELO name", "Value #A": "Resolves", "Value #B": "Addresses", "Value #C": "Confirmed"},
-            styles={"Resolves": [override("mappings", plain_mappings(YES_NO)), COLOURED]},
+            styles={
+                "Resolves": [override("mappings", plain_mappings(YES_NO)), COLOURED, NARROW],
+                "Addresses": [NARROW],
+                "Confirmed": [NARROW],
+            },
             sort="HELO name",
             ascending=True,
             empty=NO_HELO,
@@ -235,7 +250,7 @@ HOW_TO_READ = """
 with the address. Either may be reached through a CNAME.
 - **Values are held** while the DNS does not answer; *Latest sample* and *Answers over time* say when that is.
 - **Problems** are failures of what the pool expects. The same difference may be by design in another pool.
-- For the whole chain, question by question, follow *The evidence, from the exporter*, or run \
+- For the whole chain, question by question, follow *The evidence, on the status page*, or run \
 `maildns-exporter check ${ip}`: it also prints the records that would mend it.
 """
 

@@ -39,12 +39,16 @@ ADDRESS_LINK = {
     "url": f"/d/{ADDRESS_UID}?var-pool={_POOL_OF_ROW}&var-ip={_IP_OF_ROW}&{_KEEP}",
 }
 EVIDENCE_LINK = {
-    "title": "The evidence, from the exporter",
-    "url": f"${{exporter}}/api/v1/addresses/{_IP_OF_ROW}",
+    "title": "The evidence, on the status page",
+    "url": f"${{exporter}}/addresses/{_IP_OF_ROW}",
+    "targetBlank": True,
+}
+POOL_PAGE_LINK = {
+    "title": "The pool, on the status page",
+    "url": f"${{exporter}}/pools/{_POOL_OF_ROW}",
     "targetBlank": True,
 }
 POOL_LINK = {"title": "Only this pool", "url": f"/d/{FLEET_UID}?var-pool={_POOL_OF_ROW}&{_KEEP}"}
-STATUS_PAGE_LINK = {"title": "Status page of the exporter", "url": "${exporter}/", "targetBlank": True}
 EXPORTER_LINK = {"title": "How the exporter is", "url": f"/d/{EXPORTER_UID}?{_KEEP}"}
 
 

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from grafana_foundation_sdk.models import units
 
 from dashboards.generator import board
+from dashboards.generator.fleet_places import ADDRESS_LINKS, BAD_COUNT, NO_PROBLEM, helo_names, places
 from dashboards.generator.panels import (
-    COLOURED,
     COUNT,
+    NARROW,
     AnyPanel,
     counted,
     lines,
@@ -21,9 +22,8 @@ from dashboards.generator.panels import (
     rows,
     timeline,
 )
-from dashboards.generator.promql import by_prefix
 from dashboards.generator.queries import increase, select
-from dashboards.generator.style import BAD, GOOD, NOTICE, POOL, UNKNOWN, WELL, YES_NO, plain_mappings, steps
+from dashboards.generator.style import BAD, GOOD, NOTICE, POOL, UNKNOWN, WELL, steps
 from exporter.metrics import catalogue
 
 _SIZE = select(catalogue.POOL_ADDRESSES)
@@ -33,11 +33,9 @@ _UNKNOWN = select(catalogue.POOL_RESULTS, check="fcrdns", result="unknown")
 _PROBLEM = select(catalogue.ADDRESS_PROBLEM)
 _ADDRESS_WITH_PROBLEM = f"max by (pool, ip) ({_PROBLEM})"
 _NONE_OF_A_POOL = f"sum by (pool) ({_SIZE}) * 0"
-_WELL = f"min({select(catalogue.CANARY_OK)} or {select(catalogue.RESOLVER_UP)})"
-_BAD_COUNT = counted(BAD)
-_ADDRESS_LINKS = override("links", [board.ADDRESS_LINK, board.EVIDENCE_LINK])
+_UP = select(catalogue.RESOLVER_UP)
+_WELL = f"min({select(catalogue.CANARY_OK)} * {_UP} or {_UP})"
 
-NO_PROBLEM = "No address has a problem: all checks that the pools expect pass."
 NOTHING_YET = "Nothing was sampled yet, or no exporter is scraped."
 
 
@@ -126,8 +124,8 @@ def pools() -> Sequence[AnyPanel]:
             {"A": f"count by (pool, check, reason) (max by (pool, ip, check, reason) ({_PROBLEM}))"},
             columns={"pool": "Pool", "check": "Check", "reason": "Reason", "Value": "Addresses"},
             styles={
-                "Pool": [override("links", [board.POOL_LINK])],
-                "Addresses": [*_BAD_COUNT, override("custom.width", 110)],
+                "Pool": [override("links", [board.POOL_LINK, board.POOL_PAGE_LINK])],
+                "Addresses": [*BAD_COUNT, NARROW],
             },
             sort="Addresses",
             empty=NO_PROBLEM,
@@ -153,10 +151,10 @@ def pools() -> Sequence[AnyPanel]:
                 "Value #E": "Last change",
             },
             styles={
-                "Pool": [override("links", [board.POOL_LINK])],
-                "Not confirmed": _BAD_COUNT,
+                "Pool": [override("links", [board.POOL_LINK, board.POOL_PAGE_LINK])],
+                "Not confirmed": BAD_COUNT,
                 "Unanswered": counted(UNKNOWN),
-                "With a problem": _BAD_COUNT,
+                "With a problem": BAD_COUNT,
                 "Last change": [override("unit", "dateTimeFromNow"), override("noValue", "never")],
             },
             sort="With a problem",
@@ -188,6 +186,7 @@ def changes() -> Sequence[AnyPanel]:
             unit=COUNT,
             colours={"broke": BAD, "mended": GOOD},
             bars=True,
+            stacked=True,
             empty=NOTHING_YET,
         ),
         rows(
@@ -195,83 +194,12 @@ def changes() -> Sequence[AnyPanel]:
             "The twenty addresses of which a result changed last.",
             {"A": f"topk(20, max by (pool, ip) ({select(catalogue.LAST_CHANGE)})) * 1000"},
             columns={"pool": "Pool", "ip": "Address", "Value": "Changed"},
-            styles={"Address": [_ADDRESS_LINKS], "Changed": [override("unit", "dateTimeAsLocal")]},
+            styles={"Address": [ADDRESS_LINKS], "Changed": [override("unit", "dateTimeAsLocal")]},
             sort="Changed",
             empty="No result has changed since it was first known.",
             span=24,
             height=7,
         ),
-    ]
-
-
-def places() -> Sequence[AnyPanel]:
-    """Which prefixes, which addresses."""
-    return [
-        rows(
-            "Prefixes that are not confirmed",
-            "The fifty /24 (IPv4) and /64 (IPv6) networks with the most addresses that are not forward-confirmed. A "
-            "reverse zone usually covers such a network: where all of one fails, look at its delegation.",
-            {
-                "A": f"topk(50, count by (pool, prefix) ({by_prefix(_lost('pool, ip'))}))",
-                "B": f"count by (pool, prefix) ({by_prefix(_shown('pool, ip'))})"
-                f" and on (pool, prefix) count by (pool, prefix) ({by_prefix(_lost('pool, ip'))})",
-            },
-            columns={"pool": "Pool", "prefix": "Prefix", "Value #A": "Not confirmed", "Value #B": "Shown"},
-            styles={"Not confirmed": _BAD_COUNT},
-            sort="Not confirmed",
-            empty="Every address that is shown is forward-confirmed.",
-            span=9,
-            height=10,
-        ),
-        rows(
-            "Addresses with a problem",
-            "Up to 200 addresses that fail a check that their pool expects. An address opens its own "
-            "dashboard, and the "
-            "exporter's evidence: every question, and what the DNS said.",
-            {"A": f"topk(200, max by (pool, ip, check, reason) ({_PROBLEM}))"},
-            columns={"pool": "Pool", "ip": "Address", "check": "Check", "reason": "Reason"},
-            styles={"Address": [_ADDRESS_LINKS]},
-            sort="Pool",
-            ascending=True,
-            empty=NO_PROBLEM,
-            span=15,
-            height=10,
-        ),
-    ]
-
-
-def helo_names() -> Sequence[AnyPanel]:
-    """The HELO names, the other way round."""
-    worst = f"topk(100, max by (pool, helo) ({select(catalogue.HELO_ADDRESSES)}))"
-    return [
-        rows(
-            "HELO names, the other way round",
-            "Up to 100 HELO names: whether they resolve, to how many addresses, how many of those are "
-            "forward-confirmed, "
-            "and how many are not in the pool. At Microsoft 365 a name stands for a region: that some of its "
-            "addresses are not in the pool is by design.",
-            {
-                "A": f"min by (pool, helo) ({select(catalogue.HELO_RESOLVES)}) and on (pool, helo) {worst}",
-                "B": worst,
-                "C": f"max by (pool, helo) ({select(catalogue.HELO_CONFIRMED_ADDRESSES)}) and on (pool, helo) {worst}",
-                "D": f"max by (pool, helo) ({select(catalogue.HELO_ADDRESSES_OUTSIDE_POOL)})"
-                f" and on (pool, helo) {worst}",
-            },
-            columns={
-                "pool": "Pool",
-                "helo": "HELO name",
-                "Value #A": "Resolves",
-                "Value #B": "Addresses",
-                "Value #C": "Confirmed",
-                "Value #D": "Outside the pool",
-            },
-            styles={"Resolves": [override("mappings", plain_mappings(YES_NO)), COLOURED]},
-            sort="Resolves",
-            ascending=True,
-            empty="No HELO name is configured, or none was looked up yet.",
-            span=24,
-            height=9,
-        )
     ]
 
 
@@ -306,11 +234,3 @@ def fleet() -> str:
     board.add_row(page, "HELO names", helo_names())
     board.add_row(page, "How to read this", how_to_read())
     return board.finished(page)
-
-
-def _lost(labels: str) -> str:
-    return f"max by ({labels}) ({select(catalogue.ADDRESS_PROBLEM, check='fcrdns')})"
-
-
-def _shown(labels: str) -> str:
-    return f"max by ({labels}) ({select(catalogue.FCRDNS_MATCH)})"

@@ -1,0 +1,123 @@
+"""Photographs the dashboards Fleet and Address with live data of the demo world: `make screenshots`.
+
+The rule of this file: nothing in the pictures is made up. The demo is served with its time running fast, Prometheus
+scrapes it, the panels' own queries are asked, and what comes back is drawn with Grafana's components in Chromium.
+Needs Prometheus, Chromium, npm and the font Inter (Debian: fonts-inter); writes docs/images/*.png.
+"""
+
+# ruff: noqa: S603  # programs that are found on the path, with arguments of our own
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+from tests.integration.servers.http import get_json, is_ok
+from tests.integration.servers.process import Server, wait_until
+from tests.integration.servers.prometheus import Prometheus
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+IMAGES = ROOT / "docs" / "images"
+SPEED = 6
+SECONDS = 240
+STEP_SECONDS = 2
+RATE_STEP_SECONDS = 10  # as wide as the interval below, so that no change is drawn twice
+RATE_INTERVAL = "10s"
+WIDTH = 1300
+ADDRESS = "192.0.2.20"
+VARIABLES = {"job": ".+", "instance": ".+", "pool": ".+", "ip": ADDRESS}
+LEAVE_OUT = {"How to read this"}
+
+
+class Demo(Server):
+    """`maildns-exporter demo`, with its time running fast."""
+
+    def command(self) -> list[str]:
+        """Nothing to write: it has its own configuration."""
+        return [
+            *("env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "exporter", "demo", f"--speed={SPEED}"),
+            f"--web.listen-address={self.address}",
+        ]
+
+    def answers(self) -> bool:
+        """Whether its first rounds are over."""
+        return is_ok(f"http://{self.address}/-/ready")
+
+
+def main() -> None:
+    """Build the page, let the demo run, photograph both dashboards."""
+    build()
+    with Demo() as demo, Prometheus([demo.address]) as prometheus:
+        began = time.time()
+        print(f"the demo runs for {SECONDS} seconds at {SPEED} times the speed", flush=True)
+        wait_until(lambda: time.time() - began > SECONDS, "the demo has run", deadline_seconds=2 * SECONDS)
+        for name in ("fleet", "address"):
+            photograph(name, answered(name, prometheus, began))
+
+
+def build() -> None:
+    """Install what package.json names, and build the page."""
+    npm = shutil.which("npm") or sys.exit("npm is not installed")
+    if not (HERE / "node_modules").exists():
+        flags = ["--no-package-lock", "--ignore-scripts", "--legacy-peer-deps", "--no-audit", "--no-fund"]
+        subprocess.run([npm, "install", *flags], cwd=HERE, check=True)
+    subprocess.run([npm, "run", "build"], cwd=HERE, check=True)
+
+
+def answered(name: str, prometheus: Prometheus, began: float) -> dict[str, Any]:
+    """The dashboard, with the answer to each query beside it."""
+    dashboard: dict[str, Any] = json.loads((ROOT / "dashboards" / "grafana" / f"{name}.json").read_text("utf-8"))
+    now = time.time()
+    for panel in dashboard["panels"]:
+        panel["title"] = panel.get("title", "").replace("${ip}", ADDRESS)
+        for target in panel.get("targets", []):
+            target["result"] = ask(target, prometheus, began, now)
+    dashboard["panels"] = [panel for panel in dashboard["panels"] if panel["title"] not in LEAVE_OUT]
+    return {"dashboard": dashboard, "from": began * 1000, "to": now * 1000}
+
+
+def ask(target: dict[str, Any], prometheus: Prometheus, began: float, now: float) -> list[Any]:
+    """What Prometheus answers to one query of a panel."""
+    expr = target["expr"].replace("$__rate_interval", RATE_INTERVAL)
+    for variable, value in VARIABLES.items():
+        expr = expr.replace(f'"${variable}"', f'"{value}"')
+    if target.get("instant"):
+        path, arguments = "query", {"query": expr, "time": str(now)}
+    else:
+        path = "query_range"
+        step = RATE_STEP_SECONDS if expr != target["expr"] and "[" in expr else STEP_SECONDS
+        arguments = {"query": expr, "start": str(began), "end": str(now), "step": str(step)}
+    answer = get_json(f"{prometheus.url}/api/v1/{path}?{urllib.parse.urlencode(arguments)}")
+    result: list[Any] = answer["data"]["result"]
+    return result
+
+
+def photograph(name: str, content: dict[str, Any]) -> None:
+    """Draw one dashboard, and keep the picture."""
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    chromium = shutil.which("chromium") or sys.exit("chromium is not installed")
+    rows = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in content["dashboard"]["panels"])
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "page"
+        shutil.copytree(HERE / "dist", page)
+        shutil.copy(HERE / "index.html", page)
+        (page / "content.js").write_text(f"window.content = {json.dumps(content)};", encoding="utf-8")
+        command = [
+            *(chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
+            *("--force-device-scale-factor=1.5", "--allow-file-access-from-files", f"--user-data-dir={folder}/profile"),
+            *(f"--window-size={WIDTH},{rows * 38 + 70}", "--virtual-time-budget=15000"),
+            *(f"--screenshot={IMAGES / name}.png", (page / "index.html").as_uri()),
+        ]
+        subprocess.run(command, check=True, capture_output=True, timeout=120, env={**os.environ, "HOME": folder})
+    print(f"docs/images/{name}.png")
+
+
+if __name__ == "__main__":
+    main()
