@@ -17,8 +17,8 @@ from exporter.dns.settings import ResolverSettings
 from exporter.dns.statistics import Statistics
 from exporter.dns.wire import TYPE_AND_CLASS, mixed_case, wire_name
 
-_QUERY_HEADER = b"\1\0\0\1\0\0\0\0\0\1"  # after the ID: recursion desired, one question, one additional record
-_PLAIN_HEADER = b"\1\0\0\1\0\0\0\0\0\0"
+_QUERY_HEADER = b"\0\0\1\0\0\0\0\0\1"  # after the ID and RD: one question, one additional record
+_PLAIN_HEADER = b"\0\0\1\0\0\0\0\0\0"
 
 
 class Channel(Protocol):
@@ -62,6 +62,9 @@ class Asking:
     ) -> None:
         self._timeout_seconds = settings.timeout_seconds
         self._attempts = settings.attempts
+        flags = b"\1" if settings.recursion_desired else b"\0"
+        self._query_header = flags + _QUERY_HEADER
+        self._plain_header = flags + _PLAIN_HEADER
         self.life_seconds = 2 * settings.attempts * settings.timeout_seconds
         """How long a question is asked again, its CNAME chain included; its last query may take a timeout more."""
         self._statistics = statistics
@@ -106,9 +109,9 @@ class Asking:
             wire = mixed_case(wire, self._take)
         job.section = section = wire + TYPE_AND_CLASS[job.rdtype]
         if job.plain_edns or now < server.plain_edns_until:
-            message = _PLAIN_HEADER + section
+            message = self._plain_header + section
         else:
-            message = _QUERY_HEADER + section + server.tail
+            message = self._query_header + section + server.tail
         channel = (self.streams if job.stream else self.channels)[server.number]
         if channel is None:
             self._fail_soon(job)

@@ -81,7 +81,7 @@ class Engine:
         self._pump_timer: asyncio.TimerHandle | None = None
         self._watch_timer: asyncio.TimerHandle | None = None
         self._release_timer: asyncio.TimerHandle | None = None
-        self._reopening: asyncio.Task[None] | None = None
+        self._reopening: set[asyncio.Task[None]] = set()
 
     @property
     def longest_seconds(self) -> float:
@@ -116,8 +116,8 @@ class Engine:
         self._loop = self._tick_timer = self._pump_timer = self._watch_timer = self._release_timer = None
         self._is_open = False
         self.waiting.clear()
-        if self._reopening is not None:
-            self._reopening.cancel()
+        for task in self._reopening:
+            task.cancel()
         if self._transports is not None:
             await self._transports.close()
 
@@ -261,7 +261,9 @@ class Engine:
                 continue
             if now >= server.down_until if not server.up else now >= canary.due_at:
                 if self._asking.channels[server.number] is None:
-                    self._reopening = loop.create_task(self._open(server))
+                    task = loop.create_task(self._open(server))
+                    self._reopening.add(task)
+                    task.add_done_callback(self._reopening.discard)
                 canary.check(now, self._canary_checked)
         self._asking.reorder()
 

@@ -39,6 +39,7 @@ class ResolverSettings:
     *cache_entries* bounds the cache, which then takes up at most 250 octets an entry; 0 turns it off.
     *canary* None turns the canary off. *random_case* is 0x20, *cookies* is RFC 7873; both yield to servers that
     cannot have them. *ca_file* is a PEM file of the authorities to trust for TLS instead of the system's.
+    *recursion_desired* is false where the servers are authoritative, and should say what they know themselves.
     """
 
     name: str = "system"
@@ -54,6 +55,7 @@ class ResolverSettings:
     random_case: bool = True
     cookies: bool = True
     ca_file: Path | None = None
+    recursion_desired: bool = True
 
     def __post_init__(self) -> None:
         if not 0 < len(self.servers) <= 255:  # a cache entry remembers its server in one octet

@@ -530,3 +530,12 @@ async def test_names_that_hold_anything_are_asked_and_read():
 
         again = await resolver.resolve(Question(answer.names[0], "PTR"))
         assert again.names == names(hostile)
+
+
+async def test_a_server_whose_name_does_not_resolve_is_unreachable():
+    """A host name that leads nowhere is the network's fault, and harms no other server."""
+    nowhere = Endpoint("udp", "nowhere.invalid", 53)
+    async with resolving(nowhere, attempts=2) as resolver:
+        assert (await resolver.resolve(WWW)).status is Status.NETWORK
+    async with name_server(holds_www) as server, resolving(nowhere, server) as resolver:
+        assert (await resolver.resolve(WWW)).server == str(server.endpoint)
