@@ -1,9 +1,14 @@
 """A resolver's settings have defaults that work, and refuse what cannot."""
 
+import dns.flags
 import pytest
 
+from exporter.checks.answers import Status
 from exporter.dns.endpoints import parse_endpoint
+from exporter.dns.resolver import Resolver
 from exporter.dns.settings import CanarySettings, ResolverSettings, system_servers
+from tests.factories import question
+from tests.unit.dns.nameserver import name_server, records, settings
 
 
 def test_the_systems_servers_are_read_in_order(tmp_path):
@@ -51,3 +56,16 @@ def test_a_canary_that_never_rests_is_refused():
     """The canary's interval is more than nothing."""
     with pytest.raises(ValueError, match="interval"):
         CanarySettings(interval_seconds=0)
+
+
+@pytest.mark.parametrize("desired", [True, False])
+async def test_recursion_is_desired_unless_the_servers_are_authoritative(desired):
+    """The RD bit is what the settings say, and an answer without recursion is one all the same."""
+    async with name_server(lambda query, _: records(query, "mail.example.org. 60 IN A 192.0.2.1")) as server:
+        resolver = Resolver(settings(server, recursion_desired=desired))
+        await resolver.start()
+        answer = await resolver.resolve(question("mail.example.org", "A"))
+        await resolver.close()
+
+    assert answer.status is Status.ANSWER
+    assert [bool(query.flags & dns.flags.RD) for _, query in server.queries] == [desired]
