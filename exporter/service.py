@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
@@ -28,6 +29,7 @@ from exporter.sampling.schedule import Schedule
 from exporter.state.address import Change
 from exporter.state.board import Board
 from exporter.state.journal import Journal
+from exporter.web.access import Access
 from exporter.web.probe import Probe
 from exporter.web.server import Endpoints, WebServer
 from exporter.web.sources import ConfigurationStatus, Sources
@@ -45,6 +47,8 @@ class Options:
     max_requests: int = 40
     route_prefix: str = "/"
     probe_offset_seconds: float = 0.5
+    web_config: Path | None = None
+    external_path: str | None = None
 
 
 class Service:
@@ -64,13 +68,18 @@ class Service:
     async def run(self) -> None:
         """Serve. Raises `ConfigError` for a bad configuration at the start, `CannotRunError` for a taken port."""
         configuration = self._options.load()
+        self._access = Access(self._options.web_config)
         self._configuration = configuration
         self._reload_status.succeeded_at = time.time()
         self._resolvers = await _started(configuration)
         self._sampler = Sampler(self._board, lambda: self._resolvers, on_change=self._changed)
         self._schedule = Schedule(self._sampler.tick)
         web = WebServer(
-            self._endpoints(), max_requests=self._options.max_requests, route_prefix=self._options.route_prefix
+            self._endpoints(),
+            max_requests=self._options.max_requests,
+            route_prefix=self._options.route_prefix,
+            link_prefix=self._options.external_path,
+            access=self._access,
         )
         self._board.adopt(build(configuration))
         try:
@@ -157,7 +166,12 @@ class Service:
         )
 
     def _configuration_status(self) -> ConfigurationStatus:
-        return ConfigurationStatus(render(self._configuration), self._reload_status.succeeded_at, self._reload_problems)
+        return ConfigurationStatus(
+            render(self._configuration),
+            self._reload_status.succeeded_at,
+            self._reload_problems,
+            self._access.problems,
+        )
 
     def _changed(self, pool: str, change: Change) -> None:
         self._journal.write(pool, change)

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from exporter import __version__
+from exporter.cli.external_url import ExternalUrl
 from exporter.cli.interval import Interval
 from exporter.cli.listen import ListenAddress
 
@@ -36,7 +37,21 @@ _SERVING = (
         help="Where to serve, as host:port or :port. May be given more than once.",
     ),
     click.option(
-        "--web.route-prefix", "route_prefix", default="/", show_default=True, help="What every path begins with."
+        "--web.config.file",
+        "web_config",
+        type=click.Path(path_type=Path),
+        help="TLS, passwords and headers, in exporter-toolkit's format: docs/web.md.",
+    ),
+    click.option(
+        "--web.external-url",
+        "external_path",
+        type=ExternalUrl(),
+        help="The URL at which people reach the pages, where a proxy in front makes another one of it.",
+    ),
+    click.option(
+        "--web.route-prefix",
+        "route_prefix",
+        help="What every path begins with; the path of --web.external-url, if that is given.",
     ),
     click.option(
         "--web.enable-lifecycle", "enable_lifecycle", is_flag=True, help="Allow a reload by POST to /-/reload."

@@ -31,7 +31,9 @@ def options(
     load: Callable[[], Configuration],
     *,
     listen: tuple[tuple[str | None, int], ...],
-    route_prefix: str,
+    route_prefix: str | None,
+    external_path: str | None,
+    web_config: Path | None,
     enable_lifecycle: bool,
     max_requests: int,
     probe_offset_seconds: float,
@@ -41,4 +43,13 @@ def options(
     """Set the logs up, and say how to serve."""
     configure(log_level, log_format)
     gc.freeze()  # modules stay for good: collections need not look at them again
-    return Options(load, listen, enable_lifecycle, max_requests, route_prefix, probe_offset_seconds)
+    return Options(
+        load,
+        listen,
+        enable_lifecycle,
+        max_requests,
+        route_prefix or external_path or "/",
+        probe_offset_seconds,
+        web_config,
+        external_path,
+    )

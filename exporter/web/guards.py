@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from exporter.web.access import Access
 from exporter.web.api import problem
 from exporter.web.connections import Connections
+from exporter.web.passwords import BusyError
 from exporter.web.query import BadQueryError
+from exporter.web.tls import is_allowed
 
 HEALTH_PATHS = frozenset({"/-/healthy", "/-/ready"})
 
@@ -30,15 +33,16 @@ SECURITY_HEADERS: Mapping[str, str] = {
 class Guards:
     """The middlewares, the first of which is the outermost. *base* is the route prefix, without a slash at its end."""
 
-    def __init__(self, connections: Connections, *, base: str, max_requests: int) -> None:
+    def __init__(self, connections: Connections, access: Access, *, base: str, max_requests: int) -> None:
         self._connections = connections
+        self._access = access
         self._base = base
         self._max_requests = max_requests
         self._active = 0
 
     def middlewares(self) -> list[Middleware]:
         """In the order in which a request passes them."""
-        return [self._watched, self._worded, self._limited]
+        return [self._watched, self._worded, self._admitted, self._limited]
 
     def is_health(self, request: web.Request) -> bool:
         """Whether a request asks for liveness or readiness."""
@@ -69,6 +73,33 @@ class Guards:
         return web.Response(status=status, text=f"{what}\n")
 
     @web.middleware
+    async def _admitted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Let in whoever belongs. Health says nothing worth hiding, and who restarts us for want of it has no key."""
+        access = self._access
+        tls = access.config.tls
+        if tls is not None and tls.client_allowed_sans and not _has_name(request, tls.client_allowed_sans):
+            return self._say(request, 403, "your certificate has none of the names that may come in")
+        if self.is_health(request):
+            return await handler(request)
+        if access.bucket is not None and not access.bucket.take():
+            response = self._say(request, 429, "too many requests: try again")
+            response.headers["Retry-After"] = "1"
+            return response
+        if access.passwords is None:
+            return await handler(request)
+        try:
+            is_right = await access.passwords.are_right(request.headers.get("Authorization", ""))
+        except BusyError:
+            response = self._say(request, 503, "too many passwords are being checked: try again")
+            response.headers["Retry-After"] = "1"
+            return response
+        if is_right:
+            return await handler(request)
+        response = self._say(request, 401, "a name and a password are needed")
+        response.headers["WWW-Authenticate"] = 'Basic realm="maildns-exporter", charset="UTF-8"'
+        return response
+
+    @web.middleware
     async def _limited(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if self.is_health(request):
             return await handler(request)
@@ -82,6 +113,11 @@ class Guards:
             return await handler(request)
         finally:
             self._active -= 1
+
+
+def _has_name(request: web.Request, allowed: tuple[str, ...]) -> bool:
+    certificate = None if request.transport is None else request.transport.get_extra_info("peercert")
+    return is_allowed(certificate, allowed)
 
 
 def is_cross_site(request: web.Request) -> bool:

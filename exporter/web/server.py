@@ -1,11 +1,13 @@
 """The HTTP server: which path shows what."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
 
+from exporter.web.access import Access
 from exporter.web.api import Api
 from exporter.web.assets import asset
 from exporter.web.connections import Connections, Patience
@@ -48,6 +50,7 @@ class WebServer:
         max_requests: int = 40,
         route_prefix: str = "/",
         link_prefix: str | None = None,
+        access: Access | None = None,
         patience: Patience | None = None,
     ) -> None:
         self._endpoints = endpoints
@@ -55,7 +58,9 @@ class WebServer:
         links = self._base if link_prefix is None else link_prefix
         self._links = "/" + links.strip("/") if links.strip("/") else ""
         self._max_requests = max_requests
+        self._access = access or Access(None)
         self._patience = patience or Patience()
+        self._following = contextlib.AsyncExitStack()
         self._rendering = asyncio.Lock()
         self._connections: Connections | None = None
         self._runner: web.AppRunner | None = None
@@ -66,9 +71,9 @@ class WebServer:
         Raises `CannotRunError` for an address that cannot be had.
         """
         self._connections = Connections(self._patience)
-        guards = Guards(self._connections, base=self._base, max_requests=self._max_requests)
+        guards = Guards(self._connections, self._access, base=self._base, max_requests=self._max_requests)
         app = web.Application(middlewares=guards.middlewares(), client_max_size=64 * 1024)
-        app.on_response_prepare.append(_secure)
+        app.on_response_prepare.append(self._secure)
         self._add_routes(app.router)
         self._runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS
@@ -76,11 +81,13 @@ class WebServer:
         await self._runner.setup()
         if self._runner.server is None:
             raise RuntimeError("an application that was set up has a server")
-        await self._connections.listen(addresses, self._runner.server, None)
+        await self._connections.listen(addresses, self._runner.server, self._access.tls)
+        await self._following.enter_async_context(self._access.followed(self._connections.use))
         return self._connections.addresses
 
     async def stop(self) -> None:
         """Let running requests end, and close."""
+        await self._following.aclose()
         if self._connections is not None:
             await self._connections.stop()
         if self._runner is not None:
@@ -141,8 +148,9 @@ class WebServer:
             status=200 if problem is None else 500,
         )
 
-
-async def _secure(_request: web.Request, response: web.StreamResponse) -> None:
-    """What every answer carries."""
-    response.headers.update(SECURITY_HEADERS)
-    response.headers["Server"] = "maildns-exporter"
+    async def _secure(self, _request: web.Request, response: web.StreamResponse) -> None:
+        """What every answer carries; an empty header of the web configuration takes ours away."""
+        response.headers["Server"] = "maildns-exporter"
+        for name, value in {**SECURITY_HEADERS, **self._access.config.headers}.items():
+            if value:
+                response.headers[name] = value

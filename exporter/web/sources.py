@@ -16,12 +16,14 @@ from exporter.state.journal import Journal
 class ConfigurationStatus:
     """The configuration in use as *text*, read at *read_at* (Unix time), and how the last reload went.
 
-    *problems* are those of the last reload; the configuration that has them is not the one in use.
+    *problems* are those of the last reload; the configuration that has them is not the one in use. *web_problems* are
+    the same of the web configuration.
     """
 
     text: str
     read_at: float
     problems: tuple[str, ...] = ()
+    web_problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
