@@ -28,7 +28,7 @@ QUICK = CanarySettings(interval_seconds=0.05)
 async def until(condition):
     """Wait for a condition, with a deadline."""
     async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110  # trust comes and goes without an event to wait for
+        while not condition():
             await asyncio.sleep(0.01)
 
 

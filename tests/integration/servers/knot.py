@@ -8,7 +8,7 @@ from pathlib import Path
 
 import dns.message
 
-from tests.integration.servers.process import Server
+from tests.integration.servers.process import Server, wait_until
 from tests.integration.servers.tools import require
 
 TTL_SECONDS = 60
@@ -84,7 +84,7 @@ zone:
         """Whether it answers for every zone that is not meant to be broken, over UDP."""
         if not self._bound() & self._own_sockets():
             return False  # whoever answers on the port, it is another one
-        return all(self._serves(origin) for origin, lines in self._zones.items() if lines is not None)
+        return all(self._serial_of(origin) for origin, lines in self._zones.items() if lines is not None)
 
     def shares_its_port(self) -> bool:
         """Whether another Knot has the port too: with SO_REUSEPORT both start, and each gets some of the questions."""
@@ -102,16 +102,18 @@ zone:
                 found.add(str(one.readlink()))
         return found
 
-    def _serves(self, origin: str) -> bool:
+    def _serial_of(self, origin: str) -> int:
+        """The serial number of the zone that it serves; 0 for none."""
         query = dns.message.make_query(origin, "SOA")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.settimeout(0.2)
             try:
                 client.connect((self.host, self.port))
                 client.send(query.to_wire())
-                return bool(dns.message.from_wire(client.recv(4096)).answer)
+                answer = dns.message.from_wire(client.recv(4096)).answer
             except OSError:
-                return False
+                return 0
+        return answer[0][0].serial if answer else 0  # type: ignore[attr-defined]  # an SOA record
 
     def publish(self, origin: str, lines: Iterable[str]) -> None:
         """Replace the records of a zone, and wait until Knot serves them."""
@@ -120,6 +122,7 @@ zone:
         self._write(list(self._zones).index(origin), origin, self._zones[origin] or ())
         reload = [self._knotc, "-s", str(self.folder / "control"), "-b", "-f", "zone-reload", origin]
         subprocess.run(reload, check=True, capture_output=True, timeout=60)
+        wait_until(lambda: self._serial_of(origin) == self._serial, f"knotd serves the new {origin}")
 
     def _write(self, number: int, origin: str, lines: Iterable[str]) -> None:
         (self.folder / f"zone{number}").write_text(zone_text(origin, lines, serial=self._serial))
