@@ -124,9 +124,8 @@ def problems() -> Sequence[AnyPanel]:
     return [
         rows(
             "What is wrong",
-            "The checks that fail although the pool expects them, with the reason. docs/verdicts.md says "
-            "of each reason "
-            "how to mend it; 'maildns-exporter check' prints the records to publish.",
+            "The checks that fail although the pool expects them, with the reason. The runbooks say of "
+            "each how to mend it; 'maildns-exporter check' prints the records to publish.",
             {"A": f"max by (pool, check, reason) ({_of(catalogue.ADDRESS_PROBLEM)})"},
             columns={"check": "Check", "reason": "Reason", "pool": "Pool"},
             styles={"Check": [override("links", [_EVIDENCE])]},

@@ -65,6 +65,9 @@ PREFIX_LOST = "job_pool_prefix:maildns_fcrdns_problem:most"
 HELO_CHECKS = ("helo-syntax", "helo-resolves", "helo-address-match", "helo-aligned", "helo-ptr-match")
 """From cause to consequence: a name that does not resolve cannot match either, and the first one that fails is told."""
 
+ALERTED_CHECKS = ("fcrdns", *HELO_CHECKS)
+"""Every check that has alerts here."""
+
 _LOST = 'max by (job, pool, ip) (maildns_address_problem{check="fcrdns"})'
 _KNOWN = "max by (job, pool, ip) (maildns_fcrdns_match)"
 _LOST_WITH_REASON = 'max by (job, pool, ip, check, reason) (maildns_address_problem{check="fcrdns"})'

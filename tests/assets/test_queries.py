@@ -5,7 +5,9 @@ import re
 import pytest
 import yaml
 
+from dashboards.generator.address_rules import ALERTED_CHECKS
 from dashboards.generator.outputs import FOLDER, GROUPS
+from exporter.checks.verdicts import CheckName
 from tests.assets.dashboard_files import NAMES, all_queries, labels_in, load
 from tests.assets.promql import WrongQueryError, labels_of, metrics_of
 
@@ -65,6 +67,11 @@ def test_an_alert_describes_with_labels_that_it_has(alert):
 
     assert set(re.findall(r"\$labels\.(\w+)", alert.description)) <= labels
     assert "$" not in alert.summary
+
+
+def test_every_check_of_an_address_has_alerts():
+    """A check that is new to the exporter needs a block in address_rules.py, or nobody hears of its failures."""
+    assert set(ALERTED_CHECKS) == {check.value for check in CheckName}
 
 
 def test_the_alerts_for_grafana_need_no_recording_rule():
