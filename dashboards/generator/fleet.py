@@ -119,8 +119,8 @@ def pools() -> Sequence[AnyPanel]:
         ),
         rows(
             "Why",
-            "What is wrong, by pool: the check that fails, the reason, and how many addresses it concerns. The runbooks "
-            "say of each reason how to mend it.",
+            "What is wrong, by pool: the check that fails, the reason, and how many addresses it concerns. The "
+            "runbooks say of each reason how to mend it.",
             {"A": f"count by (pool, check, reason) (max by (pool, ip, check, reason) ({_PROBLEM}))"},
             columns={"pool": "Pool", "check": "Check", "reason": "Reason", "Value": "Addresses"},
             styles={
