@@ -178,7 +178,7 @@ async def test_it_can_fall_silent_and_come_back():
 
 async def dropped(server, queries):
     """Wait until the server has dropped that many queries."""
-    while server.dropped < queries:  # noqa: ASYNC110  # the server counts, and tells nobody
+    while server.dropped < queries:  # the server counts, and tells nobody
         await asyncio.sleep(0.001)
 
 
