@@ -38,6 +38,12 @@ def ours(world, client):
     return judge(spf(client, "mailfrom", DOMAINS[0], limits=limits), world)[0].result
 
 
+def includes_itself(world):
+    """Whether a record names its own domain in an include, which RFC 7208 leaves to the limit of lookups."""
+    texts = {domain: answer(world, domain, "TXT").texts for domain in DOMAINS}
+    return any(f"include:{domain}".encode() in text for domain, held in texts.items() for text in held)
+
+
 @pytest.fixture(scope="module")
 def pyspf_asks():
     """Lets pyspf ask a world."""
@@ -64,11 +70,11 @@ def pyspf_asks():
 
 @given(spf_worlds(), spf_clients)
 def test_pyspf_agrees(pyspf_asks, world, client):
-    """Pyspf comes to our result."""
+    """Pyspf comes to our result; but a record that includes itself is a permerror to it, evaluated that far or not."""
     pyspf_asks["now"] = world
     theirs = pyspf.query(i=str(client), s=f"postmaster@{DOMAINS[0]}", h=DOMAINS[0], strict=True).check()[0]
 
-    assert theirs == ours(world, client)
+    assert theirs == ours(world, client) or (theirs == "permerror" and includes_itself(world))
 
 
 class Asks(BaseResolver):
