@@ -61,6 +61,7 @@ class Service:
         self._reload_problems: tuple[str, ...] = ()
         self._reload_status = ReloadStatus()
         self._stopping = asyncio.Event()
+        self._was_ready = False
         self._reloading = asyncio.Lock()
         self.listening = asyncio.Event()
         self.addresses: list[tuple[str, int]] = []
@@ -180,7 +181,10 @@ class Service:
     def _why_not_ready(self) -> str | None:
         if self._stopping.is_set():
             return "stopping"
+        if self._was_ready:
+            return None  # a pool that a reload brought must not take the others' metrics away
         waiting = [name for name, state in self._board.pools.items() if not state.counters.rounds]
+        self._was_ready = not waiting
         return f"the first round is not over yet: {', '.join(waiting)}" if waiting else None
 
     def _handle_signals(self) -> None:
