@@ -244,4 +244,4 @@ def counted(colour: str) -> list[model.DynamicConfigValue]:
 
 ANY_FIELD = model.MatcherConfig(id_val="byRegexp", options=".*")
 COLOURED = override("custom.cellOptions", {"type": "color-text"})
-NARROW = override("custom.width", 100)
+NARROW = override("custom.width", 120)
