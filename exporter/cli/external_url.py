@@ -14,7 +14,7 @@ class ExternalUrl(click.ParamType[str]):
         """Read a URL, or fail with what would be right."""
         text = str(value)
         try:
-            parts = urlsplit(text if "://" in text else f"http://{text.lstrip('/')}")
+            parts = urlsplit(text)
             usable = parts.scheme in {"http", "https"} and parts.hostname and not parts.query and not parts.fragment
         except ValueError:
             usable = None

@@ -9,12 +9,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
+from multidict import MultiMapping
 
 from exporter.checks.verdicts import CheckName
 from exporter.state.pool import FAILING, HEALTHY, UNKNOWN
 from exporter.web.documents import address_documents, change_document, listed_document, pool_document
 from exporter.web.fleet import listed, summarise
-from exporter.web.query import BadQueryError, place_parameter, place_text, text_of, whole_number
+from exporter.web.query import BadQueryError, NotConfiguredError, place_parameter, place_text, text_of, whole_number
 from exporter.web.search import Search, Wanted, read_address
 from exporter.web.sources import Sources
 
@@ -43,8 +44,8 @@ class Api:
         ]
 
     async def _pools(self, request: web.Request) -> web.Response:
-        start, _ = place_parameter(request, "cursor")
-        limit = _limit(request)
+        start, _ = place_parameter(request.query, "cursor")
+        limit = _limit(request.query)
         lags = self._sources.lags()
         states = list(self._sources.board.pools.items())
         shown = states[start : start + limit]
@@ -60,19 +61,19 @@ class Api:
         return respond(pool_document(summarise(state, self._sources.lags().get(name, 0.0))))
 
     async def _addresses(self, request: web.Request) -> web.Response:
-        health = text_of(request, "health")
+        health = text_of(request.query, "health")
         if health and health not in _HEALTHS:
             raise BadQueryError(f"health is none of {', '.join(_HEALTHS)}")
-        pool = self._pool_parameter(request)
-        wanted = Wanted(text_of(request, "q"), pool, _HEALTHS.get(health))
-        found = await self._search.find(wanted, _limit(request), place_parameter(request, "cursor"))
+        pool = self._pool_parameter(request.query)
+        wanted = Wanted(text_of(request.query, "q"), pool, _HEALTHS.get(health))
+        found = await self._search.find(wanted, _limit(request.query), place_parameter(request.query, "cursor"))
         more = None if found.more is None else place_text(found.more)
         return respond({"data": [listed_document(one) for one in found.addresses], "next": more})
 
     async def _address(self, request: web.Request) -> web.Response:
         address = read_address(request.match_info["ip"])
         if address is None:
-            return problem(400, "this is not an IPv4 or IPv6 address, like 192.0.2.10 or 2001:db8::10")
+            return problem(404, "this is not an IPv4 or IPv6 address, like 192.0.2.10 or 2001:db8::10")
         place = self._sources.board.find(address)
         if place is None:
             return problem(404, "this address is in none of the configured pools")
@@ -80,10 +81,10 @@ class Api:
         return respond({"data": address_documents(listed(state, index), state.pool.expect), "next": None})
 
     async def _changes(self, request: web.Request) -> web.Response:
-        before = whole_number(request, "cursor", 1, 2**53)
-        limit = _limit(request)
-        pool = self._pool_parameter(request)
-        ip = text_of(request, "ip")
+        before = whole_number(request.query, "cursor", 1, 10**16 - 1)
+        limit = _limit(request.query)
+        pool = self._pool_parameter(request.query)
+        ip = text_of(request.query, "ip")
         address = read_address(ip)
         if ip and address is None:
             raise BadQueryError("ip is not an IPv4 or IPv6 address, like 192.0.2.10 or 2001:db8::10")
@@ -98,15 +99,15 @@ class Api:
         }
         return respond({"data": [change_document(entry, expect) for entry in entries[:limit]], "next": more})
 
-    def _pool_parameter(self, request: web.Request) -> str | None:
-        pool = text_of(request, "pool") or None
+    def _pool_parameter(self, query: MultiMapping[str]) -> str | None:
+        pool = text_of(query, "pool") or None
         if pool is not None and pool not in self._sources.board.pools:
-            raise BadQueryError("pool is none of the configured pools")
+            raise NotConfiguredError("pool is none of the configured pools")
         return pool
 
 
-def _limit(request: web.Request) -> int:
-    return whole_number(request, "limit", 1, MAX_LIMIT) or _DEFAULT_LIMIT
+def _limit(query: MultiMapping[str]) -> int:
+    return whole_number(query, "limit", 1, MAX_LIMIT) or _DEFAULT_LIMIT
 
 
 def respond(document: Any, status: int = 200) -> web.Response:

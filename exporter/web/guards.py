@@ -12,7 +12,7 @@ from exporter.web.access import Access
 from exporter.web.api import problem
 from exporter.web.connections import Connections
 from exporter.web.passwords import BusyError
-from exporter.web.query import BadQueryError
+from exporter.web.query import BadQueryError, NotConfiguredError
 from exporter.web.tls import is_allowed
 
 HEALTH_PATHS = frozenset({"/-/healthy", "/-/ready"})
@@ -60,6 +60,8 @@ class Guards:
             return await handler(request)
         except BadQueryError as bad:
             return self._say(request, 400, str(bad))
+        except NotConfiguredError as missing:
+            return self._say(request, 404, str(missing))
         except web.HTTPMethodNotAllowed as wrong:
             response = self._say(request, 405, f"{', '.join(sorted(wrong.allowed_methods))} would be right here")
             response.headers["Allow"] = wrong.headers["Allow"]

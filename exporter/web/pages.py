@@ -76,7 +76,7 @@ class Pages:
         state = self._sources.board.pools.get(name)
         if state is None:
             return await self.not_found("There is no such pool in the configuration.")
-        start = place_parameter(request, "from")
+        start = place_parameter(request.query, "from")
         wanted = Wanted(pool=name, health=FAILING)
         number = list(self._sources.board.pools).index(name)
         found = await self._search.find(wanted, _PAGE, max(start, (number, 0)))
@@ -115,17 +115,17 @@ class Pages:
         )
 
     async def _find(self, request: web.Request) -> web.StreamResponse:
-        query = text_of(request, "q")
+        query = text_of(request.query, "q")
         address = read_address(query)
         if address is not None and self._sources.board.find(address) is not None:
             raise web.HTTPFound(f"{self._base}/addresses/{quote(str(address), safe=':')}")
-        pool = text_of(request, "pool") or None
-        start = place_parameter(request, "from")
+        pool = text_of(request.query, "pool") or None
+        start = place_parameter(request.query, "from")
         found = await self._search.find(Wanted(query, pool), _PAGE, start)
         return await self._page("search.html", query=query, pool=pool, found=found, is_first=start == (0, 0))
 
     async def _changes(self, request: web.Request) -> web.Response:
-        before = whole_number(request, "before", 1, 2**53)
+        before = whole_number(request.query, "before", 1, 10**16 - 1)
         entries = self._sources.journal.latest(_PAGE, before=before)
         more = entries[-1].number if len(entries) == _PAGE and entries[-1].number > 1 else None
         return await self._page("changes.html", entries=entries, more=more, is_first=before is None)

@@ -42,13 +42,13 @@ class Probe:
 
     async def serve(self, request: web.Request) -> web.Response:
         """Sample, and show what came of it: as metrics, or with ``debug=true`` as text for people."""
-        debug = text_of(request, "debug")
+        debug = text_of(request.query, "debug")
         if debug not in {"", "true", "false"}:
             raise BadQueryError("debug is neither true nor false")
         timeout_seconds = self._timeout_of(request)
-        state, index = self._find(text_of(request, "target"))
+        state, index = self._find(text_of(request.query, "target"))
         known = state[index]
-        target = _target(state, known.target, text_of(request, "helo"))
+        target = _target(state, known.target, text_of(request.query, "helo"))
         loop = asyncio.get_running_loop()
         began = loop.time()
         sampled = await self.sample(state.pool, target, known, timeout_seconds)

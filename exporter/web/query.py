@@ -1,12 +1,13 @@
 """Reading what a URL asks for.
 
-The rule of this file: whatever cannot be used is a `BadQueryError`, a 400 that says what would be right.
+The rule of this file: whatever cannot be used is a `BadQueryError`, a 400 that says what would be right; what is
+well written but not configured is a `NotConfiguredError`, a 404.
 """
 
 import math
 import re
 
-from aiohttp import web
+from multidict import MultiMapping
 
 from exporter.errors import ExporterError
 from exporter.web.search import MAX_QUERY, Place
@@ -16,9 +17,13 @@ class BadQueryError(ExporterError):
     """A parameter, or a header, of a request that cannot be used."""
 
 
-def text_of(request: web.Request, name: str) -> str:
+class NotConfiguredError(ExporterError):
+    """Something that a request names, and that the configuration does not have."""
+
+
+def text_of(query: MultiMapping[str], name: str) -> str:
     """A parameter as text; "" if it is not there."""
-    values = request.query.getall(name, [])
+    values = query.getall(name, [])
     if len(values) > 1:
         raise BadQueryError(f"{name} is given {len(values)} times, once would be right")
     text = values[0].strip() if values else ""
@@ -27,9 +32,9 @@ def text_of(request: web.Request, name: str) -> str:
     return text
 
 
-def whole_number(request: web.Request, name: str, low: int, high: int) -> int | None:
+def whole_number(query: MultiMapping[str], name: str, low: int, high: int) -> int | None:
     """A parameter as a number from *low* to *high*; None if it is not there."""
-    text = text_of(request, name)
+    text = text_of(query, name)
     if not text:
         return None
     if not re.fullmatch(r"[0-9]{1,16}", text, re.ASCII) or not low <= int(text) <= high:
@@ -37,9 +42,9 @@ def whole_number(request: web.Request, name: str, low: int, high: int) -> int | 
     return int(text)
 
 
-def place_parameter(request: web.Request, name: str) -> Place:
+def place_parameter(query: MultiMapping[str], name: str) -> Place:
     """A parameter that says where a list goes on, as an earlier page gave it; the start if it is not there."""
-    text = text_of(request, name)
+    text = text_of(query, name)
     if not text:
         return 0, 0
     match = re.fullmatch(r"([0-9]{1,9})-([0-9]{1,12})", text, re.ASCII)

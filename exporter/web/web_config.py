@@ -326,7 +326,8 @@ def _headers(reader: Reader) -> Mapping[str, str]:
     reader.finish()
     if section is None:
         return {}
-    headers = {name: section.text(name) for name in HEADERS if name in section.names()}
+    headers = {name: section.text(name) for name in HEADERS}
+    headers = {name: value for name, value in headers.items() if name in section.names()}
     for name, value in headers.items():
         if not value.isprintable() or not value.isascii():
             section.complain(name, "has characters that no header can carry")

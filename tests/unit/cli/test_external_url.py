@@ -1,0 +1,27 @@
+"""`--web.external-url`."""
+
+import click
+import pytest
+
+from exporter.cli.external_url import ExternalUrl
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("https://example.org/maildns/", "/maildns/"),
+        ("http://example.org:10047", ""),
+        ("/maildns", None),
+        ("ftp://example.org/", None),
+        ("https:///x", None),
+        ("https://example.org/?x=1", None),
+        ("http://[::1", None),
+    ],
+)
+def test_its_path_is_what_links_begin_with(url, path):
+    """Anything but a plain HTTP URL is refused."""
+    if path is None:
+        with pytest.raises(click.BadParameter, match="is no URL like"):
+            ExternalUrl().convert(url, None, None)
+    else:
+        assert ExternalUrl().convert(url, None, None) == path
