@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from exporter import __version__
+from exporter.cli.check import check
 from exporter.cli.external_url import ExternalUrl
 from exporter.cli.interval import Interval
 from exporter.cli.listen import ListenAddress
@@ -114,6 +115,9 @@ def cli(
     from exporter.config.loader import load
 
     serve(lambda: load(config_file), file=config_file, reload_seconds=reload_seconds, **serving)
+
+
+cli.add_command(check)
 
 
 @cli.command("check-config")

@@ -1,0 +1,79 @@
+"""`check --output json`: docs/check.schema.json describes it.
+
+The rule of this file: one object for each address and HELO name; what the DNS said is printable ASCII.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from exporter.checks.answers import Answer
+from exporter.checks.helo import HeloName
+from exporter.checks.zone_cut import ZoneCut
+from exporter.cli.check_run import Examined
+from exporter.cli.check_trace import Trace
+from exporter.web.documents import Json, checked, records_of
+
+
+def documents(one: Examined, traces: Sequence[Trace] = ()) -> Iterator[Json]:
+    """The objects of one target: one for each of its HELO names, or a single one if it has none."""
+    subject, found = one.subject, one.examination
+    names: Sequence[HeloName | None] = subject.target.helos or (None,)
+    for index, said in enumerate(names):
+        yield checked(
+            subject.pool,
+            subject.target,
+            said,
+            found.report.iprev,
+            found.report.findings,
+            one.evidence,
+            subject.expect,
+            receivers=found.receivers[index] if said is not None else (),
+            spf=found.spf[index],
+        ) | {
+            "profile": subject.profile,
+            "outcome": one.overall.name.lower(),
+            "generic_names": [
+                {"name": hint.name, "rule": hint.rule.value, "sentence": hint.sentence} for hint in found.generic_names
+            ],
+            "reverse_zone": _zone(found.reverse.cut),
+            "delegating_zone": None if found.reverse.delegating is None else _zone(found.reverse.delegating),
+            "zones": [_zone(cut) for cut in found.zones.values()],
+            "trace": [_trace(traced) for traced in traces],
+        }
+
+
+def _zone(cut: ZoneCut) -> Json:
+    return {
+        "name": cut.name,
+        "zone": cut.zone,
+        "certain": cut.is_certain,
+        "mailbox": cut.mailbox,
+        "mname": None if cut.soa is None else cut.soa.mname,
+        "rname": None if cut.soa is None else cut.soa.rname,
+        "serial": None if cut.soa is None else cut.soa.serial,
+        "servers": list(cut.servers),
+        "unanswered": None
+        if cut.unanswered is None
+        else {"name": cut.unanswered[0], "status": cut.unanswered[1].value},
+    }
+
+
+def _trace(traced: Trace) -> Json:
+    return {
+        "zone": traced.zone,
+        "name": traced.question.name,
+        "type": traced.question.rdtype,
+        "servers": [
+            {
+                "name": server.name,
+                "ip": None if server.address is None else str(server.address),
+                "serial": server.serial,
+                **_answer(server.answer),
+            }
+            for server in traced.servers
+        ],
+        "differences": list(traced.differences),
+    }
+
+
+def _answer(answer: Answer) -> Json:
+    return {"status": answer.status.value, "records": records_of(answer), "chain": list(answer.chain)}

@@ -1,0 +1,187 @@
+"""From what was typed to what is printed.
+
+The rule of this file: what `check` found goes to standard output, and nothing else does; how far it is goes to
+standard error, where that is a terminal.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from exporter.cli.check_json import documents
+from exporter.cli.check_markdown import markdown
+from exporter.cli.check_run import Examined, Overall, examined, worst
+from exporter.cli.check_subjects import Subject, Wanted, all_subjects, count, profiles_of, subject_of
+from exporter.cli.check_text import Paper, one_line, text
+from exporter.cli.check_trace import Trace, trace
+from exporter.cli.check_words import summary
+from exporter.config.configuration import Configuration
+from exporter.config.loader import load
+from exporter.config.values import did_you_mean
+from exporter.dns.endpoints import Endpoint
+from exporter.dns.resolvers import Resolvers
+from exporter.dns.settings import ResolverSettings, system_servers
+
+_QUESTIONS = 8
+"""How many questions of one examination are under way together, more or less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was typed. *wanted* None means everything in the configuration *file*."""
+
+    wanted: Wanted | None
+    server: Endpoint | None
+    output: str
+    file: Path
+    is_explicit: bool = True
+    is_traced: bool = False
+
+
+def run(request: Request) -> int:
+    """Check, print, and give the exit code. Raises `ConfigError` for a bad configuration."""
+    configuration = _configuration(request)
+    if request.wanted is not None:
+        subjects, total = iter([_subject(request.wanted, configuration)]), 1
+    elif configuration is not None:
+        subjects, total = all_subjects(configuration), count(configuration)
+    else:
+        raise click.UsageError(
+            f"give an address, like maildns-exporter check 192.0.2.10, or a configuration with --config.file: there is "
+            f"no {request.file} here"
+        )
+    try:
+        return asyncio.run(_run(request, configuration, subjects, total))
+    except KeyboardInterrupt:
+        return 128 + 2  # as the shell says of whoever was interrupted: 1 would be a finding
+
+
+def _configuration(request: Request) -> Configuration | None:
+    """The configuration; None where nobody named one and there is none."""
+    if not request.is_explicit and not request.file.exists():
+        return None
+    return load(request.file)
+
+
+def _subject(wanted: Wanted, configuration: Configuration | None) -> Subject:
+    known = profiles_of(configuration)
+    if wanted.profile is not None and wanted.profile not in known:
+        hint = did_you_mean(wanted.profile, list(known))
+        raise click.BadParameter(f"{wanted.profile!a} is not a profile; {hint}", param_hint="'--profile'")
+    return subject_of(wanted, configuration)
+
+
+async def _run(request: Request, configuration: Configuration | None, subjects: Iterator[Subject], total: int) -> int:
+    resolvers = Resolvers(_settings(request, configuration))
+    await resolvers.start()
+    try:
+        at_once = max(1, resolvers.max_in_flight // _QUESTIONS)
+        outcomes = examined(subjects, resolvers, at_once=at_once)
+        printer = Printer(request.output, is_single=request.wanted is not None)
+        async for one in _watched(outcomes, total, printer):
+            traces = await trace(one.examination.reverse, resolvers) if request.is_traced else ()
+            printer.add(one, traces)
+        return printer.end()
+    finally:
+        await resolvers.close()
+
+
+def _settings(request: Request, configuration: Configuration | None) -> tuple[ResolverSettings, ...]:
+    if request.server is not None:
+        return (ResolverSettings(name="command-line", servers=(request.server,)),)
+    if configuration is not None:
+        return configuration.resolver_settings()
+    return (ResolverSettings(servers=system_servers()),)
+
+
+async def _watched(outcomes: AsyncIterator[Examined], total: int, printer: "Printer") -> AsyncIterator[Examined]:
+    """The same, with a progress bar where somebody waits for many."""
+    with ExitStack() as stack:
+        bar = None
+        if total > 1 and sys.stderr.isatty():
+            bar = stack.enter_context(click.progressbar(length=total, label="checking", file=sys.stderr, show_pos=True))
+            printer.waits = sys.stdout.isatty()  # a bar and lines on one terminal would write over each other
+        async for one in outcomes:
+            yield one
+            if bar is not None:
+                bar.update(1)
+    printer.waits = False
+
+
+class Printer:
+    """Prints outcomes as they come. *is_single* says that one address was asked for: then all is told of it.
+
+    While it *waits*, it keeps what it has to print.
+    """
+
+    def __init__(self, output: str, *, is_single: bool) -> None:
+        self._output = output
+        self._is_single = is_single
+        self._paper = Paper(colour=_has_colours(), unicode=_has_unicode())
+        self._counts: dict[Overall, int] = {}
+        self._objects = 0
+        self._kept: list[str] = []
+        self._is_array = not is_single
+        self.waits = False
+
+    def add(self, one: Examined, traces: tuple[Trace, ...]) -> None:
+        """Print one outcome."""
+        self._counts[one.overall] = self._counts.get(one.overall, 0) + 1
+        match self._output:
+            case "json":
+                self._add_json(one, traces)
+            case "markdown":
+                self._print("\n".join(markdown(one, self._paper, traces)) + ("" if self._is_single else "\n"))
+            case _ if one.overall is Overall.PASS and not self._is_single:
+                self._print(one_line(one, self._paper))
+            case _:
+                self._print("\n".join(text(one, self._paper, traces)) + ("" if self._is_single else "\n"))
+
+    def end(self) -> int:
+        """Print what belongs at the end; the exit code."""
+        if self._output == "json":
+            if self._is_array:
+                self._print("]" if self._objects else "[]")
+        elif not self._is_single:
+            self._print(summary(self._counts))
+        return worst(self._counts).value
+
+    def _add_json(self, one: Examined, traces: tuple[Trace, ...]) -> None:
+        found = list(documents(one, traces))
+        self._is_array = self._is_array or len(found) > 1
+        for document in found:
+            opening = ("[" if not self._objects else ",") if self._is_array else ""
+            self._print(opening + _dump(document), end="" if self._is_array else "\n")
+            self._objects += 1
+
+    def _print(self, what: str, end: str = "\n") -> None:
+        self._kept.append(what + end)
+        if not self.waits:
+            for kept in self._kept:
+                click.echo(kept, nl=False, color=self._paper.colour)
+            self._kept.clear()
+
+
+def _dump(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=True)
+
+
+def _has_colours() -> bool:
+    """Whether standard output shows colours, and is asked to: https://no-color.org/."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _has_unicode() -> bool:
+    try:
+        "├─✓".encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

@@ -1,0 +1,227 @@
+"""`check --output text`: for a terminal, and for whoever copies from one.
+
+The rule of this file: colour says nothing that a mark does not say too, and what has to be copied stands on a line of
+its own, unbroken.
+"""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import click
+
+from exporter.checks.examination import spf_mend
+from exporter.checks.verdicts import Mend, Result
+from exporter.cli.check_run import Examined, Overall
+from exporter.cli.check_trace import Trace
+from exporter.cli.check_words import (
+    FindingGroup,
+    answer_words,
+    error_words,
+    finding_groups,
+    headline,
+    held_to,
+    passing,
+    publishings,
+    receiver_lines,
+    responsibility,
+    sampled_at,
+    shown_evidence,
+    source_words,
+    spf_words,
+)
+from exporter.web.chain import Shape, Step, chain
+
+_WIDTH = 100
+_COLOURS = {"good": "green", "bad": "red", "open": "yellow", "aside": "bright_black"}
+_MARKS = {"good": "✓", "bad": "✗", "open": "?", "aside": "·"}
+_ASCII_MARKS = {"good": "+", "bad": "x", "open": "?", "aside": "-"}
+_SHAPES = {Shape.GOOD: "good", Shape.BROKEN: "bad", Shape.OPEN: "open", Shape.ASIDE: "aside"}
+_BRANCHES = ("├─ ", "└─ ", "│  ", "   ")
+_ASCII_BRANCHES = ("|- ", "`- ", "|  ", "   ")
+_OVERALL = {Overall.PASS: "good", Overall.FINDING: "bad", Overall.INCONCLUSIVE: "open"}
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """What is written on: whether it shows colours, and characters beyond ASCII."""
+
+    colour: bool = False
+    unicode: bool = True
+
+    def tint(self, text: str, kind: str) -> str:
+        """*text* in the colour of its kind: good, bad, open, aside."""
+        return click.style(text, fg=_COLOURS[kind]) if self.colour else text
+
+    def bold(self, text: str) -> str:
+        """A heading."""
+        return click.style(text, bold=True) if self.colour else text
+
+    def mark(self, kind: str) -> str:
+        """The sign of a kind."""
+        return self.tint((_MARKS if self.unicode else _ASCII_MARKS)[kind], kind)
+
+    @property
+    def branches(self) -> tuple[str, str, str, str]:
+        """What a tree is drawn with: a branch, the last one, and what is under each."""
+        return _BRANCHES if self.unicode else _ASCII_BRANCHES
+
+
+def one_line(one: Examined, paper: Paper) -> str:
+    """The outcome alone: for a pass among many."""
+    kind = _OVERALL[one.overall]
+    return f"{paper.mark(kind)} {paper.tint(headline(one), kind)}"
+
+
+def text(one: Examined, paper: Paper, traces: Sequence[Trace] = ()) -> Iterator[str]:
+    """Everything about one address, line by line."""
+    kind = _OVERALL[one.overall]
+    yield paper.bold(paper.tint(headline(one), kind))
+    yield from _wrapped(held_to(one))
+    yield ""
+    yield from tree(one, paper)
+    yield ""
+    yield paper.bold("Checks")
+    if ok := passing(one):
+        yield from _marked(paper, "good", f"pass: {', '.join(ok)}")
+    for group in finding_groups(one):
+        yield from _finding(one, group, paper)
+    yield from _spf(one, paper)
+    yield from _receivers(one, paper)
+    yield from _hints(one, paper)
+    yield ""
+    yield paper.bold("Who runs the reverse name")
+    for sentence in responsibility(one.examination.reverse):
+        yield from _wrapped(sentence, "  ")
+    for traced in traces:
+        yield from _trace(traced, paper)
+    yield from _evidence(one, paper)
+
+
+def tree(one: Examined, paper: Paper) -> Iterator[str]:
+    """The chain: from the address to its PTR names and back, and from its HELO names to their addresses."""
+    for start in chain(one.subject.target, one.evidence, one.subject.expect):
+        yield start.text if start.kind == "address" else f"{start.kind} {start.text}"
+        yield from _steps(start.steps, paper, "")
+
+
+def _steps(steps: Sequence[Step], paper: Paper, indent: str) -> Iterator[str]:
+    branch, last, under, under_last = paper.branches
+    for place, step in enumerate(steps):
+        is_last = place == len(steps) - 1
+        kind = _SHAPES[step.shape]
+        via = "".join(f"CNAME {name}, " for name in step.via)
+        words = f"{via}{step.label}{_led_to(step)}"
+        yield f"{indent}{last if is_last else branch}{paper.mark(kind)} {paper.tint(words, kind)}"
+        yield from _steps(step.onward, paper, indent + (under_last if is_last else under))
+
+
+def _led_to(step: Step) -> str:
+    if step.lines == ("?",):
+        return ""
+    joint = " " if step.label in {"PTR", "A", "AAAA"} else ": "
+    return joint + ", ".join(step.lines).replace(", and ", " and ")
+
+
+def _finding(one: Examined, group: FindingGroup, paper: Paper) -> Iterator[str]:
+    kind = "open" if group.result is Result.UNKNOWN else "bad" if group.is_expected else "aside"
+    aside = "" if group.is_expected else ", not expected to pass"
+    yield from _marked(paper, kind, f"{group.result}: {', '.join(group.checks)} ({group.reason}{aside})")
+    yield from _wrapped(group.sentence, "    ")
+    if group.mend is not None and group.is_expected:
+        yield from _mend(one, group.mend)
+
+
+def _mend(one: Examined, mend: Mend) -> Iterator[str]:
+    yield from _wrapped(f"To mend it: {mend.advice}", "    ")
+    for publishing in publishings(one, mend):
+        if publishing.where:
+            yield from _wrapped(f"In {publishing.where}:", "    ")
+        for line in publishing.lines:
+            yield f"        {line}"
+        if publishing.instead_of:
+            yield "    in place of:"
+        for line in publishing.instead_of:
+            yield f"        {line}"
+
+
+def _spf(one: Examined, paper: Paper) -> Iterator[str]:
+    verdicts = dict.fromkeys(verdict for several in one.examination.spf for verdict in several)
+    if verdicts:
+        yield ""
+        yield paper.bold("SPF")
+    for verdict in verdicts:
+        kind = {"pass": "good", "temperror": "open", "none": "aside", "neutral": "aside"}.get(verdict.result, "bad")
+        if verdict.identity == "mailfrom" and kind == "aside":
+            kind = "bad"
+        yield from _marked(paper, kind, spf_words(verdict))
+        mend = spf_mend(one.subject.target, verdict)
+        if mend is not None:
+            yield from _mend(one, mend)
+
+
+def _receivers(one: Examined, paper: Paper) -> Iterator[str]:
+    for said, verdicts in zip(one.subject.target.helos, one.examination.receivers, strict=True):
+        yield ""
+        yield paper.bold(f"What receivers say to HELO {said}")
+        lines = receiver_lines(one, verdicts)
+        refusals = [line for line in lines if line.is_refusal]
+        for line in refusals:
+            if line.verdict.is_conclusive:
+                kind = "aside" if line.is_by_design else "bad"
+                yield from _marked(paper, kind, f"{line.verdict.receiver}: {line.word}. {line.why}")
+        doubtful = [f"{line.verdict.receiver} ({line.word})" for line in refusals if not line.verdict.is_conclusive]
+        if doubtful:
+            yield from _marked(paper, "open", f"refuse while the DNS does not answer: {', '.join(doubtful)}")
+        accepting = [line.verdict.receiver for line in lines if not line.is_refusal]
+        if accepting:
+            yield from _marked(paper, "good", f"accept: {', '.join(accepting)}")
+
+
+def _hints(one: Examined, paper: Paper) -> Iterator[str]:
+    if one.examination.generic_names:
+        yield ""
+        yield paper.bold("Hints")
+    for hint in one.examination.generic_names:
+        yield from _marked(paper, "aside", hint.sentence)
+
+
+def _trace(traced: Trace, paper: Paper) -> Iterator[str]:
+    yield ""
+    yield paper.bold(f"What each server of {traced.zone} says to {traced.question}")
+    for server in traced.servers:
+        serial = f"serial {server.serial}" if server.serial is not None else ""
+        words = ", ".join(filter(None, [answer_words(server.answer), serial]))
+        yield from _marked(paper, "good" if server.answer.is_conclusive else "open", f"{server}: {words}")
+        for error in error_words(server.answer):
+            yield from _wrapped(error, "    ")
+    if not traced.servers:
+        yield from _marked(paper, "open", "Its name servers are not known.")
+    for sentence in traced.differences:
+        yield from _marked(paper, "bad", sentence)
+    if traced.servers and not traced.differences:
+        yield from _marked(paper, "good", "All of them say the same.")
+
+
+def _evidence(one: Examined, paper: Paper) -> Iterator[str]:
+    yield ""
+    when = sampled_at(one)
+    yield paper.bold(f"Evidence, {when}" if when else "Evidence")
+    for question, answer in shown_evidence(one):
+        source = source_words(answer)
+        yield f"  {question}: {answer_words(answer)}" + (paper.tint(f"  ({source})", "aside") if source else "")
+        for error in error_words(answer):
+            yield f"      {paper.tint(error, 'open')}"
+
+
+def _marked(paper: Paper, kind: str, words: str) -> Iterator[str]:
+    """A sentence behind a mark; further lines are indented."""
+    first, *rest = textwrap.wrap(words, _WIDTH - 4, break_long_words=False, break_on_hyphens=False) or [""]
+    yield f"  {paper.mark(kind)} {first}"
+    for line in rest:
+        yield f"    {line}"
+
+
+def _wrapped(words: str, indent: str = "") -> Iterator[str]:
+    for line in textwrap.wrap(words, _WIDTH - len(indent), break_long_words=False, break_on_hyphens=False):
+        yield indent + line

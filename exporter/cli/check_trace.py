@@ -1,0 +1,145 @@
+"""`check --trace`: asks each authoritative server of the reverse zone, and names the one that differs.
+
+The rule of this file: servers are asked without recursion, each by a resolver of its own, so that none answers for
+another. Silence is no difference: it is told apart.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from exporter.checks.addresses import Address
+from exporter.checks.answers import Answer, Question, Record, RRType, StartOfAuthority, Status
+from exporter.checks.names import DomainName
+from exporter.checks.zone_cut import ReverseZones, ZoneCut
+from exporter.dns.endpoints import Endpoint
+from exporter.dns.resolver import Resolver
+from exporter.dns.resolvers import Resolvers
+from exporter.dns.settings import ResolverSettings
+
+_MAX_SERVERS = 16
+_MAX_ADDRESSES = 4
+_TIMEOUT_SECONDS = 2.0
+_ATTEMPTS = 2
+_RDTYPES: tuple[RRType, RRType] = ("A", "AAAA")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSaid:
+    """What one server said, at one of its addresses; *address* None where it has none, and why is in *answer*."""
+
+    name: DomainName
+    address: Address | None
+    answer: Answer
+    soa: Answer
+
+    @property
+    def serial(self) -> int | None:
+        """The serial number of its copy of the zone."""
+        return next((record.serial for record in self.soa.records if isinstance(record, StartOfAuthority)), None)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.address})" if self.address is not None else str(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What the servers of *zone* said to *question*. *differences* names, in sentences, whoever says otherwise."""
+
+    zone: DomainName
+    question: Question
+    servers: tuple[ServerSaid, ...]
+    differences: tuple[str, ...]
+
+
+async def trace(zones: ReverseZones, resolvers: Resolvers, *, port: int = 53) -> tuple[Trace, ...]:
+    """Ask the servers of the zone with the PTR records, and of the one that delegates to it (RFC 2317)."""
+    wanted = [(zones.cut, Question(zones.owner, "PTR"))]
+    if zones.delegating is not None:
+        wanted.append((zones.delegating, Question(zones.address.reverse_name, "CNAME")))
+    traces = [_trace_zone(cut, cut.zone, question, resolvers, port) for cut, question in wanted if cut.zone is not None]
+    return tuple(await asyncio.gather(*traces))
+
+
+async def _trace_zone(cut: ZoneCut, zone: DomainName, question: Question, resolvers: Resolvers, port: int) -> Trace:
+    everyone = [_ask_server(name, zone, question, resolvers, port) for name in cut.servers[:_MAX_SERVERS]]
+    said = [one for several in await asyncio.gather(*everyone) for one in several]
+    return Trace(zone, question, tuple(said), tuple(differences(zone, said)))
+
+
+async def _ask_server(
+    name: DomainName, zone: DomainName, question: Question, resolvers: Resolvers, port: int
+) -> list[ServerSaid]:
+    forward = await asyncio.gather(*[resolvers.resolve(Question(name, rdtype)) for rdtype in _RDTYPES])
+    addresses = [address for answer in forward for address in answer.addresses[:_MAX_ADDRESSES]]
+    if not addresses:
+        silent = next((answer for answer in forward if not answer.is_conclusive), forward[0])
+        return [ServerSaid(name, None, silent, silent)]
+    return list(await asyncio.gather(*[_ask_address(name, address, zone, question, port) for address in addresses]))
+
+
+async def _ask_address(
+    name: DomainName, address: Address, zone: DomainName, question: Question, port: int
+) -> ServerSaid:
+    settings = ResolverSettings(
+        name=str(name),
+        servers=(Endpoint("udp", str(address), port),),
+        timeout_seconds=_TIMEOUT_SECONDS,
+        attempts=_ATTEMPTS,
+        canary=None,
+        recursion_desired=False,
+    )
+    resolver = Resolver(settings)
+    await resolver.start()
+    try:
+        answer, soa = await asyncio.gather(resolver.resolve(question), resolver.resolve(Question(zone, "SOA")))
+    finally:
+        await resolver.close()
+    return ServerSaid(name, address, answer, soa)
+
+
+def differences(zone: DomainName, servers: Sequence[ServerSaid]) -> list[str]:
+    """Name each server that has no address, does not answer, is not in charge, or says what most others do not."""
+    found: list[str] = []
+    heard: list[ServerSaid] = []
+    for one in servers:
+        if one.address is None:
+            found.append(f"{one} is a name server of {zone} and has no address ({one.answer.status}).")
+        elif not one.answer.is_conclusive:
+            found.append(f"{one} does not answer ({one.answer.status}).")
+        elif one.soa.is_conclusive and one.serial is None:
+            found.append(f"{one} does not know the zone {zone}, though it is named as its server.")
+        else:
+            heard.append(one)
+    found += _odd(heard)
+    serials = Counter(one.serial for one in heard if one.serial is not None)
+    if len(serials) > 1:
+        each = ", ".join(f"{one} has {one.serial}" for one in heard if one.serial is not None)
+        found.append(f"The servers have different copies of {zone}, by the serial number: {each}.")
+    return found
+
+
+def _odd(heard: Sequence[ServerSaid]) -> list[str]:
+    kinds = Counter(_said(one.answer) for one in heard)
+    if len(kinds) < 2:
+        return []
+    (usual, most), (_, second) = kinds.most_common(2)
+    if most == second:
+        return [f"{one} says {_words(one.answer)}." for one in heard]
+    usual_words = next(_words(one.answer) for one in heard if _said(one.answer) == usual)
+    return [
+        f"{one} differs: it says {_words(one.answer)}, most of the others {usual_words}."
+        for one in heard
+        if _said(one.answer) != usual
+    ]
+
+
+def _said(answer: Answer) -> tuple[Status, tuple[Record, ...], tuple[DomainName, ...]]:
+    return answer.status, answer.records, answer.chain
+
+
+def _words(answer: Answer) -> str:
+    if answer.status is Status.ANSWER:
+        return ", ".join(map(str, answer.names))
+    return answer.status.value.upper()
