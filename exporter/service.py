@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
@@ -35,6 +36,8 @@ from exporter.web.server import Endpoints, WebServer
 from exporter.web.sources import ConfigurationStatus, Sources
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ class Service:
         self._stopping = asyncio.Event()
         self._was_ready = False
         self._reloading = asyncio.Lock()
+        self._reloads: set[asyncio.Task[str | None]] = set()
+        self._retiring: set[asyncio.Task[None]] = set()
         self.listening = asyncio.Event()
         self.addresses: list[tuple[str, int]] = []
 
@@ -100,6 +105,9 @@ class Service:
             self._schedule.stop()
             self._sampler.stop()
             await web.stop()
+            for task in (*self._reloads, *self._retiring):
+                task.cancel()
+            await asyncio.gather(*self._reloads, *self._retiring, return_exceptions=True)
             await self._resolvers.close()
 
     def stop(self) -> None:
@@ -132,7 +140,7 @@ class Service:
         if configuration.resolver_settings() == self._configuration.resolver_settings():
             return
         old, self._resolvers = self._resolvers, await _started(configuration)
-        self._retiring = asyncio.create_task(_retire(old))
+        _keep(self._retiring, asyncio.create_task(_retire(old)))
 
     def _follow(self) -> None:
         """Fit rounds and jobs to the board's generation; a pool that is new or changed gets a round at once."""
@@ -194,7 +202,7 @@ class Service:
         loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
 
     def _reload_soon(self) -> None:
-        self._reload_task = asyncio.create_task(self.reload())
+        _keep(self._reloads, asyncio.create_task(self.reload()))
 
 
 def _sizes(board: Board) -> dict[str, int]:
@@ -209,8 +217,16 @@ async def _started(configuration: Configuration) -> Resolvers:
 
 
 async def _retire(resolvers: Resolvers) -> None:
-    await asyncio.sleep(resolvers.deadline_seconds)
-    await resolvers.close()
+    try:
+        await asyncio.sleep(resolvers.deadline_seconds)
+    finally:
+        await resolvers.close()
+
+
+def _keep(tasks: set[asyncio.Task[T]], task: asyncio.Task[T]) -> None:
+    """Hold on to *task* until it has ended: the event loop itself does not."""
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
 
 
 def _log_change(pool: str, change: Change) -> None:
