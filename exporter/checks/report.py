@@ -1,22 +1,19 @@
 """Everything that one sample finds out about one address."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question
 from exporter.checks.check import Check
-from exporter.checks.helo import HeloName, forward_questions, helo
+from exporter.checks.helo import forward_questions, helo
 from exporter.checks.iprev import Iprev, follow
 from exporter.checks.names import DomainName
+from exporter.checks.predictions import Predicted, Verdicts, predictions
+from exporter.checks.receivers import Receiver
+from exporter.checks.target import Target
 from exporter.checks.verdicts import Finding, IprevVerdict
 
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One outbound address that is watched, with the names that it says in HELO."""
-
-    address: Address
-    helos: tuple[HeloName, ...] = ()
+__all__ = ["Report", "Target", "report"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +21,13 @@ class Report:
     """What one sample of one target came to.
 
     *findings* holds one finding for each check and subject, in a fixed order: `fcrdns`, then five for each HELO name.
+    *receivers* has what the receivers that were asked for would say to each HELO name; empty if none were.
     """
 
     target: Target
     iprev: Iprev
     findings: tuple[Finding, ...]
+    receivers: Verdicts = ()
 
     @property
     def is_conclusive(self) -> bool:
@@ -36,9 +35,16 @@ class Report:
         return self.iprev.verdict is not IprevVerdict.TEMPERROR
 
 
-def report(target: Target, *, suffix: DomainName | None = None) -> Check[Report]:
+def report(
+    target: Target,
+    *,
+    suffix: DomainName | None = None,
+    policies: Sequence[Receiver] = (),
+    before: Predicted | None = None,
+) -> Check[Report]:
     """Run every check on *target*; *suffix* is the domain in which PTR and HELO names are expected.
 
+    *policies* are the receivers whose verdicts are wanted too, *before* is what was predicted for the same target.
     The first step asks for everything that no other answer has to be waited for. The HELO checks then ask for their
     part of it again, each on its own, and are sent the answers that are already there.
     """
@@ -54,4 +60,6 @@ def report(target: Target, *, suffix: DomainName | None = None) -> Check[Report]
     findings = [verdict.finding]
     for said in target.helos:
         findings += yield from helo(address, said, ptr, suffix=suffix)
-    return Report(target, verdict, tuple(findings))
+    if not policies or not target.helos:
+        return Report(target, verdict, tuple(findings))
+    return Report(target, verdict, tuple(findings), (yield from predictions(target, policies, before)))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
+from exporter.checks.receivers import DEFAULT_RECEIVERS, Receiver
 from exporter.checks.verdicts import CheckName
 from exporter.config.durations import Duration
 from exporter.config.model import (
@@ -42,6 +43,7 @@ class PoolSettings:
     ptr_info: bool
     helo_names: tuple[HeloName, ...]
     addresses: tuple[AddressEntry | NetworkEntry, ...]
+    receivers: tuple[Receiver, ...] = DEFAULT_RECEIVERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ def resolve(document: Document, directory: Path | None = None) -> Configuration:
 
     *directory* is where relative paths start; None leaves them as they are.
     """
+    receivers = DEFAULT_RECEIVERS if document.receivers is None else document.receivers
     written = {entry.name: entry for entry in document.profiles}
     profiles: dict[str, Profile] = {}
     for entry in document.profiles:
@@ -69,7 +72,7 @@ def resolve(document: Document, directory: Path | None = None) -> Configuration:
     return Configuration(
         resolvers=tuple([_placed(entry, directory) for entry in document.resolvers or (ResolverEntry(name="system"),)]),
         profiles=tuple([profiles[entry.name] for entry in document.profiles]),
-        pools=tuple([_pool(entry, BUILT_IN | profiles) for entry in document.pools]),
+        pools=tuple([_pool(entry, BUILT_IN | profiles, receivers) for entry in document.pools]),
     )
 
 
@@ -87,7 +90,7 @@ def _derive(entry: ProfileEntry, written: dict[str, ProfileEntry], derived: dict
     return derived[entry.name]
 
 
-def _pool(entry: PoolEntry, profiles: dict[str, Profile]) -> PoolSettings:
+def _pool(entry: PoolEntry, profiles: dict[str, Profile], receivers: tuple[Receiver, ...]) -> PoolSettings:
     profile = profiles[entry.profile]
     return PoolSettings(
         name=entry.name,
@@ -99,6 +102,7 @@ def _pool(entry: PoolEntry, profiles: dict[str, Profile]) -> PoolSettings:
         ptr_info=entry.ptr_info,
         helo_names=entry.helo_names,
         addresses=entry.addresses,
+        receivers=receivers if entry.receivers is None else entry.receivers,
     )
 
 

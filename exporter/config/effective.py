@@ -89,6 +89,7 @@ def _pool(pool: PoolSettings) -> Data:
     if pool.aligned_suffix is not None:
         data["aligned_suffix"] = str(pool.aligned_suffix)
     data |= {"series": pool.series.value, "ptr_info": pool.ptr_info}
+    data["receivers"] = [receiver.value for receiver in pool.receivers]
     if pool.helo_names:
         data["helo_names"] = [said.text.replace("{", "{{").replace("}", "}}") for said in pool.helo_names]
     if pool.addresses:

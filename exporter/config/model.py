@@ -16,6 +16,7 @@ from exporter.config.values import (
     CheckText,
     DomainOrOff,
     DurationText,
+    EmptyForNone,
     EndpointText,
     Given,
     HeloNameText,
@@ -25,6 +26,7 @@ from exporter.config.values import (
     PathText,
     QuestionText,
     RateValue,
+    ReceiverText,
     SeriesMode,
     SeriesText,
     Slug,
@@ -173,6 +175,9 @@ Entry: TypeAlias = Annotated[
 ]
 
 
+Receivers: TypeAlias = Annotated[tuple[ReceiverText, ...] | None, Given, OneOrMore, EmptyForNone]
+
+
 class PoolEntry(Section):
     """A named group of addresses, and what is expected of them."""
 
@@ -185,6 +190,7 @@ class PoolEntry(Section):
     aligned_suffix: Annotated[SuffixText | None, Given] = None
     series: SeriesText = SeriesMode.AUTO
     ptr_info: bool = True
+    receivers: Receivers = None
 
 
 class Document(Section):
@@ -192,6 +198,7 @@ class Document(Section):
 
     resolvers: Annotated[tuple[ResolverEntry, ...], up_to(16, least=1)] = ()
     profiles: Annotated[tuple[ProfileEntry, ...], up_to(100)] = ()
+    receivers: Receivers = None
     pools: Annotated[tuple[PoolEntry, ...], up_to(1_000, least=1)]
 
 

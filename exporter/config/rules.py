@@ -7,6 +7,7 @@ and, where two values contradict each other, the path of the other.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
+from exporter.checks.receivers import Receiver
 from exporter.config.model import (
     AddressEntry,
     CanaryEntry,
@@ -46,6 +47,7 @@ def violations(document: Document, *, profiles_are_complete: bool = True) -> Ite
     for key, entries in named.items():
         names = [((key, index, "name"), entry.name) for index, entry in enumerate(entries)]
         yield from _unique(names, f"is the name of another of the {key} too, {{other}}: give each its own")
+    yield from _of_receivers(("receivers",), document.receivers)
     for index, resolver in enumerate(document.resolvers):
         yield from _of_resolver(("resolvers", index), resolver)
     for index, profile in enumerate(document.profiles):
@@ -94,6 +96,11 @@ def _of_expect(path: Path, expect: Expect | None) -> Iterator[Violation]:
     yield from _unique(added + removed, "is the same check as {other}: leave one of them out")
 
 
+def _of_receivers(path: Path, receivers: Sequence[Receiver] | None) -> Iterator[Violation]:
+    places = [((*path, index), receiver) for index, receiver in enumerate(receivers or ())]
+    yield from _unique(places, "is the same receiver as {other}: leave one of them out")
+
+
 def _references(document: Document) -> Iterator[Violation]:
     written = {profile.name: profile for profile in document.profiles}
     known = [*BUILT_IN, *written]
@@ -119,6 +126,7 @@ def _of_pool(path: Path, pool: PoolEntry) -> Iterator[Violation]:
     if not pool.addresses and not pool.helo_names:
         yield Violation(path, "has nothing to watch: give it `addresses`, or `helo_names`")
     yield from _of_expect((*path, "expect"), pool.expect)
+    yield from _of_receivers((*path, "receivers"), pool.receivers)
     names = [((*path, "helo_names", index), said.name or said.text) for index, said in enumerate(pool.helo_names)]
     yield from _unique(names, "is the same name as {other}: leave one of them out")
     for index, entry in enumerate(pool.addresses):

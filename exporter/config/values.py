@@ -17,6 +17,7 @@ from exporter.checks.addresses import Address
 from exporter.checks.answers import Question, RRType
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
+from exporter.checks.receivers import Receiver
 from exporter.checks.verdicts import CheckName
 from exporter.config.durations import Duration
 from exporter.config.networks import Network
@@ -225,6 +226,16 @@ def _given(value: object) -> object:
 
 Given = BeforeValidator(_given)
 """For keys that may be left out: an empty value is still a mistake."""
+
+
+def _empty_for_none(value: object) -> object:
+    if isinstance(value, bool):
+        raise wrong(f"is {describe(value)}: write [] for none, or name them")
+    return value
+
+
+EmptyForNone = BeforeValidator(_empty_for_none)
+"""For lists that people may want to switch off."""
 OneOrMore = BeforeValidator(_as_list)
 """For lists that may be written without brackets where there is one."""
 
@@ -237,6 +248,7 @@ SuffixText = Annotated[DomainName, PlainValidator(_read(_suffix))]
 EndpointText = Annotated[Endpoint, PlainValidator(_read(parse_endpoint))]
 QuestionText = Annotated[Question, PlainValidator(_read(_question))]
 CheckText = Annotated[CheckName, PlainValidator(_read(_choice(CheckName, "a check")))]
+ReceiverText = Annotated[Receiver, PlainValidator(_read(_choice(Receiver, "a receiver")))]
 SeriesText = Annotated[SeriesMode, PlainValidator(_read(_choice(SeriesMode, "a choice of series")))]
 RateValue = Annotated[float, PlainValidator(_rate)]
 DomainOrOff = Annotated[DomainName | None, PlainValidator(_domain_or_off)]

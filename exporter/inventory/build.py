@@ -37,6 +37,7 @@ def build_pool(settings: PoolSettings, source: AddressRanges) -> Pool:
         helo_names=names,
         has_more_helo_names=has_more,
         source=source,
+        receivers=settings.receivers if any(one.helo for one in source) else (),
     )
 
 

@@ -12,6 +12,7 @@ from typing import overload
 from exporter.checks.addresses import Address
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
+from exporter.checks.receivers import Receiver
 from exporter.checks.report import Target
 from exporter.checks.verdicts import CheckName
 from exporter.inventory.ranges import AddressRanges
@@ -70,7 +71,8 @@ class Pool:
     expected; None means the domain of each HELO name. *helo_names* are the names to be checked the other way round,
     from name to addresses: the pool's own first, then those of its addresses, distinct, at most `MAX_HELO_NAMES`;
     *has_more_helo_names* says whether some were left out. The pool's own names belong to no address in particular, so
-    targets have only the names that their own entries give them.
+    targets have only the names that their own entries give them. *receivers* are those whose verdicts on addresses
+    with HELO names are predicted.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Pool:
     helo_names: tuple[HeloName, ...]
     has_more_helo_names: bool
     source: AddressRanges
+    receivers: tuple[Receiver, ...] = ()
 
     @property
     def size(self) -> int:

@@ -114,6 +114,13 @@ HELO_ADDRESSES_OUTSIDE_POOL = Family(
     _HELO,
     f"Addresses that the HELO name resolves to and that are not in the pool. {_HELD}",
 )
+RECEIVER_ACCEPTS = Family(
+    "maildns_receiver_accepts",
+    "gauge",
+    ("pool", "ip", "helo", "receiver"),
+    "Share of the connections that a receiver of this kind would accept, predicted from the DNS: 1, 0, or between "
+    f"where it takes the first of several PTR names. {_HELD}",
+)
 ADDRESS_HEALTHY = Family(
     "maildns_address_healthy",
     "gauge",
@@ -147,6 +154,14 @@ POOL_RESULTS = Family(
     "gauge",
     ("pool", "check", "result"),
     f"Addresses of the pool by the latest result of each check; the three results sum to the pool's size. {SAMPLED}",
+)
+POOL_RECEIVER_RESULTS = Family(
+    "maildns_pool_receiver_results",
+    "gauge",
+    ("pool", "receiver", "result"),
+    "Addresses of the pool by what a receiver of this kind would do with their connections: accept, refuse some or "
+    "all of them, refuse them by design of the pool's profile, unknown; of several HELO names the worst counts, and "
+    "the four results sum to the pool's size. The last conclusive prediction is kept while the DNS does not answer.",
 )
 POOL_ROUNDS = Family("maildns_pool_rounds_total", "counter", _POOL, "Rounds over the pool that ended.")
 POOL_ROUND_DURATION = Family(

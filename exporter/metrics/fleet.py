@@ -92,6 +92,8 @@ def _add_pool(scrape: Scrape, state: PoolState, lag_seconds: float) -> None:
     scrape[catalogue.POOL_ADDRESSES].add((name,), pool.size)
     for (check, result), count in state.results().items():
         scrape[catalogue.POOL_RESULTS].add((name, check, result), count)
+    for (receiver, outcome), count in state.receiver_results().items():
+        scrape[catalogue.POOL_RECEIVER_RESULTS].add((name, receiver, outcome), count)
     counters = state.counters
     for (check, result), count in counters.samples.items():
         scrape[catalogue.SAMPLES].add((name, check, result), count)
@@ -137,6 +139,10 @@ def add_address(scrape: Scrape, pool: Pool, state: AddressState, now: float) -> 
             finding = state.held.get((check, said.text))
             if finding is not None:
                 scrape[family].add((*labels, said.text), finding.result is Result.PASS)
+    for said, row in zip(state.target.helos, state.receivers, strict=False):
+        for verdict in row:
+            if verdict.receiver in pool.receivers:
+                scrape[catalogue.RECEIVER_ACCEPTS].add((*labels, said.text, verdict.receiver), verdict.share)
     healthy = health(state, expect)
     if healthy is not None:
         scrape[catalogue.ADDRESS_HEALTHY].add(labels, healthy)

@@ -10,8 +10,7 @@ from exporter.checks.check import Check, Evidence
 from exporter.checks.report import Report, Target, report
 from exporter.inventory.pool import Pool
 from exporter.sampling.sampling import Asker, Sampling
-from exporter.state.address import AddressState, confirmed
-from exporter.state.held import worsens
+from exporter.state.address import AddressState
 
 
 class ProbeSubject:
@@ -22,17 +21,17 @@ class ProbeSubject:
     ) -> None:
         self._pool = pool
         self._target = target
-        self._held = known.retarget(target).held
+        self._known = known.retarget(target)
         self._outcome = outcome
 
     def check(self) -> Check[Report]:
-        return report(self._target, suffix=self._pool.suffix)
+        return report(self._target, suffix=self._pool.suffix, policies=self._pool.receivers)
 
     def worsens(self, report: Report) -> bool:
-        return worsens(self._held, report.findings)
+        return self._known.worsens(report)
 
     def confirmed(self, first: Report, second: Report) -> Report:
-        return confirmed(self._held, first, second)
+        return self._known.confirmed(first, second)
 
     def record(self, report: Report, evidence: Evidence) -> None:
         state, _ = AddressState(self._target).observe(report, evidence, time.time())

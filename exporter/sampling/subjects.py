@@ -8,8 +8,7 @@ import structlog
 from exporter.checks.check import Check, Evidence
 from exporter.checks.helo_name import HeloNameReport, helo_name
 from exporter.checks.report import Report, report
-from exporter.state.address import Change, confirmed
-from exporter.state.held import worsens
+from exporter.state.address import Change
 from exporter.state.pool import PoolState
 
 log = structlog.get_logger()
@@ -29,13 +28,17 @@ class AddressSubject:
         self._on_change = on_change
 
     def check(self) -> Check[Report]:
-        return report(self._pool[self._index].target, suffix=self._pool.pool.suffix)
+        pool = self._pool.pool
+        state = self._pool[self._index]
+        if not pool.receivers:
+            return report(state.target, suffix=pool.suffix)
+        return report(state.target, suffix=pool.suffix, policies=pool.receivers, before=state.predicted())
 
     def worsens(self, report: Report) -> bool:
-        return worsens(self._pool[self._index].held, report.findings)
+        return self._pool[self._index].worsens(report)
 
     def confirmed(self, first: Report, second: Report) -> Report:
-        return confirmed(self._pool[self._index].held, first, second)
+        return self._pool[self._index].confirmed(first, second)
 
     def record(self, report: Report, evidence: Evidence) -> None:
         for change in self._pool.record(self._index, report, evidence, time.time()):

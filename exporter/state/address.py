@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 
 from exporter.checks.check import Evidence
 from exporter.checks.iprev import Iprev
+from exporter.checks.predictions import Predicted, Verdicts
 from exporter.checks.report import Report, Target
 from exporter.checks.verdicts import CheckName, Finding, IprevVerdict, Reason, Result
-from exporter.state.held import Held, believed, hold
+from exporter.state.held import Held, believed, hold, worsens
+from exporter.state.receivers import believed_verdicts, hold_verdicts, verdicts_worsen
 
 _FLAPPING_CHANGES = 4
 _FLAPPING_SECONDS = 6 * 3600.0
@@ -30,8 +32,8 @@ class Change:
 class AddressState:
     """The latest report on one target, and what is held of it through inconclusive ones.
 
-    *iprev* is the last conclusive one. Times are Unix times, 0.0 for never; *renamed_at* are the latest moments at
-    which `shown_ptr` changed.
+    *iprev* is the last conclusive one, *receivers* are the last conclusive verdicts on each HELO name. Times are Unix
+    times, 0.0 for never; *renamed_at* are the latest moments at which `shown_ptr` changed.
     """
 
     target: Target
@@ -43,6 +45,7 @@ class AddressState:
     concluded_at: float = 0.0
     changed_at: float = 0.0
     renamed_at: tuple[float, ...] = ()
+    receivers: Verdicts = ()
 
     def observe(self, report: Report, evidence: Evidence, at: float) -> "tuple[AddressState, tuple[Change, ...]]":
         """The state after one more sample, and what changed by it. *report* is to be believed: see `confirmed`."""
@@ -64,6 +67,7 @@ class AddressState:
             at if is_conclusive else self.concluded_at,
             at if changes else self.changed_at,
             (*self.renamed_at, at)[-_FLAPPING_CHANGES:] if renamed else self.renamed_at,
+            hold_verdicts(self.receivers, report.receivers),
         )
         return state, changes
 
@@ -73,7 +77,24 @@ class AddressState:
             return self
         subjects = {"", *[said.text for said in target.helos]}
         held = {slot: finding for slot, finding in self.held.items() if slot[1] in subjects}
-        return replace(self, target=target, latest=None, held=held)
+        rows = dict(zip(self.target.helos, self.receivers, strict=False))
+        receivers = tuple([rows.get(said, ()) for said in target.helos]) if rows else ()
+        return replace(self, target=target, latest=None, held=held, receivers=receivers)
+
+    def worsens(self, report: Report) -> bool:
+        """Whether *report* has a failure, or a refusal, that must be confirmed before it is believed."""
+        return worsens(self.held, report.findings) or verdicts_worsen(self.receivers, report.receivers)
+
+    def confirmed(self, first: Report, second: Report) -> Report:
+        """The report to believe when *first* worsened the state, and *second* was asked to confirm it."""
+        believable = confirmed(self.held, first, second)
+        if not second.receivers:
+            return believable
+        return replace(believable, receivers=believed_verdicts(self.receivers, first.receivers, second.receivers))
+
+    def predicted(self) -> Predicted | None:
+        """What the next sample may build on."""
+        return None if self.latest is None else Predicted(self.evidence, self.latest.receivers)
 
     def is_flapping(self, now: float) -> bool:
         """Whether the PTR name that is shown changes too often to be a label value."""
@@ -92,7 +113,7 @@ def confirmed(held: Held, first: Report, second: Report) -> Report:
     iprev = second.iprev
     if findings[0] is not iprev.finding:
         iprev = replace(iprev, verdict=IprevVerdict.TEMPERROR, finding=findings[0])
-    return Report(second.target, iprev, findings)
+    return replace(second, iprev=iprev, findings=findings)
 
 
 def health(state: AddressState, expect: frozenset[CheckName]) -> bool | None:

@@ -5,16 +5,19 @@ It is owned by the event loop; what it hands out (`AddressState`, `HeloState`) i
 it from another thread.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from exporter.checks.check import Evidence
 from exporter.checks.helo_name import HeloNameReport
+from exporter.checks.receivers import Receiver
 from exporter.checks.report import Report, Target
 from exporter.checks.verdicts import CheckName, Result
 from exporter.inventory.pool import Pool
 from exporter.state.address import AddressState, Change, health
 from exporter.state.counters import CheckResult, PoolCounters, zeros
 from exporter.state.helo import HeloState
+from exporter.state.receivers import ReceiverOutcome, tally
 
 UNKNOWN, HEALTHY, FAILING = range(3)
 """What `PoolState.healths` has for an address: whether every expected check passes, by what is held."""
@@ -36,6 +39,7 @@ class PoolState:
         self.healths = bytearray(pool.size)
         self._addresses: list[AddressState | None] = [None] * pool.size
         self._known = zeros(pool.checks, (Result.PASS, Result.FAIL))
+        self._tally: Counter[tuple[Receiver, ReceiverOutcome]] = Counter()
         counters.open(pool.checks)
 
     @property
@@ -61,6 +65,15 @@ class PoolState:
             counts[check, Result.UNKNOWN] = size - passed - failed
         return counts
 
+    def receiver_results(self) -> dict[tuple[Receiver, ReceiverOutcome], int]:
+        """How many addresses each receiver makes what of, by what is held; the outcomes of one sum to the size."""
+        counts: dict[tuple[Receiver, ReceiverOutcome], int] = {}
+        for receiver in self.pool.receivers:
+            known = {outcome: self._tally[receiver, outcome] for outcome in ReceiverOutcome}
+            known[ReceiverOutcome.UNKNOWN] = self.pool.size - sum(known.values())
+            counts |= {(receiver, outcome): count for outcome, count in known.items()}
+        return counts
+
     def record(self, index: int, report: Report, evidence: Evidence, at: float) -> tuple[Change, ...]:
         """Take in one more report on the target at *index*, sampled at Unix time *at*; say what changed by it."""
         before = self[index]
@@ -68,6 +81,9 @@ class PoolState:
         self._addresses[index] = state
         if before.latest is None or state.held is not before.held:
             self._note_health(index, state)
+        if state.receivers is not before.receivers:
+            self._tally.subtract(self._outcomes(before))
+            self._tally.update(self._outcomes(state))
         results = worst(report)
         self._retally(before.latest, results)
         samples = self.counters.samples
@@ -89,6 +105,7 @@ class PoolState:
             if known is not None:
                 self._addresses[index] = known.retarget(target)
                 self._note_health(index, self[index])
+                self._tally.update(self._outcomes(self[index]))
                 if known.target == target and known.latest is not None:
                     self._retally(None, worst(known.latest))
         self.helos.update({text: state for text, state in old.helos.items() if text in self.helos})
@@ -98,6 +115,9 @@ class PoolState:
         """What is known of the address of *target*."""
         index = self.pool.index(target.address)
         return None if index is None else self._addresses[index]
+
+    def _outcomes(self, state: AddressState) -> Counter[tuple[Receiver, ReceiverOutcome]]:
+        return tally(state.receivers, self.pool.receivers, self.pool.expect)
 
     def _note_health(self, index: int, state: AddressState) -> None:
         is_healthy = health(state, self.pool.expect)

@@ -19,7 +19,7 @@ from exporter.checks.verdicts import CheckName, Finding, Mend, Result
 from exporter.state.journal import Entry
 from exporter.state.pool import FAILING, HEALTHY
 from exporter.web.fleet import Listed, PoolSummary
-from exporter.web.predictions import predict
+from exporter.web.predictions import predicted
 
 Json: TypeAlias = dict[str, Any]
 
@@ -159,7 +159,7 @@ def address_documents(address: Listed, expect: Collection[CheckName]) -> list[Js
     report = state.latest
     if report is None:
         return []
-    names: Sequence[HeloName | None] = state.target.helos or (None,)
+    names: Sequence[tuple[HeloName | None, Sequence[ReceiverVerdict]]] = predicted(state) or [(None, ())]
     return [
         checked(
             address.pool,
@@ -169,11 +169,11 @@ def address_documents(address: Listed, expect: Collection[CheckName]) -> list[Js
             report.findings,
             state.evidence,
             expect,
-            receivers=() if said is None else predict(state.target.address, said, state.evidence),
+            receivers=verdicts,
         )
         | listed_document(address)
         | {"held": [_finding(finding, expect) for finding in state.held.values() if _is_about(finding, said)]}
-        for said in names
+        for said, verdicts in names
     ]
 
 

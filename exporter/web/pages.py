@@ -18,7 +18,7 @@ from exporter.web.chain import chain
 from exporter.web.drawing import draw
 from exporter.web.fleet import fleet, listed, summarise, worst
 from exporter.web.map_drawing import draw_map
-from exporter.web.predictions import predict
+from exporter.web.predictions import predicted
 from exporter.web.query import place_parameter, text_of, whole_number
 from exporter.web.rendering import environment, render
 from exporter.web.search import Search, Wanted, read_address
@@ -106,9 +106,7 @@ class Pages:
             pool=pool.pool,
             drawing=draw(chain(state.target, state.evidence, pool.pool.expect)) if state.evidence else None,
             groups=_grouped(pool, index),
-            receivers=[(said, predict(state.target.address, said, state.evidence)) for said in state.target.helos]
-            if state.evidence
-            else [],
+            receivers=predicted(state) if state.evidence else [],
             entries=self._sources.journal.latest(
                 _LATEST_CHANGES, wanted=lambda entry: entry.change.target.address == address
             ),

@@ -5,6 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from exporter.checks.receivers import Receiver
 from exporter.checks.verdicts import CheckName
 from exporter.config.profiles import BUILT_IN
 
@@ -57,6 +58,9 @@ resolvers = some_of(
 )
 
 
+receivers = st.lists(st.sampled_from([receiver.value for receiver in Receiver]), max_size=4, unique=True)
+
+
 def entries(pool: int) -> st.SearchStrategy[Any]:
     """Addresses that belong to the pool with this number: its own /16 and /96, so that no two pools meet."""
     ipv4 = some_of(
@@ -87,6 +91,7 @@ def pools(number: int, profiles: list[str]) -> st.SearchStrategy[Any]:
         aligned_suffix=suffixes,
         series=st.sampled_from(["all", "failing", "none", "auto"]),
         ptr_info=st.booleans(),
+        receivers=receivers,
         helo_names=distinct(helo_names, 5),
     )
 
@@ -106,5 +111,7 @@ def documents(draw: st.DrawFn) -> str:
             )
             document["profiles"].append(draw(keys))
             known.append(name)
+    if draw(st.booleans()):
+        document["receivers"] = draw(receivers)
     document["pools"] = [draw(pools(number, known)) for number in range(draw(st.integers(1, 3)))]
     return json.dumps(document)

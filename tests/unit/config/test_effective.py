@@ -30,6 +30,13 @@ pools:
     expect: [fcrdns, helo-syntax, helo-resolves, helo-address-match, helo-aligned]
     series: auto
     ptr_info: true
+    receivers:
+      - postfix-reject-unknown-client-hostname
+      - postfix-reject-unknown-helo-hostname
+      - exim-verify-reverse-host-lookup
+      - exim-verify-helo
+      - gmail
+      - strict-helo-equals-ptr
     addresses:
       - {ip: 192.0.2.1, helo: mail.example.com}
 """
