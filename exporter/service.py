@@ -31,6 +31,7 @@ from exporter.state.address import Change
 from exporter.state.board import Board
 from exporter.state.journal import Journal
 from exporter.web.access import Access
+from exporter.web.connections import Patience
 from exporter.web.probe import Probe
 from exporter.web.server import Endpoints, WebServer
 from exporter.web.sources import ConfigurationStatus, Sources
@@ -52,6 +53,7 @@ class Options:
     probe_offset_seconds: float = 0.5
     web_config: Path | None = None
     external_path: str | None = None
+    patience: Patience | None = None
 
 
 class Service:
@@ -86,6 +88,7 @@ class Service:
             route_prefix=self._options.route_prefix,
             link_prefix=self._options.external_path,
             access=self._access,
+            patience=self._options.patience,
         )
         self._board.adopt(build(configuration))
         try:

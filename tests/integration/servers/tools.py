@@ -23,6 +23,8 @@ PACKAGES = {
     "promtool": "prometheus",
     "prometheus-alertmanager": "prometheus-alertmanager",
     "prometheus-blackbox-exporter": "prometheus-blackbox-exporter",
+    "chromium": "chromium",
+    "openssl": "openssl",
     "unshare": "util-linux",
     "mount": "mount",
     "ip": "iproute2",

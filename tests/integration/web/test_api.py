@@ -1,0 +1,110 @@
+"""The JSON API, held to docs/openapi.yaml."""
+
+import json
+import random
+from pathlib import Path
+from urllib.parse import quote
+
+import jsonschema
+import pytest
+import yaml
+
+from tests.integration.serving import Exporter
+from tests.integration.web.demo import WorldClock, watched_demo
+
+pytestmark = [pytest.mark.integration]
+
+OPENAPI = yaml.safe_load(Path("docs/openapi.yaml").read_text())
+
+VALUES = {
+    "limit": ["1", "7", "500", "0", "-1", "501", "x", "NaN", "1e3", ""],
+    "cursor": ["0-0", "3-2", "99-0", "1-999999", "x", "-1", "5", "0", "", "9" * 30, "0-0-0"],
+    "q": ["", "mta", "198.51.100.0/28", "::/0", "</script>", "%00", "\\027", "x" * 300, "x" * 301, "ü", "0.0.0.0/0"],
+    "pool": ["newsletter", "nothing", "", "../../etc"],
+    "health": ["healthy", "failing", "unknown", "ill", ""],
+    "ip": ["198.51.100.1", "2001:db8::10", "8.8.8.8", "x", "1.2.3", "%2e%2e", "::ffff:1.2.3.4", "a" * 200],
+    "name": ["newsletter", "nothing", "%2F", "%00", "<b>"],
+}
+
+
+def schema_of(path: str, status: int):
+    """The schema of an operation's answer; a status that is not documented fails the test."""
+    responses = OPENAPI["paths"][path]["get"]["responses"]
+    assert str(status) in responses, f"{path} answers {status}, which is not documented"
+    answer = responses[str(status)]
+    if "$ref" in answer:
+        answer = OPENAPI["components"]["responses"][answer["$ref"].rpartition("/")[2]]
+    return answer["content"]["application/json"]["schema"] | {"components": OPENAPI["components"]}
+
+
+async def fits(exporter: Exporter, path: str, url: str):
+    """Ask for a URL of an operation, and hold what comes to its schema."""
+    status, body = await exporter.ask(url)
+    document = json.loads(body)
+    jsonschema.validate(document, schema_of(path, status), jsonschema.Draft202012Validator)
+    return status, document
+
+
+async def test_every_operation_answers_as_documented():
+    """Any mixture of good and bad parameters, in paths and queries: what comes fits, and is no 5xx."""
+    choose = random.Random(5).choice
+    async with watched_demo() as exporter:
+        for path, item in OPENAPI["paths"].items():
+            parameters = item["get"].get("parameters", [])
+            names = [one.get("name") or one["$ref"].rpartition("/")[2].replace("place", "cursor") for one in parameters]
+            for _ in range(60):
+                url, query = path, []
+                for name in names:
+                    value = choose(VALUES[name])
+                    if f"{{{name}}}" in url:
+                        url = url.replace(f"{{{name}}}", value if "%" in value else quote(value or "x", safe=""))
+                    elif choose([True, False]):
+                        query.append(f"{name}={quote(value, safe='%')}")
+                status, _ = await fits(exporter, path, f"{url}?{'&'.join(query)}")
+                assert status < 500
+
+
+async def test_every_address_is_there_once_with_all_that_is_known():
+    """Pages of ten make the whole fleet; each address has its objects, hostile names and all."""
+    async with watched_demo() as exporter:
+        found, cursor = [], ""
+        while cursor is not None:
+            _, page = await fits(exporter, "/api/v1/addresses", f"/api/v1/addresses?limit=10&cursor={cursor}")
+            found += page["data"]
+            cursor = page["next"]
+
+        assert len(found) == 83
+        assert len({one["ip"] for one in found}) == 83
+        for one in found:
+            _, page = await fits(exporter, "/api/v1/addresses/{ip}", f"/api/v1/addresses/{one['ip']}")
+            assert [known["helo"] for known in page["data"]] == (one["helos"] or [None])
+
+
+async def test_changes_are_told_newest_first():
+    """What changed, when, from what to what; by pool and by address."""
+    clock = WorldClock()
+    async with watched_demo(clock) as exporter:
+        clock.age = 100
+        await exporter.wait_for(lambda series: sum(series["maildns_pool_changes_total"].values()) >= 3, "a change")
+
+        _, page = await fits(exporter, "/api/v1/changes", "/api/v1/changes?pool=corporate&ip=192.0.2.20")
+        _, first = await fits(exporter, "/api/v1/changes", "/api/v1/changes?limit=1")
+        _, second = await fits(exporter, "/api/v1/changes", f"/api/v1/changes?limit=1&cursor={first['next']}")
+        _, none = await fits(exporter, "/api/v1/changes", "/api/v1/changes?ip=192.0.2.10")
+
+    changes = {one["check"]: (one["before"]["result"], one["after"]["reason"]) for one in page["data"]}
+    assert changes["fcrdns"] == ("pass", "ptr-nxdomain")
+    assert first["data"][0]["number"] == second["data"][0]["number"] + 1
+    assert none == {"data": [], "next": None}
+
+
+async def test_links_begin_with_the_prefix():
+    """Behind a prefix the pages are whole, and nothing leads out of it."""
+    async with watched_demo(route_prefix="/mail/dns/") as exporter:
+        status, page = await exporter.ask("/mail/dns/")
+        assert status == 200
+        assert 'href="/mail/dns/pools/newsletter"' in page
+        assert 'href="/p' not in page
+        assert (await exporter.ask("/mail/dns/static/style.css"))[0] == 200
+        assert (await exporter.ask("/pools/newsletter"))[0] == 404
+        assert (await exporter.ask("/mail/dns/-/healthy"))[0] == 200

@@ -1,0 +1,201 @@
+"""What the server does with clients that are slow, many, or mad."""
+
+import asyncio
+import contextlib
+import random
+import re
+import time
+
+import pytest
+
+from exporter.web.connections import Patience
+from tests.integration.web.demo import watched_demo
+
+pytestmark = [pytest.mark.integration]
+
+HURRY = Patience(asking=0.5, reading=0.5, idle=5, lingering=0.2)
+
+
+async def raw(address: str, octets: bytes, *, seconds: float = 20) -> bytes:
+    """Send some octets, and read until the server hangs up; b"" if it does without a word."""
+    host, port = address.rsplit(":", 1)
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        async with asyncio.timeout(seconds):
+            with contextlib.suppress(ConnectionError):
+                writer.write(octets)
+                await writer.drain()
+                return await reader.read()
+            return b""
+    finally:
+        writer.close()
+
+
+async def quantile(address: str, path: str, count: int) -> float:
+    """How long 99 of 100 requests take at most, in seconds."""
+    taken = []
+    for _ in range(count):
+        began = time.monotonic()
+        answer = await raw(address, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        taken.append(time.monotonic() - began)
+    return sorted(taken)[int(count * 0.99) - 1]
+
+
+async def test_41_slow_clients_leave_health_quick():
+    """Headers that come an octet at a time hold nobody up: health answers within 100 ms at the 99th percentile."""
+    async with watched_demo() as exporter:
+        host, port = exporter.address.rsplit(":", 1)
+        slow = [await asyncio.open_connection(host, int(port)) for _ in range(41)]
+
+        async def dribble() -> None:
+            for octet in b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: " + b"a" * 1000:
+                for _, writer in slow:
+                    writer.write(bytes([octet]))
+                await asyncio.sleep(0.02)
+
+        dribbling = asyncio.create_task(dribble())
+        healthy = await quantile(exporter.address, "/-/healthy", 200)
+        status, _ = await exporter.ask("/metrics")
+        dribbling.cancel()
+        for _, writer in slow:
+            writer.close()
+
+    assert status == 200
+    assert healthy < 0.1
+
+
+async def test_who_never_finishes_asking_is_dropped():
+    """Silent from the start, in the midst of a header, or between header and body: the connection ends."""
+    async with watched_demo(patience=HURRY) as exporter:
+        for octets in (b"", b"G", b"GET / HTTP/1.1\r\nHost: x\r\nX: ", b"GET / HTTP/1.1\r\n" + b"X: y\r\n"):
+            assert await raw(exporter.address, octets, seconds=10) == b""
+        answer = await raw(exporter.address, b"POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nabc")
+        assert answer.startswith(b"HTTP/1.1 403 ")
+
+
+async def test_who_never_reads_is_dropped():
+    """A client that asks for page after page and takes none of it does not fill the memory."""
+    async with watched_demo(patience=HURRY) as exporter:
+        host, port = exporter.address.rsplit(":", 1)
+        reader, writer = await asyncio.open_connection(host, int(port), limit=1)
+        reader._transport.pause_reading()
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(30):
+                while True:
+                    writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
+                    await writer.drain()
+                    await asyncio.sleep(0.01)
+        writer.close()
+        assert (await exporter.ask("/-/healthy"))[0] == 200
+
+
+async def test_the_oldest_waiting_connection_makes_room():
+    """With more connections than there may be, new requests are answered all the same."""
+    async with watched_demo(patience=Patience(connections=20)) as exporter:
+        host, port = exporter.address.rsplit(":", 1)
+        idle = [await asyncio.open_connection(host, int(port)) for _ in range(60)]
+        assert (await exporter.ask("/-/healthy"))[0] == 200
+        for _, writer in idle:
+            writer.close()
+
+
+async def test_health_answers_when_no_other_request_may():
+    """With every place taken by a probe that waits, others get a 503 that says when to come again."""
+    async with watched_demo(max_requests=2) as exporter:
+        waiting = [asyncio.create_task(exporter.ask("/probe?target=198.51.100.131")) for _ in range(2)]
+        async with asyncio.timeout(20):
+            while (await exporter.ask("/api/v1/pools"))[0] != 503:
+                await asyncio.sleep(0.01)
+        status, body = await exporter.ask("/metrics")
+        assert (status, "--web.max-requests" in body) == (503, True)
+        assert (await exporter.ask("/-/healthy"))[0] == 200
+        assert (await exporter.ask("/-/ready"))[0] == 200
+        assert [status for status, _ in await asyncio.gather(*waiting)] == [200, 200]
+        assert (await exporter.ask("/metrics"))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        pytest.param("POST", {}, 200, id="post"),
+        pytest.param("GET", {}, 405, id="get"),
+        pytest.param("POST", {"Origin": "https://evil.example"}, 403, id="another-origin"),
+        pytest.param("POST", {"Sec-Fetch-Site": "cross-site"}, 403, id="another-site"),
+        pytest.param("POST", {"Origin": "null"}, 403, id="no-origin"),
+    ],
+)
+async def test_a_reload_is_asked_for_by_post_and_by_nobody_elses_page(method, headers, status):
+    """A link, an image or a form of another site reloads nothing."""
+    async with watched_demo(enable_lifecycle=True) as exporter:
+        assert (await exporter.ask("/-/reload", headers, method))[0] == status
+
+
+async def test_reloading_is_off_unless_it_is_asked_for():
+    """The default is no."""
+    async with watched_demo() as exporter:
+        assert (await exporter.ask("/-/reload", method="POST"))[0] == 403
+
+
+PIECES = [
+    "/",
+    "..",
+    "%2e",
+    "%00",
+    "%ff",
+    "pools",
+    "addresses",
+    "api",
+    "v1",
+    "probe",
+    "search",
+    "static",
+    "?q=",
+    "#",
+    "&",
+    "=",
+    "\\",
+    "é",
+    "'",
+    "<",
+    "{{7*7}}",
+    "::1",
+    "198.51.100.1",
+    "metrics",
+    "-",
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+    " ",
+    "%",
+    "*",
+]
+
+
+async def test_a_thousand_silly_requests():
+    """Random URLs, methods, headers and octets: 4xx or a hang-up, never a 5xx, and no new series."""
+    rng = random.Random(11)
+    methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH", "get", "X" * 40]
+    async with watched_demo(patience=HURRY, interval="1h") as exporter:
+        names = {name: set(series) for name, series in (await exporter.series()).items() if name.startswith("maildns_")}
+
+        async def silly() -> None:
+            path = "".join(rng.choices(PIECES, k=rng.randint(1, 9)))
+            kind = rng.random()
+            head = f"{rng.choice(methods)} /{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            if kind < 0.2:
+                octets = rng.randbytes(rng.randint(1, 400))
+            elif kind < 0.4:
+                octets = f"{head}X-{path}: {path}\r\n\r\n".encode()
+            elif kind < 0.5:
+                octets = f"{head}Content-Length: {rng.choice(['-1', 'x', '9' * 30, '5'])}\r\n\r\nabc".encode()
+            elif kind < 0.55:
+                octets = (head + "X: " + "y" * 20_000 + "\r\n\r\n").encode()
+            else:
+                octets = f"{head}\r\n".encode()
+            answer = await raw(exporter.address, octets)
+            assert not re.match(rb"HTTP/1\.[01] 5(?!03)", answer), (octets, answer)
+
+        for _ in range(50):
+            await asyncio.gather(*[silly() for _ in range(20)])
+        after = {name: set(series) for name, series in (await exporter.series()).items() if name.startswith("maildns_")}
+
+    assert after == names

@@ -1,0 +1,170 @@
+"""The status page in a real browser, over the demo world."""
+
+import re
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+
+from tests.integration.web.browser import chromium, visiting
+from tests.integration.web.demo import WorldClock, watched_demo
+
+pytestmark = [pytest.mark.integration]
+
+PAGES = [
+    "/",
+    "/pools/newsletter",
+    "/addresses/198.51.100.5",
+    "/search?q=mta",
+    "/changes",
+    "/exporter",
+    "/pools/nothing",
+]
+HOSTILE = {
+    "203.0.113.129": r"say\"hello\".vps.example.net",
+    "203.0.113.130": r"line\010break.vps.example.net",
+    "203.0.113.131": r"nul\000byte.vps.example.net",
+    "203.0.113.132": r"\027[31mred\027[0m.vps.example.net",
+    "203.0.113.133": r"</script><script>alert\(1\)</script>.vps.example.net",
+    "203.0.113.134": r"\255\254\128.vps.example.net",
+    "203.0.113.137": r"back\\slash{{7*7}}%s.vps.example.net",
+}
+
+
+async def test_from_the_front_page_to_the_broken_edge_in_two_clicks():
+    """Pool, address: there the edge is red, with the reason on it, and what to publish beneath."""
+    async with (
+        watched_demo() as exporter,
+        chromium() as browser,
+        visiting(browser, f"http://{exporter.address}/") as visit,
+    ):
+        page = visit.page
+        assert await page.locator("h1").inner_text() == "29 of 83 addresses need mending"
+        await page.get_by_role("link", name="newsletter", exact=True).first.click()
+        await page.get_by_role("link", name="198.51.100.11", exact=True).click()
+
+        broken = page.locator(".edge.broken")
+        assert await broken.first.locator("text").inner_html() == "NXDOMAIN"
+        assert await broken.first.locator(".line").evaluate("it => getComputedStyle(it).stroke") == "rgb(224, 68, 62)"
+        assert "mta11.news.example.net" in await page.locator("svg.chain").text_content()
+        assert await page.locator(".mend pre").first.inner_text() == "gone.news.example.net. A 198.51.100.11\n"
+
+
+async def test_a_pages_refresh_shows_an_address_break_and_heal():
+    """Without a reload and without losing what is open, within the rounds that find it out."""
+    clock = WorldClock()
+    async with (
+        watched_demo(clock) as exporter,
+        chromium() as browser,
+        visiting(browser, f"http://{exporter.address}/addresses/192.0.2.20") as visit,
+    ):
+        page = visit.page
+        await page.locator("#chain-text summary").click()
+        await page.evaluate("document.activeElement.blur(), window.here = true")
+        assert await page.locator("h1 .badge").inner_text() == "healthy"
+
+        clock.age = 100
+        await page.wait_for_selector("h1 .badge.bad", timeout=60_000)
+        await page.wait_for_selector(".edge.broken", timeout=60_000)
+        assert await page.locator("#chain-text").get_attribute("open") is not None
+        assert await page.locator("#changes li.worse").count() >= 1
+
+        clock.age = 250
+        await page.wait_for_selector("h1 .badge.good", timeout=60_000)
+        await page.wait_for_selector("#changes li.better", timeout=60_000)
+        assert await page.locator(".edge.broken").count() == 0
+        assert await page.evaluate("window.here")
+
+
+async def test_search_by_address_prefix_and_name():
+    """An address leads to its page at once, the others to a list."""
+    async with (
+        watched_demo() as exporter,
+        chromium() as browser,
+        visiting(browser, f"http://{exporter.address}/") as visit,
+    ):
+        page = visit.page
+
+        async def search(query: str) -> list[str]:
+            await page.keyboard.press("/")
+            await page.keyboard.press("Control+a")
+            await page.keyboard.type(query)
+            async with page.expect_navigation():
+                await page.keyboard.press("Enter")
+            return await page.locator("tbody .address").all_inner_texts()
+
+        assert len(await search("198.51.100.0/28")) == 16
+        assert await search("RELAY-a") == ["192.0.2.21"]
+        assert await search("2001:db8:b::") == []
+        await page.goto(f"http://{exporter.address}/")
+        await search("2001:db8::10")
+        await page.wait_for_url("**/addresses/2001:db8::10")
+        await search("<script>alert(1)</script>")
+        assert await page.locator("h1 q").inner_text() == "<script>alert(1)</script>"
+
+
+async def test_without_a_script_the_pages_say_the_same():
+    """Times in full, lists, chains and links are there; the search form works."""
+    async with (
+        watched_demo() as exporter,
+        chromium() as browser,
+        visiting(browser, f"http://{exporter.address}/", java_script_enabled=False) as visit,
+    ):
+        page = visit.page
+        await page.locator("input[name=q]").fill("198.51.100.1")
+        await page.locator("input[name=q]").press("Enter")
+        await page.wait_for_url("**/addresses/198.51.100.1")
+        assert await page.locator(".edge.broken").count() == 1
+        times = await page.locator("time").all_inner_texts()
+        assert times
+        assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", time) for time in times)
+
+
+async def test_dark_is_dark():
+    """The page follows the reader's system."""
+    async with watched_demo() as exporter, chromium() as browser:
+        for scheme, is_dark in (("light", False), ("dark", True)):
+            async with visiting(browser, f"http://{exporter.address}/", color_scheme=scheme) as visit:
+                colour = await visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
+                assert (sum(map(int, re.findall(r"\d+", colour))) < 128 * 3) is is_dark
+
+
+async def test_hostile_names_are_text():
+    """In boxes, tables and sentences each stands as the DNS's presentation format has it, and none of it runs."""
+    async with watched_demo() as exporter, chromium() as browser:
+        for ip, name in HOSTILE.items():
+            async with visiting(browser, f"http://{exporter.address}/addresses/{ip}") as visit:
+                page = visit.page
+                page.on("dialog", lambda dialog: visit.complaints.append(f"a dialog: {dialog.message}"))
+                assert name in await page.locator("#evidence").inner_text()
+                assert name in "".join(await page.locator(".box text").all_text_contents())
+                assert await page.locator("script").count() == 1
+                assert await page.evaluate("document.querySelectorAll('main script, main b').length") == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_serious(scheme):
+    """Every page, light and dark: contrast, names, roles, order."""
+    async with watched_demo() as exporter, chromium() as browser:
+        for path in PAGES:
+            found = []
+            async with visiting(browser, f"http://{exporter.address}/", color_scheme=scheme) as visit:
+                await visit.page.goto(f"http://{exporter.address}{path}")
+                results = await Axe().run(visit.page)
+                found = [
+                    (path, one["id"], [node["html"] for node in one["nodes"]])
+                    for one in results.response["violations"]
+                    if one["impact"] in {"serious", "critical"}
+                ]
+                visit.complaints = [one for one in visit.complaints if "404" not in one]
+            assert found == []
+
+
+async def test_pages_are_light():
+    """The largest page, with style sheet, script and icon, is under 100 kB, and no address is loaded from elsewhere."""
+    async with watched_demo() as exporter:
+        parts = ["/static/style.css", "/static/script.js", "/static/icon.svg"]
+        shared = sum([len((await exporter.ask(path))[1]) for path in parts])
+        for path in PAGES:
+            _, page = await exporter.ask(path)
+            assert len(page) + shared < 100_000, path
+            assert set(re.findall(r'(?:src|href)="([a-z]+:)?//', page)) == set()
