@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from exporter.checks.check import Evidence
 from exporter.checks.helo_name import HeloNameReport
+from exporter.checks.names import DomainName
 from exporter.checks.receivers import Receiver
 from exporter.checks.report import Report, Target
 from exporter.checks.verdicts import CheckName, Result
@@ -23,11 +24,16 @@ UNKNOWN, HEALTHY, FAILING = range(3)
 """What `PoolState.healths` has for an address: whether every expected check passes, by what is held."""
 
 
+NAMES_STRIDE = 4096
+"""How many neighbours share an element of `PoolState.name_changes`."""
+
+
 class PoolState:
     """The latest results of one pool; *counters* go on over reloads.
 
     *healths* has one octet an address, so that counting and finding the failing ones of half a million, or those of
-    one prefix, costs microseconds.
+    one prefix, costs microseconds. *name_changes* counts, for each `NAMES_STRIDE` neighbours, how often the PTR names
+    of one of them changed: whoever keeps an index of names sees by it which part of that is out of date.
     """
 
     def __init__(self, pool: Pool, counters: PoolCounters) -> None:
@@ -37,6 +43,7 @@ class PoolState:
         self.lag_seconds = 0.0
         self.helos = {said.text: HeloState(said) for said in pool.helo_names}
         self.healths = bytearray(pool.size)
+        self.name_changes = [0] * (pool.size // NAMES_STRIDE + 1)
         self._addresses: list[AddressState | None] = [None] * pool.size
         self._known = zeros(pool.checks, (Result.PASS, Result.FAIL))
         self._tally: Counter[tuple[Receiver, ReceiverOutcome]] = Counter()
@@ -84,6 +91,8 @@ class PoolState:
         if state.receivers is not before.receivers:
             self._tally.subtract(self._outcomes(before))
             self._tally.update(self._outcomes(state))
+        if state.iprev is not before.iprev and _names(state) != _names(before):
+            self.name_changes[index // NAMES_STRIDE] += 1
         results = worst(report)
         self._retally(before.latest, results)
         samples = self.counters.samples
@@ -132,6 +141,10 @@ class PoolState:
         for pair in results.items():
             if pair in known:
                 known[pair] += 1
+
+
+def _names(state: AddressState) -> tuple[DomainName, ...]:
+    return () if state.iprev is None else state.iprev.ptr_names
 
 
 def worst(report: Report) -> dict[CheckName, Result]:

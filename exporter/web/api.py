@@ -29,9 +29,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Api:
     """Serves the API."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, search: Search) -> None:
         self._sources = sources
-        self._search = Search(sources.board)
+        self._search = search
 
     def routes(self) -> list[tuple[str, Handler]]:
         """Each path, with what serves it."""

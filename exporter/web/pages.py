@@ -35,11 +35,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Pages:
     """Serves the pages. *base* is the path that every link begins with, without a slash at its end."""
 
-    def __init__(self, sources: Sources, base: str) -> None:
+    def __init__(self, sources: Sources, search: Search, base: str) -> None:
         self._sources = sources
         self._base = base
         self._maps = Maps()
-        self._search = Search(sources.board)
+        self._search = search
 
     def routes(self) -> list[tuple[str, Handler]]:
         """Each path, with what serves it."""

@@ -1,23 +1,22 @@
 """Finding addresses: by address, by prefix, by PTR or HELO name, by health.
 
-The rule of this file: it never holds the event loop for long. A search by name has to look at every address; it gives
-way after each few thousand, and one search runs at a time.
+The rule of this file: it never holds the event loop for long: a search by name gives way again and again, and one runs
+at a time.
 """
 
 import asyncio
 import re
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from exporter.checks.addresses import Address
-from exporter.state.address import AddressState
 from exporter.state.board import Board
 from exporter.state.pool import PoolState
 from exporter.web.fleet import Listed, listed, with_health
+from exporter.web.names import NameIndex
 
-_SLICE = 4096
 MAX_QUERY = 300
 """Characters of a query that are looked at: more than any name has."""
 
@@ -47,6 +46,7 @@ class Search:
 
     def __init__(self, board: Board) -> None:
         self._board = board
+        self._names = NameIndex()
         self._turn = asyncio.Lock()
 
     async def find(self, wanted: Wanted, limit: int, start: Place = (0, 0)) -> Found:
@@ -69,38 +69,18 @@ class Search:
             if network is not None:
                 low, high = places_of(state, network)
                 first, stop = max(first, low), min(stop, high)
-            indexes: Iterable[int] = range(first, stop)
-            if wanted.health is not None:
-                indexes = with_health(state, wanted.health, start=first, stop=stop)
             if network is not None or not needle:
-                for index in indexes:
+                for index in _with(state, wanted.health, first, stop):
                     yield (number, index), state
             else:
                 async with self._turn:
-                    async for index in _named(state, needle, indexes):
-                        yield (number, index), state
+                    async for index in self._names.find(state, needle, first, stop):
+                        if wanted.health in {None, state.healths[index]}:
+                            yield (number, index), state
 
 
-async def _named(state: PoolState, needle: str, indexes: Iterable[int]) -> AsyncIterator[int]:
-    """Those of *indexes* that have *needle* in a name."""
-    matches = _matcher(needle)
-    for count, index in enumerate(indexes, start=1):
-        if count % _SLICE == 0:
-            await asyncio.sleep(0)
-        if matches(state[index]):
-            yield index
-
-
-def _matcher(needle: str) -> Callable[[AddressState], bool]:
-    def matches(address: AddressState) -> bool:
-        iprev = address.iprev
-        if iprev is not None:
-            for name in iprev.ptr_names:
-                if needle in name:
-                    return True
-        return any(needle in said.text.lower() for said in address.target.helos)
-
-    return matches
+def _with(state: PoolState, health: int | None, first: int, stop: int) -> Iterable[int]:
+    return range(first, stop) if health is None else with_health(state, health, start=first, stop=stop)
 
 
 def read_network(query: str) -> IPv4Network | IPv6Network | None:

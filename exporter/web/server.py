@@ -14,6 +14,7 @@ from exporter.web.connections import Connections, Patience
 from exporter.web.guards import SECURITY_HEADERS, Guards, is_cross_site
 from exporter.web.pages import Pages
 from exporter.web.probe import Probe
+from exporter.web.search import Search
 from exporter.web.sources import Sources
 
 _TEXT = "text/plain; charset=utf-8"
@@ -95,9 +96,10 @@ class WebServer:
 
     def _add_routes(self, router: web.UrlDispatcher) -> None:
         base, sources = self._base, self._endpoints.sources
+        search = Search(sources.board)  # one for both: its index of names is worth sharing
         for path, handler in [
-            *Pages(sources, self._links).routes(),
-            *Api(sources).routes(),
+            *Pages(sources, search, self._links).routes(),
+            *Api(sources, search).routes(),
             ("/static/{name}", asset),
             ("/metrics", self._metrics),
             ("/probe", self._endpoints.probe.serve),
