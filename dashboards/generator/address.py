@@ -22,6 +22,7 @@ from dashboards.generator.panels import (
     timeline,
 )
 from dashboards.generator.queries import VARIABLES, select
+from dashboards.generator.receiver_panels import address_receivers
 from dashboards.generator.style import (
     BAD,
     CONCLUSIVE,
@@ -270,5 +271,6 @@ def address() -> str:
     board.add_row(page, "Problems", problems())
     board.add_row(page, "PTR names and forward confirmation", confirmation())
     board.add_row(page, "HELO names", helo_names())
+    board.add_row(page, "What receivers would say", address_receivers())
     board.add_row(page, "How to read this", [prose("How to read this", HOW_TO_READ)])
     return board.finished(page)

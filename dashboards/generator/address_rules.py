@@ -193,7 +193,7 @@ UNANSWERED_ALERTS = [
         "MailDnsUnanswered",
         "sum by (job, pool) (\n"
         '  maildns_pool_results{check="fcrdns", result="unknown"}\n'
-        "  unless on (job, instance) (min_over_time(job_instance_resolver:maildns_resolver_well:max[6h]) < 1)\n"
+        "  unless on (job, instance) (avg_over_time(job_instance_resolver:maildns_resolver_well:max[6h]) < 0.98)\n"
         ")\n"
         "and on (job, pool)\n"
         "(\n"
@@ -209,8 +209,43 @@ UNANSWERED_ALERTS = [
         "For {{ $value }} addresses of pool {{ $labels.pool }} the DNS has not said for an hour whether they are "
         "forward-confirmed, while our resolvers answer. Then the servers of their zones are at fault, and receivers "
         "defer the mail (450): look at the delegation and the servers of the reverse zone, and its DNSSEC.",
-        "Not a failure of the address, and not of ours. Silent for six hours after our own resolver was unwell, since "
-        "results from that time stand until each address was sampled again.",
+        "Not a failure of the address, and not of ours. Silent for six hours after our own resolver was unwell for "
+        "seven minutes (2% of them), since results from that time stand until each address was sampled again.",
+    ),
+]
+
+_PROBLEMS = "job_pool:maildns_address_problem:count"
+
+RECEIVER_RECORDINGS = [
+    Recording(
+        _PROBLEMS,
+        "count by (job, pool) (max by (job, pool, ip) (maildns_address_problem))\n"
+        f"or {FCRDNS.count}\n"
+        f"or {POOL_SIZE} * 0",
+        "How many addresses of a pool fail anything that is expected of them.",
+    ),
+]
+
+RECEIVER_ALERTS = [
+    Alert(
+        "MailDnsReceiversRefuse",
+        "max by (job, pool) (\n"
+        '  sum by (job, pool, receiver) (maildns_pool_receiver_results{result="refuse"})\n'
+        f"  - on (job, pool) group_left () {_PROBLEMS}\n"
+        ")\n"
+        f"unless on (job, pool) {FCRDNS.many}\n"
+        f"unless on (job, pool) {HELO.many}",
+        ">",
+        0,
+        "1h",
+        KEEPS_FIRING,
+        "warning",
+        "Receivers would refuse mail from addresses that pass all that is expected of them.",
+        "A common kind of receiver would refuse connections from addresses of pool {{ $labels.pool }}, at least "
+        "{{ $value }} more than have a problem, and not by design of its profile. Most often an address has several "
+        "PTR names, and only some of them resolve back: receivers that take the first one accept now and refuse then. "
+        "The dashboard Fleet says which receivers, the status page which addresses and why.",
+        "Not counted twice: where as many addresses have a problem as are refused, the problem's own alert says it.",
     ),
 ]
 
@@ -218,6 +253,6 @@ UNANSWERED_ALERTS = [
 GROUP = Group(
     "maildns-addresses",
     "30s",
-    [*FCRDNS_RECORDINGS, *HELO_RECORDINGS],
-    [*FCRDNS_ALERTS, *HELO_ALERTS, *UNANSWERED_ALERTS],
+    [*FCRDNS_RECORDINGS, *HELO_RECORDINGS, *RECEIVER_RECORDINGS],
+    [*FCRDNS_ALERTS, *HELO_ALERTS, *UNANSWERED_ALERTS, *RECEIVER_ALERTS],
 )

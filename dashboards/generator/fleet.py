@@ -23,6 +23,7 @@ from dashboards.generator.panels import (
     timeline,
 )
 from dashboards.generator.queries import increase, select
+from dashboards.generator.receiver_panels import fleet_receivers
 from dashboards.generator.style import BAD, GOOD, NOTICE, POOL, UNKNOWN, WELL, steps
 from exporter.metrics import catalogue
 
@@ -230,6 +231,7 @@ def fleet() -> str:
     board.add_row(page, "Is every outbound address confirmed?", summary())
     board.add_row(page, "Which pools, and why", pools())
     board.add_row(page, "What changed, and when", changes())
+    board.add_row(page, "What receivers would say", fleet_receivers())
     board.add_row(page, "Where", places())
     board.add_row(page, "HELO names", helo_names())
     board.add_row(page, "How to read this", how_to_read())

@@ -36,7 +36,7 @@ def places() -> Sequence[AnyPanel]:
             styles={"Not confirmed": [*BAD_COUNT, NARROW], "Shown": [NARROW]},
             sort="Not confirmed",
             empty="Every address that is shown is forward-confirmed.",
-            span=10,
+            span=11,
             height=10,
         ),
         rows(
@@ -50,7 +50,7 @@ def places() -> Sequence[AnyPanel]:
             sort="Pool",
             ascending=True,
             empty=NO_PROBLEM,
-            span=14,
+            span=13,
             height=10,
         ),
     ]

@@ -23,6 +23,7 @@ CONFIRMED: Sequence[State] = ((0, "not confirmed", BAD), (1, "confirmed", GOOD))
 CONCLUSIVE: Sequence[State] = ((0, "no answer", UNKNOWN), (1, "answered", GOOD))
 WELL: Sequence[State] = ((0, "failing", BAD), (1, "well", GOOD))
 MATCHES: Sequence[State] = ((0, "differs", NOTICE), (1, "matches", GOOD))
+RECEIVER: Sequence[State] = ((0, "refuses", NOTICE), (1, "accepts some", SERIES[1]), (2, "accepts", GOOD))
 POOL: Sequence[State] = ((0, "all pass", GOOD), (1, "some unanswered", UNKNOWN), (2, "some fail", BAD))
 
 

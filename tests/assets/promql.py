@@ -147,9 +147,13 @@ def _combined(node: promql.BinaryExpr) -> Labels:
         raise WrongQueryError(f"{sorted(left)} {operation} {sorted(right)} never match: {node.prettify()}")
     if operation == "or":
         return left | right
-    if operation in _SETS or matching is None:
+    if operation in _SETS or matching is None or _keeps_left(node):
         return left
     return chosen
+
+
+def _keeps_left(node: promql.BinaryExpr) -> bool:
+    return node.modifier.card == promql.VectorMatchCardinality.ManyToOne
 
 
 def _is_scalar(node: promql.Expr) -> bool:

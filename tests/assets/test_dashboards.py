@@ -10,7 +10,7 @@ from tests.assets.dashboard_files import NAMES, load, panels
 
 COLOURS = {
     value for name, value in vars(style).items() if name.isupper() and isinstance(value, str) and value[0] == "#"
-} | {"#4A4A4A", "text"}
+} | {"#4A4A4A", "text", *style.SERIES}
 PANELS = [pytest.param(panel, id=f"{name}: {panel['title']}") for name in NAMES for panel in panels(name)]
 
 

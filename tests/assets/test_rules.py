@@ -6,9 +6,7 @@ from tests.assets.rule_cases import (
     ALERTS,
     MINUTES,
     RULES,
-    WHO,
     Firing,
-    Series,
     always,
     between,
     pool,
@@ -18,77 +16,26 @@ from tests.assets.rule_cases import (
     watcher,
     write_tests,
 )
+from tests.assets.rule_fleet import (
+    FLEET,
+    IPS,
+    MIXED,
+    NO_SERIES,
+    OVER_IPV6,
+    SECOND,
+    SECOND_SERVER,
+    SHARED,
+    WIDE,
+    WIDE_FLEET,
+    about,
+    helo_broken,
+    lost,
+    outage,
+    pool_lost,
+    refused,
+    unanswered,
+)
 from tests.integration.servers.prometheus import promtool
-
-IPS = [f"192.0.2.{number}" for number in range(1, 11)]
-"""A small pool, all in one /24."""
-
-WIDE = [f"198.51.{third}.{fourth}" for third in range(20) for fourth in range(1, 6)]
-"""A pool of 100 over twenty prefixes."""
-
-SHARED = {"job": "maildns", "pool": "corporate"}
-SERVER = {"resolver": "local", "server": "127.0.0.1:53"}
-
-FLEET = {**watcher(), **pool("corporate", IPS)}
-WIDE_FLEET = {**watcher(), **pool("corporate", WIDE)}
-
-
-def lost(ip: str, prefix: str, reason: str = "ptr-nxdomain") -> Firing:
-    """The alert about one address."""
-    labels = {**SHARED, "ip": ip, "prefix": prefix, "check": "fcrdns", "reason": reason}
-    return Firing("MailDnsForwardConfirmationLost", labels)
-
-
-def helo_broken(ip: str, check: str, reason: str) -> Firing:
-    """The alert about the HELO name of one address."""
-    return Firing("MailDnsHeloBroken", {**SHARED, "ip": ip, "check": check, "reason": reason})
-
-
-def pool_lost(value: int) -> Firing:
-    """The alert about a pool."""
-    return Firing("MailDnsPoolForwardConfirmationLost", SHARED, str(value))
-
-
-def about(name: str, value: str = "0", **labels: str) -> Firing:
-    """An alert about the exporter at `WHO`."""
-    return Firing(name, {**WHO, **labels}, value)
-
-
-def unanswered(count: int, begins: int, ends: int, of: int = len(IPS)) -> Series:
-    """What shows that the DNS does not answer for *count* addresses of a pool of *of*."""
-    labels = {"pool": "corporate", "check": "fcrdns"}
-    return {
-        **series("maildns_pool_results", between(begins, ends, of - count, of), result="pass", **labels),
-        **series("maildns_pool_results", between(begins, ends, count, 0), result="unknown", **labels),
-    }
-
-
-def outage(begins: int, ends: int) -> Series:
-    """The only resolver is dead: nothing is conclusive until each was sampled again, values are held, sampling lags."""
-    found = {
-        **unanswered(len(IPS), begins, ends + 10),
-        **series("maildns_resolver_up", between(begins, ends, 0, 1), **SERVER),
-        **series("maildns_canary_ok", between(begins, ends, 0, 1), **SERVER),
-        **series("maildns_sampling_lag_seconds", between(begins, ends, 900, 0), pool="corporate"),
-        **series(
-            "maildns_pool_oldest_sample_timestamp_seconds",
-            f"0+60x{begins - 1} {begins * 60}x{ends - begins - 1} {ends * 60}+60x{MINUTES - ends}",
-            pool="corporate",
-        ),
-    }
-    for ip in IPS:
-        found |= series("maildns_fcrdns_conclusive", between(begins, ends, 0, 1), pool="corporate", ip=ip)
-    return found
-
-
-SECOND = {"resolver": "local", "server": "127.0.0.2:53"}
-SECOND_SERVER = {
-    **series("maildns_resolver_up", always(1), **SECOND),
-    **series("maildns_canary_ok", between(10, 60, 0, 1), **SECOND),
-}
-NO_SERIES = {**watcher(), **pool("corporate", (), size=1000)}
-OVER_IPV6 = ["2001:db8::10", "2001:db8::11", "2001:db8:0:1::1", "2001:db8:1::5"]
-MIXED = {**watcher(), **pool("corporate", [*WIDE, *OVER_IPV6])}
 
 
 @pytest.mark.parametrize(
@@ -192,6 +139,17 @@ MIXED = {**watcher(), **pool("corporate", [*WIDE, *OVER_IPV6])}
             {100: []},
             id="a few silences in a thousand addresses are the Internet",
         ),
+        pytest.param(
+            FLEET | refused("refuse", 2, 10, 80),
+            {69: [], 71: [Firing("MailDnsReceiversRefuse", SHARED, "2")], 96: []},
+            id="receivers that refuse addresses without a problem",
+        ),
+        pytest.param(
+            FLEET | refused("refuse", 1, 10, 90) | problems("corporate", IPS[:1], 10, 90),
+            {80: [lost(IPS[0], "192.0.2.0/24")]},
+            id="receivers are not told of where the address has an alert of its own",
+        ),
+        pytest.param(FLEET | refused("by-design", 9, 10, 90), {80: []}, id="what is refused by design pages nobody"),
         pytest.param(
             FLEET | outage(10, 80),
             {
