@@ -1,7 +1,8 @@
 """Is a server telling the truth? Names that must resolve, and a random one that must not exist.
 
 The rule of this file: only what the server says conclusively can contradict; silence makes the canary not well, but
-takes nobody's trust away. Trust that was lost comes back with the opposite answer to the same question.
+takes nobody's trust away. Trust that was lost comes back with the opposite answer to the same question. Whoever is
+about to believe news has the server checked anew (`verify`): it may have begun to lie since the last check.
 """
 
 import math
@@ -20,7 +21,11 @@ ROOT_SERVERS = Question(DomainName("."), "NS")
 Probe = Callable[[Server, Question, OnAnswer], None]
 """Asks one server, and no other."""
 
+Verified = Callable[[Status | None], None]
+"""Hears why a server is not believed; None if it is."""
+
 _RANDOM_OCTETS = 10
+_LEAST_GAP_SECONDS = 0.05  # between two checks of a server, however much news there is to verify
 
 
 class Canary:
@@ -40,12 +45,36 @@ class Canary:
         """When it wants to be checked again, on the monotonic clock."""
         self.is_checking = False
         self.was_checked = False
+        self._began_at = -math.inf
+        self._waiting: list[Verified] = []
+        self._hearing: list[Verified] = []
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody waits for the next check."""
+        return bool(self._waiting)
+
+    def verify(self, verified: Verified) -> None:
+        """Tell *verified* whether the server is believed after a check that begins from now on, which is due soon."""
+        if self._settings is None:
+            verified(None)
+            return
+        self._waiting.append(verified)
+        self.due_at = min(self.due_at, self._began_at + _LEAST_GAP_SECONDS)
+
+    def close(self) -> None:
+        """Tell those who wait that no check will vouch for the server any more."""
+        unheard, self._hearing, self._waiting = self._hearing + self._waiting, [], []
+        for verified in unheard:
+            verified(Status.CANARY)
 
     def check(self, now: float, done: Callable[[], None]) -> None:
         """Ask everything once; *done* is called when all of it is answered, or is known not to be."""
         questions = self._questions()
         self.is_checking = True
         self.due_at = now + (self._settings.interval_seconds if self._settings is not None else math.inf)
+        self._began_at = now
+        self._hearing, self._waiting = self._waiting, []
         answers: dict[Question, Answer] = {}
 
         def take(question: Question, answer: Answer) -> None:
@@ -54,6 +83,9 @@ class Canary:
                 self._judge(answers, questions)
                 self.is_checking = False
                 self.was_checked = True
+                heard, self._hearing = self._hearing, []
+                for verified in heard:
+                    verified(Status.CANARY if self._server.contradicted else None)
                 done()
 
         for question in tuple(questions):

@@ -21,6 +21,7 @@ from exporter.dns.replies import Replies
 from exporter.dns.settings import ResolverSettings
 from exporter.dns.statistics import Statistics
 from exporter.dns.transports import Transports
+from exporter.dns.watch import Watch
 
 _TICK_SECONDS = 0.02
 _WATCH_SECONDS = 0.5
@@ -69,9 +70,13 @@ class Engine:
             wake=self._wake,
         )
         self._replies = Replies(self._asking, statistics, clock=clock, unix_time=unix_time, finish=finish)
-        self._canaries = [
-            Canary(settings.canary, server, self._probe, self._take, self._canary_changed) for server in self.servers
-        ]
+        self.watch = Watch(
+            self.servers,
+            [Canary(settings.canary, server, self._probe, self._take, self._canary_changed) for server in self.servers],
+            clock=clock,
+            reach=self._reach,
+            checked=self._canary_checked,
+        )
         self._max_in_flight = settings.max_in_flight
         self._transports: Transports | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -106,6 +111,7 @@ class Engine:
         self._release_timer = self._loop.call_later(self._settings.timeout_seconds, self._release)
         if self._settings.canary is None:
             self._release()
+        self.watch.start(self._loop)
         self._watch()
 
     async def close(self) -> None:
@@ -115,6 +121,7 @@ class Engine:
                 timer.cancel()
         self._loop = self._tick_timer = self._pump_timer = self._watch_timer = self._release_timer = None
         self._is_open = False
+        self.watch.close()
         self.waiting.clear()
         for task in self._reopening:
             task.cancel()
@@ -245,7 +252,7 @@ class Engine:
             self._tick_timer = self._loop.call_later(again, self._tick)
 
     def _watch(self) -> None:
-        """Look after the servers: canaries that are due, servers that may be back."""
+        """Look after the servers, and after what waits."""
         loop = self._loop
         if loop is None:
             return
@@ -256,16 +263,15 @@ class Engine:
             for channel in self._transports.udp:
                 for _ in channel.expire(now):
                     pass  # closes idle sockets; those that wait are the tick's
-        for server, canary in zip(self.servers, self._canaries, strict=True):
-            if canary.is_checking:
-                continue
-            if now >= server.down_until if not server.up else now >= canary.due_at:
-                if self._asking.channels[server.number] is None:
-                    task = loop.create_task(self._open(server))
-                    self._reopening.add(task)
-                    task.add_done_callback(self._reopening.discard)
-                canary.check(now, self._canary_checked)
+        self.watch.look()
         self._asking.reorder()
+
+    def _reach(self, server: Server) -> None:
+        """Look again for the way to a server that had none."""
+        if self._asking.channels[server.number] is None and self._loop is not None:
+            task = self._loop.create_task(self._open(server))
+            self._reopening.add(task)
+            task.add_done_callback(self._reopening.discard)
 
     def _probe(self, server: Server, question: Question, on_answer: OnAnswer) -> None:
         """Ask one server, and no other, at once and whatever else is under way."""
@@ -277,7 +283,7 @@ class Engine:
 
     def _canary_checked(self) -> None:
         """Let the questions go once a server is known to tell the truth, or nothing more is to be heard."""
-        if any(server.canary_ok for server in self.servers) or all(canary.was_checked for canary in self._canaries):
+        if self.watch.is_informed:
             self._release()
 
     def _canary_changed(self) -> None:

@@ -7,12 +7,13 @@ say raises. Equal questions in flight are asked once, and what was answered is n
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import OnAnswer
 from exporter.dns.cache import Cache, key_of
+from exporter.dns.canary import Verified
 from exporter.dns.endpoints import Endpoint
 from exporter.dns.engine import Engine
 from exporter.dns.job import Job
@@ -179,6 +180,24 @@ class Resolver:
 
         self.ask(question, take, max_age_seconds=max_age_seconds, confirm=confirm)
         return await answered
+
+    def verify(self, servers: Collection[str], verified: Verified) -> None:
+        """Ask the canaries of *servers*, named as in `Answer.server`; tell *verified* why one is not believed, or None.
+
+        It is called exactly once, at once where there is nothing to ask. Silence of a server takes no trust away.
+        """
+        mine = [server.number for server in self._engine.servers if server.text in servers]
+        doubts: list[Status | None] = []
+
+        def take(doubt: Status | None) -> None:
+            doubts.append(doubt)
+            if len(doubts) == len(mine):
+                verified(next(filter(None, doubts), None))
+
+        for number in mine:
+            self._engine.watch.verify(number, take)
+        if not mine:
+            verified(None)
 
     def _finish(self, job: Job, answer: Answer, server: int, now: float) -> None:
         """Call back everybody who waits for the answer."""

@@ -5,10 +5,11 @@ The rule of this file: it chooses, and nothing else; whoever was chosen answers 
 
 import asyncio
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
-from exporter.checks.answers import Answer, Question
+from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import OnAnswer
+from exporter.dns.canary import Verified
 from exporter.dns.resolver import Resolver
 from exporter.dns.settings import ResolverSettings
 
@@ -79,6 +80,18 @@ class Resolvers:
         *confirm* asks another resolver than that, if one is well; else another server of the same.
         """
         self._choose(confirm=confirm).ask(question, on_answer, max_age_seconds=max_age_seconds, confirm=confirm)
+
+    def verify(self, servers: Collection[str], verified: Verified) -> None:
+        """As `Resolver.verify`, of every resolver that has one of those servers."""
+        doubts: list[Status | None] = []
+
+        def take(doubt: Status | None) -> None:
+            doubts.append(doubt)
+            if len(doubts) == len(self._resolvers):
+                verified(next(filter(None, doubts), None))
+
+        for resolver in self._resolvers:
+            resolver.verify(servers, take)
 
     async def resolve(self, question: Question, *, max_age_seconds: float = math.inf, confirm: bool = False) -> Answer:
         """`ask`, for those who can wait."""

@@ -30,6 +30,9 @@ class ProbeSubject:
     def worsens(self, report: Report) -> bool:
         return self._known.worsens(report)
 
+    def is_news(self, report: Report) -> bool:
+        return self._known.is_news(report)
+
     def confirmed(self, first: Report, second: Report) -> Report:
         return self._known.confirmed(first, second)
 

@@ -1,6 +1,10 @@
-"""One sample on its way: ask, judge, and where that is news for the worse, ask again before it is believed."""
+"""One sample on its way: ask, judge, and where that is news for the worse, ask again before it is believed.
 
-from collections.abc import Callable
+The rule of this file: news is recorded only when the servers that told it pass their canaries after that, for a
+resolver may have begun to lie since it was last checked; and bad news only when it was seen twice.
+"""
+
+from collections.abc import Callable, Collection
 from math import inf
 from typing import Generic, Protocol, TypeVar
 
@@ -29,6 +33,12 @@ class Asker(Protocol):
         Calls back exactly once. With *confirm*, goes past the cache, and to another server where there is one.
         """
 
+    def verify(self, servers: Collection[str], verified: Callable[[Status | None], None]) -> None:
+        """Tell *verified* why those *servers*, named as in `Answer.server`, are not believed, None if they are.
+
+        Calls back exactly once, after their canaries were asked.
+        """
+
 
 class Subject(Protocol[R]):
     """What is sampled: how to judge it, when a report needs confirming, and where the outcome goes."""
@@ -38,6 +48,9 @@ class Subject(Protocol[R]):
 
     def worsens(self, report: R) -> bool:
         """Whether *report* has a failure that must be confirmed."""
+
+    def is_news(self, report: R) -> bool:
+        """Whether *report* says anything else than what is known."""
 
     def confirmed(self, first: R, second: R) -> R:
         """What to believe of *first* after *second*."""
@@ -52,7 +65,18 @@ class Subject(Protocol[R]):
 class Sampling(Generic[R]):
     """One sample of one subject. *finished* is called once, when the outcome is recorded."""
 
-    __slots__ = ("_asker", "_dropped", "_finished", "_first", "_max_age", "_run", "_subject", "_unanswered")
+    __slots__ = (
+        "_asker",
+        "_dropped",
+        "_finished",
+        "_first",
+        "_max_age",
+        "_run",
+        "_subject",
+        "_unanswered",
+        "_verifying",
+        "_was_doubted",
+    )
 
     def __init__(self, subject: Subject[R], asker: Asker, max_age_seconds: float, finished: Callable[[], None]) -> None:
         self._subject = subject
@@ -61,7 +85,9 @@ class Sampling(Generic[R]):
         self._finished = finished
         self._first: R | None = None
         self._dropped = False
-        self._unanswered = False
+        self._unanswered: Status | None = None
+        self._verifying = False
+        self._was_doubted = False
         self._run: Run[R] = Run(subject.check(), self._ask, self._judged, self._broke)
 
     def start(self) -> None:
@@ -70,16 +96,20 @@ class Sampling(Generic[R]):
 
     def give_up(self) -> None:
         """End it now: whatever is not answered yet counts as a time-out."""
-        self._unanswered = True
-        self._run.give_up(Status.TIMEOUT)
+        self._unanswered = Status.TIMEOUT
+        if self._verifying:
+            self._verifying = False
+            self._start_over()
+        else:
+            self._run.give_up(Status.TIMEOUT)
 
     def drop(self) -> None:
         """Forget about it: its outcome is not recorded, *finished* is not called."""
         self._dropped = True
 
     def _ask(self, question: Question, on_answer: OnAnswer) -> None:
-        if self._unanswered:
-            on_answer(question, Answer(Status.TIMEOUT))
+        if self._unanswered is not None:
+            on_answer(question, Answer(self._unanswered))
         elif self._first is None:
             self._asker.ask(question, on_answer, max_age_seconds=self._max_age)
         else:
@@ -95,8 +125,35 @@ class Sampling(Generic[R]):
             self._run = Run(self._subject.check(), self._ask, self._judged, self._broke)
             self._run.start()
             return
+        if self._unanswered is None and (self._first is not None or self._subject.is_news(report)):
+            self._verify(report, evidence)
+            return
         self._subject.record(report, evidence)
         self._finished()
+
+    def _verify(self, report: R, evidence: Evidence) -> None:
+        """Record the report if those who gave the answers still pass their canaries."""
+
+        def verified(doubt: Status | None) -> None:
+            if self._dropped or not self._verifying:
+                return
+            self._verifying = False
+            if doubt is None:
+                self._subject.record(report, evidence)
+                self._finished()
+                return
+            if self._was_doubted:  # once is enough: who lies now and then is not believed today
+                self._unanswered = doubt
+            self._was_doubted = True
+            self._start_over()
+
+        self._verifying = True
+        self._asker.verify({answer.server for answer in evidence.values() if answer.server}, verified)
+
+    def _start_over(self) -> None:
+        self._first = None
+        self._run = Run(self._subject.check(), self._ask, self._judged, self._broke)
+        self._run.start()
 
     def _broke(self, error: Exception) -> None:
         if not self._dropped:

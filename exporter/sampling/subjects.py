@@ -37,6 +37,9 @@ class AddressSubject:
     def worsens(self, report: Report) -> bool:
         return self._pool[self._index].worsens(report)
 
+    def is_news(self, report: Report) -> bool:
+        return self._pool[self._index].is_news(report)
+
     def confirmed(self, first: Report, second: Report) -> Report:
         return self._pool[self._index].confirmed(first, second)
 
@@ -63,6 +66,9 @@ class HeloNameSubject:
 
     def worsens(self, report: HeloNameReport) -> bool:
         return self._pool.helos[self._text].worsens(report)
+
+    def is_news(self, report: HeloNameReport) -> bool:
+        return self._pool.helos[self._text].is_news(report)
 
     def confirmed(self, first: HeloNameReport, second: HeloNameReport) -> HeloNameReport:
         return self._pool.helos[self._text].confirmed(first, second)

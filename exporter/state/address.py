@@ -85,6 +85,15 @@ class AddressState:
         """Whether *report* has a failure, or a refusal, that must be confirmed before it is believed."""
         return worsens(self.held, report.findings) or verdicts_worsen(self.receivers, report.receivers)
 
+    def is_news(self, report: Report) -> bool:
+        """Whether *report* conclusively says anything else than what is held."""
+        latest = self.latest
+        if latest is not None and report.findings == latest.findings and report.iprev == latest.iprev:
+            return False
+        if self.iprev is not None and report.is_conclusive and report.iprev.ptr_names != self.iprev.ptr_names:
+            return True
+        return bool(hold(self.held, report.findings)[1])
+
     def confirmed(self, first: Report, second: Report) -> Report:
         """The report to believe when *first* worsened the state, and *second* was asked to confirm it."""
         believable = confirmed(self.held, first, second)

@@ -42,6 +42,11 @@ class HeloState:
         """Whether *report* has a failure that must be confirmed before it is believed."""
         return worsens(self.held, report.findings)
 
+    def is_news(self, report: HeloNameReport) -> bool:
+        """Whether *report* says anything else than the latest one."""
+        latest = self.latest
+        return latest is not None and (report.findings, report.addresses) != (latest.findings, latest.addresses)
+
     def confirmed(self, first: HeloNameReport, second: HeloNameReport) -> HeloNameReport:
         """The report to believe when *first* worsened the state, and *second* was asked to confirm it."""
         syntax, resolves, fcrdns = believed(self.held, first.findings, second.findings)

@@ -24,6 +24,7 @@ RIGHT = World.parse(
 )
 BROKEN = World.parse("mail.example.org A 192.0.2.10\nmail.example.org A 192.0.2.11")
 SILENT = World()
+SERVER = "192.0.2.53:53"
 
 CONFIGURATION = """
 pools:
@@ -46,6 +47,12 @@ class Asker:
         self.asked = []
         self.confirmations = 0
         self.world_for_confirmations = None
+        self.verified = []
+        self.doubts = []
+
+    def verify(self, servers, verified):
+        self.verified.append(servers)
+        verified(self.doubts.pop(0) if self.doubts else None)
 
     def ask(self, question, on_answer, *, max_age_seconds=inf, confirm=False):
         self.asked.append(question)
@@ -53,7 +60,7 @@ class Asker:
         world = self.world_for_confirmations if confirm and self.world_for_confirmations else self.world
         if world is None:
             return
-        answer = Answer(Status.TIMEOUT) if world is SILENT else world(question)
+        answer = Answer(Status.TIMEOUT) if world is SILENT else world(question)._replace(server=SERVER)
         if self.delay:
             asyncio.get_running_loop().call_later(self.delay, on_answer, question, answer)
         else:
@@ -265,3 +272,42 @@ def test_answers_at_hand_do_not_pile_up_on_the_stack():
         return watched.fcrdns
 
     assert clock.run(main()) == {"pass": 0, "fail": 4096 + 1, "unknown": 0}
+
+
+@pytest.mark.parametrize(
+    ("doubts", "after", "fcrdns"),
+    [
+        pytest.param([], ["permerror", "permerror"], {"pass": 0, "fail": 2, "unknown": 0}, id="believed"),
+        pytest.param([Status.CANARY] * 6, ["pass", "pass"], {"pass": 0, "fail": 0, "unknown": 2}, id="a-liar"),
+        pytest.param(
+            [Status.CANARY, None] * 3, ["permerror", "permerror"], {"pass": 0, "fail": 2, "unknown": 0}, id="mended"
+        ),
+    ],
+)
+def test_bad_news_is_believed_only_from_those_who_pass_their_canary_after_it(doubts, after, fcrdns):
+    """A failure that was seen twice is asked for once more where its server lied, and is unknown if it lies again."""
+
+    async def main():
+        watched = Watched(Asker())
+        await watched.round()
+        watched.asker.world, watched.asker.doubts = BROKEN, list(doubts)
+        await watched.round()
+        return watched.held, watched.fcrdns, watched.asker.verified
+
+    held, results, verified = clock.run(main())
+    assert (held, results) == (after, fcrdns)
+    assert verified == [{SERVER}] * (6 if doubts else 3)  # two addresses and the HELO name
+
+
+def test_a_canary_that_is_never_heard_stops_no_round():
+    """News that waits for a canary is given up at its deadline: the verdict is unknown, the round ends."""
+
+    async def main():
+        watched = Watched(Asker())
+        await watched.round()
+        watched.asker.world = BROKEN
+        watched.asker.verify = lambda servers, verified: None
+        await watched.round()
+        return watched.held, watched.fcrdns
+
+    assert clock.run(main()) == (["pass", "pass"], {"pass": 0, "fail": 0, "unknown": 2})
