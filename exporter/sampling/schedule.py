@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import structlog
+from apscheduler.executors.debug import DebugExecutor
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
@@ -29,7 +30,9 @@ class Schedule:
 
     def __init__(self, tick: Callable[[str], None]) -> None:
         self._tick = tick
-        self._scheduler = AsyncIOScheduler(timezone=UTC)
+        # Jobs only begin a round, so they run at once and on the loop. The executor for coroutines would cancel one
+        # that is due when the scheduler shuts down, and log that as an error.
+        self._scheduler = AsyncIOScheduler(timezone=UTC, executors={"default": DebugExecutor()})
         self._intervals: dict[str, float] = {}
         self._due: dict[str, float] = {}
         self._lags: list[float] = []
@@ -79,8 +82,8 @@ class Schedule:
             misfire_grace_time=None,  # a late round is better than none
         )
 
-    async def _run(self, name: str) -> None:
-        """What APScheduler calls: a coroutine, so that it runs on the loop and not in a thread."""
+    def _run(self, name: str) -> None:
+        """What APScheduler calls, on the loop."""
         self._due[name] = self._loop.time() + self._intervals[name]
         self._tick(name)
 
