@@ -17,7 +17,9 @@ class ListenAddress(click.ParamType[tuple[str | None, int]]):
         if isinstance(value, tuple):
             return value
         match = re.fullmatch(r"(?:\[([0-9A-Fa-f:]+)\]|([^:\[\]]*)):([0-9]{1,5})", str(value))
-        if match is None or int(match[3]) > 65535:
+        if match is not None and int(match[3]) > 65535:
+            self.fail(f"{value!r} has the port {match[3]}: 65535 is the highest", param, ctx)
+        if match is None:
             self.fail(
                 f"{value!r} is not an address to listen on, like :10047, 127.0.0.1:10047 or [::1]:10047", param, ctx
             )

@@ -6,6 +6,9 @@ not keep to the limits is dropped without a word.
 
 import asyncio
 import contextlib
+import errno
+import os
+import socket
 import ssl
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +19,11 @@ from exporter.errors import CannotRunError
 
 _SWEEP_SECONDS = 0.5
 _BACKLOG = 256
+_REMEDIES = {
+    errno.EADDRINUSE: "end what serves there, or choose another port",
+    errno.EADDRNOTAVAIL: "give an address of this machine, or none to listen on all of them",
+    errno.EACCES: "choose a port above 1023, or give the privilege",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +106,7 @@ class Connections:
                     )
                 )
             except OSError as error:
-                place = f"{host or ''}:{port}"
-                raise CannotRunError(f"cannot listen on {place}: {error.strerror or error}") from error
+                raise CannotRunError(_why_not(host, port, error)) from error
         self._sweeping = asyncio.create_task(self._sweep())
 
     async def use(self, tls: ssl.SSLContext | None) -> None:
@@ -180,3 +187,11 @@ class Connections:
         if connection.reading_since is None:
             connection.reading_since = now
         return now - connection.reading_since > self._patience.reading
+
+
+def _why_not(host: str | None, port: int, error: OSError) -> str:
+    place = f"[{host}]:{port}" if host and ":" in host else f"{host or ''}:{port}"
+    if isinstance(error, socket.gaierror) or error.errno is None:
+        return f"cannot listen on {place}: {error.strerror or error}: give an address of this machine"
+    remedy = _REMEDIES.get(error.errno)
+    return f"cannot listen on {place}: {os.strerror(error.errno)}" + (f": {remedy}" if remedy else "")
