@@ -7,7 +7,7 @@ CONFIG ?=
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fuzz bench lint types imports chart dist lock clean
+.PHONY: help run test check fuzz bench lint types imports dashboards screenshots chart dist lock clean
 
 help:            ## Show this list
 	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -33,9 +33,17 @@ lint: $(VENV)/.dev            ## Check style and format
 
 types: $(VENV)/.dev            ## Check types
 	$(BIN)/mypy
+	MYPYPATH=. $(BIN)/mypy --explicit-package-bases dashboards
 
 imports: $(VENV)/.dev            ## Check that imports point down the house
 	$(BIN)/lint-imports
+
+dashboards: $(VENV)/.dev            ## Write the dashboards, rules and alerts anew, and the chart's copies of them
+	$(BIN)/python -m dashboards.generator
+	$(BIN)/python helm/build.py
+
+screenshots: $(VENV)/.dev            ## Draw the dashboards from the demo's live data (needs prometheus, chromium, npm)
+	$(BIN)/python -m dashboards.screenshots.take
 
 chart: $(VENV)/.dev            ## Build what in the chart is made of something else: copies of rules, tables
 	$(BIN)/python helm/build.py
