@@ -5,7 +5,7 @@ mismatch: the answer that is missing could have been the confirming one.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, Status
@@ -16,11 +16,11 @@ from exporter.checks.verdicts import CheckName, Finding, IprevVerdict, Mend, Rea
 NAME_LIMIT = 10
 """How many PTR names are followed. RFC 8601 section 3 wants a limit; RFC 7208 section 4.6.4 has ten."""
 
+_new = tuple.__new__  # builds a NamedTuple in a third of the time
 _CONFIRMED = Finding(CheckName.FCRDNS, Result.PASS)
 
 
-@dataclass(frozen=True, slots=True)
-class Iprev:
+class Iprev(NamedTuple):
     """The verdict on one address.
 
     *ptr_names* are all the names that its PTR records point at, sorted; *confirmed_names* are those of the first
@@ -45,10 +45,19 @@ def iprev(address: Address, *, server_name: DomainName | None = None) -> Check[I
 
 def follow(address: Address, ptr: Answer, *, server_name: DomainName | None = None) -> Check[Iprev]:
     """The rest of `iprev`, for a caller that has the answer to the PTR question already."""
-    rdtype = address.rdtype
-    names = ptr.names[:NAME_LIMIT]
-    forward = (yield [Question(name, rdtype) for name in names]) if names else ()
-    return judge_iprev(address, ptr, dict(zip(names, forward, strict=True)), server_name=server_name)
+    names = ptr.names
+    forward: dict[DomainName, Answer] = {}
+    if len(names) == 1:
+        (answer,) = yield [_new(Question, (names[0], address.rdtype))]
+        if address in answer.records:  # what nearly every sample of nearly every address comes to
+            return _new(Iprev, (IprevVerdict.PASS, _CONFIRMED, names, names))
+        forward[names[0]] = answer
+    elif names:
+        rdtype = address.rdtype
+        names = names[:NAME_LIMIT]
+        answers = yield [Question(name, rdtype) for name in names]
+        forward.update(zip(names, answers, strict=True))
+    return judge_iprev(address, ptr, forward, server_name=server_name)
 
 
 def judge_iprev(
@@ -123,7 +132,7 @@ def _mismatch(address: Address, forward: Mapping[DomainName, Answer], server_nam
             reason, what = Reason.FORWARD_NXDOMAIN, "does not exist"
     others = ", and no other of its PTR names confirms it" if len(forward) > 1 else ""
     sentence = f"{address} is not forward-confirmed: its PTR name {name} {what}{others}."
-    if owner == ".":  # where nobody but the root's operators can publish
+    if not owner.is_qualified:  # the root, localhost, a top-level domain: not where a server's operator can publish
         mend = Mend(f"Point the PTR record at a name that has the {address.rdtype} record.", zone=address.reverse_name)
     else:
         mend = Mend(

@@ -1,0 +1,83 @@
+"""Runs `check` as a person does, against the demo world; and without a network, for what it prints."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from exporter.checks.addresses import Address
+from exporter.checks.check import judge
+from exporter.checks.examination import examine
+from exporter.checks.helo import HeloName
+from exporter.cli.check_run import Examined
+from exporter.cli.check_subjects import Subject, Wanted, subject_of
+from exporter.cli.commands import cli
+from exporter.config.loader import parse
+from exporter.demo.configuration import demo_configuration
+from exporter.demo.demo_world import demo_world
+from exporter.demo.server import DemoServer
+from exporter.demo.world import World
+
+CONFIGURATION = parse(demo_configuration(53), "demo")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Demo:
+    """The demo world on a port, and a configuration that watches it."""
+
+    world: World
+    server: DemoServer
+    file: Path
+
+    async def check(self, *arguments: str) -> Outcome:
+        """Run `check` in the pools of the demo world."""
+        return await run("--config.file", str(self.file), "check", *arguments)
+
+    async def check_ad_hoc(self, *arguments: str) -> Outcome:
+        """Run `check` without a configuration."""
+        return await run("check", "--resolver", self.server.address, *arguments)
+
+
+@asynccontextmanager
+async def demo(folder: Path, at: float = 0.0) -> AsyncIterator[Demo]:
+    """Serve the demo world as it is at that age."""
+    now = [0.0]
+    world = demo_world(clock=lambda: now[0])
+    now[0] = at
+    async with DemoServer(world) as server:
+        file = folder / "demo.yml"
+        file.write_text(demo_configuration(server.port))
+        yield Demo(world, server, file)
+
+
+async def run(*arguments: str) -> Outcome:
+    """Run the command line in a thread, so that the world can answer it."""
+    done = await asyncio.to_thread(CliRunner().invoke, cli, list(arguments))
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return Outcome(done.exit_code, done.stdout, done.stderr)
+
+
+def subject(ip: str, *helos: str, mail_from: str | None = None) -> Subject:
+    """What `check` makes of this, with the demo's pools configured."""
+    return subject_of(Wanted(Address.parse(ip), tuple(map(HeloName.parse, helos)), mail_from), CONFIGURATION)
+
+
+def examined(ip: str, *helos: str, mail_from: str | None = None, world: World | None = None) -> Examined:
+    """What `check` finds, without a network: answers have neither server nor time."""
+    one = subject(ip, *helos, mail_from=mail_from)
+    check = examine(one.target, suffix=one.suffix, mail_from=one.mail_from)
+    found, evidence = judge(check, (world or demo_world(speed=0)).answer)
+    return Examined(one, found, evidence)
