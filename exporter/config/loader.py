@@ -61,6 +61,7 @@ def parse(text: str, source: str, directory: Path | None = None) -> Configuratio
     document = _validate(root, source, problems)
     if document is not None:
         problems += _broken_rules(document, root, source)
+        problems += _unusable_files(document, root, source, directory)
     if problems or document is None:
         raise ConfigError(_printable(problems))
     return resolve(document, directory)
@@ -90,6 +91,26 @@ def _broken_rules(document: Document, root: Node, source: str) -> Iterator[Probl
             there = list(root.follow(other))
             line = there[-1][1].line
             what = what.replace("{other}", f"{path_text([key for key, _ in there])} (line {line})")
+        yield Problem(source, node.line, node.column, path_text([key for key, _ in trail]), what)
+
+
+def _unusable_files(document: Document, root: Node, source: str, directory: Path | None) -> Iterator[Problem]:
+    """Files that the configuration names and that nobody could use; without *directory* nobody knows where they are."""
+    for index, resolver in enumerate(document.resolvers):
+        if directory is None or resolver.ca_file is None:
+            continue
+        import ssl  # only those who name certificates pay for it
+
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(directory / resolver.ca_file)
+        except ssl.SSLError:
+            what = f"{resolver.ca_file!r} has no certificate: name a file of certificates in PEM format"
+        except OSError as error:
+            what = f"{resolver.ca_file!r} cannot be read: {error.strerror}"
+        else:
+            continue
+        trail = list(root.follow(("resolvers", index, "ca_file")))
+        node = trail[-1][1]
         yield Problem(source, node.line, node.column, path_text([key for key, _ in trail]), what)
 
 

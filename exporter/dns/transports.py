@@ -57,10 +57,14 @@ class Transports:
 
     async def open(self, endpoint: Endpoint) -> tuple[Channel | None, Channel | None]:
         """The way to a server, and over TCP where the first is UDP; None for what cannot be had now."""
-        if endpoint.scheme == "https":
+        try:
+            tls = None if endpoint.scheme == "udp" else self.tls()
+        except OSError:  # the file of authorities is gone, or is none
+            return None, None
+        if tls is not None and endpoint.scheme == "https":
             from exporter.dns.doh import HttpsChannel  # the HTTP client takes 0.2 s to import
 
-            session = HttpsChannel(self._loop, endpoint, self._replies, self.tls(), self._settings.timeout_seconds)
+            session = HttpsChannel(self._loop, endpoint, self._replies, tls, self._settings.timeout_seconds)
             self._https.append(session)
             return session, None
         address = await find_address(self._loop, endpoint)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from exporter.config.configuration import Configuration
 from exporter.config.loader import MAX_BYTES, load, parse
 from exporter.errors import ConfigError
+from tests.unit.dns.certificates import make_certificate
 
 POOLS = b"pools: [{name: a, addresses: [{ip: 192.0.2.1}]}]\n"
 
@@ -82,9 +83,25 @@ def test_octets_that_are_no_text(tmp_path, content, expected):
 def test_relative_paths_start_at_the_file(tmp_path):
     """A CA file is looked for beside the configuration, wherever the exporter was started."""
     path = tmp_path / "m.yml"
-    path.write_bytes(b"resolvers: [{name: a, ca_file: ca.pem}, {name: b, ca_file: /etc/ca.pem}, {name: c}]\n" + POOLS)
+    certificate = make_certificate(tmp_path, "DNS:dns.example.org")
+    (tmp_path / "ca.pem").write_bytes(certificate.read_bytes())
+    path.write_text(f"resolvers: [{{name: a, ca_file: ca.pem}}, {{name: b, ca_file: {certificate}}}, {{name: c}}]\n")
+    path.write_bytes(path.read_bytes() + POOLS)
     files = [settings.ca_file for settings in load(path).resolver_settings()]
-    assert files == [tmp_path / "ca.pem", Path("/etc/ca.pem"), None]
+    assert files == [tmp_path / "ca.pem", certificate, None]
+
+
+def test_a_file_of_certificates_that_nobody_could_use(tmp_path):
+    """Every one is a problem at its place, before a resolver is started with it."""
+    path = tmp_path / "m.yml"
+    (tmp_path / "empty.pem").write_bytes(b"")
+    path.write_bytes(b"resolvers: [{name: a, ca_file: gone.pem}, {name: b, ca_file: empty.pem}]\n" + POOLS)
+    with pytest.raises(ConfigError) as bad:
+        load(path)
+    assert str(bad.value).splitlines() == [
+        f"{path}:1:32: resolvers[0].ca_file: 'gone.pem' cannot be read: No such file or directory",
+        f"{path}:1:62: resolvers[1].ca_file: 'empty.pem' has no certificate: name a file of certificates in PEM format",
+    ]
 
 
 def read(text: str) -> Configuration | ConfigError:

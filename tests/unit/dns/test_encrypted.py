@@ -180,3 +180,12 @@ async def test_what_is_no_message_over_https_is_inconclusive(certificate, respon
         resolving(endpoint, ca_file=certificate, timeout_seconds=5) as resolver,
     ):
         assert (await resolver.resolve(WWW)).status is status
+
+
+@pytest.mark.parametrize("server", ["tls://127.0.0.1:1", "https://127.0.0.1:1/dns-query"])
+async def test_a_file_of_authorities_that_is_gone_makes_a_server_unreachable(tmp_path, server):
+    """Whatever became of it since the configuration was read, questions are told so, and nothing raises."""
+    async with resolving(parse_endpoint(server), ca_file=tmp_path / "gone.pem", attempts=1) as resolver:
+        answer = await resolver.resolve(WWW)
+
+    assert answer.status is Status.NETWORK
