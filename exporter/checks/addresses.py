@@ -5,7 +5,9 @@ from typing import Literal, NamedTuple, Self
 
 from exporter.checks.names import DomainName
 
+_OCTETS = tuple(f"{octet}." for octet in range(256))
 _NIBBLES = {octet: f"{octet & 15:x}.{octet >> 4:x}." for octet in range(256)}
+_new_name = str.__new__  # `DomainName.trusted`, without the call
 
 
 class Address(NamedTuple):
@@ -49,7 +51,9 @@ class Address(NamedTuple):
         """Its reverse-map name (RFC 1035 section 3.5, RFC 3596 section 2.5)."""
         packed = self.packed
         if len(packed) == 4:
-            return DomainName.trusted("%d.%d.%d.%d.in-addr.arpa" % (*packed[::-1],))  # noqa: UP031  # 3x faster
+            first, second, third, fourth = packed
+            text = f"{_OCTETS[fourth]}{_OCTETS[third]}{_OCTETS[second]}{_OCTETS[first]}in-addr.arpa"
+            return _new_name(DomainName, text)
         return DomainName.trusted("".join([_NIBBLES[octet] for octet in reversed(packed)]) + "ip6.arpa")
 
     def __str__(self) -> str:

@@ -32,7 +32,7 @@ class Run(Generic[T]):
     check itself is broken, *failed* with what it raised.
     """
 
-    __slots__ = ("_ask", "_asking", "_batch", "_check", "_done", "_failed", "_open", "evidence")
+    __slots__ = ("_ask", "_batch", "_check", "_done", "_failed", "_open", "evidence")
 
     def __init__(
         self,
@@ -46,8 +46,7 @@ class Run(Generic[T]):
         self._done = done
         self._failed = failed
         self._batch: Sequence[Question] = ()
-        self._open = 0
-        self._asking = False
+        self._open = 0  # answers that are missing, and one more while questions are asked
         self.evidence: dict[Question, Answer] = {}
 
     def start(self) -> None:
@@ -73,34 +72,25 @@ class Run(Generic[T]):
             try:
                 batch = self._check.send(answers)  # type: ignore[arg-type]  # None starts a generator
             except StopIteration as stop:
-                self._done(stop.value, evidence)
-                return
+                verdict: T = stop.value
+                break
             except Exception as error:  # noqa: BLE001  # a broken check must not take the resolver down with it
                 self._failed(error)
                 return
             self._batch = batch
             if len(batch) == 1 and batch[0] not in evidence:
-                self._open = 1
-                self._asking = True
+                self._open = 2
                 self._ask(batch[0], self._take)
-                self._asking = False
-                if self._open:
-                    return
-            elif not self._ask_all(batch):
+            else:
+                unknown = [question for question in dict.fromkeys(batch) if question not in evidence]
+                self._open = len(unknown) + 1
+                for question in unknown:
+                    self._ask(question, self._take)
+            self._open -= 1
+            if self._open:
                 return
             answers = [evidence[question] for question in batch]
-
-    def _ask_all(self, batch: Sequence[Question]) -> bool:
-        """Ask what is not known yet; whether all of it was answered on the spot."""
-        evidence = self.evidence
-        asked = dict.fromkeys(batch) if len(batch) > 1 else batch
-        unknown = [question for question in asked if question not in evidence]
-        self._open = len(unknown)
-        self._asking = True
-        for question in unknown:
-            self._ask(question, self._take)
-        self._asking = False
-        return not self._open
+        self._done(verdict, evidence)
 
     def _take(self, question: Question, answer: Answer) -> None:
         evidence = self.evidence
@@ -108,7 +98,7 @@ class Run(Generic[T]):
             return  # too late: it was given up
         evidence[question] = answer
         self._open -= 1
-        if not self._open and not self._asking:
+        if not self._open:
             batch = self._batch
             self._advance([evidence[question] for question in batch] if len(batch) > 1 else [answer])
 

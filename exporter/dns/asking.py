@@ -93,6 +93,20 @@ class Asking:
             job.server = self._choose(job) if job.tried else self.servers[0]
         self.send(job, now)
 
+    def begin_ordinary(self, job: Job, now: float) -> None:
+        """`begin`, for a question that any server may be asked: what `send` does, where there is nothing special."""
+        server = self.servers[0]
+        channel = self.channels[server.number]
+        if channel is None or now < server.plain_case_until or now < server.plain_edns_until or not server.random_case:
+            self.begin(job, now)
+            return
+        job.server = server
+        job.began_at = job.sent_at = now
+        job.deadline = now + self._timeout_seconds
+        job.serial = 1
+        job.section = section = mixed_case(wire_name(job.name), self._take) + TYPE_AND_CLASS[job.rdtype]
+        channel.send(job, self._query_header + section + server.tail)
+
     def send(self, job: Job, now: float) -> None:
         """Send a question to `Job.server`."""
         server = job.server

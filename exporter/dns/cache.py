@@ -23,6 +23,7 @@ _OVERHEAD_OCTETS = 33 + 49 + 8 + 52  # headers of a bytes and a str, the ring, t
 
 _new = tuple.__new__  # builds a NamedTuple in a third of the time
 _unpack = _HEAD.unpack_from
+_pack = _HEAD.pack
 
 
 def key_of(question: Question) -> str:
@@ -78,13 +79,18 @@ class Cache:
         if not self._max_entries:
             return
         kind, tail = encode(answer)
-        entry = _HEAD.pack(now, answer.asked_at, answer.ttl, server, kind) + tail
+        entry = _pack(now, answer[5], answer[3], server, kind) + tail  # when asked, and TTL
         old = self._entries.get(key)
         if old is not None:
-            self._entries[key] = entry
             self.octets += len(entry) - len(old)
         else:
-            self._insert(key, entry)
+            ring = self._ring
+            if len(ring) < self._max_entries:
+                ring.append(key)
+            else:
+                self._replace_oldest(key)
+            self.octets += len(key) + len(entry) + _OVERHEAD_OCTETS
+        self._entries[key] = entry
         if self.octets > self._max_octets:
             self._evict()
 
@@ -95,17 +101,11 @@ class Cache:
         self._next = 0
         self.octets = 0
 
-    def _insert(self, key: str, entry: bytes) -> None:
-        ring = self._ring
-        if len(ring) < self._max_entries:
-            ring.append(key)
-        else:
-            at = self._next
-            self._forget(ring[at])
-            ring[at] = key
-            self._next = at + 1 if at + 1 < self._max_entries else 0
-        self._entries[key] = entry
-        self.octets += len(key) + len(entry) + _OVERHEAD_OCTETS
+    def _replace_oldest(self, key: str) -> None:
+        at = self._next
+        self._forget(self._ring[at])
+        self._ring[at] = key
+        self._next = at + 1 if at + 1 < self._max_entries else 0
 
     def _evict(self) -> None:
         """Make room for octets, not for entries: the oldest entry's place in the ring stays, and names nothing."""

@@ -135,13 +135,10 @@ class Engine:
             self.in_flight += 1
             if self._tick_timer is None and self._loop is not None:
                 self._tick_timer = self._loop.call_later(_TICK_SECONDS, self._tick)
-            asking = self._asking
             if job.tried:
-                asking.begin(job, now)
+                self._asking.begin(job, now)
             else:
-                job.began_at = now
-                job.server = asking.servers[0]
-                asking.send(job, now)
+                self._asking.begin_ordinary(job, now)
         elif self._loop is not None and self.waiting.push(job):
             self._wake()
         elif self._loop is not None:

@@ -36,6 +36,7 @@ class Server:
         "last_error",
         "last_reply_at",
         "number",
+        "opt_seen",
         "options_seen",
         "plain_case_until",
         "plain_edns_until",
@@ -67,6 +68,8 @@ class Server:
         self.random_case = random_case
         self.options_seen: bytes | None = None
         """The EDNS options that were looked at last, which need not be looked at again."""
+        self.opt_seen: bytes | None = b""
+        """The OPT record that they came in, or none; None where that is not known."""
         self.case_mistakes = 0
         """Questions in a row that it repeated in the wrong case, and answered when asked in lower case."""
         self.plain_case_until = -math.inf

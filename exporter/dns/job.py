@@ -79,6 +79,10 @@ class Job:
         self.name: DomainName = question[0]
         self.rdtype: RRType = question[1]
         self.queued_at = now
+        # These stand in the class too, and are looked at for every question: that is quicker where they stand here.
+        self.tried = 0
+        self.more = None
+        self.is_confirmation = False
 
     def note(self, status: Status) -> None:
         """Remember what an attempt came to, if it tells more than those before."""

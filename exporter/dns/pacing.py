@@ -24,10 +24,12 @@ class TokenBucket:
 
     def take(self, now: float) -> bool:
         """Whether one more may go now; if so, it has."""
+        if not self._interval:
+            return True
         due = self._due
         if due - self._burst > now:
             return False
-        self._due = max(now, due) + self._interval
+        self._due = (now if now > due else due) + self._interval  # noqa: FURB136  # max() is slower
         return True
 
     def wait_seconds(self, now: float) -> float:

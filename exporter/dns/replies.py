@@ -9,7 +9,7 @@ from collections.abc import Callable
 from exporter.checks.answers import Answer, Status
 from exporter.dns.asking import Asking, Finish
 from exporter.dns.edns import read_options
-from exporter.dns.fastpath import read_reply
+from exporter.dns.fastpath import read_ordinary, read_reply
 from exporter.dns.health import Server
 from exporter.dns.job import Job
 from exporter.dns.reading import MAX_LINKS, Reading
@@ -22,6 +22,7 @@ MAX_DETOURS = 4
 """How often a question is asked in another way (TCP, cookie, no EDNS) without that being one of its attempts."""
 
 _HEADER_OCTETS = 12
+_OPT_OCTETS = 11  # of an OPT record without options
 _FORMERR, _BADCOOKIE = 1, 23
 _EDNS_MISTAKES = (1, 4)  # FORMERR, NOTIMP: what servers that do not know EDNS say (RFC 6891 section 7)
 _ANSWER, _NODATA, _NXDOMAIN = Status.ANSWER, Status.NODATA, Status.NXDOMAIN
@@ -46,44 +47,47 @@ class Replies:
         self._unix_time = unix_time
         self._finish = finish
 
-    def take_reply(self, job: Job, packet: bytes) -> None:
+    def take_reply(self, job: Job, packet: bytes, now: float) -> None:
         """A whole reply over UDP: its ID, question and flags are right."""
         server = job.server
         assert server is not None  # noqa: S101  # it was sent
+        opt = server.opt_seen
+        if opt is not None and job.serial == 1 and not server.contradicted:
+            # At its first sending nothing can have happened yet that makes a question special.
+            ordinary = read_ordinary(packet, _HEADER_OCTETS + len(job.section), job.rdtype, opt)
+            if ordinary is not None:
+                record, ttl = ordinary
+                del job.pending[job.query_id]  # type: ignore[union-attr]  # that is how its reply was found
+                job.pending = None
+                seconds = now - job.sent_at
+                if server.replied(now, seconds):
+                    self._asking.reorder()
+                if server.case_mistakes:
+                    server.case_mistakes = 0
+                self._statistics.count_answer(job.rdtype, seconds)
+                answer = _new(Answer, (_ANSWER, (record,), (), ttl, server.text, self._unix_time(), ()))
+                self._finish(job, answer, server.number, now)
+                return
         if packet[3] & 15 not in (0, 3):
             self._take_unusual(job, server, packet, trusted=False)
             return
         try:
-            status, records, chain, ttl, options = reading = read_reply(
-                packet, _HEADER_OCTETS + len(job.section), job.name, job.rdtype
-            )
+            reading = read_reply(packet, _HEADER_OCTETS + len(job.section), job.name, job.rdtype)
         except UnusualError:
             self._take_unusual(job, server, packet, trusted=False)
             return
         except UnreadableError:
             self._doubt(job, "unreadable")
             return
+        options = reading[4]
         if options != server.options_seen:
             if not self._believe_options(job, server, options):
                 return
         elif job.errors:
             job.errors = ()
-        if status is not _ANSWER or job.detours or job.chain or job.errors or server.contradicted:
-            self._take_reading(job, server, reading)
-            return
-        # The ordinary answer, which is nearly every one.
-        now = self._clock()
-        if job.pending is not None:
-            del job.pending[job.query_id]
-            job.pending = None
-        seconds = now - job.sent_at
-        if server.replied(now, seconds):
-            self._asking.reorder()
-        if server.case_mistakes:
-            server.case_mistakes = 0
-        self._statistics.count_query(job.rdtype, _ANSWER, seconds)
-        answer: Answer = _new(Answer, (_ANSWER, records, chain, ttl, server.text, self._unix_time(), ()))
-        self._finish(job, answer, server.number, now)
+        if options == server.options_seen:
+            server.opt_seen = b"" if options is None else packet[-_OPT_OCTETS - len(options) :]
+        self._take_reading(job, server, reading)
 
     def take_truncated(self, job: Job) -> None:
         """A reply over UDP that has more to say than fits in: ask again over TCP (RFC 7766 section 5)."""
@@ -253,6 +257,7 @@ class Replies:
         job.errors = errors
         if not errors:
             server.options_seen = options
+            server.opt_seen = None
         return True
 
     def _detour(self, job: Job, status: Status) -> None:

@@ -203,9 +203,11 @@ class Resolver:
         """Call back everybody who waits for the answer."""
         key = job.key
         if key:
-            if self._joined.get(key) is not job:
-                return  # it was called back when the resolver closed
-            del self._joined[key]
+            joined = self._joined.pop(key, None)
+            if joined is not job:  # it was called back when the resolver closed
+                if joined is not None:
+                    self._joined[key] = joined
+                return
             if answer[0] in _CONCLUSIVE:
                 self.cache.put(key if not job.is_confirmation else key[len(_CONFIRMATION) :], answer, server, now)
         self._engine.finished(job)

@@ -64,15 +64,20 @@ class Statistics:
 
     def count_query(self, rdtype: RRType, status: Status, seconds: float) -> None:
         """Count one query, its outcome and how long it took."""
-        if status is Status.ANSWER and (durations := self._answered.get(rdtype)) is not None:
-            durations.buckets[bisect_left(DURATION_BOUNDS, seconds)] += 1
-            durations.sum_seconds += seconds
-            return
         rows = self._queries.get(rdtype)
         if rows is None:
             rows = self._queries[rdtype] = {other.value: Durations() for other in STATUSES}
             self._answered[rdtype] = rows[Status.ANSWER.value]
         rows[status.value].observe(seconds)
+
+    def count_answer(self, rdtype: RRType, seconds: float) -> None:
+        """Count one query whose outcome is an answer, as nearly all are."""
+        durations = self._answered.get(rdtype)
+        if durations is None:
+            self.count_query(rdtype, Status.ANSWER, seconds)
+        else:
+            durations.buckets[bisect_left(DURATION_BOUNDS, seconds)] += 1
+            durations.sum_seconds += seconds
 
     def count_hit(self, rdtype: RRType, status: Status) -> None:
         """Count one question that the cache answered."""

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
+from struct import Struct
 from typing import Protocol
 
 from exporter.dns.job import Job
@@ -23,12 +24,14 @@ SLOTS = 8
 MAX_SOCKETS = 64
 """How many are open at a time: those that take new questions, and those that still wait for replies."""
 _BURST_PACKETS = 64
+_NUMBERS = Struct("B2s")  # a slot and an ID
+_NUMBERS_AT_ONCE = 100
 _BURST_SECONDS = 0.008  # of one turn of the loop, over all sockets
 _MAX_OCTETS = 65_535
-_REPLY_FLAGS = 0x80  # QR, opcode 0, not truncated; whatever AA and RD
-_FLAGS_MASK = 0xFA
-_TRUNCATED_FLAGS = 0x82
-_ONE_QUESTION = b"\0\1"
+_WHOLE_REPLIES, _TRUNCATED_REPLIES = [  # flags and QDCOUNT: QR, opcode 0, whatever AA, RD and the second octet
+    frozenset([bytes([0x80 | truncated | rest, second, 0, 1]) for rest in (0, 1, 4, 5) for second in range(256)])
+    for truncated in (0, 2)
+]
 _HEADER_OCTETS = 12
 
 Address = tuple[int, tuple[str, int] | tuple[str, int, int, int]]
@@ -59,7 +62,7 @@ class Burst:
 class Taker(Protocol):
     """Who is told what came of a query."""
 
-    def take_reply(self, job: Job, packet: bytes) -> None:
+    def take_reply(self, job: Job, packet: bytes, now: float) -> None:
         """A reply to the question, as a whole."""
 
     def take_truncated(self, job: Job) -> None:
@@ -72,8 +75,14 @@ class Taker(Protocol):
         """The server's host says that nobody listens, or there is no way there."""
 
 
+def _numbers(take: Take) -> Iterator[tuple[int, bytes]]:
+    """Random octets and IDs without end, for a fifth of what taking them one by one costs."""
+    while True:
+        yield from _NUMBERS.iter_unpack(take(_NUMBERS.size * _NUMBERS_AT_ONCE))
+
+
 class _Socket:
-    __slots__ = ("born_at", "left", "pending", "receive", "send", "sock")
+    __slots__ = ("left", "pending", "receive", "retires_at", "send", "sock")
 
     def __init__(self, sock: socket.socket, now: float) -> None:
         self.sock = sock
@@ -81,7 +90,7 @@ class _Socket:
         self.receive = sock.recv
         self.pending: dict[bytes, Job] = {}
         self.left = QUERIES_PER_SOCKET
-        self.born_at = now
+        self.retires_at = now + SOCKET_SECONDS
 
 
 class UdpChannel:
@@ -102,7 +111,7 @@ class UdpChannel:
         self._address = address
         self._taker = taker
         self._ignored = statistics.ignored
-        self._take = take
+        self._numbers = _numbers(take)
         self._burst = burst
         self._clock = clock
         self._slots: list[_Socket | None] = [None] * SLOTS
@@ -117,10 +126,10 @@ class UdpChannel:
         """Send *message*, which lacks its ID, and wait for the reply."""
         if self._is_closed:
             return
-        random = self._take(3)
-        slot = random[0] % SLOTS
+        octet, query_id = next(self._numbers)
+        slot = octet % SLOTS
         chosen = self._slots[slot]
-        if chosen is None or chosen.left <= 0 or job.sent_at - chosen.born_at > SOCKET_SECONDS:
+        if chosen is None or chosen.left <= 0 or job.sent_at > chosen.retires_at:
             try:
                 chosen = self._renew(slot, job.sent_at)
             except OSError:
@@ -128,9 +137,8 @@ class UdpChannel:
                 return
         chosen.left -= 1
         pending = chosen.pending
-        query_id = random[1:]
         while query_id in pending:
-            query_id = self._take(2)
+            _, query_id = next(self._numbers)
         job.query_id = query_id
         job.pending = pending
         pending[query_id] = job
@@ -150,7 +158,7 @@ class UdpChannel:
                     break
                 late.append(job)
             yield from late
-            if not opened.pending and (opened.left <= 0 or now - opened.born_at > SOCKET_SECONDS):
+            if not opened.pending and (opened.left <= 0 or now > opened.retires_at):
                 self._close(opened)
 
     def close(self) -> None:
@@ -218,6 +226,7 @@ class UdpChannel:
         pending = opened.pending
         taker = self._taker
         clock = self._clock
+        now = clock()
         for _ in range(_BURST_PACKETS):
             try:
                 packet = receive(_MAX_OCTETS)
@@ -229,23 +238,16 @@ class UdpChannel:
             job = pending.get(packet[:2])
             if job is None:
                 self._ignored["unknown-id"] += 1
-            elif (
-                packet.startswith(job.section, _HEADER_OCTETS)
-                and packet[2] & _FLAGS_MASK == _REPLY_FLAGS
-                and packet[4:6] == _ONE_QUESTION
-            ):
-                taker.take_reply(job, packet)
+            elif packet[2:6] in _WHOLE_REPLIES and packet.startswith(job.section, _HEADER_OCTETS):
+                taker.take_reply(job, packet, now)
                 if not pending:
                     break
-            elif (
-                packet.startswith(job.section, _HEADER_OCTETS)
-                and packet[2] & _FLAGS_MASK == _TRUNCATED_FLAGS
-                and packet[4:6] == _ONE_QUESTION
-            ):
+            elif packet[2:6] in _TRUNCATED_REPLIES and packet.startswith(job.section, _HEADER_OCTETS):
                 taker.take_truncated(job)
             else:
                 taker.take_odd(job, packet)
-            if clock() > until:
+            now = clock()
+            if now > until:
                 break
         if not pending and opened.left <= 0 and opened not in self._slots:
             self._close(opened)

@@ -5,9 +5,13 @@ what lies before the name that it stands in; a name that pointers led to is read
 """
 
 from struct import Struct
+from typing import TypeVar
 
 from exporter.checks.names import DomainName
 from exporter.dns.randomness import Take
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 CODES: dict[str, int] = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28}
 """The QTYPE of each type that is asked for."""
@@ -19,18 +23,16 @@ MAX_UDP_PAYLOAD = 1232
 TYPE_AND_CLASS = {rdtype: Struct(">HH").pack(code, IN) for rdtype, code in CODES.items()}
 """What follows the name in a question section."""
 _LENGTHS = [bytes([length]) for length in range(64)]
-_KNOWN_LABELS = {  # those that nearly every reverse name is made of
-    label: _LENGTHS[len(label)] + label
-    for label in [b"in-addr", b"ip6", b"arpa", *[b"%d" % n for n in range(256)], *[b"%x" % n for n in range(16)]]
-}
 _LETTER_BITS = bytes([0x20 if 0x41 <= octet & 0xDF <= 0x5A else 0 for octet in range(256)])
 _PLAIN = b"abcdefghijklmnopqrstuvwxyz0123456789-_"
 _PLAIN_OR_UPPER = _PLAIN + b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _DOTTED = bytes([ord(chr(octet).lower()) if octet in _PLAIN_OR_UPPER else 0x2E for octet in range(256)])
 _MAX_NAME_OCTETS = 255
+_MAX_LABEL_OCTETS = 63
 _POINTER = 0xC0
 _HEADER_OCTETS = 12
 _MAX_POINTERS = 64
+_MAX_KNOWN_PARENTS = 2_000
 _MAX_LABEL_STEPS = 100_000  # of all names of a message that pointers led to: tens of milliseconds
 
 
@@ -44,18 +46,22 @@ class UnusualError(Exception):
 
 def wire_name(name: DomainName) -> bytes:
     """The name in wire format, lower case, uncompressed."""
-    if "\\" in name or name == ".":
-        return b"".join([_LENGTHS[len(label)] + label for label in name.labels]) + b"\0"
-    known = _KNOWN_LABELS
-    labels = name.encode().split(b".")
-    return b"".join([known.get(label) or _LENGTHS[len(label)] + label for label in labels]) + b"\0"
+    head, _, parent = name.partition(".")
+    known = _parents.get(parent)
+    if known is not None and head and "\\" not in head:
+        label = head.encode()
+        return _LENGTHS[len(label)] + label + known
+    wire = b"".join([_LENGTHS[len(label)] + label for label in name.labels]) + b"\0"
+    if parent and "\\" not in name:
+        _remember(_parents, parent, wire[len(head) + 1 :])
+    return wire
 
 
 def mixed_case(wire: bytes, take: Take) -> bytes:
     """The same name with each letter in a random case; what a forger has to guess besides ID and port (0x20)."""
     length = len(wire)
-    flips = int.from_bytes(wire.translate(_LETTER_BITS)) & int.from_bytes(take(length))
-    return (int.from_bytes(wire) ^ flips).to_bytes(length)
+    flips = _number(wire.translate(_LETTER_BITS)) & _number(take(length))
+    return (_number(wire) ^ flips).to_bytes(length)
 
 
 def plain_name(packet: bytes, start: int, end: int) -> DomainName | None:
@@ -64,6 +70,13 @@ def plain_name(packet: bytes, start: int, end: int) -> DomainName | None:
     None leaves it to a `NameReader`: also where a label is so long that its length looks like a letter or digit.
     """
     wire = packet[start:end]
+    first = wire[0] + 1 if wire else 0
+    parent = wire[first:]
+    known = _parent_texts.get(parent)
+    if known is not None and 1 < first <= _MAX_LABEL_OCTETS + 1 and len(wire) <= _MAX_NAME_OCTETS:
+        label = wire[1:first].lower()
+        if not label.translate(None, _PLAIN):
+            return _new_name(DomainName, label.decode() + known)
     lengths = wire.translate(None, _PLAIN_OR_UPPER)
     if not lengths or lengths.find(b"\0") != len(lengths) - 1 or max(lengths) > 63 or len(wire) > _MAX_NAME_OCTETS:
         return None
@@ -71,7 +84,10 @@ def plain_name(packet: bytes, start: int, end: int) -> DomainName | None:
     text = wire[1:-1].translate(_DOTTED)
     if wire[0] != lengths[0] or bytes([*map(len, text.split(b".")), 0]) != lengths:
         return None
-    return _new_name(DomainName, text.decode())
+    name = text.decode()
+    if len(lengths) > 2:
+        _remember(_parent_texts, parent, name[wire[0] :])
+    return _new_name(DomainName, name)
 
 
 class NameReader:
@@ -137,5 +153,17 @@ def _text(labels: list[bytes]) -> DomainName:
     return DomainName.from_labels(labels)
 
 
+def _remember(known: dict[T, U], parent: T, form: U) -> None:
+    """Keep what names are made of but for their first label: many names have the same parent, as in a /24."""
+    if len(known) >= _MAX_KNOWN_PARENTS:
+        known.clear()
+    known[parent] = form
+
+
+_parents: dict[str, bytes] = {"": b"\0"}
+"""Parents of names in wire format, by their text."""
+_parent_texts: dict[bytes, str] = {}
+"""What follows the first label in the text of a name, from the dot on, by its wire format, in whatever case."""
 _new_name = str.__new__
+_number = int.from_bytes
 _DOTS = [b"\xff", *[b"." * dots for dots in range(128)]]  # no labels are the root, which is written with a dot

@@ -99,7 +99,7 @@ class AddressState:
         believable = confirmed(self.held, first, second)
         if not second.receivers:
             return believable
-        return replace(believable, receivers=believed_verdicts(self.receivers, first.receivers, second.receivers))
+        return believable._replace(receivers=believed_verdicts(self.receivers, first.receivers, second.receivers))
 
     def predicted(self) -> Predicted | None:
         """What the next sample may build on."""
@@ -121,8 +121,8 @@ def confirmed(held: Held, first: Report, second: Report) -> Report:
     findings = believed(held, first.findings, second.findings)
     iprev = second.iprev
     if findings[0] is not iprev.finding:
-        iprev = replace(iprev, verdict=IprevVerdict.TEMPERROR, finding=findings[0])
-    return replace(second, iprev=iprev, findings=findings)
+        iprev = iprev._replace(verdict=IprevVerdict.TEMPERROR, finding=findings[0])
+    return second._replace(iprev=iprev, findings=findings)
 
 
 def health(state: AddressState, expect: frozenset[CheckName]) -> bool | None:
