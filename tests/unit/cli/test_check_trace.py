@@ -1,0 +1,120 @@
+"""`check --trace`: each name server of the zone on an address of its own, and which of them differs."""
+
+from contextlib import AsyncExitStack
+
+from exporter.checks.addresses import Address
+from exporter.checks.answers import Status
+from exporter.checks.check import judge
+from exporter.checks.zone_cut import reverse_zones
+from exporter.cli.check_trace import trace
+from exporter.demo.server import DemoServer
+from exporter.demo.world import World
+from exporter.dns.endpoints import parse_endpoint
+from exporter.dns.resolvers import Resolvers
+from exporter.dns.settings import ResolverSettings
+
+OURS = Address.parse("192.0.2.13")
+ZONE = """
+2.0.192.in-addr.arpa. SOA ns1.example.org. noc.example.org. 7 3600 900 604800 10
+13.2.0.192.in-addr.arpa. PTR mail.example.org.
+"""
+NAMES = """
+2.0.192.in-addr.arpa. NS ns1.example.org.
+2.0.192.in-addr.arpa. NS ns2.example.org.
+2.0.192.in-addr.arpa. NS ns3.example.org.
+ns1.example.org. A 127.0.0.2
+ns2.example.org. A 127.0.0.3
+ns3.example.org. A 127.0.0.4
+"""
+
+
+def world(*texts):
+    """A world of these records."""
+    return World([line for text in texts for line in text.splitlines() if line])
+
+
+async def traced(*servers, names=NAMES, seen=None):
+    """The traces of the address, where the servers at 127.0.0.2 and on hold these worlds (None: nobody listens)."""
+    seen = seen or world(ZONE, names)
+    async with AsyncExitStack() as stack:
+        recursive = await stack.enter_async_context(DemoServer(seen))
+        for number, holds in enumerate(servers, 2):
+            if holds is not None:
+                await stack.enter_async_context(DemoServer(holds, host=f"127.0.0.{number}", port=recursive.port))
+        zones, _ = judge(reverse_zones(OURS), seen.answer)
+        settings = ResolverSettings(servers=(parse_endpoint(recursive.address),), canary=None)
+        resolvers = Resolvers([settings])
+        await resolvers.start()
+        try:
+            return await trace(zones, resolvers, port=recursive.port)
+        finally:
+            await resolvers.close()
+
+
+async def test_servers_that_agree():
+    """Each is asked by itself, and there is nothing to complain of."""
+    (found,) = await traced(*[world(ZONE)] * 3)
+
+    assert (found.zone, str(found.question)) == ("2.0.192.in-addr.arpa", "13.2.0.192.in-addr.arpa PTR")
+    assert [(str(it), it.serial, it.answer.names) for it in found.servers] == [
+        (f"ns{n - 1}.example.org (127.0.0.{n})", 7, ("mail.example.org",)) for n in (2, 3, 4)
+    ]
+    assert {it.answer.server.rpartition(":")[0] for it in found.servers} == {"127.0.0.2", "127.0.0.3", "127.0.0.4"}
+    assert found.differences == ()
+
+
+async def test_the_one_that_differs_is_named():
+    """A server with an old copy of the zone: what it says, what the others say, and by which serial number."""
+    stale = world(ZONE.replace(" 7 3600", " 6 3600").replace("mail.", "old."))
+    (found,) = await traced(world(ZONE), stale, world(ZONE))
+
+    different, serials = found.differences
+    assert different == (
+        "ns2.example.org (127.0.0.3) differs: it says old.example.org, most of the others mail.example.org."
+    )
+    assert serials.startswith("The servers have different copies of 2.0.192.in-addr.arpa, by the serial number: ")
+    assert "ns1.example.org (127.0.0.2) has 7, ns2.example.org (127.0.0.3) has 6" in serials
+
+
+async def test_two_that_disagree_are_both_named():
+    """Of two, nobody knows which one is right."""
+    names = "\n".join(line for line in NAMES.splitlines() if "ns3" not in line)
+    lost = world(ZONE.splitlines()[1])
+    (found,) = await traced(world(ZONE), lost, names=names)
+
+    assert found.differences == (
+        "ns1.example.org (127.0.0.2) says mail.example.org.",
+        "ns2.example.org (127.0.0.3) says NXDOMAIN.",
+    )
+
+
+async def test_silence_is_no_difference():
+    """Nobody listens at one address, one server has no address, and one was never told of the zone."""
+    names = NAMES.replace("ns3.example.org. A 127.0.0.4", "") + "2.0.192.in-addr.arpa. NS ns4.example.org.\n"
+    names += "ns4.example.org. A 127.0.0.5\n"
+    (found,) = await traced(world(ZONE), None, None, world("example.org. SOA a. b. 1 1 1 1 1"), names=names)
+
+    assert found.differences == (
+        "ns2.example.org (127.0.0.3) does not answer (network).",
+        "ns3.example.org is a name server of 2.0.192.in-addr.arpa and has no address (nxdomain).",
+        "ns4.example.org (127.0.0.5) does not know the zone 2.0.192.in-addr.arpa, though it is named as its server.",
+    )
+
+
+async def test_the_zone_that_delegates_is_traced_too():
+    """RFC 2317: the CNAME record is asked for at the provider's servers, the PTR record at the customer's."""
+    delegated = """
+2.0.192.in-addr.arpa. SOA ns1.example.org. noc.example.org. 7 3600 900 604800 10
+2.0.192.in-addr.arpa. NS ns1.example.org.
+13.2.0.192.in-addr.arpa. CNAME 13.customer.example.
+customer.example. SOA ns2.example.org. noc.customer.example. 3 3600 900 604800 10
+customer.example. NS ns2.example.org.
+13.customer.example. PTR mail.example.org.
+ns1.example.org. A 127.0.0.2
+ns2.example.org. A 127.0.0.3
+"""
+    customer, provider = await traced(world(delegated), world(delegated), seen=world(delegated))
+
+    assert (customer.zone, str(customer.question)) == ("customer.example", "13.customer.example PTR")
+    assert (provider.zone, str(provider.question)) == ("2.0.192.in-addr.arpa", "13.2.0.192.in-addr.arpa CNAME")
+    assert [it.answer.status for it in (*customer.servers, *provider.servers)] == [Status.ANSWER] * 2
