@@ -13,7 +13,7 @@ from tests.integration.web.demo import watched_demo
 
 pytestmark = [pytest.mark.integration]
 
-HURRY = Patience(asking=0.5, reading=0.5, idle=5, lingering=0.2)
+HURRY = Patience(asking=0.5, reading=0.5, idle=600, lingering=0.2)
 
 
 async def raw(address: str, octets: bytes, *, seconds: float = 20) -> bytes:
