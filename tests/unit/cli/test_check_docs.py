@@ -1,0 +1,95 @@
+"""docs/verdicts.md and docs/cli.md say what the code says."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from exporter.checks.receivers import DEFAULT_RECEIVERS, POLICIES
+from exporter.checks.verdicts import CheckName, IprevVerdict, Reason
+from exporter.cli.commands import cli
+from exporter.config.profiles import BUILT_IN
+from tests.unit.cli.checking import demo
+
+VERDICTS = Path("docs/verdicts.md").read_text(encoding="utf-8")
+CLI = Path("docs/cli.md").read_text(encoding="utf-8")
+
+
+def rows(page, heading):
+    """The rows of every table under a heading, without the header rows."""
+    section = re.split(r"^#+ ", page.split(f"# {heading}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+    tables = re.findall(r"(?:^\|.*\|\n)+", section, re.MULTILINE)
+    return [[cell.strip() for cell in row[1:-1].split("|")] for table in tables for row in table.splitlines()[2:]]
+
+
+def first_cells(page, heading):
+    """What the rows under a heading are about."""
+    return [row[0].strip("`") for row in rows(page, heading)]
+
+
+@pytest.mark.parametrize(
+    ("heading", "words"),
+    [
+        ("Forward-confirmed reverse DNS", IprevVerdict),
+        ("Checks", CheckName),
+        ("Reasons", Reason),
+        ("Receivers", POLICIES),
+        ("Profiles", BUILT_IN),
+    ],
+)
+def test_every_word_is_explained_and_no_other(heading, words):
+    """The tables are the closed sets, in both directions."""
+    assert sorted(first_cells(VERDICTS, heading)) == sorted(map(str, words))
+
+
+def test_fails_and_unknowns_are_apart():
+    """The reasons of an unknown are those that are no fault of the address."""
+    section = VERDICTS.split("Those of an unknown", 1)
+    unknown = {reason for reason in Reason if f"| `{reason}` |" in section[1].split("## Receivers")[0]}
+    assert unknown == {
+        *[Reason(it) for it in ("timeout", "servfail", "refused", "network", "tls", "malformed", "chain", "canary")],
+        Reason.DNSBL_BLOCKED,
+        Reason.DNSBL_UNTRUSTED,
+        Reason.UNCONFIRMED,
+    }
+
+
+def test_receivers_have_their_sources_and_the_short_list_is_the_default():
+    """Where each was read, and which are predicted unconfigured."""
+    for receiver, _, is_short, source in rows(VERDICTS, "Receivers"):
+        policy = next(it for it in POLICIES if f"`{it}`" == receiver)
+        assert source == POLICIES[policy].source
+        assert (is_short == "yes") == (policy in DEFAULT_RECEIVERS)
+
+
+def test_profiles_have_what_they_leave_out_and_why():
+    """What a profile does not expect is all the checks but those that it does."""
+    for name, missing, reason in rows(VERDICTS, "Profiles"):
+        profile = BUILT_IN[name.strip("`")]
+        assert missing == ", ".join(f"`{check}`" for check in CheckName if check not in profile.expect)
+        assert reason == profile.reason
+
+
+@pytest.mark.parametrize(("heading", "command"), [("Serving", cli), ("check", cli.commands["check"])])
+def test_every_flag_is_documented_and_no_other(heading, command):
+    """The tables have the flags of the commands, and their defaults."""
+    documented = {flag: row[1] for row in rows(CLI, heading) for flag in re.findall(r"--[\w.-]+", row[0])}
+    context = click.Context(command)
+    options = [it for it in command.get_params(context) if isinstance(it, click.Option)]
+
+    assert set(documented) == {option.opts[-1] for option in options}
+    for option in options:
+        default = option.get_default(context)
+        default = default[0] if isinstance(default, list | tuple) and default else default
+        if option.show_default and default:
+            assert documented[option.opts[-1]] == f"`{default}`", option.name
+
+
+async def test_the_example_is_what_comes_out(tmp_path):
+    """What the page shows of `check` is what it prints."""
+    (example,) = re.findall(r"```text\n(198\.51\.100\.1,.*?)```", CLI, re.DOTALL)
+    async with demo(tmp_path) as here:
+        told = await here.check_ad_hoc("198.51.100.1", "--helo", "mta1.news.example.net")
+
+    assert told.out.startswith(example)
