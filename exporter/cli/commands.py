@@ -10,6 +10,7 @@ from exporter.cli.check import check
 from exporter.cli.external_url import ExternalUrl
 from exporter.cli.interval import Interval
 from exporter.cli.listen import ListenAddress
+from exporter.cli.route_prefix import RoutePrefix
 
 _LEVELS = ("debug", "info", "warning", "error")
 
@@ -52,6 +53,7 @@ _SERVING = (
     click.option(
         "--web.route-prefix",
         "route_prefix",
+        type=RoutePrefix(),
         help="What every path begins with; the path of --web.external-url, if that is given.",
     ),
     click.option(

@@ -4,6 +4,8 @@ from urllib.parse import urlsplit
 
 import click
 
+from exporter.cli.route_prefix import is_path
+
 
 class ExternalUrl(click.ParamType[str]):
     """``https://example.org/maildns/``, read as its path: ``/maildns``."""
@@ -15,7 +17,8 @@ class ExternalUrl(click.ParamType[str]):
         text = str(value)
         try:
             parts = urlsplit(text)
-            usable = parts.scheme in {"http", "https"} and parts.hostname and not parts.query and not parts.fragment
+            usable = parts.scheme in {"http", "https"} and parts.hostname and is_path(parts.path)
+            usable = usable and not parts.query and not parts.fragment
         except ValueError:
             usable = None
         if not usable:

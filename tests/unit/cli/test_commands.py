@@ -123,6 +123,15 @@ def test_every_problem_of_a_bad_configuration_is_printed(run, arguments):
             "Error: Invalid value for '--web.listen-address': ':70000' has the port 70000: 65535 is the highest",
             id="listen-port",
         ),
+        *[
+            pytest.param(
+                [f"--web.route-prefix={text}"],
+                f"Error: Invalid value for '--web.route-prefix': {text!r} is no path of letters, digits and ._~- like"
+                " /maildns",
+                id=f"prefix-{text}",
+            )
+            for text in ("/{", "/{x}", "/a b", "/\xfc", "/a/../b", "a?b", "a#b", "%41")
+        ],
         pytest.param(
             ["--web.max-requests=0"],
             "Error: Invalid value for '--web.max-requests': 0 is not in the range 1<=x<=10000.",

@@ -16,6 +16,8 @@ from exporter.cli.external_url import ExternalUrl
         ("https:///x", None),
         ("https://example.org/?x=1", None),
         ("http://[::1", None),
+        ("https://example.org/{x}", None),
+        ("https://example.org/a b/", None),
     ],
 )
 def test_its_path_is_what_links_begin_with(url, path):
