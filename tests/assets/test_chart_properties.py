@@ -6,13 +6,14 @@ from typing import Any
 
 import helm_python
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.config.tree import read_tree
 from tests.assets import charts
 from tests.assets.charts import CHART, NEWEST, VALUES, ci_values, render
 from tests.assets.schema_strategies import SchemaStrategies
+from tests.examples import examples
 
 PEER = {"podSelector": {"matchLabels": {"app": "prometheus"}}}
 KUBERNETES = {
@@ -82,7 +83,7 @@ def is_accepted(values: dict[str, Any]) -> bool:
     return not refusal
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(some_values().filter(is_accepted))
 def test_whatever_the_schema_accepts_is_valid(values):
     """No accepted value makes an object that does not render, does not parse or is not valid."""
@@ -112,7 +113,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30) | st
 NUMBERS = st.integers(-(2**53), 2**53) | st.floats(-1000, 1000).map(lambda number: round(number, 3))
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(
     st.dictionaries(
         st.text("abcdefghijklmnopqrstuvwxyz_", min_size=1, max_size=12),

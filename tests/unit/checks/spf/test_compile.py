@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.addresses import Address
@@ -13,6 +13,7 @@ from exporter.checks.spf.compiled import OpenTerm
 from exporter.checks.spf.evaluate import spf
 from exporter.checks.spf.ranges import size
 from exporter.checks.spf.results import Limits, SpfResult
+from tests.examples import examples
 from tests.factories import World, address
 from tests.strategies import any_addresses, outages
 from tests.unit.checks.spf.worlds import DOMAINS, REAL, REAL_DOMAINS, spf_clients, spf_limits, spf_worlds
@@ -30,7 +31,7 @@ def edges(ranges, family):
     return [Address(number.to_bytes(octets, "big")) for number in numbers if 0 <= number < 1 << 8 * octets]
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(spf_worlds(), spf_limits, st.data())
 def test_compiled_and_evaluated_agree(world, limits, data):
     """Whatever is published, and whatever goes unanswered, an outcome that is compiled is the one that is evaluated."""

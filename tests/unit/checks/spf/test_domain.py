@@ -1,13 +1,14 @@
 """SPF of a domain: every fault is found, said of the right record, and mended by what the mend says."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.check import judge
 from exporter.checks.domain import DomainReason, overall
 from exporter.checks.spf.domain import spf_domain
 from exporter.checks.verdicts import Reason, Result
+from tests.examples import examples
 from tests.factories import World, name
 from tests.strategies import outages
 from tests.unit.checks.spf.worlds import DOMAINS, REAL, spf_worlds
@@ -67,7 +68,7 @@ def test_faults(zone, reason, words):
     assert finding.mend is not None
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(spf_worlds())
 def test_publishing_the_mend_removes_the_fault(world):
     """Whoever publishes the record of a mend does not get to hear of that fault again."""
@@ -78,7 +79,7 @@ def test_publishing_the_mend_removes_the_fault(world):
             assert (finding.reason, finding.sentence) not in [(it.reason, it.sentence) for it in after.findings]
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(spf_worlds(), st.data())
 def test_an_outage_withholds_a_verdict_but_never_changes_it(world, data):
     """Losing answers leaves the verdict alone or makes it unknown."""

@@ -1,7 +1,7 @@
 """SPF of one address: bad input, the trace, and what an outage may do. The RFC's clauses are in the official suite."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.answers import Answer, Status, Text
@@ -12,6 +12,7 @@ from exporter.checks.spf.evaluate import spf
 from exporter.checks.spf.findings import compiled_finding, spf_finding, spf_helo, spf_mailfrom
 from exporter.checks.spf.results import SpfResult
 from exporter.checks.verdicts import CheckName, Reason, Result
+from tests.examples import examples
 from tests.factories import World, address, question
 from tests.strategies import outages
 from tests.unit.checks.spf.worlds import DOMAINS, spf_clients, spf_limits, spf_worlds
@@ -25,7 +26,7 @@ def evaluate(zone, ours=OURS, domain="example.org"):
     return judge(spf(ours, "mailfrom", domain), World.parse(zone))[0]
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(spf_worlds(), spf_clients, spf_limits, st.data())
 def test_an_outage_withholds_a_result_but_never_changes_it(world, ours, limits, data):
     """Losing answers leads to temperror, to the same result, or to one that is marked as in doubt."""
@@ -41,7 +42,7 @@ def test_an_outage_withholds_a_result_but_never_changes_it(world, ours, limits, 
     assert finding.result in {Result.UNKNOWN, spf_finding(CHECK, ours, before).result}
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(spf_worlds(), spf_clients, st.randoms())
 def test_the_order_of_records_never_matters(world, ours, random):
     """Records in any order, each of them twice, give the same result, trace and counts."""
@@ -56,7 +57,7 @@ def test_the_order_of_records_never_matters(world, ours, random):
     assert judge(check, shuffled) == judge(spf(ours, "mailfrom", DOMAINS[0]), world)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(spf_worlds(), spf_clients)
 def test_publishing_the_mend_mends(world, ours):
     """Whoever puts the mend's record in place of the present ones gets a pass, whatever was wrong."""
@@ -68,7 +69,7 @@ def test_publishing_the_mend_mends(world, ours):
         assert mended.result is SpfResult.PASS
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(spf_worlds(), spf_clients)
 def test_a_compiled_record_gives_the_finding_of_an_evaluation(world, ours):
     """Sentence and mend included."""
