@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from exporter.errors import CannotRunError
 
@@ -67,6 +68,11 @@ class Connection(web.RequestHandler):
         if self.asking_since is None and not self.is_served:
             self.asking_since = self._watch.now()
         super().data_received(data)
+
+    def log_exception(self, *arguments: Any, **more: Any) -> None:
+        """What a client sends wrongly is answered with a 400; it is nothing that the operator has to hear of."""
+        if not isinstance(more.get("exc_info"), HttpProcessingError):
+            super().log_exception(*arguments, **more)
 
     def drop(self) -> None:
         """End it at once."""

@@ -199,3 +199,12 @@ async def test_a_thousand_silly_requests():
         after = {name: set(series) for name, series in (await exporter.series()).items() if name.startswith("maildns_")}
 
     assert after == names
+
+
+async def test_what_is_no_http_gets_a_400_and_no_line_in_the_log(caplog):
+    """Nobody can fill the operator's log from outside."""
+    async with watched_demo() as exporter:
+        for octets in (b"\x00\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nX: \x00\r\n\r\n", b"\x16\x03\x01\r\n\r\n"):
+            assert (await raw(exporter.address, octets)).startswith(b"HTTP/1.0 400 ")
+
+    assert [record for record in caplog.records if record.name.startswith("aiohttp")] == []
