@@ -23,7 +23,7 @@ class Report(NamedTuple):
     """What one sample of one target came to.
 
     *findings* holds one finding for each check and subject, in a fixed order: `fcrdns`, then five for each HELO name.
-    *receivers* has what the receivers that were asked for would say to each HELO name; empty if none were.
+    *receivers* has what the receivers that were asked for would say to each HELO name; empty if nothing was predicted.
     """
 
     target: Target
@@ -65,6 +65,6 @@ def report(
     findings = [verdict.finding]
     for said in target.helos:
         findings += yield from helo(address, said, ptr, suffix=suffix)
-    if not policies:
+    if not policies or not ptr.is_conclusive:  # in an outage nothing is asked for besides, so that rounds end
         return Report(target, verdict, tuple(findings))
     return Report(target, verdict, tuple(findings), (yield from predictions(target, policies, before)))

@@ -67,7 +67,7 @@ class AddressState:
             at if is_conclusive else self.concluded_at,
             at if changes else self.changed_at,
             (*self.renamed_at, at)[-_FLAPPING_CHANGES:] if renamed else self.renamed_at,
-            hold_verdicts(self.receivers, report.receivers),
+            hold_verdicts(self.receivers, report.receivers) if report.receivers else self.receivers,
         )
         return state, changes
 

@@ -29,7 +29,7 @@ class ReceiverOutcome(StrEnum):
 def hold_verdicts(held: Verdicts, predicted: Verdicts) -> Verdicts:
     """What is held after *predicted*: the last conclusive verdict of each receiver on each HELO name.
 
-    A receiver without any is left out. Of receivers that are not predicted any more nothing is held.
+    A receiver without any is left out. Of receivers that are no longer predicted nothing is held.
     """
     if predicted is held or all(verdict.is_conclusive for row in predicted for verdict in row):
         return predicted
