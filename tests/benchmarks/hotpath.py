@@ -214,7 +214,8 @@ def count_bytecodes(work: Callable[[], object], checks: int) -> str:
         for where, _ in bytecodes.most_common(60)
     ]
     ours = [where for where in bytecodes if not where.startswith("hotpath")]
-    total = f"{sum(bytecodes[where] for where in ours) / checks:7.1f} {sum(calls[where] for where in ours) / checks:6.1f}  in all"
+    all_bytecodes, all_calls = (sum(counts[where] for where in ours) / checks for counts in (bytecodes, calls))
+    total = f"{all_bytecodes:7.1f} {all_calls:6.1f}  in all"
     return "\n".join(["bytecodes calls, a check", total, *rows])
 
 
