@@ -97,7 +97,7 @@ class Asking:
         """`begin`, for a question that any server may be asked: what `send` does, where there is nothing special."""
         server = self.servers[0]
         channel = self.channels[server.number]
-        if channel is None or now < server.plain_case_until or now < server.plain_edns_until or not server.random_case:
+        if channel is None or now < server.ordinary_from:
             self.begin(job, now)
             return
         job.server = server

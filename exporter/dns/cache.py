@@ -10,7 +10,8 @@ from struct import Struct
 
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, Status
-from exporter.dns.packing import KIND_A, decode, encode
+from exporter.checks.names import DomainName
+from exporter.dns.packing import KIND_A, KIND_AAAA, KIND_NAMES, decode, encode
 from exporter.dns.statistics import RRTYPES
 
 _HEAD = Struct("<ddIBB")  # when stored, when asked (Unix time), TTL, server, kind
@@ -28,10 +29,10 @@ _pack = _HEAD.pack
 
 def key_of(question: Question) -> str:
     """What a question is known by in the cache: a plain str, because a `DomainName` takes half as much memory again."""
-    return question.name + _SUFFIXES[question.rdtype]
+    return question.name + KEY_SUFFIXES[question.rdtype]
 
 
-_SUFFIXES = {rdtype: f" {rdtype}" for rdtype in RRTYPES}
+KEY_SUFFIXES = {rdtype: f" {rdtype}" for rdtype in RRTYPES}
 
 
 class Cache:
@@ -76,23 +77,24 @@ class Cache:
 
     def put(self, key: str, answer: Answer, server: int, now: float) -> None:
         """Remember a conclusive answer that came from *server*, and forget the one before it."""
-        if not self._max_entries:
-            return
-        kind, tail = encode(answer)
-        entry = _pack(now, answer[5], answer[3], server, kind) + tail  # when asked, and TTL
-        old = self._entries.get(key)
-        if old is not None:
-            self.octets += len(entry) - len(old)
+        _, records, chain, ttl, _, asked_at, errors = answer
+        record = records[0] if len(records) == 1 and not chain and not errors else None
+        if type(record) is Address:  # `encode`, for nearly every answer there is
+            (packed,) = record
+            entry = _pack(now, asked_at, ttl, server, KIND_A if len(packed) == 4 else KIND_AAAA) + packed
+        elif type(record) is DomainName:
+            entry = _pack(now, asked_at, ttl, server, KIND_NAMES) + record.encode()
         else:
-            ring = self._ring
-            if len(ring) < self._max_entries:
-                ring.append(key)
-            else:
-                self._replace_oldest(key)
-            self.octets += len(key) + len(entry) + _OVERHEAD_OCTETS
-        self._entries[key] = entry
-        if self.octets > self._max_octets:
-            self._evict()
+            kind, tail = encode(answer)
+            entry = _pack(now, asked_at, ttl, server, kind) + tail
+        entries, ring = self._entries, self._ring
+        octets = self.octets + len(key) + len(entry) + _OVERHEAD_OCTETS
+        if key not in entries and len(ring) < self._max_entries and octets <= self._max_octets:
+            entries[key] = entry
+            ring.append(key)
+            self.octets = octets
+        elif self._max_entries:
+            self._make_room(key, entry)
 
     def clear(self) -> None:
         """Forget everything."""
@@ -101,11 +103,23 @@ class Cache:
         self._next = 0
         self.octets = 0
 
-    def _replace_oldest(self, key: str) -> None:
-        at = self._next
-        self._forget(self._ring[at])
-        self._ring[at] = key
-        self._next = at + 1 if at + 1 < self._max_entries else 0
+    def _make_room(self, key: str, entry: bytes) -> None:
+        """Put an entry where there is one already, or no room."""
+        old = self._entries.get(key)
+        if old is not None:
+            self.octets += len(entry) - len(old)
+        else:
+            ring, at = self._ring, self._next
+            if len(ring) < self._max_entries:
+                ring.append(key)
+            else:
+                self._forget(ring[at])
+                ring[at] = key
+                self._next = at + 1 if at + 1 < self._max_entries else 0
+            self.octets += len(key) + len(entry) + _OVERHEAD_OCTETS
+        self._entries[key] = entry
+        if self.octets > self._max_octets:
+            self._evict()
 
     def _evict(self) -> None:
         """Make room for octets, not for entries: the oldest entry's place in the ring stays, and names nothing."""

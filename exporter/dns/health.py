@@ -38,6 +38,7 @@ class Server:
         "number",
         "opt_seen",
         "options_seen",
+        "ordinary_from",
         "plain_case_until",
         "plain_edns_until",
         "random_case",
@@ -76,6 +77,8 @@ class Server:
         """Until when its queries are in lower case, though *random_case* is on."""
         self.plain_edns_until = -math.inf
         """Until when its queries have no OPT record."""
+        self.ordinary_from = -math.inf if random_case else math.inf
+        """From when on its queries are in random case and have an OPT record."""
         self.tail = b""
         self.refresh_tail()
 
@@ -123,11 +126,13 @@ class Server:
         self.case_mistakes += 1
         if self.case_mistakes >= MISTAKES_UNTIL_LESSON:
             self.plain_case_until = now + LESSON_SECONDS
+            self.ordinary_from = max(self.ordinary_from, self.plain_case_until)
             self.case_mistakes = 0
 
     def lost_edns(self, now: float) -> None:
         """Note that it answers FORMERR to EDNS."""
         self.plain_edns_until = now + LESSON_SECONDS
+        self.ordinary_from = max(self.ordinary_from, self.plain_edns_until)
 
 
 def order(servers: list[Server]) -> list[Server]:

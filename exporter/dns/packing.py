@@ -27,22 +27,14 @@ def encode(answer: Answer) -> tuple[int, bytes]:
     status, records, chain, _, _, _, errors = answer
     if chain or errors:
         return KIND_OTHER, _encode_other(answer)
-    if len(records) == 1:  # as nearly always
-        record = records[0]
-        if type(record) is Address:
-            packed = record[0]
-            return KIND_A if len(packed) == 4 else KIND_AAAA, packed
-        if type(record) is DomainName:
-            return KIND_NAMES, record.encode()
-        return KIND_OTHER, _encode_other(answer)
     if not records:
         return KIND_NODATA if status is Status.NODATA else KIND_NXDOMAIN, b""
     first = records[0]
     if isinstance(first, Address):
-        kind = KIND_A if len(first.packed) == 4 else KIND_AAAA
-        return kind, b"".join([record.packed for record in answer.addresses])
+        packed = first.packed if len(records) == 1 else b"".join([record.packed for record in answer.addresses])
+        return KIND_A if len(first.packed) == 4 else KIND_AAAA, packed
     if isinstance(first, DomainName):
-        return KIND_NAMES, "\n".join(answer.names).encode()
+        return KIND_NAMES, first.encode() if len(records) == 1 else "\n".join(answer.names).encode()
     return KIND_OTHER, _encode_other(answer)
 
 

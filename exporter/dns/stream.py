@@ -187,7 +187,7 @@ class StreamChannel:
         framed = (len(message) + 2).to_bytes(_LENGTH_OCTETS) + query_id + message
         if connection.transport is None:
             connection.unsent.append(framed)
-        else:
+        elif not connection.transport.is_closing():  # else it broke: `lost` is about to be told, and sends this too
             connection.transport.write(framed)
 
     def _rest(self, connection: _Connection) -> None:

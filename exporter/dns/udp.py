@@ -142,8 +142,9 @@ class UdpChannel:
         job.query_id = query_id
         job.pending = pending
         pending[query_id] = job
+        send = chosen.send
         try:
-            chosen.send(query_id + message)
+            send(query_id + message)
         except BlockingIOError:
             pass  # as good as lost on the way: it will be asked again
         except OSError:

@@ -1,0 +1,61 @@
+"""Many questions share few connections, and outlive them."""
+
+import asyncio
+import logging
+import socket
+import struct
+import time
+
+from exporter.checks.answers import Question, Status
+from exporter.dns.job import Job
+from exporter.dns.randomness import Randomness
+from exporter.dns.stream import StreamChannel
+from tests.factories import name
+
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+QUESTIONS = 20
+
+
+class Outcomes:
+    """What the questions of a channel came to."""
+
+    def __init__(self):
+        self.failures = []
+        self.all_told = asyncio.Event()
+
+    def take_stream(self, job, packet):
+        """No server here answers."""
+        raise AssertionError(packet)
+
+    def take_failure(self, job, status):
+        """Remember it."""
+        self.failures.append(status)
+        if len(self.failures) == QUESTIONS:
+            self.all_told.set()
+
+
+async def test_questions_to_a_broken_connection_fail_without_a_word_in_the_log(caplog):
+    """A connection that the peer resets takes no more writes: each question is told, and asyncio has nothing to log."""
+    loop = asyncio.get_running_loop()
+    outcomes = Outcomes()
+    with socket.create_server(("127.0.0.1", 0)) as server, caplog.at_level(logging.WARNING, "asyncio"):
+
+        async def dial(protocol):
+            return await loop.create_connection(protocol, *server.getsockname())
+
+        channel = StreamChannel(loop, dial, outcomes, take=Randomness().take, clock=time.monotonic, timeout_seconds=5.0)
+        jobs = [Job(Question(name(f"n{number}.example.org"), "A"), "", print, 0.0) for number in range(QUESTIONS)]
+        channel.send(jobs[0], b"a query")
+        server.setblocking(False)
+        peer, _ = await loop.sock_accept(server)
+        peer.setblocking(False)
+        await asyncio.wait_for(loop.sock_recv(peer, 100), 10)
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        peer.close()
+        for job in jobs[1:]:
+            channel.send(job, b"a query")
+        await asyncio.wait_for(outcomes.all_told.wait(), 10)
+        channel.close()
+
+    assert outcomes.failures == [Status.NETWORK] * QUESTIONS
+    assert caplog.records == []
