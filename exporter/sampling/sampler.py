@@ -21,9 +21,9 @@ _SPREAD = 0.9
 _PATIENCE_SECONDS = 60.0
 """How long a sample may take where its pool's interval is shorter than that."""
 
-_STEPS = 8
-"""How many questions of a sample wait for one another at most: PTR, then forward, then what receivers ask besides,
-mail exchanges last; and all of it again to confirm."""
+_STEPS = 6
+"""How many questions of a sample wait for one another at most: PTR, then forward, then the hosts of mail exchanges where
+a receiver looks at them; and all of it again to confirm."""
 
 
 class Sampler:
