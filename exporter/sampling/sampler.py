@@ -22,7 +22,7 @@ _PATIENCE_SECONDS = 60.0
 """How long a sample may take where its pool's interval is shorter than that."""
 
 _STEPS = 6
-"""How many questions of a sample wait for one another at most: PTR, then forward, then the hosts of mail exchanges where
+"""How many questions of a sample wait for one another at most: PTR, then forward, then hosts of mail exchanges where
 a receiver looks at them; and all of it again to confirm."""
 
 
