@@ -15,7 +15,7 @@ from exporter.web.names import NameIndex
 from tests.factories import World
 from tests.unit.web.pools import SILENT, pool
 
-LABELS = st.text("ab.", min_size=1, max_size=5).map(lambda text: text.strip(".").replace("..", ".") or "a")
+LABELS = st.lists(st.text("ab", min_size=1, max_size=2), min_size=1, max_size=3).map(".".join)
 
 
 def record(state, index, ptr_names):
