@@ -1,10 +1,20 @@
 """What every test shares: hypothesis without wall-clock assertions, and without luck where nobody watches."""
 
 import os
+from collections.abc import Iterator
 
+import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("here"), derandomize=True, print_blob=True)
 settings.register_profile("quick", parent=settings.get_profile("here"), max_examples=20)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "here"))
+
+
+@pytest.fixture(autouse=True)
+def fresh_logs() -> Iterator[None]:
+    """Leave no logger bound to the standard error of a test that is over."""
+    yield
+    structlog.reset_defaults()

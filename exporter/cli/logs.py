@@ -23,7 +23,7 @@ def configure(level: str, style: str) -> None:
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(minimum),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,  # a log line is rare, and a test may configure anew
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
