@@ -209,14 +209,12 @@ def count_bytecodes(work: Callable[[], object], checks: int) -> str:
         work()
     finally:
         sys.settrace(None)
-    rows = [
-        f"{bytecodes[where] / checks:7.1f} {calls[where] / checks:6.1f}  {where}"
-        for where, _ in bytecodes.most_common(60)
-    ]
-    ours = [where for where in bytecodes if not where.startswith("hotpath")]
-    all_bytecodes, all_calls = (sum(counts[where] for where in ours) / checks for counts in (bytecodes, calls))
-    total = f"{all_bytecodes:7.1f} {all_calls:6.1f}  in all"
-    return "\n".join(["bytecodes calls, a check", total, *rows])
+    ours = [where for where, _ in bytecodes.most_common() if not where.startswith("hotpath")]
+    rows = [(bytecodes[where], calls[where], where) for where in ours]
+    rows.insert(0, (sum(row[0] for row in rows), sum(row[1] for row in rows), "in all"))
+    return "\n".join(
+        f"{codes / checks:7.1f} bytecodes in {called / checks:5.1f} calls  {where}" for codes, called, where in rows
+    )
 
 
 async def main() -> None:
