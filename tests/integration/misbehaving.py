@@ -54,6 +54,7 @@ class Misbehaving:
         self._other_port = _udp_socket((self.host, 0))
         self._other_address = _udp_socket((OTHER_ADDRESS, self.port))
         self._wake, self._woken = socket.socketpair()
+        self._selector = selectors.DefaultSelector()  # not in the thread: tests count descriptors from here on
         self._thread = threading.Thread(target=self._serve, name="misbehaving")
 
     @property
@@ -76,7 +77,7 @@ class Misbehaving:
                 each.close()
 
     def _serve(self) -> None:
-        with selectors.DefaultSelector() as selector:
+        with self._selector as selector:
             selector.register(self._udp, selectors.EVENT_READ)
             selector.register(self._woken, selectors.EVENT_READ)
             if self._listener is not None:
