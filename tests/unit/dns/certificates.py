@@ -1,18 +1,15 @@
 """Certificates for tests of TLS, made anew by openssl for each run."""
 
-import shutil
 import ssl
 import subprocess
 from pathlib import Path
 
-import pytest
+from tests.integration.servers.tools import require
 
 
 def make_certificate(folder: Path, subject: str) -> Path:
     """A PEM file with a key and its self-signed certificate for *subject* ("IP:127.0.0.1", "DNS:dns.example.org")."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl is not installed: apt-get install openssl")
+    openssl = require("openssl")
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     subprocess.run(
         [
