@@ -107,7 +107,7 @@ class Round:
     def _start(self, place: int, now: float) -> None:
         sampling = self._prepare(self._order[place], lambda: self._close(place))
         self._open[place] = (sampling, now)
-        sampling.start()
+        self._guarded(sampling.start)
 
     def _close(self, place: int) -> None:
         self._open.pop(place, None)
@@ -120,8 +120,15 @@ class Round:
             place, (sampling, began) = next(iter(self._open.items()))
             if began + self._deadline > now:
                 return
-            sampling.give_up()
+            self._guarded(sampling.give_up)
             self._open.pop(place, None)
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        """Do what one sample wants done. If it is broken, that is told, and the round goes on."""
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001  # whatever it is, the other samples must not suffer
+            self._loop.call_exception_handler({"message": "a sample is broken", "exception": error})
 
     def _repump(self) -> None:
         if self._pump_soon is None:

@@ -127,9 +127,14 @@ class Sampling(Generic[R]):
             return
         if self._unanswered is None and (self._first is not None or self._subject.is_news(report)):
             self._verify(report, evidence)
-            return
-        self._subject.record(report, evidence)
-        self._finished()
+        else:
+            self._record(report, evidence)
+
+    def _record(self, report: R, evidence: Evidence) -> None:
+        try:
+            self._subject.record(report, evidence)
+        finally:
+            self._finished()  # whoever cannot take a report in, or log it, must not keep a round from its end
 
     def _verify(self, report: R, evidence: Evidence) -> None:
         """Record the report if those who gave the answers still pass their canaries."""
@@ -139,8 +144,7 @@ class Sampling(Generic[R]):
                 return
             self._verifying = False
             if doubt is None:
-                self._subject.record(report, evidence)
-                self._finished()
+                self._record(report, evidence)
                 return
             if self._was_doubted:  # once is enough: who lies now and then is not believed today
                 self._unanswered = doubt
@@ -156,6 +160,9 @@ class Sampling(Generic[R]):
         self._run.start()
 
     def _broke(self, error: Exception) -> None:
-        if not self._dropped:
+        if self._dropped:
+            return
+        try:
             self._subject.broken(error)
+        finally:
             self._finished()

@@ -50,7 +50,7 @@ class Log:
         self.ended_after = None
 
 
-async def ride(order, *, seconds, at_once, span, limit, deadline=10.0):
+async def ride(order, *, seconds, at_once, span, limit, deadline=10.0, kind=Job):
     """Run one round to its end; *seconds* says how long each item takes (None: for ever)."""
     log, over = Log(), asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -62,7 +62,7 @@ async def ride(order, *, seconds, at_once, span, limit, deadline=10.0):
 
     running = Round(
         order,
-        lambda index, finished: Job(log, index, seconds(index), finished),
+        lambda index, finished: kind(log, index, seconds(index), finished),
         ended,
         at_once=at_once,
         span_seconds=span,
@@ -155,6 +155,35 @@ def test_a_cancelled_round_drops_what_is_under_way_and_says_nothing_more():
 
     assert log.dropped == [0, 1, 2]
     assert len(log.started) == 3
+
+
+class Broken(Job):
+    """An item that raises whatever is wanted of it, and ends like any other."""
+
+    def start(self):
+        super().start()
+        raise OSError("cannot start")
+
+    def give_up(self):
+        super().give_up()
+        raise OSError("cannot give up")
+
+
+def test_an_item_that_raises_keeps_no_round_from_its_end():
+    """Each of them is started once and over once, and what they raised is told to the loop."""
+    told = []
+
+    async def broken():
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(str(context["exception"])))
+        seconds = {0: 0, 1: None, 2: 0.5}
+        return await ride(range(30), seconds=lambda i: seconds[i % 3], at_once=15, span=9.0, limit=2, kind=Broken)
+
+    log = clock.run(broken())
+
+    assert [index for index, _ in log.started] == list(range(30))
+    assert log.open == 0
+    assert told.count("cannot start") == 30
+    assert told.count("cannot give up") == len(log.given_up) == 10
 
 
 def test_an_empty_round_ends():

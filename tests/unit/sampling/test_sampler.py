@@ -262,6 +262,37 @@ def test_a_broken_check_costs_its_own_sample_only(monkeypatch):
     assert clock.run(main()) == 1
 
 
+@pytest.mark.parametrize("where", ["on-change", "the-log-of-a-broken-check"])
+def test_a_log_that_cannot_be_written_stops_no_round(monkeypatch, where):
+    """Standard error may be closed, or a full disk: rounds go on and end, and what was found stands."""
+
+    def unwritable(*_args, **_kwargs):
+        raise OSError("No space left on device")
+
+    def broken(*_args, **_kwargs):
+        raise RuntimeError("a defect")
+        yield
+
+    async def main():
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        watched = Watched(Asker())
+        await watched.round()
+        if where == "on-change":
+            watched.asker.world = BROKEN
+            watched.changes = type("Full", (), {"append": unwritable})()
+        else:
+            monkeypatch.setattr("exporter.sampling.subjects.report", broken)
+            monkeypatch.setattr("exporter.sampling.subjects.log", type("Log", (), {"error": unwritable})())
+        async with asyncio.timeout(1000):
+            await watched.round()
+        return watched
+
+    watched = clock.run(main())
+
+    assert watched.pool.counters.rounds == 2
+    assert watched.held == (["permerror"] * 2 if where == "on-change" else ["pass"] * 2)
+
+
 def test_answers_at_hand_do_not_pile_up_on_the_stack():
     """A pool of thousands whose answers are all in the cache is sampled without recursion."""
     text = CONFIGURATION.replace("{ip: 192.0.2.10, helo: mail.example.org}", "{network: 10.0.0.0/20}")
