@@ -11,18 +11,12 @@ from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import DEFAULT_RECEIVERS, Receiver
 from exporter.checks.verdicts import CheckName
+from exporter.config.address_entries import AddressEntry, NetworkEntry
 from exporter.config.durations import Duration
-from exporter.config.model import (
-    AddressEntry,
-    CanaryEntry,
-    Document,
-    NetworkEntry,
-    PoolEntry,
-    ProfileEntry,
-    ResolverEntry,
-    expectation,
-)
+from exporter.config.model import Document
+from exporter.config.pool_entries import PoolEntry, ProfileEntry, expectation
 from exporter.config.profiles import BUILT_IN, Profile
+from exporter.config.resolver_entries import CanaryEntry, ResolverEntry
 from exporter.config.values import SeriesMode
 from exporter.dns.settings import CanarySettings, ResolverSettings, system_servers
 

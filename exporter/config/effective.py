@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from exporter.checks.verdicts import CheckName
+from exporter.config.address_entries import AddressEntry, NetworkEntry
 from exporter.config.configuration import Configuration, PoolSettings
-from exporter.config.model import AddressEntry, CanaryEntry, NetworkEntry, ResolverEntry
 from exporter.config.profiles import Profile
+from exporter.config.resolver_entries import CanaryEntry, ResolverEntry
 from exporter.config.scalars import AmbiguousError, read_plain
 from exporter.config.values import UNLIMITED
 

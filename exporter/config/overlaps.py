@@ -6,7 +6,8 @@ that enclose the present one on a stack, meets every pair that matters.
 
 from collections.abc import Iterator, Sequence
 
-from exporter.config.model import AddressEntry, NetworkEntry, PoolEntry
+from exporter.config.address_entries import AddressEntry, NetworkEntry
+from exporter.config.pool_entries import PoolEntry
 from exporter.config.tree import Path
 
 Entry = AddressEntry | NetworkEntry

@@ -8,19 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from exporter.checks.receivers import Receiver
-from exporter.config.model import (
-    AddressEntry,
-    CanaryEntry,
-    Document,
-    Expect,
-    ExpectEdit,
-    NetworkEntry,
-    PoolEntry,
-    ProfileEntry,
-    ResolverEntry,
-)
+from exporter.config.address_entries import AddressEntry, NetworkEntry
+from exporter.config.model import Document
 from exporter.config.overlaps import overlaps
+from exporter.config.pool_entries import Expect, ExpectEdit, PoolEntry, ProfileEntry
 from exporter.config.profiles import BUILT_IN
+from exporter.config.resolver_entries import CanaryEntry, ResolverEntry
 from exporter.config.tree import Path
 from exporter.config.values import did_you_mean
 

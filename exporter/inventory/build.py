@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from exporter.checks.helo import HeloName
+from exporter.config.address_entries import AddressEntry
 from exporter.config.configuration import Configuration, PoolSettings
-from exporter.config.model import AddressEntry
 from exporter.config.values import SeriesMode
 from exporter.inventory.pool import MAX_ALL_SERIES, MAX_HELO_NAMES, Pool, Series, Targets
 from exporter.inventory.ranges import AddressRange, AddressRanges

@@ -6,7 +6,8 @@ from hypothesis import given
 
 from exporter.config.effective import as_data, render
 from exporter.config.loader import parse
-from exporter.config.model import PoolEntry, ResolverEntry
+from exporter.config.pool_entries import PoolEntry
+from exporter.config.resolver_entries import ResolverEntry
 from tests.unit.config.strategies import documents
 
 MINIMAL = "pools: [{name: a, addresses: [{ip: 192.0.2.1, helo: mail.example.com}]}]"

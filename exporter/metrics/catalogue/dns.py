@@ -1,0 +1,34 @@
+"""The families about asking the DNS: queries, cache, servers, canaries."""
+
+from exporter.metrics.catalogue.family import Family
+
+DNS_QUERIES = Family(
+    "maildns_dns_queries_total",
+    "counter",
+    ("resolver", "qtype", "outcome"),
+    "Queries sent to the servers of the resolver, retries included, by what became of them.",
+)
+DNS_QUERY_DURATION = Family(
+    "maildns_dns_query_duration_seconds",
+    "histogram",
+    ("resolver", "qtype", "outcome"),
+    "How long queries to the servers of the resolver took.",
+)
+DNS_CACHE_HITS = Family(
+    "maildns_dns_cache_hits_total",
+    "counter",
+    ("resolver", "qtype", "outcome"),
+    "Questions that the cache answered, by what it answered.",
+)
+RESOLVER_UP = Family(
+    "maildns_resolver_up",
+    "gauge",
+    ("resolver", "server"),
+    "1 if the server answers, 0 if it was silent the last few times that it was asked.",
+)
+CANARY_OK = Family(
+    "maildns_canary_ok",
+    "gauge",
+    ("resolver", "server"),
+    "1 if the server answers the canary's questions as it should, 0 if not: then no verdict rests on it.",
+)
