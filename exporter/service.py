@@ -27,8 +27,8 @@ from exporter.metrics.runtime import ReloadStatus, RuntimeCollector
 from exporter.sampling.probe import sample_now
 from exporter.sampling.sampler import Sampler
 from exporter.sampling.schedule import Schedule
-from exporter.state.address import Change
 from exporter.state.board import Board
+from exporter.state.change import Change
 from exporter.state.journal import Journal
 from exporter.web.access import Access
 from exporter.web.connections import Patience
@@ -232,11 +232,14 @@ def _keep(tasks: set[asyncio.Task[T]], task: asyncio.Task[T]) -> None:
     task.add_done_callback(tasks.discard)
 
 
+def _subject(pool: str, change: Change) -> dict[str, str]:
+    return {"pool": pool, "ip": str(change.address)} if change.domain is None else {"domain": change.domain}
+
+
 def _log_change(pool: str, change: Change) -> None:
     log.info(
         "changed",
-        pool=pool,
-        ip=str(change.target.address),
+        **_subject(pool, change),
         check=change.after.check.value,
         subject=change.after.subject,
         before=change.before.result.value,

@@ -8,13 +8,13 @@ import structlog
 from exporter.checks.check import Check, Evidence
 from exporter.checks.helo_name import HeloNameReport, helo_name
 from exporter.checks.report import Report, report
-from exporter.state.address import Change
+from exporter.state.change import Change
 from exporter.state.pool import PoolState
 
 log = structlog.get_logger()
 
 OnChange = Callable[[str, Change], None]
-"""Hears of each conclusive change: the pool's name, and the change."""
+"""Hears of each conclusive change: the pool's name, "" where it is about a domain, and the change."""
 
 
 class AddressSubject:

@@ -11,21 +11,12 @@ from exporter.checks.iprev import Iprev
 from exporter.checks.predictions import Predicted, Verdicts
 from exporter.checks.report import Report, Target
 from exporter.checks.verdicts import CheckName, Finding, IprevVerdict, Reason, Result
+from exporter.state.change import Change
 from exporter.state.held import Held, believed, hold, worsens
 from exporter.state.receivers import believed_verdicts, hold_verdicts, verdicts_worsen
 
 _FLAPPING_CHANGES = 4
 _FLAPPING_SECONDS = 6 * 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A conclusive finding that differs from the conclusive one before it. *at* is Unix time."""
-
-    target: Target
-    before: Finding
-    after: Finding
-    at: float
 
 
 @dataclass(frozen=True, slots=True)

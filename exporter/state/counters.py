@@ -6,12 +6,13 @@ The rule of this file: a count only grows, and every known label value stands at
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from exporter.checks.domain import DomainCheckName
 from exporter.checks.verdicts import CheckName, Result
 
-CheckResult = tuple[CheckName, Result]
+CheckResult = tuple[CheckName | DomainCheckName, Result]
 
 
-def zeros(checks: Iterable[CheckName], results: Iterable[Result]) -> dict[CheckResult, int]:
+def zeros(checks: Iterable[CheckName | DomainCheckName], results: Iterable[Result]) -> dict[CheckResult, int]:
     """A count of 0 for each pair."""
     return {(check, result): 0 for check in checks for result in results}
 

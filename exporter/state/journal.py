@@ -1,4 +1,4 @@
-"""The journal: the conclusive changes of all pools, the latest ones, in the order in which they were found.
+"""The journal: the conclusive changes of all pools and domains, the latest ones, in the order in which they were found.
 
 The rule of this file: it is bounded, and a change keeps its number for good, so that a reader who pages backwards meets
 none twice and misses none that is still there.
@@ -8,14 +8,14 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from exporter.state.address import Change
+from exporter.state.change import Change
 
 CAPACITY = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One change, with its *number*, from 1, and the pool that it was found in."""
+    """One change, with its *number*, from 1, and the pool that it was found in; "" where it is about a domain."""
 
     number: int
     pool: str

@@ -15,7 +15,8 @@ from exporter.checks.receivers import Receiver
 from exporter.checks.report import Report, Target
 from exporter.checks.verdicts import CheckName, Result
 from exporter.inventory.pool import Pool
-from exporter.state.address import AddressState, Change, health
+from exporter.state.address import AddressState, health
+from exporter.state.change import Change
 from exporter.state.counters import CheckResult, PoolCounters, zeros
 from exporter.state.helo import HeloState
 from exporter.state.receivers import ReceiverOutcome, tally

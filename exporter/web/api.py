@@ -91,7 +91,7 @@ class Api:
         entries = self._sources.journal.latest(
             limit + 1,
             before=before,
-            wanted=lambda entry: pool in {None, entry.pool} and address in {None, entry.change.target.address},
+            wanted=lambda entry: pool in {None, entry.pool} and address in {None, entry.change.address},
         )
         more = str(entries[limit - 1].number) if len(entries) > limit else None
         expect: dict[str, frozenset[CheckName]] = {

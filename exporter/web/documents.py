@@ -16,6 +16,7 @@ from exporter.checks.receivers import ReceiverVerdict, by_design
 from exporter.checks.report import Target
 from exporter.checks.spf.results import SpfVerdict
 from exporter.checks.verdicts import CheckName, Finding, Mend, Result
+from exporter.state.change import AnyFinding
 from exporter.state.journal import Entry
 from exporter.state.pool import FAILING, HEALTHY
 from exporter.web.fleet import Listed, PoolSummary
@@ -237,8 +238,9 @@ def change_document(entry: Entry, expect: Mapping[str, Collection[CheckName]]) -
     return {
         "number": entry.number,
         "time": moment(change.at),
-        "pool": entry.pool,
-        "ip": str(change.target.address),
+        "pool": entry.pool or None,
+        "ip": None if change.address is None else str(change.address),
+        "domain": change.domain,
         "check": change.after.check.value,
         "subject": change.after.subject,
         "expected": change.after.check in expected,
@@ -247,7 +249,7 @@ def change_document(entry: Entry, expect: Mapping[str, Collection[CheckName]]) -
     }
 
 
-def _side(finding: Finding) -> Json:
+def _side(finding: AnyFinding) -> Json:
     return {
         "result": finding.result.value,
         "reason": None if finding.reason is None else finding.reason.value,

@@ -107,9 +107,7 @@ class Pages:
             drawing=draw(chain(state.target, state.evidence, pool.pool.expect)) if state.evidence else None,
             groups=_grouped(pool, index),
             receivers=predicted(state) if state.evidence else [],
-            entries=self._sources.journal.latest(
-                _LATEST_CHANGES, wanted=lambda entry: entry.change.target.address == address
-            ),
+            entries=self._sources.journal.latest(_LATEST_CHANGES, wanted=lambda entry: entry.change.address == address),
         )
 
     async def _find(self, request: web.Request) -> web.StreamResponse:

@@ -3,10 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.checks.domain import DomainCheckName, DomainFinding
 from exporter.checks.verdicts import CheckName, Finding, Reason, Result
-from exporter.state.address import Change
+from exporter.state.change import Change
 from exporter.state.journal import Journal
-from tests.factories import target
+from tests.factories import address, name, target
 
 LOST = Change(
     target("192.0.2.10"),
@@ -42,3 +43,12 @@ def test_a_filter_looks_behind_what_it_leaves_out():
     found = written(10, 100).latest(3, wanted=lambda entry: entry.pool == "even")
 
     assert [entry.number for entry in found] == [10, 8, 6]
+
+
+def test_a_change_is_about_an_address_or_a_domain():
+    """Whoever reads the journal can tell by what is there, and by what is not."""
+    broken = DomainFinding(DomainCheckName.SPF, Result.FAIL, "example.org", Reason.SPF_NONE, "There is none.")
+    lost = Change(name("example.org"), DomainFinding(DomainCheckName.SPF, Result.PASS, "example.org"), broken, 1.0)
+
+    assert (lost.address, lost.domain) == (None, name("example.org"))
+    assert (LOST.address, LOST.domain) == (address("192.0.2.10"), None)

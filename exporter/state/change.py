@@ -1,0 +1,34 @@
+"""What a change is: a conclusive finding that differs from the conclusive one before it.
+
+The rule of this file: a change is about an address of a pool, or about a domain, and is told in the same words.
+"""
+
+from dataclasses import dataclass
+
+from exporter.checks.addresses import Address
+from exporter.checks.domain import DomainFinding
+from exporter.checks.names import DomainName
+from exporter.checks.report import Target
+from exporter.checks.verdicts import Finding
+
+AnyFinding = Finding | DomainFinding
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """*target* is what it is about: an address with its HELO names, or a domain. *at* is Unix time."""
+
+    target: Target | DomainName
+    before: AnyFinding
+    after: AnyFinding
+    at: float
+
+    @property
+    def address(self) -> Address | None:
+        """The address that it is about; None where it is about a domain."""
+        return self.target.address if isinstance(self.target, Target) else None
+
+    @property
+    def domain(self) -> DomainName | None:
+        """The domain that it is about; None where it is about an address."""
+        return self.target if isinstance(self.target, DomainName) else None
