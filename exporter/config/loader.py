@@ -56,7 +56,7 @@ def parse(text: str, source: str, directory: Path | None = None) -> Configuratio
         raise ConfigError([Problem(source, line, column, "", what)])
     root, problems = read_tree(text, source)
     if root is None or root.content is None:
-        problems = problems or [Problem(source, 0, 0, "", "is empty: it needs at least `pools`")]
+        problems = problems or [Problem(source, 0, 0, "", "is empty: it needs `pools`, or `domains`")]
         raise ConfigError(_printable(problems))
     document = _validate(root, source, problems)
     if document is not None:
@@ -84,14 +84,16 @@ def _validate(root: Node, source: str, problems: list[Problem]) -> Document | No
 def _broken_rules(document: Document, root: Node, source: str) -> Iterator[Problem]:
     for path, what, other in violations(document, profiles_are_complete=_has_all(root, "profiles")):
         trail = list(root.follow(path))
-        node = trail[-1][1]
+        if not trail and not (_has_all(root, "pools") and _has_all(root, "domains")):
+            continue
+        node = trail[-1][1] if trail else root
         if any(entered.faulty for _, entered in trail) or _lacks_something(node):
             continue
         if other:
             there = list(root.follow(other))
             line = there[-1][1].line
             what = what.replace("{other}", f"{path_text([key for key, _ in there])} (line {line})")
-        yield Problem(source, node.line, node.column, path_text([key for key, _ in trail]), what)
+        yield Problem(source, node.line, node.column, path_text([key for key, _ in trail] or path), what)
 
 
 def _unusable_files(document: Document, root: Node, source: str, directory: Path | None) -> Iterator[Problem]:
