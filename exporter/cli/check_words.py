@@ -3,6 +3,7 @@
 The rule of this file: plain text in, plain text out; whatever came from the DNS is printable ASCII when it leaves.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -16,6 +17,9 @@ from exporter.checks.verdicts import CheckName, Finding, Mend, Result
 from exporter.checks.zone_cut import ReverseZones, ZoneCut
 from exporter.cli.check_run import Examined, Overall
 from exporter.web.documents import moment, printable, records_of
+
+_OPENING = re.compile(r"(the|no|neither|nothing|none) ")
+"""What a sentence may be capitalised at: a name at its beginning keeps its letters."""
 
 
 def headline(one: Examined) -> str:
@@ -158,7 +162,8 @@ class ReceiverLine:
         """The cause of a refusal, as a sentence; whether it is by design."""
         why = self.verdict.sentence.partition(": ")[2]
         design = " Nothing that is expected here would satisfy it." if self.is_by_design else ""
-        return f"{why[:1].upper()}{why[1:]}{design}"
+        begins = why[:1].upper() + why[1:] if _OPENING.match(why) else why
+        return f"{begins}{design}"
 
     @property
     def word(self) -> str:

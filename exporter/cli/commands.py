@@ -121,7 +121,7 @@ def cli(
         context.obj = config_file
         return
     if config_check:
-        context.invoke(check_config, file=config_file)
+        _print_effective(config_file)
         return
     from exporter.cli.serve import serve
     from exporter.config.loader import load
@@ -137,10 +137,14 @@ cli.add_command(check)
 @click.argument("file", type=click.Path(path_type=Path))
 def check_config(file: Path) -> None:
     """Print every problem of FILE, or, if there is none, the effective configuration with all defaults."""
+    _print_effective(file, if_missing="give the path of a configuration file: maildns-exporter check-config FILE")
+
+
+def _print_effective(file: Path, **how: str) -> None:
     from exporter.config.effective import render
     from exporter.config.loader import load
 
-    click.echo(render(load(file)), nl=False)
+    click.echo(render(load(file, **how)), nl=False)
 
 
 @cli.command()

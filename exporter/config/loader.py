@@ -20,17 +20,21 @@ from exporter.config.tree import Node, path_text, read_tree
 from exporter.errors import ConfigError, Problem
 
 MAX_BYTES = 16 << 20
+NAME_ANOTHER = "name the configuration file with --config.file"
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # YAML 1.1 section 4.1
 
 
-def load(path: Path) -> Configuration:
-    """Read the configuration file. Relative paths in it start at its folder. Raises `ConfigError`."""
+def load(path: Path, *, if_missing: str = NAME_ANOTHER) -> Configuration:
+    """Read the configuration file. Relative paths in it start at its folder. Raises `ConfigError`.
+
+    *if_missing* is what to do where there is no such file: how to name another one is up to who asks.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise _unreadable(path, "does not exist: name the configuration file with --config.file") from None
+        raise _unreadable(path, f"does not exist: {if_missing}") from None
     except IsADirectoryError:
         raise _unreadable(path, "is a folder: name the file in it") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path

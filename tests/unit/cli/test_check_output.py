@@ -111,6 +111,15 @@ def test_escaping_loses_nothing(prose):
     assert shown.replace("&gt;", ">").replace("&amp;", "&") == prose
 
 
+def test_a_name_keeps_its_letters_where_a_sentence_begins_with_it():
+    """Nobody may take a capital for a part of the name, least of all who copies it."""
+    shown = "\n".join(text(examined("198.51.100.6"), PLAIN))
+
+    assert ". mta7.news.example.net does not resolve" in shown
+    assert "Mta7" not in shown
+    assert ". No PTR name of" in shown
+
+
 def test_extended_errors_are_shown_with_their_names():
     """RFC 8914: the code's name, and the server's words, defused."""
     one = hostile(examined("192.0.2.10").examination.report.iprev.ptr_names[0], "no\x1b[31m way")
