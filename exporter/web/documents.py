@@ -68,7 +68,7 @@ def checked(
             "ptr_names": list(iprev.ptr_names),
             "confirmed_names": list(iprev.confirmed_names),
         },
-        "checks": [_finding(finding, expect) for finding in mine],
+        "checks": [finding_document(finding, expect) for finding in mine],
         "receivers": [_receiver(verdict, expect) for verdict in receivers],
         "spf": [_spf(verdict) for verdict in spf],
         "evidence": evidence_document(evidence),
@@ -96,7 +96,8 @@ def _receiver(verdict: ReceiverVerdict, expect: Collection[CheckName]) -> Json:
     }
 
 
-def _finding(finding: Finding, expect: Collection[CheckName]) -> Json:
+def finding_document(finding: Finding, expect: Collection[CheckName]) -> Json:
+    """What one check came to."""
     return {
         "check": finding.check.value,
         "result": finding.result.value,
@@ -173,7 +174,7 @@ def address_documents(address: Listed, expect: Collection[CheckName]) -> list[Js
             receivers=verdicts,
         )
         | listed_document(address)
-        | {"held": [_finding(finding, expect) for finding in state.held.values() if _is_about(finding, said)]}
+        | {"held": [finding_document(finding, expect) for finding in state.held.values() if _is_about(finding, said)]}
         for said, verdicts in names
     ]
 

@@ -19,7 +19,8 @@ from exporter.checks.report import Target
 from exporter.checks.verdicts import CheckName, IprevVerdict, Reason
 from exporter.cli.check_json import documents
 from exporter.cli.check_markdown import escaped, markdown
-from exporter.cli.check_run import Examined, Overall, worst
+from exporter.cli.check_outcome import Overall, worst
+from exporter.cli.check_run import Examined
 from exporter.cli.check_subjects import Subject
 from exporter.cli.check_text import Paper, text
 from exporter.demo.scenarios import load_scenarios
