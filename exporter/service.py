@@ -19,7 +19,6 @@ from exporter.config.effective import render
 from exporter.dns.resolvers import Resolvers
 from exporter.errors import ConfigError
 from exporter.inventory.build import build
-from exporter.inventory.shard import ALONE, Shard
 from exporter.metrics.dns import DnsCollector
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.fleet import FleetCollector
@@ -55,7 +54,6 @@ class Options:
     web_config: Path | None = None
     external_path: str | None = None
     patience: Patience | None = None
-    shard: Shard = ALONE
 
 
 class Service:
@@ -92,7 +90,7 @@ class Service:
             access=self._access,
             patience=self._options.patience,
         )
-        self._board.adopt(build(configuration, self._options.shard))
+        self._board.adopt(build(configuration))
         try:
             self.addresses = await web.start(list(self._options.listen))
             self._schedule.start()
@@ -124,7 +122,7 @@ class Service:
         async with self._reloading:
             try:
                 configuration = await asyncio.to_thread(self._options.load)
-                pools = await asyncio.to_thread(build, configuration, self._options.shard)
+                pools = await asyncio.to_thread(build, configuration)
             except ConfigError as bad:
                 self._reload_status.successful = False
                 self._reload_problems = tuple(map(str, bad.problems))

@@ -103,9 +103,9 @@ def _add_pool(scrape: Scrape, state: PoolState, lag_seconds: float) -> None:
     scrape[catalogue.POOL_ROUNDS].add((name,), counters.rounds)
     if state.round_seconds is not None:
         scrape[catalogue.POOL_ROUND_DURATION].add((name,), state.round_seconds)
-    times = [address.sampled_at for address in state.sampled()]
-    if times and len(times) == pool.size:
-        scrape[catalogue.POOL_OLDEST_SAMPLE].add((name,), min(times))
+    oldest = state.oldest_sample()
+    if oldest:
+        scrape[catalogue.POOL_OLDEST_SAMPLE].add((name,), oldest)
     scrape[catalogue.SAMPLING_LAG].add((name,), lag_seconds)
 
 
@@ -116,7 +116,6 @@ def _add_helo(scrape: Scrape, pool: str, state: HeloState) -> None:
         (catalogue.HELO_ADDRESSES, state.addresses),
         (catalogue.HELO_CONFIRMED_ADDRESSES, state.confirmed_addresses),
         (catalogue.HELO_ADDRESSES_OUTSIDE_POOL, state.addresses_outside_pool),
-        (catalogue.HELO_POOL_ADDRESSES, state.pool_addresses),
     ):
         if value is not None:
             scrape[family].add(labels, value)

@@ -81,7 +81,7 @@ class Sampler:
     def _begin(self, state: PoolState) -> None:
         asker = self._asker()
         helos = tuple(state.helos)
-        never = [index for index, known in enumerate(state.addresses) if known is None or known.latest is None]
+        never = [index for index in range(state.pool.size) if not state.is_sampled(index)]
         first = bool(never)
         size = state.pool.size
         order: list[int] | range = range(-len(helos), size)

@@ -94,7 +94,9 @@ class AddressState:
 
     def predicted(self) -> Predicted | None:
         """What the next sample may build on."""
-        return None if self.latest is None else Predicted(self.evidence, self.latest.receivers)
+        if self.latest is None or not self.evidence:
+            return None
+        return Predicted(self.evidence, self.latest.receivers)
 
     def is_flapping(self, now: float) -> bool:
         """Whether the PTR name that is shown changes too often to be a label value."""

@@ -9,8 +9,17 @@ from types import MappingProxyType
 
 from exporter.checks.addresses import Address
 from exporter.inventory.pool import Pool
+from exporter.state.compact import Room
 from exporter.state.counters import PoolCounters
 from exporter.state.pool import PoolState
+
+FULL_ADDRESSES = 10_000
+"""Addresses of all pools together up to which everything is kept of each: some 4 KB, so 40 MB at most.
+
+It is also up to where each address of a pool has series of its own: whoever is shown one by one is kept in full."""
+
+DETAILED_ADDRESSES = 8192
+"""Addresses of all bigger pools together of which the details are kept: the failing ones, and others of interest."""
 
 
 class Board:
@@ -27,17 +36,20 @@ class Board:
     def adopt(self, pools: Sequence[Pool]) -> None:
         """Make *pools* the current generation.
 
-        What is known of targets that stay in their pool is kept, an unchanged pool's state as it is.
+        What is known of targets that stay in their pool is kept, an unchanged pool's state as it is. The smallest
+        pools are kept in full, for as many as there is room for `FULL_ADDRESSES`, the others in numbers.
         """
         states: dict[str, PoolState] = {}
+        rooms = _rooms(pools)
         for pool in pools:
-            old = self._pools.get(pool.name)
+            old, room = self._pools.get(pool.name), rooms.get(pool.name)
             if old is None:
-                states[pool.name] = PoolState(pool, PoolCounters())
+                states[pool.name] = PoolState(pool, PoolCounters(), room)
             elif old.pool == pool:
                 states[pool.name] = old
+                old.fit(room)
             else:
-                states[pool.name] = PoolState(pool, old.counters)
+                states[pool.name] = PoolState(pool, old.counters, room)
                 states[pool.name].inherit(old)
         self._pools = MappingProxyType(states)
 
@@ -48,3 +60,14 @@ class Board:
             if index is not None:
                 return state, index
         return None
+
+
+def _rooms(pools: Sequence[Pool]) -> dict[str, Room]:
+    """The room for details that the big pools share, by name."""
+    room, full = Room(DETAILED_ADDRESSES), 0
+    rooms: dict[str, Room] = {}
+    for pool in sorted(pools, key=lambda pool: pool.size):
+        full += pool.size
+        if full > FULL_ADDRESSES:
+            rooms[pool.name] = room
+    return rooms

@@ -5,8 +5,9 @@ It is owned by the event loop; what it hands out (`AddressState`, `HeloState`) i
 it from another thread.
 """
 
+from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from exporter.checks.check import Evidence
 from exporter.checks.helo_name import HeloNameReport
@@ -17,7 +18,9 @@ from exporter.checks.verdicts import CheckName, Result
 from exporter.inventory.pool import Pool
 from exporter.state.address import AddressState, health
 from exporter.state.change import Change
+from exporter.state.compact import CompactStates, Room
 from exporter.state.counters import CheckResult, PoolCounters, zeros
+from exporter.state.full import FullStates
 from exporter.state.helo import HeloState
 from exporter.state.receivers import ReceiverOutcome, tally
 
@@ -28,16 +31,25 @@ UNKNOWN, HEALTHY, FAILING = range(3)
 NAMES_STRIDE = 4096
 """How many neighbours share an element of `PoolState.name_changes`."""
 
+STRIDE = 512
+"""How many neighbours share an element of `PoolState.revisions`."""
+
 
 class PoolState:
     """The latest results of one pool; *counters* go on over reloads.
+
+    With *room* it is kept in numbers, and only what is of interest in detail, as far as there is room: see
+    `exporter.state.compact`. A state that was made of numbers has no evidence, and findings without sentences.
+
+    *revisions* counts, for each `STRIDE` neighbours, how often anything about one of them was recorded, and
+    *helo_revision* the same of HELO names: whoever shows them sees by it what is still as it was shown.
 
     *healths* has one octet an address, so that counting and finding the failing ones of half a million, or those of
     one prefix, costs microseconds. *name_changes* counts, for each `NAMES_STRIDE` neighbours, how often the PTR names
     of one of them changed: whoever keeps an index of names sees by it which part of that is out of date.
     """
 
-    def __init__(self, pool: Pool, counters: PoolCounters) -> None:
+    def __init__(self, pool: Pool, counters: PoolCounters, room: Room | None = None) -> None:
         self.pool = pool
         self.counters = counters
         self.round_seconds: float | None = None
@@ -45,22 +57,44 @@ class PoolState:
         self.helos = {said.text: HeloState(said) for said in pool.helo_names}
         self.healths = bytearray(pool.size)
         self.name_changes = [0] * (pool.size // NAMES_STRIDE + 1)
-        self._addresses: list[AddressState | None] = [None] * pool.size
+        self.revisions = array("Q", bytes(8 * (pool.size // STRIDE + 1)))
+        self.helo_revision = 0
+        self._addresses = CompactStates(pool.targets, room) if room else FullStates(pool.size)
+        self._oldest: dict[int, tuple[int, float]] = {}
         self._known = zeros(pool.checks, (Result.PASS, Result.FAIL))
         self._tally: Counter[tuple[Receiver, ReceiverOutcome]] = Counter()
         counters.open(pool.checks)
-
-    @property
-    def addresses(self) -> Sequence[AddressState | None]:
-        """The state of each target, in the order of the pool's; None for one that was never sampled."""
-        return self._addresses
 
     def __getitem__(self, index: int) -> AddressState:
         return self._addresses[index] or AddressState(self.pool.targets[index])
 
     def sampled(self) -> Iterator[AddressState]:
         """The states of the targets that were sampled, or are known from before."""
-        return (state for state in tuple(self._addresses) if state is not None)
+        return (state for state in self._addresses if state is not None)
+
+    def is_sampled(self, index: int) -> bool:
+        """Whether there is a latest report on the target at *index*."""
+        return self._addresses.is_sampled(index)
+
+    def sampled_at(self, index: int) -> float:
+        """When the target at *index* was last sampled, as Unix time; 0.0 for never."""
+        return self._addresses.sampled_at(index)
+
+    def ptr_names(self, index: int) -> tuple[DomainName, ...]:
+        """The PTR names that the last conclusive sample of the target at *index* found."""
+        return self._addresses.ptr_names(index)
+
+    def oldest_sample(self) -> float:
+        """When the target that was not sampled for the longest was last sampled; 0.0 if there is one that never was.
+
+        Only strides that were sampled since the last call are looked through.
+        """
+        for number, revision in enumerate(self.revisions):
+            known = self._oldest.get(number)
+            stop = min(self.pool.size, (number + 1) * STRIDE)
+            if number * STRIDE < stop and (known is None or known[0] != revision):
+                self._oldest[number] = (revision, self._addresses.oldest(number * STRIDE, stop))
+        return min((moment for _, moment in self._oldest.values()), default=0.0)
 
     def results(self) -> dict[CheckResult, int]:
         """How many addresses have which latest result, by check; the three results of a check sum to the size."""
@@ -86,9 +120,9 @@ class PoolState:
         """Take in one more report on the target at *index*, sampled at Unix time *at*; say what changed by it."""
         before = self[index]
         state, changes = before.observe(report, evidence, at)
-        self._addresses[index] = state
         if before.latest is None or state.held is not before.held:
             self._note_health(index, state)
+        self._put(index, state)
         if state.receivers is not before.receivers:
             self._tally.subtract(self._outcomes(before))
             self._tally.update(self._outcomes(state))
@@ -107,17 +141,35 @@ class PoolState:
         """Take in one more report on a HELO name, the other way round, at Unix time *at*."""
         state = self.helos[report.said.text]
         self.helos[report.said.text] = state.observe(report, at)
+        self.helo_revision += 1
+
+    def restore(self, index: int, state: AddressState) -> None:
+        """Begin with what is known from before of the target at *index*; nothing was recorded of it yet."""
+        self._note_health(index, state)
+        self._put(index, state)
+        self._tally.update(self._outcomes(state))
+        if state.latest is not None:
+            self._retally(None, worst(state.latest))
+        if state.iprev is not None:
+            self.name_changes[index // NAMES_STRIDE] += 1
+
+    def fit(self, room: Room | None) -> None:
+        """Keep the addresses in detail from now on, or, with *room*, in numbers."""
+        old = self._addresses
+        if isinstance(old, CompactStates) and room:
+            old.move_to(room)
+        elif room or isinstance(old, CompactStates):
+            self._addresses = CompactStates(self.pool.targets, room) if room else FullStates(self.pool.size)
+            for index, state in enumerate(old):
+                if state is not None:
+                    self._put(index, state)
 
     def inherit(self, old: "PoolState") -> None:
         """Take over what *old* knows of the targets and HELO names that both have."""
         for index, target in enumerate(self.pool.targets):
             known = old.find(target)
             if known is not None:
-                self._addresses[index] = known.retarget(target)
-                self._note_health(index, self[index])
-                self._tally.update(self._outcomes(self[index]))
-                if known.target == target and known.latest is not None:
-                    self._retally(None, worst(known.latest))
+                self.restore(index, known.retarget(target))
         self.helos.update({text: state for text, state in old.helos.items() if text in self.helos})
         self.round_seconds = old.round_seconds
 
@@ -125,6 +177,10 @@ class PoolState:
         """What is known of the address of *target*."""
         index = self.pool.index(target.address)
         return None if index is None else self._addresses[index]
+
+    def _put(self, index: int, state: AddressState) -> None:
+        self._addresses.put(index, state, is_failing=self.healths[index] == FAILING)
+        self.revisions[index // STRIDE] += 1
 
     def _outcomes(self, state: AddressState) -> Counter[tuple[Receiver, ReceiverOutcome]]:
         return tally(state.receivers, self.pool.receivers, self.pool.expect)

@@ -119,5 +119,4 @@ def _shade(state: PoolState, cell: Cell, stale_before: float) -> Shade:
 
 def _is_stale(state: PoolState, cell: Cell, stale_before: float) -> bool:
     """Whether its last address was sampled too long ago: rounds go through the pool in order."""
-    last = state.addresses[cell.first + cell.count - 1]
-    return last is not None and last.sampled_at < stale_before
+    return 0.0 < state.sampled_at(cell.first + cell.count - 1) < stale_before

@@ -24,6 +24,11 @@ from exporter.web.predictions import predicted
 
 Json: TypeAlias = dict[str, Any]
 
+EVIDENCE_NOT_KEPT = (
+    "Not kept: in pools of this size the answers are for some addresses at a time, the failing ones first. "
+    "A check of the address now tells them."
+)
+
 HEALTHS = {HEALTHY: "healthy", FAILING: "failing"}
 
 
@@ -68,7 +73,7 @@ def checked(
             "ptr_names": list(iprev.ptr_names),
             "confirmed_names": list(iprev.confirmed_names),
         },
-        "checks": [finding_document(finding, expect) for finding in mine],
+        "checks": [_finding(finding, expect) for finding in mine],
         "receivers": [_receiver(verdict, expect) for verdict in receivers],
         "spf": [_spf(verdict) for verdict in spf],
         "evidence": evidence_document(evidence),
@@ -96,8 +101,7 @@ def _receiver(verdict: ReceiverVerdict, expect: Collection[CheckName]) -> Json:
     }
 
 
-def finding_document(finding: Finding, expect: Collection[CheckName]) -> Json:
-    """What one check came to."""
+def _finding(finding: Finding, expect: Collection[CheckName]) -> Json:
     return {
         "check": finding.check.value,
         "result": finding.result.value,
@@ -156,6 +160,7 @@ def address_documents(address: Listed, expect: Collection[CheckName]) -> list[Js
     """What is known of a sampled address: one object for each of its HELO names, one if it has none.
 
     `iprev` and `checks` are those of the latest sample; `held` says what is held of each check through outages.
+    `evidence` is None where it is not kept, and `evidence_note` says why.
     """
     state = address.state
     report = state.latest
@@ -173,8 +178,10 @@ def address_documents(address: Listed, expect: Collection[CheckName]) -> list[Js
             expect,
             receivers=verdicts,
         )
+        | ({} if state.evidence else {"evidence": None})
+        | {"evidence_note": None if state.evidence else EVIDENCE_NOT_KEPT}
         | listed_document(address)
-        | {"held": [finding_document(finding, expect) for finding in state.held.values() if _is_about(finding, said)]}
+        | {"held": [_finding(finding, expect) for finding in state.held.values() if _is_about(finding, said)]}
         for said, verdicts in names
     ]
 

@@ -42,13 +42,12 @@ class NameIndex:
 def _lines(state: PoolState, number: int) -> str:
     start = number * NAMES_STRIDE
     has_helo = any(one.helo for one in state.pool.source)
+    targets = state.pool.targets
     lines = []
-    for index, address in enumerate(state.addresses[start : start + NAMES_STRIDE], start):
-        names: list[str] = []
-        if address is not None and address.iprev is not None:
-            names += address.iprev.ptr_names
+    for index in range(start, min(start + NAMES_STRIDE, state.pool.size)):
+        names: list[str] = [*state.ptr_names(index)]
         if has_helo:
-            names += [said.text.lower() for said in state[index].target.helos]
+            names += [said.text.lower() for said in targets[index].helos]
         lines.append(" ".join(names))
     return "\n".join(lines)
 

@@ -15,6 +15,7 @@ from exporter.checks.verdicts import Result
 from exporter.state.pool import FAILING, PoolState
 from exporter.web.cells import SMALL, Maps
 from exporter.web.chain import chain
+from exporter.web.documents import EVIDENCE_NOT_KEPT
 from exporter.web.drawing import draw
 from exporter.web.fleet import fleet, listed, summarise, worst
 from exporter.web.map_drawing import draw_map
@@ -106,7 +107,8 @@ class Pages:
             pool=pool.pool,
             drawing=draw(chain(state.target, state.evidence, pool.pool.expect)) if state.evidence else None,
             groups=_grouped(pool, index),
-            receivers=predicted(state) if state.evidence else [],
+            receivers=predicted(state) if state.latest else [],
+            evidence_not_kept=EVIDENCE_NOT_KEPT,
             entries=self._sources.journal.latest(_LATEST_CHANGES, wanted=lambda entry: entry.change.address == address),
         )
 

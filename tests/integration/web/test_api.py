@@ -9,6 +9,8 @@ import jsonschema
 import pytest
 import yaml
 
+from exporter.state import board
+from exporter.web.documents import EVIDENCE_NOT_KEPT
 from tests.integration.serving import Exporter
 from tests.integration.web.demo import WorldClock, watched_demo
 
@@ -64,21 +66,6 @@ async def test_every_operation_answers_as_documented():
                 assert status < 500
 
 
-async def test_helo_names_say_which_share_of_their_pool_they_cover():
-    """The name of Microsoft's example: ten addresses, all confirmed, all of the pool, which has one more."""
-    async with watched_demo() as exporter:
-        path = "/api/v1/pools/{name}/helo-names"
-        _, page = await fits(exporter, path, path.format(name="microsoft-365"))
-        _, first = await fits(exporter, path, path.format(name="newsletter") + "?limit=3")
-        _, second = await fits(exporter, path, path.format(name="newsletter") + f"?limit=3&cursor={first['next']}")
-
-    (name,) = page["data"]
-    assert name["helo"] == "na01-bn1-obe.outbound.protection.outlook.com"
-    assert (name["addresses"], name["confirmed_addresses"], name["addresses_outside_pool"]) == (10, 10, 0)
-    assert (name["pool_addresses"], name["pool_share"]) == (10, 10 / 11)
-    assert [one["helo"] for one in first["data"] + second["data"]] == [f"mta{n}.news.example.net" for n in range(6)]
-
-
 async def test_every_address_is_there_once_with_all_that_is_known():
     """Pages of ten make the whole fleet; each address has its objects, hostile names and all."""
     async with watched_demo() as exporter:
@@ -93,6 +80,27 @@ async def test_every_address_is_there_once_with_all_that_is_known():
         for one in found:
             _, page = await fits(exporter, "/api/v1/addresses/{ip}", f"/api/v1/addresses/{one['ip']}")
             assert [known["helo"] for known in page["data"]] == (one["helos"] or [None])
+
+
+async def test_an_address_of_a_pool_that_is_kept_in_numbers_says_what_is_not_kept(monkeypatch):
+    """Where there is room for little, results and names are there, and a note stands for evidence; the page says so."""
+    monkeypatch.setattr(board, "FULL_ADDRESSES", 0)
+    monkeypatch.setattr(board, "DETAILED_ADDRESSES", 2)
+    notes = {}
+    async with watched_demo() as exporter:
+        _, page = await fits(exporter, "/api/v1/addresses", "/api/v1/addresses?limit=500")
+        for one in page["data"]:
+            _, found = await fits(exporter, "/api/v1/addresses/{ip}", f"/api/v1/addresses/{one['ip']}")
+            for known in found["data"]:
+                assert (known["evidence"] is None) == (known["evidence_note"] is not None)
+                notes[one["ip"]] = known["evidence_note"]
+            if one["health"] == "healthy":
+                assert found["data"][0]["iprev"]["confirmed_names"]
+        ip = next(ip for ip, note in notes.items() if note)
+        _, text = await exporter.ask(f"/addresses/{ip}")
+
+    assert sum(note is None for note in notes.values()) == 2
+    assert EVIDENCE_NOT_KEPT in text
 
 
 async def test_changes_are_told_newest_first():

@@ -1,0 +1,154 @@
+"""The states of a pool that is too big for an object an address: columns of numbers, and details of a few.
+
+The rule of this file: each address costs 17 octets and what its PTR names compress to, whatever happens to it. All that
+is lost is words: the evidence, and the sentences of findings; they are kept for addresses that somebody will want to
+read about, as far as there is room. It may be read from another thread.
+"""
+
+import threading
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import overload
+
+from exporter.checks.names import DomainName
+from exporter.checks.report import Target
+from exporter.checks.verdicts import Result
+from exporter.state.address import AddressState
+from exporter.state.forms import Form, Rebuilder, Times, form_of
+from exporter.state.ptr_names import PtrNames
+
+_RENAMED_SECONDS = 6 * 3600.0
+"""How long after its PTR names changed an address is kept in detail: so long may it count as flapping."""
+_MOST_FORMS = 4096
+"""Forms above which those that no address has any more are forgotten."""
+_LAST_SECOND = 2**32 - 1
+
+
+class Room:
+    """How many addresses of all pools together may be kept in detail; a failing one has a claim to the last half."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.taken = 0
+
+    def take(self, *, is_failing: bool) -> bool:
+        """Take a place, if there is one."""
+        if self.taken >= (self._limit if is_failing else self._limit // 2):
+            return False
+        self.taken += 1
+        return True
+
+
+class CompactStates(Sequence[AddressState | None]):
+    """The state of each of *targets*, None for one that was never sampled. Times are kept in whole seconds."""
+
+    def __init__(self, targets: Sequence[Target], room: Room) -> None:
+        self._targets = targets
+        self._room = room
+        size = len(targets)
+        self._sampled = array("I", bytes(4 * size))
+        self._concluded = array("I", bytes(4 * size))
+        self._changed = array("I", bytes(4 * size))
+        self._numbers = array("I", bytes(4 * size))
+        self._names = PtrNames(size)
+        self._forms: list[Form | None] = [None]  # number 0: never sampled
+        self._rebuilders: list[Rebuilder | None] = [None]
+        self._numbered: dict[Form, int] = {}
+        self._most_forms = _MOST_FORMS
+        self._details: dict[int, AddressState] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> AddressState | None: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[AddressState | None]: ...
+    def __getitem__(self, index: int | slice) -> AddressState | Sequence[AddressState | None] | None:
+        if isinstance(index, slice):
+            return [self[one] for one in range(*index.indices(len(self)))]
+        with self._lock:
+            rebuilder = self._rebuilders[self._numbers[index]]
+            if rebuilder is None:
+                return None
+            return self._details.get(index) or rebuilder.state(
+                self._targets[index],
+                self._names[index],
+                Times(self._sampled[index], self._concluded[index], self._changed[index]),
+            )
+
+    def __iter__(self) -> Iterator[AddressState | None]:
+        return (self[index] for index in range(len(self)))
+
+    def put(self, index: int, state: AddressState, *, is_failing: bool) -> None:
+        """Keep *state*, in detail if it is of interest and there is room."""
+        with self._lock:
+            self._numbers[index] = self._number(form_of(state))
+            self._names.put(index, state.iprev)
+            self._sampled[index] = _second(state.sampled_at)
+            self._concluded[index] = _second(state.concluded_at)
+            self._changed[index] = _second(state.changed_at)
+            is_worth_it = bool(state.evidence) and (is_failing or _is_of_interest(state))
+            if is_worth_it and (index in self._details or self._room.take(is_failing=is_failing)):
+                self._details[index] = state
+            else:
+                self._forget(index)
+
+    def move_to(self, room: Room) -> None:
+        """Count the details in *room* from now on."""
+        self._room = room
+        room.taken += len(self._details)
+
+    def is_sampled(self, index: int) -> bool:
+        """Whether there is a latest report on the address at *index*."""
+        form = self._forms[self._numbers[index]]
+        return form is not None and form.verdict is not None
+
+    def sampled_at(self, index: int) -> float:
+        """When the address at *index* was last sampled."""
+        return self._sampled[index]
+
+    def ptr_names(self, index: int) -> tuple[DomainName, ...]:
+        """The PTR names that the last conclusive sample of the address at *index* found."""
+        with self._lock:
+            return self._names[index][0]
+
+    def oldest(self, first: int, stop: int) -> float:
+        """The oldest of the moments at which addresses from *first* to before *stop* were last sampled."""
+        return min(self._sampled[first:stop])
+
+    def _forget(self, index: int) -> None:
+        if self._details.pop(index, None) is not None:
+            self._room.taken -= 1
+
+    def _number(self, form: Form) -> int:
+        number = self._numbered.get(form)
+        if number is None:
+            if len(self._forms) >= self._most_forms:
+                self._renumber()
+            number = self._numbered[form] = len(self._forms)
+            self._forms.append(form)
+            self._rebuilders.append(Rebuilder(form))
+        return number
+
+    def _renumber(self) -> None:
+        """Forget the forms that no address has; where most are in use, wait for twice as many before the next time."""
+        used = sorted({0, *self._numbers})
+        new = dict(zip(used, range(len(used)), strict=True))
+        self._numbers = array("I", map(new.__getitem__, self._numbers))
+        self._forms = [self._forms[number] for number in used]
+        self._rebuilders = [self._rebuilders[number] for number in used]
+        self._numbered = {form: number for number, form in enumerate(self._forms) if form is not None}
+        self._most_forms = max(_MOST_FORMS, 2 * len(used))
+
+
+def _is_of_interest(state: AddressState) -> bool:
+    """Whether an address that does not fail will be looked at: the DNS left it open, or its names changed lately."""
+    if state.renamed_at and state.sampled_at - state.renamed_at[-1] < _RENAMED_SECONDS:
+        return True
+    return state.latest is not None and any(one.result is Result.UNKNOWN for one in state.latest.findings)
+
+
+def _second(moment: float) -> int:
+    return min(_LAST_SECOND, max(1, int(moment))) if moment else 0

@@ -1,0 +1,199 @@
+"""The compact states of big pools: all but the words is as if every address were kept in full."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.checks.answers import Question
+from exporter.checks.check import judge
+from exporter.checks.names import DomainName
+from exporter.checks.receivers import DEFAULT_RECEIVERS
+from exporter.checks.report import report
+from exporter.state import compact, ptr_names
+from exporter.state.board import DETAILED_ADDRESSES, FULL_ADDRESSES, Board
+from exporter.state.compact import Room
+from exporter.state.counters import PoolCounters
+from exporter.state.forms import WITHOUT_WORDS, form_of
+from exporter.state.pool import PoolState
+from tests.factories import World
+from tests.unit.web.pools import BROKEN, RIGHT, SILENT, pool
+
+SIZE = 8
+TWO_NAMES = World.parse(
+    "\n".join(
+        f"{octet}.100.51.198.in-addr.arpa PTR {name}\n{name} A {address}"
+        for octet in range(SIZE)
+        for name, address in ((f"mta{octet}.example.org", f"198.51.100.{octet}"), ("other.example.org", "192.0.2.9"))
+    )
+)
+HALF_SILENT = World.parse("\n".join(f"mta{octet}.example.org A !servfail" for octet in range(SIZE)))
+
+samples = st.lists(
+    st.tuples(st.integers(0, SIZE - 1), st.sampled_from([RIGHT, BROKEN, SILENT, TWO_NAMES, HALF_SILENT])), max_size=30
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_blocks():
+    """Names are packed again and again, and forms are forgotten."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ptr_names, "_BLOCK", 3)
+        patch.setattr(ptr_names, "_OPEN_BLOCKS", 1)
+        patch.setattr(compact, "_MOST_FORMS", 3)
+        yield
+
+
+def the_pool(expect=None):
+    """Eight addresses with HELO names, whose receivers are predicted."""
+    return dataclasses.replace(pool("198.51.100.0/29", expect=expect), receivers=DEFAULT_RECEIVERS)
+
+
+def record(state, taken):
+    """Take in samples; say what changed, without its words."""
+    found = []
+    for at, (index, world) in enumerate(taken, 1):
+        judged, evidence = judge(report(state[index].target, policies=DEFAULT_RECEIVERS), world)
+        found += [
+            (change.target, *[(it.check, it.result, it.reason) for it in (change.before, change.after)])
+            for change in state.record(index, judged, evidence, float(at))
+        ]
+    return found
+
+
+def facts(state):
+    """All that is known of a pool, but the words."""
+    addresses = []
+    for index in range(state.pool.size):
+        one = state[index]
+        names = None if one.iprev is None else (one.iprev.ptr_names, one.iprev.confirmed_names)
+        addresses.append((form_of(one), names, one.sampled_at, one.concluded_at, one.changed_at))
+        assert state.is_sampled(index) == (one.latest is not None)
+        assert state.sampled_at(index) == one.sampled_at
+        assert state.ptr_names(index) == (names[0] if names else ())
+    counted = (state.results(), state.receiver_results(), bytes(state.healths), state.name_changes)
+    return addresses, counted, state.oldest_sample(), [one.target for one in state.sampled()]
+
+
+@given(samples, st.integers(0, 4))
+def test_a_compact_pool_knows_what_a_full_one_knows(taken, limit):
+    """Whatever was sampled, in whichever order, and however little room there is for details."""
+    full, small = (PoolState(the_pool(), PoolCounters(), room) for room in (None, Room(limit)))
+
+    assert record(small, taken) == record(full, taken)
+    assert facts(small) == facts(full)
+
+
+@given(samples, samples, st.booleans(), st.booleans())
+def test_a_reload_carries_over_the_same(before, after, was_compact, is_compact):
+    """From full to compact and back, with other expectations and other HELO names."""
+    expect = ["fcrdns", "helo-syntax"]
+    reference = PoolState(the_pool(expect), PoolCounters())
+    plain = PoolState(the_pool(), PoolCounters())
+    record(plain, before)
+    reference.inherit(plain)
+    old = PoolState(the_pool(), PoolCounters(), Room(1) if was_compact else None)
+    record(old, before)
+    new = PoolState(the_pool(expect), PoolCounters(), Room(1) if is_compact else None)
+    new.inherit(old)
+
+    assert facts(new)[0] == facts(reference)[0]
+    assert record(new, after) == record(reference, after)
+    assert facts(new) == facts(reference)
+
+
+@given(samples, samples, st.lists(st.sampled_from([None, 0, 2]), max_size=4))
+def test_a_pool_that_stays_can_be_fitted_into_less_room_and_into_more(before, after, limits):
+    """What its neighbours on the board leave of the room changes with a reload, what is known does not."""
+    full, fitted = PoolState(the_pool(), PoolCounters()), PoolState(the_pool(), PoolCounters())
+    record(full, before)
+    record(fitted, before)
+    for limit in limits:
+        fitted.fit(None if limit is None else Room(limit))
+
+    assert record(fitted, after) == record(full, after)
+    assert facts(fitted)[0] == facts(full)[0]
+    assert facts(fitted)[2:] == facts(full)[2:]
+
+
+def test_what_is_of_interest_is_kept_with_its_words():
+    """A failing address has evidence and sentences while there is room; one that passes has neither."""
+    state = PoolState(the_pool(), PoolCounters(), Room(2))
+    record(state, [(0, RIGHT), (1, BROKEN), (2, BROKEN), (3, BROKEN)])
+
+    assert [bool(state[index].evidence) for index in range(4)] == [False, True, True, False]
+    assert {one.sentence for one in state[3].latest.findings} == {"", WITHOUT_WORDS}
+    assert WITHOUT_WORDS not in {one.sentence for one in state[2].latest.findings}
+
+    record(state, [(1, RIGHT), (3, BROKEN)])
+    assert [bool(state[index].evidence) for index in (1, 3)] == [False, True]
+
+
+def test_nothing_is_predicted_from_evidence_that_is_not_kept():
+    """Nothing asked and nothing changed are not the same."""
+    state = PoolState(the_pool(), PoolCounters(), Room(0))
+    record(state, [(0, RIGHT)])
+
+    assert state[0].latest.receivers
+    assert state[0].predicted() is None
+
+
+def test_half_of_the_room_is_for_failing_addresses():
+    """An outage leaves room for what fails when it is over."""
+    state = PoolState(the_pool(), PoolCounters(), Room(4))
+    record(state, [(index, SILENT) for index in range(SIZE)])
+    assert [bool(state[index].evidence) for index in range(SIZE)] == [True] * 2 + [False] * 6
+
+    record(state, [(6, BROKEN), (7, BROKEN)])
+    assert [bool(state[index].evidence) for index in range(SIZE)] == [True] * 2 + [False] * 4 + [True] * 2
+
+
+def test_names_of_any_kind_come_back():
+    """Escapes, the root, unconfirmed ones among confirmed ones."""
+    names = sorted(map(DomainName, ["\\010.\\\\x.example", ".", "a.example", "!b.example", r"c\.d.example"]))
+    state = PoolState(the_pool(), PoolCounters(), Room(0))
+    asked = Question(state[0].target.address.reverse_name, "PTR")
+    world = World({asked: frozenset(names)}).publish(["a.example A 198.51.100.0"])
+    record(state, [(0, world), (7, RIGHT), (4, RIGHT)])
+
+    assert state[0].iprev.ptr_names == tuple(names)
+    assert state[0].iprev.confirmed_names == ("a.example",)
+
+
+def test_the_board_keeps_small_pools_in_full_and_shares_room_among_the_others():
+    """The smallest come first, and a pool that stays is fitted to what a reload leaves it."""
+    small, middle, large = (
+        dataclasses.replace(pool(network, expect=["fcrdns"]), name=network)
+        for network in ("198.51.100.0/29", "10.0.0.0/19", "11.0.0.0/18")
+    )
+    board = Board()
+    board.adopt([large, middle, small])
+    for state in board.pools.values():
+        target = state[0].target
+        world = World.parse(f"{target.address.reverse_name} PTR a.example\na.example A {target.address}")
+        state.record(0, *judge(report(target), world), 1.0)
+    kept = dict(board.pools)
+
+    assert small.size + middle.size <= FULL_ADDRESSES < large.size
+    assert {name: bool(state[0].evidence) for name, state in kept.items()} == {
+        small.name: True,
+        middle.name: True,
+        large.name: False,
+    }
+
+    other = dataclasses.replace(pool("12.0.0.0/20"), name="other")
+    board.adopt([large, middle, other])
+    assert board.pools[middle.name] is kept[middle.name]
+    assert not board.pools[middle.name][0].evidence
+    assert board.pools[middle.name][0].latest is not None
+
+
+def test_a_swept_address_costs_24_octets():
+    """Columns and packed names of 50,000 addresses with names like those of big providers."""
+    count = 50_000
+    states = compact.CompactStates([None] * count, Room(DETAILED_ADDRESSES))
+    columns = (states._sampled, states._concluded, states._changed, states._numbers)
+    octets = sum(column.itemsize * len(column) for column in columns) + count  # and its health
+
+    assert octets == 17 * count
