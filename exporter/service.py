@@ -19,6 +19,7 @@ from exporter.config.effective import render
 from exporter.dns.resolvers import Resolvers
 from exporter.errors import ConfigError
 from exporter.inventory.build import build
+from exporter.inventory.shard import ALONE, Shard
 from exporter.metrics.dns import DnsCollector
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.fleet import FleetCollector
@@ -54,6 +55,7 @@ class Options:
     web_config: Path | None = None
     external_path: str | None = None
     patience: Patience | None = None
+    shard: Shard = ALONE
 
 
 class Service:
@@ -90,7 +92,7 @@ class Service:
             access=self._access,
             patience=self._options.patience,
         )
-        self._board.adopt(build(configuration))
+        self._board.adopt(build(configuration, self._options.shard))
         try:
             self.addresses = await web.start(list(self._options.listen))
             self._schedule.start()
@@ -122,7 +124,7 @@ class Service:
         async with self._reloading:
             try:
                 configuration = await asyncio.to_thread(self._options.load)
-                pools = await asyncio.to_thread(build, configuration)
+                pools = await asyncio.to_thread(build, configuration, self._options.shard)
             except ConfigError as bad:
                 self._reload_status.successful = False
                 self._reload_problems = tuple(map(str, bad.problems))

@@ -1,6 +1,7 @@
 """`check --output json`: docs/check.schema.json describes it.
 
-The rule of this file: one object for each address and HELO name; what the DNS said is printable ASCII.
+The rule of this file: one object for each address and HELO name, and one for each HELO name of a pool, the other way
+round; what the DNS said is printable ASCII.
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from exporter.checks.answers import Answer
 from exporter.checks.helo import HeloName
 from exporter.checks.zone_cut import ZoneCut
+from exporter.cli.check_names import NameExamined, coverage_document
 from exporter.cli.check_run import Examined
 from exporter.cli.check_trace import Trace
-from exporter.web.documents import Json, checked, records_of
+from exporter.web.documents import Json, checked, evidence_document, finding_document, records_of
 
 
 def documents(one: Examined, traces: Sequence[Trace] = ()) -> Iterator[Json]:
@@ -38,7 +40,23 @@ def documents(one: Examined, traces: Sequence[Trace] = ()) -> Iterator[Json]:
             "delegating_zone": None if found.reverse.delegating is None else _zone(found.reverse.delegating),
             "zones": [_zone(cut) for cut in found.zones.values()],
             "trace": [_trace(traced) for traced in traces],
+            "helo_addresses": coverage_document(one.names[index]) if index < len(one.names) else None,
         }
+
+
+def name_document(one: NameExamined) -> Json:
+    """The object of one HELO name of a pool."""
+    subject, found = one.subject, one.examination
+    return {
+        "helo": subject.said.text,
+        "pool": subject.pool,
+        "profile": subject.profile,
+        "outcome": one.overall.name.lower(),
+        "checks": [finding_document(finding, subject.expect) for finding in found.report.findings],
+        "helo_addresses": coverage_document(one),
+        "zones": [_zone(cut) for cut in found.zones.values()],
+        "evidence": evidence_document(one.evidence),
+    }
 
 
 def _zone(cut: ZoneCut) -> Json:

@@ -16,11 +16,13 @@ from typing import Any
 
 import click
 
-from exporter.cli.check_json import documents
-from exporter.cli.check_markdown import markdown
-from exporter.cli.check_run import Examined, Overall, examined, worst
+from exporter.cli.check_json import documents, name_document
+from exporter.cli.check_markdown import markdown, name_markdown
+from exporter.cli.check_names import NameExamined, NameSubject
+from exporter.cli.check_outcome import Overall, worst
+from exporter.cli.check_run import Examined, examined
 from exporter.cli.check_subjects import Subject, Wanted, all_subjects, count, profiles_of, subject_of
-from exporter.cli.check_text import Paper, one_line, text
+from exporter.cli.check_text import Paper, name_text, one_line, text
 from exporter.cli.check_trace import Trace, trace
 from exporter.cli.check_words import summary
 from exporter.config.configuration import Configuration
@@ -50,7 +52,8 @@ def run(request: Request) -> int:
     """Check, print, and give the exit code. Raises `ConfigError` for a bad configuration."""
     configuration = _configuration(request)
     if request.wanted is not None:
-        subjects, total = iter([_subject(request.wanted, configuration)]), 1
+        subjects: Iterator[Subject | NameSubject] = iter([_subject(request.wanted, configuration)])
+        total = 1
     elif configuration is not None:
         subjects, total = all_subjects(configuration), count(configuration)
     else:
@@ -79,7 +82,9 @@ def _subject(wanted: Wanted, configuration: Configuration | None) -> Subject:
     return subject_of(wanted, configuration)
 
 
-async def _run(request: Request, configuration: Configuration | None, subjects: Iterator[Subject], total: int) -> int:
+async def _run(
+    request: Request, configuration: Configuration | None, subjects: Iterator[Subject | NameSubject], total: int
+) -> int:
     resolvers = Resolvers(_settings(request, configuration))
     await resolvers.start()
     try:
@@ -87,8 +92,10 @@ async def _run(request: Request, configuration: Configuration | None, subjects: 
         outcomes = examined(subjects, resolvers, at_once=at_once)
         printer = Printer(request.output, is_single=request.wanted is not None)
         async for one in _watched(outcomes, total, printer):
-            traces = await trace(one.examination.reverse, resolvers) if request.is_traced else ()
-            printer.add(one, traces)
+            if isinstance(one, NameExamined):
+                printer.add_name(one)
+            else:
+                printer.add(one, await trace(one.examination.reverse, resolvers) if request.is_traced else ())
         return printer.end()
     finally:
         await resolvers.close()
@@ -102,7 +109,9 @@ def _settings(request: Request, configuration: Configuration | None) -> tuple[Re
     return (ResolverSettings(servers=system_servers()),)
 
 
-async def _watched(outcomes: AsyncIterator[Examined], total: int, printer: "Printer") -> AsyncIterator[Examined]:
+async def _watched(
+    outcomes: AsyncIterator[Examined | NameExamined], total: int, printer: "Printer"
+) -> AsyncIterator[Examined | NameExamined]:
     """The same, with a progress bar where somebody waits for many."""
     with ExitStack() as stack:
         bar = None
@@ -127,6 +136,7 @@ class Printer:
         self._is_single = is_single
         self._paper = Paper(colour=_has_colours(), unicode=_has_unicode())
         self._counts: dict[Overall, int] = {}
+        self._name_counts: dict[Overall, int] = {}
         self._objects = 0
         self._kept: list[str] = []
         self._is_array = not is_single
@@ -137,7 +147,7 @@ class Printer:
         self._counts[one.overall] = self._counts.get(one.overall, 0) + 1
         match self._output:
             case "json":
-                self._add_json(one, traces)
+                self._add_json(list(documents(one, traces)))
             case "markdown":
                 self._print("\n".join(markdown(one, self._paper, traces)) + ("" if self._is_single else "\n"))
             case _ if one.overall is Overall.PASS and not self._is_single:
@@ -145,17 +155,29 @@ class Printer:
             case _:
                 self._print("\n".join(text(one, self._paper, traces)) + ("" if self._is_single else "\n"))
 
+    def add_name(self, one: NameExamined) -> None:
+        """Print one HELO name of a pool."""
+        self._name_counts[one.overall] = self._name_counts.get(one.overall, 0) + 1
+        match self._output:
+            case "json":
+                self._add_json([name_document(one)])
+            case "markdown":
+                self._print("\n".join(name_markdown(one)) + "\n")
+            case _ if one.overall is Overall.PASS:
+                self._print(one_line(one, self._paper))
+            case _:
+                self._print("\n".join(name_text(one, self._paper)) + "\n")
+
     def end(self) -> int:
         """Print what belongs at the end; the exit code."""
         if self._output == "json":
             if self._is_array:
                 self._print("]" if self._objects else "[]")
         elif not self._is_single:
-            self._print(summary(self._counts))
-        return worst(self._counts).value
+            self._print(summary(self._counts, self._name_counts))
+        return worst([*self._counts, *self._name_counts]).value
 
-    def _add_json(self, one: Examined, traces: tuple[Trace, ...]) -> None:
-        found = list(documents(one, traces))
+    def _add_json(self, found: list[dict[str, Any]]) -> None:
         self._is_array = self._is_array or len(found) > 1
         for document in found:
             opening = ("[" if not self._objects else ",") if self._is_array else ""

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from exporter.checks.examination import spf_mend
 from exporter.checks.verdicts import Mend, Result
+from exporter.cli.check_names import NameExamined, name_headline, name_held_to, name_lines
 from exporter.cli.check_run import Examined
 from exporter.cli.check_text import Paper, tree
 from exporter.cli.check_trace import Trace
@@ -45,6 +46,11 @@ def markdown(one: Examined, paper: Paper, traces: Sequence[Trace] = ()) -> Itera
     yield from _findings(one)
     yield from _spf(one)
     yield from _receivers(one)
+    for name in one.names:
+        if name.examination.report.addresses:
+            yield ""
+            yield f"**HELO {escaped(str(name.subject.said))}, the other way round**"
+            yield from _coverage(name)
     if one.examination.generic_names:
         yield ""
     for hint in one.examination.generic_names:
@@ -55,6 +61,22 @@ def markdown(one: Examined, paper: Paper, traces: Sequence[Trace] = ()) -> Itera
         yield from _trace(traced)
     yield ""
     yield from _evidence(one)
+
+
+def name_markdown(one: NameExamined) -> Iterator[str]:
+    """Everything about one HELO name of a pool, line by line."""
+    yield f"### {escaped(name_headline(one))}"
+    yield ""
+    yield escaped(name_held_to(one))
+    yield from _coverage(one)
+    yield ""
+    yield from _findings(one)
+
+
+def _coverage(one: NameExamined) -> Iterator[str]:
+    yield ""
+    for _, words in name_lines(one):
+        yield f"- {escaped(words)}"
 
 
 def escaped(text: str) -> str:
@@ -69,7 +91,7 @@ def _disarmed(found: re.Match[str]) -> str:
     return _ENTITIES.get(active) or f"\\{active}"
 
 
-def _findings(one: Examined) -> Iterator[str]:
+def _findings(one: Examined | NameExamined) -> Iterator[str]:
     yield "**Checks**"
     yield ""
     if ok := passing(one):
@@ -83,7 +105,7 @@ def _findings(one: Examined) -> Iterator[str]:
             yield from _mend(one, group.mend)
 
 
-def _mend(one: Examined, mend: Mend) -> Iterator[str]:
+def _mend(one: Examined | NameExamined, mend: Mend) -> Iterator[str]:
     yield ""
     yield f"  To mend it: {escaped(mend.advice)}"
     for publishing in publishings(one, mend):

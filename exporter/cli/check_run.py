@@ -8,16 +8,20 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from enum import IntEnum
 from itertools import islice
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from exporter.checks.answers import Question
-from exporter.checks.check import Evidence, OnAnswer, Run
+from exporter.checks.check import Check, Evidence, OnAnswer, Run
 from exporter.checks.examination import Examination, examine
+from exporter.checks.name_examination import examine_name
 from exporter.checks.spf.results import SpfResult
 from exporter.checks.verdicts import CheckName, Result
+from exporter.cli.check_names import NameExamined, NameSubject
+from exporter.cli.check_outcome import Overall
 from exporter.cli.check_subjects import Subject
+
+ResultT = TypeVar("ResultT")
 
 
 class Asker(Protocol):
@@ -27,24 +31,17 @@ class Asker(Protocol):
         """Get *question* answered; calls back exactly once."""
 
 
-class Overall(IntEnum):
-    """What one examination, or all of them, come to; the value is the exit code."""
-
-    PASS = 0
-    """Every expected check passes."""
-    FINDING = 1
-    """An expected check fails."""
-    INCONCLUSIVE = 4
-    """None is known to fail, but not all are known to pass."""
-
-
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A subject, what came out for it, and every answer that this rests on."""
+    """A subject, what came out for it, and every answer that this rests on.
+
+    *names* are its HELO names, the other way round, where that was asked for.
+    """
 
     subject: Subject
     examination: Examination
     evidence: Evidence
+    names: tuple[NameExamined, ...] = ()
 
     @property
     def overall(self) -> Overall:
@@ -58,9 +55,7 @@ class Examined:
             for verdict in verdicts
             if verdict.identity == "mailfrom"
         ]
-        if Result.FAIL in results:
-            return Overall.FINDING
-        return Overall.INCONCLUSIVE if Result.UNKNOWN in results else Overall.PASS
+        return Overall.of(results)
 
     def failing(self, result: Result = Result.FAIL) -> list[CheckName]:
         """The expected checks that come to *result*, each once."""
@@ -73,13 +68,9 @@ class Examined:
         )
 
 
-def worst(outcomes: Iterable[Overall]) -> Overall:
-    """What several come to: a finding outweighs what is not known."""
-    seen = set(outcomes)
-    return next((one for one in (Overall.FINDING, Overall.INCONCLUSIVE) if one in seen), Overall.PASS)
-
-
-async def examined(subjects: Iterable[Subject], asker: Asker, *, at_once: int) -> AsyncIterator[Examined]:
+async def examined(
+    subjects: Iterable[Subject | NameSubject], asker: Asker, *, at_once: int
+) -> AsyncIterator[Examined | NameExamined]:
     """Examine all *subjects*, *at_once* of them at the same time, and give them back in their order."""
     rest = iter(subjects)
     under_way = deque(_start(subject, asker) for subject in islice(rest, at_once))
@@ -88,15 +79,29 @@ async def examined(subjects: Iterable[Subject], asker: Asker, *, at_once: int) -
         under_way.extend(_start(subject, asker) for subject in islice(rest, 1))
 
 
-def _start(subject: Subject, asker: Asker) -> asyncio.Future[Examined]:
-    outcome: asyncio.Future[Examined] = asyncio.get_running_loop().create_future()
-    Run(
-        examine(subject.target, suffix=subject.suffix, mail_from=subject.mail_from),
-        asker.ask,
-        lambda found, evidence: outcome.set_result(Examined(subject, found, evidence)),
-        outcome.set_exception,
-    ).start()
-    return outcome
+def _start(subject: Subject | NameSubject, asker: Asker) -> asyncio.Task[Examined | NameExamined]:
+    return asyncio.create_task(_examine(subject, asker))
+
+
+async def _examine(subject: Subject | NameSubject, asker: Asker) -> Examined | NameExamined:
+    if isinstance(subject, NameSubject):
+        return await _examine_name(subject, asker)
+    check = examine(subject.target, suffix=subject.suffix, mail_from=subject.mail_from)
+    found, evidence = await answered(check, asker)
+    names = await asyncio.gather(*[_examine_name(name, asker) for name in subject.names])
+    return Examined(subject, found, evidence, tuple(names))
+
+
+async def _examine_name(subject: NameSubject, asker: Asker) -> NameExamined:
+    found, evidence = await answered(examine_name(subject.said, subject.contains), asker)
+    return NameExamined(subject, found, evidence)
+
+
+async def answered(check: Check[ResultT], asker: Asker) -> tuple[ResultT, Evidence]:
+    """Run *check* on what *asker* answers: its outcome, and what that rests on."""
+    outcome: asyncio.Future[tuple[ResultT, Evidence]] = asyncio.get_running_loop().create_future()
+    Run(check, asker.ask, lambda found, seen: outcome.set_result((found, seen)), outcome.set_exception).start()
+    return await outcome
 
 
 def _spf_result(result: SpfResult, *, is_doubtful: bool) -> Result:

@@ -5,21 +5,26 @@ is held to a profile: the one that is named, the one whose domain its HELO name 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporter.checks.addresses import Address
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.report import Target
 from exporter.checks.verdicts import CheckName
+from exporter.cli.check_names import NameSubject, Scope
 from exporter.config.configuration import Configuration
 from exporter.config.profiles import BUILT_IN, DEFAULT_PROFILE, Profile
 from exporter.inventory.build import build
+from exporter.inventory.pool import Pool
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One target, and what is expected of it. *pool* is None for an address that is in none."""
+    """One target, and what is expected of it. *pool* is None for an address that is in none.
+
+    *names* are its HELO names where they are to be followed the other way round, too.
+    """
 
     target: Target
     expect: frozenset[CheckName]
@@ -27,6 +32,7 @@ class Subject:
     pool: str | None = None
     suffix: DomainName | None = None
     mail_from: str | None = None
+    names: tuple[NameSubject, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,42 +54,49 @@ def profiles_of(configuration: Configuration | None) -> Mapping[str, Profile]:
 def subject_of(wanted: Wanted, configuration: Configuration | None) -> Subject:
     """The subject that somebody typed. Raises `KeyError` for a profile that does not exist."""
     named = profiles_of(configuration)[wanted.profile] if wanted.profile is not None else None
-    known = _configured(wanted.address, configuration)
-    if known is not None and named is None:
-        target = Target(wanted.address, wanted.helos) if wanted.helos else known.target
-        return Subject(target, known.expect, known.profile, known.pool, known.suffix, wanted.mail_from)
+    known, scope = _configured(wanted.address, configuration)
     helos = wanted.helos or (known.target.helos if known is not None else ())
-    profile = named or _profile_for(helos)
-    return Subject(
-        Target(wanted.address, helos),
-        profile.expect,
-        profile.name,
-        known.pool if known is not None else None,
-        profile.aligned_suffix,
-        wanted.mail_from,
-    )
+    target = Target(wanted.address, helos)
+    if known is not None and named is None:
+        subject = replace(known, target=target, mail_from=wanted.mail_from)
+    else:
+        profile = named or _profile_for(helos)
+        pool = known.pool if known is not None else None
+        subject = Subject(target, profile.expect, profile.name, pool, profile.aligned_suffix, wanted.mail_from)
+    names = tuple([NameSubject(said, subject.expect, subject.profile, scope) for said in helos])
+    return replace(subject, names=names)
 
 
 def count(configuration: Configuration) -> int:
     """How many subjects there are in *configuration*."""
-    return sum(pool.size for pool in build(configuration))
+    pools = zip(configuration.pools, build(configuration), strict=True)
+    return sum(pool.size + len(settings.helo_names) for settings, pool in pools)
 
 
-def all_subjects(configuration: Configuration) -> Iterator[Subject]:
-    """Every address of every pool, made as they are asked for."""
+def all_subjects(configuration: Configuration) -> Iterator[Subject | NameSubject]:
+    """Every address of every pool, and behind them the pool's own HELO names, made as they are asked for.
+
+    The names that addresses say are judged with each of them.
+    """
     for settings, pool in zip(configuration.pools, build(configuration), strict=True):
         for target in pool.targets:
             yield Subject(target, pool.expect, settings.profile, pool.name, pool.suffix)
+        for said in settings.helo_names:
+            yield NameSubject(said, pool.expect, settings.profile, _scope(pool))
 
 
-def _configured(address: Address, configuration: Configuration | None) -> Subject | None:
+def _configured(address: Address, configuration: Configuration | None) -> tuple[Subject | None, Scope | None]:
     if configuration is None:
-        return None
+        return None, None
     for settings, pool in zip(configuration.pools, build(configuration), strict=True):
         target = pool.find(address)
         if target is not None:
-            return Subject(target, pool.expect, settings.profile, pool.name, pool.suffix)
-    return None
+            return Subject(target, pool.expect, settings.profile, pool.name, pool.suffix), _scope(pool)
+    return None, None
+
+
+def _scope(pool: Pool) -> Scope:
+    return Scope(pool.name, pool.size, pool.contains)
 
 
 def _profile_for(helos: Sequence[HeloName]) -> Profile:

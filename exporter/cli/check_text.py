@@ -12,7 +12,9 @@ import click
 
 from exporter.checks.examination import spf_mend
 from exporter.checks.verdicts import Mend, Result
-from exporter.cli.check_run import Examined, Overall
+from exporter.cli.check_names import NameExamined, name_headline, name_held_to, name_lines
+from exporter.cli.check_outcome import Overall
+from exporter.cli.check_run import Examined
 from exporter.cli.check_trace import Trace
 from exporter.cli.check_words import (
     FindingGroup,
@@ -67,10 +69,11 @@ class Paper:
         return _BRANCHES if self.unicode else _ASCII_BRANCHES
 
 
-def one_line(one: Examined, paper: Paper) -> str:
+def one_line(one: Examined | NameExamined, paper: Paper) -> str:
     """The outcome alone: for a pass among many."""
     kind = _OVERALL[one.overall]
-    return f"{paper.mark(kind)} {paper.tint(headline(one), kind)}"
+    words = name_headline(one) if isinstance(one, NameExamined) else headline(one)
+    return f"{paper.mark(kind)} {paper.tint(words, kind)}"
 
 
 def text(one: Examined, paper: Paper, traces: Sequence[Trace] = ()) -> Iterator[str]:
@@ -80,14 +83,11 @@ def text(one: Examined, paper: Paper, traces: Sequence[Trace] = ()) -> Iterator[
     yield from _wrapped(held_to(one))
     yield ""
     yield from tree(one, paper)
-    yield ""
-    yield paper.bold("Checks")
-    if ok := passing(one):
-        yield from _marked(paper, "good", f"pass: {', '.join(ok)}")
-    for group in finding_groups(one):
-        yield from _finding(one, group, paper)
+    yield from _checks(one, paper)
     yield from _spf(one, paper)
     yield from _receivers(one, paper)
+    for name in one.names:
+        yield from _coverage(name, paper)
     yield from _hints(one, paper)
     yield ""
     yield paper.bold("Who runs the reverse name")
@@ -96,6 +96,36 @@ def text(one: Examined, paper: Paper, traces: Sequence[Trace] = ()) -> Iterator[
     for traced in traces:
         yield from _trace(traced, paper)
     yield from _evidence(one, paper)
+
+
+def name_text(one: NameExamined, paper: Paper) -> Iterator[str]:
+    """Everything about one HELO name of a pool, line by line."""
+    kind = _OVERALL[one.overall]
+    yield paper.bold(paper.tint(name_headline(one), kind))
+    yield from _wrapped(name_held_to(one))
+    yield ""
+    yield paper.bold("Addresses")
+    for each, words in name_lines(one):
+        yield from _marked(paper, each, words)
+    yield from _checks(one, paper)
+
+
+def _checks(one: Examined | NameExamined, paper: Paper) -> Iterator[str]:
+    yield ""
+    yield paper.bold("Checks")
+    if ok := passing(one):
+        yield from _marked(paper, "good", f"pass: {', '.join(ok)}")
+    for group in finding_groups(one):
+        yield from _finding(one, group, paper)
+
+
+def _coverage(one: NameExamined, paper: Paper) -> Iterator[str]:
+    """The name's addresses, in the explanation of one that says it: what they come to is no verdict on that one."""
+    if one.examination.report.addresses:
+        yield ""
+        yield paper.bold(f"HELO {one.subject.said}, the other way round")
+        for kind, words in name_lines(one):
+            yield from _marked(paper, "aside" if kind == "bad" else kind, words)
 
 
 def tree(one: Examined, paper: Paper) -> Iterator[str]:
@@ -123,7 +153,7 @@ def _led_to(step: Step) -> str:
     return joint + ", ".join(step.lines).replace(", and ", " and ")
 
 
-def _finding(one: Examined, group: FindingGroup, paper: Paper) -> Iterator[str]:
+def _finding(one: Examined | NameExamined, group: FindingGroup, paper: Paper) -> Iterator[str]:
     kind = "open" if group.result is Result.UNKNOWN else "bad" if group.is_expected else "aside"
     aside = "" if group.is_expected else ", not expected to pass"
     yield from _marked(paper, kind, f"{group.result}: {', '.join(group.checks)} ({group.reason}{aside})")
@@ -132,7 +162,7 @@ def _finding(one: Examined, group: FindingGroup, paper: Paper) -> Iterator[str]:
         yield from _mend(one, group.mend)
 
 
-def _mend(one: Examined, mend: Mend) -> Iterator[str]:
+def _mend(one: Examined | NameExamined, mend: Mend) -> Iterator[str]:
     yield from _wrapped(f"To mend it: {mend.advice}", "    ")
     for publishing in publishings(one, mend):
         if publishing.where:

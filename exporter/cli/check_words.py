@@ -3,6 +3,7 @@
 The rule of this file: plain text in, plain text out; whatever came from the DNS is printable ASCII when it leaves.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -14,8 +15,13 @@ from exporter.checks.receivers import ReceiverResult, ReceiverVerdict, by_design
 from exporter.checks.spf.results import SpfVerdict
 from exporter.checks.verdicts import CheckName, Finding, Mend, Result
 from exporter.checks.zone_cut import ReverseZones, ZoneCut
-from exporter.cli.check_run import Examined, Overall
+from exporter.cli.check_names import NameExamined
+from exporter.cli.check_outcome import Overall
+from exporter.cli.check_run import Examined
 from exporter.web.documents import moment, printable, records_of
+
+_OPENING = re.compile(r"(the|no|neither|nothing|none) ")
+"""What a sentence may be capitalised at: a name at its beginning keeps its letters."""
 
 
 def headline(one: Examined) -> str:
@@ -64,7 +70,7 @@ class FindingGroup:
     mend: Mend | None
 
 
-def passing(one: Examined) -> list[str]:
+def passing(one: Examined | NameExamined) -> list[str]:
     """The checks that pass for every HELO name."""
     worst: dict[CheckName, bool] = {}
     for finding in one.examination.report.findings:
@@ -72,7 +78,7 @@ def passing(one: Examined) -> list[str]:
     return [check.value for check, passes in worst.items() if passes]
 
 
-def finding_groups(one: Examined) -> list[FindingGroup]:
+def finding_groups(one: Examined | NameExamined) -> list[FindingGroup]:
     """What does not pass: what is expected first, fails before unknowns."""
     expect = one.subject.expect
     wrong = [finding for finding in one.examination.report.findings if finding.result is not Result.PASS]
@@ -102,7 +108,7 @@ class Publishing:
     instead_of: tuple[str, ...]
 
 
-def publishings(one: Examined, mend: Mend) -> Iterator[Publishing]:
+def publishings(one: Examined | NameExamined, mend: Mend) -> Iterator[Publishing]:
     """The lines of a mend, by the zone that they go into."""
     zones = one.examination.zones
 
@@ -158,7 +164,8 @@ class ReceiverLine:
         """The cause of a refusal, as a sentence; whether it is by design."""
         why = self.verdict.sentence.partition(": ")[2]
         design = " Nothing that is expected here would satisfy it." if self.is_by_design else ""
-        return f"{why[:1].upper()}{why[1:]}{design}"
+        begins = why[:1].upper() + why[1:] if _OPENING.match(why) else why
+        return f"{begins}{design}"
 
     @property
     def word(self) -> str:
@@ -222,11 +229,18 @@ def sampled_at(one: Examined) -> str:
     return moment(max((answer.asked_at for answer in one.evidence.values()), default=0.0)) or ""
 
 
-def summary(counts: dict[Overall, int]) -> str:
+def summary(addresses: dict[Overall, int], names: dict[Overall, int]) -> str:
     """How many came to what."""
+    lines = [_sum_of(addresses, "address", "addresses")]
+    if names:
+        lines.append(_sum_of(names, "HELO name, the other way round", "HELO names, the other way round"))
+    return "\n".join(lines)
+
+
+def _sum_of(counts: dict[Overall, int], one: str, several: str) -> str:
     total = sum(counts.values())
     parts = [
         f"{counts.get(overall, 0)} {word}"
         for overall, word in ((Overall.PASS, "pass"), (Overall.FINDING, "fail"), (Overall.INCONCLUSIVE, "not known"))
     ]
-    return f"{total} address{'' if total == 1 else 'es'}: {', '.join(parts)}."
+    return f"{total} {one if total == 1 else several}: {', '.join(parts)}."

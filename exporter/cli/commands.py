@@ -11,6 +11,7 @@ from exporter.cli.external_url import ExternalUrl
 from exporter.cli.interval import Interval
 from exporter.cli.listen import ListenAddress
 from exporter.cli.route_prefix import RoutePrefix
+from exporter.cli.shards import shard_of, sharded
 
 _LEVELS = ("debug", "info", "warning", "error")
 
@@ -98,10 +99,19 @@ def _serving(function: Any) -> Any:
     show_default=True,
     help="How often to look whether the configuration file changed, and use it if it did; 0s means never.",
 )
+@sharded
 @_serving
 @click.pass_context
 def cli(
-    context: click.Context, /, config_file: Path, *, config_check: bool, reload_seconds: float, **serving: Any
+    context: click.Context,
+    /,
+    config_file: Path,
+    *,
+    config_check: bool,
+    reload_seconds: float,
+    shard_index: int | None,
+    shard_count: int,
+    **serving: Any,
 ) -> None:
     """Watch the DNS behind outbound mail: forward-confirmed reverse DNS and HELO names, for Prometheus.
 
@@ -111,12 +121,13 @@ def cli(
         context.obj = config_file
         return
     if config_check:
-        context.invoke(check_config, file=config_file)
+        _print_effective(config_file)
         return
     from exporter.cli.serve import serve
     from exporter.config.loader import load
 
-    serve(lambda: load(config_file), file=config_file, reload_seconds=reload_seconds, **serving)
+    shard = shard_of(shard_index, shard_count)
+    serve(lambda: load(config_file), file=config_file, reload_seconds=reload_seconds, shard=shard, **serving)
 
 
 cli.add_command(check)
@@ -126,10 +137,14 @@ cli.add_command(check)
 @click.argument("file", type=click.Path(path_type=Path))
 def check_config(file: Path) -> None:
     """Print every problem of FILE, or, if there is none, the effective configuration with all defaults."""
+    _print_effective(file, if_missing="give the path of a configuration file: maildns-exporter check-config FILE")
+
+
+def _print_effective(file: Path, **how: str) -> None:
     from exporter.config.effective import render
     from exporter.config.loader import load
 
-    click.echo(render(load(file)), nl=False)
+    click.echo(render(load(file, **how)), nl=False)
 
 
 @cli.command()

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from exporter.cli.serve import options
+from exporter.cli.systemd import attended
 from exporter.config.loader import parse
 from exporter.demo.configuration import demo_configuration
 from exporter.demo.demo_world import demo_world
@@ -19,4 +20,6 @@ def serve_demo(speed: float, **serving: Any) -> None:
 async def _run(speed: float, **serving: Any) -> None:
     async with DemoServer(demo_world(speed=speed)) as server:
         text = demo_configuration(server.port, interval=f"{max(10, round(15 / speed))}s")
-        await Service(options(lambda: parse(text, "demo"), **serving)).run()
+        service = Service(options(lambda: parse(text, "demo"), **serving))
+        async with attended(service.listening):
+            await service.run()

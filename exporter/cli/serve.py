@@ -10,6 +10,7 @@ from exporter.cli.logs import configure
 from exporter.cli.systemd import attended
 from exporter.cli.watch import fingerprint, watched
 from exporter.config.configuration import Configuration
+from exporter.inventory.shard import ALONE, Shard
 from exporter.service import Options, Service
 
 
@@ -39,6 +40,7 @@ def options(
     probe_offset_seconds: float,
     log_level: str,
     log_format: str,
+    shard: Shard = ALONE,
 ) -> Options:
     """Set the logs up, and say how to serve."""
     configure(log_level, log_format)
@@ -52,4 +54,5 @@ def options(
         probe_offset_seconds,
         web_config,
         external_path,
+        shard=shard,
     )

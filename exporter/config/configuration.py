@@ -7,11 +7,13 @@ effective configuration is what is in force.
 from dataclasses import dataclass
 from pathlib import Path
 
+from exporter.checks.domain import DomainCheckName
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import DEFAULT_RECEIVERS, Receiver
 from exporter.checks.verdicts import CheckName
 from exporter.config.address_entries import AddressEntry, NetworkEntry
+from exporter.config.domain_entries import DomainEntry
 from exporter.config.durations import Duration
 from exporter.config.model import Document
 from exporter.config.pool_entries import PoolEntry, ProfileEntry, expectation
@@ -41,12 +43,23 @@ class PoolSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DomainSettings:
+    """A domain that mail is sent from: what is looked at, how often, and what is expected of it."""
+
+    name: DomainName
+    interval: Duration
+    expect: frozenset[DomainCheckName]
+    selectors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """Everything that the operator configured or left to its default. Two are equal when they make the same happen."""
 
     resolvers: tuple[ResolverEntry, ...]
     profiles: tuple[Profile, ...]
     pools: tuple[PoolSettings, ...]
+    domains: tuple[DomainSettings, ...] = ()
 
     def resolver_settings(self) -> tuple[ResolverSettings, ...]:
         """What each resolver is told, in the order of the file. Reads the system's servers where none are named."""
@@ -67,6 +80,7 @@ def resolve(document: Document, directory: Path | None = None) -> Configuration:
         resolvers=tuple([_placed(entry, directory) for entry in document.resolvers or (ResolverEntry(name="system"),)]),
         profiles=tuple([profiles[entry.name] for entry in document.profiles]),
         pools=tuple([_pool(entry, BUILT_IN | profiles, receivers) for entry in document.pools]),
+        domains=tuple([_domain(entry) for entry in document.domains]),
     )
 
 
@@ -98,6 +112,10 @@ def _pool(entry: PoolEntry, profiles: dict[str, Profile], receivers: tuple[Recei
         addresses=entry.addresses,
         receivers=receivers if entry.receivers is None else entry.receivers,
     )
+
+
+def _domain(entry: DomainEntry) -> DomainSettings:
+    return DomainSettings(entry.name, entry.interval, entry.expected, entry.dkim_selectors)
 
 
 def _placed(entry: ResolverEntry, directory: Path | None) -> ResolverEntry:

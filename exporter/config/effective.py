@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
+from exporter.checks.domain import DomainCheckName
 from exporter.checks.verdicts import CheckName
 from exporter.config.address_entries import AddressEntry, NetworkEntry
-from exporter.config.configuration import Configuration, PoolSettings
+from exporter.config.configuration import Configuration, DomainSettings, PoolSettings
 from exporter.config.profiles import Profile
 from exporter.config.resolver_entries import CanaryEntry, ResolverEntry
 from exporter.config.scalars import AmbiguousError, read_plain
@@ -30,7 +31,10 @@ def as_data(configuration: Configuration) -> dict[str, Data]:
     data: dict[str, Data] = {"resolvers": [_resolver(entry) for entry in configuration.resolvers]}
     if configuration.profiles:
         data["profiles"] = [_profile(profile) for profile in configuration.profiles]
-    data["pools"] = [_pool(pool) for pool in configuration.pools]
+    if configuration.pools:
+        data["pools"] = [_pool(pool) for pool in configuration.pools]
+    if configuration.domains:
+        data["domains"] = [_domain(domain) for domain in configuration.domains]
     return data
 
 
@@ -98,6 +102,15 @@ def _pool(pool: PoolSettings) -> Data:
     return data
 
 
+def _domain(domain: DomainSettings) -> Data:
+    return {
+        "name": str(domain.name),
+        "dkim_selectors": list(domain.selectors),
+        "interval": str(domain.interval),
+        "expect": [check.value for check in DomainCheckName if check in domain.expect],
+    }
+
+
 def _entry(entry: AddressEntry | NetworkEntry) -> Data:
     what: dict[str, Data] = (
         {"ip": str(entry.ip)} if isinstance(entry, AddressEntry) else {"network": str(entry.network)}
@@ -130,7 +143,7 @@ def _block(data: Mapping[str, Data], indent: str) -> Iterator[str]:
                 yield from _item(item, f"{indent}  ", as_block=key in _SECTIONS)
 
 
-_SECTIONS = {"resolvers", "profiles", "pools"}
+_SECTIONS = {"resolvers", "profiles", "pools", "domains"}
 _ALWAYS_BLOCK = _SECTIONS | {"addresses"}
 
 

@@ -24,6 +24,7 @@ _WANTED = {
 }
 _HINTS = {
     ("addresses", str): ": write {{ip: {0}}}, or {{network: {0}}}",
+    ("domains", str): ": write {{name: {0}}}",
     ("pools", str): ": write {{name: {0}, addresses: [...]}}",
 }
 

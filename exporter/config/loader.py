@@ -20,17 +20,21 @@ from exporter.config.tree import Node, path_text, read_tree
 from exporter.errors import ConfigError, Problem
 
 MAX_BYTES = 16 << 20
+NAME_ANOTHER = "name the configuration file with --config.file"
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # YAML 1.1 section 4.1
 
 
-def load(path: Path) -> Configuration:
-    """Read the configuration file. Relative paths in it start at its folder. Raises `ConfigError`."""
+def load(path: Path, *, if_missing: str = NAME_ANOTHER) -> Configuration:
+    """Read the configuration file. Relative paths in it start at its folder. Raises `ConfigError`.
+
+    *if_missing* is what to do where there is no such file: how to name another one is up to who asks.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise _unreadable(path, "does not exist: name the configuration file with --config.file") from None
+        raise _unreadable(path, f"does not exist: {if_missing}") from None
     except IsADirectoryError:
         raise _unreadable(path, "is a folder: name the file in it") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
@@ -56,7 +60,7 @@ def parse(text: str, source: str, directory: Path | None = None) -> Configuratio
         raise ConfigError([Problem(source, line, column, "", what)])
     root, problems = read_tree(text, source)
     if root is None or root.content is None:
-        problems = problems or [Problem(source, 0, 0, "", "is empty: it needs at least `pools`")]
+        problems = problems or [Problem(source, 0, 0, "", "is empty: it needs `pools`, or `domains`")]
         raise ConfigError(_printable(problems))
     document = _validate(root, source, problems)
     if document is not None:
@@ -84,14 +88,16 @@ def _validate(root: Node, source: str, problems: list[Problem]) -> Document | No
 def _broken_rules(document: Document, root: Node, source: str) -> Iterator[Problem]:
     for path, what, other in violations(document, profiles_are_complete=_has_all(root, "profiles")):
         trail = list(root.follow(path))
-        node = trail[-1][1]
+        if not trail and not (_has_all(root, "pools") and _has_all(root, "domains")):
+            continue
+        node = trail[-1][1] if trail else root
         if any(entered.faulty for _, entered in trail) or _lacks_something(node):
             continue
         if other:
             there = list(root.follow(other))
             line = there[-1][1].line
             what = what.replace("{other}", f"{path_text([key for key, _ in there])} (line {line})")
-        yield Problem(source, node.line, node.column, path_text([key for key, _ in trail]), what)
+        yield Problem(source, node.line, node.column, path_text([key for key, _ in trail] or path), what)
 
 
 def _unusable_files(document: Document, root: Node, source: str, directory: Path | None) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import Tag
 
+from exporter.config.domain_entries import MAX_DOMAINS, DomainEntry
 from exporter.config.pool_entries import PoolEntry, ProfileEntry, Receivers
 from exporter.config.resolver_entries import ResolverEntry
 from exporter.config.section import Section
@@ -21,7 +22,8 @@ class Document(Section):
     resolvers: Annotated[tuple[ResolverEntry, ...], up_to(16, least=1)] = ()
     profiles: Annotated[tuple[ProfileEntry, ...], up_to(100)] = ()
     receivers: Receivers = None
-    pools: Annotated[tuple[PoolEntry, ...], up_to(1_000, least=1)]
+    pools: Annotated[tuple[PoolEntry, ...], up_to(1_000, least=1)] = ()
+    domains: Annotated[tuple[DomainEntry, ...], up_to(MAX_DOMAINS)] = ()
 
 
 def sections(

@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 
 from exporter.checks.receivers import Receiver
 from exporter.config.address_entries import AddressEntry, NetworkEntry
+from exporter.config.domain_entries import DomainEntry, DomainExpect, DomainExpectEdit, misfit
 from exporter.config.model import Document
 from exporter.config.overlaps import overlaps
 from exporter.config.pool_entries import Expect, ExpectEdit, PoolEntry, ProfileEntry
@@ -32,6 +33,8 @@ class Violation(NamedTuple):
 
 def violations(document: Document, *, profiles_are_complete: bool = True) -> Iterator[Violation]:
     """Every violation. References to profiles are not judged where a broken one may be missing from the document."""
+    if not document.pools and not document.domains:
+        yield Violation(("pools",), "is required, or `domains`")
     named: dict[str, Sequence[ResolverEntry | ProfileEntry | PoolEntry]] = {
         "resolvers": document.resolvers,
         "profiles": document.profiles,
@@ -51,6 +54,7 @@ def violations(document: Document, *, profiles_are_complete: bool = True) -> Ite
         yield from _of_pool(("pools", index), pool)
     for overlap in overlaps(document.pools):
         yield Violation(*overlap)
+    yield from _of_domains(document.domains)
 
 
 def _unique(places: Iterable[tuple[Path, T]], what: str) -> Iterator[Violation]:
@@ -77,8 +81,8 @@ def _of_profile(path: Path, profile: ProfileEntry) -> Iterator[Violation]:
     yield from _of_expect((*path, "expect"), profile.expect)
 
 
-def _of_expect(path: Path, expect: Expect | None) -> Iterator[Violation]:
-    if not isinstance(expect, ExpectEdit):
+def _of_expect(path: Path, expect: Expect | DomainExpect | None) -> Iterator[Violation]:
+    if not isinstance(expect, ExpectEdit | DomainExpectEdit):
         yield from _unique(
             [((*path, index), check) for index, check in enumerate(expect or ())],
             "is the same check as {other}: leave one of them out",
@@ -140,6 +144,21 @@ def _of_pool(path: Path, pool: PoolEntry) -> Iterator[Violation]:
             f"are {total} addresses together, and every one would be looked up in turn: a pool has at most "
             f"{MAX_POOL_ADDRESSES}, so make several pools of them",
         )
+
+
+def _of_domains(domains: Sequence[DomainEntry]) -> Iterator[Violation]:
+    names = [(("domains", index, "name"), domain.name) for index, domain in enumerate(domains)]
+    yield from _unique(names, "is the same domain as {other}: leave one of them out")
+    for index, domain in enumerate(domains):
+        path: Path = ("domains", index)
+        selectors = [((*path, "dkim_selectors", place), one) for place, one in enumerate(domain.dkim_selectors)]
+        yield from _unique(selectors, "is the same selector as {other}: leave one of them out")
+        for at, selector in [((*path, "name"), ""), *selectors]:
+            what = misfit(domain.name, selector)
+            if what is not None:
+                yield Violation(at, what)
+                break
+        yield from _of_expect((*path, "expect"), domain.expect)
 
 
 def _union(entries: list[AddressEntry | NetworkEntry]) -> int:

@@ -112,7 +112,8 @@ def _events(text: str) -> Iterator[events.Event]:
     """Parse with libyaml where PyYAML has it (twenty times as fast), but complain in PyYAML's own words everywhere."""
     try:
         yield from yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except _PARSER_ERRORS:
+    except _PARSER_ERRORS as libyaml:
+        error: Exception = libyaml  # PyYAML itself may let it pass, like `!!str[`
         try:
             for _ in yaml.parse(text, Loader=yaml.SafeLoader):
                 pass

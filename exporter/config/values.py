@@ -239,6 +239,17 @@ EmptyForNone = BeforeValidator(_empty_for_none)
 OneOrMore = BeforeValidator(_as_list)
 """For lists that may be written without brackets where there is one."""
 
+
+def reading(parse: Callable[[str], Any]) -> PlainValidator:
+    """The type of what *parse* reads from text; its `ValueError` is the message."""
+    return PlainValidator(_read(parse))
+
+
+def one_of(words: type[StrEnum], noun: str) -> PlainValidator:
+    """The type of one of *words*, each of which is *noun*."""
+    return reading(_choice(words, noun))
+
+
 Slug = Annotated[str, PlainValidator(_read(_slug))]
 AddressText = Annotated[Address, PlainValidator(_read(Address.parse))]
 NetworkText = Annotated[Network, PlainValidator(_read(Network.parse))]

@@ -8,11 +8,12 @@ from exporter.config.configuration import Configuration, PoolSettings
 from exporter.config.values import SeriesMode
 from exporter.inventory.pool import MAX_ALL_SERIES, MAX_HELO_NAMES, Pool, Series, Targets
 from exporter.inventory.ranges import AddressRange, AddressRanges
+from exporter.inventory.shard import ALONE, Shard
 
 
-def build(configuration: Configuration) -> tuple[Pool, ...]:
-    """The pools of *configuration*, in its order."""
-    return tuple([build_pool(settings, source_of(settings)) for settings in configuration.pools])
+def build(configuration: Configuration, shard: Shard = ALONE) -> tuple[Pool, ...]:
+    """The pools of *configuration*, in its order: what *shard* has of them."""
+    return tuple([build_pool(settings, source_of(settings), shard) for settings in configuration.pools])
 
 
 def source_of(settings: PoolSettings) -> AddressRanges:
@@ -24,19 +25,21 @@ def source_of(settings: PoolSettings) -> AddressRanges:
     return AddressRanges(AddressRange(entry.family, entry.first, entry.last, entry.helo) for entry in networks_first)
 
 
-def build_pool(settings: PoolSettings, source: AddressRanges) -> Pool:
-    """The pool that *settings* make of the addresses in *source*, wherever those come from."""
-    names, has_more = _distinct([*settings.helo_names], _names_of(source))
+def build_pool(settings: PoolSettings, whole: AddressRanges, shard: Shard = ALONE) -> Pool:
+    """The pool that *settings* make of what *shard* has of the addresses in *whole*, wherever those come from."""
+    source = shard.part(whole)
+    names, has_more = _distinct(_owned([*settings.helo_names], shard), _owned(_names_of(whole), shard))
     return Pool(
         name=settings.name,
         interval_seconds=settings.interval.seconds,
         expect=settings.expect,
         suffix=settings.aligned_suffix,
-        series=_series(settings.series, source.size),
+        series=_series(settings.series, whole.size),
         ptr_info=settings.ptr_info,
         helo_names=names,
         has_more_helo_names=has_more,
         source=source,
+        whole=whole,
         receivers=settings.receivers if any(one.helo for one in source) else (),
     )
 
@@ -61,7 +64,11 @@ def _names_of(source: AddressRanges) -> Iterator[HeloName]:
         offset += one.size
 
 
-def _distinct(own: list[HeloName], others: Iterable[HeloName]) -> tuple[tuple[HeloName, ...], bool]:
+def _owned(names: Iterable[HeloName], shard: Shard) -> Iterator[HeloName]:
+    return (name for name in names if shard.owns_name(name.text))
+
+
+def _distinct(own: Iterable[HeloName], others: Iterable[HeloName]) -> tuple[tuple[HeloName, ...], bool]:
     names = dict.fromkeys(own)
     for name in others:
         if name not in names:

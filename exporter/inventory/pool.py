@@ -72,7 +72,7 @@ class Pool:
     from name to addresses: the pool's own first, then those of its addresses, distinct, at most `MAX_HELO_NAMES`;
     *has_more_helo_names* says whether some were left out. The pool's own names belong to no address in particular, so
     targets have only the names that their own entries give them. *receivers* are those whose verdicts on addresses
-    with HELO names are predicted.
+    with HELO names are predicted. *source* are the addresses that are watched here; *whole* are those of all shards.
     """
 
     name: str
@@ -84,6 +84,7 @@ class Pool:
     helo_names: tuple[HeloName, ...]
     has_more_helo_names: bool
     source: AddressRanges
+    whole: AddressRanges
     receivers: tuple[Receiver, ...] = ()
 
     @property
@@ -98,8 +99,8 @@ class Pool:
 
     @property
     def checks(self) -> tuple[CheckName, ...]:
-        """The checks that apply to at least one of its addresses, in the order of `CheckName`."""
-        has_helo = any(one.helo for one in self.source)
+        """The checks that apply to at least one of its addresses, in any shard, in the order of `CheckName`."""
+        has_helo = any(one.helo for one in self.whole)
         return tuple([check for check in CheckName if check is CheckName.FCRDNS or has_helo])
 
     def index(self, address: Address) -> int | None:
@@ -107,8 +108,8 @@ class Pool:
         return self.source.position(address)
 
     def contains(self, address: Address) -> bool:
-        """Whether *address* is one of the pool's."""
-        return address in self.source
+        """Whether *address* is one of the pool's, whichever shard watches it."""
+        return address in self.whole
 
     def find(self, address: Address) -> Target | None:
         """The target at *address*, if it is one of the pool's."""

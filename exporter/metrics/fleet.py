@@ -116,6 +116,7 @@ def _add_helo(scrape: Scrape, pool: str, state: HeloState) -> None:
         (catalogue.HELO_ADDRESSES, state.addresses),
         (catalogue.HELO_CONFIRMED_ADDRESSES, state.confirmed_addresses),
         (catalogue.HELO_ADDRESSES_OUTSIDE_POOL, state.addresses_outside_pool),
+        (catalogue.HELO_POOL_ADDRESSES, state.pool_addresses),
     ):
         if value is not None:
             scrape[family].add(labels, value)

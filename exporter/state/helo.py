@@ -24,6 +24,13 @@ class HeloState:
     addresses_outside_pool: int | None = None
     sampled_at: float = 0.0
 
+    @property
+    def pool_addresses(self) -> int | None:
+        """How many addresses of the pool the name resolves to: its share of the pool."""
+        if self.addresses is None or self.addresses_outside_pool is None:
+            return None
+        return self.addresses - self.addresses_outside_pool
+
     def observe(self, report: HeloNameReport, at: float) -> "HeloState":
         """The state after one more report, which is to be believed."""
         counted = report.is_complete and not report.unknown and report.findings[-1].result is not Result.UNKNOWN

@@ -15,6 +15,7 @@ from exporter.checks.verdicts import CheckName
 from exporter.state.pool import FAILING, HEALTHY, UNKNOWN
 from exporter.web.documents import address_documents, change_document, listed_document, pool_document
 from exporter.web.fleet import listed, summarise
+from exporter.web.helo_names import helo_name_document
 from exporter.web.query import BadQueryError, NotConfiguredError, place_parameter, place_text, text_of, whole_number
 from exporter.web.search import Search, Wanted, read_address
 from exporter.web.sources import Sources
@@ -38,6 +39,7 @@ class Api:
         return [
             ("/api/v1/pools", self._pools),
             ("/api/v1/pools/{name}", self._pool),
+            ("/api/v1/pools/{name}/helo-names", self._helo_names),
             ("/api/v1/addresses", self._addresses),
             ("/api/v1/addresses/{ip}", self._address),
             ("/api/v1/changes", self._changes),
@@ -59,6 +61,17 @@ class Api:
         if state is None:
             return problem(404, "there is no such pool in the configuration")
         return respond(pool_document(summarise(state, self._sources.lags().get(name, 0.0))))
+
+    async def _helo_names(self, request: web.Request) -> web.Response:
+        state = self._sources.board.pools.get(request.match_info["name"])
+        if state is None:
+            return problem(404, "there is no such pool in the configuration")
+        start, _ = place_parameter(request.query, "cursor")
+        limit = _limit(request.query)
+        helos = list(state.helos.values())
+        more = place_text((start + limit, 0)) if start + limit < len(helos) else None
+        data = [helo_name_document(state.pool, helo) for helo in helos[start : start + limit]]
+        return respond({"data": data, "next": more})
 
     async def _addresses(self, request: web.Request) -> web.Response:
         health = text_of(request.query, "health")

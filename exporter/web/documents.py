@@ -73,7 +73,7 @@ def checked(
             "ptr_names": list(iprev.ptr_names),
             "confirmed_names": list(iprev.confirmed_names),
         },
-        "checks": [_finding(finding, expect) for finding in mine],
+        "checks": [finding_document(finding, expect) for finding in mine],
         "receivers": [_receiver(verdict, expect) for verdict in receivers],
         "spf": [_spf(verdict) for verdict in spf],
         "evidence": evidence_document(evidence),
@@ -101,7 +101,8 @@ def _receiver(verdict: ReceiverVerdict, expect: Collection[CheckName]) -> Json:
     }
 
 
-def _finding(finding: Finding, expect: Collection[CheckName]) -> Json:
+def finding_document(finding: Finding, expect: Collection[CheckName]) -> Json:
+    """What one check came to."""
     return {
         "check": finding.check.value,
         "result": finding.result.value,
@@ -181,7 +182,7 @@ def address_documents(address: Listed, expect: Collection[CheckName]) -> list[Js
         | ({} if state.evidence else {"evidence": None})
         | {"evidence_note": None if state.evidence else EVIDENCE_NOT_KEPT}
         | listed_document(address)
-        | {"held": [_finding(finding, expect) for finding in state.held.values() if _is_about(finding, said)]}
+        | {"held": [finding_document(finding, expect) for finding in state.held.values() if _is_about(finding, said)]}
         for said, verdicts in names
     ]
 

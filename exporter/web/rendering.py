@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from exporter import __version__
 from exporter.checks.receivers import by_design
 from exporter.web.documents import printable, records_of
+from exporter.web.helo_names import share_words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -44,6 +45,7 @@ def environment() -> "Environment":
         "duration": duration,
         "number": number,
         "percent": percent,
+        "share": share_words,
         "printable": printable,
         "records": records_of,
         "breakable": breakable,

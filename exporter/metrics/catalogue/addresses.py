@@ -60,6 +60,12 @@ HELO_ADDRESSES_OUTSIDE_POOL = Family(
     HELO_LABELS,
     f"Addresses that the HELO name resolves to and that are not in the pool. {HELD}",
 )
+HELO_POOL_ADDRESSES = Family(
+    "maildns_helo_pool_addresses",
+    "gauge",
+    HELO_LABELS,
+    f"Addresses of the pool that the HELO name resolves to. {HELD}",
+)
 RECEIVER_ACCEPTS = Family(
     "maildns_receiver_accepts",
     "gauge",

@@ -66,6 +66,21 @@ async def test_every_operation_answers_as_documented():
                 assert status < 500
 
 
+async def test_helo_names_say_which_share_of_their_pool_they_cover():
+    """The name of Microsoft's example: ten addresses, all confirmed, all of the pool, which has one more."""
+    async with watched_demo() as exporter:
+        path = "/api/v1/pools/{name}/helo-names"
+        _, page = await fits(exporter, path, path.format(name="microsoft-365"))
+        _, first = await fits(exporter, path, path.format(name="newsletter") + "?limit=3")
+        _, second = await fits(exporter, path, path.format(name="newsletter") + f"?limit=3&cursor={first['next']}")
+
+    (name,) = page["data"]
+    assert name["helo"] == "na01-bn1-obe.outbound.protection.outlook.com"
+    assert (name["addresses"], name["confirmed_addresses"], name["addresses_outside_pool"]) == (10, 10, 0)
+    assert (name["pool_addresses"], name["pool_share"]) == (10, 10 / 11)
+    assert [one["helo"] for one in first["data"] + second["data"]] == [f"mta{n}.news.example.net" for n in range(6)]
+
+
 async def test_every_address_is_there_once_with_all_that_is_known():
     """Pages of ten make the whole fleet; each address has its objects, hostile names and all."""
     async with watched_demo() as exporter:

@@ -19,7 +19,8 @@ from exporter.checks.report import Target
 from exporter.checks.verdicts import CheckName, IprevVerdict, Reason
 from exporter.cli.check_json import documents
 from exporter.cli.check_markdown import escaped, markdown
-from exporter.cli.check_run import Examined, Overall, worst
+from exporter.cli.check_outcome import Overall, worst
+from exporter.cli.check_run import Examined
 from exporter.cli.check_subjects import Subject
 from exporter.cli.check_text import Paper, text
 from exporter.demo.scenarios import load_scenarios
@@ -109,6 +110,15 @@ def test_escaping_loses_nothing(prose):
     for entity, character in [("&#124;", "|"), ("&#58;", ":"), ("&#64;", "@"), ("&#46;", "."), ("&lt;", "<")]:
         shown = shown.replace(entity, character)
     assert shown.replace("&gt;", ">").replace("&amp;", "&") == prose
+
+
+def test_a_name_keeps_its_letters_where_a_sentence_begins_with_it():
+    """Nobody may take a capital for a part of the name, least of all who copies it."""
+    shown = "\n".join(text(examined("198.51.100.6"), PLAIN))
+
+    assert ". mta7.news.example.net does not resolve" in shown
+    assert "Mta7" not in shown
+    assert ". No PTR name of" in shown
 
 
 def test_extended_errors_are_shown_with_their_names():

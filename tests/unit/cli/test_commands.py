@@ -96,6 +96,16 @@ def test_every_problem_of_a_bad_configuration_is_printed(run, arguments):
             "none.yml: does not exist: name the configuration file with --config.file",
             id="no-such-file",
         ),
+        pytest.param(
+            ["check-config", "none.yml"],
+            "none.yml: does not exist: give the path of a configuration file: maildns-exporter check-config FILE",
+            id="no-such-file-to-check",
+        ),
+        pytest.param(
+            ["--config.check", "--config.file=none.yml"],
+            "none.yml: does not exist: name the configuration file with --config.file",
+            id="no-such-file-to-check-by-flag",
+        ),
         pytest.param([LOCAL], "maildns.yml: does not exist: name the configuration file with --config.file", id="none"),
         pytest.param(["--config.file=.", LOCAL], ".: is a folder: name the file in it", id="a-folder"),
         pytest.param(

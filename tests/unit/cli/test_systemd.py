@@ -3,7 +3,10 @@
 import asyncio
 import os
 import select
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,3 +82,22 @@ async def test_ready_then_alive_then_stopping(systemd):
     last = b""
     while last != b"STOPPING=1":  # signs of life may be waiting before it
         last = await hear()
+
+
+def test_the_demo_is_a_service_like_any_other(systemd):
+    """A unit of `Type=notify` can run it: it says when it is ready, and that it stops."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "exporter", "demo", "--web.listen-address=127.0.0.1:0", "--log.level=error"],
+        env={**os.environ, "NOTIFY_SOCKET": systemd.getsockname()},
+    )
+    try:
+        systemd.settimeout(60)
+        ready = systemd.recv(100)
+        process.send_signal(signal.SIGTERM)
+        stopping = systemd.recv(100)
+        status = process.wait(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+
+    assert (ready, stopping, status) == (b"READY=1", b"STOPPING=1", 0)

@@ -5,6 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from exporter.checks.domain import DomainCheckName
 from exporter.checks.receivers import Receiver
 from exporter.checks.verdicts import CheckName
 from exporter.config.profiles import BUILT_IN
@@ -96,6 +97,15 @@ def pools(number: int, profiles: list[str]) -> st.SearchStrategy[Any]:
     )
 
 
+domain_checks = st.lists(st.sampled_from([check.value for check in DomainCheckName]), unique=True)
+domains = some_of(
+    {"name": st.sampled_from(["example.com", "mail.example.org", "xn--bcher-kva.example", "no.example", "1.example"])},
+    dkim_selectors=distinct(st.sampled_from(["s1", "20260101", "no", "1e3", "a.b", "_x", "K2"])),
+    interval=st.sampled_from(["10s", "90s", "1d"]),
+    expect=domain_checks | domain_checks.map(lambda some: {"add": some[:1], "remove": some[1:]}),
+)
+
+
 @st.composite
 def documents(draw: st.DrawFn) -> str:
     """The text of a configuration that loads."""
@@ -113,5 +123,9 @@ def documents(draw: st.DrawFn) -> str:
             known.append(name)
     if draw(st.booleans()):
         document["receivers"] = draw(receivers)
-    document["pools"] = [draw(pools(number, known)) for number in range(draw(st.integers(1, 3)))]
+    document["domains"] = draw(st.lists(domains, max_size=3, unique_by=lambda one: one["name"]))
+    least = 0 if document["domains"] else 1
+    several = [draw(pools(number, known)) for number in range(draw(st.integers(least, 3)))]
+    if several:
+        document["pools"] = several
     return json.dumps(document)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter.checks.addresses import Address
+from exporter.checks.domain import DomainCheckName
 from exporter.checks.verdicts import CheckName
 from exporter.config.loader import parse
 from exporter.config.model import sections
@@ -22,6 +23,8 @@ SECTIONS = {
     ("pools", "addresses", "<ip>"): "addresses",
     ("pools", "addresses", "<network>"): "addresses",
     ("pools", "expect", "<edit>"): "expect",
+    ("domains",): "domains",
+    ("domains", "expect", "<edit>"): "checks of a domain",
     ("profiles",): "profiles",
     ("profiles", "expect", "<edit>"): "expect",
 }
@@ -73,6 +76,7 @@ def test_every_default_is_the_models():
         "the profile's",
         "the same",
         "the system's",
+        "the usual",
         "one, of the system's servers",
     }
     for path, model in sections():
@@ -110,8 +114,9 @@ def test_the_profiles_are_those_that_are_built_in():
 
 def test_the_checks_are_all_there():
     """In the order in which they are shown everywhere."""
-    (table,) = [table for table in tables("expect") if table[0][0] == "Check"]
-    assert [row[0] for row in table[2:]] == [f"`{check}`" for check in CheckName]
+    for heading, checks in (("expect", CheckName), ("checks of a domain", DomainCheckName)):
+        (table,) = [table for table in tables(heading) if table[0][0] == "Check"]
+        assert [row[0] for row in table[2:]] == [f"`{check}`" for check in checks]
 
 
 def test_the_placeholders_give_what_the_page_says():

@@ -4,6 +4,7 @@ import json
 
 from hypothesis import given
 
+from exporter.config.domain_entries import DomainEntry
 from exporter.config.effective import as_data, render
 from exporter.config.loader import parse
 from exporter.config.pool_entries import PoolEntry
@@ -48,6 +49,28 @@ def test_every_default_is_filled_in():
     assert render(parse(MINIMAL, "m.yml")) == EFFECTIVE
 
 
+def test_what_is_expected_of_a_domain_is_shown():
+    """What it leaves out, and what its changes come to; a file of domains alone is a whole one."""
+    text = """
+domains:
+- {name: Example.COM}
+- {name: example.org, dkim_selectors: S1, expect: {add: [tls-rpt], remove: [mx]}}
+- {name: example.net, expect: []}
+"""
+    data = as_data(parse(text, "m.yml"))
+    assert "pools" not in data
+    assert data["domains"] == [
+        {"name": "example.com", "dkim_selectors": [], "interval": "15m", "expect": ["spf", "dkim", "dmarc", "mx"]},
+        {
+            "name": "example.org",
+            "dkim_selectors": ["s1"],
+            "interval": "15m",
+            "expect": ["spf", "dkim", "dmarc", "tls-rpt"],
+        },
+        {"name": "example.net", "dkim_selectors": [], "interval": "15m", "expect": []},
+    ]
+
+
 def test_a_profile_is_shown_as_what_it_comes_to():
     """Edits and inheritance are done with: a reader sees the checks themselves."""
     text = """
@@ -73,10 +96,12 @@ def test_every_key_of_a_pool_and_a_resolver_is_shown():
     text = """
 resolvers: [{name: r, servers: [127.0.0.1], ca_file: ca.pem}]
 pools: [{name: a, aligned_suffix: example.com, helo_names: a.example.com, addresses: [{ip: 192.0.2.1}]}]
+domains: [{name: example.com, dkim_selectors: [s1]}]
 """
     data = as_data(parse(text, "m.yml"))
     assert set(data["resolvers"][0]) == set(ResolverEntry.model_fields)
     assert set(data["pools"][0]) == set(PoolEntry.model_fields)
+    assert set(data["domains"][0]) == set(DomainEntry.model_fields)
 
 
 @given(documents())

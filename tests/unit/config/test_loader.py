@@ -70,7 +70,7 @@ def test_a_file_that_is_too_large(tmp_path):
             id="column",
         ),
         pytest.param(POOLS.decode().encode("utf-16"), "1:1: is UTF-16: save it as UTF-8", id="utf-16"),
-        pytest.param(b"", " is empty: it needs at least `pools`", id="empty"),
+        pytest.param(b"", " is empty: it needs `pools`, or `domains`", id="empty"),
     ],
 )
 def test_octets_that_are_no_text(tmp_path, content, expected):

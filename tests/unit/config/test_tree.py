@@ -16,7 +16,7 @@ def test_half_a_character_is_no_text():
 def test_a_byte_order_mark_is_passed_over():
     """Editors that mark UTF-8 do no harm, and shift no column."""
     assert problems_of("\ufeff" + POOLS) == []
-    assert problems_of("\ufeff{}") == ["1:1: pools: is required"]
+    assert problems_of("\ufeff{}") == ["1:1: pools: is required, or `domains`"]
 
 
 def test_an_alias_repeats_a_value():

@@ -1,0 +1,132 @@
+"""Several exporters share everything, and nothing is watched twice or not at all."""
+
+import ipaddress
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.checks.addresses import Address
+from exporter.config.loader import parse
+from exporter.inventory.build import build
+from exporter.inventory.ranges import AddressRange, AddressRanges
+from exporter.inventory.shard import MAX_SHARDS, Shard
+from tests.unit.config.strategies import documents
+
+MICROSOFT = ["40.92.0.0/15", "40.107.0.0/16", "52.100.0.0/15", "52.102.0.0/16", "52.103.0.0/17", "104.47.0.0/17"]
+
+
+def ranges(*networks: str) -> AddressRanges:
+    """The addresses of these networks."""
+    read = map(ipaddress.ip_network, networks)
+    return AddressRanges(AddressRange(one.version, int(one[0]), int(one[-1])) for one in read)
+
+
+def addresses(source: AddressRanges) -> list[Address]:
+    return [source.at(position)[0] for position in range(source.size)]
+
+
+@given(text=documents(), count=st.integers(1, 7))
+def test_every_address_and_name_is_in_exactly_one_shard(text, count):
+    """Whatever is configured, and however many shards there are: together they have what one alone would have."""
+    configuration = parse(text, "m.yml")
+    alone = build(configuration)
+    shards = [build(configuration, Shard(index, count)) for index in range(count)]
+
+    for place, pool in enumerate(alone):
+        parts = [pools[place] for pools in shards]
+        assert sum(part.size for part in parts) == pool.size
+        if pool.size < 5_000:
+            held = [target for part in parts for target in part.targets]
+            assert sorted(held, key=lambda target: target.address) == sorted(
+                pool.targets, key=lambda target: target.address
+            )
+        if not pool.has_more_helo_names:
+            names = [said.text for part in parts for said in part.helo_names]
+            assert sorted(names) == sorted(said.text for said in pool.helo_names)
+
+
+@given(name=st.text(min_size=1), count=st.integers(1, 50))
+def test_every_domain_has_one_owner(name, count):
+    """A name is watched by one shard, however it is written."""
+    owners = [index for index in range(count) if Shard(index, count).owns_name(name)]
+    assert len(owners) == 1
+    assert Shard(owners[0], count).owns_name(f"{name}.")
+
+
+@given(
+    packed=st.one_of(st.binary(min_size=4, max_size=4), st.binary(min_size=16, max_size=16)), count=st.integers(1, 9)
+)
+def test_the_owner_of_an_address_has_it_in_its_part(packed, count):
+    """Asking for one address says the same as cutting ranges."""
+    address = Address(packed)
+    number = int.from_bytes(packed, "big")
+    source = AddressRanges([AddressRange(address.family, number, number)])
+    for index in range(count):
+        shard = Shard(index, count)
+        assert shard.owns(address) is (address in shard.part(source))
+
+
+def test_one_shard_more_takes_its_share_and_moves_nothing_else():
+    """From four to five shards, what changes its owner goes to the fifth, and that is about a fifth of it."""
+    source = ranges("10.0.0.0/14")
+    before = [Shard(index, 4).part(source) for index in range(4)]
+    after = [Shard(index, 5).part(source) for index in range(5)]
+
+    for old, new in zip(before, after[:4], strict=True):
+        assert all(one.first in range(held.first, held.last + 1) for one in new for held in [_holder(old, one)])
+    assert 0.17 < after[4].size / source.size < 0.23
+
+
+def _holder(source: AddressRanges, one: AddressRange) -> AddressRange:
+    found = source.find(Address(one.first.to_bytes(4, "big")))
+    assert found is not None
+    return found
+
+
+def test_shards_are_of_a_size():
+    """No shard of Microsoft's pool has an eighth more than its share, or less."""
+    source = ranges(*MICROSOFT)
+    sizes = [Shard(index, 5).part(source).size for index in range(5)]
+    assert sum(sizes) == source.size == 458_752
+    assert all(0.875 < size / (source.size / 5) < 1.125 for size in sizes)
+
+
+def test_a_block_stays_together():
+    """What is told about a prefix is told by one shard."""
+    source = ranges("192.0.2.0/24", "2001:db8::/112")
+    parts = [Shard(index, 3).part(source).size for index in range(3)]
+    assert sorted(parts) in ([0, 256, 65_536], [0, 0, 65_792])
+
+
+def test_cutting_half_a_million_addresses_is_cheap():
+    """It costs by the block and not by the address."""
+    began = time.process_time()
+    part = Shard(3, 10).part(ranges(*MICROSOFT))
+    assert time.process_time() - began < 1
+    assert len(part) < 1_792
+
+
+def test_a_pool_knows_the_addresses_of_other_shards_as_its_own():
+    """A HELO name that resolves to another shard's address is not outside of the pool."""
+    configuration = parse("pools: [{name: a, addresses: [{network: 10.0.0.0/16}]}]", "m.yml")
+    (pool,) = build(configuration, Shard(0, 2))
+    foreign = next(one for one in addresses(ranges("10.0.0.0/16")) if not Shard(0, 2).owns(one))
+    assert pool.contains(foreign)
+    assert pool.index(foreign) is None
+
+
+@pytest.mark.parametrize(
+    ("index", "count", "message"),
+    [
+        (3, 3, "shard 3 of 3 does not exist: the index is from 0 to 2"),
+        (-1, 3, "shard -1 of 3 does not exist: the index is from 0 to 2"),
+        (0, 0, f"there are 0 shards: it has to be from 1 to {MAX_SHARDS}"),
+        (0, MAX_SHARDS + 1, f"there are {MAX_SHARDS + 1} shards: it has to be from 1 to {MAX_SHARDS}"),
+    ],
+)
+def test_a_shard_that_does_not_exist_is_refused(index, count, message):
+    """An exporter that would watch nothing, or what others watch, does not start."""
+    with pytest.raises(ValueError, match=message):
+        Shard(index, count)
