@@ -9,13 +9,14 @@ from collections.abc import Iterator, Sequence
 from exporter.checks.answers import Answer
 from exporter.checks.helo import HeloName
 from exporter.checks.zone_cut import ZoneCut
+from exporter.cli.check_delegation import Delegation
 from exporter.cli.check_names import NameExamined, coverage_document
 from exporter.cli.check_run import Examined
 from exporter.cli.check_trace import Trace
 from exporter.web.documents import Json, checked, evidence_document, finding_document, records_of
 
 
-def documents(one: Examined, traces: Sequence[Trace] = ()) -> Iterator[Json]:
+def documents(one: Examined) -> Iterator[Json]:
     """The objects of one target: one for each of its HELO names, or a single one if it has none."""
     subject, found = one.subject, one.examination
     names: Sequence[HeloName | None] = subject.target.helos or (None,)
@@ -39,7 +40,7 @@ def documents(one: Examined, traces: Sequence[Trace] = ()) -> Iterator[Json]:
             "reverse_zone": _zone(found.reverse.cut),
             "delegating_zone": None if found.reverse.delegating is None else _zone(found.reverse.delegating),
             "zones": [_zone(cut) for cut in found.zones.values()],
-            "trace": [_trace(traced) for traced in traces],
+            "trace": [_trace(traced) for traced in one.traces],
             "helo_addresses": coverage_document(one.names[index]) if index < len(one.names) else None,
         }
 
@@ -90,6 +91,20 @@ def _trace(traced: Trace) -> Json:
             for server in traced.servers
         ],
         "differences": list(traced.differences),
+        "contradictory": traced.is_contradictory,
+        "delegation": None if traced.delegation is None else _delegation(traced.delegation),
+    }
+
+
+def _delegation(delegation: Delegation) -> Json:
+    return {
+        "parent": delegation.parent,
+        "servers": [
+            {"name": said.name, "ip": None if said.address is None else str(said.address), **_answer(said.answer)}
+            for said in delegation.servers
+        ],
+        "names": list(delegation.names),
+        "differences": list(delegation.differences),
     }
 
 

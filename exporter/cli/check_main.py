@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from exporter.cli.check_outcome import Overall, worst
 from exporter.cli.check_run import Examined, examined
 from exporter.cli.check_subjects import Subject, Wanted, all_subjects, count, profiles_of, subject_of
 from exporter.cli.check_text import Paper, name_text, one_line, text
-from exporter.cli.check_trace import Trace, trace
+from exporter.cli.check_trace import trace
 from exporter.cli.check_words import summary
 from exporter.config.configuration import Configuration
 from exporter.config.loader import load
@@ -95,7 +95,8 @@ async def _run(
             if isinstance(one, NameExamined):
                 printer.add_name(one)
             else:
-                printer.add(one, await trace(one.examination.reverse, resolvers) if request.is_traced else ())
+                traces = await trace(one.examination.reverse, resolvers) if request.is_traced else ()
+                printer.add(replace(one, traces=traces))
         return printer.end()
     finally:
         await resolvers.close()
@@ -142,18 +143,18 @@ class Printer:
         self._is_array = not is_single
         self.waits = False
 
-    def add(self, one: Examined, traces: tuple[Trace, ...]) -> None:
+    def add(self, one: Examined) -> None:
         """Print one outcome."""
         self._counts[one.overall] = self._counts.get(one.overall, 0) + 1
         match self._output:
             case "json":
-                self._add_json(list(documents(one, traces)))
+                self._add_json(list(documents(one)))
             case "markdown":
-                self._print("\n".join(markdown(one, self._paper, traces)) + ("" if self._is_single else "\n"))
+                self._print("\n".join(markdown(one, self._paper)) + ("" if self._is_single else "\n"))
             case _ if one.overall is Overall.PASS and not self._is_single:
                 self._print(one_line(one, self._paper))
             case _:
-                self._print("\n".join(text(one, self._paper, traces)) + ("" if self._is_single else "\n"))
+                self._print("\n".join(text(one, self._paper)) + ("" if self._is_single else "\n"))
 
     def add_name(self, one: NameExamined) -> None:
         """Print one HELO name of a pool."""

@@ -5,7 +5,7 @@ escaped; what has to be copied is in a fence that it cannot close.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from exporter.checks.examination import spf_mend
@@ -16,6 +16,7 @@ from exporter.cli.check_text import Paper, tree
 from exporter.cli.check_trace import Trace
 from exporter.cli.check_words import (
     answer_words,
+    delegation_words,
     error_words,
     finding_groups,
     headline,
@@ -28,6 +29,7 @@ from exporter.cli.check_words import (
     shown_evidence,
     source_words,
     spf_words,
+    zone_name,
 )
 
 _ACTIVE = re.compile(r"[\\`*_\[\]<>&|#~$^]|://|(?<![A-Za-z0-9])@|(?i:www)\.")
@@ -35,7 +37,7 @@ _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "|": "&#124;", "://": "&#58
 """What a backslash does not disarm everywhere: in tables, in HTML, and in what turns into a link or a mention."""
 
 
-def markdown(one: Examined, paper: Paper, traces: Sequence[Trace] = ()) -> Iterator[str]:
+def markdown(one: Examined, paper: Paper) -> Iterator[str]:
     """Everything about one address, line by line; of *paper*, only the characters matter."""
     yield f"### {escaped(headline(one))}"
     yield ""
@@ -57,7 +59,7 @@ def markdown(one: Examined, paper: Paper, traces: Sequence[Trace] = ()) -> Itera
         yield f"Hint: {escaped(hint.sentence)}"
     yield ""
     yield "**Who runs the reverse name.** " + " ".join(map(escaped, responsibility(one.examination.reverse)))
-    for traced in traces:
+    for traced in one.traces:
         yield from _trace(traced)
     yield ""
     yield from _evidence(one)
@@ -162,6 +164,12 @@ def _trace(traced: Trace) -> Iterator[str]:
         yield f"- {escaped(str(server))}: {escaped(answer_words(server.answer))}{serial}"
     for sentence in traced.differences or ("All of them say the same.",):
         yield f"- {escaped(sentence)}"
+    if traced.delegation is not None:
+        yield ""
+        yield f"**How {escaped(zone_name(traced.delegation.parent))} delegates {escaped(traced.zone)}**"
+        yield ""
+        for _, words in delegation_words(traced.delegation):
+            yield f"- {escaped(words)}"
 
 
 def _evidence(one: Examined) -> Iterator[str]:

@@ -9,43 +9,38 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol, TypeVar
 
-from exporter.checks.answers import Question
-from exporter.checks.check import Check, Evidence, OnAnswer, Run
+from exporter.checks.check import Evidence
 from exporter.checks.examination import Examination, examine
 from exporter.checks.name_examination import examine_name
 from exporter.checks.spf.results import SpfResult
 from exporter.checks.verdicts import CheckName, Result
+from exporter.cli.check_asking import Asker, answered
 from exporter.cli.check_names import NameExamined, NameSubject
 from exporter.cli.check_outcome import Overall
 from exporter.cli.check_subjects import Subject
-
-ResultT = TypeVar("ResultT")
-
-
-class Asker(Protocol):
-    """What answers: `exporter.dns.resolvers.Resolvers`, or anything like it."""
-
-    def ask(self, question: Question, on_answer: OnAnswer) -> None:
-        """Get *question* answered; calls back exactly once."""
+from exporter.cli.check_trace import Trace
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
     """A subject, what came out for it, and every answer that this rests on.
 
-    *names* are its HELO names, the other way round, where that was asked for.
+    *names* are its HELO names, the other way round, and *traces* what each name server says, where that was asked for.
     """
 
     subject: Subject
     examination: Examination
     evidence: Evidence
     names: tuple[NameExamined, ...] = ()
+    traces: tuple[Trace, ...] = ()
 
     @property
     def overall(self) -> Overall:
-        """Whether everything that is expected of the subject is so; a MAIL FROM that was given has to pass SPF."""
+        """Whether everything that is expected of the subject is so.
+
+        A MAIL FROM that was given has to pass SPF, and name servers that were asked must not contradict each other.
+        """
         results = [
             finding.result for finding in self.examination.report.findings if finding.check in self.subject.expect
         ]
@@ -55,6 +50,7 @@ class Examined:
             for verdict in verdicts
             if verdict.identity == "mailfrom"
         ]
+        results += [Result.FAIL for traced in self.traces if traced.is_contradictory]
         return Overall.of(results)
 
     def failing(self, result: Result = Result.FAIL) -> list[CheckName]:
@@ -95,13 +91,6 @@ async def _examine(subject: Subject | NameSubject, asker: Asker) -> Examined | N
 async def _examine_name(subject: NameSubject, asker: Asker) -> NameExamined:
     found, evidence = await answered(examine_name(subject.said, subject.contains), asker)
     return NameExamined(subject, found, evidence)
-
-
-async def answered(check: Check[ResultT], asker: Asker) -> tuple[ResultT, Evidence]:
-    """Run *check* on what *asker* answers: its outcome, and what that rests on."""
-    outcome: asyncio.Future[tuple[ResultT, Evidence]] = asyncio.get_running_loop().create_future()
-    Run(check, asker.ask, lambda found, seen: outcome.set_result((found, seen)), outcome.set_exception).start()
-    return await outcome
 
 
 def _spf_result(result: SpfResult, *, is_doubtful: bool) -> Result:

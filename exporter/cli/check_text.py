@@ -19,6 +19,7 @@ from exporter.cli.check_trace import Trace
 from exporter.cli.check_words import (
     FindingGroup,
     answer_words,
+    delegation_words,
     error_words,
     finding_groups,
     headline,
@@ -31,6 +32,7 @@ from exporter.cli.check_words import (
     shown_evidence,
     source_words,
     spf_words,
+    zone_name,
 )
 from exporter.web.chain import Shape, Step, chain
 
@@ -76,7 +78,7 @@ def one_line(one: Examined | NameExamined, paper: Paper) -> str:
     return f"{paper.mark(kind)} {paper.tint(words, kind)}"
 
 
-def text(one: Examined, paper: Paper, traces: Sequence[Trace] = ()) -> Iterator[str]:
+def text(one: Examined, paper: Paper) -> Iterator[str]:
     """Everything about one address, line by line."""
     kind = _OVERALL[one.overall]
     yield paper.bold(paper.tint(headline(one), kind))
@@ -93,7 +95,7 @@ def text(one: Examined, paper: Paper, traces: Sequence[Trace] = ()) -> Iterator[
     yield paper.bold("Who runs the reverse name")
     for sentence in responsibility(one.examination.reverse):
         yield from _wrapped(sentence, "  ")
-    for traced in traces:
+    for traced in one.traces:
         yield from _trace(traced, paper)
     yield from _evidence(one, paper)
 
@@ -231,6 +233,11 @@ def _trace(traced: Trace, paper: Paper) -> Iterator[str]:
         yield from _marked(paper, "bad", sentence)
     if traced.servers and not traced.differences:
         yield from _marked(paper, "good", "All of them say the same.")
+    if traced.delegation is not None:
+        yield ""
+        yield paper.bold(f"How {zone_name(traced.delegation.parent)} delegates {traced.zone}")
+        for kind, words in delegation_words(traced.delegation):
+            yield from _marked(paper, kind, words)
 
 
 def _evidence(one: Examined, paper: Paper) -> Iterator[str]:

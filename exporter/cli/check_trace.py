@@ -1,7 +1,8 @@
 """`check --trace`: asks each authoritative server of the reverse zone, and names the one that differs.
 
 The rule of this file: servers are asked without recursion, each by a resolver of its own, so that none answers for
-another. Silence is no difference: it is told apart.
+another. Silence is no difference: it is told apart. Only servers that contradict each other about the record count:
+then the verdict depends on which of them a receiver happens to ask.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, Record, RRType, StartOfAuthority, Status
 from exporter.checks.names import DomainName
 from exporter.checks.zone_cut import ReverseZones, ZoneCut
+from exporter.cli.check_delegation import Delegation, delegation_of
 from exporter.dns.endpoints import Endpoint
 from exporter.dns.resolver import Resolver
 from exporter.dns.resolvers import Resolvers
@@ -45,12 +47,21 @@ class ServerSaid:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What the servers of *zone* said to *question*. *differences* names, in sentences, whoever says otherwise."""
+    """What the servers of *zone* said to *question*. *differences* names, in sentences, whoever says otherwise.
+
+    *delegation* is how the parent zone delegates the zone; None where that is not known.
+    """
 
     zone: DomainName
     question: Question
     servers: tuple[ServerSaid, ...]
     differences: tuple[str, ...]
+    delegation: Delegation | None = None
+
+    @property
+    def is_contradictory(self) -> bool:
+        """Whether servers that know the zone say different things to the question."""
+        return len({_said(one.answer) for one in self.servers if _knows(one)}) > 1
 
 
 async def trace(zones: ReverseZones, resolvers: Resolvers, *, port: int = 53) -> tuple[Trace, ...]:
@@ -63,9 +74,11 @@ async def trace(zones: ReverseZones, resolvers: Resolvers, *, port: int = 53) ->
 
 
 async def _trace_zone(cut: ZoneCut, zone: DomainName, question: Question, resolvers: Resolvers, port: int) -> Trace:
-    everyone = [_ask_server(name, zone, question, resolvers, port) for name in cut.servers[:_MAX_SERVERS]]
+    delegation = await delegation_of(zone, cut.servers, resolvers, port=port)
+    names = dict.fromkeys([*cut.servers, *(delegation.names if delegation is not None else ())])
+    everyone = [_ask_server(name, zone, question, resolvers, port) for name in list(names)[:_MAX_SERVERS]]
     said = [one for several in await asyncio.gather(*everyone) for one in several]
-    return Trace(zone, question, tuple(said), tuple(differences(zone, said)))
+    return Trace(zone, question, tuple(said), tuple(differences(zone, said)), delegation)
 
 
 async def _ask_server(
@@ -108,7 +121,7 @@ def differences(zone: DomainName, servers: Sequence[ServerSaid]) -> list[str]:
             found.append(f"{one} is a name server of {zone} and has no address ({one.answer.status}).")
         elif not one.answer.is_conclusive:
             found.append(f"{one} does not answer ({one.answer.status}).")
-        elif one.soa.is_conclusive and one.serial is None:
+        elif not _knows(one):
             found.append(f"{one} does not know the zone {zone}, though it is named as its server.")
         else:
             heard.append(one)
@@ -118,6 +131,11 @@ def differences(zone: DomainName, servers: Sequence[ServerSaid]) -> list[str]:
         each = ", ".join(f"{one} has {one.serial}" for one in heard if one.serial is not None)
         found.append(f"The servers have different copies of {zone}, by the serial number: {each}.")
     return found
+
+
+def _knows(one: ServerSaid) -> bool:
+    """Whether the server answers, and not for a zone that it was never told of."""
+    return one.address is not None and one.answer.is_conclusive and not (one.soa.is_conclusive and one.serial is None)
 
 
 def _odd(heard: Sequence[ServerSaid]) -> list[str]:

@@ -11,10 +11,12 @@ from itertools import groupby
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.examination import owner_of
 from exporter.checks.extended_errors import error_name
+from exporter.checks.names import DomainName
 from exporter.checks.receivers import ReceiverResult, ReceiverVerdict, by_design
 from exporter.checks.spf.results import SpfVerdict
 from exporter.checks.verdicts import CheckName, Finding, Mend, Result
 from exporter.checks.zone_cut import ReverseZones, ZoneCut
+from exporter.cli.check_delegation import Delegation
 from exporter.cli.check_names import NameExamined
 from exporter.cli.check_outcome import Overall
 from exporter.cli.check_run import Examined
@@ -37,7 +39,8 @@ def outcome(one: Examined) -> str:
         case Overall.PASS:
             return "pass"
         case Overall.FINDING:
-            which = ", ".join([*one.failing(), *_failing_spf(one)])
+            odd = ["name servers contradict each other"] if any(it.is_contradictory for it in one.traces) else []
+            which = ", ".join([*one.failing(), *_failing_spf(one), *odd])
             return f"FAIL ({which})"
         case _:
             which = ", ".join(one.failing(Result.UNKNOWN)) or "spf"
@@ -129,11 +132,26 @@ def zone_words(cut: ZoneCut) -> str:
         return f"a zone that could not be found{silent}"
     who = cut.mailbox or (f"RNAME {cut.soa.rname}" if cut.soa is not None else "")
     servers = f", on {', '.join(cut.servers)}" if cut.servers else ""
-    zone = "the root zone" if cut.zone == "." else f"the zone {cut.zone}"
+    zone = zone_name(cut.zone)
     if cut.unanswered is not None:
         name, status = cut.unanswered
         return f"a zone that does not answer ({name}: {status}), below {zone}, run by {who}{servers}"
     return f"{zone}, run by {who}{servers}"
+
+
+def zone_name(zone: DomainName) -> str:
+    """A zone as sentences call it."""
+    return "the root zone" if zone == "." else f"the zone {zone}"
+
+
+def delegation_words(delegation: Delegation) -> Iterator[tuple[str, str]]:
+    """What the parent's servers say, and what does not fit, a line each: its kind (good, bad, open), and the words."""
+    for said in delegation.servers:
+        yield "good" if said.answer.is_conclusive else "open", f"{said}: {answer_words(said.answer)}"
+    for sentence in delegation.differences:
+        yield "bad", sentence
+    if delegation.names and not delegation.differences:
+        yield "good", "To the servers that the zone itself lists."
 
 
 def responsibility(zones: ReverseZones) -> list[str]:

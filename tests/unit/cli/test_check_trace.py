@@ -1,18 +1,30 @@
 """`check --trace`: each name server of the zone on an address of its own, and which of them differs."""
 
+import json
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
 
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Status
 from exporter.checks.check import judge
 from exporter.checks.zone_cut import reverse_zones
+from exporter.cli.check_json import documents
+from exporter.cli.check_markdown import markdown
+from exporter.cli.check_outcome import Overall
+from exporter.cli.check_text import Paper, text
 from exporter.cli.check_trace import trace
+from exporter.cli.check_words import outcome
 from exporter.demo.server import DemoServer
 from exporter.demo.world import World
 from exporter.dns.endpoints import parse_endpoint
 from exporter.dns.resolvers import Resolvers
 from exporter.dns.settings import ResolverSettings
+from tests.unit.cli.checking import examined
 
+SCHEMA = json.loads(Path("docs/check.schema.json").read_text(encoding="utf-8"))
 OURS = Address.parse("192.0.2.13")
 ZONE = """
 2.0.192.in-addr.arpa. SOA ns1.example.org. noc.example.org. 7 3600 900 604800 10
@@ -49,6 +61,98 @@ async def traced(*servers, names=NAMES, seen=None):
             return await trace(zones, resolvers, port=recursive.port)
         finally:
             await resolvers.close()
+
+
+PARENT = """
+0.192.in-addr.arpa. SOA ns9.example.org. noc.example.org. 1 3600 900 604800 10
+0.192.in-addr.arpa. NS ns9.example.org.
+ns9.example.org. A 127.0.0.5
+"""
+
+
+async def test_a_delegation_that_fits():
+    """The zone above sends resolvers to the servers that the zone lists."""
+    names = NAMES + PARENT
+    (found,) = await traced(*[world(ZONE)] * 3, world(PARENT, NAMES), names=names)
+
+    assert found.delegation is not None
+    assert found.delegation.parent == "0.192.in-addr.arpa"
+    assert [str(one) for one in found.delegation.servers] == ["ns9.example.org (127.0.0.5)"]
+    assert found.delegation.names == ("ns1.example.org", "ns2.example.org", "ns3.example.org")
+    assert (found.delegation.differences, found.differences) == ((), ())
+
+
+async def test_a_delegation_that_differs_from_the_zones_own_list():
+    """Both sides are named, and the server that only the parent knows is asked: it is lame."""
+    above = NAMES.replace("NS ns2.", "NS ns4.") + "ns4.example.org. A 127.0.0.6\n"
+    everything = NAMES + PARENT + "ns4.example.org. A 127.0.0.6\n"
+    lame = world("example.org. SOA a. b. 1 1 1 1 1")
+    (found,) = await traced(*[world(ZONE)] * 3, world(PARENT, above), lame, names=everything)
+
+    assert found.delegation is not None
+    assert found.delegation.differences == (
+        (
+            "The parent zone 0.192.in-addr.arpa sends resolvers to ns4.example.org; 2.0.192.in-addr.arpa does not list"
+            " that."
+        ),
+        "2.0.192.in-addr.arpa lists ns2.example.org; the parent zone 0.192.in-addr.arpa sends nobody there.",
+    )
+    assert found.differences == (
+        "ns4.example.org (127.0.0.6) does not know the zone 2.0.192.in-addr.arpa, though it is named as its server.",
+    )
+    assert not found.is_contradictory
+
+
+async def test_a_parent_that_delegates_to_nobody_or_says_nothing():
+    """A parent's server without NS records of the zone is named, and so is one where nobody listens."""
+    second = "0.192.in-addr.arpa. NS ns8.example.org.\nns8.example.org. A 127.0.0.7\n"
+    nobody = world(PARENT, "2.0.192.in-addr.arpa. TXT there")
+    (found,) = await traced(*[world(ZONE)] * 3, nobody, None, None, names=NAMES + PARENT + second)
+
+    assert found.delegation is not None
+    assert found.delegation.differences == (
+        (
+            "ns8.example.org (127.0.0.7), of the parent zone 0.192.in-addr.arpa, does not say who serves"
+            " 2.0.192.in-addr.arpa (network)."
+        ),
+        (
+            "ns9.example.org (127.0.0.5), of the parent zone 0.192.in-addr.arpa, delegates 2.0.192.in-addr.arpa to"
+            " nobody (nodata)."
+        ),
+    )
+
+
+async def test_only_a_contradiction_about_the_record_counts():
+    """Two answers to one question make a finding; lame and silent servers and old copies do not."""
+    stale = world(ZONE.replace(" 7 3600", " 6 3600"))
+    (old,) = await traced(world(ZONE), stale, None)
+    (different,) = await traced(world(ZONE), world(ZONE.replace("mail.", "old.")), world(ZONE))
+    one = examined(str(OURS), "mail.example.org")
+
+    assert old.differences
+    assert not old.is_contradictory
+    assert different.is_contradictory
+    assert replace(one, traces=(old,)).overall is one.overall
+    contradicted = replace(one, traces=(different,))
+    assert contradicted.overall is Overall.FINDING
+    assert outcome(contradicted).endswith("name servers contradict each other)")
+
+
+async def test_traces_are_shown_in_every_output():
+    """Text, Markdown and JSON name the parent, whom it delegates to, and what does not fit."""
+    above = NAMES.replace("NS ns2.", "NS ns4.")
+    (found,) = await traced(*[world(ZONE)] * 3, world(PARENT, above), names=NAMES + PARENT)
+    one = replace(examined(str(OURS), "mail.example.org"), traces=(found,))
+
+    assert found.delegation is not None
+    for shown in (list(text(one, Paper())), list(markdown(one, Paper()))):
+        whole = " ".join(" ".join(shown).split())
+        assert "How the zone 0.192.in-addr.arpa delegates 2.0.192.in-addr.arpa" in whole
+        assert "ns9.example.org (127.0.0.5): ns1.example.org, ns3.example.org, ns4.example.org" in whole
+        assert all(sentence in whole for sentence in found.delegation.differences)
+    (document,) = documents(one)
+    jsonschema.Draft202012Validator(SCHEMA).validate(json.loads(json.dumps(document)))
+    assert document["trace"][0]["delegation"]["differences"] == list(found.delegation.differences)
 
 
 async def test_servers_that_agree():
