@@ -20,6 +20,7 @@ from exporter.dns.resolvers import Resolvers
 from exporter.errors import ConfigError
 from exporter.inventory.build import build
 from exporter.inventory.shard import ALONE, Shard
+from exporter.metrics.disagreement import DisagreementCollector
 from exporter.metrics.dns import DnsCollector
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.fleet import FleetCollector
@@ -30,6 +31,7 @@ from exporter.sampling.sampler import Sampler
 from exporter.sampling.schedule import Schedule
 from exporter.state.board import Board
 from exporter.state.change import Change
+from exporter.state.disputes import Disputes
 from exporter.state.journal import Journal
 from exporter.web.access import Access
 from exporter.web.connections import Patience
@@ -65,6 +67,7 @@ class Service:
         self._options = options
         self._board = Board()
         self._journal = Journal()
+        self._disputes = Disputes()
         self._reload_problems: tuple[str, ...] = ()
         self._reload_status = ReloadStatus()
         self._stopping = asyncio.Event()
@@ -82,7 +85,7 @@ class Service:
         self._configuration = configuration
         self._reload_status.succeeded_at = time.time()
         self._resolvers = await _started(configuration)
-        self._sampler = Sampler(self._board, lambda: self._resolvers, on_change=self._changed)
+        self._sampler = Sampler(self._board, lambda: self._resolvers, on_change=self._changed, disputes=self._disputes)
         self._schedule = Schedule(self._sampler.tick)
         web = WebServer(
             self._endpoints(),
@@ -157,6 +160,7 @@ class Service:
         exposition = Exposition(
             FleetCollector(self._board, self._sampler.lag_seconds, time.time),
             DnsCollector(lambda: self._resolvers),
+            DisagreementCollector(self._board, self._disputes, lambda: [each.name for each in self._resolvers]),
             RuntimeCollector(self._reload_status, lambda: self._schedule.loop_lag_seconds),
         )
         return Endpoints(
@@ -169,6 +173,7 @@ class Service:
                 lags=self._sampler.lag_seconds,
                 loop_lag=lambda: self._schedule.loop_lag_seconds,
                 configuration=self._configuration_status,
+                disputes=self._disputes,
             ),
             probe=Probe(
                 self._board,

@@ -86,6 +86,8 @@ class Reason(StrEnum):
     """The list, or a resolver in between, answers as no list does: its test points fail, or it is outside 127/8."""
     UNCONFIRMED = "unconfirmed"
     """It failed, and passed or went unanswered when it was asked again: not believed."""
+    DISAGREEMENT = "disagreement"
+    """One resolver says that it fails, another that it passes: neither is believed."""
 
     @classmethod
     def of(cls, status: Status) -> "Reason":

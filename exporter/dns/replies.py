@@ -209,7 +209,7 @@ class Replies:
             job.chain, job.ttl = chain, ttl
             self._asking.follow(job, now)
             return
-        if server.contradicted and not job.pinned and status.is_conclusive:
+        if server.contradicted and job.key and status.is_conclusive:  # without a key it is a canary
             status = Status.CANARY
         if status in (_ANSWER, _NODATA, _NXDOMAIN, Status.CHAIN):
             self._statistics.count_query(job.rdtype, status, now - job.sent_at)

@@ -22,6 +22,7 @@ from exporter.dns.settings import ResolverSettings
 from exporter.dns.statistics import Statistics
 
 _CONFIRMATION = "? "  # before the key of a question that goes past the cache: it joins no ordinary one in flight
+_FIRST_MARK = ord(" ") + 1  # in place of that space: the server that alone is asked, so that only its like are joined
 _CONCLUSIVE = (Status.ANSWER, Status.NODATA, Status.NXDOMAIN)
 
 
@@ -65,6 +66,7 @@ class Resolver:
         )
         self.cache = Cache(settings.cache_entries, tuple([str(endpoint) for endpoint in settings.servers]))
         self._joined: dict[str, Job] = {}
+        self._servers_by_text = {server.text: server.number for server in self._engine.servers}
 
     @property
     def name(self) -> str:
@@ -136,11 +138,13 @@ class Resolver:
         *,
         max_age_seconds: float = math.inf,
         confirm: bool = False,
+        server: str = "",
     ) -> None:
         """Get *question* answered: *on_answer* is called exactly once, before this returns if the answer is at hand.
 
         An answer out of the cache is younger than *max_age_seconds*. *confirm* goes past the cache, and rather to
-        another server than the one that gave the last answer to this question. Never raises for what the DNS says.
+        another server than the one that gave the last answer to this question; or, if *server* names one as in
+        `Answer.server`, to that and no other. Never raises for what the DNS says.
         """
         clock, key = self._clock, question[0] + KEY_SUFFIXES[question[1]]  # `key_of`, without the call
         now = clock()
@@ -152,7 +156,8 @@ class Resolver:
                 return
             job_key = key
         else:
-            job_key = _CONFIRMATION + key
+            pinned = self._servers_by_text.get(server) if server else None
+            job_key = (_CONFIRMATION if pinned is None else f"?{chr(_FIRST_MARK + pinned)}") + key
         job = self._joined.get(job_key)
         if job is not None:
             self.statistics.coalesced += 1
@@ -163,10 +168,14 @@ class Resolver:
             return
         job = Job(question, job_key, on_answer, now)
         if confirm:
-            last = self.cache.last_server(key)
-            if last is not None:
-                job.tried = 1 << last
             job.is_confirmation = True
+            if pinned is not None:
+                job.server = self._engine.servers[pinned]
+                job.pinned = True
+                job.tried = 1 << pinned  # not what any server may be asked
+            else:
+                last = self.cache.last_server(key)
+                job.tried = 0 if last is None else 1 << last
         self._joined[job_key] = job
         self._engine.submit(job, now)
 

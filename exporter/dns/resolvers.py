@@ -12,6 +12,7 @@ from exporter.checks.check import OnAnswer
 from exporter.dns.canary import Verified
 from exporter.dns.resolver import Resolver
 from exporter.dns.settings import ResolverSettings
+from exporter.dns.voices import Voice, voices_of, well_voices
 
 
 class Resolvers:
@@ -74,12 +75,25 @@ class Resolvers:
         *,
         max_age_seconds: float = math.inf,
         confirm: bool = False,
+        voice: Voice | None = None,
     ) -> None:
         """As `Resolver.ask`, of the first resolver that is well.
 
-        *confirm* asks another resolver than that, if one is well; else another server of the same.
+        *confirm* asks another resolver than that, if one is well; else another server of the same. With *voice*, it
+        asks that one, past the cache, and nobody else.
         """
+        if voice is not None:
+            self[voice.resolver].ask(question, on_answer, confirm=True, server=voice.server)
+            return
         self._choose(confirm=confirm).ask(question, on_answer, max_age_seconds=max_age_seconds, confirm=confirm)
+
+    def voices(self, servers: Collection[str]) -> frozenset[Voice]:
+        """Whose word it is that *servers*, named as in `Answer.server`, gave."""
+        return voices_of(self._resolvers, servers)
+
+    def another(self, heard: Collection[Voice]) -> Voice | None:
+        """Somebody who can be asked for an opinion and is not among those *heard*; None if there is nobody."""
+        return next((voice for voice in well_voices(self._resolvers) if voice not in heard), None)
 
     def verify(self, servers: Collection[str], verified: Verified) -> None:
         """As `Resolver.verify`, of every resolver that has one of those servers."""

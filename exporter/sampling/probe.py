@@ -5,12 +5,16 @@ The rule of this file: a failure that is not held by the board is confirmed befo
 
 import asyncio
 import time
+from collections.abc import Mapping, Sequence
 
 from exporter.checks.check import Check, Evidence
 from exporter.checks.report import Report, Target, report
+from exporter.checks.verdicts import Finding
 from exporter.inventory.pool import Pool
 from exporter.sampling.sampling import Asker, Sampling
+from exporter.sampling.subjects import confirmed_report, doubted_report
 from exporter.state.address import AddressState
+from exporter.state.disputes import Dispute
 
 
 class ProbeSubject:
@@ -33,10 +37,23 @@ class ProbeSubject:
     def is_news(self, report: Report) -> bool:
         return self._known.is_news(report)
 
-    def confirmed(self, first: Report, second: Report) -> Report:
-        return self._known.confirmed(first, second)
+    def confirmed(self, earlier: Sequence[Report], last: Report) -> Report:
+        return confirmed_report(self._known, earlier, last)
 
-    def record(self, report: Report, evidence: Evidence) -> None:
+    def doubted(self, report: Report, doubts: Mapping[int, Finding]) -> Report:
+        return doubted_report(report, doubts)
+
+    def waited(self) -> int:
+        return 0
+
+    def record(
+        self,
+        report: Report,
+        evidence: Evidence,
+        dispute: Dispute | None = None,  # noqa: ARG002  # the board hears nothing of it
+        *,
+        is_waiting: bool = False,  # noqa: ARG002
+    ) -> None:
         state, _ = AddressState(self._target).observe(report, evidence, time.time())
         if not self._outcome.done():
             self._outcome.set_result(state)

@@ -10,6 +10,7 @@ from exporter.sampling.round import Round
 from exporter.sampling.sampling import Asker, Sampling, Subject
 from exporter.sampling.subjects import AddressSubject, HeloNameSubject, OnChange
 from exporter.state.board import Board
+from exporter.state.disputes import Disputed, Disputes
 from exporter.state.pool import PoolState
 
 log = structlog.get_logger()
@@ -21,9 +22,9 @@ _SPREAD = 0.9
 _PATIENCE_SECONDS = 60.0
 """How long a sample may take where its pool's interval is shorter than that."""
 
-_STEPS = 6
+_STEPS = 12
 """How many questions of a sample wait for one another at most: PTR, then forward, then hosts of mail exchanges where
-a receiver looks at them; and all of it again to confirm."""
+a receiver looks at them; and all of it again, up to three times, to confirm."""
 
 
 class Sampler:
@@ -32,9 +33,12 @@ class Sampler:
     *asker* gives whoever answers questions at the moment: a reload may have put another one in place.
     """
 
-    def __init__(self, board: Board, asker: Callable[[], Asker], *, on_change: OnChange) -> None:
+    def __init__(
+        self, board: Board, asker: Callable[[], Asker], *, on_change: OnChange, disputes: Disputes | None = None
+    ) -> None:
         self._board = board
         self._asker = asker
+        self._disputes = Disputes() if disputes is None else disputes
         self._on_change = on_change
         self._rounds: dict[str, tuple[PoolState, Round]] = {}
         self._followed: dict[str, PoolState] = {}
@@ -63,6 +67,7 @@ class Sampler:
             if name not in pools or name in changed:
                 self._rounds.pop(name)[1].cancel()
         self._overdue &= self._rounds.keys()
+        self._disputes.keep(self._is_sampled)
         self._followed = pools
         return changed
 
@@ -77,6 +82,12 @@ class Sampler:
         """How late the next sample of each pool is; 0.0 where a pool keeps up."""
         lags = dict.fromkeys(self._board.pools, 0.0)
         return lags | {name: running.lag_seconds() for name, (_, running) in self._rounds.items()}
+
+    def _is_sampled(self, pool: str, subject: Disputed) -> bool:
+        state = self._board.pools.get(pool)
+        if state is None:
+            return False
+        return subject in state.helos if isinstance(subject, str) else state.pool.contains(subject)
 
     def _begin(self, state: PoolState) -> None:
         asker = self._asker()
@@ -105,7 +116,9 @@ class Sampler:
     ) -> Sampling[Any]:
         """The sampling of the address at *index*, or, counted down from -1, of a HELO name."""
         subject: Subject[Any] = (
-            HeloNameSubject(state, helos[index]) if index < 0 else AddressSubject(state, index, self._on_change)
+            HeloNameSubject(state, helos[index], self._disputes)
+            if index < 0
+            else AddressSubject(state, index, self._disputes, self._on_change)
         )
         return Sampling(subject, self._asker(), state.pool.interval_seconds, finished)
 

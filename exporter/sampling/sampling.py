@@ -1,20 +1,21 @@
-"""One sample on its way: ask, judge, and where that is news for the worse, ask again before it is believed.
+"""One sample on its way: ask, judge, and where that is news for the worse, ask others before it is believed.
 
 The rule of this file: news is recorded only when the servers that told it pass their canaries after that, for a
-resolver may have begun to lie since it was last checked; and bad news only when it was seen twice.
+resolver may have begun to lie since it was last checked; and bad news only when `Opinions` say so.
 """
 
 from collections.abc import Callable, Collection
 from math import inf
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol
 
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check, Evidence, OnAnswer, Run
+from exporter.dns.voices import Voice
+from exporter.sampling.opinions import Electorate, Judge, Opinions, Outcome, R, servers_of
+from exporter.state.disputes import Dispute
 
-R = TypeVar("R")
 
-
-class Asker(Protocol):
+class Asker(Electorate, Protocol):
     """What sampling needs of the DNS: `exporter.dns.resolvers.Resolvers`, or anything that answers like it.
 
     One question takes *deadline_seconds* at most; it is worth having *max_in_flight* of them under way.
@@ -26,11 +27,18 @@ class Asker(Protocol):
     def max_in_flight(self) -> int: ...
 
     def ask(
-        self, question: Question, on_answer: OnAnswer, *, max_age_seconds: float = inf, confirm: bool = False
+        self,
+        question: Question,
+        on_answer: OnAnswer,
+        *,
+        max_age_seconds: float = inf,
+        confirm: bool = False,
+        voice: Voice | None = None,
     ) -> None:
         """Get *question* answered by an answer not older than *max_age_seconds*.
 
-        Calls back exactly once. With *confirm*, goes past the cache, and to another server where there is one.
+        Calls back exactly once. With *confirm*, goes past the cache, and to another server where there is one; with
+        *voice* too, but to that one and nobody else.
         """
 
     def verify(self, servers: Collection[str], verified: Callable[[Status | None], None]) -> None:
@@ -40,7 +48,7 @@ class Asker(Protocol):
         """
 
 
-class Subject(Protocol[R]):
+class Subject(Judge[R], Protocol[R]):
     """What is sampled: how to judge it, when a report needs confirming, and where the outcome goes."""
 
     def check(self) -> Check[R]:
@@ -52,11 +60,10 @@ class Subject(Protocol[R]):
     def is_news(self, report: R) -> bool:
         """Whether *report* says anything else than what is known."""
 
-    def confirmed(self, first: R, second: R) -> R:
-        """What to believe of *first* after *second*."""
-
-    def record(self, report: R, evidence: Evidence) -> None:
-        """Take in the outcome."""
+    def record(
+        self, report: R, evidence: Evidence, dispute: Dispute | None = None, *, is_waiting: bool = False
+    ) -> None:
+        """Take in the outcome: see `Outcome`."""
 
     def broken(self, error: Exception) -> None:
         """Take in that the check itself raised *error*: a defect of ours."""
@@ -69,12 +76,13 @@ class Sampling(Generic[R]):
         "_asker",
         "_dropped",
         "_finished",
-        "_first",
         "_max_age",
+        "_opinions",
         "_run",
         "_subject",
         "_unanswered",
         "_verifying",
+        "_voice",
         "_was_doubted",
     )
 
@@ -83,7 +91,8 @@ class Sampling(Generic[R]):
         self._asker = asker
         self._max_age = max_age_seconds
         self._finished = finished
-        self._first: R | None = None
+        self._opinions: Opinions[R] | None = None
+        self._voice: Voice | None = None
         self._dropped = False
         self._unanswered: Status | None = None
         self._verifying = False
@@ -110,41 +119,53 @@ class Sampling(Generic[R]):
     def _ask(self, question: Question, on_answer: OnAnswer) -> None:
         if self._unanswered is not None:
             on_answer(question, Answer(self._unanswered))
-        elif self._first is None:
+        elif self._opinions is None:
             self._asker.ask(question, on_answer, max_age_seconds=self._max_age)
         else:
-            self._asker.ask(question, on_answer, confirm=True)
+            self._asker.ask(question, on_answer, confirm=True, voice=self._voice)
 
     def _judged(self, report: R, evidence: Evidence) -> None:
         if self._dropped:
             return
-        if self._first is not None:
-            report = self._subject.confirmed(self._first, report)
+        opinions = self._opinions
+        if opinions is not None:
+            opinions.add(self._voice, report, evidence)
         elif self._subject.worsens(report):
-            self._first = report
-            self._run = Run(self._subject.check(), self._ask, self._judged, self._broke)
-            self._run.start()
+            self._opinions = opinions = Opinions(self._subject, self._asker, report, evidence)
+        elif self._unanswered is None and self._subject.is_news(report):
+            self._verify(Outcome(report, evidence, servers_of(evidence)))
             return
-        if self._unanswered is None and (self._first is not None or self._subject.is_news(report)):
-            self._verify(report, evidence)
         else:
             self._record(report, evidence)
+            return
+        wanted = opinions.wanted()
+        if wanted is not None:
+            self._voice = wanted.voice
+            self._rerun()
+            return
+        outcome = opinions.outcome()
+        if self._unanswered is None:
+            self._verify(outcome)
+        else:
+            self._record(outcome.report, outcome.evidence, outcome.dispute, is_waiting=outcome.is_waiting)
 
-    def _record(self, report: R, evidence: Evidence) -> None:
+    def _record(
+        self, report: R, evidence: Evidence, dispute: Dispute | None = None, *, is_waiting: bool = False
+    ) -> None:
         try:
-            self._subject.record(report, evidence)
+            self._subject.record(report, evidence, dispute, is_waiting=is_waiting)
         finally:
             self._finished()  # whoever cannot take a report in, or log it, must not keep a round from its end
 
-    def _verify(self, report: R, evidence: Evidence) -> None:
-        """Record the report if those who gave the answers still pass their canaries."""
+    def _verify(self, outcome: Outcome[R]) -> None:
+        """Record the outcome if those who gave the answers still pass their canaries."""
 
         def verified(doubt: Status | None) -> None:
             if self._dropped or not self._verifying:
                 return
             self._verifying = False
             if doubt is None:
-                self._record(report, evidence)
+                self._record(outcome.report, outcome.evidence, outcome.dispute, is_waiting=outcome.is_waiting)
                 return
             if self._was_doubted:  # once is enough: who lies now and then is not believed today
                 self._unanswered = doubt
@@ -152,10 +173,13 @@ class Sampling(Generic[R]):
             self._start_over()
 
         self._verifying = True
-        self._asker.verify({answer.server for answer in evidence.values() if answer.server}, verified)
+        self._asker.verify(outcome.servers, verified)
 
     def _start_over(self) -> None:
-        self._first = None
+        self._opinions = None
+        self._rerun()
+
+    def _rerun(self) -> None:
         self._run = Run(self._subject.check(), self._ask, self._judged, self._broke)
         self._run.start()
 

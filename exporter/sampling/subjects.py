@@ -1,14 +1,20 @@
 """The two things that are sampled: an address of a pool, and a HELO name of a pool, the other way round."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
 from exporter.checks.check import Check, Evidence
 from exporter.checks.helo_name import HeloNameReport, helo_name
 from exporter.checks.report import Report, report
+from exporter.checks.verdicts import Finding, IprevVerdict, Result
+from exporter.sampling.disagreement import weigh
+from exporter.state.address import AddressState
 from exporter.state.change import Change
+from exporter.state.disputes import Dispute, Disputes
+from exporter.state.held import gathered
 from exporter.state.pool import PoolState
 
 log = structlog.get_logger()
@@ -20,11 +26,12 @@ OnChange = Callable[[str, Change], None]
 class AddressSubject:
     """The address at *index* of a pool."""
 
-    __slots__ = ("_index", "_on_change", "_pool")
+    __slots__ = ("_disputes", "_index", "_on_change", "_pool")
 
-    def __init__(self, pool: PoolState, index: int, on_change: OnChange) -> None:
+    def __init__(self, pool: PoolState, index: int, disputes: Disputes, on_change: OnChange) -> None:
         self._pool = pool
         self._index = index
+        self._disputes = disputes
         self._on_change = on_change
 
     def check(self) -> Check[Report]:
@@ -40,11 +47,30 @@ class AddressSubject:
     def is_news(self, report: Report) -> bool:
         return self._pool[self._index].is_news(report)
 
-    def confirmed(self, first: Report, second: Report) -> Report:
-        return self._pool[self._index].confirmed(first, second)
+    def confirmed(self, earlier: Sequence[Report], last: Report) -> Report:
+        return confirmed_report(self._pool[self._index], earlier, last)
 
-    def record(self, report: Report, evidence: Evidence) -> None:
-        for change in self._pool.record(self._index, report, evidence, time.time()):
+    def doubted(self, report: Report, doubts: Mapping[int, Finding]) -> Report:
+        return doubted_report(report, doubts)
+
+    def waited(self) -> int:
+        return self._disputes.waited(self._pool.pool.name, self._pool[self._index].target.address)
+
+    def record(
+        self, report: Report, evidence: Evidence, dispute: Dispute | None = None, *, is_waiting: bool = False
+    ) -> None:
+        now = time.time()
+        if dispute is not None or is_waiting or not self._disputes.is_empty:
+            weigh(
+                self._disputes,
+                self._pool.pool.name,
+                report.target.address,
+                report.findings,
+                dispute,
+                now,
+                is_waiting=is_waiting,
+            )
+        for change in self._pool.record(self._index, report, evidence, now):
             self._on_change(self._pool.pool.name, change)
 
     def broken(self, error: Exception) -> None:
@@ -55,11 +81,12 @@ class AddressSubject:
 class HeloNameSubject:
     """The HELO name *text* of a pool: its addresses are followed back."""
 
-    __slots__ = ("_pool", "_text")
+    __slots__ = ("_disputes", "_pool", "_text")
 
-    def __init__(self, pool: PoolState, text: str) -> None:
+    def __init__(self, pool: PoolState, text: str, disputes: Disputes) -> None:
         self._pool = pool
         self._text = text
+        self._disputes = disputes
 
     def check(self) -> Check[HeloNameReport]:
         return helo_name(self._pool.helos[self._text].said, self._pool.pool.contains)
@@ -70,11 +97,49 @@ class HeloNameSubject:
     def is_news(self, report: HeloNameReport) -> bool:
         return self._pool.helos[self._text].is_news(report)
 
-    def confirmed(self, first: HeloNameReport, second: HeloNameReport) -> HeloNameReport:
-        return self._pool.helos[self._text].confirmed(first, second)
+    def confirmed(self, earlier: Sequence[HeloNameReport], last: HeloNameReport) -> HeloNameReport:
+        syntax, resolves, fcrdns = gathered([each.findings for each in earlier])
+        return self._pool.helos[self._text].confirmed(replace(earlier[0], findings=(syntax, resolves, fcrdns)), last)
 
-    def record(self, report: HeloNameReport, evidence: Evidence) -> None:  # noqa: ARG002  # kept with addresses only
-        self._pool.record_helo(report, time.time())
+    def doubted(self, report: HeloNameReport, doubts: Mapping[int, Finding]) -> HeloNameReport:
+        syntax, resolves, fcrdns = [doubts.get(place, each) for place, each in enumerate(report.findings)]
+        known = report.resolves if resolves.result is not Result.UNKNOWN else None
+        return replace(report, resolves=known, findings=(syntax, resolves, fcrdns))
+
+    def waited(self) -> int:
+        return self._disputes.waited(self._pool.pool.name, self._text)
+
+    def record(
+        self,
+        report: HeloNameReport,
+        evidence: Evidence,  # noqa: ARG002  # kept with addresses only
+        dispute: Dispute | None = None,
+        *,
+        is_waiting: bool = False,
+    ) -> None:
+        now = time.time()
+        if dispute is not None or is_waiting or not self._disputes.is_empty:
+            weigh(
+                self._disputes, self._pool.pool.name, self._text, report.findings, dispute, now, is_waiting=is_waiting
+            )
+        self._pool.record_helo(report, now)
 
     def broken(self, error: Exception) -> None:
         log.error("a check is broken", pool=self._pool.pool.name, helo=self._text, exc_info=error)
+
+
+def confirmed_report(known: AddressState, earlier: Sequence[Report], last: Report) -> Report:
+    """The report to believe where *earlier* ones had something worse than what is *known*, and *last* followed."""
+    first = earlier[0]
+    if len(earlier) > 1:
+        first = first._replace(findings=gathered([each.findings for each in earlier]))
+    return known.confirmed(first, last)
+
+
+def doubted_report(report: Report, doubts: Mapping[int, Finding]) -> Report:
+    """*report* with the findings at these places instead of its own, all unknown."""
+    findings = tuple([doubts.get(place, each) for place, each in enumerate(report.findings)])
+    iprev = report.iprev
+    if 0 in doubts:
+        iprev = iprev._replace(verdict=IprevVerdict.TEMPERROR, finding=doubts[0])
+    return report._replace(iprev=iprev, findings=findings)

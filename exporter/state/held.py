@@ -53,6 +53,13 @@ def believed(held: Held, first: Sequence[Finding], second: Sequence[Finding]) ->
     )
 
 
+def gathered(several: Sequence[Sequence[Finding]]) -> tuple[Finding, ...]:
+    """One finding for each slot of several samples that are each other's like: a failure if any of them has one."""
+    return tuple(
+        [next((it for it in like if it.result is Result.FAIL), like[-1]) for like in zip(*several, strict=True)]
+    )
+
+
 def _is_failing(held: Held, finding: Finding) -> bool:
     before = held.get((finding.check, finding.subject))
     return before is not None and before.result is Result.FAIL

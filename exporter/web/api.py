@@ -6,6 +6,7 @@ end. A mistake is ``{"error": "..."}`` with a 4xx.
 
 import json
 from collections.abc import Awaitable, Callable
+from itertools import islice
 from typing import Any
 
 from aiohttp import web
@@ -13,6 +14,7 @@ from multidict import MultiMapping
 
 from exporter.checks.verdicts import CheckName
 from exporter.state.pool import FAILING, HEALTHY, UNKNOWN
+from exporter.web.disputes import dispute_document
 from exporter.web.documents import address_documents, change_document, listed_document, pool_document
 from exporter.web.fleet import listed, summarise
 from exporter.web.helo_names import helo_name_document
@@ -43,6 +45,7 @@ class Api:
             ("/api/v1/addresses", self._addresses),
             ("/api/v1/addresses/{ip}", self._address),
             ("/api/v1/changes", self._changes),
+            ("/api/v1/disagreements", self._disagreements),
         ]
 
     async def _pools(self, request: web.Request) -> web.Response:
@@ -111,6 +114,13 @@ class Api:
             name: state.pool.expect for name, state in self._sources.board.pools.items()
         }
         return respond({"data": [change_document(entry, expect) for entry in entries[:limit]], "next": more})
+
+    async def _disagreements(self, request: web.Request) -> web.Response:
+        start, _ = place_parameter(request.query, "cursor")
+        limit = _limit(request.query)
+        disputed = list(islice(self._sources.disputes, start, start + limit + 1))
+        more = place_text((start + limit, 0)) if len(disputed) > limit else None
+        return respond({"data": [dispute_document(*each) for each in disputed[:limit]], "next": more})
 
     def _pool_parameter(self, query: MultiMapping[str]) -> str | None:
         pool = text_of(query, "pool") or None

@@ -6,6 +6,7 @@ works without the script.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
@@ -29,6 +30,7 @@ _PROBLEMS_EACH = 8
 _PAGE = 50
 _LATEST_CHANGES = 10
 _HELO_NAMES = 50
+_DISPUTES = 50
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -70,6 +72,7 @@ class Pages:
             each=_PROBLEMS_EACH,
             entries=sources.journal.latest(_LATEST_CHANGES),
             resolvers=[server for resolver in sources.resolvers() for server in resolver.servers],
+            disputed=sum(map(sources.disputes.count, sources.board.pools)),
         )
 
     async def _pool(self, request: web.Request) -> web.Response:
@@ -137,6 +140,8 @@ class Pages:
             loop_lag=sources.loop_lag(),
             configuration=sources.configuration(),
             journal=len(sources.journal),
+            disputes=list(islice(sources.disputes, _DISPUTES)),
+            disputed=sum(map(sources.disputes.count, sources.board.pools)),
         )
 
     async def _page(self, template: str, *, status: int = 200, **values: Any) -> web.Response:

@@ -5,10 +5,11 @@ The rule of this file: everything here is looked at anew for each request, and l
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from exporter.dns.resolver import Resolver
 from exporter.state.board import Board
+from exporter.state.disputes import Disputes
 from exporter.state.journal import Journal
 
 
@@ -37,3 +38,4 @@ class Sources:
     loop_lag: Callable[[], float]
     configuration: Callable[[], ConfigurationStatus]
     now: Callable[[], float] = time.time
+    disputes: Disputes = field(default_factory=Disputes)

@@ -1,6 +1,6 @@
 """The families about asking the DNS: queries, cache, servers, canaries."""
 
-from exporter.metrics.catalogue.family import Family
+from exporter.metrics.catalogue.family import POOL_LABELS, Family
 
 DNS_QUERIES = Family(
     "maildns_dns_queries_total",
@@ -31,4 +31,18 @@ CANARY_OK = Family(
     "gauge",
     ("resolver", "server"),
     "1 if the server answers the canary's questions as it should, 0 if not: then no verdict rests on it.",
+)
+RESOLVER_DISAGREEMENT = Family(
+    "maildns_resolver_disagreement",
+    "gauge",
+    POOL_LABELS,
+    "Addresses and HELO names of the pool that resolvers disagree about: of the latest sample, one saw a failure where "
+    "another saw none. At most 10000 of all pools together.",
+)
+RESOLVER_DISAGREEMENTS = Family(
+    "maildns_resolver_disagreements_total",
+    "counter",
+    ("resolver", "other"),
+    "Samples in which one of the two resolvers saw a failure where the other saw none; the same name twice for two "
+    "servers of one resolver.",
 )

@@ -52,6 +52,7 @@ def test_fails_and_unknowns_are_apart():
         Reason.DNSBL_BLOCKED,
         Reason.DNSBL_UNTRUSTED,
         Reason.UNCONFIRMED,
+        Reason.DISAGREEMENT,
     }
 
 

@@ -8,6 +8,7 @@ import pytest
 from exporter.checks.answers import Answer, Status
 from exporter.checks.verdicts import CheckName, Result
 from exporter.config.loader import parse
+from exporter.dns.voices import Voice
 from exporter.inventory.build import build
 from exporter.sampling.sampler import Sampler
 from exporter.state.board import Board
@@ -54,7 +55,13 @@ class Asker:
         self.verified.append(servers)
         verified(self.doubts.pop(0) if self.doubts else None)
 
-    def ask(self, question, on_answer, *, max_age_seconds=inf, confirm=False):
+    def voices(self, servers):
+        return frozenset(Voice("test", server) for server in servers)
+
+    def another(self, heard):
+        return None
+
+    def ask(self, question, on_answer, *, max_age_seconds=inf, confirm=False, voice=None):
         self.asked.append(question)
         self.confirmations += confirm
         world = self.world_for_confirmations if confirm and self.world_for_confirmations else self.world

@@ -1,0 +1,86 @@
+"""Who counts as a voice of its own, and that nobody else answers for it."""
+
+import asyncio
+import contextlib
+
+import dns.rcode
+
+from exporter.checks.answers import Status
+from exporter.dns.resolvers import Resolvers
+from exporter.dns.voices import Voice
+from tests.factories import question
+from tests.unit.dns.nameserver import name_server, records, settings
+
+PTR = question("10.2.0.192.in-addr.arpa", "PTR")
+
+
+def nobody(query, _transport):
+    """Know no name."""
+    return records(query, rcode=dns.rcode.NXDOMAIN)
+
+
+def right(query, _transport):
+    """Know the name that is asked for."""
+    return records(query, f"{query.question[0].name} 60 IN PTR mail.example.org.")
+
+
+@contextlib.asynccontextmanager
+async def asking(*settings_of):
+    """Start resolvers, and end them."""
+    resolvers = Resolvers(settings_of)
+    await resolvers.start()
+    try:
+        yield resolvers
+    finally:
+        await resolvers.close()
+
+
+async def opinion(resolvers, voice):
+    """What a voice says of a name."""
+    heard = asyncio.get_running_loop().create_future()
+    resolvers.ask(PTR, lambda _, answer: heard.set_result(answer), confirm=True, voice=voice)
+    return await heard
+
+
+async def test_several_resolvers_are_a_voice_each():
+    """However many servers each has; who answers nothing is none that can be asked."""
+    async with name_server(nobody) as one, name_server(right) as two, name_server(right, udp=False, tcp=False) as dead:
+        first, second = settings(one, name="a", attempts=4), settings(two, dead, name="b", attempts=4)
+        async with asking(first, second) as resolvers:
+            a, b = Voice("a"), Voice("b")
+            assert resolvers.voices([str(one.endpoint)]) == {a}
+            assert resolvers.voices([str(one.endpoint), str(dead.endpoint)]) == {a, b}
+            assert [resolvers.another([]), resolvers.another([a]), resolvers.another([a, b])] == [a, b, None]
+            assert (await opinion(resolvers, a)).status is Status.NXDOMAIN
+            assert (await opinion(resolvers, b)).status is Status.ANSWER
+
+        async with asking(settings(dead, name="a", attempts=4), second) as resolvers:
+            assert (await opinion(resolvers, a)).status is Status.NETWORK
+            assert resolvers.another([]) == b
+
+
+async def test_the_servers_of_a_lone_resolver_are_a_voice_each():
+    """Asked for its opinion, a server gives it alone: its failures are not made up for by another one."""
+    broken = lambda query, _: records(query, rcode=dns.rcode.SERVFAIL)  # noqa: E731
+    async with (
+        name_server(nobody) as one,
+        name_server(right) as two,
+        name_server(broken) as three,
+        asking(settings(one, two, three, name="only")) as resolvers,
+    ):
+        voices = [Voice("only", str(server.endpoint)) for server in (one, two, three)]
+        assert resolvers.voices([voices[1].server]) == {voices[1]}
+        assert resolvers.another(voices[:1]) == voices[1]
+        said = await asyncio.gather(*[opinion(resolvers, voice) for voice in voices])
+
+    assert [answer.status for answer in said] == [Status.NXDOMAIN, Status.ANSWER, Status.SERVFAIL]
+    assert [answer.server for answer in said] == [voice.server for voice in voices]
+    assert len(three.asked()) == 3
+
+
+async def test_what_a_voice_says_is_remembered_as_any_answer():
+    """The next ordinary question of the round need not be asked again."""
+    async with name_server(right) as one, asking(settings(one, name="only")) as resolvers:
+        await opinion(resolvers, Voice("only", str(one.endpoint)))
+        assert (await resolvers.resolve(PTR)).status is Status.ANSWER
+        assert len(one.asked()) == 1
