@@ -18,6 +18,7 @@ _NOT_IN_THE_WORLD = {
     Reason.MALFORMED,  # its servers speak properly, if at all
     Reason.CANARY,  # it has one resolver, and that is honest
     Reason.UNCONFIRMED,  # is about two samples, not about one
+    Reason.DISAGREEMENT,  # it has one resolver
 }
 
 
