@@ -65,7 +65,7 @@ PREFIX_LOST = "job_pool_prefix:maildns_fcrdns_problem:most"
 HELO_CHECKS = ("helo-syntax", "helo-resolves", "helo-address-match", "helo-aligned", "helo-ptr-match")
 """From cause to consequence: a name that does not resolve cannot match either, and the first one that fails is told."""
 
-ALERTED_CHECKS = ("fcrdns", *HELO_CHECKS)
+ADDRESS_CHECKS = ("fcrdns", *HELO_CHECKS)
 """Every check that has alerts here."""
 
 _LOST = 'max by (job, pool, ip) (maildns_address_problem{check="fcrdns"})'

@@ -5,13 +5,20 @@ The rule of this file: it is the list. The drift test and the program write noth
 
 from pathlib import Path
 
-from dashboards.generator import address_rules, grafana_rules, prometheus_rules, runbooks, watcher_rules
+from dashboards.generator import (
+    address_rules,
+    authentication_rules,
+    grafana_rules,
+    prometheus_rules,
+    runbooks,
+    watcher_rules,
+)
 from dashboards.generator.address import address
 from dashboards.generator.exporter_board import exporter
 from dashboards.generator.fleet import fleet
 
 FOLDER = Path(__file__).resolve().parent.parent
-GROUPS = (address_rules.GROUP, watcher_rules.GROUP)
+GROUPS = (address_rules.GROUP, authentication_rules.GROUP, watcher_rules.GROUP)
 
 
 def outputs() -> dict[Path, str]:

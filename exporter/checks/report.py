@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from exporter.checks.answers import Question
+from exporter.checks.authentication import Wanted, authentication
 from exporter.checks.check import Check, parallel
 from exporter.checks.helo import forward_questions, helo
 from exporter.checks.iprev import Iprev, follow
@@ -22,7 +23,8 @@ _new = tuple.__new__  # builds a NamedTuple in a third of the time
 class Report(NamedTuple):
     """What one sample of one target came to.
 
-    *findings* holds one finding for each check and subject, in a fixed order: `fcrdns`, then five for each HELO name.
+    *findings* holds one finding for each check and subject, in a fixed order: `fcrdns`, then five for each HELO name,
+    then those of `exporter.checks.authentication`.
     *receivers* has what the receivers that were asked for would say to each HELO name; empty if nothing was predicted.
     """
 
@@ -43,17 +45,26 @@ def report(
     suffix: DomainName | None = None,
     policies: Sequence[Receiver] = (),
     before: Predicted | None = None,
+    wanted: Wanted | None = None,
 ) -> Check[Report]:
     """Run every check on *target*; *suffix* is the domain in which PTR and HELO names are expected.
 
-    *policies* are the receivers whose verdicts are wanted too, *before* is what was predicted for the same target.
-    They are predicted beside the checks, so that a sample waits for no more answers in a row than without them.
+    *wanted* is what is to be found out beside its names; None for nothing. *policies* are the receivers whose verdicts
+    are wanted too, *before* is what was predicted for the same target. All of it is done side by side, so that a sample
+    waits for no more answers in a row than its longest part.
     """
-    if not policies or not target.helos:
+    predicts = bool(policies and target.helos)
+    authenticates = wanted is not None and bool(target.helos or wanted.mail_from or wanted.listings)
+    if not (predicts or authenticates):
         return (yield from _judge(target, suffix))
-    both: Sequence[Check[Any]] = (_judge(target, suffix), predictions(target, policies, before))
-    judged, predicted = yield from parallel(both)
-    return Report(judged.target, judged.iprev, judged.findings, predicted)
+    parts: list[Check[Any]] = [_judge(target, suffix)]
+    if predicts:
+        parts.append(predictions(target, policies, before))
+    if wanted is not None and authenticates:
+        parts.append(authentication(target, wanted))
+    judged, *others = yield from parallel(parts)
+    more = others.pop() if authenticates else ()
+    return Report(judged.target, judged.iprev, judged.findings + more, others[0] if predicts else ())
 
 
 def _judge(target: Target, suffix: DomainName | None) -> Check[Report]:

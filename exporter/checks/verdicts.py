@@ -41,6 +41,13 @@ class CheckName(StrEnum):
     HELO_ADDRESS_MATCH = "helo-address-match"
     HELO_PTR_MATCH = "helo-ptr-match"
     HELO_ALIGNED = "helo-aligned"
+    SPF_HELO = "spf-helo"
+    SPF_MAILFROM = "spf-mailfrom"
+    DNSBL = "dnsbl"
+
+
+OTHER_SUBJECTS = frozenset({CheckName.SPF_MAILFROM, CheckName.DNSBL})
+"""Checks whose subject is no HELO name: a domain, or a list."""
 
 
 class Reason(StrEnum):
@@ -117,8 +124,9 @@ class Mend:
 class Finding:
     """What one check says of one address, and of *subject* where it is about more than the address.
 
-    *subject* is the configured HELO name, domain or list; "" for none. A pass has neither *reason* nor *sentence*.
-    *sentence* says, for a person, what is wrong and what was expected; *mend* what to do about a fail.
+    *subject* is the configured HELO name, domain or list; "" for none. A pass has no *reason*; if it has a *sentence*,
+    that is a remark. Else *sentence* says, for a person, what is wrong and what was expected; *mend* what to do about a
+    fail.
     """
 
     check: CheckName

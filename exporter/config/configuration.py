@@ -40,6 +40,8 @@ class PoolSettings:
     helo_names: tuple[HeloName, ...]
     addresses: tuple[AddressEntry | NetworkEntry, ...]
     receivers: tuple[Receiver, ...] = DEFAULT_RECEIVERS
+    helo_spf_required: bool = False
+    mail_from_domains: tuple[DomainName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ def _derive(entry: ProfileEntry, written: dict[str, ProfileEntry], derived: dict
         entry.name,
         expectation(entry.expect).apply(base.expect),
         entry.aligned_suffix or base.aligned_suffix,
+        base.helo_spf_required if entry.helo_spf_required is None else entry.helo_spf_required,
         based_on=entry.based_on,
     )
     return derived[entry.name]
@@ -111,6 +114,8 @@ def _pool(entry: PoolEntry, profiles: dict[str, Profile], receivers: tuple[Recei
         helo_names=entry.helo_names,
         addresses=entry.addresses,
         receivers=receivers if entry.receivers is None else entry.receivers,
+        helo_spf_required=profile.helo_spf_required if entry.helo_spf_required is None else entry.helo_spf_required,
+        mail_from_domains=entry.mail_from_domains,
     )
 
 

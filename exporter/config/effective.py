@@ -81,6 +81,7 @@ def _profile(profile: Profile) -> Data:
     data["expect"] = _checks(profile.expect)
     if profile.aligned_suffix is not None:
         data["aligned_suffix"] = str(profile.aligned_suffix)
+    data["helo_spf_required"] = profile.helo_spf_required
     return data
 
 
@@ -93,6 +94,9 @@ def _pool(pool: PoolSettings) -> Data:
     }
     if pool.aligned_suffix is not None:
         data["aligned_suffix"] = str(pool.aligned_suffix)
+    data["helo_spf_required"] = pool.helo_spf_required
+    if pool.mail_from_domains:
+        data["mail_from_domains"] = [str(domain) for domain in pool.mail_from_domains]
     data |= {"series": pool.series.value, "ptr_info": pool.ptr_info}
     data["receivers"] = [receiver.value for receiver in pool.receivers]
     if pool.helo_names:

@@ -14,6 +14,7 @@ from exporter.config.values import (
     EmptyForNone,
     Given,
     HeloNameText,
+    MailDomainText,
     OneOrMore,
     ReceiverText,
     SeriesMode,
@@ -55,6 +56,7 @@ class ProfileEntry(Section):
     based_on: Slug = DEFAULT_PROFILE
     expect: Annotated[Expect | None, Given] = None
     aligned_suffix: Annotated[SuffixText | None, Given] = None
+    helo_spf_required: Annotated[bool | None, Given] = None
 
 
 Receivers: TypeAlias = Annotated[tuple[ReceiverText, ...] | None, Given, OneOrMore, EmptyForNone]
@@ -70,6 +72,8 @@ class PoolEntry(Section):
     helo_names: Annotated[tuple[HeloNameText, ...], Given, OneOrMore, up_to(10_000, least=1)] = ()
     expect: Annotated[Expect | None, Given] = None
     aligned_suffix: Annotated[SuffixText | None, Given] = None
+    helo_spf_required: Annotated[bool | None, Given] = None
+    mail_from_domains: Annotated[tuple[MailDomainText, ...], Given, OneOrMore, up_to(16, least=1)] = ()
     series: SeriesText = SeriesMode.AUTO
     ptr_info: bool = True
     receivers: Receivers = None

@@ -14,11 +14,12 @@ DEFAULT_PROFILE = "default"
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A named preset of `expect` and `aligned_suffix`; *reason* says why, for people."""
+    """A named preset of `expect`, `aligned_suffix` and `helo_spf_required`; *reason* says why, for people."""
 
     name: str
     expect: frozenset[CheckName]
     aligned_suffix: DomainName | None = None
+    helo_spf_required: bool = False
     based_on: str | None = None
     reason: str = field(default="", compare=False)
 
@@ -46,10 +47,19 @@ BUILT_IN: dict[str, Profile] = {
         ),
         Profile(
             "microsoft-365",
-            frozenset({CheckName.FCRDNS, CheckName.HELO_SYNTAX, CheckName.HELO_RESOLVES, CheckName.HELO_ALIGNED}),
+            frozenset(
+                {
+                    CheckName.FCRDNS,
+                    CheckName.HELO_SYNTAX,
+                    CheckName.HELO_RESOLVES,
+                    CheckName.HELO_ALIGNED,
+                    CheckName.SPF_HELO,
+                }
+            ),
             DomainName("outbound.protection.outlook.com"),
+            helo_spf_required=True,
             reason="Every address is forward-confirmed. A HELO name stands for a region: it has the addresses of some"
-            " servers, not of all that say it, and it is no PTR name (KB 3019655): both by design.",
+            " servers, not of all that say it, and it is no PTR name (KB 3019655): both by design. Each publishes SPF.",
         ),
     )
 }

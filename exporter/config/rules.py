@@ -126,6 +126,8 @@ def _of_pool(path: Path, pool: PoolEntry) -> Iterator[Violation]:
     yield from _of_receivers((*path, "receivers"), pool.receivers)
     names = [((*path, "helo_names", index), said.name or said.text) for index, said in enumerate(pool.helo_names)]
     yield from _unique(names, "is the same name as {other}: leave one of them out")
+    domains = [((*path, "mail_from_domains", index), domain) for index, domain in enumerate(pool.mail_from_domains)]
+    yield from _unique(domains, "is the same domain as {other}: leave one of them out")
     for index, entry in enumerate(pool.addresses):
         at = (*path, "addresses", index)
         if isinstance(entry, NetworkEntry) and entry.network.size > MAX_POOL_ADDRESSES:

@@ -107,6 +107,15 @@ def _suffix(text: str) -> DomainName:
     return name
 
 
+def _mail_domain(text: str) -> DomainName:
+    if "@" in text:
+        raise ValueError(f"{text!r} is a mailbox, where its domain is wanted: write {text.rpartition('@')[2]!r}")
+    name = DomainName(text)
+    if not (name.is_hostname and name.is_qualified):
+        raise ValueError(f"{text!r} is not a domain that mail can come from, like example.com")
+    return name
+
+
 def _helo_name(text: str) -> HeloName:
     if len(text) > MAX_HELO_LENGTH:
         raise ValueError(f"is {len(text)} characters long: a HELO name has at most {MAX_HELO_LENGTH}")
@@ -256,6 +265,7 @@ NetworkText = Annotated[Network, PlainValidator(_read(Network.parse))]
 HeloNameText = Annotated[HeloName, PlainValidator(_read(_helo_name))]
 HeloTemplateText = Annotated[HeloTemplate, PlainValidator(_read(_helo_template))]
 SuffixText = Annotated[DomainName, PlainValidator(_read(_suffix))]
+MailDomainText = Annotated[DomainName, PlainValidator(_read(_mail_domain))]
 EndpointText = Annotated[Endpoint, PlainValidator(_read(parse_endpoint))]
 QuestionText = Annotated[Question, PlainValidator(_read(_question))]
 CheckText = Annotated[CheckName, PlainValidator(_read(_choice(CheckName, "a check")))]

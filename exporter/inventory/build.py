@@ -41,6 +41,8 @@ def build_pool(settings: PoolSettings, whole: AddressRanges, shard: Shard = ALON
         source=source,
         whole=whole,
         receivers=settings.receivers if any(one.helo for one in source) else (),
+        helo_spf_required=settings.helo_spf_required,
+        mail_from_domains=settings.mail_from_domains,
     )
 
 

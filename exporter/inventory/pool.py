@@ -73,6 +73,8 @@ class Pool:
     *has_more_helo_names* says whether some were left out. The pool's own names belong to no address in particular, so
     targets have only the names that their own entries give them. *receivers* are those whose verdicts on addresses
     with HELO names are predicted. *source* are the addresses that are watched here; *whole* are those of all shards.
+    *mail_from_domains* are the domains that its addresses send for, *helo_spf_required* says whether a HELO name
+    without any SPF record fails.
     """
 
     name: str
@@ -86,6 +88,8 @@ class Pool:
     source: AddressRanges
     whole: AddressRanges
     receivers: tuple[Receiver, ...] = ()
+    helo_spf_required: bool = False
+    mail_from_domains: tuple[DomainName, ...] = ()
 
     @property
     def size(self) -> int:
@@ -100,8 +104,13 @@ class Pool:
     @property
     def checks(self) -> tuple[CheckName, ...]:
         """The checks that apply to at least one of its addresses, in any shard, in the order of `CheckName`."""
-        has_helo = any(one.helo for one in self.whole)
-        return tuple([check for check in CheckName if check is CheckName.FCRDNS or has_helo])
+        applies = {check: any(one.helo for one in self.whole) for check in CheckName}
+        applies |= {
+            CheckName.FCRDNS: True,
+            CheckName.SPF_MAILFROM: bool(self.mail_from_domains),
+            CheckName.DNSBL: False,
+        }
+        return tuple([check for check in CheckName if applies[check]])
 
     def index(self, address: Address) -> int | None:
         """The place of *address* among the pool's targets, if it is one."""

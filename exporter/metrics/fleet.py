@@ -14,6 +14,7 @@ from exporter.checks.verdicts import CheckName, IprevVerdict, Result
 from exporter.inventory.pool import Pool
 from exporter.inventory.pool import Series as Shown
 from exporter.metrics import catalogue
+from exporter.metrics.authentication import add_authentication
 from exporter.metrics.catalogue import Family, Series
 from exporter.state.address import AddressState, health, problems, shown_ptr
 from exporter.state.board import Board
@@ -144,6 +145,7 @@ def add_address(scrape: Scrape, pool: Pool, state: AddressState, now: float) -> 
         for verdict in row:
             if verdict.receiver in pool.receivers:
                 scrape[catalogue.RECEIVER_ACCEPTS].add((*labels, said.text, verdict.receiver), verdict.share)
+    add_authentication(scrape, labels, state.held)
     healthy = health(state, expect)
     if healthy is not None:
         scrape[catalogue.ADDRESS_HEALTHY].add(labels, healthy)

@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
+from exporter.checks.authentication import Wanted
 from exporter.checks.check import Check, Evidence
 from exporter.checks.report import Report, Target, report
 from exporter.checks.verdicts import Finding
@@ -29,7 +30,9 @@ class ProbeSubject:
         self._outcome = outcome
 
     def check(self) -> Check[Report]:
-        return report(self._target, suffix=self._pool.suffix, policies=self._pool.receivers)
+        pool = self._pool
+        wanted = Wanted(pool.helo_spf_required, pool.mail_from_domains)
+        return report(self._target, suffix=pool.suffix, policies=pool.receivers, wanted=wanted)
 
     def worsens(self, report: Report) -> bool:
         return self._known.worsens(report)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import structlog
 
+from exporter.checks.authentication import Wanted
 from exporter.checks.check import Check, Evidence
 from exporter.checks.helo_name import HeloNameReport, helo_name
 from exporter.checks.report import Report, report
@@ -37,9 +38,13 @@ class AddressSubject:
     def check(self) -> Check[Report]:
         pool = self._pool.pool
         state = self._pool[self._index]
-        if not pool.receivers:
-            return report(state.target, suffix=pool.suffix)
-        return report(state.target, suffix=pool.suffix, policies=pool.receivers, before=state.predicted())
+        return report(
+            state.target,
+            suffix=pool.suffix,
+            policies=pool.receivers,
+            before=state.predicted() if pool.receivers else None,
+            wanted=Wanted(pool.helo_spf_required, pool.mail_from_domains),
+        )
 
     def worsens(self, report: Report) -> bool:
         return self._pool[self._index].worsens(report)

@@ -10,7 +10,7 @@ from exporter.checks.check import Evidence
 from exporter.checks.iprev import Iprev
 from exporter.checks.predictions import Predicted, Verdicts
 from exporter.checks.report import Report, Target
-from exporter.checks.verdicts import CheckName, Finding, IprevVerdict, Reason, Result
+from exporter.checks.verdicts import OTHER_SUBJECTS, CheckName, Finding, IprevVerdict, Reason, Result
 from exporter.state.change import Change
 from exporter.state.held import Held, believed, hold, worsens
 from exporter.state.receivers import believed_verdicts, hold_verdicts, verdicts_worsen
@@ -66,8 +66,10 @@ class AddressState:
         """The same address with other HELO names: what is held of the address, and of names that stay, is kept."""
         if target == self.target:
             return self
-        subjects = {"", *[said.text for said in target.helos]}
-        held = {slot: finding for slot, finding in self.held.items() if slot[1] in subjects}
+        gone = {said.text for said in self.target.helos} - {said.text for said in target.helos}
+        held = {
+            slot: finding for slot, finding in self.held.items() if slot[1] not in gone or slot[0] in OTHER_SUBJECTS
+        }
         rows = dict(zip(self.target.helos, self.receivers, strict=False))
         receivers = tuple([rows.get(said, ()) for said in target.helos]) if rows else ()
         return replace(self, target=target, latest=None, held=held, receivers=receivers)

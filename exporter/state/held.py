@@ -18,15 +18,17 @@ Held = Mapping[Slot, Finding]
 def hold(held: Held, findings: Sequence[Finding]) -> tuple[Held, tuple[tuple[Finding, Finding], ...]]:
     """What is held after *findings*, which are to be believed, and what changed: (before, after) for each change.
 
-    The first conclusive finding of a slot is no change.
+    The first conclusive finding of a slot is no change. What is not judged any more is not held either.
     """
-    after = dict(held)
+    after: dict[Slot, Finding] = {}
     changes = []
     for finding in findings:
-        if finding.result is Result.UNKNOWN:
-            continue
         slot = (finding.check, finding.subject)
         before = held.get(slot)
+        if finding.result is Result.UNKNOWN:
+            if before is not None:
+                after[slot] = before
+            continue
         if before is not None and (before.result, before.reason) != (finding.result, finding.reason):
             changes.append((before, finding))
         after[slot] = finding

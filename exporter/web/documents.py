@@ -15,7 +15,7 @@ from exporter.checks.iprev import Iprev
 from exporter.checks.receivers import ReceiverVerdict, by_design
 from exporter.checks.report import Target
 from exporter.checks.spf.results import SpfVerdict
-from exporter.checks.verdicts import CheckName, Finding, Mend, Result
+from exporter.checks.verdicts import OTHER_SUBJECTS, CheckName, Finding, Mend, Result
 from exporter.state.change import AnyFinding
 from exporter.state.journal import Entry
 from exporter.state.pool import FAILING, HEALTHY
@@ -62,7 +62,7 @@ def checked(
     spf: Iterable[SpfVerdict] = (),
 ) -> Json:
     """The object of one address and HELO name *said*: what `check --output json` prints."""
-    mine = [finding for finding in findings if finding.subject in {"", said.text if said is not None else ""}]
+    mine = [finding for finding in findings if _is_about(finding, said)]
     return {
         "ip": str(target.address),
         "helo": None if said is None else said.text,
@@ -105,6 +105,7 @@ def finding_document(finding: Finding, expect: Collection[CheckName]) -> Json:
     """What one check came to."""
     return {
         "check": finding.check.value,
+        "subject": printable(finding.subject),
         "result": finding.result.value,
         "expected": finding.check in expect,
         "reason": None if finding.reason is None else finding.reason.value,
@@ -188,7 +189,7 @@ def address_documents(address: Listed, expect: Collection[CheckName]) -> list[Js
 
 
 def _is_about(finding: Finding, said: HeloName | None) -> bool:
-    return finding.subject in {"", said.text if said is not None else ""}
+    return finding.check in OTHER_SUBJECTS or finding.subject in {"", said.text if said is not None else ""}
 
 
 def listed_document(address: Listed) -> Json:

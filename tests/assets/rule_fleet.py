@@ -39,6 +39,16 @@ def helo_broken(ip: str, check: str, reason: str) -> Firing:
     return Firing("MailDnsHeloBroken", {**SHARED, "ip": ip, "check": check, "reason": reason})
 
 
+def spf_failing(ip: str, check: str, reason: str) -> Firing:
+    """The alert about SPF of one address."""
+    return Firing("MailDnsSpfNotPassing", {**SHARED, "ip": ip, "check": check, "reason": reason})
+
+
+def listed(ip: str) -> Firing:
+    """The alert about one address on a block list."""
+    return Firing("MailDnsListed", {**SHARED, "ip": ip})
+
+
 def pool_lost(value: int) -> Firing:
     """The alert about a pool."""
     return Firing("MailDnsPoolForwardConfirmationLost", SHARED, str(value))

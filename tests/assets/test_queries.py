@@ -5,7 +5,8 @@ import re
 import pytest
 import yaml
 
-from dashboards.generator.address_rules import ALERTED_CHECKS
+from dashboards.generator.address_rules import ADDRESS_CHECKS
+from dashboards.generator.authentication_rules import AUTHENTICATION_CHECKS
 from dashboards.generator.outputs import FOLDER, GROUPS
 from exporter.checks.verdicts import CheckName
 from tests.assets.dashboard_files import NAMES, all_queries, labels_in, load
@@ -70,8 +71,8 @@ def test_an_alert_describes_with_labels_that_it_has(alert):
 
 
 def test_every_check_of_an_address_has_alerts():
-    """A check that is new to the exporter needs a block in address_rules.py, or nobody hears of its failures."""
-    assert set(ALERTED_CHECKS) == {check.value for check in CheckName}
+    """A check that is new to the exporter needs a block in a file of rules, or nobody hears of its failures."""
+    assert {*ADDRESS_CHECKS, *AUTHENTICATION_CHECKS} == {check.value for check in CheckName}
 
 
 def test_the_alerts_for_grafana_need_no_recording_rule():

@@ -29,10 +29,12 @@ from tests.assets.rule_fleet import (
     WIDE_FLEET,
     about,
     helo_broken,
+    listed,
     lost,
     outage,
     pool_lost,
     refused,
+    spf_failing,
     unanswered,
 )
 from tests.integration.servers.prometheus import promtool
@@ -128,6 +130,28 @@ from tests.integration.servers.prometheus import promtool
             FLEET | problems("corporate", IPS, 10, 40, check="helo-resolves", reason="helo-nxdomain"),
             {24: [], 36: [Firing("MailDnsPoolHeloBroken", SHARED, "10")], 70: []},
             id="the HELO name of a whole pool is one alert",
+        ),
+        pytest.param(
+            FLEET
+            | problems("corporate", IPS[:1], 10, 80, check="spf-helo", reason="spf-fail")
+            | problems("corporate", IPS[:1], 10, 80, check="spf-mailfrom", reason="spf-softfail"),
+            {39: [], 41: [spf_failing(IPS[0], "spf-mailfrom", "spf-softfail")], 100: []},
+            id="an address that SPF does not authorise fires once after 30 minutes, and resolves after the mend",
+        ),
+        pytest.param(
+            FLEET | problems("corporate", IPS, 10, 60, check="spf-helo", reason="spf-none"),
+            {24: [], 50: [Firing("MailDnsPoolSpfNotPassing", SHARED, "10")], 90: []},
+            id="an SPF record that leaves out a whole pool is one alert",
+        ),
+        pytest.param(
+            FLEET | problems("corporate", IPS[:2], 10, 60, check="dnsbl", reason="dnsbl-listed"),
+            {24: [], 26: [listed(IPS[0]), listed(IPS[1])], 90: []},
+            id="a listed address fires after 15 minutes, and resolves when it is off the list",
+        ),
+        pytest.param(
+            FLEET | problems("corporate", IPS, 10, 60, check="dnsbl", reason="dnsbl-listed"),
+            {24: [], 50: [Firing("MailDnsPoolListed", SHARED, "10")], 90: []},
+            id="a listed network is one alert",
         ),
         pytest.param(
             FLEET | unanswered(3, 10, 90),

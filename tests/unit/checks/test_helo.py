@@ -103,7 +103,7 @@ def test_five_findings_in_the_order_of_their_names(target, world, said):
     """Whatever is said, each check gives one finding about it, in a fixed order."""
     findings, _ = judge(helo(target.address, said, world(Question(target.address.reverse_name, "PTR"))), world)
 
-    assert [finding.check for finding in findings] == list(CheckName)[1:]
+    assert [finding.check for finding in findings] == list(CheckName)[1:6]
     assert {finding.subject for finding in findings} == {said.text}
 
 

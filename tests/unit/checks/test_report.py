@@ -60,7 +60,7 @@ def test_a_fixed_order_of_findings(ours, world):
 
     assert [finding.check for finding in judged.findings] == [
         CheckName.FCRDNS,
-        *[check for _ in ours.helos for check in list(CheckName)[1:]],
+        *[check for _ in ours.helos for check in list(CheckName)[1:6]],
     ]
     assert [finding.subject for finding in judged.findings[1::5]] == [said.text for said in ours.helos]
     assert judged.findings[0] == judged.iprev.finding

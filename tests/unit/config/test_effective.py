@@ -29,7 +29,16 @@ pools:
   - name: a
     profile: default
     interval: 5m
-    expect: [fcrdns, helo-syntax, helo-resolves, helo-address-match, helo-aligned]
+    expect:
+      - fcrdns
+      - helo-syntax
+      - helo-resolves
+      - helo-address-match
+      - helo-aligned
+      - spf-helo
+      - spf-mailfrom
+      - dnsbl
+    helo_spf_required: false
     series: auto
     ptr_info: true
     receivers:
@@ -82,12 +91,13 @@ pools: [{name: a, profile: relays, expect: {add: [helo-ptr-match]}, addresses: [
         {
             "name": "relays",
             "based_on": "microsoft-365",
-            "expect": ["fcrdns", "helo-syntax", "helo-resolves"],
+            "expect": ["fcrdns", "helo-syntax", "helo-resolves", "spf-helo"],
             "aligned_suffix": "outbound.protection.outlook.com",
+            "helo_spf_required": True,
         }
     ]
     (pool,) = data["pools"]
-    assert pool["expect"] == ["fcrdns", "helo-syntax", "helo-resolves", "helo-ptr-match"]
+    assert pool["expect"] == ["fcrdns", "helo-syntax", "helo-resolves", "helo-ptr-match", "spf-helo"]
     assert pool["aligned_suffix"] == "outbound.protection.outlook.com"
 
 
@@ -95,8 +105,9 @@ def test_every_key_of_a_pool_and_a_resolver_is_shown():
     """A key that is new to the model cannot be forgotten here."""
     text = """
 resolvers: [{name: r, servers: [127.0.0.1], ca_file: ca.pem}]
-pools: [{name: a, aligned_suffix: example.com, helo_names: a.example.com, addresses: [{ip: 192.0.2.1}]}]
 domains: [{name: example.com, dkim_selectors: [s1]}]
+pools: [{name: a, aligned_suffix: example.com, helo_names: a.example.com, mail_from_domains: a.example.com,
+  addresses: [{ip: 192.0.2.1}]}]
 """
     data = as_data(parse(text, "m.yml"))
     assert set(data["resolvers"][0]) == set(ResolverEntry.model_fields)

@@ -24,7 +24,7 @@ def pool(keys: str, profiles: str = "[]"):
         pytest.param("profile: google-workspace", EVERYTHING, "google.com", id="google"),
         pytest.param(
             "profile: microsoft-365",
-            {"fcrdns", "helo-syntax", "helo-resolves", "helo-aligned"},
+            {"fcrdns", "helo-syntax", "helo-resolves", "helo-aligned", "spf-helo"},
             "outbound.protection.outlook.com",
             id="microsoft",
         ),
@@ -50,7 +50,7 @@ def test_what_a_pool_expects(keys, expected, suffix):
         pytest.param(
             "[{name: p, based_on: q, expect: {remove: [helo-aligned]}}, "
             "{name: q, based_on: microsoft-365, expect: {remove: [helo-syntax]}, aligned_suffix: example.net}]",
-            {"fcrdns", "helo-resolves"},
+            {"fcrdns", "helo-resolves", "spf-helo"},
             "example.net",
             id="based-on-one-below",
         ),
@@ -66,3 +66,19 @@ def test_a_profile_of_ones_own(profiles, expected, suffix):
 def test_every_profile_has_a_reason():
     """A person can read why it expects what it expects."""
     assert all(profile.reason.endswith(".") and profile.name == name for name, profile in BUILT_IN.items())
+
+
+@pytest.mark.parametrize(
+    ("profiles", "keys", "expected"),
+    [
+        pytest.param("[]", "interval: 5m", False, id="nobody-needs-one"),
+        pytest.param("[]", "profile: dedicated", False, id="not-even-dedicated-servers"),
+        pytest.param("[]", "profile: microsoft-365", True, id="microsoft-publishes-one-for-each-name"),
+        pytest.param("[]", "profile: microsoft-365, helo_spf_required: false", False, id="the-pool-has-the-last-word"),
+        pytest.param("[{name: p, based_on: microsoft-365}]", "profile: p", True, id="a-profile-inherits"),
+        pytest.param("[{name: p, helo_spf_required: true}]", "profile: p", True, id="a-profile-says-otherwise"),
+    ],
+)
+def test_whether_a_helo_name_needs_an_spf_record(profiles, keys, expected):
+    """The profile presets it, the pool has the last word."""
+    assert pool(keys, profiles).helo_spf_required is expected

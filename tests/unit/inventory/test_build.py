@@ -114,7 +114,8 @@ def test_one_name_for_a_whole_network_is_one_name():
 def test_checks_of_names_apply_where_an_address_has_one():
     """A pool without pairs has no results of pairs to sum up."""
     assert pool("[{ip: 192.0.2.1}]", "helo_names: a.example.com").checks == (CheckName.FCRDNS,)
-    assert pool("[{ip: 192.0.2.1}, {ip: 192.0.2.2, helo: a.example.com}]").checks == tuple(CheckName)
+    assert pool("[{ip: 192.0.2.1}, {ip: 192.0.2.2, helo: a.example.com}]").checks == tuple(CheckName)[:7]
+    assert pool("[{ip: 192.0.2.1}]", "mail_from_domains: example.com").checks == ("fcrdns", "spf-mailfrom")
 
 
 def test_a_pool_of_names_alone():

@@ -76,3 +76,15 @@ def test_only_a_failure_that_is_not_held_wants_confirming(before, now):
     assert worsens(held, now) == any(
         new.result is Result.FAIL and old.result is not Result.FAIL for old, new in zip(before, now, strict=True)
     )
+
+
+def test_what_is_not_judged_any_more_is_not_held():
+    """A domain that left the configuration takes its failure along; an unknown one keeps what is held."""
+    gone = Finding(CheckName.SPF_MAILFROM, Result.FAIL, "gone.example.org", Reason.SPF_FAIL)
+    kept = Finding(CheckName.SPF_MAILFROM, Result.FAIL, "example.org", Reason.SPF_FAIL)
+    unknown = Finding(CheckName.SPF_MAILFROM, Result.UNKNOWN, "example.org", Reason.TIMEOUT)
+    held, _ = hold({}, [gone, kept])
+    after, changes = hold(held, [unknown])
+
+    assert after == {(CheckName.SPF_MAILFROM, "example.org"): kept}
+    assert changes == ()

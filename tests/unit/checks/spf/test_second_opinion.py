@@ -4,9 +4,9 @@ Both ask our world in place of a DNS. Neither shares a line with us, so where th
 """
 
 import asyncio
+import warnings
 
 import pytest
-import spf as pyspf
 from hypothesis import given
 from spftrace import BaseResolver, Evaluator
 from spftrace import Limits as SpfTraceLimits
@@ -17,6 +17,10 @@ from exporter.checks.names import DomainName
 from exporter.checks.spf.evaluate import spf
 from exporter.checks.spf.results import Limits
 from tests.unit.checks.spf.worlds import DOMAINS, spf_clients, spf_worlds
+
+with warnings.catch_warnings():  # its source has escapes that Python warns of, when it is compiled for the first time
+    warnings.simplefilter("ignore")
+    import spf as pyspf
 
 NO_VOID_LIMIT = 10_000
 """Void lookups are counted differently by everybody: pyspf asks for hosts that no longer matter, spftrace counts a
