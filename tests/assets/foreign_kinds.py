@@ -49,6 +49,14 @@ _RELABELLING = _mapping(
     replacement=_TEXT,
     action={"enum": ["replace", "keep", "drop", "labelmap", "labelkeep", "labeldrop", "hashmod", "lowercase"]},
 )
+_TLS = _mapping(
+    ca=_mapping(secret=_SECRET_KEY, configMap=_SECRET_KEY),
+    cert=_mapping(secret=_SECRET_KEY, configMap=_SECRET_KEY),
+    keySecret=_SECRET_KEY,
+    serverName=_TEXT,
+    insecureSkipVerify={"type": "boolean"},
+)
+_BASIC_AUTH = _mapping(username=_SECRET_KEY, password=_SECRET_KEY)
 _ENDPOINT = _mapping(
     port=_TEXT,
     path=_TEXT,
@@ -57,14 +65,8 @@ _ENDPOINT = _mapping(
     scrapeTimeout=_DURATION,
     relabelings=_list(_RELABELLING),
     metricRelabelings=_list(_RELABELLING),
-    tlsConfig=_mapping(
-        ca=_mapping(secret=_SECRET_KEY, configMap=_SECRET_KEY),
-        cert=_mapping(secret=_SECRET_KEY, configMap=_SECRET_KEY),
-        keySecret=_SECRET_KEY,
-        serverName=_TEXT,
-        insecureSkipVerify={"type": "boolean"},
-    ),
-    basicAuth=_mapping(username=_SECRET_KEY, password=_SECRET_KEY),
+    tlsConfig=_TLS,
+    basicAuth=_BASIC_AUTH,
 )
 _MONITOR = {
     "jobLabel": _TEXT,
@@ -98,6 +100,26 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "PodMonitor": _kind(
         "monitoring.coreos.com/v1",
         _mapping(("selector", "podMetricsEndpoints"), **_MONITOR, podMetricsEndpoints=_list(_ENDPOINT, 1)),
+    ),
+    "Probe": _kind(
+        "monitoring.coreos.com/v1",
+        _mapping(
+            ("prober", "targets"),
+            jobName=_TEXT,
+            prober=_mapping(("url",), url=_TEXT, scheme={"enum": ["http", "https"]}, path=_TEXT),
+            interval=_DURATION,
+            scrapeTimeout=_DURATION,
+            sampleLimit={"type": "integer", "minimum": 0},
+            tlsConfig=_TLS,
+            basicAuth=_BASIC_AUTH,
+            targets=_mapping(
+                ("staticConfig",),
+                staticConfig=_mapping(
+                    ("static",), static=_list(_TEXT, 1), labels=_TEXTS, relabelingConfigs=_list(_RELABELLING)
+                ),
+            ),
+            metricRelabelings=_list(_RELABELLING),
+        ),
     ),
     "PrometheusRule": _kind("monitoring.coreos.com/v1", _mapping(groups=_list(_GROUP))),
     "HTTPRoute": _kind(

@@ -43,6 +43,20 @@ from tests.assets.charts import NEWEST, OLDEST, render
             "at '/configFiles': maxProperties",
             id="files-for-an-object-of-others",
         ),
+        pytest.param({"webConfig": {"enabled": True}}, "at '/webConfig'", id="web-configuration-of-nothing"),
+        pytest.param({"shards": 2, "probe": {"enabled": True}}, "at '/probe/enabled'", id="probe-of-any-shard"),
+        pytest.param(
+            {"configFrom": {"name": "theirs"}, "probe": {"enabled": True}}, "at '/probe/targets'", id="probe-of-nothing"
+        ),
+        pytest.param({"probe": {"targets": ["mail.example.org"]}}, "at '/probe/targets/0'", id="probe-of-a-name"),
+        pytest.param(
+            {
+                "probe": {"enabled": True},
+                "config": {"pools": [{"name": "a", "addresses": [{"network": "192.0.2.0/24"}]}]},
+            },
+            "name the addresses to probe",
+            id="probe-of-networks",
+        ),
         pytest.param({"configFiles": {"maildns.yml": "x"}}, "write it in config", id="configuration-as-a-file"),
         pytest.param(
             {"prometheusRule": {"enabled": True, "alerts": {"Nope": {}}}}, "there is no such alert", id="alert"
@@ -58,9 +72,7 @@ def test_a_mistake_is_refused_with_its_place(values, message):
 
 
 WITHHELD = {
-    "/shards": {"shards": 3},
     "/persistence/enabled": {"persistence": {"enabled": True}},
-    "/webConfig/enabled": {"webConfig": {"enabled": True}},
 }
 
 
@@ -85,9 +97,9 @@ def valid(objects):
     return objects
 
 
-def test_shards_are_a_stateful_set(complete):
+def test_shards_are_a_stateful_set():
     """Each pod is told its ordinal and their number, and a ServiceMonitor finds each of them once."""
-    objects = valid(render({"shards": 3, "serviceMonitor": {"enabled": True}}, complete))
+    objects = valid(render({"shards": 3, "serviceMonitor": {"enabled": True}}))
     workload = charts.workload(objects)
     container = charts.exporter_container(objects)
     monitor = charts.one(objects, "ServiceMonitor")["spec"]["selector"]["matchLabels"].items()
@@ -132,17 +144,3 @@ def test_shards_share_no_claim(complete):
     """One volume for several writers is refused."""
     with pytest.raises(helm_python.HelmValuesError, match="at '/persistence/existingClaim'"):
         render({"shards": 2, "persistence": {"enabled": True, "existingClaim": "journal"}}, complete)
-
-
-def test_a_web_configuration_is_a_secret(complete):
-    """It is kept in a Secret, given to the exporter, and probes and scrapes speak what it switches on."""
-    content = {"tls_server_config": {"cert_file": "/tls/tls.crt", "key_file": "/tls/tls.key"}}
-    values = {"webConfig": {"enabled": True, "content": content}, "podMonitor": {"enabled": True}}
-    objects = valid(render(values, complete))
-    container = charts.exporter_container(objects)
-
-    assert "cert_file: /tls/tls.crt" in charts.one(objects, "Secret")["stringData"]["web.yml"]
-    assert "--web.config.file=/etc/maildns-exporter-web/web.yml" in container["args"]
-    assert container["livenessProbe"]["httpGet"]["scheme"] == "HTTPS"
-    assert charts.one(objects, "PodMonitor")["spec"]["podMetricsEndpoints"][0]["scheme"] == "https"
-    assert charts.one(objects, "Pod")["spec"]["containers"][0]["args"][1].startswith("https://")

@@ -102,8 +102,38 @@ annotations:
 {{- default (printf "%s-web" (include "maildns-exporter.fullname" .)) .Values.webConfig.existingSecret }}
 {{- end }}
 
+{{/* web.yml: what was configured, and the certificate of `tlsSecret` where nothing is said of TLS. */}}
+{{- define "maildns-exporter.webConfiguration" -}}
+{{- $content := deepCopy .Values.webConfig.content }}
+{{- if and .Values.webConfig.tlsSecret (not (hasKey $content "tls_server_config")) }}
+{{- $folder := "/etc/maildns-exporter-tls" }}
+{{- $_ := set $content "tls_server_config" (dict "cert_file" (printf "%s/tls.crt" $folder) "key_file" (printf "%s/tls.key" $folder)) }}
+{{- end }}
+{{- toYaml $content }}
+{{- end }}
+
+{{/* HTTPS or HTTP: as `existingSecret` is said to be, or as the chart's own web configuration is. */}}
 {{- define "maildns-exporter.scheme" -}}
-{{- ternary "HTTPS" "HTTP" (and .Values.webConfig.enabled .Values.webConfig.tls) }}
+{{- $tls := .Values.webConfig.tls }}
+{{- if not .Values.webConfig.existingSecret }}
+{{- $tls = hasKey (include "maildns-exporter.webConfiguration" . | fromYaml) "tls_server_config" }}
+{{- end }}
+{{- ternary "HTTPS" "HTTP" (and .Values.webConfig.enabled $tls) }}
+{{- end }}
+
+{{/* "true" where a client without a certificate gets no further than the handshake. */}}
+{{- define "maildns-exporter.clientCertificates" -}}
+{{- $required := .Values.webConfig.clientCertificates }}
+{{- if not .Values.webConfig.existingSecret }}
+{{- $tls := get .Values.webConfig.content "tls_server_config" }}
+{{- $required = and (kindIs "map" $tls) (eq (get ($tls | default dict) "client_auth_type" | toString) "RequireAndVerifyClientCert") }}
+{{- end }}
+{{- if and .Values.webConfig.enabled $required }}true{{ end }}
+{{- end }}
+
+{{/* "true" where the chart's own web configuration has users. */}}
+{{- define "maildns-exporter.hasUsers" -}}
+{{- if and .Values.webConfig.enabled (get .Values.webConfig.content "basic_auth_users") }}true{{ end }}
 {{- end }}
 
 {{- define "maildns-exporter.testName" -}}

@@ -115,6 +115,11 @@ spec:
     - name: web-configuration
       secret:
         secretName: {{ include "maildns-exporter.webConfigName" . | quote }}
+    {{- with .Values.webConfig.tlsSecret }}
+    - name: web-certificate
+      secret:
+        secretName: {{ . | quote }}
+    {{- end }}
     {{- end }}
     {{- if .Values.unbound.enabled }}
     - name: unbound
@@ -183,6 +188,11 @@ spec:
     - name: web-configuration
       mountPath: /etc/maildns-exporter-web
       readOnly: true
+    {{- if .Values.webConfig.tlsSecret }}
+    - name: web-certificate
+      mountPath: /etc/maildns-exporter-tls
+      readOnly: true
+    {{- end }}
     {{- end }}
     {{- if .Values.persistence.enabled }}
     - name: data
@@ -196,10 +206,16 @@ spec:
 {{- define "maildns-exporter.probe" -}}
 {{- $root := index . 0 }}
 {{- $probe := index . 2 -}}
+{{- if include "maildns-exporter.clientCertificates" $root -}}
+# The kubelet has no certificate to show: an open port is all that it can see.
+tcpSocket:
+  port: http
+{{- else -}}
 httpGet:
   path: {{ include "maildns-exporter.path" (list $root (index . 1)) }}
   port: http
   scheme: {{ include "maildns-exporter.scheme" $root }}
+{{- end }}
 periodSeconds: {{ int $probe.periodSeconds }}
 timeoutSeconds: {{ int $probe.timeoutSeconds }}
 failureThreshold: {{ int $probe.failureThreshold }}

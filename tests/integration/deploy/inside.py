@@ -3,12 +3,14 @@
     python inside.py PORT COMMAND...
 
 serves the demo world on PORT, starts COMMAND, and does what it is told on its standard input, a line each:
-``get PATH``, ``writable`` and ``stop``. Each is answered with a line of JSON.
+``get PATH [USER:PASSWORD]``, ``writable`` and ``stop``. Each is answered with a line of JSON.
 """
 
 import asyncio
+import base64
 import json
 import os
+import ssl
 import sys
 import urllib.error
 import urllib.request
@@ -17,13 +19,18 @@ from pathlib import Path
 from exporter.demo.demo_world import demo_world
 from exporter.demo.server import DemoServer
 
-EXPORTER = "http://127.0.0.1:10047"
+EXPORTER = f"{os.environ.get('SCHEME', 'http')}://127.0.0.1:10047"
 
 
-def get(path: str) -> dict[str, object]:
+def get(argument: str) -> dict[str, object]:
     """What the exporter answers; status 0 while it does not listen."""
+    path, _, who = argument.partition(" ")
+    request = urllib.request.Request(EXPORTER + path)
+    if who:
+        request.add_header("Authorization", f"Basic {base64.b64encode(who.encode()).decode()}")
+    unverified = ssl._create_unverified_context() if EXPORTER.startswith("https:") else None  # as the kubelet does
     try:
-        with urllib.request.urlopen(EXPORTER + path, timeout=5) as response:
+        with urllib.request.urlopen(request, timeout=5, context=unverified) as response:
             return {"status": response.status, "body": response.read().decode()}
     except urllib.error.HTTPError as error:
         return {"status": error.code, "body": error.read().decode()}

@@ -8,7 +8,7 @@ which nothing but its loopback exists: the ports are those of the container, and
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,9 +22,23 @@ MOUNT = "/etc/maildns-exporter"
 
 
 class Pod:
-    """A running pod with the container's *arguments* and the ConfigMap's *files*; the demo DNS is on *dns_port*."""
+    """A running pod with the container's *arguments* and the ConfigMap's *files*; the demo DNS is on *dns_port*.
 
-    def __init__(self, folder: Path, arguments: Sequence[str], files: dict[str, str], dns_port: int) -> None:
+    *secrets* are folders by where they are mounted; *scheme* is what the exporter is asked with.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        arguments: Sequence[str],
+        files: dict[str, str],
+        dns_port: int,
+        *,
+        secrets: Mapping[str, Path] | None = None,
+        scheme: str = "http",
+    ) -> None:
+        self._secrets = secrets or {}
+        self._scheme = scheme
         self._folder = folder
         self._generation = 0
         self._arguments = arguments
@@ -47,7 +61,10 @@ class Pod:
     def __enter__(self) -> Self:
         sandbox = [self._bubblewrap, "--unshare-all", "--die-with-parent", "--cap-drop", "ALL"]
         sandbox += ["--uid", "65532", "--gid", "65532", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
-        sandbox += ["--tmpfs", "/etc", "--ro-bind", str(self._folder), MOUNT, "--remount-ro", "/etc", "--clearenv"]
+        sandbox += ["--tmpfs", "/etc", "--ro-bind", str(self._folder), MOUNT]
+        for mount, secret in self._secrets.items():
+            sandbox += ["--ro-bind", str(secret), mount]
+        sandbox += ["--remount-ro", "/etc", "--clearenv", "--setenv", "SCHEME", self._scheme]
         sandbox += ["--setenv", "PATH", "/usr/bin:/bin", "--setenv", "PYTHONPATH", str(ROOT), "--chdir", str(ROOT)]
         python = [sys.executable, "-B"]
         command = [*sandbox, *python, str(INSIDE), str(self._dns_port), *python, "-m", "exporter", *self._arguments]
@@ -75,9 +92,12 @@ class Pod:
         answer: dict[str, Any] = json.loads(self._process.stdout.readline())
         return answer
 
-    def get(self, path: str) -> tuple[int, str]:
-        """Ask the exporter, from within the pod: the status (0 while it does not listen), and the body."""
-        answer = self._order(f"get {path}")
+    def get(self, path: str, who: str = "") -> tuple[int, str]:
+        """Ask the exporter, from within the pod: the status (0 while it does not listen), and the body.
+
+        *who* is ``user:password``, if a password is to be given.
+        """
+        answer = self._order(f"get {path} {who}")
         assert answer["ended"] is None, f"the exporter ended with status {answer['ended']}"
         return answer["status"], answer["body"]
 
@@ -85,12 +105,12 @@ class Pod:
         """Which user it is, with which capabilities, and which of the usual folders it may write in."""
         return self._order("writable")
 
-    def wait_for(self, path: str, text: str) -> str:
+    def wait_for(self, path: str, text: str, who: str = "") -> str:
         """Wait until the exporter answers 200 with *text* in it; the whole answer."""
         seen: list[str] = []
 
         def is_there() -> bool:
-            status, body = self.get(path)
+            status, body = self.get(path, who)
             seen[:] = [body]
             return status == 200 and text in body
 

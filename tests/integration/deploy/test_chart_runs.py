@@ -4,6 +4,7 @@ import re
 import socket
 import subprocess
 
+import bcrypt
 import dns.message
 import pytest
 
@@ -12,6 +13,7 @@ from tests.assets.charts import render
 from tests.integration.deploy.pod import MOUNT, Pod
 from tests.integration.servers.process import free_port, wait_until
 from tests.integration.servers.tools import require
+from tests.integration.web.certificates import Authority
 
 pytestmark = pytest.mark.integration
 
@@ -68,6 +70,58 @@ def test_a_changed_configmap_is_used_without_a_restart(tmp_path):
         pod.publish(files_of(render(bad)))
         metrics = pod.wait_for("/metrics", "\nmaildns_config_last_reload_successful 0")
         assert 'maildns_pool_addresses{pool="renamed"} 1' in metrics
+
+
+def test_tls_and_passwords(tmp_path):
+    """With a Secret of cert-manager's kind, probes need no password, and a scrape gets in with one alone."""
+    hashed = bcrypt.hashpw(b"sesame", bcrypt.gensalt(4)).decode()
+    web = {"enabled": True, "tlsSecret": "maildns-tls", "content": {"basic_auth_users": {"prometheus": hashed}}}
+    objects = render({"webConfig": web, "config": {"resolvers": DNS, "pools": [POOL]}})
+    container = charts.exporter_container(objects)
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    folders = {name: tmp_path / name for name in mounts}
+    for folder in folders.values():
+        folder.mkdir()
+    certificate, key = Authority(tmp_path).sign("server", "IP:127.0.0.1")
+    certificate.rename(folders["web-certificate"] / "tls.crt")
+    key.rename(folders["web-certificate"] / "tls.key")
+    (folders["web-certificate"] / "tls.key").chmod(0o644)  # the kubelet's fsGroup lets the pod's user read it
+    (folders["web-configuration"] / "web.yml").write_text(charts.one(objects, "Secret")["stringData"]["web.yml"])
+    probe = container["readinessProbe"]["httpGet"]
+    secrets = {mounts[name]: folders[name] for name in ("web-configuration", "web-certificate")}
+    scheme = probe["scheme"].lower()
+
+    with Pod(
+        folders["configuration"], container["args"], files_of(objects), 5300, secrets=secrets, scheme=scheme
+    ) as pod:
+        pod.wait_for(probe["path"], "ready")
+        assert pod.get(container["livenessProbe"]["httpGet"]["path"])[0] == 200
+        assert pod.get("/metrics")[0] == 401
+        assert pod.get("/metrics", "prometheus:open")[0] == 401
+        pod.wait_for("/metrics", "\nmaildns_build_info{", "prometheus:sesame")
+
+
+def test_three_shards_add_up_to_the_whole(tmp_path):
+    """Of three pods of one release each watches its part: their aggregates sum to the pool, no address is in two."""
+    networks = [{"network": f"10.0.{number}.0/30"} for number in range(16)]
+    pool = {"name": "office", "addresses": networks}
+    values = {"shards": 3, "config": {"resolvers": DNS, "pools": [pool]}}
+    objects = render(values)
+    arguments = charts.exporter_container(objects)["args"]
+    sizes, addresses = [], []
+    for ordinal in range(charts.workload(objects)["spec"]["replicas"]):
+        folder = tmp_path / str(ordinal)
+        folder.mkdir()
+        mine = [argument.replace("$(SHARD_INDEX)", str(ordinal)) for argument in arguments]  # as the kubelet does
+        with Pod(folder, mine, files_of(objects), 5300) as pod:
+            pod.wait_for("/-/ready", "ready")
+            metrics = pod.wait_for("/metrics", "\nmaildns_fcrdns_match{")
+        sizes.append(float(re.search(r'^maildns_pool_addresses{pool="office"} (.*)$', metrics, re.MULTILINE)[1]))
+        addresses += re.findall(r'^maildns_fcrdns_match{ip="([^"]*)"', metrics, re.MULTILINE)
+
+    assert sum(sizes) == 64
+    assert all(0 < size < 64 for size in sizes)
+    assert len(addresses) == len(set(addresses)) == 64
 
 
 def test_every_flag_that_a_value_sets_is_one(tmp_path):
