@@ -19,6 +19,7 @@ from exporter.config.model import Document
 from exporter.config.pool_entries import PoolEntry, ProfileEntry, expectation
 from exporter.config.profiles import BUILT_IN, Profile
 from exporter.config.resolver_entries import CanaryEntry, ResolverEntry
+from exporter.config.storage_entries import StorageEntry
 from exporter.config.values import SeriesMode
 from exporter.dns.settings import CanarySettings, ResolverSettings, system_servers
 
@@ -62,6 +63,7 @@ class Configuration:
     profiles: tuple[Profile, ...]
     pools: tuple[PoolSettings, ...]
     domains: tuple[DomainSettings, ...] = ()
+    storage: StorageEntry | None = None
 
     def resolver_settings(self) -> tuple[ResolverSettings, ...]:
         """What each resolver is told, in the order of the file. Reads the system's servers where none are named."""
@@ -83,6 +85,7 @@ def resolve(document: Document, directory: Path | None = None) -> Configuration:
         profiles=tuple([profiles[entry.name] for entry in document.profiles]),
         pools=tuple([_pool(entry, BUILT_IN | profiles, receivers) for entry in document.pools]),
         domains=tuple([_domain(entry) for entry in document.domains]),
+        storage=_stored(document.storage, directory),
     )
 
 
@@ -127,6 +130,12 @@ def _placed(entry: ResolverEntry, directory: Path | None) -> ResolverEntry:
     if directory is None or entry.ca_file is None:
         return entry
     return entry.model_copy(update={"ca_file": str(directory / entry.ca_file)})
+
+
+def _stored(entry: StorageEntry | None, directory: Path | None) -> StorageEntry | None:
+    if directory is None or entry is None:
+        return entry
+    return entry.model_copy(update={"path": str(directory / entry.path)})
 
 
 def _settings(entry: ResolverEntry) -> ResolverSettings:

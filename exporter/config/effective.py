@@ -18,6 +18,7 @@ from exporter.config.configuration import Configuration, DomainSettings, PoolSet
 from exporter.config.profiles import Profile
 from exporter.config.resolver_entries import CanaryEntry, ResolverEntry
 from exporter.config.scalars import AmbiguousError, read_plain
+from exporter.config.storage_entries import StorageEntry
 from exporter.config.values import UNLIMITED
 
 Data: TypeAlias = str | int | float | bool | list["Data"] | dict[str, "Data"]
@@ -29,6 +30,8 @@ _WIDTH = 100
 def as_data(configuration: Configuration) -> dict[str, Data]:
     """The effective configuration as plain data, in the order of the documentation."""
     data: dict[str, Data] = {"resolvers": [_resolver(entry) for entry in configuration.resolvers]}
+    if configuration.storage is not None:
+        data["storage"] = _storage(configuration.storage)
     if configuration.profiles:
         data["profiles"] = [_profile(profile) for profile in configuration.profiles]
     if configuration.pools:
@@ -72,6 +75,10 @@ def _canary(entry: CanaryEntry) -> Data:
         "must_not_exist_under": False if under is None else str(under),
         "interval": str(entry.interval),
     }
+
+
+def _storage(entry: StorageEntry) -> Data:
+    return {"path": entry.path, "retention": str(entry.retention), "max_changes": entry.max_changes}
 
 
 def _profile(profile: Profile) -> Data:

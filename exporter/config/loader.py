@@ -115,9 +115,16 @@ def _unusable_files(document: Document, root: Node, source: str, directory: Path
             what = f"{resolver.ca_file!r} cannot be read: {error.strerror}"
         else:
             continue
-        trail = list(root.follow(("resolvers", index, "ca_file")))
-        node = trail[-1][1]
-        yield Problem(source, node.line, node.column, path_text([key for key, _ in trail]), what)
+        yield _at(root, source, ("resolvers", index, "ca_file"), what)
+    storage = document.storage
+    if directory is not None and storage is not None and (directory / storage.path).is_dir():
+        yield _at(root, source, ("storage", "path"), f"{storage.path!r} is a folder: name the file in it")
+
+
+def _at(root: Node, source: str, path: tuple[str | int, ...], what: str) -> Problem:
+    trail = list(root.follow(path))
+    node = trail[-1][1]
+    return Problem(source, node.line, node.column, path_text([key for key, _ in trail]), what)
 
 
 def _lacks_something(node: Node) -> bool:

@@ -13,13 +13,15 @@ from exporter.config.domain_entries import MAX_DOMAINS, DomainEntry
 from exporter.config.pool_entries import PoolEntry, ProfileEntry, Receivers
 from exporter.config.resolver_entries import ResolverEntry
 from exporter.config.section import Section
-from exporter.config.values import up_to
+from exporter.config.storage_entries import StorageEntry
+from exporter.config.values import Given, up_to
 
 
 class Document(Section):
     """The file as a whole."""
 
     resolvers: Annotated[tuple[ResolverEntry, ...], up_to(16, least=1)] = ()
+    storage: Annotated[StorageEntry | None, Given] = None
     profiles: Annotated[tuple[ProfileEntry, ...], up_to(100)] = ()
     receivers: Receivers = None
     pools: Annotated[tuple[PoolEntry, ...], up_to(1_000, least=1)] = ()

@@ -59,6 +59,11 @@ resolvers = some_of(
 )
 
 
+storages = some_of(
+    {"path": st.sampled_from(["maildns.db", "data/state.db", "/var/lib/no", "a b: c", "ü"])},
+    retention=st.sampled_from(["1h", "90d", "1d12h"]),
+    max_changes=st.integers(100, 10_000_000),
+)
 receivers = st.lists(st.sampled_from([receiver.value for receiver in Receiver]), max_size=4, unique=True)
 
 
@@ -128,4 +133,6 @@ def documents(draw: st.DrawFn) -> str:
     several = [draw(pools(number, known)) for number in range(draw(st.integers(least, 3)))]
     if several:
         document["pools"] = several
+    if draw(st.booleans()):
+        document["storage"] = draw(storages)
     return json.dumps(document)

@@ -19,6 +19,7 @@ SECTIONS = {
     (): "The file",
     ("resolvers",): "resolvers",
     ("resolvers", "canary", "<canary>"): "canary",
+    ("storage",): "storage",
     ("pools",): "pools",
     ("pools", "addresses", "<ip>"): "addresses",
     ("pools", "addresses", "<network>"): "addresses",

@@ -9,6 +9,7 @@ from exporter.config.effective import as_data, render
 from exporter.config.loader import parse
 from exporter.config.pool_entries import PoolEntry
 from exporter.config.resolver_entries import ResolverEntry
+from exporter.config.storage_entries import StorageEntry
 from tests.unit.config.strategies import documents
 
 MINIMAL = "pools: [{name: a, addresses: [{ip: 192.0.2.1, helo: mail.example.com}]}]"
@@ -101,16 +102,18 @@ pools: [{name: a, profile: relays, expect: {add: [helo-ptr-match]}, addresses: [
     assert pool["aligned_suffix"] == "outbound.protection.outlook.com"
 
 
-def test_every_key_of_a_pool_and_a_resolver_is_shown():
+def test_every_key_of_a_mapping_is_shown():
     """A key that is new to the model cannot be forgotten here."""
     text = """
 resolvers: [{name: r, servers: [127.0.0.1], ca_file: ca.pem}]
+storage: {path: data/maildns.db}
 domains: [{name: example.com, dkim_selectors: [s1]}]
 pools: [{name: a, aligned_suffix: example.com, helo_names: a.example.com, mail_from_domains: a.example.com,
   addresses: [{ip: 192.0.2.1}]}]
 """
     data = as_data(parse(text, "m.yml"))
     assert set(data["resolvers"][0]) == set(ResolverEntry.model_fields)
+    assert set(data["storage"]) == set(StorageEntry.model_fields)
     assert set(data["pools"][0]) == set(PoolEntry.model_fields)
     assert set(data["domains"][0]) == set(DomainEntry.model_fields)
 

@@ -261,3 +261,15 @@ def test_any_pool_gives_a_configuration_or_a_configuration_error(pool, entry):
     fields = "".join(f"  {key}: {value}\n" for key, value in pool)
     inner = ", ".join(f"{key}: {value}" for key, value in entry)
     judge(f"pools:\n- name: a\n{fields}- name: b\n  addresses: [{{{inner}}}]\n")
+
+
+def test_the_storage_is_beside_the_configuration(tmp_path):
+    """A relative path starts at the configuration's folder, wherever the exporter was started; a folder is no file."""
+    path = tmp_path / "m.yml"
+    path.write_bytes(b"storage: {path: data/maildns.db}\n" + POOLS)
+    storage = load(path).storage
+    assert storage is not None
+    assert storage.path == str(tmp_path / "data" / "maildns.db")
+
+    (tmp_path / "data" / "maildns.db").mkdir(parents=True)
+    assert problem_of(path) == f"{path}:1:17: storage.path: 'data/maildns.db' is a folder: name the file in it"
