@@ -26,6 +26,7 @@ from exporter.metrics.exposition import Exposition
 from exporter.metrics.fleet import FleetCollector
 from exporter.metrics.probe import render_probe
 from exporter.metrics.runtime import ReloadStatus, RuntimeCollector
+from exporter.metrics.storage import StorageCollector
 from exporter.sampling.probe import sample_now
 from exporter.sampling.sampler import Sampler
 from exporter.sampling.schedule import Schedule
@@ -33,6 +34,8 @@ from exporter.state.board import Board
 from exporter.state.change import Change
 from exporter.state.disputes import Disputes
 from exporter.state.journal import Journal
+from exporter.state.storage.keeper import Keeper
+from exporter.state.storage.notes import Notes
 from exporter.web.access import Access
 from exporter.web.connections import Patience
 from exporter.web.probe import Probe
@@ -42,6 +45,9 @@ from exporter.web.sources import ConfigurationStatus, Sources
 log = structlog.get_logger()
 
 T = TypeVar("T")
+
+_RESTORING_SECONDS = 0.5
+"""How long the first request waits for what was known before; more of it comes while it is served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,8 @@ class Service:
         self._board = Board()
         self._journal = Journal()
         self._disputes = Disputes()
+        self._notes = Notes()
+        self._keeper = Keeper(self._board, self._journal, self._notes)
         self._reload_problems: tuple[str, ...] = ()
         self._reload_status = ReloadStatus()
         self._stopping = asyncio.Event()
@@ -95,12 +103,17 @@ class Service:
             access=self._access,
             patience=self._options.patience,
         )
-        self._board.adopt(build(configuration, self._options.shard))
+        await self._keeper.use(configuration.storage)
         try:
+            self._board.adopt(build(configuration, self._options.shard))
+            self._keeper.follow()
+            restoring = asyncio.create_task(self._keeper.restore())
+            await asyncio.wait({restoring}, timeout=_RESTORING_SECONDS)
             self.addresses = await web.start(list(self._options.listen))
+            self._handle_signals()
+            await restoring
             self._schedule.start()
             self._follow()
-            self._handle_signals()
             log.info(
                 "serving",
                 on=" ".join(f"{host}:{port}" for host, port in self.addresses),
@@ -112,6 +125,7 @@ class Service:
         finally:
             self._schedule.stop()
             self._sampler.stop()
+            await self._keeper.stop()
             await web.stop()
             for task in (*self._reloads, *self._retiring):
                 task.cancel()
@@ -135,7 +149,9 @@ class Service:
                 return str(bad)
             await self._use_resolvers_of(configuration)
             self._configuration = configuration
+            await self._keeper.use(configuration.storage)
             self._board.adopt(pools)
+            self._keeper.follow()
             self._follow()
             self._reload_problems = ()
             self._reload_status.successful = True
@@ -161,6 +177,7 @@ class Service:
             FleetCollector(self._board, self._sampler.lag_seconds, time.time),
             DnsCollector(lambda: self._resolvers),
             DisagreementCollector(self._board, self._disputes, lambda: [each.name for each in self._resolvers]),
+            StorageCollector(lambda: self._keeper.status),
             RuntimeCollector(self._reload_status, lambda: self._schedule.loop_lag_seconds),
         )
         return Endpoints(
@@ -169,11 +186,13 @@ class Service:
             sources=Sources(
                 self._board,
                 self._journal,
+                self._keeper.changes,
                 resolvers=lambda: self._resolvers,
                 lags=self._sampler.lag_seconds,
                 loop_lag=lambda: self._schedule.loop_lag_seconds,
                 configuration=self._configuration_status,
                 disputes=self._disputes,
+                storage=lambda: self._keeper.status,
             ),
             probe=Probe(
                 self._board,
@@ -193,7 +212,7 @@ class Service:
         )
 
     def _changed(self, pool: str, change: Change) -> None:
-        self._journal.write(pool, change)
+        self._keeper.changed(self._journal.write(pool, change))
         _log_change(pool, change)
 
     def _why_not_ready(self) -> str | None:

@@ -44,7 +44,7 @@ class AddressState:
         changes: tuple[Change, ...] = ()
         if self.latest is None or report.findings != self.latest.findings:
             held, changed = hold(self.held, report.findings)
-            changes = tuple([Change(self.target, before, after, at) for before, after in changed])
+            changes = tuple([Change(self.target, before, after, at, evidence) for before, after in changed])
         is_conclusive = report.is_conclusive
         iprev = report.iprev if is_conclusive else self.iprev
         renamed = self.iprev is not None and iprev is not None and shown_ptr(self.iprev) != shown_ptr(iprev)

@@ -3,9 +3,10 @@
 The rule of this file: a change is about an address of a pool, or about a domain, and is told in the same words.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from exporter.checks.addresses import Address
+from exporter.checks.check import Evidence
 from exporter.checks.domain import DomainFinding
 from exporter.checks.names import DomainName
 from exporter.checks.report import Target
@@ -16,12 +17,16 @@ AnyFinding = Finding | DomainFinding
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """*target* is what it is about: an address with its HELO names, or a domain. *at* is Unix time."""
+    """*target* is what it is about: an address with its HELO names, or a domain. *at* is Unix time.
+
+    *evidence* is that of the sample that brought it; the journal packs it.
+    """
 
     target: Target | DomainName
     before: AnyFinding
     after: AnyFinding
     at: float
+    evidence: Evidence = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def address(self) -> Address | None:

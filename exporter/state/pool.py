@@ -8,6 +8,7 @@ it from another thread.
 from array import array
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from exporter.checks.check import Evidence
 from exporter.checks.helo_name import HeloNameReport
@@ -23,6 +24,7 @@ from exporter.state.counters import CheckResult, PoolCounters, zeros
 from exporter.state.full import FullStates
 from exporter.state.helo import HeloState
 from exporter.state.receivers import ReceiverOutcome, tally
+from exporter.state.unsaved import Unsaved, is_news
 
 UNKNOWN, HEALTHY, FAILING = range(3)
 """What `PoolState.healths` has for an address: whether every expected check passes, by what is held."""
@@ -54,6 +56,7 @@ class PoolState:
         self.counters = counters
         self.round_seconds: float | None = None
         self.lag_seconds = 0.0
+        self.unsaved: Unsaved | None = None
         self.helos = {said.text: HeloState(said) for said in pool.helo_names}
         self.healths = bytearray(pool.size)
         self.name_changes = [0] * (pool.size // NAMES_STRIDE + 1)
@@ -133,6 +136,8 @@ class PoolState:
         samples = self.counters.samples
         for pair in results.items():
             samples[pair] += 1
+        if self.unsaved is not None:
+            self.unsaved.note(index, is_news=is_news(before, state))
         for change in changes:
             self.counters.changes[change.after.check, change.after.result] += 1
         return changes
@@ -140,8 +145,10 @@ class PoolState:
     def record_helo(self, report: HeloNameReport, at: float) -> None:
         """Take in one more report on a HELO name, the other way round, at Unix time *at*."""
         state = self.helos[report.said.text]
-        self.helos[report.said.text] = state.observe(report, at)
+        after = self.helos[report.said.text] = state.observe(report, at)
         self.helo_revision += 1
+        if self.unsaved is not None:
+            self.unsaved.note_helo(report.said.text, is_news=after != replace(state, sampled_at=at))
 
     def restore(self, index: int, state: AddressState) -> None:
         """Begin with what is known from before of the target at *index*; nothing was recorded of it yet."""
@@ -152,6 +159,13 @@ class PoolState:
             self._retally(None, worst(state.latest))
         if state.iprev is not None:
             self.name_changes[index // NAMES_STRIDE] += 1
+
+    def restore_helo(self, state: HeloState) -> None:
+        """Begin with what is known from before of a HELO name, if it is one here and was not sampled yet."""
+        mine = self.helos.get(state.said.text)
+        if mine is not None and mine.latest is None:
+            self.helos[state.said.text] = state
+            self.helo_revision += 1
 
     def fit(self, room: Room | None) -> None:
         """Keep the addresses in detail from now on, or, with *room*, in numbers."""

@@ -13,6 +13,7 @@ from aiohttp import web
 from multidict import MultiMapping
 
 from exporter.checks.verdicts import CheckName
+from exporter.state.journal import Which
 from exporter.state.pool import FAILING, HEALTHY, UNKNOWN
 from exporter.web.disputes import dispute_document
 from exporter.web.documents import address_documents, change_document, listed_document, pool_document
@@ -104,11 +105,9 @@ class Api:
         address = read_address(ip)
         if ip and address is None:
             raise BadQueryError("ip is not an IPv4 or IPv6 address, like 192.0.2.10 or 2001:db8::10")
-        entries = self._sources.journal.latest(
-            limit + 1,
-            before=before,
-            wanted=lambda entry: pool in {None, entry.pool} and address in {None, entry.change.address},
-        )
+        check = text_of(request.query, "check") or None
+        wanted = Which(pool, address, check=check)
+        entries = await self._sources.changes(limit + 1, before=before, wanted=wanted)
         more = str(entries[limit - 1].number) if len(entries) > limit else None
         expect: dict[str, frozenset[CheckName]] = {
             name: state.pool.expect for name, state in self._sources.board.pools.items()

@@ -17,6 +17,7 @@ from exporter.checks.report import Target
 from exporter.checks.spf.results import SpfVerdict
 from exporter.checks.verdicts import OTHER_SUBJECTS, CheckName, Finding, Mend, Result
 from exporter.state.change import AnyFinding
+from exporter.state.evidence import unpack
 from exporter.state.journal import Entry
 from exporter.state.pool import FAILING, HEALTHY
 from exporter.web.fleet import Listed, PoolSummary
@@ -256,6 +257,7 @@ def change_document(entry: Entry, expect: Mapping[str, Collection[CheckName]]) -
         "expected": change.after.check in expected,
         "before": _side(change.before),
         "after": _side(change.after),
+        "evidence": evidence_document(unpack(entry.evidence)),
     }
 
 

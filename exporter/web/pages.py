@@ -13,6 +13,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from exporter.checks.verdicts import Result
+from exporter.state.journal import Which
 from exporter.state.pool import FAILING, PoolState
 from exporter.web.cells import SMALL, Maps
 from exporter.web.chain import chain
@@ -112,7 +113,7 @@ class Pages:
             groups=_grouped(pool, index),
             receivers=predicted(state) if state.latest else [],
             evidence_not_kept=EVIDENCE_NOT_KEPT,
-            entries=self._sources.journal.latest(_LATEST_CHANGES, wanted=lambda entry: entry.change.address == address),
+            entries=await self._sources.changes(_LATEST_CHANGES, wanted=Which(address=address)),
         )
 
     async def _find(self, request: web.Request) -> web.StreamResponse:
@@ -127,9 +128,15 @@ class Pages:
 
     async def _changes(self, request: web.Request) -> web.Response:
         before = whole_number(request.query, "before", 1, 10**16 - 1)
-        entries = self._sources.journal.latest(_PAGE, before=before)
-        more = entries[-1].number if len(entries) == _PAGE and entries[-1].number > 1 else None
-        return await self._page("changes.html", entries=entries, more=more, is_first=before is None)
+        entries = await self._sources.changes(_PAGE + 1, before=before)
+        more = entries[_PAGE - 1].number if len(entries) > _PAGE else None
+        return await self._page(
+            "changes.html",
+            entries=entries[:_PAGE],
+            more=more,
+            is_first=before is None,
+            keeps=self._sources.storage() is not None,
+        )
 
     async def _exporter(self, _request: web.Request) -> web.Response:
         sources = self._sources
@@ -142,6 +149,7 @@ class Pages:
             journal=len(sources.journal),
             disputes=list(islice(sources.disputes, _DISPUTES)),
             disputed=sum(map(sources.disputes.count, sources.board.pools)),
+            storage=sources.storage(),
         )
 
     async def _page(self, template: str, *, status: int = 200, **values: Any) -> web.Response:

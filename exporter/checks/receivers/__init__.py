@@ -13,6 +13,7 @@ from exporter.checks.receivers.policies import DEFAULT_RECEIVERS, POLICIES, Poli
 from exporter.checks.receivers.verdicts import ACCEPTED, Receiver, ReceiverResult, ReceiverVerdict, by_design
 
 __all__ = [
+    "ACCEPTED",
     "DEFAULT_RECEIVERS",
     "POLICIES",
     "Policy",

@@ -24,6 +24,7 @@ VALUES = {
     "q": ["", "mta", "198.51.100.0/28", "::/0", "</script>", "%00", "\\027", "x" * 300, "x" * 301, "ü", "0.0.0.0/0"],
     "pool": ["newsletter", "nothing", "", "../../etc"],
     "health": ["healthy", "failing", "unknown", "ill", ""],
+    "check": ["fcrdns", "dmarc", "nothing", ""],
     "ip": ["198.51.100.1", "2001:db8::10", "8.8.8.8", "x", "1.2.3", "%2e%2e", "::ffff:1.2.3.4", "a" * 200],
     "name": ["newsletter", "nothing", "%2F", "%00", "<b>"],
 }
@@ -128,11 +129,14 @@ async def test_changes_are_told_newest_first():
         _, page = await fits(exporter, "/api/v1/changes", "/api/v1/changes?pool=corporate&ip=192.0.2.20")
         _, first = await fits(exporter, "/api/v1/changes", "/api/v1/changes?limit=1")
         _, second = await fits(exporter, "/api/v1/changes", f"/api/v1/changes?limit=1&cursor={first['next']}")
+        _, only = await fits(exporter, "/api/v1/changes", "/api/v1/changes?check=fcrdns")
         _, none = await fits(exporter, "/api/v1/changes", "/api/v1/changes?ip=192.0.2.10")
 
     changes = {one["check"]: (one["before"]["result"], one["after"]["reason"]) for one in page["data"]}
     assert changes["fcrdns"] == ("pass", "ptr-nxdomain")
-    assert first["data"][0]["number"] == second["data"][0]["number"] + 1
+    assert first["data"][0]["number"] > second["data"][0]["number"]
+    assert {it["type"] for one in page["data"] for it in one["evidence"]} >= {"PTR"}
+    assert {one["check"] for one in only["data"]} == {"fcrdns"}
     assert none == {"data": [], "next": None}
 
 

@@ -1,12 +1,15 @@
 """The journal of changes."""
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.domain import DomainCheckName, DomainFinding
 from exporter.checks.verdicts import CheckName, Finding, Reason, Result
 from exporter.state.change import Change
-from exporter.state.journal import Journal
+from exporter.state.journal import MAX_NUMBER, Journal, Which
 from tests.factories import address, name, target
 
 LOST = Change(
@@ -34,15 +37,17 @@ def test_paging_backwards_meets_each_entry_once(count, capacity, size):
         pages += page
         before = page[-1].number
 
-    assert [entry.number for entry in pages] == list(range(count, max(0, count - capacity), -1))
+    assert [entry.number for entry in pages] == [
+        1_000_000 + it for it in range(count - 1, max(0, count - capacity) - 1, -1)
+    ]
     assert len(journal) == len(pages)
 
 
 def test_a_filter_looks_behind_what_it_leaves_out():
     """Asking for three of one pool gives three, though others stand between."""
-    found = written(10, 100).latest(3, wanted=lambda entry: entry.pool == "even")
+    found = written(10, 100).latest(3, wanted=Which("even"))
 
-    assert [entry.number for entry in found] == [10, 8, 6]
+    assert [entry.number for entry in found] == [1_000_009, 1_000_007, 1_000_005]
 
 
 def test_a_change_is_about_an_address_or_a_domain():
@@ -52,3 +57,46 @@ def test_a_change_is_about_an_address_or_a_domain():
 
     assert (lost.address, lost.domain) == (None, name("example.org"))
     assert (LOST.address, LOST.domain) == (address("192.0.2.10"), None)
+
+
+@given(st.lists(st.floats(0, 1e11), max_size=20))
+def test_numbers_rise_whatever_the_clock_does(moments):
+    """A clock that goes back, stands still or is a thousand years ahead makes no number twice, and none too large."""
+    journal = Journal()
+    numbers = [journal.write("a", replace(LOST, at=at)).number for at in moments]
+
+    assert numbers == sorted(set(numbers))
+    assert all(number <= MAX_NUMBER + len(moments) for number in numbers)
+
+
+@given(st.integers(0, 10), st.integers(0, 10), st.integers(1, 15))
+def test_what_was_before_is_taken_in_at_its_place(before, after, capacity):
+    """The latest stay, in order, and the next number is above all of them."""
+    old, journal = Journal(), Journal(capacity)
+    earlier = [old.write("old", LOST) for _ in range(before)]
+    for number in range(after):
+        journal.write("new", replace(LOST, at=2.0 + number))
+
+    journal.restore([*earlier, *earlier])
+
+    numbers = [entry.number for entry in journal.entries()]
+    assert numbers == sorted(set(numbers))
+    assert [entry.pool for entry in journal.entries()] == (["old"] * before + ["new"] * after)[-capacity:]
+    assert journal.write("new", LOST).number > max(numbers, default=0)
+
+
+@pytest.mark.parametrize(
+    ("which", "fits"),
+    [
+        (Which(), True),
+        (Which("corporate", address("192.0.2.10"), None, "fcrdns", 1.0), True),
+        (Which("other"), False),
+        (Which(address=address("192.0.2.11")), False),
+        (Which(domain=name("example.org")), False),
+        (Which(check="helo-syntax"), False),
+        (Which(since=1.5), False),
+    ],
+)
+def test_what_is_wanted(which, fits):
+    """Everything that is given has to fit."""
+    assert which.fits(Journal().write("corporate", LOST)) is fits

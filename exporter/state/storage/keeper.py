@@ -1,0 +1,199 @@
+"""The one object that the service talks to about storage: it is there with and without one.
+
+The rule of this file: it runs on the event loop and never waits for a disk there. It hands the board to the thread
+that saves, and what was saved back to the board.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from exporter.config.storage_entries import StorageEntry
+from exporter.state.address import AddressState
+from exporter.state.board import Board
+from exporter.state.journal import ALL, CAPACITY, Entry, Journal, Which
+from exporter.state.pool import PoolState
+from exporter.state.storage.notes import Notes
+from exporter.state.storage.status import StorageError, StorageStatus
+from exporter.state.unsaved import Unsaved
+
+if TYPE_CHECKING:  # whoever has no storage need not load SQLite
+    import sqlite3
+
+    from exporter.state.storage.saver import Saver
+
+log = structlog.get_logger()
+
+_FIRST_TRY_SECONDS = 10.0
+_STOP_SECONDS = 10.0
+
+
+class Keeper:
+    """Keeps the board, the journal and *notes* over restarts."""
+
+    def __init__(self, board: Board, journal: Journal, notes: Notes) -> None:
+        self._board = board
+        self._journal = journal
+        self._notes = notes
+        self._entry: StorageEntry | None = None
+        self._saver: Saver | None = None
+        self._pools: Mapping[str, PoolState] = {}
+        self._restoring: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.status: StorageStatus | None = None
+
+    async def use(self, entry: StorageEntry | None) -> None:
+        """Keep everything in *entry*'s file from now on; None keeps nothing. The one before is saved and closed.
+
+        Returns when the file is open, and its notes and changes are here; or when it is known that it cannot be
+        opened now, which is tried again and again.
+        """
+        if entry == self._entry:
+            return
+        await self._end()
+        self._entry = entry
+        if entry is None:
+            return
+        from exporter.state.storage.saver import Saver  # only those who have a storage pay for SQLite
+
+        self._loop = asyncio.get_running_loop()
+        self.status = StorageStatus(entry.path)
+        self._saver = Saver(entry, self.status, self._notes, self._opened)
+        self._saver.start()
+        if not await asyncio.to_thread(self._saver.wait_for_first_try, _FIRST_TRY_SECONDS):
+            log.warning("the state takes long to open; the exporter goes on without", path=entry.path)
+
+    def follow(self) -> None:
+        """Fit to the board's current generation, which has just been adopted."""
+        before, self._pools = self._pools, self._board.pools
+        if self._saver is None:
+            return
+        for name, state in self._pools.items():
+            old = before.get(name)
+            if state is not old or state.unsaved is None:
+                mine, state.unsaved = state.unsaved, Unsaved(state.pool.size)
+                if old is not None and old.unsaved is not None and mine is None:
+                    _carry(old, state)
+                elif old is not None:  # it is known, and this file knows nothing of it
+                    state.unsaved.note_all()
+        self._saver.pools = self._pools
+        self._saver.is_refitted = True
+
+    async def restore(self) -> None:
+        """Give the board what is known of the targets that were not sampled yet, a little at a time."""
+        if self._saver is None or self.status is None or self._entry is None or not self.status.is_ok:
+            return
+        path, began, restored = Path(self._entry.path), time.monotonic(), 0
+        since = time.time() - self._entry.retention.seconds
+        try:
+            for name, state in tuple(self._pools.items()):
+                async for chunk in _read(path, state, since, self.status):
+                    if self._pools.get(name) is not state:
+                        break
+                    for index, known in chunk:
+                        if not state.sampled_at(index):
+                            state.restore(index, known)
+                            restored += 1
+                    await asyncio.sleep(0)
+        except StorageError as error:
+            log.warning("the stored state cannot be read", path=str(path), reason=str(error))
+        self.status.restored += restored
+        if restored:
+            seconds = round(time.monotonic() - began, 3)
+            log.info("restored what was known", addresses=restored, seconds=seconds, unreadable=self.status.unreadable)
+
+    def changed(self, entry: Entry) -> None:
+        """A change was written to the journal."""
+        if self._saver is not None:
+            self._saver.add(entry)
+
+    async def changes(self, count: int, *, before: int | None = None, wanted: Which = ALL) -> list[Entry]:
+        """As `Journal.latest`, but back to the oldest change that is kept."""
+        found = self._journal.latest(count, before=before, wanted=wanted)
+        first = self._journal.first
+        if len(found) >= count or self.status is None or not self.status.is_ok:
+            return found
+        from exporter.state.storage.history import page
+
+        oldest = before if first is None else first if before is None else min(first, before)
+        try:
+            older = await asyncio.to_thread(page, Path(self.status.path), count - len(found), oldest, wanted)
+        except (StorageError, OSError):
+            return found  # the metric says so; what is in memory is true all the same
+        return found + older
+
+    async def stop(self) -> None:
+        """Save everything, and end."""
+        await self._end()
+
+    async def _end(self) -> None:
+        for task in tuple(self._restoring):
+            task.cancel()
+        await asyncio.gather(*self._restoring, return_exceptions=True)
+        saver, self._saver, self.status = self._saver, None, None
+        if saver is not None and not await asyncio.to_thread(saver.stop, _STOP_SECONDS):
+            log.error("the state could not be saved in time", seconds=_STOP_SECONDS)
+        for state in self._pools.values():
+            state.unsaved = None
+
+    def _opened(self, connection: "sqlite3.Connection") -> None:
+        """In the thread that saves: read what is there."""
+        from exporter.state.storage.history import load_changes
+        from exporter.state.storage.rows import Reading
+
+        reading = Reading(connection, time.time(), 0.0)
+        self._notes.restore(reading.notes())
+        entries = list(load_changes(connection, CAPACITY))
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._read_back, entries)
+
+    def _read_back(self, entries: Sequence[Entry]) -> None:
+        mine = self._journal.entries()
+        self._journal.restore(entries)
+        if self._saver is None:
+            return
+        self._saver.add_again(mine)
+        if self._pools:  # too late for the start: what was sampled meanwhile is newer
+            task = asyncio.create_task(self.restore())
+            self._restoring.add(task)
+            task.add_done_callback(self._restoring.discard)
+
+
+async def _read(
+    path: Path, state: PoolState, since: float, status: StorageStatus
+) -> AsyncIterator[list[tuple[int, AddressState]]]:
+    """What is known of a pool, read in threads; HELO names are put in place by the way."""
+    from exporter.state.storage.history import reader
+    from exporter.state.storage.rows import Reading
+
+    with contextlib.ExitStack() as stack:
+        connection = await asyncio.to_thread(stack.enter_context, reader(path))
+        reading = Reading(connection, time.time(), since)
+        for helo in await asyncio.to_thread(reading.helos, state.pool):
+            state.restore_helo(helo)
+        chunks = reading.addresses(state.pool)
+        while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
+            yield chunk
+        status.unreadable += reading.unreadable
+
+
+def _carry(old: PoolState, state: PoolState) -> None:
+    """What was unsaved of *old* is unsaved of *state*."""
+    if old.unsaved is None or state.unsaved is None:
+        return
+    for index in old.unsaved.take(old.pool.size):
+        place = state.pool.index(old.pool.source.at(index)[0])
+        if place is not None:
+            state.unsaved.note(place, is_news=True)
+    for index in old.unsaved.take_sampled():
+        place = state.pool.index(old.pool.source.at(index)[0])
+        if place is not None:
+            state.unsaved.note(place, is_news=False)
+    for text in old.unsaved.take_helos(all_of_them=True):
+        if text in state.helos:
+            state.unsaved.note_helo(text, is_news=True)

@@ -1,0 +1,55 @@
+"""What is not saved yet is a set: nothing is missed, nothing is in it twice."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.checks.check import judge
+from exporter.checks.report import report
+from exporter.state.counters import PoolCounters
+from exporter.state.pool import PoolState
+from exporter.state.unsaved import Unsaved
+from tests.unit.web.pools import BROKEN, RIGHT, SILENT, pool
+
+notes = st.lists(st.tuples(st.integers(0, 9), st.booleans()))
+
+
+@given(notes, st.integers(1, 12))
+def test_what_has_news_is_taken_once_and_before_it_is_forgotten(noted, limit):
+    """Taking until nothing is left gives each address with news once, however often it was noted."""
+    unsaved = Unsaved(10)
+    for index, is_news in noted:
+        unsaved.note(index, is_news=is_news)
+
+    taken = []
+    while some := unsaved.take(limit):
+        assert len(some) <= limit
+        taken += some
+    news = {index for index, is_news in noted if is_news}
+
+    assert taken == sorted(news)
+    assert unsaved.take_sampled() == sorted({index for index, _ in noted} - news)
+    assert not unsaved.is_any
+
+
+def test_what_could_not_be_saved_is_there_again():
+    """A full disk loses nothing."""
+    unsaved = Unsaved(4)
+    unsaved.note(2, is_news=True)
+    unsaved.note_helo("mail.example.org", is_news=True)
+
+    unsaved.put_back(unsaved.take(4), unsaved.take_helos(all_of_them=False))
+
+    assert (unsaved.take(4), unsaved.take_helos(all_of_them=False)) == ([2], ["mail.example.org"])
+
+
+def test_a_sample_that_finds_what_was_known_is_no_news():
+    """Only its time has to be written; an outage is news once, and so is its end."""
+    state = PoolState(pool("198.51.100.0/30"), PoolCounters())
+    state.unsaved = Unsaved(4)
+    news = []
+    for at, world in enumerate([RIGHT, RIGHT, SILENT, SILENT, RIGHT, BROKEN, BROKEN]):
+        state.record(1, *judge(report(state[1].target), world), float(at))
+        news.append(bool(state.unsaved.take(4)))
+        state.unsaved.take_sampled()
+
+    assert news == [True, False, True, False, True, True, False]
