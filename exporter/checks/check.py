@@ -100,7 +100,7 @@ class Run(Generic[T]):
         self._open -= 1
         if not self._open:
             batch = self._batch
-            self._advance([evidence[question] for question in batch] if len(batch) > 1 else [answer])
+            self._advance([answer] if len(batch) == 1 else [evidence[question] for question in batch])
 
 
 def judge(check: Check[T], answer: Callable[[Question], Answer]) -> tuple[T, Evidence]:

@@ -5,13 +5,13 @@ one is well, until its attempts or its time are used up; then it is told the mos
 """
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from exporter.checks.answers import Answer, Status
 from exporter.dns.health import Server, order
-from exporter.dns.job import Job
-from exporter.dns.pacing import TokenBucket, Waiting
+from exporter.dns.job import Finish, Job
+from exporter.dns.pump import Pump
 from exporter.dns.randomness import Take
 from exporter.dns.settings import ResolverSettings
 from exporter.dns.statistics import Statistics
@@ -22,20 +22,13 @@ _PLAIN_HEADER = b"\0\0\1\0\0\0\0\0\0"
 
 
 class Channel(Protocol):
-    """A way to send a query to one server."""
+    """A way to send queries to one server."""
 
-    def send(self, job: Job, message: bytes) -> None:
-        """Send *message*, which lacks its ID; what comes of it goes to `exporter.dns.replies.Replies`."""
+    def send(self, jobs: Sequence[Job], messages: Sequence[bytes]) -> None:
+        """Send the message of each, which lacks its ID; what comes of it goes to `exporter.dns.replies.Replies`."""
 
     def close(self) -> None:
         """Let go of everything; nothing that waits is told."""
-
-
-class Finish(Protocol):
-    """Who is told what a question came to."""
-
-    def __call__(self, job: Job, answer: Answer, server: int, now: float, /) -> None:
-        """*server* is the number of the server that gave the answer."""
 
 
 class Asking:
@@ -52,13 +45,11 @@ class Asking:
         servers: list[Server],
         *,
         statistics: Statistics,
-        bucket: TokenBucket,
-        waiting: Waiting[Job],
+        pump: Pump,
         take: Take,
         unix_time: Callable[[], float],
         finish: Finish,
         fail_soon: Callable[[Job], None],
-        wake: Callable[[], None],
     ) -> None:
         self._timeout_seconds = settings.timeout_seconds
         self._attempts = settings.attempts
@@ -68,13 +59,11 @@ class Asking:
         self.life_seconds = 2 * settings.attempts * settings.timeout_seconds
         """How long a question is asked again, its CNAME chain included; its last query may take a timeout more."""
         self._statistics = statistics
-        self._bucket = bucket
-        self._waiting = waiting
+        self._pump = pump
         self._take = take
         self._unix_time = unix_time
         self._finish = finish
         self._fail_soon = fail_soon
-        self._wake = wake
         self._configured = servers
         self.servers = order(servers)
         """In the order in which they are asked."""
@@ -93,19 +82,40 @@ class Asking:
             job.server = self._choose(job) if job.tried else self.servers[0]
         self.send(job, now)
 
-    def begin_ordinary(self, job: Job, now: float) -> None:
-        """`begin`, for a question that any server may be asked: what `send` does, where there is nothing special."""
+    def begin_all(self, jobs: Sequence[Job], now: float) -> None:
+        """`begin`, for several questions. The ordinary ones, which any server may be asked, leave together."""
         server = self.servers[0]
         channel = self.channels[server.number]
         if channel is None or now < server.ordinary_from:
+            ordinary: Sequence[Job] = ()
+            special = jobs
+        else:
+            special = [job for job in jobs if job.tried]
+            ordinary = [job for job in jobs if not job.tried] if special else jobs
+        for job in special:
             self.begin(job, now)
-            return
-        job.server = server
-        job.began_at = job.sent_at = now
-        job.deadline = now + self._timeout_seconds
-        job.serial = 1
-        job.section = section = mixed_case(wire_name(job.name), self._take) + TYPE_AND_CLASS[job.rdtype]
-        channel.send(job, self._query_header + section + server.tail)
+        if ordinary and channel is not None:
+            self._begin_ordinary(ordinary, server, channel, now)
+
+    def _begin_ordinary(self, jobs: Sequence[Job], server: Server, channel: Channel, now: float) -> None:
+        """What `send` does, where there is nothing special.
+
+        What the questions have in common is done once: their letters are mixed as if they were one long name.
+        """
+        sections = [wire_name(job.name) + TYPE_AND_CLASS[job.rdtype] for job in jobs]
+        mixed = mixed_case(b"".join(sections), self._take)
+        head, tail, deadline = self._query_header, server.tail, now + self._timeout_seconds
+        messages = []
+        end = 0
+        for job, section in zip(jobs, sections, strict=True):
+            start, end = end, end + len(section)
+            job.section = section = mixed[start:end]
+            job.server = server
+            job.began_at = job.sent_at = now
+            job.deadline = deadline
+            job.serial = 1
+            messages.append(head + section + tail)
+        channel.send(jobs, messages)
 
     def send(self, job: Job, now: float) -> None:
         """Send a question to `Job.server`."""
@@ -132,7 +142,7 @@ class Asking:
             return
         if job.stream or not server.is_udp:
             self.hurry(job, job.deadline)
-        channel.send(job, message)
+        channel.send((job,), (message,))
 
     def hurry(self, job: Job, deadline: float) -> None:
         """See to it that the question waits no longer than this for the reply to its present query."""
@@ -198,12 +208,11 @@ class Asking:
 
     def resend(self, job: Job, now: float) -> None:
         """Ask again, as soon as the rate allows."""
-        if self._bucket.take(now):
+        if self._pump.may_send(now):
             self.send(job, now)
         else:
             job.serial += 1
-            self._waiting.push_again(job)
-            self._wake()
+            self._pump.submit_again(job)
 
     def is_spent(self, job: Job, now: float) -> bool:
         """Whether a question has no time left to be asked again."""
@@ -213,7 +222,7 @@ class Asking:
         """Tell a question the most telling thing that happened to it."""
         server = job.server
         answer = Answer(job.worst or Status.TIMEOUT, (), job.chain, 0, job.heard_from, self._unix_time(), job.errors)
-        self._finish(job, answer, server.number if server is not None else 0, now)
+        self._finish(((job, answer),), server.number if server is not None else 0, now)
 
     def follow(self, job: Job, now: float) -> None:
         """Ask for what the CNAME chain led to: a new name, with attempts of its own."""

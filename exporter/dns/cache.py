@@ -6,6 +6,7 @@ clock; what is inconclusive is never remembered. Size is bounded twice: in entri
 An entry is one `bytes`: objects would take three times as much, and the garbage collector would go through them.
 """
 
+from collections.abc import KeysView
 from struct import Struct
 
 from exporter.checks.addresses import Address
@@ -53,6 +54,10 @@ class Cache:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def keys(self) -> KeysView[str]:
+        """What is remembered, be it still good or not: a view that stays true."""
+        return self._entries.keys()
 
     def get(self, key: str, now: float, max_age_seconds: float) -> Answer | None:
         """The answer to a question, if it is still good. *key* is `key_of` it, *now* the monotonic time."""

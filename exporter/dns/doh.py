@@ -6,6 +6,7 @@ at most 64 kB with status 200 is not read.
 
 import asyncio
 import ssl
+from collections.abc import Sequence
 from typing import Any
 
 import aiohttp
@@ -42,13 +43,14 @@ class HttpsChannel:
         self._session: aiohttp.ClientSession | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def send(self, job: Job, message: bytes) -> None:
-        """Send *message*, which lacks its ID, and wait for the reply."""
-        waiting = {_NO_ID: job}
-        job.query_id, job.pending = _NO_ID, waiting
-        task = self._loop.create_task(self._ask(waiting, message))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def send(self, jobs: Sequence[Job], messages: Sequence[bytes]) -> None:
+        """Send the message of each, which lacks its ID, and wait for the replies."""
+        for job, message in zip(jobs, messages, strict=True):
+            waiting = {_NO_ID: job}
+            job.query_id, job.pending = _NO_ID, waiting
+            task = self._loop.create_task(self._ask(waiting, message))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def close(self) -> None:
         """Let go of what is under way; the session itself closes in `aclose`."""

@@ -17,6 +17,8 @@ from exporter.dns.wire import CODES, IN, TYPE_AND_CLASS, NameReader, UnreadableE
 _COUNTS = Struct(">HHH").unpack_from  # ANCOUNT, NSCOUNT, ARCOUNT
 _FIXED = Struct(">HHIH").unpack_from  # TYPE, CLASS, TTL, RDLENGTH
 _FIXED_OCTETS = 10
+_HEADER_OCTETS = 12
+_RECORD_OCTETS = 12  # of a record that points at its name, before its RDATA
 _QUESTION_POINTER = b"\xc0\x0c"
 _OPT_START = b"\0\0\x29"
 _COOKIE_CODE = b"\0\x0a\0"
@@ -41,19 +43,20 @@ _ORDINARY_HEADERS, _ORDINARY_HEADERS_WITH_OPT = [  # all but the ID: flags, one 
 _new = tuple.__new__  # builds a NamedTuple in a third of the time
 
 
-def read_ordinary(packet: bytes, end: int, rdtype: RRType, opt: bytes) -> tuple[Record, int] | None:
+def read_ordinary(packet: bytes, section: bytes, rdtype: RRType, opt: bytes) -> tuple[Record, int] | None:
     """The record and the TTL of a reply that has one record of the type that was asked for, at the name itself.
 
     That is what nearly every reply is, so it is told by whole octets instead of one field after the other: a header
-    that says so, a record that points at the question, and *opt*, an OPT record that has been looked at before (or
-    none). None leaves it to `read_reply`, which comes to the same with the same packet.
+    that says so, the question *section*, a record that points at it, and *opt*, an OPT record that has been looked at
+    before (or none). None leaves it to `read_reply`, which comes to the same with the same packet.
     """
-    headers = _ORDINARY_HEADERS_WITH_OPT if opt else _ORDINARY_HEADERS
-    if packet[2:12] not in headers or not packet.startswith(_ORDINARY_STARTS[rdtype], end):
+    if packet[2:12] not in (_ORDINARY_HEADERS_WITH_OPT if opt else _ORDINARY_HEADERS):
         return None
-    start = end + 12
+    if not (packet.startswith(section + _ORDINARY_STARTS[rdtype], _HEADER_OCTETS) and packet.endswith(opt)):
+        return None
+    start = len(section) + _HEADER_OCTETS + _RECORD_OCTETS
     end = len(packet) - len(opt)
-    if end <= start or not packet.endswith(opt):
+    if end <= start:
         return None
     ttl, octets = _TTL_AND_LENGTH(packet, start - 6)
     if start + octets != end or ttl > MAX_TTL:

@@ -1,8 +1,9 @@
 """One question on its way to its answer."""
 
-import math
+from collections.abc import Sequence
+from typing import Protocol
 
-from exporter.checks.answers import ExtendedError, Question, RRType, Status
+from exporter.checks.answers import Answer, ExtendedError, Question, RRType, Status
 from exporter.checks.check import OnAnswer
 from exporter.checks.names import DomainName
 from exporter.dns.health import Server
@@ -20,32 +21,15 @@ _TELLING = (
 )
 
 
-class Job:
-    """A question in flight: where it has got to, and who waits for it.
+class _Mishaps:
+    """What has happened to a question besides: to nearly none anything does, so the defaults stand in the class."""
 
-    *name* is what is asked for now: the question's name, or what its CNAME chain led to. *section* is the question
-    section that the reply must repeat, *pending* and *query_id* say where it waits for it. *doubt* is what the attempt
-    comes to if no better reply comes than one that was ignored.
-    """
-
-    # Defaults stand in the class: nearly no question ever sets them, and setting thirty attributes takes time.
-    more: list[tuple[Question, OnAnswer]] | None = None
-    """Who else waits for the answer."""
-    began_at = -math.inf
-    sent_at = 0.0
-    deadline = 0.0
     attempts = 0
     """How many queries it took so far, for the name that is asked for now."""
     detours = 0
     """How often it was asked again without that being an attempt of its own."""
-    serial = 0
-    """Counts the sendings, so that a timer knows whether it is still meant."""
-    server: Server | None = None
-    is_confirmation = False
     pinned = False
     """Whether only *server* may be asked."""
-    tried = 0
-    """The servers that were asked, a bit each."""
     plain_case = False
     """Whether it is asked without random case, because a reply had lost it."""
     case_lost = False
@@ -57,32 +41,72 @@ class Job:
     resent = False
     """Whether it went out again because its connection was closed."""
     message = b""
+    """What was sent over a stream, without its ID."""
     wire = b""
-    section = b""
-    pending: "dict[bytes, Job] | None" = None
-    query_id = b""
+    """The name that is asked for now, in wire format."""
     doubt: Status | None = None
+    """What the attempt comes to if no better reply comes than one that was ignored."""
     missed_cookie = False
     """Whether a reply was ignored because it lacked the cookie that its server always sends."""
     worst: Status | None = None
+    """The most telling thing that an attempt came to."""
     heard_from = ""
     """The server whose reply was the last that could be read."""
     errors: tuple[ExtendedError, ...] = ()
     chain: tuple[DomainName, ...] = ()
     ttl = 0
 
-    def __init__(self, question: Question, key: str, on_answer: OnAnswer, now: float) -> None:
+
+class Job(_Mishaps):
+    """A question in flight: where it has got to, and who waits for it.
+
+    *name* is what is asked for now: the question's name, or what its CNAME chain led to. *section* is the question
+    section that the reply must repeat, *pending* and *query_id* say where it waits for it.
+    """
+
+    __slots__ = (
+        "began_at",
+        "deadline",
+        "is_confirmation",
+        "key",
+        "more",
+        "name",
+        "on_answer",
+        "pending",
+        "query_id",
+        "question",
+        "queued_at",
+        "rdtype",
+        "section",
+        "sent_at",
+        "serial",
+        "server",
+        "tried",
+    )
+    began_at: float
+    deadline: float
+    query_id: bytes
+    queued_at: float
+    section: bytes
+    sent_at: float
+
+    def __init__(self, question: Question, key: str, on_answer: OnAnswer) -> None:
         self.question = question
         self.key = key
         """What the cache and those who ask the same know it by; "" for nobody."""
         self.on_answer = on_answer
-        self.name: DomainName = question[0]
-        self.rdtype: RRType = question[1]
-        self.queued_at = now
-        # These stand in the class too, and are looked at for every question: that is quicker where they stand here.
-        self.tried = 0
-        self.more = None
+        self.name: DomainName
+        self.rdtype: RRType
+        self.name, self.rdtype = question
+        self.more: list[tuple[Question, OnAnswer]] | None = None
+        """Who else waits for the answer."""
+        self.server: Server | None = None
+        self.pending: dict[bytes, Job] | None = None
+        self.serial = 0
+        """Counts the sendings, so that a timer knows whether it is still meant."""
         self.is_confirmation = False
+        self.tried = 0
+        """The servers that were asked, a bit each."""
 
     def note(self, status: Status) -> None:
         """Remember what an attempt came to, if it tells more than those before."""
@@ -94,3 +118,14 @@ class Job:
         if self.pending is not None:
             self.pending.pop(self.query_id, None)
             self.pending = None
+
+
+Answered = tuple[Job, Answer]
+"""A question and what it came to."""
+
+
+class Finish(Protocol):
+    """Who is told what questions came to."""
+
+    def __call__(self, answered: Sequence[Answered], server: int, now: float, /) -> None:
+        """*server* is the number of the server that gave the answers."""

@@ -32,57 +32,63 @@ class TokenBucket:
         self._due = (now if now > due else due) + self._interval  # noqa: FURB136  # max() is slower
         return True
 
+    def take_up_to(self, wanted: int, now: float) -> int:
+        """How many of *wanted* may go now; those have."""
+        if not self._interval:
+            return wanted
+        taken = 0
+        while taken < wanted and self.take(now):
+            taken += 1
+        return taken
+
     def wait_seconds(self, now: float) -> float:
         """How long until one more may go."""
         return max(0.0, self._due - self._burst - now)
 
 
 class Waiting(Generic[T]):
-    """The bounded queue of what may not go yet: first in, first out, but what was under way before goes first."""
+    """The queue of what may not go yet: first in, first out, but what was under way before goes first.
 
-    __slots__ = ("_again", "_fresh", "_max_queued", "count")
+    What is new joins *fresh* without being asked whether there is room: `pop_excess` takes out what there is none for.
+    """
+
+    __slots__ = ("_again", "_max_queued", "fresh")
 
     def __init__(self, max_queued: int) -> None:
         self._max_queued = max_queued
-        self._fresh: deque[T] = deque()
+        self.fresh: deque[T] = deque()
+        """What is new, oldest first."""
         self._again: deque[T] = deque()
-        self.count = 0
+
+    @property
+    def count(self) -> int:
         """How many wait."""
+        return len(self.fresh) + len(self._again)
 
     @property
     def has_again(self) -> bool:
         """Whether something waits that was under way before."""
         return bool(self._again)
 
-    def push(self, thing: T) -> bool:
-        """Queue something new; whether there was room."""
-        if len(self._fresh) >= self._max_queued:
-            return False
-        self._fresh.append(thing)
-        self.count += 1
-        return True
-
     def push_again(self, thing: T) -> None:
         """Queue something that was under way before; their number is bounded by the number in flight."""
         self._again.append(thing)
-        self.count += 1
 
-    def pop(self) -> T:
-        """Take the next one out."""
-        self.count -= 1
-        return self._again.popleft() if self._again else self._fresh.popleft()
+    def pop_again(self) -> T:
+        """Take the one out that has waited longest of those that were under way before."""
+        return self._again.popleft()
 
-    def oldest_fresh(self) -> T | None:
-        """The one that has waited longest among the new."""
-        return self._fresh[0] if self._fresh else None
+    def pop_fresh(self, count: int) -> list[T]:
+        """Take so many of the new ones out, those that have waited longest first."""
+        pop = self.fresh.popleft
+        return [pop() for _ in range(count)]
 
-    def pop_fresh(self) -> T:
-        """Take the one out that has waited longest among the new."""
-        self.count -= 1
-        return self._fresh.popleft()
+    def pop_excess(self) -> list[T]:
+        """Take those of the new ones out that the queue has no room for: the newest."""
+        pop = self.fresh.pop
+        return [pop() for _ in range(len(self.fresh) - self._max_queued)][::-1]
 
     def clear(self) -> None:
         """Forget all of them."""
         self._again.clear()
-        self._fresh.clear()
-        self.count = 0
+        self.fresh.clear()

@@ -7,11 +7,11 @@ ends nothing: the right one may still come, and is waited for a little longer.
 from collections.abc import Callable
 
 from exporter.checks.answers import Answer, Status
-from exporter.dns.asking import Asking, Finish
+from exporter.dns.asking import Asking
 from exporter.dns.edns import read_options
-from exporter.dns.fastpath import read_ordinary, read_reply
+from exporter.dns.fastpath import read_reply
 from exporter.dns.health import Server
-from exporter.dns.job import Job
+from exporter.dns.job import Finish, Job
 from exporter.dns.reading import MAX_LINKS, Reading
 from exporter.dns.statistics import Statistics
 from exporter.dns.wire import UnreadableError, UnusualError
@@ -26,7 +26,6 @@ _OPT_OCTETS = 11  # of an OPT record without options
 _FORMERR, _BADCOOKIE = 1, 23
 _EDNS_MISTAKES = (1, 4)  # FORMERR, NOTIMP: what servers that do not know EDNS say (RFC 6891 section 7)
 _ANSWER, _NODATA, _NXDOMAIN = Status.ANSWER, Status.NODATA, Status.NXDOMAIN
-_new = tuple.__new__  # builds a NamedTuple in a third of the time
 
 
 class Replies:
@@ -47,32 +46,10 @@ class Replies:
         self._unix_time = unix_time
         self._finish = finish
 
-    def take_reply(self, job: Job, packet: bytes, now: float) -> None:
+    def take_reply(self, job: Job, packet: bytes) -> None:
         """A whole reply over UDP: its ID, question and flags are right."""
         server = job.server
         assert server is not None  # noqa: S101  # it was sent
-        opt = server.opt_seen
-        if opt is not None and job.serial == 1 and not server.contradicted:
-            # At its first sending nothing can have happened yet that makes a question special.
-            ordinary = read_ordinary(packet, _HEADER_OCTETS + len(job.section), job.rdtype, opt)
-            if ordinary is not None:
-                record, ttl = ordinary
-                del job.pending[job.query_id]  # type: ignore[union-attr]  # that is how its reply was found
-                job.pending = None
-                seconds = now - job.sent_at
-                if server.replied(now, seconds):
-                    self._asking.reorder()
-                if server.case_mistakes:
-                    server.case_mistakes = 0
-                self._statistics.count_answer(job.rdtype, seconds)
-                unix_time, finish = self._unix_time, self._finish  # called straight from an instance they are slower
-                finish(
-                    job,
-                    _new(Answer, (_ANSWER, (record,), (), ttl, server.text, unix_time(), ())),
-                    server.number,
-                    now,
-                )
-                return
         if packet[3] & 15 not in (0, 3):
             self._take_unusual(job, server, packet, trusted=False)
             return
@@ -115,12 +92,8 @@ class Replies:
         else:
             self._doubt(job, "header")
 
-    def take_unreachable(self, job: Job) -> None:
-        """The server's host says that nobody listens, or there is no way there."""
-        self._asking.fail(job, Status.NETWORK, self._clock())
-
     def take_failure(self, job: Job, status: Status) -> None:
-        """No message will come over TCP, TLS or HTTPS, for this reason."""
+        """No message will come, for this reason."""
         self._asking.fail(job, status, self._clock())
 
     def take_stream(self, job: Job, packet: bytes) -> None:
@@ -214,7 +187,7 @@ class Replies:
         if status in (_ANSWER, _NODATA, _NXDOMAIN, Status.CHAIN):
             self._statistics.count_query(job.rdtype, status, now - job.sent_at)
             answer = Answer(status, records, chain, ttl, server.text, self._unix_time(), job.errors)
-            self._finish(job, answer, server.number, now)
+            self._finish(((job, answer),), server.number, now)
         else:
             server.last_error = status
             self._asking.retry(job, status, now)

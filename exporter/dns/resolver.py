@@ -7,7 +7,7 @@ say raises. Equal questions in flight are asked once, and what was answered is n
 import asyncio
 import math
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from exporter.checks.answers import Answer, Question, Status
@@ -16,7 +16,7 @@ from exporter.dns.cache import KEY_SUFFIXES, Cache
 from exporter.dns.canary import Verified
 from exporter.dns.endpoints import Endpoint
 from exporter.dns.engine import Engine
-from exporter.dns.job import Job
+from exporter.dns.job import Answered, Job
 from exporter.dns.randomness import RandomSource
 from exporter.dns.settings import ResolverSettings
 from exporter.dns.statistics import Statistics
@@ -65,8 +65,10 @@ class Resolver:
             trust_changed=self._trust_changed,
         )
         self.cache = Cache(settings.cache_entries, tuple([str(endpoint) for endpoint in settings.servers]))
+        self._remembered = self.cache.keys()
         self._joined: dict[str, Job] = {}
         self._servers_by_text = {server.text: server.number for server in self._engine.servers}
+        self._submit = self._engine.pump.submit
 
     @property
     def name(self) -> str:
@@ -76,12 +78,12 @@ class Resolver:
     @property
     def in_flight(self) -> int:
         """Questions that were sent, canaries included, and are not answered yet."""
-        return self._engine.in_flight
+        return self._engine.pump.in_flight
 
     @property
     def queued(self) -> int:
         """Questions that wait until they may be sent."""
-        return self._engine.waiting.count
+        return self._engine.pump.queued
 
     @property
     def open_sockets(self) -> int:
@@ -129,7 +131,7 @@ class Resolver:
         await self._engine.close()
         for job in tuple(self._joined.values()):
             job.forget()
-            self._finish(job, Answer(Status.TIMEOUT, asked_at=self._unix_time()), 0, self._clock())
+            self._finish(((job, Answer(Status.TIMEOUT, asked_at=self._unix_time())),), 0, self._clock())
 
     def ask(
         self,
@@ -146,18 +148,18 @@ class Resolver:
         another server than the one that gave the last answer to this question; or, if *server* names one as in
         `Answer.server`, to that and no other. Never raises for what the DNS says.
         """
-        clock, key = self._clock, question[0] + KEY_SUFFIXES[question[1]]  # `key_of`, without the call
-        now = clock()
-        if not confirm:
-            answer = self.cache.get(key, now, max_age_seconds)
-            if answer is not None:
-                self.statistics.count_hit(question[1], answer[0])
-                on_answer(question, answer)
-                return
-            job_key = key
-        else:
+        key = question[0] + KEY_SUFFIXES[question[1]]  # `key_of`, without the call
+        if confirm:
             pinned = self._servers_by_text.get(server) if server else None
             job_key = (_CONFIRMATION if pinned is None else f"?{chr(_FIRST_MARK + pinned)}") + key
+        else:
+            job_key = key
+            if key in self._remembered:
+                answer = self.cache.get(key, self._clock(), max_age_seconds)
+                if answer is not None:
+                    self.statistics.count_hit(question[1], answer[0])
+                    on_answer(question, answer)
+                    return
         job = self._joined.get(job_key)
         if job is not None:
             self.statistics.coalesced += 1
@@ -166,7 +168,7 @@ class Resolver:
             else:
                 job.more.append((question, on_answer))
             return
-        job = Job(question, job_key, on_answer, now)
+        self._joined[job_key] = job = Job(question, job_key, on_answer)
         if confirm:
             job.is_confirmation = True
             if pinned is not None:
@@ -176,8 +178,7 @@ class Resolver:
             else:
                 last = self.cache.last_server(key)
                 job.tried = 0 if last is None else 1 << last
-        self._joined[job_key] = job
-        self._engine.submit(job, now)
+        self._submit(job)
 
     async def resolve(self, question: Question, *, max_age_seconds: float = math.inf, confirm: bool = False) -> Answer:
         """`ask`, for those who can wait."""
@@ -208,29 +209,28 @@ class Resolver:
         if not mine:
             verified(None)
 
-    def _finish(self, job: Job, answer: Answer, server: int, now: float) -> None:
-        """Call back everybody who waits for the answer."""
-        key = job.key
-        if key:
-            joined = self._joined.pop(key, None)
-            if joined is not job:  # it was called back when the resolver closed
-                if joined is not None:
-                    self._joined[key] = joined
-                return
-            if answer[0] in _CONCLUSIVE:
-                self.cache.put(key if not job.is_confirmation else key[len(_CONFIRMATION) :], answer, server, now)
-        self._engine.finished(job)
-        on_answer = job.on_answer
-        try:
-            on_answer(job.question, answer)
-        except Exception as error:  # noqa: BLE001  # who asked is broken; the other questions must not suffer
-            self._complain(job.question, error)
-        if job.more is not None:
-            for question, on_other_answer in job.more:
-                try:
-                    on_other_answer(question, answer)
-                except Exception as error:  # noqa: BLE001  # as above
-                    self._complain(question, error)
+    def _finish(self, answered: Sequence[Answered], server: int, now: float) -> None:
+        """Remember what is conclusive, and call back everybody who waits for it."""
+        joined = self._joined
+        for job, answer in answered:
+            key = job.key
+            if key:
+                if joined.get(key) is not job:
+                    continue  # it was called back when the resolver closed
+                del joined[key]
+                if answer[0] in _CONCLUSIVE:
+                    self.cache.put(key if not job.is_confirmation else key[len(_CONFIRMATION) :], answer, server, now)
+            on_answer = job.on_answer
+            try:
+                on_answer(job.question, answer)
+            except Exception as error:  # noqa: BLE001  # who asked is broken; the other questions must not suffer
+                self._complain(job.question, error)
+            if job.more is not None:
+                for question, on_other_answer in job.more:
+                    try:
+                        on_other_answer(question, answer)
+                    except Exception as error:  # noqa: BLE001  # as above
+                        self._complain(question, error)
 
     def _complain(self, question: Question, error: Exception) -> None:
         context = {"message": f"the answer to {question} could not be used", "exception": error}

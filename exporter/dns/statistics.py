@@ -34,10 +34,10 @@ class Durations:
         """How many queries there were."""
         return sum(self.buckets)
 
-    def observe(self, seconds: float) -> None:
-        """Count one query."""
-        self.buckets[bisect_left(DURATION_BOUNDS, seconds)] += 1
-        self.sum_seconds += seconds
+    def observe(self, seconds: float, count: int = 1) -> None:
+        """Count one query, or several that took equally long."""
+        self.buckets[bisect_left(DURATION_BOUNDS, seconds)] += count
+        self.sum_seconds += seconds * count
 
 
 class Statistics:
@@ -47,11 +47,10 @@ class Statistics:
     may take several queries, or none where the cache answers it.
     """
 
-    __slots__ = ("_answered", "_queries", "cache_hits", "coalesced", "ignored", "overflowed", "tcp_fallbacks")
+    __slots__ = ("_queries", "cache_hits", "coalesced", "ignored", "overflowed", "tcp_fallbacks")
 
     def __init__(self) -> None:
         self._queries: dict[str, dict[str, Durations]] = {}
-        self._answered: dict[str, Durations] = {}
         self.cache_hits: dict[tuple[str, str], int] = {}
         """Questions that the cache answered, by type and by what it answered."""
         self.ignored: dict[str, int] = dict.fromkeys(IGNORED_REASONS, 0)
@@ -62,22 +61,12 @@ class Statistics:
         self.tcp_fallbacks = 0
         """Truncated answers that were asked for again over TCP."""
 
-    def count_query(self, rdtype: RRType, status: Status, seconds: float) -> None:
-        """Count one query, its outcome and how long it took."""
+    def count_query(self, rdtype: RRType, status: Status, seconds: float, count: int = 1) -> None:
+        """Count one query, its outcome and how long it took; or several that took equally long."""
         rows = self._queries.get(rdtype)
         if rows is None:
             rows = self._queries[rdtype] = {other.value: Durations() for other in STATUSES}
-            self._answered[rdtype] = rows[Status.ANSWER.value]
-        rows[status.value].observe(seconds)
-
-    def count_answer(self, rdtype: RRType, seconds: float) -> None:
-        """Count one query whose outcome is an answer, as nearly all are."""
-        durations = self._answered.get(rdtype)
-        if durations is None:
-            self.count_query(rdtype, Status.ANSWER, seconds)
-        else:
-            durations.buckets[bisect_left(DURATION_BOUNDS, seconds)] += 1
-            durations.sum_seconds += seconds
+        rows[status.value].observe(seconds, count)
 
     def count_hit(self, rdtype: RRType, status: Status) -> None:
         """Count one question that the cache answered."""

@@ -6,7 +6,7 @@ one that was used before, which is its right, the questions that still wait go o
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 from exporter.checks.answers import Status
@@ -119,10 +119,11 @@ class StreamChannel:
     def __len__(self) -> int:
         return len(self._connections)
 
-    def send(self, job: Job, message: bytes) -> None:
-        """Send *message*, which lacks its ID, and wait for the reply; whoever asks keeps the time."""
+    def send(self, jobs: Sequence[Job], messages: Sequence[bytes]) -> None:
+        """Send the message of each, which lacks its ID, and wait for the replies; whoever asks keeps the time."""
         if not self._is_closed:
-            self._send(self._choose(), job, message)
+            for job, message in zip(jobs, messages, strict=True):
+                self._send(self._choose(), job, message)
 
     def close(self) -> None:
         """Close all connections; nothing that waits is told."""

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from exporter.dns.asking import Channel
 from exporter.dns.endpoints import Endpoint
+from exporter.dns.health import Server
+from exporter.dns.matching import Matching
 from exporter.dns.randomness import Take
 from exporter.dns.replies import Replies
 from exporter.dns.settings import ResolverSettings
-from exporter.dns.statistics import Statistics
 from exporter.dns.stream import StreamChannel
 from exporter.dns.udp import Address, Burst, UdpChannel
 
@@ -32,20 +33,20 @@ async def find_address(loop: asyncio.AbstractEventLoop, endpoint: Endpoint) -> A
 
 
 class Transports:
-    """Opens the channels of one resolver."""
+    """Opens the channels of one resolver. *match* makes what matches the packets of a server."""
 
     def __init__(
         self,
         settings: ResolverSettings,
         replies: Replies,
-        statistics: Statistics,
+        match: Callable[[Server], Matching],
         *,
         take: Take,
         clock: Callable[[], float],
     ) -> None:
         self._settings = settings
         self._replies = replies
-        self._statistics = statistics
+        self._match = match
         self._take = take
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -55,8 +56,9 @@ class Transports:
         self.udp: list[UdpChannel] = []
         self.streams: list[StreamChannel] = []
 
-    async def open(self, endpoint: Endpoint) -> tuple[Channel | None, Channel | None]:
+    async def open(self, server: Server) -> tuple[Channel | None, Channel | None]:
         """The way to a server, and over TCP where the first is UDP; None for what cannot be had now."""
+        endpoint = server.endpoint
         try:
             tls = None if endpoint.scheme == "udp" else self.tls()
         except OSError:  # the file of authorities is gone, or is none
@@ -75,8 +77,7 @@ class Transports:
         channel = UdpChannel(
             self._loop,
             address,
-            self._replies,
-            statistics=self._statistics,
+            self._match(server),
             take=self._take,
             burst=self._burst,
             clock=self._clock,

@@ -8,13 +8,11 @@ Everything else is counted, left lying, and the right one that comes later is st
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
-from struct import Struct
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from exporter.dns.job import Job
 from exporter.dns.randomness import Take
-from exporter.dns.statistics import Statistics
 
 QUERIES_PER_SOCKET = 128
 SOCKET_SECONDS = 10.0
@@ -24,15 +22,9 @@ SLOTS = 8
 MAX_SOCKETS = 64
 """How many are open at a time: those that take new questions, and those that still wait for replies."""
 _BURST_PACKETS = 64
-_NUMBERS = Struct("B2s")  # a slot and an ID
-_NUMBERS_AT_ONCE = 100
+_IDS_AT_ONCE = 100
 _BURST_SECONDS = 0.008  # of one turn of the loop, over all sockets
 _MAX_OCTETS = 65_535
-_WHOLE_REPLIES, _TRUNCATED_REPLIES = [  # flags and QDCOUNT: QR, opcode 0, whatever AA, RD and the second octet
-    frozenset([bytes([0x80 | truncated | rest, second, 0, 1]) for rest in (0, 1, 4, 5) for second in range(256)])
-    for truncated in (0, 2)
-]
-_HEADER_OCTETS = 12
 
 Address = tuple[int, tuple[str, int] | tuple[str, int, int, int]]
 """Address family and socket address of a server."""
@@ -60,29 +52,24 @@ class Burst:
 
 
 class Taker(Protocol):
-    """Who is told what came of a query."""
+    """Who is told what came of the queries to one server."""
 
-    def take_reply(self, job: Job, packet: bytes, now: float) -> None:
-        """A reply to the question, as a whole."""
-
-    def take_truncated(self, job: Job) -> None:
-        """A reply that has more to say than fits in."""
-
-    def take_odd(self, job: Job, packet: bytes) -> None:
-        """A packet with the ID of the query, that is no reply to its question."""
+    def take_packets(self, packets: Iterator[bytes], pending: dict[bytes, Job], until: float) -> None:
+        """Take what came in for the questions in *pending*; leave in *packets* what there is no time for."""
 
     def take_unreachable(self, job: Job) -> None:
         """The server's host says that nobody listens, or there is no way there."""
 
 
-def _numbers(take: Take) -> Iterator[tuple[int, bytes]]:
-    """Random octets and IDs without end, for a fifth of what taking them one by one costs."""
+def _random_ids(take: Take) -> Iterator[bytes]:
+    """Random IDs without end, for a fifth of what taking them one by one costs."""
     while True:
-        yield from _NUMBERS.iter_unpack(take(_NUMBERS.size * _NUMBERS_AT_ONCE))
+        octets = take(2 * _IDS_AT_ONCE)
+        yield from [octets[at : at + 2] for at in range(0, len(octets), 2)]
 
 
 class _Socket:
-    __slots__ = ("left", "pending", "receive", "retires_at", "send", "sock")
+    __slots__ = ("left", "pending", "receive", "retires_at", "send", "sock", "unread")
 
     def __init__(self, sock: socket.socket, now: float) -> None:
         self.sock = sock
@@ -91,6 +78,8 @@ class _Socket:
         self.pending: dict[bytes, Job] = {}
         self.left = QUERIES_PER_SOCKET
         self.retires_at = now + SOCKET_SECONDS
+        self.unread: list[bytes] = []
+        """What was received, but could not be taken yet."""
 
 
 class UdpChannel:
@@ -102,7 +91,6 @@ class UdpChannel:
         address: Address,
         taker: Taker,
         *,
-        statistics: Statistics,
         take: Take,
         burst: Burst,
         clock: Callable[[], float],
@@ -110,8 +98,8 @@ class UdpChannel:
         self._loop = loop
         self._address = address
         self._taker = taker
-        self._ignored = statistics.ignored
-        self._numbers = _numbers(take)
+        self._take = take
+        self._ids = _random_ids(take)
         self._burst = burst
         self._clock = clock
         self._slots: list[_Socket | None] = [None] * SLOTS
@@ -122,33 +110,33 @@ class UdpChannel:
     def __len__(self) -> int:
         return len(self._open)
 
-    def send(self, job: Job, message: bytes) -> None:
-        """Send *message*, which lacks its ID, and wait for the reply."""
+    def send(self, jobs: Sequence[Job], messages: Sequence[bytes]) -> None:
+        """Send the message of each, which lacks its ID, and wait for the replies.
+
+        What is sent together leaves by one socket, so that the replies are received together too.
+        """
         if self._is_closed:
             return
-        octet, query_id = next(self._numbers)
-        slot = octet % SLOTS
-        chosen = self._slots[slot]
-        if chosen is None or chosen.left <= 0 or job.sent_at > chosen.retires_at:
-            try:
-                chosen = self._renew(slot, job.sent_at)
-            except OSError:
-                self._fail_soon(job)
-                return
-        chosen.left -= 1
-        pending = chosen.pending
-        while query_id in pending:
-            _, query_id = next(self._numbers)
-        job.query_id = query_id
-        job.pending = pending
-        pending[query_id] = job
-        send = chosen.send
         try:
-            send(query_id + message)
-        except BlockingIOError:
-            pass  # as good as lost on the way: it will be asked again
+            opened = self._choose(jobs[0].sent_at)
         except OSError:
-            self._send_again(chosen, job, query_id + message)
+            for job in jobs:
+                self._fail_soon(job)
+            return
+        opened.left -= len(jobs)
+        pending, send, ids = opened.pending, opened.send, self._ids
+        for job, message, query_id in zip(jobs, messages, ids):  # noqa: B905  # there are IDs without end
+            while query_id in pending:
+                query_id = next(ids)
+            job.query_id = query_id
+            job.pending = pending
+            pending[query_id] = job
+            try:
+                send(query_id + message)
+            except BlockingIOError:
+                pass  # as good as lost on the way: it will be asked again
+            except OSError:
+                self._send_again(opened, job, query_id + message)
 
     def expire(self, now: float) -> Iterator[Job]:
         """The questions whose time is up. All wait equally long, so the oldest of each socket are the first."""
@@ -167,6 +155,14 @@ class UdpChannel:
         self._is_closed = True
         for opened in tuple(self._open):
             self._close(opened)
+
+    def _choose(self, now: float) -> _Socket:
+        """One of the sockets that take new questions, by chance. Raises `OSError` if there can be none."""
+        slot = self._take(1)[0] % SLOTS
+        chosen = self._slots[slot]
+        if chosen is None or chosen.left <= 0 or now > chosen.retires_at:
+            return self._renew(slot, now)
+        return chosen
 
     def _renew(self, slot: int, now: float) -> _Socket:
         old = self._slots[slot]
@@ -223,35 +219,30 @@ class UdpChannel:
     def _read(self, opened: _Socket) -> None:
         """Take what has come in, but no more than one turn of the loop has time for."""
         until = self._burst.until()
-        receive = opened.receive
+        if opened not in self._open or self._clock() > until:
+            return  # the loop calls again while there is something to read
         pending = opened.pending
-        taker = self._taker
-        clock = self._clock
-        now = clock()
-        for _ in range(_BURST_PACKETS):
-            try:
-                packet = receive(_MAX_OCTETS)
-            except BlockingIOError:
-                break
-            except OSError:
-                self._fail_all(opened)
-                break
-            job = pending.get(packet[:2])
-            if job is None:
-                self._ignored["unknown-id"] += 1
-            elif packet[2:6] in _WHOLE_REPLIES and packet.startswith(job.section, _HEADER_OCTETS):
-                taker.take_reply(job, packet, now)
-                if not pending:
-                    break
-            elif packet[2:6] in _TRUNCATED_REPLIES and packet.startswith(job.section, _HEADER_OCTETS):
-                taker.take_truncated(job)
-            else:
-                taker.take_odd(job, packet)
-            now = clock()
-            if now > until:
-                break
-        if not pending and opened.left <= 0 and opened not in self._slots:
+        packets = iter(opened.unread or self._receive(opened))
+        self._taker.take_packets(packets, pending, until)
+        opened.unread = list(packets)
+        if opened.unread:
+            self._loop.call_soon(self._read, opened)
+        elif not pending and opened.left <= 0 and opened not in self._slots:
             self._close(opened)
+
+    def _receive(self, opened: _Socket) -> list[bytes]:
+        """What has come in on a socket."""
+        receive = opened.receive
+        packets: list[bytes] = []
+        add = packets.append
+        try:
+            for _ in range(min(len(opened.pending) or 1, _BURST_PACKETS)):
+                add(receive(_MAX_OCTETS))
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._fail_all(opened)
+        return packets
 
     def _fail_all(self, opened: _Socket) -> None:
         """The server's host said that nobody listens, on behalf of no query in particular."""

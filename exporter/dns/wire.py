@@ -48,7 +48,7 @@ def wire_name(name: DomainName) -> bytes:
     """The name in wire format, lower case, uncompressed."""
     head, _, parent = name.partition(".")
     known = _parents.get(parent)
-    if known is not None and head and "\\" not in head:
+    if known is not None and "\\" not in head:
         label = head.encode()
         return _LENGTHS[len(label)] + label + known
     wire = b"".join([_LENGTHS[len(label)] + label for label in name.labels]) + b"\0"
@@ -69,14 +69,17 @@ def plain_name(packet: bytes, start: int, end: int) -> DomainName | None:
 
     None leaves it to a `NameReader`: also where a label is so long that its length looks like a letter or digit.
     """
-    wire = packet[start:end]
-    first = wire[0] + 1 if wire else 0
-    parent = wire[first:]
+    if start >= end:
+        return None
+    length = packet[start]
+    first = start + 1 + length
+    parent = packet[first:end]
     known = _parent_texts.get(parent)
-    if known is not None and 1 < first <= _MAX_LABEL_OCTETS + 1 and len(wire) <= _MAX_NAME_OCTETS:
-        label = wire[1:first].lower()
+    if known is not None and 0 < length <= _MAX_LABEL_OCTETS and end - start <= _MAX_NAME_OCTETS:
+        label = packet[start + 1 : first].lower()
         if not label.translate(None, _PLAIN):
             return _new_name(DomainName, label.decode() + known)
+    wire = packet[start:end]
     lengths = wire.translate(None, _PLAIN_OR_UPPER)
     if not lengths or lengths.find(b"\0") != len(lengths) - 1 or max(lengths) > 63 or len(wire) > _MAX_NAME_OCTETS:
         return None
@@ -160,7 +163,7 @@ def _remember(known: dict[T, U], parent: T, form: U) -> None:
     known[parent] = form
 
 
-_parents: dict[str, bytes] = {"": b"\0"}
+_parents: dict[str, bytes] = {}
 """Parents of names in wire format, by their text."""
 _parent_texts: dict[bytes, str] = {}
 """What follows the first label in the text of a name, from the dot on, by its wire format, in whatever case."""

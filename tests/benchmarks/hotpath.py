@@ -118,17 +118,17 @@ class FakeLoop:
 
 
 def drain() -> None:
-    """Read from all sockets that have replies, until there are none."""
-    while WAITING:
-        sock, _ = WAITING.popitem()
-        reader = READERS.get(sock)
-        if reader is None:
-            continue  # closed
-        reader()
-        if sock.replies:
-            WAITING[sock] = None
-        while SOON:
-            SOON.pop()()
+    """Take turns as an event loop does, until nothing is left to read or to be called."""
+    while WAITING or SOON:
+        soon, SOON[:] = SOON[:], []
+        for callback in soon:
+            callback()
+        for sock in tuple(WAITING):
+            reader = READERS.get(sock)
+            if reader is not None:  # else it is closed
+                reader()
+            if not sock.replies:
+                WAITING.pop(sock, None)
 
 
 def run_checks(resolver: Resolver, targets: list[Target]) -> Counter[str]:

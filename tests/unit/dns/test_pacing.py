@@ -37,25 +37,36 @@ def test_waiting_as_long_as_told_is_enough(rate, count):
         assert bucket.take(now)
 
 
+@given(st.floats(0.1, 10_000), st.integers(0, 300), st.floats(0, 0.05))
+def test_several_go_as_they_would_one_by_one(rate, wanted, pause):
+    """Taking many at once lets as many go as taking one after the other."""
+    at_once, one_by_one = TokenBucket(rate), TokenBucket(rate)
+
+    for now in (100.0, 100.0 + pause):
+        assert at_once.take_up_to(wanted, now) == sum(one_by_one.take(now) for _ in range(wanted))
+
+
 def test_an_endless_rate_lets_everything_go():
     """`math.inf` is no limit."""
     bucket = TokenBucket(math.inf)
 
     assert all(bucket.take(1.0) for _ in range(1_000))
+    assert bucket.take_up_to(1_000_000, 1.0) == 1_000_000
     assert bucket.wait_seconds(1.0) == 0
 
 
-def test_what_was_under_way_goes_first():
-    """The queue is first in, first out, behind what was sent before; only the new are bounded."""
+def test_what_was_under_way_waits_beside_what_is_new():
+    """Both queues are first in, first out; only the new are bounded, and the newest of them are too many."""
     waiting = Waiting(2)
-    assert [waiting.push(each) for each in "abc"] == [True, True, False]
+    waiting.fresh.extend("abcd")
     for each in "xyz":
         waiting.push_again(each)
 
-    assert (waiting.count, waiting.has_again, waiting.oldest_fresh()) == (5, True, "a")
-    assert [waiting.pop() for _ in range(4)] == ["x", "y", "z", "a"]
-    assert (waiting.count, waiting.has_again, waiting.pop_fresh(), waiting.oldest_fresh()) == (1, False, "b", None)
+    assert (waiting.count, waiting.has_again) == (7, True)
+    assert waiting.pop_excess() == ["c", "d"]
+    assert waiting.pop_excess() == []
+    assert [waiting.pop_again() for _ in range(3)] == ["x", "y", "z"]
+    assert (waiting.count, waiting.has_again, waiting.pop_fresh(1), list(waiting.fresh)) == (2, False, ["a"], ["b"])
 
-    waiting.push("d")
     waiting.clear()
     assert waiting.count == 0

@@ -44,8 +44,10 @@ async def test_questions_to_a_broken_connection_fail_without_a_word_in_the_log(c
             return await loop.create_connection(protocol, *server.getsockname())
 
         channel = StreamChannel(loop, dial, outcomes, take=Randomness().take, clock=time.monotonic, timeout_seconds=5.0)
-        jobs = [Job(Question(name(f"n{number}.example.org"), "A"), "", print, 0.0) for number in range(QUESTIONS)]
-        channel.send(jobs[0], b"a query")
+        jobs = [Job(Question(name(f"n{number}.example.org"), "A"), "", print) for number in range(QUESTIONS)]
+        for job in jobs:
+            job.sent_at = time.monotonic()
+        channel.send(jobs[:1], [b"a query"])
         server.setblocking(False)
         peer, _ = await loop.sock_accept(server)
         peer.setblocking(False)
@@ -53,7 +55,7 @@ async def test_questions_to_a_broken_connection_fail_without_a_word_in_the_log(c
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         peer.close()
         for job in jobs[1:]:
-            channel.send(job, b"a query")
+            channel.send([job], [b"a query"])
         await asyncio.wait_for(outcomes.all_told.wait(), 10)
         channel.close()
 

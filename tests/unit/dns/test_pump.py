@@ -1,0 +1,120 @@
+"""Questions leave together, as many as the limits allow, and none is forgotten."""
+
+import asyncio
+import math
+import time
+
+from exporter.checks.answers import Question
+from exporter.dns.job import Job
+from exporter.dns.pump import Pump
+from exporter.dns.settings import ResolverSettings
+from tests.factories import name
+from tests.unit.dns.nameserver import eventually
+
+
+class Gone:
+    """What a pump let go: each burst of new questions, those sent again, those that overflowed."""
+
+    def __init__(self, **limits):
+        settings = ResolverSettings(**{"max_queries_per_second": math.inf, **limits})
+        self.begun, self.again, self.overflowed = [], [], []
+        self.pump = Pump(
+            settings,
+            clock=time.monotonic,
+            begin=lambda jobs, now: self.begun.append(jobs),
+            again=lambda job, now: self.again.append(job),
+            overflow=lambda jobs, now: self.overflowed.extend(jobs),
+        )
+
+    def open(self):
+        """Start the pump in the running loop."""
+        self.pump.start(asyncio.get_running_loop())
+        self.pump.open()
+
+    def submit(self, count):
+        """Submit so many questions at once."""
+        jobs = [Job(Question(name(f"n{number}.example.org"), "A"), "", print) for number in range(count)]
+        for job in jobs:
+            self.pump.submit(job)
+        return jobs
+
+
+async def test_what_comes_up_in_one_turn_leaves_together_in_the_next():
+    """Nothing leaves at once; then everything does, in one burst and in order."""
+    gone = Gone()
+    gone.open()
+    jobs = gone.submit(50)
+    assert (gone.begun, gone.pump.in_flight, gone.pump.queued) == ([], 0, 50)
+
+    await asyncio.sleep(0)
+
+    assert gone.begun == [jobs]
+    assert (gone.pump.in_flight, gone.pump.queued) == (50, 0)
+
+
+async def test_no_burst_is_so_large_that_it_holds_the_loop():
+    """A thousand questions take several turns; all of them leave, in order, and no other wake-up is needed."""
+    gone = Gone(max_in_flight=1_000)
+    gone.open()
+    jobs = gone.submit(1_000)
+    await eventually(lambda: gone.pump.in_flight == 1_000)
+
+    assert [job for burst in gone.begun for job in burst] == jobs
+    assert max(map(len, gone.begun)) <= 100
+
+
+async def test_what_is_over_the_number_in_flight_waits_for_an_answer():
+    """As many go as others come back."""
+    gone = Gone(max_in_flight=3)
+    gone.open()
+    jobs = gone.submit(5)
+    await asyncio.sleep(0)
+    assert gone.begun == [jobs[:3]]
+
+    gone.pump.finished(1)
+    await asyncio.sleep(0)
+    assert gone.begun == [jobs[:3], jobs[3:4]]
+    assert (gone.pump.in_flight, gone.pump.queued) == (3, 1)
+
+
+async def test_the_newest_are_too_many():
+    """What may not go waits as far as the queue has room; the rest is told so, and not within `submit`."""
+    gone = Gone(max_in_flight=2, max_queued=3)
+    gone.open()
+    jobs = gone.submit(10)
+    assert gone.overflowed == []
+
+    await asyncio.sleep(0)
+    assert (gone.begun, gone.overflowed, gone.pump.queued) == ([jobs[:2]], jobs[5:], 3)
+
+
+async def test_a_question_that_is_asked_again_goes_before_new_ones():
+    """It has waited already: new ones get their turn when the rate has let it go."""
+    gone = Gone(max_queries_per_second=50)
+    gone.open()
+    first, *rest = gone.submit(3)
+    await asyncio.sleep(0)
+    assert gone.begun == [[first]]
+    assert not gone.pump.may_send(time.monotonic())
+
+    gone.pump.submit_again(first)
+    await eventually(lambda: gone.again == [first])
+    assert gone.begun == [[first]]
+    await eventually(lambda: [job for burst in gone.begun for job in burst] == [first, *rest])
+
+
+async def test_a_pump_that_is_not_open_holds_what_it_has_and_a_closed_one_overflows():
+    """Before the canaries are heard nothing new leaves; after the end there is nobody to send it."""
+    gone = Gone()
+    gone.pump.start(asyncio.get_running_loop())
+    jobs = gone.submit(2)
+    await asyncio.sleep(0)
+    assert gone.begun == []
+
+    gone.pump.open()
+    await asyncio.sleep(0)
+    assert gone.begun == [jobs]
+
+    gone.pump.close()
+    late = gone.submit(1)
+    assert (gone.overflowed, gone.pump.in_flight, gone.pump.queued) == (late, 0, 0)
