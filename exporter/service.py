@@ -19,23 +19,28 @@ from exporter.config.effective import render
 from exporter.dns.resolvers import Resolvers
 from exporter.errors import ConfigError
 from exporter.inventory.build import build
+from exporter.inventory.domains import watched_domains
 from exporter.inventory.shard import ALONE, Shard
 from exporter.metrics.disagreement import DisagreementCollector
 from exporter.metrics.dns import DnsCollector
+from exporter.metrics.domains import DomainsCollector
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.fleet import FleetCollector
 from exporter.metrics.probe import render_probe
 from exporter.metrics.runtime import ReloadStatus, RuntimeCollector
 from exporter.metrics.storage import StorageCollector
+from exporter.sampling.domains import DomainSampler
 from exporter.sampling.probe import sample_now
 from exporter.sampling.sampler import Sampler
 from exporter.sampling.schedule import Schedule
 from exporter.state.board import Board
 from exporter.state.change import Change
 from exporter.state.disputes import Disputes
+from exporter.state.domain_board import DomainBoard
 from exporter.state.journal import Journal
 from exporter.state.storage.keeper import Keeper
 from exporter.state.storage.notes import Notes
+from exporter.state.two_lists import Comparisons
 from exporter.web.access import Access
 from exporter.web.connections import Patience
 from exporter.web.probe import Probe
@@ -72,6 +77,8 @@ class Service:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._board = Board()
+        self._domains = DomainBoard()
+        self._comparisons = Comparisons()
         self._journal = Journal()
         self._disputes = Disputes()
         self._notes = Notes()
@@ -94,7 +101,8 @@ class Service:
         self._reload_status.succeeded_at = time.time()
         self._resolvers = await _started(configuration)
         self._sampler = Sampler(self._board, lambda: self._resolvers, on_change=self._changed, disputes=self._disputes)
-        self._schedule = Schedule(self._sampler.tick)
+        self._domain_sampler = DomainSampler(self._domains, lambda: self._resolvers, on_change=self._changed)
+        self._schedule = Schedule(self._tick)
         web = WebServer(
             self._endpoints(),
             max_requests=self._options.max_requests,
@@ -106,6 +114,7 @@ class Service:
         await self._keeper.use(configuration.storage)
         try:
             self._board.adopt(build(configuration, self._options.shard))
+            self._domains.adopt(watched_domains(configuration, self._options.shard))
             self._keeper.follow()
             restoring = asyncio.create_task(self._keeper.restore())
             await asyncio.wait({restoring}, timeout=_RESTORING_SECONDS)
@@ -126,6 +135,7 @@ class Service:
             self._schedule.stop()
             self._sampler.stop()
             await self._keeper.stop()
+            self._domain_sampler.stop()
             await web.stop()
             for task in (*self._reloads, *self._retiring):
                 task.cancel()
@@ -152,6 +162,7 @@ class Service:
             await self._keeper.use(configuration.storage)
             self._board.adopt(pools)
             self._keeper.follow()
+            self._domains.adopt(watched_domains(configuration, self._options.shard))
             self._follow()
             self._reload_problems = ()
             self._reload_status.successful = True
@@ -167,14 +178,20 @@ class Service:
         _keep(self._retiring, asyncio.create_task(_retire(old)))
 
     def _follow(self) -> None:
-        """Fit rounds and jobs to the board's generation; a pool that is new or changed gets a round at once."""
-        changed = self._sampler.follow()
+        """Fit rounds and jobs to the boards' generation; what is new or changed is sampled at once."""
+        changed = self._sampler.follow() | self._domain_sampler.follow()
         intervals = {name: state.pool.interval_seconds for name, state in self._board.pools.items()}
-        self._schedule.follow(intervals, changed=changed)
+        self._schedule.follow(intervals | self._domain_sampler.intervals, changed=changed)
+
+    def _tick(self, job: str) -> None:
+        """Each knows its own jobs."""
+        self._sampler.tick(job)
+        self._domain_sampler.tick(job)
 
     def _endpoints(self) -> Endpoints:
         exposition = Exposition(
             FleetCollector(self._board, self._sampler.lag_seconds, time.time),
+            DomainsCollector(self._domains, self._board, self._comparisons),
             DnsCollector(lambda: self._resolvers),
             DisagreementCollector(self._board, self._disputes, lambda: [each.name for each in self._resolvers]),
             StorageCollector(lambda: self._keeper.status),
@@ -221,6 +238,7 @@ class Service:
         if self._was_ready:
             return None  # a pool that a reload brought must not take the others' metrics away
         waiting = [name for name, state in self._board.pools.items() if not state.counters.rounds]
+        waiting += self._domain_sampler.never_sampled
         self._was_ready = not waiting
         return f"the first round is not over yet: {', '.join(waiting)}" if waiting else None
 

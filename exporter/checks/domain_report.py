@@ -3,8 +3,8 @@
 The rule of this file: the checks of a domain do not wait for each other; each step asks what all of them want to know.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from exporter.checks.check import Check, parallel
@@ -42,6 +42,18 @@ class DomainReport:
         """Every hint, in the same order."""
         dkim_hints = [hint for report in self.dkim for hint in report.hints]
         return (*self.spf.hints, *dkim_hints, *self.dmarc.hints, *self.mx.hints)
+
+    def with_findings(self, change: Callable[[DomainFinding], DomainFinding]) -> "DomainReport":
+        """The same report, each finding replaced by what *change* makes of it."""
+        return DomainReport(
+            self.domain,
+            replace(self.spf, findings=tuple(map(change, self.spf.findings))),
+            tuple([replace(report, finding=change(report.finding)) for report in self.dkim]),
+            replace(self.dmarc, findings=tuple(map(change, self.dmarc.findings))),
+            replace(self.mx, finding=change(self.mx.finding)),
+            replace(self.mta_sts, finding=change(self.mta_sts.finding)),
+            replace(self.tls_rpt, finding=change(self.tls_rpt.finding)),
+        )
 
 
 def domain_report(domain: DomainName, selectors: Sequence[str] = ()) -> Check[DomainReport]:

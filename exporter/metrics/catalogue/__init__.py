@@ -8,6 +8,7 @@ and made nowhere else. Names are contracts: other people's alerts hang on them. 
 from exporter.metrics.catalogue.addresses import *  # noqa: F403
 from exporter.metrics.catalogue.authentication import *  # noqa: F403
 from exporter.metrics.catalogue.dns import *  # noqa: F403
+from exporter.metrics.catalogue.domains import *  # noqa: F403
 from exporter.metrics.catalogue.family import *  # noqa: F403
 from exporter.metrics.catalogue.family import Family
 from exporter.metrics.catalogue.pools import *  # noqa: F403

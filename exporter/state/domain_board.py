@@ -1,0 +1,77 @@
+"""All that is remembered of domains: the state of every domain of the current configuration.
+
+The rule of this file: as on `exporter.state.board`, a reader sees one generation; what it reads of a domain is
+immutable.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from exporter.checks.check import Evidence
+from exporter.checks.domain import DomainCheckName
+from exporter.checks.domain_report import DomainReport
+from exporter.checks.names import DomainName
+from exporter.checks.verdicts import Result
+from exporter.config.configuration import DomainSettings
+from exporter.state.change import Change
+from exporter.state.counters import CheckResult, zeros
+from exporter.state.domain import DomainState
+
+
+@dataclass(slots=True)
+class DomainCounters:
+    """What is counted of a domain, over its whole life in this process: *samples* and *changes* of results."""
+
+    samples: int
+    changes: dict[CheckResult, int]
+
+
+class DomainBoard(Mapping[DomainName, DomainState]):
+    """The states of the domains, by name, in the order of the configuration; counters go on while a name stays."""
+
+    def __init__(self) -> None:
+        self._states: dict[DomainName, DomainState] = {}
+        self._counters: dict[DomainName, DomainCounters] = {}
+
+    def __getitem__(self, name: DomainName) -> DomainState:
+        return self._states[name]
+
+    def __iter__(self) -> Iterator[DomainName]:
+        return iter(self._states)
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def generation(self) -> Mapping[DomainName, DomainState]:
+        """What is known now, for a reader in another thread."""
+        return dict(self._states)
+
+    def counters(self, name: DomainName) -> DomainCounters:
+        """What is counted of a domain. A domain that just left has counted nothing."""
+        return self._counters.get(name) or _fresh()
+
+    def adopt(self, domains: Sequence[DomainSettings]) -> None:
+        """Make *domains* the current generation. What is known of those that stay is kept."""
+        states: dict[DomainName, DomainState] = {}
+        counters: dict[DomainName, DomainCounters] = {}
+        for settings in domains:
+            old = self._states.get(settings.name)
+            if old is None:
+                states[settings.name] = DomainState(settings)
+            else:
+                states[settings.name] = old if old.settings == settings else old.resettle(settings)
+            counters[settings.name] = self._counters.get(settings.name) or _fresh()
+        self._states, self._counters = states, counters
+
+    def record(self, name: DomainName, report: DomainReport, evidence: Evidence, at: float) -> tuple[Change, ...]:
+        """Take in one more report on *name*, sampled at Unix time *at*; say what changed by it."""
+        self._states[name], changes = self._states[name].observe(report, evidence, at)
+        counters = self._counters[name]
+        counters.samples += 1
+        for change in changes:
+            counters.changes[change.after.check, change.after.result] += 1
+        return changes
+
+
+def _fresh() -> DomainCounters:
+    return DomainCounters(0, zeros(DomainCheckName, (Result.PASS, Result.FAIL)))

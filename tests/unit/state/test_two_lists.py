@@ -1,0 +1,130 @@
+"""The addresses that SPF authorises beside those that the pools have."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.checks.check import judge
+from exporter.checks.report import report
+from exporter.checks.spf.compile import compile_spf
+from exporter.config.loader import parse
+from exporter.inventory.build import build
+from exporter.state.board import Board
+from exporter.state.two_lists import Comparisons, count, two_lists
+from tests.domains import DOMAIN
+from tests.factories import World, address
+
+POOLS = """
+pools:
+- name: senders
+  mail_from_domains: [example.org]
+  addresses: [{network: 192.0.2.0/29}, {ip: "2001:db8::1"}]
+- name: others
+  addresses: [{network: 198.51.100.0/30}]
+- name: strangers
+  addresses: [{ip: 203.0.113.1}]
+"""
+
+
+def compiled(record: str):
+    """What a record says of every address."""
+    return judge(compile_spf(DOMAIN), World.parse(f"example.org TXT {record}"))[0]
+
+
+def board(text: str = POOLS) -> Board:
+    """Pools of which nothing is known yet."""
+    made = Board()
+    made.adopt(build(parse(text, "test")))
+    return made
+
+
+def know(pools: Board, world: World) -> None:
+    """Sample every address."""
+    for state in pools.pools.values():
+        for index, target in enumerate(state.pool.targets):
+            state.record(index, *judge(report(target), world), 1.0)
+
+
+def compared(record: str, pools: Board):
+    """The comparison, its pools by name."""
+    lists = two_lists(DOMAIN, compiled(record), pools.pools.values())
+    return lists, {one.pool: one for one in lists.pools}
+
+
+def test_each_list_says_what_the_other_lacks():
+    """Authorised and in no pool; in a pool that sends and not authorised; the pools that have nothing to say are not
+    there."""
+    lists, pools = compared("v=spf1 ip4:192.0.2.0/30 ip4:198.51.100.0/29 -all", board())
+
+    assert count(lists.authorised) == 12
+    assert lists.unused[4] == ((int.from_bytes(address("198.51.100.4").packed, "big"), lists.unused[4][0][1]),)
+    assert count(lists.unused) == 4
+    assert set(pools) == {"senders", "others"}
+    assert count(pools["senders"].unauthorised) == 4 + 1
+    assert count(pools["others"].unauthorised) == 0
+    assert pools["senders"].is_sender and not pools["others"].is_sender
+
+
+def test_what_only_an_evaluation_can_tell_is_neither():
+    """Addresses that get as far as a macro are open, and not unauthorised."""
+    _, pools = compared("v=spf1 ip4:192.0.2.0/30 exists:%{i}.example.org -all", board())
+
+    assert (count(pools["senders"].unauthorised), count(pools["senders"].open)) == (0, 5)
+
+
+def test_authorised_addresses_that_are_not_forward_confirmed_are_named():
+    """Of any pool, by what is held: neither those that are unknown nor those that are not authorised."""
+    pools = board()
+    assert [one.unconfirmed for one in compared("v=spf1 +all", pools)[0].pools] == [0, 0, 0]
+
+    know(pools, World.parse("1.2.0.192.in-addr.arpa PTR a.example.org\na.example.org A 192.0.2.1"))
+    know(pools, World.parse("1.2.0.192.in-addr.arpa PTR !timeout"))
+    _, by_name = compared("v=spf1 ip4:192.0.2.0/30 ip4:198.51.100.1 -all", pools)
+
+    assert by_name["senders"].examples == (address("192.0.2.0"), address("192.0.2.2"), address("192.0.2.3"))
+    assert (by_name["senders"].unconfirmed, by_name["others"].unconfirmed) == (3, 1)
+
+
+@pytest.mark.parametrize("expect", ["[fcrdns]", "[]"])
+def test_what_the_pool_expects_makes_no_difference(expect):
+    """Whether anybody expects it or not, an address is forward-confirmed or it is not."""
+    pools = board(f"pools: [{{name: a, expect: {expect}, addresses: [{{network: 192.0.2.0/30}}]}}]")
+    know(pools, World())
+
+    assert [one.unconfirmed for one in compared("v=spf1 ip4:192.0.2.2/31 -all", pools)[0].pools] == [2]
+
+
+@given(st.sets(st.integers(0, 15)), st.sets(st.integers(0, 15), min_size=1))
+def test_ranges_agree_with_sets(authorised, held):
+    """Whatever is on either list: the differences are those of the sets of addresses."""
+    terms = " ".join(f"ip4:192.0.2.{number}" for number in authorised)
+    entries = ", ".join(f"{{ip: 192.0.2.{number}}}" for number in held)
+    text = f"pools: [{{name: a, mail_from_domains: example.org, addresses: [{entries}]}}]"
+    lists, pools = compared(f"v=spf1 {terms} -all", board(text))
+
+    assert count(lists.unused) == len(authorised - held)
+    assert count(pools["a"].unauthorised) == len(held - authorised)
+
+
+def test_a_comparison_is_made_again_only_when_something_moved():
+    """Scrapes in a row cost nothing; another record, another pool, another verdict or time makes a new one."""
+    seconds = [0.0]
+    comparisons = Comparisons(lambda: seconds[0])
+    pools, record = board(), compiled("v=spf1 +all")
+
+    def look():
+        return comparisons.of(DOMAIN, record, pools.pools.values())
+
+    first = look()
+    assert look() is first
+    know(pools, World())
+    second = look()
+    assert second is not first and look() is second
+    seconds[0] += 60
+    third = look()
+    assert third is not second
+    record = compiled("v=spf1 -all")
+    assert count(look().authorised) == 0
+    comparisons.forget([])
+    pools.adopt([])
+    assert look().pools == ()
