@@ -82,7 +82,11 @@ class DomainState:
             return True
         if self.spf is not None and is_conclusive(report.spf.findings) and _said(self.spf) != _said(report.spf):
             return True
-        if self.dmarc is not None and is_conclusive(report.dmarc.findings) and self.dmarc != report.dmarc:
+        if (
+            self.dmarc is not None
+            and is_conclusive(report.dmarc.findings)
+            and _asked(self.dmarc) != _asked(report.dmarc)
+        ):
             return True
         keys = zip(self.settings.selectors, report.dkim, strict=True)
         return any(is_conclusive([key.finding]) and self.dkim.get(selector, key) != key for selector, key in keys)
@@ -129,6 +133,12 @@ def _conclusive_slots(report: DomainReport) -> list[Slot]:
 
 def _about(slot: Slot, hints: Iterable[Hint]) -> tuple[Hint, ...]:
     return tuple([hint for hint in hints if (hint.check, hint.subject) == slot])
+
+
+def _asked(report: DmarcReport) -> tuple[object, ...]:
+    """What receivers are asked to do, for comparison."""
+    policies = (report.policy, report.subdomain_policy, report.nonexistent_policy, report.is_testing)
+    return (report.record, report.record_domain, *policies)
 
 
 def _said(report: SpfDomainReport) -> tuple[object, ...]:

@@ -1,0 +1,49 @@
+"""A domain for tests: its zone when all is right, and zones with one thing wrong."""
+
+from exporter.checks.check import judge
+from exporter.checks.domain import DomainCheckName
+from exporter.checks.domain_report import domain_report
+from exporter.config.configuration import DomainSettings
+from exporter.config.domain_entries import EXPECTED
+from exporter.config.durations import Duration
+from tests.factories import World, name
+
+DOMAIN = name("example.org")
+KEY = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+SETTINGS = DomainSettings(DOMAIN, Duration(900_000), EXPECTED, ("s1", "s2"))
+EVERYTHING = frozenset(DomainCheckName)
+
+ZONE = f"""
+    example.org MX 10 mx.example.org
+    mx.example.org A 192.0.2.25
+    example.org TXT v=spf1 mx include:spf.example.net -all
+    spf.example.net TXT v=spf1 ip4:198.51.100.0/28 ip6:2001:db8::/64 -all
+    s1._domainkey.example.org TXT {KEY}
+    s2._domainkey.example.org TXT {KEY}
+    _dmarc.example.org TXT v=DMARC1; p=reject; rua=mailto:dmarc@example.org
+    _mta-sts.example.org TXT v=STSv1; id=1;
+    mta-sts.example.org A 192.0.2.80
+    _smtp._tls.example.org TXT v=TLSRPTv1; rua=mailto:tls@example.org
+"""
+SOUND = World.parse(ZONE)
+SILENT = World.parse(
+    """
+    example.org TXT !servfail
+    example.org MX !servfail
+    s1._domainkey.example.org TXT !servfail
+    s2._domainkey.example.org TXT !servfail
+    _dmarc.example.org TXT !servfail
+    _mta-sts.example.org TXT !servfail
+    _smtp._tls.example.org TXT !servfail
+    """
+)
+
+
+def without(*beginnings: str) -> World:
+    """The zone without the lines that begin so."""
+    return World.parse("\n".join([line for line in ZONE.splitlines() if not line.strip().startswith(beginnings)]))
+
+
+def sample(world: World, settings: DomainSettings = SETTINGS):
+    """What one sample in *world* comes to, and its evidence."""
+    return judge(domain_report(settings.name, settings.selectors), world)

@@ -1,0 +1,202 @@
+"""Domains are sampled in turn, believe no failure that was seen once, and hang on nothing."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from exporter.checks.answers import Status
+from exporter.checks.verdicts import Result
+from exporter.sampling.domains import DomainSampler
+from exporter.state.domain_board import DomainBoard
+from tests import clock
+from tests.domains import DOMAIN, SETTINGS, SILENT, SOUND, without
+from tests.factories import name
+from tests.unit.sampling.test_sampler import Asker
+
+NO_SPF = without("example.org TXT")
+JOB = "domain example.org"
+
+
+class Watched:
+    """A sampler over some domains, with a board and a record of changes."""
+
+    def __init__(self, asker, *settings):
+        self.asker, self.changes = asker, []
+        self.board = DomainBoard()
+        self.board.adopt(settings or (SETTINGS,))
+        self.sampler = DomainSampler(
+            self.board, lambda: self.asker, on_change=lambda pool, change: self.changes.append((pool, change))
+        )
+        self.sampler.follow()
+
+    async def sample(self):
+        """Run one sample to its end."""
+        before = self.board.counters(DOMAIN).samples
+        self.sampler.tick(JOB)
+        async with asyncio.timeout(1000):
+            while self.board.counters(DOMAIN).samples == before:
+                await asyncio.sleep(0.1)
+        return self.board[DOMAIN]
+
+
+def test_a_domain_is_sampled_when_its_job_says_so():
+    """What is known of it afterwards is what its records say; jobs of others are none of its business."""
+
+    async def main():
+        watched = Watched(Asker(SOUND))
+        watched.sampler.tick("example.org")
+        watched.sampler.tick("domain example.com")
+        before = watched.sampler.never_sampled
+        state = await watched.sample()
+        return watched, before, state
+
+    watched, before, state = clock.run(main())
+
+    assert before == [DOMAIN]
+    assert watched.sampler.never_sampled == []
+    assert watched.sampler.intervals == {JOB: 900.0}
+    assert watched.board.counters(DOMAIN).samples == 1
+    assert state.is_healthy is True
+    assert watched.changes == []
+
+
+def test_a_failure_is_asked_again_before_it_is_believed():
+    """It moves what is held when the confirmation has it too, and is told as one change about the domain."""
+
+    async def main():
+        watched = Watched(Asker(SOUND))
+        await watched.sample()
+        watched.asker.world = NO_SPF
+        return watched, await watched.sample()
+
+    watched, state = clock.run(main())
+
+    assert watched.asker.confirmations > 0
+    assert watched.asker.verified
+    assert state.is_healthy is False
+    assert [(pool, change.domain, change.after.check) for pool, change in watched.changes] == [("", DOMAIN, "spf")]
+    assert watched.board.counters(DOMAIN).changes["spf", Result.FAIL] == 1
+
+
+@pytest.mark.parametrize("second", [SOUND, SILENT], ids=["passes-then", "goes-unanswered-then"])
+def test_a_failure_that_is_not_confirmed_moves_nothing(second):
+    """One sample that failed, between good ones: no change, nothing held."""
+
+    async def main():
+        watched = Watched(Asker(SOUND))
+        await watched.sample()
+        watched.asker.world, watched.asker.world_for_confirmations = NO_SPF, second
+        return watched, await watched.sample()
+
+    watched, state = clock.run(main())
+
+    assert state.is_healthy is True
+    assert watched.changes == []
+
+
+def test_a_resolver_that_lies_flips_nothing():
+    """News is told by servers whose canaries fail: what they say is not believed."""
+
+    async def main():
+        watched = Watched(Asker(SOUND))
+        await watched.sample()
+        watched.asker.world, watched.asker.doubts = NO_SPF, [Status.CANARY, Status.CANARY]
+        return watched, await watched.sample()
+
+    watched, state = clock.run(main())
+
+    assert state.is_healthy is True
+    assert watched.changes == []
+
+
+def test_a_resolver_that_never_calls_back_stops_nobody():
+    """A hung lookup is given up in time: nothing is known, and the next sample works."""
+
+    async def main():
+        watched = Watched(Asker(None))
+        hung = await watched.sample()
+        watched.asker = Asker(SOUND)
+        return hung, await watched.sample()
+
+    hung, after = clock.run(main())
+
+    assert hung.is_healthy is None
+    assert {finding.reason for finding in hung.latest.findings} == {"timeout"}
+    assert after.is_healthy is True
+
+
+def test_a_hundred_domains_are_no_burst():
+    """They take turns, a few at a time, and each is sampled once."""
+    domains = [replace(SETTINGS, name=name(f"d{number}.example.org")) for number in range(100)]
+
+    async def main():
+        asker = Asker(SOUND, delay_seconds=1.0)
+        watched = Watched(asker, *domains)
+        for job in watched.sampler.intervals:
+            watched.sampler.tick(job)
+            watched.sampler.tick(job)
+        await asyncio.sleep(0.5)
+        first = len({question.name for question in asker.asked if str(question).endswith(" MX")})
+        async with asyncio.timeout(10_000):
+            while watched.sampler.never_sampled:
+                await asyncio.sleep(1.0)
+        await asyncio.sleep(100.0)
+        return watched, first
+
+    watched, first = clock.run(main())
+
+    assert 0 < first <= 8
+    assert {watched.board.counters(one.name).samples for one in domains} == {1}
+
+
+def test_a_sample_that_is_due_while_one_runs_comes_after_it():
+    """Ticks that come meanwhile make one more, however many they were."""
+
+    async def main():
+        watched = Watched(Asker(SOUND, delay_seconds=1.0))
+        for _ in range(4):
+            watched.sampler.tick(JOB)
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(100.0)
+        return watched
+
+    assert clock.run(main()).board.counters(DOMAIN).samples == 2
+
+
+def test_a_reload_drops_what_is_no_longer_wanted():
+    """A sample by old settings is forgotten; the new ones are due; what stays as it is goes on."""
+
+    async def main():
+        other = replace(SETTINGS, name=name("example.com"))
+        watched = Watched(Asker(SOUND, delay_seconds=1.0), SETTINGS, other)
+        for job in watched.sampler.intervals:
+            watched.sampler.tick(job)
+        await asyncio.sleep(0.1)
+        watched.board.adopt([replace(SETTINGS, selectors=("s1",)), other])
+        changed = watched.sampler.follow()
+        await asyncio.sleep(100.0)
+        samples = [watched.board.counters(one.name).samples for one in (SETTINGS, other)]
+        watched.board.adopt([])
+        return changed, samples, watched.sampler.follow(), watched.sampler.intervals
+
+    changed, samples, after, intervals = clock.run(main())
+
+    assert changed == {JOB}
+    assert samples == [0, 1]
+    assert after == frozenset()
+    assert intervals == {}
+
+
+def test_nothing_goes_on_after_the_end():
+    """What is under way is dropped, and nothing new begins."""
+
+    async def main():
+        watched = Watched(Asker(SOUND, delay_seconds=1.0))
+        watched.sampler.tick(JOB)
+        await asyncio.sleep(0.1)
+        watched.sampler.stop()
+        await asyncio.sleep(100.0)
+        return watched
+
+    assert clock.run(main()).board.counters(DOMAIN).samples == 0
