@@ -5,15 +5,14 @@ for its turn, so that a thousand domains that become due together are no burst; 
 """
 
 import asyncio
-import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import structlog
 
-from exporter.checks.check import Check, Evidence
-from exporter.checks.domain_report import DomainReport, domain_report
 from exporter.checks.names import DomainName
+from exporter.sampling.domain_subject import DomainSubject, Told
 from exporter.sampling.sampling import Asker, Sampling
 from exporter.sampling.subjects import OnChange
 from exporter.state.domain import DomainState
@@ -31,44 +30,10 @@ _JOB = "domain "
 """What a domain's job is called by before its name: no pool can have such a name."""
 
 
-class DomainSubject:
-    """A domain of the board. *settings* are those that it is sampled by."""
-
-    __slots__ = ("_board", "_on_change", "_settings")
-
-    def __init__(self, board: DomainBoard, state: DomainState, on_change: OnChange) -> None:
-        self._board = board
-        self._settings = state.settings
-        self._on_change = on_change
-
-    @property
-    def _state(self) -> DomainState:
-        return self._board[self._settings.name]
-
-    def check(self) -> Check[DomainReport]:
-        return domain_report(self._settings.name, self._settings.selectors)
-
-    def worsens(self, report: DomainReport) -> bool:
-        return self._state.worsens(report)
-
-    def is_news(self, report: DomainReport) -> bool:
-        return self._state.is_news(report)
-
-    def confirmed(self, first: DomainReport, second: DomainReport) -> DomainReport:
-        return self._state.confirmed(first, second)
-
-    def record(self, report: DomainReport, evidence: Evidence) -> None:
-        for change in self._board.record(self._settings.name, report, evidence, time.time()):
-            self._on_change("", change)
-
-    def broken(self, error: Exception) -> None:
-        log.error("a check is broken", domain=self._settings.name, exc_info=error)
-
-
 class _Running(NamedTuple):
     """A sample that is under way, and what ends it when it takes too long."""
 
-    sampling: Sampling[DomainReport]
+    sampling: Sampling[Told]
     end: asyncio.TimerHandle
 
 
@@ -82,6 +47,7 @@ class DomainSampler:
         self._followed: Mapping[DomainName, DomainState] = {}
         self._waiting: dict[DomainName, None] = {}
         self._running: dict[DomainName, _Running] = {}
+        self._waited: Counter[DomainName] = Counter()
         self._loop = asyncio.get_running_loop()
         self._pump_soon: asyncio.Handle | None = None
 
@@ -121,6 +87,7 @@ class DomainSampler:
                 self._drop(name)
         self._waiting = {name: None for name in self._waiting if name in generation}
         self._followed = generation
+        self._waited = Counter({name: count for name, count in self._waited.items() if name in generation})
         return frozenset([f"{_JOB}{name}" for name in changed])
 
     def stop(self) -> None:
@@ -144,7 +111,7 @@ class DomainSampler:
 
     def _start(self, name: DomainName) -> None:
         state = self._board[name]
-        subject = DomainSubject(self._board, state, self._on_change)
+        subject = DomainSubject(self._board, state, self._waited, self._on_change)
         sampling = Sampling(subject, self._asker(), state.settings.interval.seconds, lambda: self._ended(name))
         self._running[name] = _Running(sampling, self._loop.call_later(_PATIENCE_SECONDS, self._expire, name))
         self._guarded(sampling.start)

@@ -4,7 +4,7 @@ The rule of this file: what the DNS leaves open changes the latest report, never
 function.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from exporter.checks.check import Evidence
@@ -91,9 +91,10 @@ class DomainState:
         keys = zip(self.settings.selectors, report.dkim, strict=True)
         return any(is_conclusive([key.finding]) and self.dkim.get(selector, key) != key for selector, key in keys)
 
-    def confirmed(self, first: DomainReport, second: DomainReport) -> DomainReport:
-        """The report to believe when *first* worsened the state, and *second* was asked to confirm it."""
-        return second.with_findings(lambda finding: believed(self.held, first.findings, finding))
+    def confirmed(self, earlier: Sequence[DomainReport], last: DomainReport) -> DomainReport:
+        """The report to believe where *earlier* ones had a failure that is not held, and *last* followed."""
+        before = [finding for report in earlier for finding in report.findings]
+        return last.with_findings(lambda finding: believed(self.held, before, finding))
 
     @property
     def is_healthy(self) -> bool | None:

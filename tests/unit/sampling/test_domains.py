@@ -7,6 +7,7 @@ import pytest
 
 from exporter.checks.answers import Status
 from exporter.checks.verdicts import Result
+from exporter.dns.voices import Voice
 from exporter.sampling.domains import DomainSampler
 from exporter.state.domain_board import DomainBoard
 from tests import clock
@@ -108,6 +109,42 @@ def test_a_resolver_that_lies_flips_nothing():
 
     assert state.is_healthy is True
     assert watched.changes == []
+
+
+class Contradicted(Asker):
+    """Two voices: the one that is asked first, and another one that answers from *other*."""
+
+    def __init__(self, world, other):
+        super().__init__(world)
+        self.other = other
+
+    def another(self, heard):
+        voice = Voice("test", "192.0.2.54:53")
+        return None if voice in heard else voice
+
+    def ask(self, question, on_answer, *, voice=None, **how):
+        if voice is None:
+            super().ask(question, on_answer, **how)
+        else:
+            on_answer(question, self.other(question)._replace(server="192.0.2.54:53"))
+
+
+@pytest.mark.parametrize(("other", "healthy"), [(SOUND, True), (NO_SPF, False)], ids=["contradicts", "says-the-same"])
+def test_two_voices_have_to_say_the_same(other, healthy):
+    """A failure that another resolver does not see is in dispute: unknown, with both named; one that it sees counts."""
+
+    async def main():
+        watched = Watched(Asker(SOUND))
+        await watched.sample()
+        watched.asker = Contradicted(NO_SPF, other)
+        return await watched.sample()
+
+    state = clock.run(main())
+
+    assert state.is_healthy is healthy
+    spf = state.latest.spf.findings[0]
+    assert spf.reason == ("disagreement" if healthy else "spf-none")
+    assert {finding.result for finding in state.latest.findings if finding.check != "spf"} == {Result.PASS}
 
 
 def test_a_resolver_that_never_calls_back_stops_nobody():

@@ -110,7 +110,7 @@ def test_a_failure_that_is_not_seen_again_is_told_as_unknown():
     """Of the second sample, what the first did not have is not believed; the rest is."""
     state = sampled(SOUND)
     first, second = sample(NO_KEY)[0], sample(without("s2._domainkey", "example.org TXT"))[0]
-    report = state.confirmed(first, second)
+    report = state.confirmed([first], second)
 
     assert {(one.check, one.result) for one in report.findings if one.result is not Result.PASS} == {
         ("dkim", "fail"),
