@@ -145,21 +145,19 @@ class Resolver:
         """Get *question* answered: *on_answer* is called exactly once, before this returns if the answer is at hand.
 
         An answer out of the cache is younger than *max_age_seconds*. *confirm* goes past the cache, and rather to
-        another server than the one that gave the last answer to this question; or, if *server* names one as in
-        `Answer.server`, to that and no other. Never raises for what the DNS says.
+        another server than the one that gave the last answer to this question. If *server* names one as in
+        `Answer.server`, that is asked and no other. Never raises for what the DNS says.
         """
-        key = question[0] + KEY_SUFFIXES[question[1]]  # `key_of`, without the call
-        if confirm:
-            pinned = self._servers_by_text.get(server) if server else None
+        job_key = key = question[0] + KEY_SUFFIXES[question[1]]  # `key_of`, without the call
+        if not confirm and key in self._remembered:
+            answer = self.cache.get(key, self._clock(), max_age_seconds)
+            if answer is not None:
+                self.statistics.count_hit(question[1], answer[0])
+                on_answer(question, answer)
+                return
+        if confirm or server:
+            pinned = self._servers_by_text.get(server)
             job_key = (_CONFIRMATION if pinned is None else f"?{chr(_FIRST_MARK + pinned)}") + key
-        else:
-            job_key = key
-            if key in self._remembered:
-                answer = self.cache.get(key, self._clock(), max_age_seconds)
-                if answer is not None:
-                    self.statistics.count_hit(question[1], answer[0])
-                    on_answer(question, answer)
-                    return
         job = self._joined.get(job_key)
         if job is not None:
             self.statistics.coalesced += 1
@@ -169,7 +167,7 @@ class Resolver:
                 job.more.append((question, on_answer))
             return
         self._joined[job_key] = job = Job(question, job_key, on_answer)
-        if confirm:
+        if confirm or server:
             job.is_confirmation = True
             if pinned is not None:
                 job.server = self._engine.servers[pinned]

@@ -12,7 +12,7 @@ from exporter.checks.check import OnAnswer
 from exporter.dns.canary import Verified
 from exporter.dns.resolver import Resolver
 from exporter.dns.settings import ResolverSettings
-from exporter.dns.voices import Voice, voices_of, well_voices
+from exporter.dns.voices import Voice, voice_in_turn, voices_of, well_voices
 
 
 class Resolvers:
@@ -80,16 +80,22 @@ class Resolvers:
         """As `Resolver.ask`, of the first resolver that is well.
 
         *confirm* asks another resolver than that, if one is well; else another server of the same. With *voice*, it
-        asks that one, past the cache, and nobody else.
+        asks that one and nobody else.
         """
         if voice is not None:
-            self[voice.resolver].ask(question, on_answer, confirm=True, server=voice.server)
+            self[voice.resolver].ask(
+                question, on_answer, max_age_seconds=max_age_seconds, confirm=confirm, server=voice.server
+            )
             return
         self._choose(confirm=confirm).ask(question, on_answer, max_age_seconds=max_age_seconds, confirm=confirm)
 
     def voices(self, servers: Collection[str]) -> frozenset[Voice]:
         """Whose word it is that *servers*, named as in `Answer.server`, gave."""
         return voices_of(self._resolvers, servers)
+
+    def in_turn(self, turn: int) -> Voice | None:
+        """Of those who can be asked, the one whose turn it is; None where there is no choice."""
+        return voice_in_turn(self._resolvers, turn)
 
     def another(self, heard: Collection[Voice]) -> Voice | None:
         """Somebody who can be asked for an opinion and is not among those *heard*; None if there is nobody."""

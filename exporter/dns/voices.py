@@ -32,6 +32,12 @@ def well_voices(resolvers: Sequence[Resolver]) -> tuple[Voice, ...]:
     return tuple([voice for voice in _all_voices(resolvers) if voice in well])
 
 
+def voice_in_turn(resolvers: Sequence[Resolver], turn: int) -> Voice | None:
+    """Of those who can be asked, the one whose turn it is; None where there is no choice."""
+    well = well_voices(resolvers)
+    return well[turn % len(well)] if len(well) > 1 else None
+
+
 def _all_voices(resolvers: Sequence[Resolver]) -> list[Voice]:
     if len(resolvers) > 1:
         return [Voice(resolver.name) for resolver in resolvers]

@@ -34,6 +34,9 @@ class ProbeSubject:
         wanted = Wanted(pool.helo_spf_required, pool.mail_from_domains)
         return report(self._target, suffix=pool.suffix, policies=pool.receivers, wanted=wanted)
 
+    def turn(self) -> int | None:
+        return None
+
     def worsens(self, report: Report) -> bool:
         return self._known.worsens(report)
 

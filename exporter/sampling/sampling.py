@@ -38,8 +38,11 @@ class Asker(Electorate, Protocol):
         """Get *question* answered by an answer not older than *max_age_seconds*.
 
         Calls back exactly once. With *confirm*, goes past the cache, and to another server where there is one; with
-        *voice* too, but to that one and nobody else.
+        *voice*, to that one and nobody else.
         """
+
+    def in_turn(self, turn: int) -> Voice | None:
+        """Of those who can be asked, the one whose turn it is; None where there is no choice."""
 
     def verify(self, servers: Collection[str], verified: Callable[[Status | None], None]) -> None:
         """Tell *verified* why those *servers*, named as in `Answer.server`, are not believed, None if they are.
@@ -53,6 +56,12 @@ class Subject(Judge[R], Protocol[R]):
 
     def check(self) -> Check[R]:
         """Begin the check anew."""
+
+    def turn(self) -> int | None:
+        """Whose turn it is to be asked, as a number that goes up; None if it does not matter who is.
+
+        It matters where a failure is held: who is asked first may be the only one who still sees it.
+        """
 
     def worsens(self, report: R) -> bool:
         """Whether *report* has a failure that must be confirmed."""
@@ -101,6 +110,9 @@ class Sampling(Generic[R]):
 
     def start(self) -> None:
         """Ask the first questions. May finish before it returns, if all the answers are at hand."""
+        turn = self._subject.turn()
+        if turn is not None:
+            self._voice = self._asker.in_turn(turn)
         self._run.start()
 
     def give_up(self) -> None:
@@ -120,7 +132,7 @@ class Sampling(Generic[R]):
         if self._unanswered is not None:
             on_answer(question, Answer(self._unanswered))
         elif self._opinions is None:
-            self._asker.ask(question, on_answer, max_age_seconds=self._max_age)
+            self._asker.ask(question, on_answer, max_age_seconds=self._max_age, voice=self._voice)
         else:
             self._asker.ask(question, on_answer, confirm=True, voice=self._voice)
 
@@ -176,7 +188,7 @@ class Sampling(Generic[R]):
         self._asker.verify(outcome.servers, verified)
 
     def _start_over(self) -> None:
-        self._opinions = None
+        self._opinions = self._voice = None
         self._rerun()
 
     def _rerun(self) -> None:

@@ -16,7 +16,7 @@ from exporter.state.address import AddressState
 from exporter.state.change import Change
 from exporter.state.disputes import Dispute, Disputes
 from exporter.state.held import gathered
-from exporter.state.pool import PoolState
+from exporter.state.pool import FAILING, PoolState
 
 log = structlog.get_logger()
 
@@ -45,6 +45,10 @@ class AddressSubject:
             before=state.predicted() if pool.receivers else None,
             wanted=Wanted(pool.helo_spf_required, pool.mail_from_domains),
         )
+
+    def turn(self) -> int | None:
+        pool = self._pool
+        return pool.counters.rounds if pool.healths[self._index] == FAILING else None
 
     def worsens(self, report: Report) -> bool:
         return self._pool[self._index].worsens(report)
@@ -95,6 +99,10 @@ class HeloNameSubject:
 
     def check(self) -> Check[HeloNameReport]:
         return helo_name(self._pool.helos[self._text].said, self._pool.pool.contains)
+
+    def turn(self) -> int | None:
+        is_failing = any(each.result is Result.FAIL for each in self._pool.helos[self._text].held.values())
+        return self._pool.counters.rounds if is_failing else None
 
     def worsens(self, report: HeloNameReport) -> bool:
         return self._pool.helos[self._text].worsens(report)

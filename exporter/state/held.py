@@ -36,8 +36,11 @@ def hold(held: Held, findings: Sequence[Finding]) -> tuple[Held, tuple[tuple[Fin
 
 
 def worsens(held: Held, findings: Sequence[Finding]) -> bool:
-    """Whether there is a failure that is not held yet, so that it must be confirmed before it is believed."""
-    return any(finding.result is Result.FAIL and not _is_failing(held, finding) for finding in findings)
+    """Whether there is a failure that is not held yet, so that it must be confirmed before it is believed.
+
+    One that fails for another reason than what is held is such a failure too: what was wrong may have been mended.
+    """
+    return any(finding.result is Result.FAIL and not _is_held(held, finding) for finding in findings)
 
 
 def believed(held: Held, first: Sequence[Finding], second: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -48,7 +51,7 @@ def believed(held: Held, first: Sequence[Finding], second: Sequence[Finding]) ->
     return tuple(
         [
             _unconfirmed(later)
-            if later.result is Result.FAIL and earlier.result is not Result.FAIL and not _is_failing(held, later)
+            if later.result is Result.FAIL and earlier.result is not Result.FAIL and not _is_held(held, later)
             else later
             for earlier, later in zip(first, second, strict=True)
         ]
@@ -62,9 +65,9 @@ def gathered(several: Sequence[Sequence[Finding]]) -> tuple[Finding, ...]:
     )
 
 
-def _is_failing(held: Held, finding: Finding) -> bool:
+def _is_held(held: Held, finding: Finding) -> bool:
     before = held.get((finding.check, finding.subject))
-    return before is not None and before.result is Result.FAIL
+    return before is not None and (before.result, before.reason) == (finding.result, finding.reason)
 
 
 def _unconfirmed(finding: Finding) -> Finding:

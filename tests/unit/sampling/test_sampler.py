@@ -61,6 +61,9 @@ class Asker:
     def another(self, heard):
         return None
 
+    def in_turn(self, turn):
+        return None
+
     def ask(self, question, on_answer, *, max_age_seconds=inf, confirm=False, voice=None):
         self.asked.append(question)
         self.confirmations += confirm

@@ -62,7 +62,8 @@ def test_a_new_failure_is_believed_only_when_both_samples_have_it(before, first,
     held, _ = hold({}, before)
 
     for was, seen, again, believed_ in zip(before, first, second, believed(held, first, second), strict=True):
-        if again.result is not Result.FAIL or Result.FAIL in {was.result, seen.result}:
+        is_held = (was.result, was.reason) == (again.result, again.reason)
+        if again.result is not Result.FAIL or is_held or seen.result is Result.FAIL:
             assert believed_ is again
         else:
             assert (believed_.result, believed_.reason) == (Result.UNKNOWN, Reason.UNCONFIRMED)
@@ -70,11 +71,11 @@ def test_a_new_failure_is_believed_only_when_both_samples_have_it(before, first,
 
 @given(findings(), findings())
 def test_only_a_failure_that_is_not_held_wants_confirming(before, now):
-    """Passes, unknowns and failures that are known already are taken as they come."""
+    """Passes, unknowns and failures that are known already, reason and all, are taken as they come."""
     held, _ = hold({}, before)
 
     assert worsens(held, now) == any(
-        new.result is Result.FAIL and old.result is not Result.FAIL for old, new in zip(before, now, strict=True)
+        new.result is Result.FAIL and new != old for old, new in zip(before, now, strict=True)
     )
 
 
