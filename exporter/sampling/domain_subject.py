@@ -61,6 +61,9 @@ class DomainSubject:
     def check(self) -> Check[Told]:
         return Told((yield from domain_report(self._settings.name, self._settings.selectors)))
 
+    def turn(self) -> int | None:
+        return None
+
     def worsens(self, report: Told) -> bool:
         return self._state.worsens(report.report)
 
