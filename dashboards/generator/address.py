@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from grafana_foundation_sdk.models import units
 
 from dashboards.generator import board
+from dashboards.generator.authentication_panels import address_authentication
 from dashboards.generator.panels import (
     COLOURED,
     COUNT,
@@ -271,6 +272,7 @@ def address() -> str:
     board.add_row(page, "Problems", problems())
     board.add_row(page, "PTR names and forward confirmation", confirmation())
     board.add_row(page, "HELO names", helo_names())
+    board.add_row(page, "SPF and block lists", address_authentication())
     board.add_row(page, "What receivers would say", address_receivers())
     board.add_row(page, "How to read this", [prose("How to read this", HOW_TO_READ)])
     return board.finished(page)

@@ -11,6 +11,7 @@ from dashboards.generator import board
 from dashboards.generator.panels import COUNT, AnyPanel, lines, number, override, prose, rows, timeline
 from dashboards.generator.queries import VARIABLES, increase, rate, select
 from dashboards.generator.style import BAD, GOOD, NOTICE, UNKNOWN, WELL, YES_NO, steps
+from dashboards.generator.trust_panels import disagreements, storage
 from exporter.metrics import catalogue
 
 NOTHING = "No exporter is scraped, or it has only just begun."
@@ -265,6 +266,8 @@ def exporter() -> str:
     board.add_row(page, "Is the watcher well?", summary())
     board.add_row(page, "DNS servers", servers())
     board.add_row(page, "Sampling", sampling())
+    board.add_row(page, "Do resolvers agree?", disagreements())
+    board.add_row(page, "Memory", storage())
     board.add_row(page, "Process", process())
     board.add_row(page, "How to read this", [prose("How to read this", HOW_TO_READ)])
     return board.finished(page)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from grafana_foundation_sdk.models import units
 
 from dashboards.generator import board
+from dashboards.generator.authentication_panels import fleet_checks
 from dashboards.generator.fleet_places import ADDRESS_LINKS, BAD_COUNT, NO_PROBLEM, helo_names, places
 from dashboards.generator.panels import (
     COUNT,
@@ -232,6 +233,7 @@ def fleet() -> str:
     board.add_row(page, "Which pools, and why", pools())
     board.add_row(page, "What changed, and when", changes())
     board.add_row(page, "What receivers would say", fleet_receivers())
+    board.add_row(page, "Every check", fleet_checks())
     board.add_row(page, "Where", places())
     board.add_row(page, "HELO names", helo_names())
     board.add_row(page, "How to read this", how_to_read())

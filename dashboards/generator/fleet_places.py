@@ -5,6 +5,8 @@ The rule of this file: each table is bounded, and the worst come first.
 
 from collections.abc import Sequence
 
+from grafana_foundation_sdk.models import units
+
 from dashboards.generator import board
 from dashboards.generator.panels import COLOURED, NARROW, AnyPanel, counted, override, rows
 from dashboards.generator.promql import by_prefix
@@ -58,19 +60,23 @@ def places() -> Sequence[AnyPanel]:
 
 def helo_names() -> Sequence[AnyPanel]:
     """The HELO names, the other way round."""
+    inside = f"max by (pool, helo) ({select(catalogue.HELO_POOL_ADDRESSES)})"
     worst = f"topk(100, max by (pool, helo) ({select(catalogue.HELO_ADDRESSES)}))"
     return [
         rows(
             "HELO names, the other way round",
             "Up to 100 HELO names: whether they resolve, to how many addresses, how many of those are "
-            "forward-confirmed, "
-            "and how many are not in the pool. At Microsoft 365 a name stands for a region: that some of its "
-            "addresses are not in the pool is by design.",
+            "forward-confirmed, how many are in the pool, which share of the pool that is, and how many are not in "
+            "it. At Microsoft 365 a name stands for a region: that it covers a part of the pool, and has addresses "
+            "that are not in it, is by design.",
             {
                 "A": f"min by (pool, helo) ({select(catalogue.HELO_RESOLVES)}) and on (pool, helo) {worst}",
                 "B": worst,
                 "C": f"max by (pool, helo) ({select(catalogue.HELO_CONFIRMED_ADDRESSES)}) and on (pool, helo) {worst}",
                 "D": f"max by (pool, helo) ({select(catalogue.HELO_ADDRESSES_OUTSIDE_POOL)})"
+                f" and on (pool, helo) {worst}",
+                "E": f"{inside} and on (pool, helo) {worst}",
+                "F": f"{inside} / on (pool) group_left () sum by (pool) ({select(catalogue.POOL_ADDRESSES)})"
                 f" and on (pool, helo) {worst}",
             },
             columns={
@@ -79,9 +85,14 @@ def helo_names() -> Sequence[AnyPanel]:
                 "Value #A": "Resolves",
                 "Value #B": "Addresses",
                 "Value #C": "Confirmed",
+                "Value #E": "In the pool",
+                "Value #F": "Of the pool",
                 "Value #D": "Outside the pool",
             },
-            styles={"Resolves": [override("mappings", plain_mappings(YES_NO)), COLOURED]},
+            styles={
+                "Resolves": [override("mappings", plain_mappings(YES_NO)), COLOURED],
+                "Of the pool": [override("unit", units.PercentUnit)],
+            },
             sort="Resolves",
             ascending=True,
             empty="No HELO name is configured, or none was looked up yet.",

@@ -67,27 +67,47 @@ ALERTS = [
         "Not worth getting up for while another server answers.",
     ),
     Alert(
+        "MailDnsResolversDisagree",
+        f"sum by (job, instance, pool) (maildns_resolver_disagreement)\n{_UNLESS_BLIND}",
+        ">",
+        0,
+        "6h",
+        "15m",
+        "warning",
+        "Resolvers disagree about addresses for longer than caches last.",
+        "For six hours the resolvers of {{ $labels.instance }} have disagreed about {{ $value }} addresses or HELO "
+        "names of pool {{ $labels.pool }}: one sees a failure where another sees none. Receivers are told this and "
+        "that, too. A name server of the zone has an old copy, or answers some clients otherwise: 'maildns-exporter "
+        "check --trace' names it, and the page /exporter says which resolver says what.",
+        "A zone that changes is seen earlier by one cache than by another; six hours are longer than usual TTLs.",
+    ),
+    Alert(
+        "MailDnsStorageFailing",
+        "min by (job, instance) (maildns_storage_ok)",
+        "<",
+        1,
+        "15m",
+        "15m",
+        "warning",
+        "What the exporter knows cannot be saved.",
+        "{{ $labels.instance }} cannot write its storage. Sampling and metrics go on without it, but a restart would "
+        "begin with what was saved before, and changes are lost. maildns_storage_errors_total says by its label "
+        "trouble what is wrong: most often the disk is full.",
+        "Absent, and silent, where no storage is configured.",
+    ),
+    Alert(
         "MailDnsVerdictsStale",
-        "(\n"
-        "  (\n"
-        f"    {_AGE}\n"
-        "    > (3 * max by (job, instance, pool) (maildns_pool_round_duration_seconds) + 900)\n"
-        "    and on (job, instance, pool) maildns_pool_rounds_total > 1\n"
-        "  )\n"
-        f"  or {_AGE} > 93600\n"
-        ")\n"
-        f"{_UNLESS_BLIND}",
+        f"{_AGE}\n> (3 * max by (job, instance, pool) (maildns_pool_interval_seconds) + 900)\n{_UNLESS_BLIND}",
         ">",
         0,
         "15m",
         "15m",
         "warning",
-        "Addresses have not been sampled for far longer than a round takes.",
+        "Addresses have not been sampled for more than three times their interval.",
         "An address of pool {{ $labels.pool }} was last sampled {{ $value | humanizeDuration }} ago by "
-        "{{ $labels.instance }}, more than three rounds. What is shown of the pool is old. Look at the exporter's log, "
-        "and whether its process gets the CPU that it needs.",
-        "A round is spread over the interval, so its duration stands for the interval from the second round on; "
-        "before that, 26 hours are the limit.",
+        "{{ $labels.instance }}, more than three intervals. What is shown of the pool is old. Look at the exporter's "
+        "log, and whether its process gets the CPU that it needs.",
+        "Three intervals, and a quarter of an hour for what is started or started again.",
     ),
     Alert(
         "MailDnsSamplingLags",

@@ -91,6 +91,7 @@ def _add_pool(scrape: Scrape, state: PoolState, lag_seconds: float) -> None:
     pool = state.pool
     name = pool.name
     scrape[catalogue.POOL_ADDRESSES].add((name,), pool.size)
+    scrape[catalogue.POOL_INTERVAL].add((name,), pool.interval_seconds)
     for (check, result), count in state.results().items():
         scrape[catalogue.POOL_RESULTS].add((name, check, result), count)
     for (receiver, outcome), count in state.receiver_results().items():

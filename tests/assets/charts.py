@@ -1,8 +1,6 @@
 """Renders the chart with Helm's own code, and holds what comes out to what a cluster would hold it to."""
 
 import functools
-import json
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -106,22 +104,3 @@ def _validator(api_version: str, kind: str, version: str) -> Any:
 def _strict_schema(version: str, name: str) -> Any:
     path = f"kubernetes-json-schema/v{version}.0-local-strict/{name}.json"
     return kubernetes_validate.utils.schema_contents(path, version)
-
-
-def with_withheld(folder: Path) -> Path:
-    """A copy of the chart that accepts the values which the schema withholds until the exporter can honour them."""
-    copy = folder / "maildns-exporter"
-    shutil.copytree(CHART, copy)
-    schema = json.loads((copy / "values.schema.json").read_text())
-
-    def lift(node: Any) -> None:
-        if isinstance(node, dict):
-            if str(node.get("$comment", "")).startswith("withheld: "):
-                node.pop("const", None)
-                node.pop("maximum", None)
-            for inner in node.values():
-                lift(inner)
-
-    lift(schema)
-    (copy / "values.schema.json").write_text(json.dumps(schema))
-    return copy

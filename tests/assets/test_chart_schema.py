@@ -1,7 +1,8 @@
-"""The schema refuses what the chart would not understand, and says where; what it withholds is ready all the same."""
+"""The schema refuses what the chart would not understand, and says where; shards and volumes are what was asked for."""
 
 import helm_python
 import pytest
+import yaml
 
 from tests.assets import charts
 from tests.assets.charts import NEWEST, OLDEST, render
@@ -71,24 +72,6 @@ def test_a_mistake_is_refused_with_its_place(values, message):
     assert message in str(caught.value)
 
 
-WITHHELD = {
-    "/persistence/enabled": {"persistence": {"enabled": True}},
-}
-
-
-@pytest.mark.parametrize("place", WITHHELD)
-def test_what_the_exporter_cannot_honour_yet_is_refused(place):
-    """A value that nobody would act on is an error, not a disappointment."""
-    with pytest.raises(helm_python.HelmValuesError, match=f"at '{place}'"):
-        render(WITHHELD[place])
-
-
-@pytest.fixture(scope="session")
-def complete(tmp_path_factory):
-    """The chart with nothing withheld."""
-    return charts.with_withheld(tmp_path_factory.mktemp("chart"))
-
-
 def valid(objects):
     """The objects, of which every one has to be valid in the oldest and the newest version."""
     for found in objects:
@@ -124,9 +107,9 @@ def test_shards_are_a_stateful_set():
         pytest.param(3, {"storageClassName": "fast"}, 0, 1, id="a-claim-each"),
     ],
 )
-def test_the_journal_has_a_volume(complete, shards, persistence, claims, templates):
+def test_the_journal_has_a_volume(shards, persistence, claims, templates):
     """What is written survives where it was asked to, is mounted, and is where the configuration says."""
-    objects = valid(render({"shards": shards, "persistence": {"enabled": True, **persistence}}, complete))
+    objects = valid(render({"shards": shards, "persistence": {"enabled": True, **persistence}}))
     spec = charts.workload(objects)["spec"]
     mounts = charts.exporter_container(objects)["volumeMounts"]
 
@@ -140,7 +123,24 @@ def test_the_journal_has_a_volume(complete, shards, persistence, claims, templat
         assert spec["strategy"] == {"type": "Recreate"}
 
 
-def test_shards_share_no_claim(complete):
+def test_shards_share_no_claim():
     """One volume for several writers is refused."""
     with pytest.raises(helm_python.HelmValuesError, match="at '/persistence/existingClaim'"):
-        render({"shards": 2, "persistence": {"enabled": True, "existingClaim": "journal"}}, complete)
+        render({"shards": 2, "persistence": {"enabled": True, "existingClaim": "journal"}})
+
+
+@pytest.mark.parametrize(
+    ("storage", "path", "rest"),
+    [
+        pytest.param(None, "/var/lib/maildns-exporter/maildns.db", {}, id="none"),
+        pytest.param({"retention": "30d"}, "/var/lib/maildns-exporter/maildns.db", {"retention": "30d"}, id="how-long"),
+        pytest.param({"path": "/data/a.db"}, "/data/a.db", {}, id="elsewhere"),
+    ],
+)
+def test_the_storage_is_in_the_volume_unless_it_is_put_elsewhere(storage, path, rest):
+    """What `config.storage` says is kept; of its path only the lack is made up for."""
+    config = {"pools": [], **({"storage": storage} if storage else {})}
+    objects = render({"persistence": {"enabled": True}, "config": config})
+
+    text = charts.one(objects, "ConfigMap")["data"]["maildns.yml"]
+    assert yaml.safe_load(text)["storage"] == {"path": path, **rest}

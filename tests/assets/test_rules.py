@@ -217,14 +217,29 @@ from tests.integration.servers.prometheus import promtool
         pytest.param(
             FLEET | series("maildns_pool_oldest_sample_timestamp_seconds", f"0+60x30 1800x{MINUTES}", pool="corporate"),
             {60: [], 80: [about("MailDnsVerdictsStale", "50m 0s", pool="corporate")]},
-            id="verdicts older than three rounds",
+            id="verdicts older than three intervals",
         ),
         pytest.param(
             FLEET
             | series("maildns_pool_oldest_sample_timestamp_seconds", always(60), pool="corporate")
-            | series("maildns_pool_rounds_total", always(1), pool="corporate"),
-            {60: []},
-            id="before the second round nobody knows how old is too old",
+            | series("maildns_pool_interval_seconds", always(3600), pool="corporate"),
+            {140: []},
+            id="what is sampled every hour may be three hours old",
+        ),
+        pytest.param(
+            FLEET | series("maildns_resolver_disagreement", f"0x9 2x{MINUTES}", pool="corporate"),
+            {369: [], 371: [about("MailDnsResolversDisagree", "2", pool="corporate")]},
+            id="resolvers that disagree for six hours",
+        ),
+        pytest.param(
+            FLEET | series("maildns_resolver_disagreement", between(10, 140, 2, 0), pool="corporate"),
+            {139: [], 150: []},
+            id="resolvers that disagree until caches have expired",
+        ),
+        pytest.param(
+            FLEET | series("maildns_storage_ok", between(10, 60, 0, 1)),
+            {24: [], 26: [about("MailDnsStorageFailing")], 59: [about("MailDnsStorageFailing")], 80: []},
+            id="a storage that cannot be written",
         ),
         pytest.param(
             FLEET | series("maildns_sampling_lag_seconds", between(10, 40, 600, 0), pool="corporate"),

@@ -17,6 +17,12 @@ POOL_RECEIVER_RESULTS = Family(
     "all of them, refuse them by design of the pool's profile, unknown; of several HELO names the worst counts, and "
     "the four results sum to the pool's size. The last conclusive prediction is kept while the DNS does not answer.",
 )
+POOL_INTERVAL = Family(
+    "maildns_pool_interval_seconds",
+    "gauge",
+    POOL_LABELS,
+    "In how many seconds each address of the pool is sampled once, while sampling keeps up.",
+)
 POOL_ROUNDS = Family("maildns_pool_rounds_total", "counter", POOL_LABELS, "Rounds over the pool that ended.")
 POOL_ROUND_DURATION = Family(
     "maildns_pool_round_duration_seconds", "gauge", POOL_LABELS, "How long the latest round over the pool took."

@@ -78,8 +78,9 @@ annotations:
 {{- $server := printf "127.0.0.1:%d" (int .Values.unbound.port) }}
 {{- $_ := set $configuration "resolvers" (list (dict "name" "unbound" "servers" (list $server))) }}
 {{- end }}
-{{- if and .Values.persistence.enabled (not (hasKey $configuration "storage")) }}
-{{- $_ := set $configuration "storage" (dict "path" "/var/lib/maildns-exporter/maildns.db") }}
+{{- if .Values.persistence.enabled }}
+{{- $storage := get $configuration "storage" | default dict }}
+{{- $_ := set $configuration "storage" (merge (dict) $storage (dict "path" "/var/lib/maildns-exporter/maildns.db")) }}
 {{- end }}
 {{- toYaml $configuration }}
 {{- end }}

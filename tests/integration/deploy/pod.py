@@ -24,7 +24,8 @@ MOUNT = "/etc/maildns-exporter"
 class Pod:
     """A running pod with the container's *arguments* and the ConfigMap's *files*; the demo DNS is on *dns_port*.
 
-    *secrets* are folders by where they are mounted; *scheme* is what the exporter is asked with.
+    *secrets* are folders by where they are mounted; *scheme* is what the exporter is asked with. *volume* is where the
+    container may write, in /var/lib.
     """
 
     def __init__(
@@ -36,7 +37,9 @@ class Pod:
         *,
         secrets: Mapping[str, Path] | None = None,
         scheme: str = "http",
+        volume: tuple[str, Path] | None = None,
     ) -> None:
+        self._volume = volume
         self._secrets = secrets or {}
         self._scheme = scheme
         self._folder = folder
@@ -64,6 +67,9 @@ class Pod:
         sandbox += ["--tmpfs", "/etc", "--ro-bind", str(self._folder), MOUNT]
         for mount, secret in self._secrets.items():
             sandbox += ["--ro-bind", str(secret), mount]
+        if self._volume is not None:
+            mount, volume = self._volume
+            sandbox += ["--tmpfs", "/var/lib", "--bind", str(volume), mount, "--remount-ro", "/var/lib"]
         sandbox += ["--remount-ro", "/etc", "--clearenv", "--setenv", "SCHEME", self._scheme]
         sandbox += ["--setenv", "PATH", "/usr/bin:/bin", "--setenv", "PYTHONPATH", str(ROOT), "--chdir", str(ROOT)]
         python = [sys.executable, "-B"]

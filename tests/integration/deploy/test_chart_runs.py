@@ -101,6 +101,24 @@ def test_tls_and_passwords(tmp_path):
         pod.wait_for("/metrics", "\nmaildns_build_info{", "prometheus:sesame")
 
 
+def test_what_is_known_outlives_the_pod(tmp_path):
+    """With the rendered volume and configuration, a pod that follows another one knows what that one knew."""
+    objects = render({"persistence": {"enabled": True}, "config": {"resolvers": DNS, "pools": [POOL]}})
+    container = charts.exporter_container(objects)
+    (mount,) = [mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] == "data"]
+    volume = tmp_path / "volume"
+    volume.mkdir()
+
+    for turn, known in enumerate(("0", "1")):
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+        with Pod(folder, container["args"], files_of(objects), 5300, volume=(mount, volume)) as pod:
+            pod.wait_for("/metrics", "\nmaildns_storage_ok 1")
+            pod.wait_for("/metrics", f"\nmaildns_storage_restored_addresses {known}")
+            pod.wait_for("/metrics", "\nmaildns_fcrdns_match{")
+            assert pod.exit_code() == 0
+
+
 def test_three_shards_add_up_to_the_whole(tmp_path):
     """Of three pods of one release each watches its part: their aggregates sum to the pool, no address is in two."""
     networks = [{"network": f"10.0.{number}.0/30"} for number in range(16)]
