@@ -180,7 +180,7 @@ class Asking:
         server = job.server
         assert server is not None  # noqa: S101
         job.forget()
-        if server.failed(now, status, job.sent_at):
+        if server.failed(now, status, job.sent_at, is_probe=job.is_probe):
             self.reorder()
         self.retry(job, status, now)
 

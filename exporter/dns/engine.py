@@ -190,6 +190,8 @@ class Engine:
                 self._asking.time_out(job, now)
         for stream in transports.streams:
             stream.sweep(now)
+        if any(server.is_suspected for server in self.servers):
+            self.watch.look()
         if self.pump.in_flight and self._tick_timer is None and self._loop is not None:
             again = _TICK_SECONDS if len(late) <= _LATE_AT_ONCE else _LEAST_WAIT_SECONDS
             self._tick_timer = self._loop.call_later(again, self._tick)

@@ -1,7 +1,9 @@
 """How each server is, and in which order they are asked.
 
 The rule of this file: whoever answers, be it SERVFAIL, is up; whoever is silent is down, and is left alone for a while
-that doubles. What a server cannot do (case, cookies, EDNS) is found out here and forgotten again after an hour.
+that doubles. Silence may be that of the zone that was asked about, whose servers are dead: so it makes a server only
+suspected, which is then asked last, until it is silent to a question that every living server answers at once.
+What a server cannot do (case, cookies, EDNS) is found out here and forgotten again after an hour.
 """
 
 import math
@@ -11,7 +13,7 @@ from exporter.dns.cookies import CookieJar
 from exporter.dns.edns import opt_record
 from exporter.dns.endpoints import Endpoint
 
-FAILURES_UNTIL_DOWN = 3
+FAILURES_UNTIL_SUSPECTED = 3
 FIRST_BACK_OFF_SECONDS = 1.0
 LONGEST_BACK_OFF_SECONDS = 30.0
 LESSON_SECONDS = 3_600.0
@@ -89,30 +91,39 @@ class Server:
         """Build anew what follows the question section in each query: the OPT record, with the cookie."""
         self.tail = opt_record(self.cookies.sent if self.cookies is not None else b"")
 
+    @property
+    def is_suspected(self) -> bool:
+        """Whether it is silent, and either down or about to be asked whether it is."""
+        return self.failures >= FAILURES_UNTIL_SUSPECTED
+
     def replied(self, now: float, seconds: float) -> bool:
-        """Note a reply, and how long it took; whether that brings the server back up."""
+        """Note a reply, and how long it took; whether the server was suspected, or down."""
         self.last_reply_at = now
         self.round_trip_seconds += (seconds - self.round_trip_seconds) * _SMOOTHING
+        was_suspected = self.is_suspected
         self.failures = 0
         if self.up:
-            return False
+            return was_suspected
         self.up = True
         self.back_off_seconds = FIRST_BACK_OFF_SECONDS
         self.down_until = -math.inf
         return True
 
-    def failed(self, now: float, status: Status, sent_at: float) -> bool:
-        """Note a query that nobody answered; whether that takes the server down.
+    def failed(self, now: float, status: Status, sent_at: float, *, is_probe: bool) -> bool:
+        """Note a query that nobody answered; whether that makes the server suspected, or takes it down.
 
-        A query that was sent before the last reply came was lost on the way: its server is there.
+        A query that was sent before the last reply came was lost on the way: its server is there. *is_probe* says that
+        no zone's silence explains this one. A host that says that nobody listens needs no probe to be believed.
         """
         self.last_error = status
         if sent_at <= self.last_reply_at:
             return False
         self.failures += 1
-        if self.failures < FAILURES_UNTIL_DOWN:
+        if not self.is_suspected:
             return False
         if self.up:
+            if not is_probe and status is not Status.NETWORK:
+                return self.failures == FAILURES_UNTIL_SUSPECTED
             self.up = False
             self.down_until = now + self.back_off_seconds
             return True
@@ -136,14 +147,14 @@ class Server:
 
 
 def order(servers: list[Server]) -> list[Server]:
-    """The order to ask in: who is believed and up first, then who is much quicker, then as configured.
+    """The order to ask in: who is believed, up and not suspected first, then who is much quicker, then as configured.
 
     Round-trip times within a factor of four count as equal, so that the operator's order is kept between peers.
     """
     quickest = min((server.round_trip_seconds for server in servers if server.up), default=0.0)
 
-    def rank(server: Server) -> tuple[bool, bool, bool, int]:
+    def rank(server: Server) -> tuple[bool, bool, bool, bool, int]:
         slow = server.round_trip_seconds > 4 * quickest + 0.05
-        return server.contradicted, not server.up, slow, server.number
+        return server.contradicted, not server.up, server.is_suspected, slow, server.number
 
     return sorted(servers, key=rank)

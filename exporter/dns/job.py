@@ -108,6 +108,11 @@ class Job(_Mishaps):
         self.tried = 0
         """The servers that were asked, a bit each."""
 
+    @property
+    def is_probe(self) -> bool:
+        """Whether nobody but the engine itself wants to know, to see how the server is."""
+        return not self.key
+
     def note(self, status: Status) -> None:
         """Remember what an attempt came to, if it tells more than those before."""
         if self.worst is None or _TELLING.index(status) < _TELLING.index(self.worst):

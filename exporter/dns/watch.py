@@ -1,4 +1,4 @@
-"""Asks the canaries of a resolver's servers: when they are due, when news waits for them, when a server may be back.
+"""Asks the canaries of a resolver's servers: when they are due, when news waits for them, when a server went silent.
 
 The rule of this file: one check of a server at a time, however many wait for it.
 """
@@ -61,14 +61,15 @@ class Watch:
         self.look()
 
     def look(self) -> None:
-        """Check the servers whose canary is due, or that may be back."""
+        """Check the servers whose canary is due, that are suspected of being down, or that may be back."""
         if self._loop is None:
             return
         now = self._clock()
         for server, canary in zip(self._servers, self._canaries, strict=True):
             if canary.is_checking:
                 continue
-            if now >= (canary.due_at if server.up or canary.is_wanted else server.down_until):
+            is_due = now >= (canary.due_at if server.up or canary.is_wanted else server.down_until)
+            if is_due or (server.up and server.is_suspected):
                 self._reach(server)
                 canary.check(now, self._was_checked)
         wanted = [canary.due_at for canary in self._canaries if canary.is_wanted and not canary.is_checking]

@@ -10,7 +10,9 @@ from exporter.checks.names import DomainName
 from tests.factories import hosts
 from tests.integration.misbehaving import Misbehaving
 from tests.integration.running import asking_for, resolver_for
+from tests.integration.servers.knot import Knot
 from tests.integration.servers.process import free_port
+from tests.integration.servers.unbound import Unbound
 
 pytestmark = pytest.mark.integration
 
@@ -127,3 +129,43 @@ async def test_a_name_that_is_too_odd_for_the_fast_path_is_asked_all_the_same(kn
         answer = await resolver.resolve(Question(DomainName(r"\000\255\.\".invalid"), "PTR"))
 
         assert answer.status is Status.NXDOMAIN
+
+
+async def watch_up(resolver, seen):
+    """Note whether the lone server of a resolver counts as up, again and again."""
+    while True:
+        seen.add(resolver.servers[0].up)
+        await asyncio.sleep(0.005)
+
+
+async def until(condition):
+    """Wait for a condition, with a deadline."""
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_a_silent_zone_does_not_take_its_resolver_down_and_a_silent_resolver_is():
+    """Unbound is up though whatever is asked of one zone goes unanswered; when it is itself silent, it is not."""
+    silent = [Question(DomainName(f"{number}.silent.test"), "A") for number in range(8)]
+    with (
+        Misbehaving(loss=1.0) as mute,
+        Knot({"example.org": ["www A 192.0.2.1"]}) as knot,
+        Unbound(knot.port, stubs={"silent.test": mute.port}) as unbound,
+    ):
+        async with resolver_for(unbound.address, timeout_seconds=0.15, attempts=3, cache_entries=0) as resolver:
+            seen: set[bool] = set()
+            watching = asyncio.create_task(watch_up(resolver, seen))
+            one_by_one = [await resolver.resolve(question) for question in silent[:3]]
+            at_once = await asyncio.gather(*map(resolver.resolve, silent[3:]))
+            watching.cancel()
+            assert not any(answer.is_conclusive for answer in [*one_by_one, *at_once])
+            assert seen == {True}
+
+            unbound.pause()
+            await resolver.resolve(Question(DomainName("www.example.org"), "A"))
+            await until(lambda: not resolver.servers[0].up)
+            unbound.resume()
+            await until(lambda: resolver.servers[0].up)
+            answer = await resolver.resolve(Question(DomainName("www.example.org"), "A"))
+            assert answer.addresses == GOOD

@@ -2,7 +2,7 @@
 
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dns.message
 
@@ -13,12 +13,13 @@ from tests.integration.servers.tools import require
 class Unbound(Server):
     """Unbound on a port of its own, resolving everything through the server at *upstream* (a port of 127.0.0.1).
 
-    *options* are further lines of its ``server:`` clause. Nothing is validated, and nothing leaves the machine.
+    *options* are further lines of its ``server:`` clause; *stubs* are zones that it asks of another port of 127.0.0.1.
+    Nothing is validated, and nothing leaves the machine.
     """
 
-    def __init__(self, upstream: int, *, options: Sequence[str] = ()) -> None:
+    def __init__(self, upstream: int, *, options: Sequence[str] = (), stubs: Mapping[str, int] | None = None) -> None:
         super().__init__()
-        self._upstream = upstream
+        self._stubs = {".": upstream, **(stubs or {})}
         self._options = options
         self._unbound = require("unbound")
         self._control = require("unbound-control")
@@ -26,6 +27,9 @@ class Unbound(Server):
     def command(self) -> list[str]:
         """Write unbound.conf."""
         options = "\n".join(f"    {option}" for option in self._options)
+        stubs = "\n".join(
+            f'stub-zone:\n    name: "{name}"\n    stub-addr: {self.host}@{port}' for name, port in self._stubs.items()
+        )
         (self.folder / "unbound.conf").write_text(
             f"""server:
     directory: "{self.folder}"
@@ -57,9 +61,7 @@ class Unbound(Server):
     rrset-roundrobin: yes
     target-fetch-policy: "0 0 0 0 0"
 {options}
-stub-zone:
-    name: "."
-    stub-addr: {self.host}@{self._upstream}
+{stubs}
 remote-control:
     control-enable: yes
     control-interface: {self.folder}/control

@@ -10,15 +10,41 @@ def server(number=0):
     return Server(number, parse_endpoint(f"192.0.2.{number}"), cookies=None, random_case=True)
 
 
-def test_three_unanswered_queries_in_a_row_take_a_server_down():
-    """Two are bad luck, three are silence; the first reply brings it back."""
-    one = server()
-    assert [one.failed(now, Status.TIMEOUT, now - 1) for now in (10.0, 11.0, 12.0)] == [False, False, True]
-    assert (one.up, one.last_error, one.down_until) == (False, Status.TIMEOUT, 13.0)
+def fail(one, *times, status=Status.TIMEOUT, is_probe=False):
+    """Let queries go unanswered, each sent a second before; whether each of them changed how the server is."""
+    return [one.failed(now, status, now - 1, is_probe=is_probe) for now in times]
 
-    assert one.replied(14.0, 0.01)
+
+def test_silence_makes_a_server_suspected_and_only_a_silent_probe_takes_it_down():
+    """Two are bad luck, three are silence, perhaps of a zone; a probe settles it; a reply brings the server back."""
+    one = server()
+    assert fail(one, 10.0, 11.0, 12.0, 13.0) == [False, False, True, False]
+    assert (one.up, one.is_suspected, one.last_error) == (True, True, Status.TIMEOUT)
+
+    assert fail(one, 14.0, is_probe=True) == [True]
+    assert (one.up, one.down_until) == (False, 15.0)
+
+    assert one.replied(16.0, 0.01)
+    assert (one.up, one.is_suspected) == (True, False)
+    assert not one.replied(16.5, 0.01)
+
+
+def test_a_reply_clears_a_suspicion():
+    """A silent zone's server that answers anything at all was never down, and comes back into its place."""
+    one = server()
+    fail(one, 10.0, 11.0, 12.0)
+    assert one.replied(12.5, 0.01)
+    assert not one.is_suspected
+
+    assert fail(one, 14.0, is_probe=True) == [False]
     assert one.up
-    assert not one.replied(14.5, 0.01)
+
+
+def test_a_host_that_says_that_nobody_listens_is_believed_without_a_probe():
+    """A closed port is no zone's silence."""
+    one = server()
+    assert fail(one, 10.0, 11.0, 12.0, status=Status.NETWORK) == [False, False, True]
+    assert not one.up
 
 
 def test_what_was_lost_before_the_last_reply_does_not_count():
@@ -26,39 +52,39 @@ def test_what_was_lost_before_the_last_reply_does_not_count():
     one = server()
     one.replied(20.0, 0.01)
     for _ in range(10):
-        assert not one.failed(21.0, Status.TIMEOUT, 19.0)
+        assert not one.failed(21.0, Status.TIMEOUT, 19.0, is_probe=True)
     assert one.up
+    assert not one.is_suspected
 
 
 def test_the_back_off_doubles_up_to_its_limit():
     """Each failure after the back-off has passed doubles it, to half a minute; a reply resets it."""
     one = server()
-    for now in (1.0, 2.0, 3.0):
-        one.failed(now, Status.NETWORK, now)
+    fail(one, 1.0, 2.0, 3.0, status=Status.NETWORK)
     waits = []
     for _ in range(8):
         now = one.down_until
-        one.failed(now, Status.NETWORK, now)
+        fail(one, now, status=Status.NETWORK)
         waits.append(one.down_until - now)
     assert waits == [2, 4, 8, 16, 30, 30, 30, 30]
 
     one.replied(1_000.0, 0.01)
-    for now in (1_001.0, 1_002.0, 1_003.0):
-        one.failed(now, Status.NETWORK, now)
-    assert one.down_until == 1_004.0
+    fail(one, 1_002.0, 1_003.0, 1_004.0, status=Status.NETWORK)
+    assert one.down_until == 1_005.0
 
 
 def test_the_order_is_trust_then_life_then_speed_then_the_operators():
-    """A liar comes last, then the dead, then the slow; peers stay as configured."""
-    servers = [server(number) for number in range(6)]
-    liar, dead, slow, *peers = servers
+    """A liar comes last, then the dead, then the silent, then the slow; peers stay as configured."""
+    servers = [server(number) for number in range(7)]
+    liar, dead, mute, slow, *peers = servers
     liar.contradicted = True
     dead.up = False
+    fail(mute, 1.0, 2.0, 3.0)
     slow.round_trip_seconds = 0.5
     for number, peer in enumerate(peers):
         peer.round_trip_seconds = 0.03 - number / 100
 
-    assert order(servers) == [*peers, slow, dead, liar]
+    assert order(servers) == [*peers, slow, mute, dead, liar]
 
 
 def test_what_a_server_cannot_do_is_forgotten_after_an_hour():

@@ -149,8 +149,8 @@ async def test_silence_and_a_closed_port_have_their_reasons():
     """Nobody who answers is a timeout, nobody who listens is the network; both take a server down."""
     async with name_server(silent) as server, resolving(server, timeout_seconds=0.05) as resolver:
         assert (await resolver.resolve(WWW)).status is Status.TIMEOUT
-        assert not resolver.servers[0].up
         assert len(server.queries) == 3
+        await eventually(lambda: not resolver.servers[0].up)
 
     async with resolving(closed_endpoint()) as resolver:
         answer = await resolver.resolve(WWW)
@@ -180,7 +180,7 @@ async def test_a_dead_first_server_does_not_cost_every_question_its_timeout():
         for _ in range(20):
             assert (await resolver.resolve(WWW)).server == str(second.endpoint)
         assert len(first.asked()) == 3
-        assert [server.up for server in resolver.servers] == [False, True]
+        await eventually(lambda: [server.up for server in resolver.servers] == [False, True])
 
         said[0] = holds_www
         await eventually(lambda: resolver.servers[0].up)
@@ -419,7 +419,7 @@ async def test_cookies_are_sent_back_and_demanded():
 
         server.handler = forge_then_bake
         assert (await resolver.resolve(WWW)).records == (address("192.0.2.1"),)
-        assert resolver.statistics.ignored["cookie"] == 2
+        assert resolver.statistics.ignored["cookie"] >= 2  # more on a machine that is so busy that it was asked again
 
         server.handler = holds_www  # a server that has given cookies up
         answers = [await resolver.resolve(WWW) for _ in range(2)]
