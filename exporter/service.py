@@ -28,6 +28,7 @@ from exporter.metrics.exposition import Exposition
 from exporter.metrics.fleet import FleetCollector
 from exporter.metrics.probe import render_probe
 from exporter.metrics.runtime import ReloadStatus, RuntimeCollector
+from exporter.metrics.samples import SampleCollector
 from exporter.metrics.storage import StorageCollector
 from exporter.sampling.domains import DomainSampler
 from exporter.sampling.probe import sample_now
@@ -192,6 +193,7 @@ class Service:
         exposition = Exposition(
             FleetCollector(self._board, self._sampler.lag_seconds, time.time),
             DomainsCollector(self._domains, self._board, self._comparisons),
+            SampleCollector(self._board),
             DnsCollector(lambda: self._resolvers),
             DisagreementCollector(self._board, self._disputes, lambda: [each.name for each in self._resolvers]),
             StorageCollector(lambda: self._keeper.status),

@@ -19,6 +19,7 @@ from exporter.config.model import Document
 from exporter.config.pool_entries import PoolEntry, ProfileEntry, expectation
 from exporter.config.profiles import BUILT_IN, Profile
 from exporter.config.resolver_entries import CanaryEntry, ResolverEntry
+from exporter.config.sample_entries import AUTO, SampleSettings, sample_settings
 from exporter.config.storage_entries import StorageEntry
 from exporter.config.values import SeriesMode
 from exporter.dns.settings import CanarySettings, ResolverSettings, system_servers
@@ -28,7 +29,8 @@ from exporter.dns.settings import CanarySettings, ResolverSettings, system_serve
 class PoolSettings:
     """A pool, with what its profile presets filled in.
 
-    *addresses* are as written; *aligned_suffix* None means the domain of each HELO name.
+    *addresses* are as written; *aligned_suffix* None means the domain of each HELO name. *addresses_files* are patterns
+    of paths, *spf* is the domain whose record authorises the pool's addresses.
     """
 
     name: str
@@ -43,6 +45,14 @@ class PoolSettings:
     receivers: tuple[Receiver, ...] = DEFAULT_RECEIVERS
     helo_spf_required: bool = False
     mail_from_domains: tuple[DomainName, ...] = ()
+    addresses_files: tuple[str, ...] = ()
+    spf: DomainName | None = None
+    sample: SampleSettings = AUTO
+
+    @property
+    def is_fed(self) -> bool:
+        """Whether addresses come from elsewhere, too, and change while the configuration does not."""
+        return bool(self.addresses_files or self.spf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +93,7 @@ def resolve(document: Document, directory: Path | None = None) -> Configuration:
     return Configuration(
         resolvers=tuple([_placed(entry, directory) for entry in document.resolvers or (ResolverEntry(name="system"),)]),
         profiles=tuple([profiles[entry.name] for entry in document.profiles]),
-        pools=tuple([_pool(entry, BUILT_IN | profiles, receivers) for entry in document.pools]),
+        pools=tuple([_pool(entry, BUILT_IN | profiles, receivers, directory) for entry in document.pools]),
         domains=tuple([_domain(entry) for entry in document.domains]),
         storage=_stored(document.storage, directory),
     )
@@ -104,7 +114,9 @@ def _derive(entry: ProfileEntry, written: dict[str, ProfileEntry], derived: dict
     return derived[entry.name]
 
 
-def _pool(entry: PoolEntry, profiles: dict[str, Profile], receivers: tuple[Receiver, ...]) -> PoolSettings:
+def _pool(
+    entry: PoolEntry, profiles: dict[str, Profile], receivers: tuple[Receiver, ...], directory: Path | None
+) -> PoolSettings:
     profile = profiles[entry.profile]
     return PoolSettings(
         name=entry.name,
@@ -119,6 +131,9 @@ def _pool(entry: PoolEntry, profiles: dict[str, Profile], receivers: tuple[Recei
         receivers=receivers if entry.receivers is None else entry.receivers,
         helo_spf_required=profile.helo_spf_required if entry.helo_spf_required is None else entry.helo_spf_required,
         mail_from_domains=entry.mail_from_domains,
+        addresses_files=tuple([str(directory / one) if directory else one for one in entry.addresses_file]),
+        spf=entry.spf,
+        sample=sample_settings(entry.sample),
     )
 
 

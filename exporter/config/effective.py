@@ -17,6 +17,7 @@ from exporter.config.address_entries import AddressEntry, NetworkEntry
 from exporter.config.configuration import Configuration, DomainSettings, PoolSettings
 from exporter.config.profiles import Profile
 from exporter.config.resolver_entries import CanaryEntry, ResolverEntry
+from exporter.config.sample_entries import SampleSettings
 from exporter.config.scalars import AmbiguousError, read_plain
 from exporter.config.storage_entries import StorageEntry
 from exporter.config.values import UNLIMITED
@@ -106,8 +107,13 @@ def _pool(pool: PoolSettings) -> Data:
         data["mail_from_domains"] = [str(domain) for domain in pool.mail_from_domains]
     data |= {"series": pool.series.value, "ptr_info": pool.ptr_info}
     data["receivers"] = [receiver.value for receiver in pool.receivers]
+    data["sample"] = _sample(pool.sample)
     if pool.helo_names:
         data["helo_names"] = [said.text.replace("{", "{{").replace("}", "}}") for said in pool.helo_names]
+    if pool.spf is not None:
+        data["spf"] = str(pool.spf)
+    if pool.addresses_files:
+        data["addresses_file"] = list(pool.addresses_files)
     if pool.addresses:
         data["addresses"] = [_entry(entry) for entry in pool.addresses]
     return data
@@ -119,6 +125,16 @@ def _domain(domain: DomainSettings) -> Data:
         "dkim_selectors": list(domain.selectors),
         "interval": str(domain.interval),
         "expect": [check.value for check in DomainCheckName if check in domain.expect],
+    }
+
+
+def _sample(sample: SampleSettings) -> Data:
+    if sample.mode != "prefixes":
+        return "auto" if sample.mode == "auto" else False
+    return {
+        "per_prefix": sample.per_prefix,
+        "ipv4_prefix": sample.ipv4_prefix,
+        "ipv6_prefix": sample.ipv6_prefix,
     }
 
 

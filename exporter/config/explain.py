@@ -3,7 +3,7 @@
 The rule of this file: no message of pydantic's own reaches a person; each says what is wrong and what would be right.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -13,7 +13,10 @@ from exporter.config.tree import Node, Path, path_text
 from exporter.config.values import describe, did_you_mean
 from exporter.errors import Problem
 
-_KEYS = {path: list(section.model_fields) for path, section in sections()}
+Keys = Mapping[tuple[str, ...], list[str]]
+"""The known keys of each mapping that a file can have, by the path of `exporter.config.model.sections`."""
+
+_KEYS: Keys = {path: list(section.model_fields) for path, section in sections()}
 _WANTED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -29,10 +32,10 @@ _HINTS = {
 }
 
 
-def explain(error: ValidationError, root: Node, file: str) -> Iterator[Problem]:
+def explain(error: ValidationError, root: Node, file: str, keys: Keys = _KEYS) -> Iterator[Problem]:
     """One problem for each thing that pydantic found, except where the tree has complained already.
 
-    What is wrong is dropped from the tree: what `Node.plain` gives afterwards lacks it.
+    What is wrong is dropped from the tree: what `Node.plain` gives afterwards lacks it. *keys* are those of the file.
     """
     to_drop: list[Node] = []
     for detail in error.errors(include_url=False, include_context=True):
@@ -45,7 +48,7 @@ def explain(error: ValidationError, root: Node, file: str) -> Iterator[Problem]:
         missing = path[-1:] if detail["type"] == "missing" else ()
         shown = path_text([*[key for key, _ in trail], *missing])
         line, column = _place(detail, path, nodes)
-        yield Problem(file, line, column, shown, _what(detail))
+        yield Problem(file, line, column, shown, _what(detail, keys))
     for node in to_drop:
         node.dropped = True
 
@@ -68,14 +71,14 @@ def _place(detail: ErrorDetails, path: Path, nodes: list[Node]) -> tuple[int, in
     return nodes[-1].line, nodes[-1].column
 
 
-def _what(detail: ErrorDetails) -> str:
+def _what(detail: ErrorDetails, keys: Keys) -> str:
     kind, value, loc = detail["type"], detail["input"], detail["loc"]
     if kind == "maildns":
         return str(detail["msg"])
     if kind == "missing":
         return "is required, or `network`" if loc[-1] == "ip" else "is required"
     if kind == "extra_forbidden":
-        return _unknown_key(loc)
+        return _unknown_key(loc, keys)
     if kind == "literal_error":
         return f"is {describe(value)}: leave the key out for the default, or write false to turn it off"
     wanted = _WANTED.get(kind)
@@ -92,12 +95,12 @@ def _hint(loc: tuple[int | str, ...], value: object) -> str:
     return ""
 
 
-def _unknown_key(loc: tuple[int | str, ...]) -> str:
+def _unknown_key(loc: tuple[int | str, ...], keys: Keys) -> str:
     key = str(loc[-1])
     if key == "<<":
         return "is a merge key, which is not read here: write the keys out, or make a profile of them"
     parent = tuple(part for part in loc[:-1] if isinstance(part, str))
-    known = _KEYS.get(parent, [])
+    known = keys.get(parent, [])
     if parent[-1:] == ("<network>",) and key == "ip":
         return "stands beside `network`: an entry has one of them"
     return f"is not a known key; {did_you_mean(key, known)}"

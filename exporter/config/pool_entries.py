@@ -7,6 +7,7 @@ from pydantic import Discriminator, Tag
 from exporter.config.address_entries import Entry
 from exporter.config.durations import Duration
 from exporter.config.profiles import DEFAULT_PROFILE, Expectation
+from exporter.config.sample_entries import Sample
 from exporter.config.section import Section
 from exporter.config.values import (
     CheckText,
@@ -16,6 +17,7 @@ from exporter.config.values import (
     HeloNameText,
     MailDomainText,
     OneOrMore,
+    PathText,
     ReceiverText,
     SeriesMode,
     SeriesText,
@@ -69,6 +71,9 @@ class PoolEntry(Section):
     profile: Slug = DEFAULT_PROFILE
     interval: Annotated[DurationText, lasting("10s", "1d")] = Duration(300_000)
     addresses: Annotated[tuple[Entry, ...], Given, up_to(1_000_000, least=1)] = ()
+    addresses_file: Annotated[tuple[PathText, ...], Given, OneOrMore, up_to(100, least=1)] = ()
+    spf: Annotated[SuffixText | None, Given] = None
+    sample: Sample = "auto"
     helo_names: Annotated[tuple[HeloNameText, ...], Given, OneOrMore, up_to(10_000, least=1)] = ()
     expect: Annotated[Expect | None, Given] = None
     aligned_suffix: Annotated[SuffixText | None, Given] = None

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from exporter.checks.receivers import Receiver
-from exporter.config.address_entries import AddressEntry, NetworkEntry
 from exporter.config.domain_entries import DomainEntry, DomainExpect, DomainExpectEdit, misfit
+from exporter.config.entry_rules import MAX_POOL_ADDRESSES, entry_violations, total_addresses
 from exporter.config.model import Document
 from exporter.config.overlaps import overlaps
 from exporter.config.pool_entries import Expect, ExpectEdit, PoolEntry, ProfileEntry
@@ -19,8 +19,6 @@ from exporter.config.tree import Path
 from exporter.config.values import did_you_mean
 
 T = TypeVar("T")
-
-MAX_POOL_ADDRESSES = 1 << 20
 
 
 class Violation(NamedTuple):
@@ -120,26 +118,17 @@ def _references(document: Document) -> Iterator[Violation]:
 
 
 def _of_pool(path: Path, pool: PoolEntry) -> Iterator[Violation]:
-    if not pool.addresses and not pool.helo_names:
-        yield Violation(path, "has nothing to watch: give it `addresses`, or `helo_names`")
+    if not (pool.addresses or pool.addresses_file or pool.spf or pool.helo_names):
+        yield Violation(path, "has nothing to watch: give it `addresses`, `addresses_file`, `spf`, or `helo_names`")
     yield from _of_expect((*path, "expect"), pool.expect)
     yield from _of_receivers((*path, "receivers"), pool.receivers)
     names = [((*path, "helo_names", index), said.name or said.text) for index, said in enumerate(pool.helo_names)]
     yield from _unique(names, "is the same name as {other}: leave one of them out")
     domains = [((*path, "mail_from_domains", index), domain) for index, domain in enumerate(pool.mail_from_domains)]
     yield from _unique(domains, "is the same domain as {other}: leave one of them out")
-    for index, entry in enumerate(pool.addresses):
-        at = (*path, "addresses", index)
-        if isinstance(entry, NetworkEntry) and entry.network.size > MAX_POOL_ADDRESSES:
-            yield Violation((*at, "network"), _too_large(entry))
-        helo_path = (*at, "helo")
-        for place, template in enumerate(entry.helo):
-            misfit = template.misfit(entry.family)
-            if misfit:
-                yield Violation((*helo_path, place), misfit)
-        said = [((*helo_path, place), template.said) for place, template in enumerate(entry.helo)]
-        yield from _unique(said, "is the same name as {other}: leave one of them out")
-    total = _union([entry for entry in pool.addresses if entry.last - entry.first < MAX_POOL_ADDRESSES])
+    for at, what, other in entry_violations((*path, "addresses"), pool.addresses):
+        yield Violation(at, what, other or ())
+    total = total_addresses(pool.addresses)
     if total > MAX_POOL_ADDRESSES:
         yield Violation(
             (*path, "addresses"),
@@ -161,24 +150,3 @@ def _of_domains(domains: Sequence[DomainEntry]) -> Iterator[Violation]:
                 yield Violation(at, what)
                 break
         yield from _of_expect((*path, "expect"), domain.expect)
-
-
-def _union(entries: list[AddressEntry | NetworkEntry]) -> int:
-    """How many addresses the entries have together, those that two of them have counted once."""
-    total, family, end = 0, 0, -1
-    for entry in sorted(entries, key=lambda entry: (entry.family, entry.first)):
-        if entry.family != family:
-            family, end = entry.family, -1
-        total += max(0, entry.last - max(end, entry.first - 1))
-        end = max(end, entry.last)
-    return total
-
-
-def _too_large(entry: NetworkEntry) -> str:
-    least = len(entry.network.packed) * 8 - MAX_POOL_ADDRESSES.bit_length() + 1
-    size = entry.network.size
-    shown = str(size) if size < 1 << 40 else f"2^{size.bit_length() - 1}"
-    return (
-        f"{entry.network} has {shown} addresses, and every one would be looked up in turn: a pool has at most "
-        f"{MAX_POOL_ADDRESSES}, a /{least}; list the networks that really send mail"
-    )

@@ -3,17 +3,20 @@
 from collections.abc import Iterable, Iterator
 
 from exporter.checks.helo import HeloName
-from exporter.config.address_entries import AddressEntry
+from exporter.checks.spf.ranges import Range
+from exporter.config.address_entries import AddressEntry, NetworkEntry
 from exporter.config.configuration import Configuration, PoolSettings
 from exporter.config.values import SeriesMode
+from exporter.inventory.load import planned
 from exporter.inventory.pool import MAX_ALL_SERIES, MAX_HELO_NAMES, Pool, Series, Targets
 from exporter.inventory.ranges import AddressRange, AddressRanges
 from exporter.inventory.shard import ALONE, Shard
 
 
 def build(configuration: Configuration, shard: Shard = ALONE) -> tuple[Pool, ...]:
-    """The pools of *configuration*, in its order: what *shard* has of them."""
-    return tuple([build_pool(settings, source_of(settings), shard) for settings in configuration.pools])
+    """What *shard* has of the pools of *configuration*, in its order, with the addresses that it names itself."""
+    pools = [build_pool(settings, source_of(settings), shard) for settings in configuration.pools]
+    return planned(configuration, pools, shard.count)
 
 
 def source_of(settings: PoolSettings) -> AddressRanges:
@@ -21,12 +24,22 @@ def source_of(settings: PoolSettings) -> AddressRanges:
 
     The most specific entry says what an address's HELO names are; an `ip` is more specific than any `network`.
     """
-    networks_first = sorted(settings.addresses, key=lambda entry: isinstance(entry, AddressEntry))
+    return ranges_of(settings.addresses)
+
+
+def ranges_of(entries: Iterable[AddressEntry | NetworkEntry]) -> AddressRanges:
+    """The addresses of entries that nest or have nothing in common; of two alike the later one counts."""
+    networks_first = sorted(entries, key=lambda entry: isinstance(entry, AddressEntry))
     return AddressRanges(AddressRange(entry.family, entry.first, entry.last, entry.helo) for entry in networks_first)
 
 
-def build_pool(settings: PoolSettings, whole: AddressRanges, shard: Shard = ALONE) -> Pool:
-    """The pool that *settings* make of what *shard* has of the addresses in *whole*, wherever those come from."""
+def build_pool(
+    settings: PoolSettings, whole: AddressRanges, shard: Shard = ALONE, space: tuple[Range, ...] = ()
+) -> Pool:
+    """The pool that *settings* make of what *shard* has of the addresses in *whole*, wherever those come from.
+
+    *space* are IPv6 ranges that are too big to be listed.
+    """
     source = shard.part(whole)
     names, has_more = _distinct(_owned([*settings.helo_names], shard), _owned(_names_of(whole), shard))
     return Pool(
@@ -40,6 +53,8 @@ def build_pool(settings: PoolSettings, whole: AddressRanges, shard: Shard = ALON
         has_more_helo_names=has_more,
         source=source,
         whole=whole,
+        lengths=(settings.sample.ipv4_prefix, settings.sample.ipv6_prefix),
+        space=space,
         receivers=settings.receivers if any(one.helo for one in source) else (),
         helo_spf_required=settings.helo_spf_required,
         mail_from_domains=settings.mail_from_domains,

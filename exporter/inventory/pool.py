@@ -5,7 +5,7 @@ equal exactly when nothing about them has to be done differently.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import overload
 
@@ -14,7 +14,10 @@ from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import Receiver
 from exporter.checks.report import Target
+from exporter.checks.spf.ranges import Range
 from exporter.checks.verdicts import CheckName
+from exporter.inventory.draws import Plan
+from exporter.inventory.prefixes import Prefixes
 from exporter.inventory.ranges import AddressRanges
 
 MAX_ALL_SERIES = 10_000
@@ -75,6 +78,8 @@ class Pool:
     with HELO names are predicted. *source* are the addresses that are watched here; *whole* are those of all shards.
     *mail_from_domains* are the domains that its addresses send for, *helo_spf_required* says whether a HELO name
     without any SPF record fails.
+    *plan* says which addresses a round samples: None means all. *lengths* are those of the prefixes, IPv4 and IPv6, in
+    which the pool is told about. *space* are IPv6 ranges that are the pool's and too big to be listed.
     """
 
     name: str
@@ -90,6 +95,9 @@ class Pool:
     receivers: tuple[Receiver, ...] = ()
     helo_spf_required: bool = False
     mail_from_domains: tuple[DomainName, ...] = ()
+    plan: Plan | None = None
+    lengths: tuple[int, int] = (24, 64)
+    space: tuple[Range, ...] = ()
 
     @property
     def size(self) -> int:
@@ -112,13 +120,25 @@ class Pool:
         }
         return tuple([check for check in CheckName if applies[check]])
 
+    @property
+    def prefixes(self) -> Prefixes:
+        """Its addresses prefix by prefix; made anew each time, so take it once."""
+        return Prefixes(self.source, {4: self.lengths[0], 6: self.lengths[1]})
+
+    def sampled(self, plan: Plan | None) -> "Pool":
+        """The same pool, whose rounds follow *plan*."""
+        return replace(self, plan=plan)
+
     def index(self, address: Address) -> int | None:
         """The place of *address* among the pool's targets, if it is one."""
         return self.source.position(address)
 
     def contains(self, address: Address) -> bool:
         """Whether *address* is one of the pool's, whichever shard watches it."""
-        return address in self.whole
+        if address in self.whole:
+            return True
+        number = int.from_bytes(address.packed, "big")
+        return address.family == 6 and any(first <= number <= last for first, last in self.space)
 
     def find(self, address: Address) -> Target | None:
         """The target at *address*, if it is one of the pool's."""

@@ -1,7 +1,7 @@
 """Which addresses a pool has: sorted ranges, so that half a million addresses cost as much as the lines that name them.
 
-The rule of this file: an `AddressRanges` is a value. Whatever feeds a pool (the configuration now) makes one and hands
-it over whole; nobody changes it afterwards.
+The rule of this file: an `AddressRanges` is a value. Whatever feeds a pool makes one and hands it over
+whole; nobody changes it afterwards.
 """
 
 from bisect import bisect_right
@@ -92,6 +92,19 @@ class AddressRanges:
         if index is None:
             return None
         return self._offsets[index] + int.from_bytes(address.packed, "big") - self._ranges[index].first
+
+    def next_position(self, address: Address) -> int:
+        """The position of *address*, or else of the first one after it; *size* where there is none."""
+        value = int.from_bytes(address.packed, "big")
+        before = bisect_right(self._firsts[address.family], value) + (
+            len(self._firsts[4]) if address.family == 6 else 0
+        )
+        if before == 0:
+            return 0
+        one = self._ranges[before - 1]
+        if one.family != address.family:
+            return self._offsets[before - 1] + one.size
+        return self._offsets[before - 1] + min(value - one.first, one.size)
 
     def _index(self, address: Address) -> int | None:
         value = int.from_bytes(address.packed, "big")

@@ -5,7 +5,8 @@ started twice, skipped, or caught up in a burst beyond the limit of what may be 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 _BURST = 64
@@ -50,12 +51,19 @@ class Round:
         self._limit = limit
         self._deadline = deadline_seconds
         self._next = 0
+        self._added: deque[int] = deque()
+        self._started = 0
         self._open: dict[int, tuple[Startable, float]] = {}
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._pump_soon: asyncio.Handle | None = None
         self.began = self._loop.time()
         self.is_over = False
+
+    def add(self, items: Iterable[int]) -> None:
+        """Start these *items* too, before all that is not started yet."""
+        self._added.extend(items)
+        self._repump()
 
     def begin(self) -> None:
         """Start what is due, and keep at it."""
@@ -70,6 +78,12 @@ class Round:
         for sampling, _ in self._open.values():
             sampling.drop()
         self._open.clear()
+        self._added.clear()
+
+    @property
+    def rest(self) -> int:
+        """How many items of the order are not started yet."""
+        return len(self._order) - self._next
 
     @property
     def in_flight(self) -> int:
@@ -90,38 +104,43 @@ class Round:
         self._pump_soon = None
         now = self._loop.time()
         started = 0
-        while self._next < len(self._order) and len(self._open) < self._limit and started < _BURST:
-            if self._due(self._next) > now + _TICK_SECONDS:
+        while len(self._open) < self._limit and started < _BURST:
+            if self._added:
+                self._start(self._added.popleft(), now)
+            elif self._next < len(self._order) and self._due(self._next) <= now + _TICK_SECONDS:
+                self._next += 1
+                self._start(self._order[self._next - 1], now)
+            else:
                 break
-            self._start(self._next, now)
-            self._next += 1
             started += 1
         self._expire(now)
-        if self._next >= len(self._order) and not self._open:
+        if self._next >= len(self._order) and not self._added and not self._open:
             self._end()
         elif started == _BURST:
             self._repump()
         else:
             self._rearm()
 
-    def _start(self, place: int, now: float) -> None:
-        sampling = self._prepare(self._order[place], lambda: self._close(place))
-        self._open[place] = (sampling, now)
+    def _start(self, item: int, now: float) -> None:
+        number = self._started
+        self._started += 1
+        sampling = self._prepare(item, lambda: self._close(number))
+        self._open[number] = (sampling, now)
         self._guarded(sampling.start)
 
-    def _close(self, place: int) -> None:
-        self._open.pop(place, None)
+    def _close(self, number: int) -> None:
+        self._open.pop(number, None)
         if not self.is_over and (len(self._open) == self._limit - 1 or not self._open):
             self._repump()
 
     def _expire(self, now: float) -> None:
         """End what has been under way for too long; the oldest come first."""
         while self._open:
-            place, (sampling, began) = next(iter(self._open.items()))
+            number, (sampling, began) = next(iter(self._open.items()))
             if began + self._deadline > now:
                 return
             self._guarded(sampling.give_up)
-            self._open.pop(place, None)
+            self._open.pop(number, None)
 
     def _guarded(self, act: Callable[[], None]) -> None:
         """Do what one sample wants done. If it is broken, that is told, and the round goes on."""
@@ -131,7 +150,7 @@ class Round:
             self._loop.call_exception_handler({"message": "a sample is broken", "exception": error})
 
     def _repump(self) -> None:
-        if self._pump_soon is None:
+        if self._pump_soon is None and not self.is_over:
             self._pump_soon = self._loop.call_soon(self._pump)
 
     def _rearm(self) -> None:

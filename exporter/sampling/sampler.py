@@ -6,12 +6,15 @@ from typing import Any
 
 import structlog
 
+from exporter.checks.addresses import Address
+from exporter.sampling.agenda import Agenda
+from exporter.sampling.drawn import DrawnSubject
 from exporter.sampling.round import Round
 from exporter.sampling.sampling import Asker, Sampling, Subject
 from exporter.sampling.subjects import AddressSubject, HeloNameSubject, OnChange
 from exporter.state.board import Board
 from exporter.state.disputes import Disputed, Disputes
-from exporter.state.pool import PoolState
+from exporter.state.pool import FAILING, PoolState
 
 log = structlog.get_logger()
 
@@ -40,7 +43,8 @@ class Sampler:
         self._asker = asker
         self._disputes = Disputes() if disputes is None else disputes
         self._on_change = on_change
-        self._rounds: dict[str, tuple[PoolState, Round]] = {}
+        self._rounds: dict[str, tuple[PoolState, Agenda, Round]] = {}
+        self._stopped_at: dict[str, Address] = {}
         self._followed: dict[str, PoolState] = {}
         self._overdue: set[str] = set()
 
@@ -65,7 +69,7 @@ class Sampler:
         changed = frozenset(name for name, state in pools.items() if self._followed.get(name) is not state)
         for name in tuple(self._rounds):
             if name not in pools or name in changed:
-                self._rounds.pop(name)[1].cancel()
+                self._drop(name, goes_on=name in pools)
         self._overdue &= self._rounds.keys()
         self._disputes.keep(self._is_sampled)
         self._followed = pools
@@ -73,7 +77,7 @@ class Sampler:
 
     def stop(self) -> None:
         """Drop everything that is under way."""
-        for _, running in self._rounds.values():
+        for _, _, running in self._rounds.values():
             running.cancel()
         self._rounds.clear()
         self._overdue.clear()
@@ -81,7 +85,15 @@ class Sampler:
     def lag_seconds(self) -> dict[str, float]:
         """How late the next sample of each pool is; 0.0 where a pool keeps up."""
         lags = dict.fromkeys(self._board.pools, 0.0)
-        return lags | {name: running.lag_seconds() for name, (_, running) in self._rounds.items()}
+        return lags | {name: running.lag_seconds() for name, (_, _, running) in self._rounds.items()}
+
+    def _drop(self, name: str, *, goes_on: bool) -> None:
+        """End a round whose pool is gone or changed; where it *goes_on*, the next one begins where this one stopped."""
+        state, agenda, running = self._rounds.pop(name)
+        items = agenda.order[len(agenda.order) - running.rest : len(agenda.order) - running.rest + 1] if goes_on else ()
+        if items and items[0] >= 0:
+            self._stopped_at[name] = state.pool.targets[agenda.position(items[0])[0]].address
+        running.cancel()
 
     def _is_sampled(self, pool: str, subject: Disputed) -> bool:
         state = self._board.pools.get(pool)
@@ -91,36 +103,49 @@ class Sampler:
 
     def _begin(self, state: PoolState) -> None:
         asker = self._asker()
-        helos = tuple(state.helos)
-        never = [index for index in range(state.pool.size) if not state.is_sampled(index)]
-        first = bool(never)
-        size = state.pool.size
-        order: list[int] | range = range(-len(helos), size)
-        if first and len(never) < size:
-            missing = frozenset(never)
-            order = [*range(-len(helos), 0), *never, *[index for index in range(size) if index not in missing]]
+        name = state.pool.name
+        agenda = Agenda(state, self._stopped_at.pop(name, None))
+        state.sample.begin()
         running = Round(
-            order,
-            lambda index, finished: self._prepare(state, helos, index, finished),
+            agenda.order,
+            lambda item, finished: self._prepare(state, agenda, item, finished),
             lambda over: self._ended(state, over),
-            at_once=len(helos) + len(never) if first else 0,
+            at_once=agenda.at_once,
             span_seconds=state.pool.interval_seconds * _SPREAD,
             limit=max(1, asker.max_in_flight // max(1, len(self._board.pools))),
             deadline_seconds=min(max(_PATIENCE_SECONDS, state.pool.interval_seconds), _STEPS * asker.deadline_seconds),
         )
-        self._rounds[state.pool.name] = (state, running)
+        self._rounds[name] = (state, agenda, running)
         running.begin()
 
-    def _prepare(
-        self, state: PoolState, helos: tuple[str, ...], index: int, finished: Callable[[], None]
-    ) -> Sampling[Any]:
-        """The sampling of the address at *index*, or, counted down from -1, of a HELO name."""
-        subject: Subject[Any] = (
-            HeloNameSubject(state, helos[index], self._disputes)
-            if index < 0
-            else AddressSubject(state, index, self._disputes, self._on_change)
-        )
+    def _prepare(self, state: PoolState, agenda: Agenda, item: int, finished: Callable[[], None]) -> Sampling[Any]:
+        """The sampling of an address, or, counted down from -1, of a HELO name."""
+        subject: Subject[Any]
+        if item < 0:
+            subject = HeloNameSubject(state, agenda.helos[item], self._disputes)
+        else:
+            index, counts = agenda.position(item)
+            if agenda.turn is None or item >= agenda.turn.drawn:
+                subject = AddressSubject(state, index, self._disputes, self._on_change)
+            else:
+                subject = DrawnSubject(
+                    state,
+                    index,
+                    self._disputes,
+                    self._on_change,
+                    counts=counts,
+                    failed=lambda: self._search(state, agenda, index),
+                )
         return Sampling(subject, self._asker(), state.pool.interval_seconds, finished)
+
+    def _search(self, state: PoolState, agenda: Agenda, index: int) -> None:
+        """A draw failed: look at more of its prefix at once, unless it is known that something is wrong there."""
+        current = self._rounds.get(state.pool.name)
+        if current is None or current[1] is not agenda or agenda.turn is None:
+            return
+        start, end = agenda.turn.prefix_of(index)
+        if state.healths.count(FAILING, start, end) == 1:
+            current[2].add(agenda.turn.search(index))
 
     def _ended(self, state: PoolState, over: Round) -> None:
         name = state.pool.name
@@ -128,6 +153,7 @@ class Sampler:
         seconds = asyncio.get_running_loop().time() - over.began
         state.counters.rounds += 1
         state.round_seconds = seconds
+        state.sample.end()
         log.debug("round ended", pool=name, addresses=state.pool.size, seconds=round(seconds, 3))
         if name in self._overdue:
             self._overdue.discard(name)

@@ -24,6 +24,7 @@ from exporter.state.counters import CheckResult, PoolCounters, zeros
 from exporter.state.full import FullStates
 from exporter.state.helo import HeloState
 from exporter.state.receivers import ReceiverOutcome, tally
+from exporter.state.sample import SampleState
 from exporter.state.unsaved import Unsaved, is_news
 
 UNKNOWN, HEALTHY, FAILING = range(3)
@@ -66,6 +67,7 @@ class PoolState:
         self._oldest: dict[int, tuple[int, float]] = {}
         self._known = zeros(pool.checks, (Result.PASS, Result.FAIL))
         self._tally: Counter[tuple[Receiver, ReceiverOutcome]] = Counter()
+        self.sample = SampleState(pool.checks)
         counters.open(pool.checks)
 
     def __getitem__(self, index: int) -> AddressState:
@@ -186,6 +188,7 @@ class PoolState:
                 self.restore(index, known.retarget(target))
         self.helos.update({text: state for text, state in old.helos.items() if text in self.helos})
         self.round_seconds = old.round_seconds
+        self.sample.inherit(old.sample)
 
     def find(self, target: Target) -> AddressState | None:
         """What is known of the address of *target*."""

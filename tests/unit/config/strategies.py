@@ -99,6 +99,15 @@ def pools(number: int, profiles: list[str]) -> st.SearchStrategy[Any]:
         ptr_info=st.booleans(),
         receivers=receivers,
         helo_names=distinct(helo_names, 5),
+        addresses_file=distinct(st.sampled_from(["targets/*.yml", "/etc/no", "a b: c", "ü"])),
+        spf=suffixes,
+        sample=st.sampled_from(["auto", False])
+        | some_of(
+            {},
+            per_prefix=st.integers(1, 256),
+            ipv4_prefix=st.integers(16, 32),
+            ipv6_prefix=st.integers(32, 128),
+        ),
     )
 
 

@@ -24,6 +24,7 @@ SECTIONS = {
     ("pools", "addresses", "<ip>"): "addresses",
     ("pools", "addresses", "<network>"): "addresses",
     ("pools", "expect", "<edit>"): "expect",
+    ("pools", "sample", "<sample>"): "sample",
     ("domains",): "domains",
     ("domains", "expect", "<edit>"): "checks of a domain",
     ("profiles",): "profiles",

@@ -49,6 +49,7 @@ pools:
       - exim-verify-helo
       - gmail
       - strict-helo-equals-ptr
+    sample: auto
     addresses:
       - {ip: 192.0.2.1, helo: mail.example.com}
 """
@@ -109,7 +110,7 @@ resolvers: [{name: r, servers: [127.0.0.1], ca_file: ca.pem}]
 storage: {path: data/maildns.db}
 domains: [{name: example.com, dkim_selectors: [s1]}]
 pools: [{name: a, aligned_suffix: example.com, helo_names: a.example.com, mail_from_domains: a.example.com,
-  addresses: [{ip: 192.0.2.1}]}]
+  spf: a.example.com, addresses_file: a.yml, addresses: [{ip: 192.0.2.1}]}]
 """
     data = as_data(parse(text, "m.yml"))
     assert set(data["resolvers"][0]) == set(ResolverEntry.model_fields)

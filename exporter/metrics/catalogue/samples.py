@@ -1,0 +1,26 @@
+"""The families about how much of a pool is bad, and where."""
+
+from exporter.metrics.catalogue.family import SAMPLED, Family
+
+POOL_SAMPLE_ADDRESSES = Family(
+    "maildns_pool_sample_addresses",
+    "gauge",
+    ("pool", "check"),
+    "Addresses that the share of bad ones is estimated from: those that the latest round drew, each of the pool as "
+    "likely as any other, and that the DNS answered for; in a pool that is swept, all that it answered for. 0 until "
+    f"the first round has ended. {SAMPLED}",
+)
+POOL_SAMPLE_FAILURES = Family(
+    "maildns_pool_sample_failures",
+    "gauge",
+    ("pool", "check"),
+    "Those of maildns_pool_sample_addresses that fail the check. Failures that were looked for around another one are "
+    "not among them.",
+)
+POOL_FAILING_PREFIX_ADDRESSES = Family(
+    "maildns_pool_failing_prefix_addresses",
+    "gauge",
+    ("pool", "prefix"),
+    "Addresses of the prefix that are known to fail a check that the pool expects: the 50 worst prefixes of the pool "
+    "that have any. In a pool of which some addresses of each prefix are sampled, those that were sampled.",
+)

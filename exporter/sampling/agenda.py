@@ -1,0 +1,93 @@
+"""What one round of a pool has to do, in which order: HELO names, then every address, or some of each prefix.
+
+The rule of this file: an agenda is made at the beginning of a round and costs at most a number a prefix; what an item
+stands for is worked out when its time has come.
+"""
+
+from collections.abc import Sequence
+from typing import overload
+
+from exporter.checks.addresses import Address
+from exporter.inventory.draws import Turn
+from exporter.state.pool import FAILING, PoolState
+
+_LEAST_KNOWN = 64
+"""So many addresses that are known to fail are looked at in every round at least, however few are drawn."""
+
+
+class Circle(Sequence[int]):
+    """The numbers from *-before* to -1, then from *start* to *size* - 1, then from 0 up to *start*."""
+
+    __slots__ = ("_before", "_size", "_start")
+
+    def __init__(self, before: int, size: int, start: int) -> None:
+        self._before = before
+        self._size = size
+        self._start = start
+
+    def __len__(self) -> int:
+        return self._before + self._size
+
+    @overload
+    def __getitem__(self, index: int) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[int]: ...
+    def __getitem__(self, index: int | slice) -> int | Sequence[int]:
+        if isinstance(index, slice):
+            return [self[one] for one in range(*index.indices(len(self)))]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        if index < self._before:
+            return index - self._before
+        place = index - self._before + self._start
+        return place if place < self._size else place - self._size
+
+
+class Agenda:
+    """The items of one round of *state*: counted down from -1 its HELO names, from 0 up its addresses.
+
+    *since* is where a round was dropped because the pool changed: this one begins there, so that however often a pool
+    changes, each address has its turn. The first *at_once* items need not wait.
+    """
+
+    def __init__(self, state: PoolState, since: Address | None = None) -> None:
+        self.helos = tuple(state.helos)
+        self.turn: Turn | None = None
+        self.order: Sequence[int]
+        self.at_once = 0
+        pool, names = state.pool, len(self.helos)
+        start = 0 if since is None else pool.source.next_position(since) % max(1, pool.size)
+        if pool.plan is not None:
+            prefixes = pool.prefixes
+            self.turn = Turn(prefixes, pool.plan, state.sample.key, state.sample.turn)
+            self.turn.add(_known_to_fail(state, max(_LEAST_KNOWN, self.turn.drawn)))
+            self.order = Circle(names, len(self.turn), self.turn.place_of(start) if start else 0)
+            self.at_once = len(self.order) if state.round_seconds is None else 0
+            return
+        never = [index for index in range(pool.size) if not state.is_sampled(index)]
+        self.order = Circle(names, pool.size, start)
+        if never:
+            self.at_once = names + len(never)
+        if 0 < len(never) < pool.size:
+            missing = frozenset(never)
+            self.order = [*range(-names, 0), *never, *[one for one in self.order if one >= 0 and one not in missing]]
+
+    def position(self, item: int) -> tuple[int, bool]:
+        """The index in the pool of an item that is an address, and whether it counts for the estimate."""
+        return (item, False) if self.turn is None else self.turn.at(item)
+
+
+def _known_to_fail(state: PoolState, most: int) -> list[int]:
+    """The addresses that are to be looked at again in every round, lest a mend is seen only at their next turn.
+
+    Where they are more than *most*, each round has another part of them.
+    """
+    healths, size = bytes(state.healths), state.pool.size
+    start = state.sample.turn * most % max(1, size) if healths.count(FAILING) > most else 0
+    found: list[int] = []
+    for low, high in ((start, size), (0, start)):
+        position = healths.find(FAILING, low, high)
+        while position >= 0 and len(found) < most:
+            found.append(position)
+            position = healths.find(FAILING, position + 1, high)
+    return found

@@ -1,0 +1,118 @@
+"""What a round samples of a big pool: nothing is left out, nothing comes twice, and nobody is preferred."""
+
+import ipaddress
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.checks.addresses import Address
+from exporter.inventory.draws import SEARCH, Plan, Turn
+from exporter.inventory.permutation import permuted
+from exporter.inventory.prefixes import Prefixes
+from exporter.inventory.ranges import AddressRange, AddressRanges
+
+
+def ranges(*networks: str) -> AddressRanges:
+    """The addresses of these networks."""
+    read = map(ipaddress.ip_network, networks)
+    return AddressRanges(AddressRange(one.version, int(one[0]), int(one[-1])) for one in read)
+
+
+def prefixes(source: AddressRanges, ipv4: int = 24, ipv6: int = 64) -> Prefixes:
+    return Prefixes(source, {4: ipv4, 6: ipv6})
+
+
+@given(size=st.integers(1, 700), key=st.integers(0, 2**64 - 1))
+def test_a_permutation_has_each_number_once(size, key):
+    """Whatever the size and the key."""
+    assert sorted(permuted(index, size, key) for index in range(size)) == list(range(size))
+
+
+def test_keys_make_different_orders():
+    """Two exporters do not ask in the same order, and an order is not just a shift of another."""
+    orders = {tuple(permuted(index, 256, key) for index in range(256)) for key in range(50)}
+    steps = {(order[1] - order[0]) % 256 for order in orders}
+    assert len(orders) == 50
+    assert len(steps) > 30
+
+
+addresses = st.lists(st.integers(0, 2**12 - 1), min_size=1, max_size=120, unique=True)
+
+
+@given(numbers=addresses, length=st.integers(22, 32))
+def test_prefixes_are_runs_of_positions(numbers, length):
+    """Each address is in the one prefix that has it, and the text says which."""
+    base = int(ipaddress.ip_address("10.0.0.0"))
+    source = AddressRanges(AddressRange(4, base + one, base + one) for one in numbers)
+    made = prefixes(source, length)
+    runs = list(made)
+
+    assert [start for start, _ in runs] == [0, *[end for _, end in runs[:-1]]]
+    assert runs[-1][1] == source.size
+    assert len({made.number(start) for start, _ in runs}) == len(runs) == len(made)
+    assert made.depth == max(end - start for start, end in runs)
+    for number, (start, end) in enumerate(runs):
+        for position in range(start, end):
+            address, _ = source.at(position)
+            assert ipaddress.ip_address(str(address)) in ipaddress.ip_network(made.text(position))
+            assert made.text(position) == made.text(start)
+            assert made.of(position) == made[number] == (start, end)
+
+
+@given(numbers=addresses, per_prefix=st.integers(1, 5), key=st.integers(0, 2**63), first=st.integers(0, 1000))
+def test_each_address_comes_once_before_one_comes_again(numbers, per_prefix, key, first):
+    """In any run of as many turns as the fullest prefix needs, every address of the pool has been drawn."""
+    source = AddressRanges(AddressRange(4, one, one) for one in numbers)
+    made = prefixes(source)
+    plan = Plan(per_prefix, 24, 64, made.depth)
+    numbers = range(first, first + -(-made.depth // per_prefix))
+    turns = [Turn(made, plan, key, number) for number in numbers]
+    drawn = [[turn.at(place)[0] for place in range(turn.drawn)] for turn in turns]
+
+    assert {position for positions in drawn for position in positions} == set(range(source.size))
+    for positions in drawn:
+        assert len(positions) == len(set(positions)) == sum(min(per_prefix, end - start) for start, end in made)
+
+
+def test_every_address_counts_equally_often_however_small_its_prefix():
+    """An address alone in its prefix is drawn in every round, and counts no more than one of 256."""
+    source = ranges("192.0.2.0/24", "198.51.100.0/30", "203.0.113.7/32", "203.0.114.0/25")
+    made = prefixes(source)
+    plan = Plan(1, 24, 64, made.depth)
+    counted: Counter[int] = Counter()
+    turns = 256 * 40
+    for number in range(turns):
+        turn = Turn(made, plan, 7, number)
+        counted.update(position for position, counts in map(turn.at, range(turn.drawn)) if counts)
+
+    expected = turns / 256
+    for start, end in made:
+        mean = sum(counted[position] for position in range(start, end)) / (end - start)
+        assert 0.6 * expected < mean < 1.4 * expected
+
+
+def test_a_search_looks_at_eight_more_that_the_round_does_not_draw():
+    """Around a failure the next turns of its prefix come at once, outside of the estimate."""
+    made = prefixes(ranges("192.0.2.0/24", "198.51.100.0/29"))
+    turn = Turn(made, Plan(2, 24, 64, 256), 5, 3)
+    for place in (0, 2):
+        position, _ = turn.at(place)
+        start, end = turn.prefix_of(position)
+        own = {turn.at(one)[0] for one in (place, place + 1)}
+        found = [turn.at(one) for one in turn.search(position)]
+        assert len({one for one, _ in found} - own) == min(SEARCH, end - start - 2) == len(found)
+        assert all(start <= one < end and not counts for one, counts in found)
+
+
+@given(numbers=addresses, at=st.integers(0, 2**12), family=st.sampled_from([4, 6]))
+def test_the_next_position_is_that_of_the_first_address_from_there(numbers, at, family):
+    """Where a round goes on when the address at which it stopped has left the pool."""
+    source = AddressRanges(AddressRange(family, one, one) for one in numbers)
+    packed = at.to_bytes(4 if family == 4 else 16, "big")
+    assert source.next_position(Address(packed)) == sum(one < at for one in numbers)
+    both = AddressRanges([AddressRange(4, 5, 9), AddressRange(6, 5, 9)])
+    assert both.next_position(Address(bytes((0, 0, 0, 20)))) == 5
+    assert both.next_position(Address(bytes(16))) == 5
+    assert both.next_position(Address(bytes((0, 0, 0, 0)))) == 0
+    assert both.next_position(Address(bytes(15) + b"\x14")) == 10
