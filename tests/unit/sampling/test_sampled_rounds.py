@@ -9,7 +9,6 @@ from exporter.checks.answers import Answer, Status
 from exporter.checks.names import DomainName
 from exporter.checks.verdicts import CheckName
 from exporter.config.loader import parse
-from exporter.dns.voices import Voice
 from exporter.inventory.build import build
 from exporter.inventory.draws import SEARCH
 from exporter.metrics.samples import sums_of
@@ -17,6 +16,7 @@ from exporter.sampling.sampler import Sampler
 from exporter.state.board import Board
 from exporter.state.prefixes import WorstPrefixes
 from tests import clock
+from tests.unit.sampling.test_sampler import Asker as Patient
 
 FCRDNS = CheckName.FCRDNS
 CONFIGURATION = """
@@ -29,24 +29,14 @@ def configuration(*networks, sample="{per_prefix: 1}", rate="500"):
     return CONFIGURATION % (rate, sample, ", ".join(f"{{network: {network}}}" for network in networks))
 
 
-class Asker:
-    """A DNS in which every IPv4 address is forward-confirmed, but for those that *is_broken* names, or is *silent*."""
+class Asker(Patient):
+    """A DNS in which every IPv4 address is forward-confirmed, but for those that *is_broken* names, or *is_silent*."""
 
-    deadline_seconds = 5.0
     max_in_flight = 100
 
     def __init__(self, is_broken, *, is_silent=lambda _address: False):
+        super().__init__()
         self.is_broken, self.is_silent = is_broken, is_silent
-        self.asked = []
-
-    def voices(self, servers):
-        return frozenset(Voice("local", server) for server in servers)
-
-    def another(self, heard):
-        return None
-
-    def verify(self, servers, verified):
-        verified(None)
 
     def ask(self, question, on_answer, *, max_age_seconds=inf, confirm=False, voice=None):
         octets = re.findall(r"\d+", question.name)
