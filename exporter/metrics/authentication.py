@@ -1,17 +1,17 @@
 """The series of one address about SPF and block lists, from what is held of its findings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from exporter.checks.authentication import spf_passes
 from exporter.checks.verdicts import CheckName, Finding
 from exporter.metrics import catalogue
-from exporter.metrics.catalogue import Family, Series
+from exporter.metrics.catalogue import Sink
 from exporter.state.held import Slot
 
 _IDENTITIES = {CheckName.SPF_HELO: "helo", CheckName.SPF_MAILFROM: "mailfrom"}
 
 
-def add_authentication(families: Mapping[Family, Series], labels: Sequence[str], held: Mapping[Slot, Finding]) -> None:
+def add_authentication(families: Sink, labels: tuple[str, ...], held: Mapping[Slot, Finding]) -> None:
     """Add the series of the address with these *labels* to *families*."""
     for (check, subject), finding in held.items():
         identity = _IDENTITIES.get(check)

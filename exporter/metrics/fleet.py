@@ -1,11 +1,12 @@
 """The families about pools, addresses and HELO names, read from the board.
 
-The rule of this file: families are built anew on each scrape from one generation of the board, so that a target that
-left the configuration leaves the exposition, and two scrapes cannot collide. It runs in a thread beside the event
-loop: it reads immutable states, and asks the DNS nothing.
+The rule of this file: what is shown is said once. `FleetCollector` builds the families anew from one generation of the
+board, as prometheus-client does it; `exporter.metrics.blocks` has the same functions write lines, and keeps those of
+what did not change. Both run in a thread beside the event loop: they read immutable states, and ask the DNS nothing.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
@@ -15,11 +16,11 @@ from exporter.inventory.pool import Pool
 from exporter.inventory.pool import Series as Shown
 from exporter.metrics import catalogue
 from exporter.metrics.authentication import add_authentication
-from exporter.metrics.catalogue import Family, Series
+from exporter.metrics.catalogue import Family, Series, Sink
 from exporter.state.address import AddressState, health, problems, shown_ptr
 from exporter.state.board import Board
 from exporter.state.helo import HeloState
-from exporter.state.pool import PoolState
+from exporter.state.pool import FAILING, PoolState
 
 SHOWN_FAILING = 1000
 """How many addresses of a pool are shown where only failing ones are."""
@@ -32,13 +33,16 @@ _PAIRS = (
 
 
 class FleetCollector(Collector):
-    """Shows the board. *lags* gives each pool's sampling lag, *now* the Unix time."""
+    """Shows the board. *lags* gives each pool's sampling lag, *now* the Unix time.
+
+    *dropped* counts, by pool, the failing addresses that scrapes left out.
+    """
 
     def __init__(self, board: Board, lags: Callable[[], dict[str, float]], now: Callable[[], float]) -> None:
-        self._board = board
-        self._lags = lags
-        self._now = now
-        self._dropped: dict[str, int] = {}
+        self.board = board
+        self.lags = lags
+        self.now = now
+        self.dropped: dict[str, int] = {}
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: what there is depends on the configuration."""
@@ -47,31 +51,43 @@ class FleetCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every family that the current generation has a series of."""
         scrape = Scrape()
-        now = self._now()
-        lags = self._lags()
-        pools = self._board.pools
-        self._dropped = {name: self._dropped.get(name, 0) for name in pools}
+        now = self.now()
+        lags = self.lags()
+        pools = self.board.pools
+        self.count_dropped(pools)
         for name, state in pools.items():
-            _add_pool(scrape, state, lags.get(name, 0.0))
+            add_pool(scrape, state, lags.get(name, 0.0), self.dropped[name])
             for helo in state.helos.values():
-                _add_helo(scrape, name, helo)
-            for address in self._shown(state):
+                add_helo(scrape, name, helo)
+            for address in shown(state, 0, state.pool.size, SHOWN_FAILING):
                 add_address(scrape, state.pool, address, now)
-            scrape[catalogue.SERIES_DROPPED].add((name,), self._dropped[name])
         yield from scrape.metrics()
 
-    def _shown(self, state: PoolState) -> Iterator[AddressState]:
-        pool = state.pool
-        if pool.series is Shown.ALL:
-            yield from state.sampled()
-        elif pool.series is Shown.FAILING:
-            shown = 0
-            for address in state.sampled():
-                if health(address, pool.expect) is False:
-                    shown += 1
-                    if shown <= SHOWN_FAILING:
-                        yield address
-            self._dropped[pool.name] += max(0, shown - SHOWN_FAILING)
+    def count_dropped(self, pools: Mapping[str, PoolState]) -> None:
+        """Count what a scrape of *pools* leaves out; pools that are gone are forgotten."""
+        self.dropped = {name: self.dropped.get(name, 0) + _excess(state) for name, state in pools.items()}
+
+
+def _excess(state: PoolState) -> int:
+    if state.pool.series is not Shown.FAILING:
+        return 0
+    return max(0, state.healths.count(FAILING) - SHOWN_FAILING)
+
+
+def shown(state: PoolState, first: int, stop: int, most: int) -> Iterator[AddressState]:
+    """The addresses from *first* to before *stop* that have series of their own; *most* of them if they must fail."""
+    match state.pool.series:
+        case Shown.ALL:
+            yield from state.sampled(first, stop)
+        case Shown.FAILING:
+            yield from map(state.__getitem__, islice(_failing(state, first, stop), most))
+
+
+def _failing(state: PoolState, first: int, stop: int) -> Iterator[int]:
+    place = state.healths.find(FAILING, first, stop)
+    while place >= 0:
+        yield place
+        place = state.healths.find(FAILING, place + 1, stop)
 
 
 class Scrape(dict[Family, Series]):
@@ -87,7 +103,8 @@ class Scrape(dict[Family, Series]):
                 yield self[family].metric
 
 
-def _add_pool(scrape: Scrape, state: PoolState, lag_seconds: float) -> None:
+def add_pool(scrape: Sink, state: PoolState, lag_seconds: float, dropped: int) -> None:
+    """Add the series of a pool as a whole."""
     pool = state.pool
     name = pool.name
     scrape[catalogue.POOL_ADDRESSES].add((name,), pool.size)
@@ -109,9 +126,11 @@ def _add_pool(scrape: Scrape, state: PoolState, lag_seconds: float) -> None:
     if oldest:
         scrape[catalogue.POOL_OLDEST_SAMPLE].add((name,), oldest)
     scrape[catalogue.SAMPLING_LAG].add((name,), lag_seconds)
+    scrape[catalogue.SERIES_DROPPED].add((name,), dropped)
 
 
-def _add_helo(scrape: Scrape, pool: str, state: HeloState) -> None:
+def add_helo(scrape: Sink, pool: str, state: HeloState) -> None:
+    """Add the series of one HELO name, the other way round."""
     labels = (pool, state.said.text)
     for family, value in (
         (catalogue.HELO_RESOLVES, state.resolves),
@@ -124,7 +143,7 @@ def _add_helo(scrape: Scrape, pool: str, state: HeloState) -> None:
             scrape[family].add(labels, value)
 
 
-def add_address(scrape: Scrape, pool: Pool, state: AddressState, now: float) -> None:
+def add_address(scrape: Sink, pool: Pool, state: AddressState, now: float) -> None:
     """Add the series of one address."""
     expect = pool.expect
     labels = (pool.name, str(state.target.address))
@@ -132,9 +151,9 @@ def add_address(scrape: Scrape, pool: Pool, state: AddressState, now: float) -> 
         scrape[catalogue.FCRDNS_MATCH].add(labels, state.iprev.verdict is IprevVerdict.PASS)
         scrape[catalogue.PTR_RECORDS].add(labels, len(state.iprev.ptr_names))
         scrape[catalogue.PTR_CONFIRMED_RECORDS].add(labels, len(state.iprev.confirmed_names))
-        shown = shown_ptr(state.iprev)
-        if pool.ptr_info and shown is not None:
-            scrape[catalogue.PTR_INFO].add((*labels, "flapping" if state.is_flapping(now) else shown), 1)
+        name = shown_ptr(state.iprev)
+        if pool.ptr_info and name is not None:
+            scrape[catalogue.PTR_INFO].add((*labels, "flapping" if state.is_flapping(now) else name), 1)
     if state.latest is not None:
         scrape[catalogue.FCRDNS_CONCLUSIVE].add(labels, state.latest.is_conclusive)
     for check, family in _PAIRS:

@@ -100,6 +100,11 @@ class AddressState:
             return None
         return Predicted(self.evidence, self.latest.receivers)
 
+    @property
+    def may_be_flapping(self) -> bool:
+        """Whether `is_flapping` depends on the time."""
+        return len(self.renamed_at) == _FLAPPING_CHANGES
+
     def is_flapping(self, now: float) -> bool:
         """Whether the PTR name that is shown changes too often to be a label value."""
         return len(self.renamed_at) == _FLAPPING_CHANGES and now - self.renamed_at[0] < _FLAPPING_SECONDS

@@ -24,12 +24,16 @@ WITHOUT_WORDS = (
 
 
 class Mark(NamedTuple):
-    """A finding without its words. *subject* is its place among the target's HELO names, if it is one of them."""
+    """A finding without its words. *subject* is its place among the target's HELO names, if it is one of them.
+
+    Whether there was a sentence is kept: a pass with one is a pass for want of anything to check.
+    """
 
     check: CheckName
     result: Result
     reason: Reason | None
     subject: int | str
+    has_sentence: bool
 
 
 class Answered(NamedTuple):
@@ -118,7 +122,13 @@ _UNKNOWN = Finding(CheckName.FCRDNS, Result.UNKNOWN, "", Reason.UNCONFIRMED, WIT
 def _marks(findings: Sequence[Finding], places: Mapping[str, int]) -> tuple[Mark, ...]:
     return tuple(
         [
-            Mark(one.check, one.result, one.reason, places.get(one.subject, one.subject) if places else one.subject)
+            Mark(
+                one.check,
+                one.result,
+                one.reason,
+                places.get(one.subject, one.subject) if places else one.subject,
+                bool(one.sentence),
+            )
             for one in findings
         ]
     )
@@ -132,7 +142,7 @@ def _findings(marks: Sequence[Mark], subjects: Sequence[str]) -> tuple[Finding, 
                 mark.result,
                 mark.subject if isinstance(mark.subject, str) else subjects[mark.subject],
                 mark.reason,
-                "" if mark.reason is None else WITHOUT_WORDS,
+                WITHOUT_WORDS if mark.has_sentence else "",
             )
             for mark in marks
         ]

@@ -73,9 +73,11 @@ class PoolState:
     def __getitem__(self, index: int) -> AddressState:
         return self._addresses[index] or AddressState(self.pool.targets[index])
 
-    def sampled(self) -> Iterator[AddressState]:
-        """The states of the targets that were sampled, or are known from before."""
-        return (state for state in self._addresses if state is not None)
+    def sampled(self, first: int = 0, stop: int | None = None) -> Iterator[AddressState]:
+        """The states of the targets that were sampled, or are known from before, from *first* to before *stop*."""
+        states = self._addresses
+        places = range(first, self.pool.size if stop is None else stop)
+        return (state for state in map(states.__getitem__, places) if state is not None)
 
     def is_sampled(self, index: int) -> bool:
         """Whether there is a latest report on the target at *index*."""

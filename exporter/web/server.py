@@ -1,6 +1,5 @@
 """The HTTP server: which path shows what."""
 
-import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from exporter.web.connections import Connections, Patience
 from exporter.web.guards import SECURITY_HEADERS, Guards, is_cross_site
 from exporter.web.pages import Pages
 from exporter.web.probe import Probe
+from exporter.web.scrapes import Scrapes
 from exporter.web.search import Search
 from exporter.web.sources import Sources
 
@@ -62,7 +62,7 @@ class WebServer:
         self._access = access or Access(None)
         self._patience = patience or Patience()
         self._following = contextlib.AsyncExitStack()
-        self._rendering = asyncio.Lock()
+        self._scrapes = Scrapes(endpoints.metrics)
         self._connections: Connections | None = None
         self._runner: web.AppRunner | None = None
 
@@ -116,8 +116,7 @@ class WebServer:
     async def _metrics(self, request: web.Request) -> web.Response:
         compress = "gzip" in request.headers.get("Accept-Encoding", "")
         accept = request.headers.get("Accept", "")
-        async with self._rendering:  # one at a time: a second one beside it would only make both late
-            body, content_type = await asyncio.to_thread(self._endpoints.metrics, accept, compress)
+        body, content_type = await self._scrapes.get(accept, compress=compress)
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
         if compress:
             headers["Content-Encoding"] = "gzip"

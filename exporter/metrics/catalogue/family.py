@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from prometheus_client import Metric
 
@@ -46,6 +46,19 @@ class Series:
 
     def _named(self, labels: Sequence[str]) -> dict[str, str]:
         return dict(zip(self._family.labels, labels, strict=True))
+
+
+class Adder(Protocol):
+    """One family on its way: `Series`, or lines."""
+
+    def add(self, labels: tuple[str, ...], value: float) -> None:
+        """Add one gauge or counter; *labels* in the order of the declaration."""
+
+
+class Sink(Protocol):
+    """Where samples go: `exporter.metrics.fleet.Scrape`, or `exporter.metrics.lines.Lines`."""
+
+    def __getitem__(self, family: Family, /) -> Adder: ...
 
 
 SAMPLED = "Sampled in the background, not by the scrape: see maildns_last_sample_timestamp_seconds."

@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.answers import Question
+from exporter.checks.authentication import spf_passes
 from exporter.checks.check import judge
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import DEFAULT_RECEIVERS
 from exporter.checks.report import report
+from exporter.checks.verdicts import CheckName, Finding, Result
 from exporter.state import compact, ptr_names
 from exporter.state.board import DETAILED_ADDRESSES, FULL_ADDRESSES, Board
 from exporter.state.compact import Room
@@ -137,6 +139,16 @@ def test_nothing_is_predicted_from_evidence_that_is_not_kept():
 
     assert state[0].latest.receivers
     assert state[0].predicted() is None
+
+
+def test_a_pass_for_want_of_anything_to_check_stays_one():
+    """It is told by its sentence, of which only that there was one is kept."""
+    state = PoolState(the_pool(), PoolCounters(), Room(0))
+    judged, evidence = judge(report(state[0].target), RIGHT)
+    spoken = Finding(CheckName.SPF_HELO, Result.PASS, "mta0.example.org", sentence="Nothing is published.")
+    state.record(0, judged._replace(findings=(*judged.findings, spoken)), evidence, 1.0)
+
+    assert spf_passes(state[0].held[CheckName.SPF_HELO, "mta0.example.org"]) is None
 
 
 def test_half_of_the_room_is_for_failing_addresses():
