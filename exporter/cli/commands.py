@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from exporter import __version__
+from exporter.cli.changes import changes
 from exporter.cli.check import check
 from exporter.cli.external_url import ExternalUrl
 from exporter.cli.interval import Interval
@@ -130,6 +131,7 @@ def cli(
     serve(lambda: load(config_file), file=config_file, reload_seconds=reload_seconds, shard=shard, **serving)
 
 
+cli.add_command(changes)
 cli.add_command(check)
 
 

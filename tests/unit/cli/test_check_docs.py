@@ -72,7 +72,9 @@ def test_profiles_have_what_they_leave_out_and_why():
         assert reason == profile.reason
 
 
-@pytest.mark.parametrize(("heading", "command"), [("Serving", cli), ("check", cli.commands["check"])])
+@pytest.mark.parametrize(
+    ("heading", "command"), [("Serving", cli), ("check", cli.commands["check"]), ("changes", cli.commands["changes"])]
+)
 def test_every_flag_is_documented_and_no_other(heading, command):
     """The tables have the flags of the commands, and their defaults."""
     documented = {flag: row[1] for row in rows(CLI, heading) for flag in re.findall(r"--[\w.-]+", row[0])}

@@ -57,7 +57,7 @@ def test_help_has_every_command_and_every_flag_a_sentence(run, flag):
     status, output, errors = run(flag)
     assert (status, errors) == (0, "")
     options, _, commands = output.partition("\nCommands:\n")
-    assert [line.split()[0] for line in commands.splitlines() if line] == ["check", "check-config", "demo"]
+    assert [line.split()[0] for line in commands.splitlines() if line] == ["changes", "check", "check-config", "demo"]
     named = [line.split()[0] for line in options.splitlines() if line.startswith("  --")]
     assert {"--config.file", "--web.listen-address", "--web.enable-lifecycle", "--log.format"} <= set(named)
     assert "Without a command it serves" in output

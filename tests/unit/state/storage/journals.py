@@ -1,0 +1,40 @@
+"""Changes for tests of the storage: about addresses and domains, for better and for worse."""
+
+from exporter.checks.answers import Answer, Question, Status
+from exporter.checks.domain import DomainCheckName, DomainFinding, DomainReason
+from exporter.checks.verdicts import CheckName, Finding, Mend, Reason, Result
+from exporter.state.change import Change
+from exporter.state.journal import Entry, Journal
+from tests.factories import address, name, target
+
+PASSES = Finding(CheckName.FCRDNS, Result.PASS)
+
+
+def lost(number: int, at: float) -> Change:
+    """The address with this number loses its PTR record."""
+    ip = f"192.0.2.{number}"
+    mend = Mend(
+        "Publish a PTR record.", "2.0.192.in-addr.arpa", (f"{number}.2.0.192.in-addr.arpa. PTR a.example.org.",)
+    )
+    reason = Reason.PTR_NXDOMAIN
+    broken = Finding(CheckName.FCRDNS, Result.FAIL, "", reason, f"{ip} has no PTR name.", mend)
+    evidence = {Question(address(ip).reverse_name, "PTR"): Answer(Status.NXDOMAIN, server="127.0.0.1:53", asked_at=at)}
+    return Change(target(ip, "a.example.org"), PASSES, broken, at, evidence)
+
+
+def weakened(at: float) -> Change:
+    """A domain's DKIM key is revoked."""
+    before = DomainFinding(DomainCheckName.DKIM, Result.PASS, "s1")
+    after = DomainFinding(DomainCheckName.DKIM, Result.FAIL, "s1", DomainReason.DKIM_REVOKED, "It is revoked.")
+    return Change(name("example.org"), before, after, at)
+
+
+def written(count: int, began: float) -> list[Entry]:
+    """A journal of *count* changes, a second apart, each tenth of them about a domain."""
+    journal = Journal()
+    for number in range(count):
+        if number % 10 == 9:
+            journal.write("", weakened(began + number))
+        else:
+            journal.write("odd" if number % 2 else "even", lost(number % 250 + 1, began + number))
+    return journal.entries()
