@@ -35,11 +35,11 @@ from exporter.sampling.probe import sample_now
 from exporter.sampling.sampler import Sampler
 from exporter.sampling.schedule import Schedule
 from exporter.state.board import Board
-from exporter.state.change import Change
+from exporter.state.change import Change, told
 from exporter.state.disputes import Disputes
 from exporter.state.domain_board import DomainBoard
 from exporter.state.journal import Journal
-from exporter.state.storage.keeper import Keeper
+from exporter.state.storage.keeper import Keeper, is_fresh
 from exporter.state.storage.notes import Notes
 from exporter.state.two_lists import Comparisons
 from exporter.web.access import Access
@@ -86,12 +86,12 @@ class Service:
         self._keeper = Keeper(self._board, self._journal, self._notes)
         self._reload_problems: tuple[str, ...] = ()
         self._reload_status = ReloadStatus()
-        self._stopping = asyncio.Event()
         self._was_ready = False
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[str | None]] = set()
         self._retiring: set[asyncio.Task[None]] = set()
         self.listening = asyncio.Event()
+        self.stopping = asyncio.Event()
         self.addresses: list[tuple[str, int]] = []
 
     async def run(self) -> None:
@@ -130,9 +130,10 @@ class Service:
                 **_sizes(self._board),
             )
             self.listening.set()
-            await self._stopping.wait()
+            await self.stopping.wait()
             log.info("stopping")
         finally:
+            self.stopping.set()  # not ready from now on, and still there for whoever is scraping
             self._schedule.stop()
             self._sampler.stop()
             await self._keeper.stop()
@@ -145,7 +146,7 @@ class Service:
 
     def stop(self) -> None:
         """End `run`."""
-        self._stopping.set()
+        self.stopping.set()
 
     async def reload(self) -> str | None:
         """Read the configuration again and use it; if it is bad, say why and go on with the one in use."""
@@ -158,12 +159,15 @@ class Service:
                 self._reload_problems = tuple(map(str, bad.problems))
                 log.warning("the new configuration is bad, the old one stays", problems=list(self._reload_problems))
                 return str(bad)
+            if self.stopping.is_set():
+                return "stopping"
             await self._use_resolvers_of(configuration)
             self._configuration = configuration
             await self._keeper.use(configuration.storage)
             self._board.adopt(pools)
             self._keeper.follow()
             self._domains.adopt(watched_domains(configuration, self._options.shard))
+            self._keeper.restore_soon()
             self._follow()
             self._reload_problems = ()
             self._reload_status.successful = True
@@ -232,14 +236,18 @@ class Service:
 
     def _changed(self, pool: str, change: Change) -> None:
         self._keeper.changed(self._journal.write(pool, change))
-        _log_change(pool, change)
+        log.info("changed", **told(pool, change))
 
     def _why_not_ready(self) -> str | None:
-        if self._stopping.is_set():
+        if self.stopping.is_set():
             return "stopping"
         if self._was_ready:
             return None  # a pool that a reload brought must not take the others' metrics away
-        waiting = [name for name, state in self._board.pools.items() if not state.counters.rounds]
+        waiting = [
+            name
+            for name, state in self._board.pools.items()
+            if not state.counters.rounds and not is_fresh(state, time.time())
+        ]
         waiting += self._domain_sampler.never_sampled
         self._was_ready = not waiting
         return f"the first round is not over yet: {', '.join(waiting)}" if waiting else None
@@ -247,8 +255,15 @@ class Service:
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.stop)
+            loop.add_signal_handler(number, self._stop_for, loop)
         loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+
+    def _stop_for(self, loop: asyncio.AbstractEventLoop) -> None:
+        """A signal: end in order. A second one ends the process at once, whatever it is about."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+        self.stop()
 
     def _reload_soon(self) -> None:
         _keep(self._reloads, asyncio.create_task(self.reload()))
@@ -276,20 +291,3 @@ def _keep(tasks: set[asyncio.Task[T]], task: asyncio.Task[T]) -> None:
     """Hold on to *task* until it has ended: the event loop itself does not."""
     tasks.add(task)
     task.add_done_callback(tasks.discard)
-
-
-def _subject(pool: str, change: Change) -> dict[str, str]:
-    return {"pool": pool, "ip": str(change.address)} if change.domain is None else {"domain": change.domain}
-
-
-def _log_change(pool: str, change: Change) -> None:
-    log.info(
-        "changed",
-        **_subject(pool, change),
-        check=change.after.check.value,
-        subject=change.after.subject,
-        before=change.before.result.value,
-        after=change.after.result.value,
-        reason=change.after.reason.value if change.after.reason else None,
-        sentence=change.after.sentence,
-    )

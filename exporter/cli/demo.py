@@ -21,5 +21,5 @@ async def _run(speed: float, **serving: Any) -> None:
     async with DemoServer(demo_world(speed=speed)) as server:
         text = demo_configuration(server.port, interval=f"{max(10, round(15 / speed))}s")
         service = Service(options(lambda: parse(text, "demo"), **serving))
-        async with attended(service.listening):
+        async with attended(service.listening, service.stopping):
             await service.run()

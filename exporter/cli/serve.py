@@ -24,7 +24,10 @@ def serve(load: Callable[[], Configuration], *, file: Path, reload_seconds: floa
 
 async def _run(chosen: Options, file: Path, reload_seconds: float) -> None:
     service = Service(chosen)
-    async with attended(service.listening), watched(lambda: fingerprint(file), reload_seconds, service.reload):
+    async with (
+        attended(service.listening, service.stopping),
+        watched(lambda: fingerprint(file), reload_seconds, service.reload),
+    ):
         await service.run()
 
 

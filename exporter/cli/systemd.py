@@ -29,14 +29,27 @@ def watchdog_seconds(environment: Mapping[str, str] = os.environ) -> float | Non
 
 
 @contextlib.asynccontextmanager
-async def attended(ready: asyncio.Event, environment: Mapping[str, str] = os.environ) -> AsyncIterator[None]:
-    """Tell systemd when *ready* is set, then that the event loop turns, and in the end that it stops."""
-    telling = asyncio.create_task(_tell(ready, environment))
+async def attended(
+    ready: asyncio.Event, stopping: asyncio.Event, environment: Mapping[str, str] = os.environ
+) -> AsyncIterator[None]:
+    """Tell systemd when *ready* is set, then that the event loop turns, and that it stops as soon as that begins."""
+    telling = [
+        asyncio.create_task(_tell(ready, environment)),
+        asyncio.create_task(_tell_the_end(stopping, environment)),
+    ]
     try:
         yield
     finally:
-        telling.cancel()
-        notify("STOPPING=1", environment)
+        is_told = telling[1].done()
+        for task in telling:
+            task.cancel()
+        if not is_told:
+            notify("STOPPING=1", environment)
+
+
+async def _tell_the_end(stopping: asyncio.Event, environment: Mapping[str, str]) -> None:
+    await stopping.wait()
+    notify("STOPPING=1", environment)
 
 
 async def _tell(ready: asyncio.Event, environment: Mapping[str, str]) -> None:

@@ -37,3 +37,17 @@ class Change:
     def domain(self) -> DomainName | None:
         """The domain that it is about; None where it is about an address."""
         return self.target if isinstance(self.target, DomainName) else None
+
+
+def told(pool: str, change: Change) -> dict[str, str | None]:
+    """What a log line says of a *change* in *pool*, by name."""
+    before, after = change.before, change.after
+    about = {"pool": pool, "ip": str(change.address)} if change.domain is None else {"domain": change.domain}
+    return about | {
+        "check": after.check.value,
+        "subject": after.subject,
+        "before": before.result.value,
+        "after": after.result.value,
+        "reason": after.reason.value if after.reason else None,
+        "sentence": after.sentence,
+    }

@@ -7,7 +7,7 @@ that saves, and what was saved back to the board.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +43,9 @@ class Keeper:
         self._entry: StorageEntry | None = None
         self._saver: Saver | None = None
         self._pools: Mapping[str, PoolState] = {}
+        self._to_restore: set[str] = set()
         self._restoring: set[asyncio.Task[None]] = set()
+        self._is_over = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self.status: StorageStatus | None = None
 
@@ -53,7 +55,7 @@ class Keeper:
         Returns when the file is open, and its notes and changes are here; or when it is known that it cannot be
         opened now, which is tried again and again.
         """
-        if entry == self._entry:
+        if entry == self._entry or self._is_over:
             return
         await self._end()
         self._entry = entry
@@ -75,6 +77,8 @@ class Keeper:
             return
         for name, state in self._pools.items():
             old = before.get(name)
+            if state is not old:
+                self._to_restore.add(name)
             if state is not old or state.unsaved is None:
                 mine, state.unsaved = state.unsaved, Unsaved(state.pool.size)
                 if old is not None and old.unsaved is not None and mine is None:
@@ -85,27 +89,44 @@ class Keeper:
         self._saver.is_refitted = True
 
     async def restore(self) -> None:
-        """Give the board what is known of the targets that were not sampled yet, a little at a time."""
-        if self._saver is None or self.status is None or self._entry is None or not self.status.is_ok:
+        """Give the board what is known of targets that were not sampled yet, a little at a time.
+
+        That is about pools that are new since this was last done.
+        """
+        names, self._to_restore = self._to_restore, set()
+        status, entry = self.status, self._entry
+        if status is None or entry is None or not status.is_ok:
             return
-        path, began, restored = Path(self._entry.path), time.monotonic(), 0
-        since = time.time() - self._entry.retention.seconds
+        began, before = time.monotonic(), status.restored
         try:
-            for name, state in tuple(self._pools.items()):
-                async for chunk in _read(path, state, since, self.status):
-                    if self._pools.get(name) is not state:
-                        break
-                    for index, known in chunk:
-                        if not state.sampled_at(index):
-                            state.restore(index, known)
-                            restored += 1
-                    await asyncio.sleep(0)
-        except StorageError as error:
-            log.warning("the stored state cannot be read", path=str(path), reason=str(error))
-        self.status.restored += restored
-        if restored:
+            for name in names:
+                state = self._pools.get(name)
+                if state is not None:
+                    await self._restore_pool(name, state, entry, status)
+        except (StorageError, OSError) as error:
+            log.warning("the stored state cannot be read", path=entry.path, reason=str(error))
+        if status.restored > before:
             seconds = round(time.monotonic() - began, 3)
-            log.info("restored what was known", addresses=restored, seconds=seconds, unreadable=self.status.unreadable)
+            log.info("restored what was known", addresses=status.restored - before, seconds=seconds)
+
+    async def _restore_pool(self, name: str, state: PoolState, entry: StorageEntry, status: StorageStatus) -> None:
+        since = time.time() - entry.retention.seconds
+        async with contextlib.aclosing(_read(Path(entry.path), state, since, status)) as chunks:
+            async for chunk in chunks:
+                if self._pools.get(name) is not state:
+                    return
+                for index, known in chunk:
+                    if not state.sampled_at(index):
+                        state.restore(index, known)
+                        status.restored += 1
+                await asyncio.sleep(0)
+
+    def restore_soon(self) -> None:
+        """The same as `restore`, in the background: for pools that come while others are sampled."""
+        if self._to_restore:
+            task = asyncio.create_task(self.restore())
+            self._restoring.add(task)
+            task.add_done_callback(self._restoring.discard)
 
     def changed(self, entry: Entry) -> None:
         """A change was written to the journal."""
@@ -129,6 +150,7 @@ class Keeper:
 
     async def stop(self) -> None:
         """Save everything, and end."""
+        self._is_over = True
         await self._end()
 
     async def _end(self) -> None:
@@ -159,14 +181,20 @@ class Keeper:
             return
         self._saver.add_again(mine)
         if self._pools:  # too late for the start: what was sampled meanwhile is newer
-            task = asyncio.create_task(self.restore())
-            self._restoring.add(task)
-            task.add_done_callback(self._restoring.discard)
+            self._to_restore.update(self._pools)
+            self.restore_soon()
+
+
+def is_fresh(state: PoolState, now: float) -> bool:
+    """Whether all of a pool is known, and was sampled in the last two intervals, be it by an earlier process."""
+    if any(helo.latest is None for helo in state.helos.values()):
+        return False
+    return state.oldest_sample() > now - 2 * state.pool.interval_seconds
 
 
 async def _read(
     path: Path, state: PoolState, since: float, status: StorageStatus
-) -> AsyncIterator[list[tuple[int, AddressState]]]:
+) -> AsyncGenerator[list[tuple[int, AddressState]], None]:
     """What is known of a pool, read in threads; HELO names are put in place by the way."""
     from exporter.state.storage.history import reader
     from exporter.state.storage.rows import Reading

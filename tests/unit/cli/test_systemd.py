@@ -67,18 +67,22 @@ def test_watchdog_seconds(environment, seconds):
 async def test_ready_then_alive_then_stopping(systemd):
     """Nothing is said before the service is ready; then signs of life follow until it stops."""
     environment = {"NOTIFY_SOCKET": systemd.getsockname(), "WATCHDOG_USEC": "30000"}
-    ready = asyncio.Event()
+    ready, stopping = asyncio.Event(), asyncio.Event()
 
     async def hear() -> bytes:
         return await asyncio.to_thread(systemd.recv, 100)
 
-    async with attended(ready, environment):
+    async with attended(ready, stopping, environment):
         await asyncio.sleep(0)
         assert select.select([systemd], [], [], 0)[0] == []
         ready.set()
         heard = [await hear() for _ in range(3)]
+        stopping.set()
+        while (last := await hear()) == b"WATCHDOG=1":
+            pass
+        heard.append(last)
 
-    assert heard == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
+    assert heard == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1", b"STOPPING=1"]
     last = b""
     while last != b"STOPPING=1":  # signs of life may be waiting before it
         last = await hear()

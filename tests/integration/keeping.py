@@ -1,0 +1,113 @@
+"""Runs the exporter in a process of its own, with a storage, so that it can be killed; and reads what it left."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from exporter.config.loader import load
+from tests.integration.servers.process import free_port, wait_until
+
+ROOT = Path(__file__).parents[2]
+
+
+class Process:
+    """An exporter on the configuration file *path*."""
+
+    def __init__(self, path: Path, *arguments: str, enter: tuple[str, ...] = ()) -> None:
+        self.port = free_port()
+        self._log = path.with_suffix(".log")
+        command = [*enter, sys.executable, "-m", "exporter", f"--config.file={path}", "--log.format=json"]
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, f"--web.listen-address=127.0.0.1:{self.port}", *arguments], cwd=ROOT, stderr=log
+            )
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Ask for a path: status and body; status 0 while it does not listen."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """The sum of the series of a family that have these labels; None if there is none."""
+        pairs = [f'{label}="{value}"' for label, value in labels.items()]
+        found = [
+            float(line.rpartition(" ")[2])
+            for line in self.get("/metrics")[1].splitlines()
+            if line.partition(" ")[0].partition("{")[0] == name and all(pair in line for pair in pairs)
+        ]
+        return sum(found) if found else None
+
+    def wait_for(self, name: str, value: float, **labels: str) -> None:
+        """Wait until a sum of series has a value."""
+        wait_until(lambda: self.value(name, **labels) == value, f"{name} is {value}\n{self.log[-3000:]}")
+
+    def wait_until_ready(self) -> None:
+        """Wait until it says that it is ready."""
+        wait_until(lambda: self.get("/-/ready")[0] == 200, f"it is ready\n{self.log[-3000:]}")
+
+    @property
+    def log(self) -> str:
+        """What it has said."""
+        return self._log.read_text()
+
+    def events(self) -> list[dict[str, Any]]:
+        """Its log lines."""
+        return [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
+
+    def kill(self) -> None:
+        """End it as the kernel does."""
+        self.process.kill()
+        self.process.wait(60)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """End it as its operator does: its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+
+@contextmanager
+def process(path: Path, *arguments: str, enter: tuple[str, ...] = ()) -> Iterator[Process]:
+    """Run an exporter, and end it whatever happens."""
+    running = Process(path, *arguments, enter=enter)
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.kill()
+
+
+def configuration(path: Path, server: str, storage: Path, addresses: list[dict[str, Any]], **pool: Any) -> Path:
+    """Write a configuration with one pool and a storage."""
+    resolver = {"name": "test", "servers": [server], "timeout": "5s", "canary": False, "max_queries_per_second": 5000}
+    pools = [{"name": "test", "interval": "10s", "addresses": addresses, **pool}]
+    path.write_text(yaml.safe_dump({"storage": {"path": str(storage)}, "resolvers": [resolver], "pools": pools}))
+    load(path)
+    return path
+
+
+def rows(storage: Path, query: str) -> list[tuple[Any, ...]]:
+    """What a query gives of a storage that nobody uses; the file has to be whole."""
+    with closing(sqlite3.connect(f"file:{storage}?mode=rw", uri=True)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        return connection.execute(query).fetchall()
+
+
+def octets(path: Path) -> bytes:
+    """A file's content."""
+    return path.read_bytes() if os.path.lexists(path) else b""
