@@ -1,21 +1,24 @@
 """Runs the exporter in a process of its own, with a storage, so that it can be killed; and reads what it left."""
 
+import asyncio
 import json
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
 from exporter.config.loader import load
+from exporter.demo.server import DemoServer
+from exporter.demo.world import World
 from tests.integration.servers.process import free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -108,6 +111,30 @@ def rows(storage: Path, query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query).fetchall()
 
 
-def octets(path: Path) -> bytes:
-    """A file's content."""
-    return path.read_bytes() if os.path.lexists(path) else b""
+class Dns:
+    """A world on a port of its own, in a thread of its own, so that a test may wait for processes."""
+
+    def __init__(self, world: World) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._server = DemoServer(world)
+        self._thread = threading.Thread(target=self._loop.run_forever)
+
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return f"127.0.0.1:{self._server.port}"
+
+    def silence(self) -> None:
+        """Answer nothing from now on."""
+        self._loop.call_soon_threadsafe(self._server.stop_answering)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._server.start(), self._loop).result(60)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._server.stop(), self._loop).result(60)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(60)
+        self._loop.close()
