@@ -8,6 +8,7 @@ from pathlib import Path
 from dashboards.generator import (
     address_rules,
     authentication_rules,
+    domain_rules,
     grafana_rules,
     prometheus_rules,
     runbooks,
@@ -18,7 +19,7 @@ from dashboards.generator.exporter_board import exporter
 from dashboards.generator.fleet import fleet
 
 FOLDER = Path(__file__).resolve().parent.parent
-GROUPS = (address_rules.GROUP, authentication_rules.GROUP, watcher_rules.GROUP)
+GROUPS = (address_rules.GROUP, authentication_rules.GROUP, domain_rules.GROUP, watcher_rules.GROUP)
 
 
 def outputs() -> dict[Path, str]:

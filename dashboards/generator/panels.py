@@ -236,9 +236,9 @@ def override(name: str, value: object) -> model.DynamicConfigValue:
     return model.DynamicConfigValue(id_val=name, value=value)
 
 
-def counted(colour: str) -> list[model.DynamicConfigValue]:
-    """The style of a column of counts: *colour* from one on."""
-    levels = {"mode": "absolute", "steps": [{"value": None, "color": "text"}, {"value": 1, "color": colour}]}
+def counted(colour: str, least: int = 1) -> list[model.DynamicConfigValue]:
+    """The style of a column of counts: *colour* from *least* on."""
+    levels = {"mode": "absolute", "steps": [{"value": None, "color": "text"}, {"value": least, "color": colour}]}
     return [override("thresholds", levels), COLOURED]
 
 

@@ -49,6 +49,29 @@ def listed(ip: str) -> Firing:
     return Firing("MailDnsListed", {**SHARED, "ip": ip})
 
 
+def domain_broken(name: str, reason: str, **labels: str) -> Firing:
+    """An alert about a domain."""
+    return Firing(name, {"job": WHO["job"], "domain": "example.org", "reason": reason, **labels})
+
+
+def domain_problem(check: str, reason: str, begins: int, ends: int, selector: str = "") -> Series:
+    """What shows that a domain fails a check that is expected of it."""
+    return series(
+        "maildns_domain_problem",
+        between(begins, ends, 1),
+        domain="example.org",
+        check=check,
+        reason=reason,
+        selector=selector,
+    )
+
+
+def domain_silent(begins: int, ends: int) -> Series:
+    """What shows that the DNS does not answer for a domain."""
+    family = "maildns_domain_last_conclusive_sample_timestamp_seconds"
+    return series(family, f"0+60x{begins - 1} {begins * 60 - 60}x{ends - begins}", domain="example.org")
+
+
 def pool_lost(value: int) -> Firing:
     """The alert about a pool."""
     return Firing("MailDnsPoolForwardConfirmationLost", SHARED, str(value))

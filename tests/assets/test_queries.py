@@ -7,7 +7,9 @@ import yaml
 
 from dashboards.generator.address_rules import ADDRESS_CHECKS
 from dashboards.generator.authentication_rules import AUTHENTICATION_CHECKS
+from dashboards.generator.domain_rules import DOMAIN_CHECKS
 from dashboards.generator.outputs import FOLDER, GROUPS
+from exporter.checks.domain import DomainCheckName
 from exporter.checks.verdicts import CheckName
 from tests.assets.dashboard_files import NAMES, all_queries, labels_in, load
 from tests.assets.promql import WrongQueryError, labels_of, metrics_of
@@ -73,6 +75,11 @@ def test_an_alert_describes_with_labels_that_it_has(alert):
 def test_every_check_of_an_address_has_alerts():
     """A check that is new to the exporter needs a block in a file of rules, or nobody hears of its failures."""
     assert {*ADDRESS_CHECKS, *AUTHENTICATION_CHECKS} == {check.value for check in CheckName}
+
+
+def test_every_check_of_a_domain_has_alerts():
+    """Likewise for what a domain publishes."""
+    assert set(DOMAIN_CHECKS) == {check.value for check in DomainCheckName}
 
 
 def test_the_alerts_for_grafana_need_no_recording_rule():
