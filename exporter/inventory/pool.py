@@ -7,6 +7,7 @@ equal exactly when nothing about them has to be done differently.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import ceil
 from typing import overload
 
 from exporter.checks.addresses import Address
@@ -119,6 +120,13 @@ class Pool:
             CheckName.DNSBL: False,
         }
         return tuple([check for check in CheckName if applies[check]])
+
+    @property
+    def whole_interval_seconds(self) -> float:
+        """In how many seconds each address is sampled once: the interval, as often as rounds take to come to each."""
+        if self.plan is None:
+            return self.interval_seconds
+        return self.interval_seconds * ceil(self.plan.depth / self.plan.per_prefix)
 
     @property
     def prefixes(self) -> Prefixes:

@@ -108,7 +108,7 @@ def add_pool(scrape: Sink, state: PoolState, lag_seconds: float, dropped: int) -
     pool = state.pool
     name = pool.name
     scrape[catalogue.POOL_ADDRESSES].add((name,), pool.size)
-    scrape[catalogue.POOL_INTERVAL].add((name,), pool.interval_seconds)
+    scrape[catalogue.POOL_INTERVAL].add((name,), pool.whole_interval_seconds)
     for (check, result), count in state.results().items():
         scrape[catalogue.POOL_RESULTS].add((name, check, result), count)
     for (receiver, outcome), count in state.receiver_results().items():

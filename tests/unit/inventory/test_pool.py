@@ -1,0 +1,25 @@
+"""A pool as a value: what follows from its parts."""
+
+import pytest
+
+from exporter.config.loader import parse
+from exporter.inventory.build import build
+from exporter.inventory.draws import Plan
+
+POOL = "pools: [{name: a, interval: 10m, addresses: [{network: 192.0.2.0/24}]}]"
+
+
+@pytest.mark.parametrize(
+    ("plan", "seconds"),
+    [
+        pytest.param(None, 600.0, id="swept"),
+        pytest.param(Plan(1, 24, 64, 256), 600.0 * 256, id="one-of-each-prefix-a-round"),
+        pytest.param(Plan(100, 24, 64, 256), 600.0 * 3, id="a-hundred-of-each"),
+        pytest.param(Plan(4, 24, 64, 3), 600.0, id="prefixes-that-are-drawn-whole"),
+    ],
+)
+def test_how_long_it_takes_to_come_to_each_address(plan, seconds):
+    """One interval where a round is a sweep; as many as the fullest prefix takes, where it is a draw."""
+    (pool,) = build(parse(POOL, "a.yml"))
+
+    assert pool.sampled(plan).whole_interval_seconds == seconds
