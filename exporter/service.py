@@ -18,9 +18,11 @@ from exporter.config.configuration import Configuration
 from exporter.config.effective import render
 from exporter.dns.resolvers import Resolvers
 from exporter.errors import ConfigError
+from exporter.inventory.blocklists import list_plans
 from exporter.inventory.build import build
 from exporter.inventory.domains import watched_domains
 from exporter.inventory.shard import ALONE, Shard
+from exporter.metrics.blocklists import BlocklistCollector
 from exporter.metrics.disagreement import DisagreementCollector
 from exporter.metrics.dns import DnsCollector
 from exporter.metrics.domains import DomainsCollector
@@ -30,10 +32,12 @@ from exporter.metrics.probe import render_probe
 from exporter.metrics.runtime import ReloadStatus, RuntimeCollector
 from exporter.metrics.samples import SampleCollector
 from exporter.metrics.storage import StorageCollector
+from exporter.sampling.blocklists import BlocklistSampler
 from exporter.sampling.domains import DomainSampler
 from exporter.sampling.probe import sample_now
 from exporter.sampling.sampler import Sampler
 from exporter.sampling.schedule import Schedule
+from exporter.state.blocklists import Blocklists
 from exporter.state.board import Board
 from exporter.state.change import Change, told
 from exporter.state.disputes import Disputes
@@ -84,6 +88,8 @@ class Service:
         self._disputes = Disputes()
         self._notes = Notes()
         self._keeper = Keeper(self._board, self._journal, self._notes)
+        self._blocklists = Blocklists()
+        self._blocklist_sampler = BlocklistSampler(self._blocklists, lambda: self._resolvers)
         self._reload_problems: tuple[str, ...] = ()
         self._reload_status = ReloadStatus()
         self._was_ready = False
@@ -101,7 +107,13 @@ class Service:
         self._configuration = configuration
         self._reload_status.succeeded_at = time.time()
         self._resolvers = await _started(configuration)
-        self._sampler = Sampler(self._board, lambda: self._resolvers, on_change=self._changed, disputes=self._disputes)
+        self._sampler = Sampler(
+            self._board,
+            lambda: self._resolvers,
+            on_change=self._changed,
+            disputes=self._disputes,
+            blocklists=self._blocklists,
+        )
         self._domain_sampler = DomainSampler(self._domains, lambda: self._resolvers, on_change=self._changed)
         self._schedule = Schedule(self._tick)
         web = WebServer(
@@ -135,6 +147,7 @@ class Service:
         finally:
             self.stopping.set()  # not ready from now on, and still there for whoever is scraping
             self._schedule.stop()
+            self._blocklist_sampler.stop()
             self._sampler.stop()
             await self._keeper.stop()
             self._domain_sampler.stop()
@@ -187,6 +200,8 @@ class Service:
         changed = self._sampler.follow() | self._domain_sampler.follow()
         intervals = {name: state.pool.interval_seconds for name, state in self._board.pools.items()}
         self._schedule.follow(intervals | self._domain_sampler.intervals, changed=changed)
+        self._blocklists.adopt(list_plans(self._configuration), [state.pool for state in self._board.pools.values()])
+        self._blocklist_sampler.follow()
 
     def _tick(self, job: str) -> None:
         """Each knows its own jobs."""
@@ -200,6 +215,7 @@ class Service:
             SampleCollector(self._board),
             DnsCollector(lambda: self._resolvers),
             DisagreementCollector(self._board, self._disputes, lambda: [each.name for each in self._resolvers]),
+            BlocklistCollector(self._blocklists),
             StorageCollector(lambda: self._keeper.status),
             RuntimeCollector(self._reload_status, lambda: self._schedule.loop_lag_seconds),
         )
@@ -219,7 +235,9 @@ class Service:
             ),
             probe=Probe(
                 self._board,
-                lambda pool, target, known, seconds: sample_now(pool, target, known, self._resolvers, seconds),
+                lambda pool, target, known, seconds: sample_now(
+                    pool, target, known, self._resolvers, seconds, self._blocklists
+                ),
                 render_probe,
                 self._options.probe_offset_seconds,
             ),

@@ -91,6 +91,8 @@ class Reason(StrEnum):
     """The list answered 127.255.255.x: it refuses to tell us."""
     DNSBL_UNTRUSTED = "dnsbl-untrusted"
     """The list, or a resolver in between, answers as no list does: its test points fail, or it is outside 127/8."""
+    DNSBL_PENDING = "dnsbl-pending"
+    """The list has not been asked yet: it has its own pace."""
     UNCONFIRMED = "unconfirmed"
     """It failed, and passed or went unanswered when it was asked again: not believed."""
     DISAGREEMENT = "disagreement"

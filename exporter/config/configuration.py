@@ -13,6 +13,7 @@ from exporter.checks.names import DomainName
 from exporter.checks.receivers import DEFAULT_RECEIVERS, Receiver
 from exporter.checks.verdicts import CheckName
 from exporter.config.address_entries import AddressEntry, NetworkEntry
+from exporter.config.dnsbl_entries import DnsblEntry
 from exporter.config.domain_entries import DomainEntry
 from exporter.config.durations import Duration
 from exporter.config.model import Document
@@ -45,6 +46,7 @@ class PoolSettings:
     receivers: tuple[Receiver, ...] = DEFAULT_RECEIVERS
     helo_spf_required: bool = False
     mail_from_domains: tuple[DomainName, ...] = ()
+    dnsbls: tuple[DomainName, ...] = ()
     addresses_files: tuple[str, ...] = ()
     spf: DomainName | None = None
     sample: SampleSettings = AUTO
@@ -74,6 +76,7 @@ class Configuration:
     pools: tuple[PoolSettings, ...]
     domains: tuple[DomainSettings, ...] = ()
     storage: StorageEntry | None = None
+    dnsbls: tuple[DnsblEntry, ...] = ()
 
     def resolver_settings(self) -> tuple[ResolverSettings, ...]:
         """What each resolver is told, in the order of the file. Reads the system's servers where none are named."""
@@ -93,9 +96,10 @@ def resolve(document: Document, directory: Path | None = None) -> Configuration:
     return Configuration(
         resolvers=tuple([_placed(entry, directory) for entry in document.resolvers or (ResolverEntry(name="system"),)]),
         profiles=tuple([profiles[entry.name] for entry in document.profiles]),
-        pools=tuple([_pool(entry, BUILT_IN | profiles, receivers, directory) for entry in document.pools]),
+        pools=tuple([_pool(entry, BUILT_IN | profiles, document, receivers, directory) for entry in document.pools]),
         domains=tuple([_domain(entry) for entry in document.domains]),
         storage=_stored(document.storage, directory),
+        dnsbls=document.dnsbls,
     )
 
 
@@ -115,9 +119,14 @@ def _derive(entry: ProfileEntry, written: dict[str, ProfileEntry], derived: dict
 
 
 def _pool(
-    entry: PoolEntry, profiles: dict[str, Profile], receivers: tuple[Receiver, ...], directory: Path | None
+    entry: PoolEntry,
+    profiles: dict[str, Profile],
+    document: Document,
+    receivers: tuple[Receiver, ...],
+    directory: Path | None,
 ) -> PoolSettings:
     profile = profiles[entry.profile]
+    zones = tuple([dnsbl.zone for dnsbl in document.dnsbls])
     return PoolSettings(
         name=entry.name,
         profile=entry.profile,
@@ -131,6 +140,7 @@ def _pool(
         receivers=receivers if entry.receivers is None else entry.receivers,
         helo_spf_required=profile.helo_spf_required if entry.helo_spf_required is None else entry.helo_spf_required,
         mail_from_domains=entry.mail_from_domains,
+        dnsbls=zones if entry.dnsbls is None else tuple([zone for zone in zones if zone in entry.dnsbls]),
         addresses_files=tuple([str(directory / one) if directory else one for one in entry.addresses_file]),
         spf=entry.spf,
         sample=sample_settings(entry.sample),

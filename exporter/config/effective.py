@@ -15,6 +15,7 @@ from exporter.checks.domain import DomainCheckName
 from exporter.checks.verdicts import CheckName
 from exporter.config.address_entries import AddressEntry, NetworkEntry
 from exporter.config.configuration import Configuration, DomainSettings, PoolSettings
+from exporter.config.dnsbl_entries import DnsblEntry
 from exporter.config.profiles import Profile
 from exporter.config.resolver_entries import CanaryEntry, ResolverEntry
 from exporter.config.sample_entries import SampleSettings
@@ -36,9 +37,11 @@ def as_data(configuration: Configuration) -> dict[str, Data]:
     if configuration.profiles:
         data["profiles"] = [_profile(profile) for profile in configuration.profiles]
     if configuration.pools:
-        data["pools"] = [_pool(pool) for pool in configuration.pools]
+        data["pools"] = [_pool(pool, has_lists=bool(configuration.dnsbls)) for pool in configuration.pools]
     if configuration.domains:
         data["domains"] = [_domain(domain) for domain in configuration.domains]
+    if configuration.dnsbls:
+        data["dnsbls"] = [_dnsbl(entry) for entry in configuration.dnsbls]
     return data
 
 
@@ -69,6 +72,19 @@ def _resolver(entry: ResolverEntry) -> Data:
     return data
 
 
+def _dnsbl(entry: DnsblEntry) -> Data:
+    rate = entry.max_queries_per_second
+    data: dict[str, Data] = {
+        "zone": str(entry.zone),
+        "interval": str(entry.interval),
+        "max_queries_per_second": UNLIMITED if math.isinf(rate) else rate,
+        "families": [family.value for family in entry.families],
+    }
+    if entry.codes:
+        data["codes"] = {str(code): name for code, name in entry.codes}
+    return data
+
+
 def _canary(entry: CanaryEntry) -> Data:
     under = entry.must_not_exist_under
     return {
@@ -93,7 +109,7 @@ def _profile(profile: Profile) -> Data:
     return data
 
 
-def _pool(pool: PoolSettings) -> Data:
+def _pool(pool: PoolSettings, *, has_lists: bool) -> Data:
     data: dict[str, Data] = {
         "name": pool.name,
         "profile": pool.profile,
@@ -105,6 +121,8 @@ def _pool(pool: PoolSettings) -> Data:
     data["helo_spf_required"] = pool.helo_spf_required
     if pool.mail_from_domains:
         data["mail_from_domains"] = [str(domain) for domain in pool.mail_from_domains]
+    if has_lists:
+        data["dnsbls"] = [str(zone) for zone in pool.dnsbls]
     data |= {"series": pool.series.value, "ptr_info": pool.ptr_info}
     data["receivers"] = [receiver.value for receiver in pool.receivers]
     data["sample"] = _sample(pool.sample)
@@ -159,7 +177,8 @@ def _block(data: Mapping[str, Data], indent: str) -> Iterator[str]:
     """A mapping in block style; lists of mappings item by item, all else on one line if it fits."""
     for key, value in data.items():
         flow = _flow(value)
-        if not isinstance(value, list | dict) or (key not in _ALWAYS_BLOCK and len(flow) + len(indent) < _WIDTH):
+        fits = key not in _ALWAYS_BLOCK and len(flow) + len(indent) < _WIDTH
+        if not isinstance(value, list | dict) or not value or fits:
             yield f"{indent}{key}: {flow}"
         elif isinstance(value, dict):
             yield f"{indent}{key}:"
@@ -170,7 +189,7 @@ def _block(data: Mapping[str, Data], indent: str) -> Iterator[str]:
                 yield from _item(item, f"{indent}  ", as_block=key in _SECTIONS)
 
 
-_SECTIONS = {"resolvers", "profiles", "pools", "domains"}
+_SECTIONS = {"resolvers", "profiles", "pools", "domains", "dnsbls"}
 _ALWAYS_BLOCK = _SECTIONS | {"addresses"}
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import Tag
 
+from exporter.config.dnsbl_entries import Dnsbls
 from exporter.config.domain_entries import MAX_DOMAINS, DomainEntry
 from exporter.config.pool_entries import PoolEntry, ProfileEntry, Receivers
 from exporter.config.resolver_entries import ResolverEntry
@@ -26,6 +27,7 @@ class Document(Section):
     receivers: Receivers = None
     pools: Annotated[tuple[PoolEntry, ...], up_to(1_000, least=1)] = ()
     domains: Annotated[tuple[DomainEntry, ...], up_to(MAX_DOMAINS)] = ()
+    dnsbls: Dnsbls = ()
 
 
 def sections(

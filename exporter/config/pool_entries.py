@@ -5,6 +5,7 @@ from typing import Annotated, TypeAlias
 from pydantic import Discriminator, Tag
 
 from exporter.config.address_entries import Entry
+from exporter.config.dnsbl_entries import PoolDnsbls
 from exporter.config.durations import Duration
 from exporter.config.profiles import DEFAULT_PROFILE, Expectation
 from exporter.config.sample_entries import Sample
@@ -79,6 +80,7 @@ class PoolEntry(Section):
     aligned_suffix: Annotated[SuffixText | None, Given] = None
     helo_spf_required: Annotated[bool | None, Given] = None
     mail_from_domains: Annotated[tuple[MailDomainText, ...], Given, OneOrMore, up_to(16, least=1)] = ()
+    dnsbls: PoolDnsbls = None
     series: SeriesText = SeriesMode.AUTO
     ptr_info: bool = True
     receivers: Receivers = None

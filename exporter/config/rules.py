@@ -53,6 +53,23 @@ def violations(document: Document, *, profiles_are_complete: bool = True) -> Ite
     for overlap in overlaps(document.pools):
         yield Violation(*overlap)
     yield from _of_domains(document.domains)
+    yield from _of_dnsbls(document)
+
+
+def _of_dnsbls(document: Document) -> Iterator[Violation]:
+    places = [(("dnsbls", index, "zone"), entry.zone) for index, entry in enumerate(document.dnsbls)]
+    yield from _unique(places, "is the same list as {other}: leave one of them out")
+    for index, entry in enumerate(document.dnsbls):
+        families = [(("dnsbls", index, "families", place), family) for place, family in enumerate(entry.families)]
+        yield from _unique(families, "is the same family as {other}: leave one of them out")
+    known = [entry.zone for entry in document.dnsbls]
+    for index, pool in enumerate(document.pools):
+        chosen = [(("pools", index, "dnsbls", place), zone) for place, zone in enumerate(pool.dnsbls or ())]
+        yield from _unique(chosen, "is the same list as {other}: leave one of them out")
+        for path, zone in chosen:
+            if zone not in known:
+                meant = did_you_mean(zone, list(map(str, known))) if known else "there are none"
+                yield Violation(path, f"{str(zone)!r} is not one of the lists in `dnsbls`; {meant}")
 
 
 def _unique(places: Iterable[tuple[Path, T]], what: str) -> Iterator[Violation]:

@@ -58,6 +58,7 @@ def build_pool(
         receivers=settings.receivers if any(one.helo for one in source) else (),
         helo_spf_required=settings.helo_spf_required,
         mail_from_domains=settings.mail_from_domains,
+        dnsbls=settings.dnsbls,
     )
 
 

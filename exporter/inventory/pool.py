@@ -78,7 +78,7 @@ class Pool:
     targets have only the names that their own entries give them. *receivers* are those whose verdicts on addresses
     with HELO names are predicted. *source* are the addresses that are watched here; *whole* are those of all shards.
     *mail_from_domains* are the domains that its addresses send for, *helo_spf_required* says whether a HELO name
-    without any SPF record fails.
+    without any SPF record fails. *dnsbls* are the zones of the block lists that its addresses are looked up in.
     *plan* says which addresses a round samples: None means all. *lengths* are those of the prefixes, IPv4 and IPv6, in
     which the pool is told about. *space* are IPv6 ranges that are the pool's and too big to be listed.
     """
@@ -96,6 +96,7 @@ class Pool:
     receivers: tuple[Receiver, ...] = ()
     helo_spf_required: bool = False
     mail_from_domains: tuple[DomainName, ...] = ()
+    dnsbls: tuple[DomainName, ...] = ()
     plan: Plan | None = None
     lengths: tuple[int, int] = (24, 64)
     space: tuple[Range, ...] = ()
@@ -117,7 +118,7 @@ class Pool:
         applies |= {
             CheckName.FCRDNS: True,
             CheckName.SPF_MAILFROM: bool(self.mail_from_domains),
-            CheckName.DNSBL: False,
+            CheckName.DNSBL: bool(self.dnsbls),
         }
         return tuple([check for check in CheckName if applies[check]])
 

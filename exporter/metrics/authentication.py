@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from exporter.checks.authentication import spf_passes
-from exporter.checks.verdicts import CheckName, Finding
+from exporter.checks.verdicts import CheckName, Finding, Result
 from exporter.metrics import catalogue
 from exporter.metrics.catalogue import Sink
 from exporter.state.held import Slot
@@ -19,3 +19,5 @@ def add_authentication(families: Sink, labels: tuple[str, ...], held: Mapping[Sl
             passes = spf_passes(finding)
             if passes is not None:
                 families[catalogue.SPF_PASS].add((*labels, identity, subject), passes)
+        elif check is CheckName.DNSBL:
+            families[catalogue.DNSBL_LISTED].add((*labels, subject), finding.result is Result.FAIL)

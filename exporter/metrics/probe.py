@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from exporter.checks.verdicts import Result
+from exporter.checks.verdicts import CheckName, Result
 from exporter.inventory.pool import Pool
 from exporter.metrics import catalogue
 from exporter.metrics.fleet import Scrape, add_address
@@ -41,7 +41,9 @@ class ProbeCollector(Collector):
     def _is_known(self) -> bool:
         report = self._state.latest
         return report is not None and all(
-            finding.result is not Result.UNKNOWN for finding in report.findings if finding.check in self._pool.expect
+            finding.result is not Result.UNKNOWN
+            for finding in report.findings
+            if finding.check in self._pool.expect and finding.check is not CheckName.DNSBL  # lists keep their own time
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from exporter.checks.check import Evidence
 from exporter.checks.report import Report
+from exporter.sampling.authentication import Authentication
 from exporter.sampling.subjects import AddressSubject, OnChange
 from exporter.state.disputes import Dispute, Disputes
 from exporter.state.pool import FAILING, PoolState, worst
@@ -23,11 +24,12 @@ class DrawnSubject(AddressSubject):
         index: int,
         disputes: Disputes,
         on_change: OnChange,
+        authentication: Authentication,
         *,
         counts: bool,
         failed: Callable[[], None],
     ) -> None:
-        super().__init__(pool, index, disputes, on_change)
+        super().__init__(pool, index, disputes, on_change, authentication)
         self._counts = counts
         self._failed = failed
 

@@ -12,9 +12,11 @@ from exporter.checks.check import Check, Evidence
 from exporter.checks.report import Report, Target, report
 from exporter.checks.verdicts import Finding
 from exporter.inventory.pool import Pool
+from exporter.sampling.authentication import wanted_now
 from exporter.sampling.sampling import Asker, Sampling
 from exporter.sampling.subjects import confirmed_report, doubted_report
 from exporter.state.address import AddressState
+from exporter.state.blocklists import Blocklists
 from exporter.state.disputes import Dispute
 
 
@@ -22,17 +24,22 @@ class ProbeSubject:
     """A target of *pool*, of which *known* is known; *outcome* gets what the sample leads to."""
 
     def __init__(
-        self, pool: Pool, target: Target, known: AddressState, outcome: "asyncio.Future[AddressState]"
+        self,
+        pool: Pool,
+        target: Target,
+        known: AddressState,
+        outcome: "asyncio.Future[AddressState]",
+        wanted: Wanted,
     ) -> None:
         self._pool = pool
+        self._wanted = wanted
         self._target = target
         self._known = known.retarget(target)
         self._outcome = outcome
 
     def check(self) -> Check[Report]:
         pool = self._pool
-        wanted = Wanted(pool.helo_spf_required, pool.mail_from_domains)
-        return report(self._target, suffix=pool.suffix, policies=pool.receivers, wanted=wanted)
+        return report(self._target, suffix=pool.suffix, policies=pool.receivers, wanted=self._wanted)
 
     def turn(self) -> int | None:
         return None
@@ -70,12 +77,18 @@ class ProbeSubject:
 
 
 async def sample_now(
-    pool: Pool, target: Target, known: AddressState, asker: Asker, timeout_seconds: float
+    pool: Pool,
+    target: Target,
+    known: AddressState,
+    asker: Asker,
+    timeout_seconds: float,
+    blocklists: Blocklists | None = None,
 ) -> AddressState:
     """Sample *target*; after *timeout_seconds* whatever is not answered counts as a time-out."""
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[AddressState] = loop.create_future()
-    sampling = Sampling(ProbeSubject(pool, target, known, outcome), asker, 0.0, lambda: None)
+    wanted = wanted_now(pool, target, Blocklists() if blocklists is None else blocklists)
+    sampling = Sampling(ProbeSubject(pool, target, known, outcome, wanted), asker, 0.0, lambda: None)
     end = loop.call_later(timeout_seconds, sampling.give_up)
     try:
         sampling.start()

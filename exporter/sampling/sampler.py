@@ -8,10 +8,12 @@ import structlog
 
 from exporter.checks.addresses import Address
 from exporter.sampling.agenda import Agenda
+from exporter.sampling.authentication import Authentication
 from exporter.sampling.drawn import DrawnSubject
 from exporter.sampling.round import Round
 from exporter.sampling.sampling import Asker, Sampling, Subject
 from exporter.sampling.subjects import AddressSubject, HeloNameSubject, OnChange
+from exporter.state.blocklists import Blocklists
 from exporter.state.board import Board
 from exporter.state.disputes import Disputed, Disputes
 from exporter.state.pool import FAILING, PoolState
@@ -37,12 +39,19 @@ class Sampler:
     """
 
     def __init__(
-        self, board: Board, asker: Callable[[], Asker], *, on_change: OnChange, disputes: Disputes | None = None
+        self,
+        board: Board,
+        asker: Callable[[], Asker],
+        *,
+        on_change: OnChange,
+        disputes: Disputes | None = None,
+        blocklists: Blocklists | None = None,
     ) -> None:
         self._board = board
         self._asker = asker
         self._disputes = Disputes() if disputes is None else disputes
         self._on_change = on_change
+        self._authentication = Authentication(asker, blocklists)
         self._rounds: dict[str, tuple[PoolState, Agenda, Round]] = {}
         self._stopped_at: dict[str, Address] = {}
         self._followed: dict[str, PoolState] = {}
@@ -77,6 +86,7 @@ class Sampler:
 
     def stop(self) -> None:
         """Drop everything that is under way."""
+        self._authentication.stop()
         for _, _, running in self._rounds.values():
             running.cancel()
         self._rounds.clear()
@@ -126,13 +136,14 @@ class Sampler:
         else:
             index, counts = agenda.position(item)
             if agenda.turn is None or item >= agenda.turn.drawn:
-                subject = AddressSubject(state, index, self._disputes, self._on_change)
+                subject = AddressSubject(state, index, self._disputes, self._on_change, self._authentication)
             else:
                 subject = DrawnSubject(
                     state,
                     index,
                     self._disputes,
                     self._on_change,
+                    self._authentication,
                     counts=counts,
                     failed=lambda: self._search(state, agenda, index),
                 )

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import structlog
 
-from exporter.checks.authentication import Wanted
 from exporter.checks.check import Check, Evidence
 from exporter.checks.helo_name import HeloNameReport, helo_name
 from exporter.checks.report import Report, report
 from exporter.checks.verdicts import Finding, IprevVerdict, Result
+from exporter.sampling.authentication import Authentication
 from exporter.sampling.disagreement import weigh
 from exporter.state.address import AddressState
 from exporter.state.change import Change
@@ -27,9 +27,12 @@ OnChange = Callable[[str, Change], None]
 class AddressSubject:
     """The address at *index* of a pool."""
 
-    __slots__ = ("_disputes", "_index", "_on_change", "_pool")
+    __slots__ = ("_authentication", "_disputes", "_index", "_on_change", "_pool")
 
-    def __init__(self, pool: PoolState, index: int, disputes: Disputes, on_change: OnChange) -> None:
+    def __init__(
+        self, pool: PoolState, index: int, disputes: Disputes, on_change: OnChange, authentication: Authentication
+    ) -> None:
+        self._authentication = authentication
         self._pool = pool
         self._index = index
         self._disputes = disputes
@@ -43,7 +46,7 @@ class AddressSubject:
             suffix=pool.suffix,
             policies=pool.receivers,
             before=state.predicted() if pool.receivers else None,
-            wanted=Wanted(pool.helo_spf_required, pool.mail_from_domains),
+            wanted=self._authentication.wanted(pool, self._index, state.target),
         )
 
     def turn(self) -> int | None:

@@ -126,19 +126,26 @@ def confirmed(held: Held, first: Report, second: Report) -> Report:
 
 
 def health(state: AddressState, expect: frozenset[CheckName]) -> bool | None:
-    """Whether every expected check passes, by what is held; None while that is not known."""
+    """Whether every expected check passes, by what is held; None while that is not known.
+
+    A block list that never said anything is passed over: it may refuse to, for good. At least one check has to pass.
+    """
     if state.latest is None:
         return None
     held = state.held
-    known = True
+    known, passes, silent = True, False, False
     for finding in state.latest.findings:
         if finding.check in expect:
             before = held.get((finding.check, finding.subject))
-            if before is None:
+            if before is None and finding.check is CheckName.DNSBL:
+                silent = True
+            elif before is None:
                 known = False
             elif before.result is Result.FAIL:
                 return False
-    return True if known else None
+            else:
+                passes = True
+    return True if known and (passes or not silent) else None
 
 
 def problems(state: AddressState, expect: frozenset[CheckName]) -> tuple[Finding, ...]:

@@ -44,6 +44,11 @@ class RangeMap:
         """The outcome for a number."""
         return self._outcomes[bisect_right(self._starts, number) - 1]
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RangeMap) and self._starts == other._starts and self._outcomes == other._outcomes
+
+    __hash__ = None  # type: ignore[assignment]  # there are two lists in it
+
     def __len__(self) -> int:
         """How many ranges there are."""
         return len(self._starts)

@@ -50,6 +50,7 @@ def test_fails_and_unknowns_are_apart():
     assert unknown == {
         *[Reason(it) for it in ("timeout", "servfail", "refused", "network", "tls", "malformed", "chain", "canary")],
         Reason.DNSBL_BLOCKED,
+        Reason.DNSBL_PENDING,
         Reason.DNSBL_UNTRUSTED,
         Reason.UNCONFIRMED,
         Reason.DISAGREEMENT,

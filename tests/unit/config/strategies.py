@@ -108,8 +108,25 @@ def pools(number: int, profiles: list[str]) -> st.SearchStrategy[Any]:
             ipv4_prefix=st.integers(16, 32),
             ipv6_prefix=st.integers(32, 128),
         ),
+        mail_from_domains=distinct(suffixes),
+        helo_spf_required=st.booleans(),
     )
 
+
+dnsbls = st.sampled_from(["bl.example.net", "zen.example.org", "no.example.com", "1e3.example"]).flatmap(
+    lambda zone: (
+        st.just(zone)
+        | some_of(
+            {"zone": st.just(zone)},
+            interval=st.sampled_from(["1m", "7d", "2h"]),
+            max_queries_per_second=st.sampled_from([0.1, 50, "unlimited"]),
+            families=st.sampled_from(["ipv4", ["ipv6"], ["ipv6", "ipv4"]]),
+            codes=st.dictionaries(
+                st.sampled_from(["127.0.0.2", "127.1.2.3"]), st.sampled_from(["SBL", "no", "a: b", "~"])
+            ),
+        )
+    )
+)
 
 domain_checks = st.lists(st.sampled_from([check.value for check in DomainCheckName]), unique=True)
 domains = some_of(
@@ -131,17 +148,26 @@ def documents(draw: st.DrawFn) -> str:
         document["profiles"] = []
         for name in draw(st.lists(names.filter(lambda name: name not in BUILT_IN), max_size=3, unique=True)):
             keys = some_of(
-                {"name": st.just(name)}, based_on=st.sampled_from(known), expect=expects, aligned_suffix=suffixes
+                {"name": st.just(name)},
+                based_on=st.sampled_from(known),
+                expect=expects,
+                aligned_suffix=suffixes,
+                helo_spf_required=st.booleans(),
             )
             document["profiles"].append(draw(keys))
             known.append(name)
     if draw(st.booleans()):
         document["receivers"] = draw(receivers)
     document["domains"] = draw(st.lists(domains, max_size=3, unique_by=lambda one: one["name"]))
+    zone_of = lambda one: one if isinstance(one, str) else one["zone"]  # noqa: E731
+    document["dnsbls"] = draw(st.lists(dnsbls, max_size=3, unique_by=zone_of))
     least = 0 if document["domains"] else 1
     several = [draw(pools(number, known)) for number in range(draw(st.integers(least, 3)))]
     if several:
         document["pools"] = several
+        zones = [zone_of(one) for one in document["dnsbls"]]
+        if draw(st.booleans()):
+            several[0]["dnsbls"] = zones[: draw(st.integers(0, len(zones)))]
     if draw(st.booleans()):
         document["storage"] = draw(storages)
     return json.dumps(document)

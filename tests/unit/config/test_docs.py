@@ -25,6 +25,7 @@ SECTIONS = {
     ("pools", "addresses", "<network>"): "addresses",
     ("pools", "expect", "<edit>"): "expect",
     ("pools", "sample", "<sample>"): "sample",
+    ("dnsbls",): "dnsbls",
     ("domains",): "domains",
     ("domains", "expect", "<edit>"): "checks of a domain",
     ("profiles",): "profiles",

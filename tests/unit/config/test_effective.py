@@ -4,6 +4,7 @@ import json
 
 from hypothesis import given
 
+from exporter.config.dnsbl_entries import DnsblEntry
 from exporter.config.domain_entries import DomainEntry
 from exporter.config.effective import as_data, render
 from exporter.config.loader import parse
@@ -109,6 +110,7 @@ def test_every_key_of_a_mapping_is_shown():
 resolvers: [{name: r, servers: [127.0.0.1], ca_file: ca.pem}]
 storage: {path: data/maildns.db}
 domains: [{name: example.com, dkim_selectors: [s1]}]
+dnsbls: [{zone: zen.example.org, codes: {127.0.0.2: SBL}}]
 pools: [{name: a, aligned_suffix: example.com, helo_names: a.example.com, mail_from_domains: a.example.com,
   spf: a.example.com, addresses_file: a.yml, addresses: [{ip: 192.0.2.1}]}]
 """
@@ -117,6 +119,7 @@ pools: [{name: a, aligned_suffix: example.com, helo_names: a.example.com, mail_f
     assert set(data["storage"]) == set(StorageEntry.model_fields)
     assert set(data["pools"][0]) == set(PoolEntry.model_fields)
     assert set(data["domains"][0]) == set(DomainEntry.model_fields)
+    assert set(data["dnsbls"][0]) == set(DnsblEntry.model_fields)
 
 
 @given(documents())

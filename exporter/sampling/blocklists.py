@@ -1,0 +1,218 @@
+"""Looks addresses up in block lists: each list at its own pace, apart from the rounds of the pools.
+
+The rule of this file: a list is tested before it is believed, and again every few minutes; and a listing is believed
+only when the list, tested anew and past the cache, says it again, through servers that pass their canaries after that.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from math import isinf
+
+import structlog
+
+from exporter.checks.answers import Answer, Question, Status
+from exporter.checks.check import Evidence, OnAnswer, Run
+from exporter.checks.dnsbl import ListHealth, Listing, dnsbl, list_health
+from exporter.checks.verdicts import CheckName, Result
+from exporter.inventory.blocklists import ListPlan
+from exporter.sampling.sampling import Asker
+from exporter.state.blocklists import Blocklists, PoolListings
+
+log = structlog.get_logger()
+
+TEST_SECONDS = 300.0
+"""How often a list is tested (RFC 5782 section 5), unless its own interval is shorter."""
+
+_RETRY_SECONDS = 30.0
+"""How soon it is tested again when a test got no answer."""
+
+_TICK_SECONDS = 0.02
+_MAX_UNDER_WAY = 64
+_SHARE = 0.9
+"""The share of the interval over which the addresses are spread."""
+
+
+class BlocklistSampler:
+    """Walks through the addresses of all pools, once an interval for each list. It belongs to the running event loop.
+
+    *asker* gives whoever answers questions at the moment.
+    """
+
+    def __init__(self, blocklists: Blocklists, asker: Callable[[], Asker]) -> None:
+        self._blocklists = blocklists
+        self._asker = asker
+        self._walks: list[_Walk] = []
+
+    def follow(self) -> None:
+        """Fit the walks to the current lists and pools: those that are new or changed begin at once."""
+        old, self._walks = self._walks, []
+        for plan in self._blocklists.plans:
+            same = next((walk for walk in old if walk.is_of(plan)), None)
+            if same is not None:
+                old.remove(same)
+                self._walks.append(same)
+            else:
+                self._walks.append(_Walk(plan, self._blocklists, self._asker))
+                self._walks[-1].begin()
+        for walk in old:
+            walk.stop()
+
+    def stop(self) -> None:
+        """Drop everything that is under way."""
+        for walk in self._walks:
+            walk.stop()
+        self._walks.clear()
+
+
+class _Walk:
+    """One list's way through the addresses, over and over."""
+
+    def __init__(self, plan: ListPlan, blocklists: Blocklists, asker: Callable[[], Asker]) -> None:
+        self._plan = plan
+        self._blocklists = blocklists
+        self._asker = asker
+        self._listings = blocklists.of(plan.zone)
+        self._families = [
+            family
+            for family in plan.blocklist.families
+            if any(one.family == family for listings in self._listings for one in listings.pool.source)
+        ]
+        size = sum(listings.pool.size for listings in self._listings)
+        self._pace = 0.0 if isinf(plan.max_queries_per_second) else 1 / plan.max_queries_per_second
+        self._spread = max(self._pace, _SHARE * plan.interval_seconds / max(1, size))
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._places: Iterator[tuple[PoolListings, int]] | None = None
+        self._is_first = True
+        self._began = self._due = self._test_at = 0.0
+        self._tests = 0
+        self._under_way = 0
+        self._stopped = False
+
+    def is_of(self, plan: ListPlan) -> bool:
+        """Whether there is nothing to do differently for this plan, and the pools as they are now."""
+        return self._plan == plan and self._listings == self._blocklists.of(plan.zone)
+
+    def begin(self) -> None:
+        if self._families:
+            self._timer = self._loop.call_soon(self._step)  # type: ignore[assignment]  # both can be cancelled
+
+    def stop(self) -> None:
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _step(self) -> None:
+        """Test the list when that is due, else ask about the addresses that are due; and come back."""
+        now = self._loop.time()
+        if self._tests:
+            pass  # its outcome decides what may be asked
+        elif now >= self._test_at:
+            self._test_at = now + min(TEST_SECONDS, self._plan.interval_seconds)
+            self._tests = len(self._families)
+            for family in self._families:
+                self._test(family)
+        else:
+            self._ask_due(now)
+        if not self._stopped:
+            self._timer = self._loop.call_later(max(_TICK_SECONDS, min(1.0, self._due - now)), self._step)
+
+    def _ask_due(self, now: float) -> None:
+        if not any(self._works(family) for family in self._families):
+            self._due = self._test_at
+            return
+        if self._places is None:
+            if now < self._began + self._plan.interval_seconds and not self._is_first:
+                self._due = min(self._test_at, self._began + self._plan.interval_seconds)
+                return
+            self._places = self._walk()
+            self._began = self._due = now
+        pace = self._pace if self._is_first else self._spread
+        while self._due <= now and self._under_way < _MAX_UNDER_WAY:
+            place = next(self._places, None)
+            if place is None:
+                self._places, self._is_first = None, False
+                log.debug("block list walked", dnsbl=self._plan.zone, seconds=round(now - self._began, 3))
+                return
+            self._due = max(self._due, now - _TICK_SECONDS) + pace
+            self._look_up(*place)
+
+    def _walk(self) -> Iterator[tuple[PoolListings, int]]:
+        """Every address that the list may have, in order; those of a family that does not work are left out."""
+        for listings in self._listings:
+            targets = listings.pool.targets
+            for index in range(len(targets)):
+                if self._works(targets[index].address.family):
+                    yield listings, index
+
+    def _health(self, family: int) -> ListHealth | None:
+        return self._blocklists.healths.get((self._plan.zone, family))
+
+    def _works(self, family: int) -> bool:
+        health = self._health(family)
+        return health is not None and health.works is True
+
+    def _test(self, family: int) -> None:
+        def done(health: ListHealth, evidence: Evidence) -> None:  # noqa: ARG001  # what `Run` gives
+            self._tests -= 1
+            if self._stopped:
+                return
+            before = self._health(family)
+            if before is None or before.works is not health.works:
+                log.info("block list tested", dnsbl=self._plan.zone, works=health.works, sentence=health.sentence)
+                if health.works is True and self._places is None:
+                    self._is_first = True  # nothing was asked while it did not work
+            if health.works is None:
+                self._test_at = min(self._test_at, self._loop.time() + _RETRY_SECONDS)
+            self._blocklists.put_health(health)
+
+        def broken(error: Exception) -> None:
+            self._tests -= 1
+            log.error("a test of a block list is broken", dnsbl=self._plan.zone, exc_info=error)
+
+        Run(list_health(self._plan.blocklist, family), self._asking(confirm=True), done, broken).start()
+
+    def _look_up(self, listings: PoolListings, index: int) -> None:
+        address = listings.pool.targets[index].address
+        health = self._health(address.family)
+        self._under_way += 1
+
+        def done(listing: Listing, evidence: Evidence) -> None:  # noqa: ARG001  # what `Run` gives
+            if listing.is_listed and not listings.is_listed(index):
+                # without a health to go by, the list is tested along
+                Run(dnsbl(CheckName.DNSBL, address, blocklist), self._asking(confirm=True), confirmed, broken).start()
+            else:
+                put(listing)
+
+        def confirmed(listing: Listing, evidence: Evidence) -> None:
+            if not listing.is_listed:
+                put(listing)
+                return
+            servers = {answer.server for answer in evidence.values() if answer.server}
+            self._asker().verify(servers, lambda doubt: put(listing) if doubt is None else put(None))
+
+        def put(listing: Listing | None) -> None:
+            self._under_way -= 1
+            if listing is not None and not self._stopped:
+                listings.put(index, listing.finding)
+                if listing.finding.result is Result.FAIL:
+                    log.debug("listed", dnsbl=self._plan.zone, ip=str(address), codes=listing.codes)
+
+        def broken(error: Exception) -> None:
+            self._under_way -= 1
+            log.error("a lookup in a block list is broken", dnsbl=self._plan.zone, ip=str(address), exc_info=error)
+
+        blocklist = self._plan.blocklist
+        Run(dnsbl(CheckName.DNSBL, address, blocklist, health), self._asking(confirm=False), done, broken).start()
+
+    def _asking(self, *, confirm: bool) -> Callable[[Question, OnAnswer], None]:
+        def ask(question: Question, on_answer: OnAnswer) -> None:
+            if self._stopped:
+                on_answer(question, Answer(Status.TIMEOUT, asked_at=time.time()))
+            elif confirm:
+                self._asker().ask(question, on_answer, confirm=True)
+            else:
+                self._asker().ask(question, on_answer, max_age_seconds=self._plan.interval_seconds)
+
+        return ask

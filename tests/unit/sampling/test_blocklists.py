@@ -1,0 +1,151 @@
+"""Lists are tested before they are believed, listings are confirmed, and each list keeps its pace."""
+
+import asyncio
+
+import pytest
+
+from exporter.checks.answers import Status
+from exporter.config.loader import parse
+from exporter.inventory.blocklists import list_plans
+from exporter.inventory.build import build
+from exporter.sampling.blocklists import BlocklistSampler
+from exporter.state.blocklists import Blocklists
+from tests import clock
+from tests.factories import World
+from tests.unit.sampling.askers import WorldAsker
+
+CONFIGURATION = """
+dnsbls: [{{zone: bl.example, interval: {interval}, max_queries_per_second: {rate}, families: ipv4}}]
+pools: [{{name: a, addresses: [{{network: 192.0.2.0/28}}]}}]
+"""
+TESTS = "2.0.0.127.bl.example A 127.0.0.2\n"
+GOOD = World.parse(TESTS + "3.2.0.192.bl.example A 127.0.0.4\n3.2.0.192.bl.example TXT spam")
+MENDED = World.parse(TESTS)
+BLOCKED = World.parse("2.0.0.127.bl.example A 127.255.255.254\n3.2.0.192.bl.example A 127.255.255.254")
+LISTS_ALL = World.parse(TESTS + "1.0.0.127.bl.example A 127.0.0.2\n3.2.0.192.bl.example A 127.0.0.2")
+
+
+def walked(asker, seconds, *, rate=100, interval="1h", then=None):
+    """What the list says of each address after so long: their results, and the lists."""
+
+    async def main():
+        configuration = parse(CONFIGURATION.format(rate=rate, interval=interval), "test")
+        (pool,) = build(configuration)
+        lists = Blocklists()
+        lists.adopt(list_plans(configuration), [pool])
+        sampler = BlocklistSampler(lists, lambda: asker)
+        sampler.follow()
+        await asyncio.sleep(seconds)
+        if then is not None:
+            await then(sampler)
+        findings = [lists.findings(pool, index, pool.targets[index].address)[0] for index in range(pool.size)]
+        sampler.stop()
+        return [(it.result.value, it.reason and it.reason.value) for it in findings], lists
+
+    return clock.run(main())
+
+
+def lookups(asker):
+    """The lookups of addresses of the pool, without those to confirm."""
+    return [question for question, confirm in asker.asked if question.endswith(".2.0.192.bl.example A") and not confirm]
+
+
+def test_a_listing_is_confirmed_past_the_cache_with_the_test_points():
+    """One address is listed, the others are not; the list is asked twice about the one."""
+    asker = WorldAsker(GOOD)
+    said, lists = walked(asker, 10)
+    assert said == [("pass", None)] * 3 + [("fail", "dnsbl-listed")] + [("pass", None)] * 12
+    assert ("3.2.0.192.bl.example A", True) in asker.asked
+    assert asker.asked.count(("1.0.0.127.bl.example A", True)) == 2  # at the start, and beside the confirmation
+    assert [health.works for health in lists.healths.values()] == [True]
+
+
+@pytest.mark.parametrize(
+    ("asker", "doubts", "expected"),
+    [
+        pytest.param(WorldAsker(GOOD, past_the_cache=MENDED), [], ("pass", None), id="gone-when-asked-again"),
+        pytest.param(WorldAsker(GOOD), [Status.CANARY], ("unknown", "dnsbl-pending"), id="said-by-a-liar"),
+        pytest.param(WorldAsker(None), [], ("unknown", "timeout"), id="silent"),
+        pytest.param(WorldAsker(BLOCKED), [], ("unknown", "dnsbl-blocked"), id="refuses-us"),
+        pytest.param(WorldAsker(LISTS_ALL), [], ("unknown", "dnsbl-untrusted"), id="lists-everything"),
+        pytest.param(WorldAsker(World()), [], ("unknown", "dnsbl-untrusted"), id="lists-nothing-at-all"),
+    ],
+)
+def test_what_is_no_listing(asker, doubts, expected):
+    """Trouble of the list, or of a resolver, is unknown."""
+    asker.doubts = doubts
+    said, _ = walked(asker, 10)
+    assert said[3] == expected
+    assert "fail" not in {result for result, _ in said}
+
+
+def test_a_list_that_does_not_work_is_not_asked_and_is_found_again():
+    """Only its test points are; when it passes them, the addresses come at once."""
+    asker = WorldAsker(BLOCKED)
+
+    async def mended(_sampler):
+        assert not lookups(asker)
+        asker.world = GOOD
+        await asyncio.sleep(310)
+
+    said, _ = walked(asker, 10, then=mended)
+    assert said[3] == ("fail", "dnsbl-listed")
+
+
+def test_a_list_that_breaks_withholds_and_does_not_clear():
+    """What it had said is unknown until it works again."""
+    asker = WorldAsker(GOOD)
+
+    async def broken(_sampler):
+        asker.world = LISTS_ALL
+        await asyncio.sleep(310)
+
+    said, _ = walked(asker, 10, then=broken)
+    assert set(said) == {("unknown", "dnsbl-untrusted")}
+
+
+def test_the_pace_is_the_lists_own():
+    """Two a second for the first time, then spread over the interval, each address once."""
+    asker = WorldAsker(GOOD)
+    counts = []
+
+    async def count(_sampler):
+        counts.append(len(lookups(asker)))
+        await asyncio.sleep(7)
+        counts.append(len(lookups(asker)))
+        await asyncio.sleep(3590)
+        counts.append(len(lookups(asker)))
+        await asyncio.sleep(1700)
+        counts.append(len(lookups(asker)))
+
+    walked(asker, 2, rate=2, then=count)
+    assert 3 <= counts[0] <= 5
+    assert counts[1] == 16
+    assert counts[2] in {16, 17}
+    assert 16 + 7 <= counts[3] <= 16 + 10
+
+
+def test_a_reload_that_changes_nothing_goes_on_where_it_was():
+    """Nothing is asked again for it."""
+    asker = WorldAsker(GOOD)
+
+    async def reload(sampler):
+        before = len(asker.asked)
+        sampler.follow()
+        await asyncio.sleep(5)
+        assert len(asker.asked) == before
+
+    walked(asker, 10, then=reload)
+
+
+def test_nothing_is_asked_after_the_end():
+    """A sampler that was stopped is silent."""
+    asker = WorldAsker(GOOD)
+
+    async def stop(sampler):
+        sampler.stop()
+        before = len(asker.asked)
+        await asyncio.sleep(7200)
+        assert len(asker.asked) == before
+
+    walked(asker, 0.5, rate=2, then=stop)
