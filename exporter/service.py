@@ -108,11 +108,7 @@ class Service:
         self._reload_status.succeeded_at = time.time()
         self._resolvers = await _started(configuration)
         self._sampler = Sampler(
-            self._board,
-            lambda: self._resolvers,
-            on_change=self._changed,
-            disputes=self._disputes,
-            blocklists=self._blocklists,
+            self._board, lambda: self._resolvers, self._blocklists, on_change=self._changed, disputes=self._disputes
         )
         self._domain_sampler = DomainSampler(self._domains, lambda: self._resolvers, on_change=self._changed)
         self._schedule = Schedule(self._tick)
@@ -139,7 +135,7 @@ class Service:
             log.info(
                 "serving",
                 on=" ".join(f"{host}:{port}" for host, port in self.addresses),
-                **_sizes(self._board),
+                **self._board.sizes,
             )
             self.listening.set()
             await self.stopping.wait()
@@ -185,7 +181,7 @@ class Service:
             self._reload_problems = ()
             self._reload_status.successful = True
             self._reload_status.succeeded_at = time.time()
-            log.info("reloaded", **_sizes(self._board))
+            log.info("reloaded", **self._board.sizes)
             return None
 
     async def _use_resolvers_of(self, configuration: Configuration) -> None:
@@ -193,15 +189,14 @@ class Service:
         if configuration.resolver_settings() == self._configuration.resolver_settings():
             return
         old, self._resolvers = self._resolvers, await _started(configuration)
-        _keep(self._retiring, asyncio.create_task(_retire(old)))
+        _keep(self._retiring, asyncio.create_task(old.retire()))
 
     def _follow(self) -> None:
         """Fit rounds and jobs to the boards' generation; what is new or changed is sampled at once."""
         changed = self._sampler.follow() | self._domain_sampler.follow()
         intervals = {name: state.pool.interval_seconds for name, state in self._board.pools.items()}
         self._schedule.follow(intervals | self._domain_sampler.intervals, changed=changed)
-        self._blocklists.adopt(list_plans(self._configuration), [state.pool for state in self._board.pools.values()])
-        self._blocklist_sampler.follow()
+        self._blocklist_sampler.follow(list_plans(self._configuration), self._board)
 
     def _tick(self, job: str) -> None:
         """Each knows its own jobs."""
@@ -287,22 +282,10 @@ class Service:
         _keep(self._reloads, asyncio.create_task(self.reload()))
 
 
-def _sizes(board: Board) -> dict[str, int]:
-    pools = board.pools.values()
-    return {"pools": len(pools), "addresses": sum(state.pool.size for state in pools)}
-
-
 async def _started(configuration: Configuration) -> Resolvers:
     resolvers = Resolvers(configuration.resolver_settings())
     await resolvers.start()
     return resolvers
-
-
-async def _retire(resolvers: Resolvers) -> None:
-    try:
-        await asyncio.sleep(resolvers.deadline_seconds)
-    finally:
-        await resolvers.close()
 
 
 def _keep(tasks: set[asyncio.Task[T]], task: asyncio.Task[T]) -> None:

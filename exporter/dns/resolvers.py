@@ -68,6 +68,13 @@ class Resolvers:
         """Close all of them; see `Resolver.close`."""
         await asyncio.gather(*[resolver.close() for resolver in self._resolvers])
 
+    async def retire(self) -> None:
+        """Close when what was asked is answered: others are asked from now on."""
+        try:
+            await asyncio.sleep(self.deadline_seconds)
+        finally:
+            await self.close()
+
     def ask(
         self,
         question: Question,

@@ -6,7 +6,7 @@ only when the list, tested anew and past the cache, says it again, through serve
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import isinf
 
 import structlog
@@ -18,6 +18,7 @@ from exporter.checks.verdicts import CheckName, Result
 from exporter.inventory.blocklists import ListPlan
 from exporter.sampling.sampling import Asker
 from exporter.state.blocklists import Blocklists, PoolListings
+from exporter.state.board import Board
 
 log = structlog.get_logger()
 
@@ -44,8 +45,9 @@ class BlocklistSampler:
         self._asker = asker
         self._walks: list[_Walk] = []
 
-    def follow(self) -> None:
-        """Fit the walks to the current lists and pools: those that are new or changed begin at once."""
+    def follow(self, plans: Sequence[ListPlan], board: Board) -> None:
+        """Fit the walks to these lists and the pools on the board: what is new or changed begins at once."""
+        self._blocklists.adopt(plans, [state.pool for state in board.pools.values()])
         old, self._walks = self._walks, []
         for plan in self._blocklists.plans:
             same = next((walk for walk in old if walk.is_of(plan)), None)

@@ -42,10 +42,10 @@ class Sampler:
         self,
         board: Board,
         asker: Callable[[], Asker],
+        blocklists: Blocklists | None = None,
         *,
         on_change: OnChange,
         disputes: Disputes | None = None,
-        blocklists: Blocklists | None = None,
     ) -> None:
         self._board = board
         self._asker = asker

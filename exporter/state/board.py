@@ -33,6 +33,12 @@ class Board:
         """The pools of the current generation: take it once, and read everything from what was taken."""
         return self._pools
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many pools and addresses there are."""
+        pools = self._pools.values()
+        return {"pools": len(pools), "addresses": sum(state.pool.size for state in pools)}
+
     def adopt(self, pools: Sequence[Pool]) -> None:
         """Make *pools* the current generation.
 

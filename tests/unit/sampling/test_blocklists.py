@@ -10,6 +10,7 @@ from exporter.inventory.blocklists import list_plans
 from exporter.inventory.build import build
 from exporter.sampling.blocklists import BlocklistSampler
 from exporter.state.blocklists import Blocklists
+from exporter.state.board import Board
 from tests import clock
 from tests.factories import World
 from tests.unit.sampling.askers import WorldAsker
@@ -30,14 +31,15 @@ def walked(asker, seconds, *, rate=100, interval="1h", then=None):
 
     async def main():
         configuration = parse(CONFIGURATION.format(rate=rate, interval=interval), "test")
-        (pool,) = build(configuration)
+        board = Board()
+        board.adopt(build(configuration))
+        pool = board.pools["a"].pool
         lists = Blocklists()
-        lists.adopt(list_plans(configuration), [pool])
         sampler = BlocklistSampler(lists, lambda: asker)
-        sampler.follow()
+        sampler.follow(list_plans(configuration), board)
         await asyncio.sleep(seconds)
         if then is not None:
-            await then(sampler)
+            await then(lambda: sampler.follow(list_plans(configuration), board), sampler.stop)
         findings = [lists.findings(pool, index, pool.targets[index].address)[0] for index in range(pool.size)]
         sampler.stop()
         return [(it.result.value, it.reason and it.reason.value) for it in findings], lists
@@ -83,7 +85,7 @@ def test_a_list_that_does_not_work_is_not_asked_and_is_found_again():
     """Only its test points are; when it passes them, the addresses come at once."""
     asker = WorldAsker(BLOCKED)
 
-    async def mended(_sampler):
+    async def mended(_reload, _stop):
         assert not lookups(asker)
         asker.world = GOOD
         await asyncio.sleep(310)
@@ -96,7 +98,7 @@ def test_a_list_that_breaks_withholds_and_does_not_clear():
     """What it had said is unknown until it works again."""
     asker = WorldAsker(GOOD)
 
-    async def broken(_sampler):
+    async def broken(_reload, _stop):
         asker.world = LISTS_ALL
         await asyncio.sleep(310)
 
@@ -109,7 +111,7 @@ def test_the_pace_is_the_lists_own():
     asker = WorldAsker(GOOD)
     counts = []
 
-    async def count(_sampler):
+    async def count(_reload, _stop):
         counts.append(len(lookups(asker)))
         await asyncio.sleep(7)
         counts.append(len(lookups(asker)))
@@ -129,9 +131,9 @@ def test_a_reload_that_changes_nothing_goes_on_where_it_was():
     """Nothing is asked again for it."""
     asker = WorldAsker(GOOD)
 
-    async def reload(sampler):
+    async def reload(again, _stop):
         before = len(asker.asked)
-        sampler.follow()
+        again()
         await asyncio.sleep(5)
         assert len(asker.asked) == before
 
@@ -142,8 +144,8 @@ def test_nothing_is_asked_after_the_end():
     """A sampler that was stopped is silent."""
     asker = WorldAsker(GOOD)
 
-    async def stop(sampler):
-        sampler.stop()
+    async def stop(_reload, end):
+        end()
         before = len(asker.asked)
         await asyncio.sleep(7200)
         assert len(asker.asked) == before
