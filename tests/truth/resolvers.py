@@ -29,19 +29,28 @@ _ROUND_TRIP_SECONDS = (0.005, 0.05)
 _SLOW_SECONDS = (0.5, 3.5)
 _SINKHOLE = Address.parse("192.0.2.99")
 _STRANGER = DomainName("sinkhole.invalid")
+_NEVER = (inf, inf)
 _SILENCE = Answer(Status.TIMEOUT)
 _BROKEN = Answer(Status.SERVFAIL)
 
 
 @dataclass
 class Server:
-    """One server: it sees changes *lag_seconds* late; a liar says of some names that they are not right."""
+    """One server: it sees changes *lag_seconds* late; a liar says of some names that they are not right.
+
+    *silence* are the times, from and to, at which it answers nothing.
+    """
 
     endpoint: Endpoint
     published: Published
     lag_seconds: float
     is_liar: bool
     seed: int
+    silence: tuple[float, float] = (inf, inf)
+
+    def is_silent(self, now: float) -> bool:
+        """Whether it answers nothing."""
+        return self.silence[0] <= now < self.silence[1]
 
     def answer(self, question: Question, now: float) -> Answer:
         """What it says."""
@@ -72,14 +81,25 @@ class SimulatedResolver:
         self.asked = 0
         self.lied = 0
 
-    is_up = is_trusted = True
+    is_trusted = True
     deadline_seconds = 30.0
     in_flight = queued = 0
 
     @property
     def servers(self) -> tuple[ServerHealth, ...]:
-        """All well."""
-        return tuple(ServerHealth(server.endpoint, True, None, True, False, 0.01) for server in self._servers)
+        """Well, all that are not silent."""
+        now = self._clock()
+        return tuple(
+            [
+                ServerHealth(server.endpoint, not server.is_silent(now), None, True, False, 0.01)
+                for server in self._servers
+            ]
+        )
+
+    @property
+    def is_up(self) -> bool:
+        """Whether one of them answers."""
+        return any(server.up for server in self.servers)
 
     def ask(
         self,
@@ -96,7 +116,7 @@ class SimulatedResolver:
         if known is not None and not confirm and now - known[0] < min(TTL_SECONDS, max_age_seconds):
             on_answer(question, known[1])
             return
-        order = self._servers
+        order = sorted(self._servers, key=lambda each: each.is_silent(now))  # who is down is asked last
         if server:
             order = [each for each in order if str(each.endpoint) == server]
         elif confirm and known is not None:
@@ -120,7 +140,7 @@ class SimulatedResolver:
             self.asked += 1
             luck = rng.random()
             took = rng.uniform(*_SLOW_SECONDS if luck < SLOW else _ROUND_TRIP_SECONDS)
-            if took >= timeout or SLOW <= luck < SLOW + LOSS:
+            if server.is_silent(now + seconds) or took >= timeout or SLOW <= luck < SLOW + LOSS:
                 seconds += timeout
             elif SLOW + LOSS <= luck < SLOW + LOSS + SERVFAIL:
                 seconds += took
@@ -145,11 +165,20 @@ def network(
     apart: bool,
     liar: int | None,
     seed: int,
+    silences: dict[int, tuple[float, float]] | None = None,
 ) -> tuple[list[ResolverSettings], Callable[[ResolverSettings], SimulatedResolver]]:
     """Three servers, each in a resolver of its own or all in one, the one at place *liar* lying."""
     endpoints = [parse_endpoint(f"192.0.2.{53 + place}") for place in range(3)]
+    silences = silences or {}
     servers = {
-        endpoint: Server(endpoint, published, rng.uniform(0, TTL_SECONDS), place == liar, seed)
+        endpoint: Server(
+            endpoint,
+            published,
+            rng.uniform(0, TTL_SECONDS),
+            place == liar,
+            seed,
+            silences.get(place, _NEVER),
+        )
         for place, endpoint in enumerate(endpoints)
     }
     split = [(endpoint,) for endpoint in endpoints] if apart else [tuple(endpoints)]

@@ -40,7 +40,10 @@ _LAG_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What is simulated: the liar is the server at this place, which is asked first if that is 0; None for none."""
+    """What is simulated: the liar is the server at this place, which is asked first if that is 0; None for none.
+
+    *silences* are from when to when a server, by its place, answers nothing, in intervals.
+    """
 
     addresses: int = 10_000
     faults: int = 200
@@ -48,6 +51,7 @@ class Plan:
     apart: bool = True
     liar: int | None = 0
     seed: int = 1
+    silences: tuple[tuple[int, float, float], ...] = ()
 
 
 @dataclass
@@ -64,11 +68,13 @@ class Outcome:
     queries: int = 0
     lies: int = 0
     disputes: int = 0
+    unknown: list[int] = field(default_factory=list)
+    """Of how many addresses the latest sample was left open, at the end of each interval."""
 
     @property
     def delays(self) -> list[float]:
         """How long each reported fault took, sorted."""
-        return sorted(self.reported.values())
+        return sorted(self.reported.values()) or [0.0]
 
     def lines(self) -> list[str]:
         """The figures, for people."""
@@ -96,8 +102,9 @@ class Simulation:
         self._numbers = {}
         self._board = Board()
         self._disputes = Disputes()
+        silences = {place: (begin * INTERVAL_SECONDS, end * INTERVAL_SECONDS) for place, begin, end in plan.silences}
         settings, make = network(
-            self._published, rng, lambda: self._now, apart=plan.apart, liar=plan.liar, seed=plan.seed
+            self._published, rng, lambda: self._now, apart=plan.apart, liar=plan.liar, seed=plan.seed, silences=silences
         )
         self._resolvers = Resolvers(settings, build=make)  # type: ignore[arg-type]  # it keeps the contract
         self.outcome = Outcome(plan)
@@ -153,6 +160,7 @@ class Simulation:
     def _look(self) -> None:
         """Whatever is held to fail must have a fault that lasts, or lasted until two intervals ago."""
         now = self._now
+        self.outcome.unknown.append(self._board.pools[_POOL].results()[CheckName.FCRDNS, Result.UNKNOWN])
         healths = self._board.pools[_POOL].healths
         for number, held in enumerate(healths):
             if held == FAILING:
