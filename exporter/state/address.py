@@ -55,8 +55,9 @@ class AddressState:
             held,
             iprev,
             at,
-            at if is_conclusive else self.concluded_at,
-            at if changes else self.changed_at,
+            # A wall clock that was stepped back must not leave a moment in the future, after the sample itself.
+            at if is_conclusive else min(self.concluded_at, at),
+            at if changes else min(self.changed_at, at),
             (*self.renamed_at, at)[-_FLAPPING_CHANGES:] if renamed else self.renamed_at,
             hold_verdicts(self.receivers, report.receivers) if report.receivers else self.receivers,
         )

@@ -6,6 +6,7 @@ The rule of this file: it alone decides what a missing tool means. It is a skip 
 
 import os
 import shutil
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -28,8 +29,15 @@ PACKAGES = {
     "unshare": "util-linux",
     "mount": "mount",
     "ip": "iproute2",
+    "faketime": "faketime",
 }
 """Tool, and the Debian package that it comes with."""
+
+
+def library(name: str, package: str) -> str:
+    """Find a shared library of Debian's below /usr/lib, or skip the test (fail it, where tools are required)."""
+    found = sorted(Path("/usr/lib").glob(f"*/{name}"))
+    return str(found[0]) if found else missing(f"{name} is not installed: apt-get install {package}")
 
 
 def require(tool: str) -> str:

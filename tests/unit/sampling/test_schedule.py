@@ -3,6 +3,8 @@
 import asyncio
 import datetime as dt
 import itertools
+import sys
+import time
 
 import pytest
 import time_machine
@@ -155,3 +157,85 @@ def test_the_end_of_a_schedule_is_no_error(caplog, turns):
 
     assert heard in ([], ["pool"])
     assert not [one for one in caplog.records if one.levelname in {"WARNING", "ERROR"}]
+
+
+@pytest.mark.parametrize("held_seconds", [2, 45])
+def test_a_round_that_is_late_is_begun_all_the_same(held_seconds):
+    """APScheduler forgives a second, and skips what is later: not here. The loop was held, and the round comes then."""
+    with time_machine.travel(START, tick=False) as wall:
+        heard = []
+
+        async def main():
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            schedule = Schedule(lambda name: heard.append(round(loop.time() - began)))
+            schedule.start()
+            schedule.follow({"pool": 60})
+            await asyncio.sleep(59)
+            loop.pass_time(1 + held_seconds)
+            await asyncio.sleep(100)
+            schedule.stop()
+
+        clock.run(main(), on_pass=wall.shift)
+
+    assert heard[:2] == [0, 60 + held_seconds]
+    assert len(heard) <= 4  # and then in its old step again
+
+
+def test_a_tick_that_raises_is_the_last_of_nothing():
+    """A defect behind one tick costs neither the next one nor the other pools: no instance of it goes on for ever."""
+    with time_machine.travel(START, tick=False) as wall:
+        heard = []
+
+        def tick(name):
+            heard.append(name)
+            if name == "broken":
+                raise RuntimeError("a defect")
+
+        async def main():
+            schedule = Schedule(tick)
+            schedule.start()
+            schedule.follow({"broken": 60, "well": 60})
+            await asyncio.sleep(185)
+            schedule.stop()
+
+        clock.run(main(), on_pass=wall.shift)
+
+    assert (heard.count("broken"), heard.count("well")) == (4, 4)
+
+
+def test_the_end_cancels_nothing_that_a_tick_began():
+    """What a tick left on the loop is the sampler's to end: the scheduler takes no task down with it."""
+    ended = []
+
+    async def begun():
+        await asyncio.sleep(5)
+        ended.append("whole")
+
+    with time_machine.travel(START, tick=False) as wall:
+        tasks = []
+
+        async def main():
+            schedule = Schedule(lambda _: tasks.append(asyncio.get_running_loop().create_task(begun())))
+            schedule.start()
+            schedule.follow({"pool": 60})
+            await asyncio.sleep(1)
+            schedule.stop()
+            await asyncio.gather(*tasks)
+
+        clock.run(main(), on_pass=wall.shift)
+
+    assert ended == ["whole"]
+
+
+def test_summer_time_begins_and_ends_unnoticed(monkeypatch):
+    """A system in Berlin, whose local clock jumps twice a year: rounds stay an hour apart."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        for start in (START, dt.datetime(2026, 10, 24, 22, 0, tzinfo=dt.UTC)):
+            monkeypatch.setattr(sys.modules[__name__], "START", start)
+            assert [when for when, _ in ticks({"pool": 3600}, seconds=6 * 3600 + 1)] == [*range(0, 6 * 3600 + 1, 3600)]
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -48,6 +48,16 @@ def test_a_verdict_outlives_an_outage():
     assert not state.latest.is_conclusive
 
 
+def test_a_clock_that_is_stepped_back_leaves_no_moment_in_the_future():
+    """A sample after the step is the latest of all: nothing was concluded, and nothing changed, after it."""
+    state = sampled(RIGHT, BROKEN)
+    assert (state.sampled_at, state.concluded_at, state.changed_at) == (2.0, 2.0, 2.0)
+
+    later, _ = state.observe(*judge(report(MTA), SILENT), 1.0)
+
+    assert (later.sampled_at, later.concluded_at, later.changed_at) == (1.0, 1.0, 1.0)
+
+
 @given(st.lists(st.sampled_from(WORLDS), max_size=8))
 def test_outages_leave_no_trace_in_what_is_held(worlds):
     """Taking the outages out of a history changes nothing of what the DNS is held to have said at its end."""
