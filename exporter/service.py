@@ -226,6 +226,8 @@ class Service:
                 loop_lag=lambda: self._schedule.loop_lag_seconds,
                 configuration=self._configuration_status,
                 disputes=self._disputes,
+                domains=self._domains,
+                comparisons=self._comparisons,
                 storage=lambda: self._keeper.status,
             ),
             probe=Probe(

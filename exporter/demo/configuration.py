@@ -6,6 +6,7 @@ The rule of this file: it writes text for the ordinary loader; the demo has no w
 import json
 from collections.abc import Sequence
 
+from exporter.demo.domain_scenarios import DomainScenario, load_domain_scenarios
 from exporter.demo.scenarios import Scenario, load_scenarios
 
 _HEAD = """\
@@ -39,7 +40,8 @@ def demo_configuration(dns_port: int, *, interval: str = "15s") -> str:
         _pool(name, settings, interval, [scenario for scenario in scenarios if scenario.pool == name])
         for name, settings in _POOLS.items()
     ]
-    return _HEAD.format(port=dns_port) + "".join(pools)
+    domains = [_domain(scenario, interval) for scenario in load_domain_scenarios() if not scenario.at]
+    return "".join([_HEAD.format(port=dns_port), *pools, "domains:\n", *domains])
 
 
 def _pool(name: str, settings: str, interval: str, scenarios: Sequence[Scenario]) -> str:
@@ -57,6 +59,12 @@ def _pool(name: str, settings: str, interval: str, scenarios: Sequence[Scenario]
     else:
         lines += [f"      - {_address(scenario)}" for scenario in scenarios if not scenario.at]
     return "\n".join(lines) + "\n"
+
+
+def _domain(scenario: DomainScenario, interval: str) -> str:
+    keys = f", dkim_selectors: [{', '.join(scenario.selectors)}]" if scenario.selectors else ""
+    expect = ", expect: {add: [mta-sts, tls-rpt]}" if scenario.is_strict else ""
+    return f"  - {{name: {scenario.domain}, interval: {interval}{keys}{expect}}}  # {scenario.what}\n"
 
 
 def _address(scenario: Scenario) -> str:

@@ -1,7 +1,7 @@
 """The demo world: a few mail pools as operators have them, with every way in which theirs can go wrong.
 
-The rule of this file: what is published is in ``world.zone``, what must come out of it in ``scenarios.txt``; here is
-how servers misbehave, what changes when, and nothing else.
+The rule of this file: what is published is in ``world.zone`` and ``domains.zone``, what must come out of it in
+``scenarios.txt`` and ``domains.txt``; here is how servers misbehave, what changes when, and nothing else.
 """
 
 import time
@@ -21,6 +21,7 @@ FAULTS: tuple[FaultAt, ...] = (
     ("silent6.oldco.example.net", Fault.SILENT),
     ("silent7.oldco.example.net", Fault.SILENT),
     ("delegated.oldco.example.net", Fault.SERVFAIL),
+    ("silent.example", Fault.SERVFAIL),
 )
 
 EPISODES = (
@@ -37,6 +38,13 @@ EPISODES = (
         begins=90,
         ends=240,
         withdrawn=(("20.2.0.192.in-addr.arpa", "PTR"),),
+    ),
+    Episode(
+        "the DKIM key of rotating.example is lost",
+        every=600,
+        begins=90,
+        ends=240,
+        withdrawn=(("s1._domainkey.rotating.example", "TXT"),),
     ),
     Episode(
         "the servers of 198.51.100.192/26's reverse zone fall silent",
@@ -57,6 +65,7 @@ EPISODES = (
 
 def demo_world(*, clock: Callable[[], float] = time.monotonic, speed: float = 1.0) -> World:
     """Read the world, as it is at its first moment. A *speed* of 0 keeps it there."""
-    path = Path(__file__).with_name("world.zone")
-    lines = path.read_text(encoding="ascii").splitlines()
-    return World(lines, faults=FAULTS, episodes=EPISODES, clock=clock, speed=speed, source=path.name)
+    paths = [Path(__file__).with_name(name) for name in ("world.zone", "domains.zone")]
+    lines = [line for path in paths for line in path.read_text(encoding="ascii").splitlines()]
+    source = " and ".join([path.name for path in paths])
+    return World(lines, faults=FAULTS, episodes=EPISODES, clock=clock, speed=speed, source=source)

@@ -42,7 +42,7 @@ class DomainState:
     def observe(self, report: DomainReport, evidence: Evidence, at: float) -> "tuple[DomainState, tuple[Change, ...]]":
         """The state after one more sample, and what changed by it. *report* is to be believed: see `confirmed`."""
         held, changed = hold(self.held, report.findings)
-        changes = tuple([Change(self.settings.name, before, after, at) for before, after in changed])
+        changes = tuple([Change(self.settings.name, before, after, at, evidence) for before, after in changed])
         concluded = _conclusive_slots(report)
         keys = zip(self.settings.selectors, report.dkim, strict=True)
         state = DomainState(

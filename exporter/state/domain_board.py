@@ -42,6 +42,13 @@ class DomainBoard(Mapping[DomainName, DomainState]):
     def __len__(self) -> int:
         return len(self._states)
 
+    def find(self, name: str) -> DomainState | None:
+        """What is known of the domain that is called so, however it is written; None if it is not configured."""
+        try:
+            return self._states.get(DomainName(name))
+        except ValueError:
+            return None
+
     def generation(self) -> Mapping[DomainName, DomainState]:
         """What is known now, for a reader in another thread."""
         return dict(self._states)

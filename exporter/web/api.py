@@ -4,6 +4,7 @@ The rule of this file: a list is ``{"data": [...], "next": ...}``; *next* is the
 end. A mistake is ``{"error": "..."}`` with a 4xx.
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from itertools import islice
@@ -17,6 +18,7 @@ from exporter.state.journal import Which
 from exporter.state.pool import FAILING, HEALTHY, UNKNOWN
 from exporter.web.disputes import dispute_document
 from exporter.web.documents import address_documents, change_document, listed_document, pool_document
+from exporter.web.domains import domain_document, listed_domain, lists_of
 from exporter.web.fleet import listed, summarise
 from exporter.web.helo_names import helo_name_document
 from exporter.web.query import BadQueryError, NotConfiguredError, place_parameter, place_text, text_of, whole_number
@@ -45,6 +47,8 @@ class Api:
             ("/api/v1/pools/{name}/helo-names", self._helo_names),
             ("/api/v1/addresses", self._addresses),
             ("/api/v1/addresses/{ip}", self._address),
+            ("/api/v1/domains", self._domains),
+            ("/api/v1/domains/{name}", self._domain),
             ("/api/v1/changes", self._changes),
             ("/api/v1/disagreements", self._disagreements),
         ]
@@ -97,6 +101,20 @@ class Api:
         state, index = place
         return respond({"data": address_documents(listed(state, index), state.pool.expect), "next": None})
 
+    async def _domains(self, request: web.Request) -> web.Response:
+        start, _ = place_parameter(request.query, "cursor")
+        limit = _limit(request.query)
+        states = list(self._sources.domains.values())
+        more = place_text((start + limit, 0)) if start + limit < len(states) else None
+        return respond({"data": [listed_domain(state) for state in states[start : start + limit]], "next": more})
+
+    async def _domain(self, request: web.Request) -> web.Response:
+        state = self._sources.domains.find(request.match_info["name"])
+        if state is None:
+            return problem(404, "there is no such domain in the configuration")
+        lists = await asyncio.to_thread(lists_of, self._sources, state)
+        return respond(domain_document(state, lists))
+
     async def _changes(self, request: web.Request) -> web.Response:
         before = whole_number(request.query, "cursor", 1, 10**16 - 1)
         limit = _limit(request.query)
@@ -106,13 +124,18 @@ class Api:
         if ip and address is None:
             raise BadQueryError("ip is not an IPv4 or IPv6 address, like 192.0.2.10 or 2001:db8::10")
         check = text_of(request.query, "check") or None
-        wanted = Which(pool, address, check=check)
+        domain = text_of(request.query, "domain")
+        state = self._sources.domains.find(domain)
+        if domain and state is None:
+            raise NotConfiguredError("domain is none of the configured domains")
+        wanted = Which(pool, address, None if state is None else state.settings.name, check)
         entries = await self._sources.changes(limit + 1, before=before, wanted=wanted)
         more = str(entries[limit - 1].number) if len(entries) > limit else None
         expect: dict[str, frozenset[CheckName]] = {
             name: state.pool.expect for name, state in self._sources.board.pools.items()
         }
-        return respond({"data": [change_document(entry, expect) for entry in entries[:limit]], "next": more})
+        by_domain = {name: one.settings.expect for name, one in self._sources.domains.items()}
+        return respond({"data": [change_document(entry, expect, by_domain) for entry in entries[:limit]], "next": more})
 
     async def _disagreements(self, request: web.Request) -> web.Response:
         start, _ = place_parameter(request.query, "cursor")

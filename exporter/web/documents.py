@@ -10,8 +10,10 @@ from typing import Any, TypeAlias
 
 from exporter.checks.answers import Answer, MailExchange, Record, StartOfAuthority, Text
 from exporter.checks.check import Evidence
+from exporter.checks.domain import DomainCheckName
 from exporter.checks.helo import HeloName
 from exporter.checks.iprev import Iprev
+from exporter.checks.names import DomainName
 from exporter.checks.receivers import ReceiverVerdict, by_design
 from exporter.checks.report import Target
 from exporter.checks.spf.results import SpfVerdict
@@ -102,7 +104,7 @@ def _receiver(verdict: ReceiverVerdict, expect: Collection[CheckName]) -> Json:
     }
 
 
-def finding_document(finding: Finding, expect: Collection[CheckName]) -> Json:
+def finding_document(finding: AnyFinding, expect: Collection[CheckName | DomainCheckName]) -> Json:
     """What one check came to."""
     return {
         "check": finding.check.value,
@@ -110,12 +112,13 @@ def finding_document(finding: Finding, expect: Collection[CheckName]) -> Json:
         "result": finding.result.value,
         "expected": finding.check in expect,
         "reason": None if finding.reason is None else finding.reason.value,
-        "sentence": finding.sentence,
-        "mend": None if finding.mend is None else _mend(finding.mend),
+        "sentence": printable(finding.sentence),
+        "mend": None if finding.mend is None else mend_document(finding.mend),
     }
 
 
-def _mend(mend: Mend) -> Json:
+def mend_document(mend: Mend) -> Json:
+    """What would turn a failure into a pass."""
     return {
         "advice": mend.advice,
         "zone": mend.zone,
@@ -242,10 +245,16 @@ def pool_document(summary: PoolSummary) -> Json:
     }
 
 
-def change_document(entry: Entry, expect: Mapping[str, Collection[CheckName]]) -> Json:
-    """A change of the journal; *expect* by pool."""
+def change_document(
+    entry: Entry,
+    expect: Mapping[str, Collection[CheckName]],
+    expect_of_domains: Mapping[DomainName, Collection[DomainCheckName]],
+) -> Json:
+    """A change of the journal; *expect* by pool, *expect_of_domains* by domain."""
     change = entry.change
-    expected = expect.get(entry.pool, ())
+    expected: Collection[CheckName | DomainCheckName] = expect.get(entry.pool, ())
+    if change.domain is not None:
+        expected = expect_of_domains.get(change.domain, ())
     return {
         "number": entry.number,
         "time": moment(change.at),
@@ -265,5 +274,5 @@ def _side(finding: AnyFinding) -> Json:
     return {
         "result": finding.result.value,
         "reason": None if finding.reason is None else finding.reason.value,
-        "sentence": finding.sentence,
+        "sentence": printable(finding.sentence),
     }

@@ -13,11 +13,13 @@ from urllib.parse import quote
 from aiohttp import web
 
 from exporter.checks.verdicts import Result
+from exporter.state.domain import DomainState
 from exporter.state.journal import Which
 from exporter.state.pool import FAILING, PoolState
 from exporter.web.cells import SMALL, Maps
 from exporter.web.chain import chain
 from exporter.web.documents import EVIDENCE_NOT_KEPT
+from exporter.web.domains import domain_document, grouped_findings, lists_of
 from exporter.web.drawing import draw
 from exporter.web.fleet import fleet, listed, summarise, worst
 from exporter.web.map_drawing import draw_map
@@ -31,6 +33,7 @@ _PROBLEMS_EACH = 8
 _PAGE = 50
 _LATEST_CHANGES = 10
 _HELO_NAMES = 50
+_DOMAINS = 100
 _DISPUTES = 50
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -51,6 +54,7 @@ class Pages:
             ("/", self._fleet),
             ("/pools/{name}", self._pool),
             ("/addresses/{ip}", self._address),
+            ("/domains/{name}", self._domain),
             ("/search", self._find),
             ("/changes", self._changes),
             ("/exporter", self._exporter),
@@ -74,6 +78,10 @@ class Pages:
             entries=sources.journal.latest(_LATEST_CHANGES),
             resolvers=[server for resolver in sources.resolvers() for server in resolver.servers],
             disputed=sum(map(sources.disputes.count, sources.board.pools)),
+            domains=sorted(sources.domains.values(), key=_urgency),
+            ill_domains=sum(state.is_healthy is False for state in sources.domains.values()),
+            well_domains=sum(state.is_healthy is True for state in sources.domains.values()),
+            shown_domains=_DOMAINS,
         )
 
     async def _pool(self, request: web.Request) -> web.Response:
@@ -116,11 +124,31 @@ class Pages:
             entries=await self._sources.changes(_LATEST_CHANGES, wanted=Which(address=address)),
         )
 
+    async def _domain(self, request: web.Request) -> web.Response:
+        state = self._sources.domains.find(request.match_info["name"])
+        if state is None:
+            return await self.not_found("There is no such domain in the configuration.")
+        known = domain_document(state, await asyncio.to_thread(lists_of, self._sources, state))
+        name = state.settings.name
+        return await self._page(
+            "domain.html",
+            name=name,
+            state=state,
+            groups=grouped_findings(state),
+            hints=[hint for hints in state.hints.values() for hint in hints],
+            records=known,
+            lists=known["lists"],
+            entries=await self._sources.changes(_LATEST_CHANGES, wanted=Which(domain=name)),
+        )
+
     async def _find(self, request: web.Request) -> web.StreamResponse:
         query = text_of(request.query, "q")
         address = read_address(query)
         if address is not None and self._sources.board.find(address) is not None:
             raise web.HTTPFound(f"{self._base}/addresses/{quote(str(address), safe=':')}")
+        domain = self._sources.domains.find(query)
+        if domain is not None:
+            raise web.HTTPFound(f"{self._base}/domains/{quote(domain.settings.name)}")
         pool = text_of(request.query, "pool") or None
         start = place_parameter(request.query, "from")
         found = await self._search.find(Wanted(query, pool), _PAGE, start)
@@ -159,6 +187,10 @@ class Pages:
         response.headers["Cache-Control"] = "no-store"
         response.enable_compression()
         return response
+
+
+def _urgency(state: DomainState) -> int:
+    return {False: 0, None: 1, True: 2}[state.is_healthy]
 
 
 def _grouped(pool: PoolState, index: int) -> Mapping[str, list[Any]]:

@@ -11,8 +11,10 @@ from typing import Protocol
 from exporter.dns.resolver import Resolver
 from exporter.state.board import Board
 from exporter.state.disputes import Disputes
+from exporter.state.domain_board import DomainBoard
 from exporter.state.journal import Entry, Journal, Which
 from exporter.state.storage.status import StorageStatus
+from exporter.state.two_lists import Comparisons
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +54,5 @@ class Sources:
     storage: Callable[[], StorageStatus | None] = lambda: None
     now: Callable[[], float] = time.time
     disputes: Disputes = field(default_factory=Disputes)
+    domains: DomainBoard = field(default_factory=DomainBoard)
+    comparisons: Comparisons = field(default_factory=Comparisons)

@@ -101,6 +101,9 @@ def _trouble(domain: DomainName, tree: Tree, trouble: Trouble) -> DomainFinding:
         case Reason.SPF_NO_TARGET:
             advice = "Take the term out, or have its target publish an SPF record."
             kept = [term for term in terms(tree.records[0]) if term != trouble.term]
+        case Reason.SPF_MX_LIMIT:
+            advice = "Name the servers that send, by ip4 and ip6, in place of the term."
+            kept = [term for term in terms(tree.records[0]) if term != trouble.term]
         case _:
             advice, kept = "Publish the record without what cannot be read.", terms(tree.records[0])
     return _fails(domain, reason, sentence, replacement(advice, tree.owner, tree.records, kept))

@@ -9,6 +9,8 @@ import jsonschema
 import pytest
 import yaml
 
+from exporter.demo.domain_scenarios import load_domain_scenarios
+from exporter.demo.scenarios import load_scenarios
 from exporter.state import board
 from exporter.web.documents import EVIDENCE_NOT_KEPT
 from tests.integration.serving import Exporter
@@ -26,7 +28,8 @@ VALUES = {
     "health": ["healthy", "failing", "unknown", "ill", ""],
     "check": ["fcrdns", "dmarc", "nothing", ""],
     "ip": ["198.51.100.1", "2001:db8::10", "8.8.8.8", "x", "1.2.3", "%2e%2e", "::ffff:1.2.3.4", "a" * 200],
-    "name": ["newsletter", "nothing", "%2F", "%00", "<b>"],
+    "domain": ["right.example", "nothing.example", "", "RIGHT.example."],
+    "name": ["newsletter", "right.example", "keys.example", "nothing", "%2F", "%00", "<b>"],
 }
 
 
@@ -150,3 +153,57 @@ async def test_links_begin_with_the_prefix():
         assert (await exporter.ask("/mail/dns/static/style.css"))[0] == 200
         assert (await exporter.ask("/pools/newsletter"))[0] == 404
         assert (await exporter.ask("/mail/dns/-/healthy"))[0] == 200
+
+
+async def test_every_domain_has_all_that_is_known_of_it():
+    """Each domain of the demo world, held to its scenario; its object fits, outage, hostile records and all."""
+    expected = {it.domain: it for it in load_domain_scenarios() if not it.at}
+    async with watched_demo() as exporter:
+        _, page = await fits(exporter, "/api/v1/domains", "/api/v1/domains?limit=500")
+        known = {
+            one["domain"]: (await fits(exporter, "/api/v1/domains/{name}", f"/api/v1/domains/{one['domain']}"))[1]
+            for one in page["data"]
+        }
+
+    assert list(known) == list(expected)
+    for name, one in known.items():
+        faults = {(it["check"], it["reason"]) for it in one["checks"] if it["expected"] and it["result"] != "pass"}
+        assert faults == {(check, reason) for check, _, reason in expected[name].faults}
+        healths = {"unknown"} if name == "silent.example" else {"failing"} if faults else {"healthy"}
+        assert one["health"] in healths, name
+    right = known["right.example"]
+    assert right["spf"]["authorised"]["ipv4"] == {
+        "addresses": 32,
+        "ranges": ["198.51.100.0/28", "203.0.113.224/28"],
+        "more_ranges": 0,
+    }
+    assert right["lists"]["unused"]["ranges"] == ["203.0.113.224/28", "2001:db8:5::/64"]
+    newsletter = next(one for one in right["lists"]["pools"] if one["pool"] == "newsletter")
+    lost = [it for it in load_scenarios() if it.pool == "newsletter" and it.iprev in {"fail", "permerror"}]
+    assert newsletter["unconfirmed"]["addresses"] == len(lost) > 5
+    assert "198.51.100.1" in newsletter["unconfirmed"]["examples"]
+
+
+async def test_changes_of_a_domain_are_told():
+    """A key that is lost, and nothing of any address; with the evidence, and whether anybody expects it."""
+    clock = WorldClock()
+    async with watched_demo(clock) as exporter:
+        clock.age = 100
+        await exporter.wait_for(lambda series: series["maildns_domain_problem"], "a problem")
+        key = ("rotating.example", "dkim", "dkim-missing", "s1")
+        await exporter.wait_for(
+            lambda series: any(set(key) <= set(dict(labels).values()) for labels in series["maildns_domain_problem"]),
+            "the lost key",
+        )
+        _, page = await fits(exporter, "/api/v1/changes", "/api/v1/changes?domain=rotating.example")
+        _, other = await fits(exporter, "/api/v1/changes", "/api/v1/changes?domain=right.example")
+
+    (change,) = page["data"]
+    assert (change["domain"], change["subject"], change["after"]["reason"]) == (
+        "rotating.example",
+        "s1",
+        "dkim-missing",
+    )
+    assert change["expected"] is True
+    assert (change["pool"], change["ip"]) == (None, None)
+    assert other["data"] == []

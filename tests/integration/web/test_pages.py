@@ -14,6 +14,8 @@ PAGES = [
     "/",
     "/pools/newsletter",
     "/addresses/198.51.100.5",
+    "/domains/keys.example",
+    "/domains/right.example",
     "/search?q=mta",
     "/changes",
     "/exporter",

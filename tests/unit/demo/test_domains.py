@@ -1,0 +1,88 @@
+"""The domains of the demo world against their table, without a network."""
+
+import pytest
+
+from exporter.checks.check import judge
+from exporter.checks.domain import DomainCheckName, DomainReason
+from exporter.checks.domain_report import domain_report
+from exporter.checks.verdicts import Reason, Result
+from exporter.config.loader import parse
+from exporter.demo.configuration import demo_configuration
+from exporter.demo.demo_world import demo_world
+from exporter.demo.domain_scenarios import load_domain_scenarios
+
+SCENARIOS = load_domain_scenarios()
+EXTRAS = {DomainCheckName.MTA_STS, DomainCheckName.TLS_RPT}
+
+
+def world_at(seconds):
+    """The world at that age."""
+    now = [0.0]
+    world = demo_world(clock=lambda: now[0])
+    now[0] = seconds
+    return world
+
+
+def examined(scenario, world):
+    """The report on the domain of a scenario."""
+    return judge(domain_report(scenario.domain, scenario.selectors), world.answer)[0]
+
+
+def told(scenario, found):
+    """Findings or hints as the table has them, those of checks that it leaves out left out."""
+    return {
+        (one.check, one.subject if one.check is DomainCheckName.DKIM else "", one.reason)
+        for one in found
+        if one.reason is not None and (scenario.is_strict or one.check not in EXTRAS)
+    }
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda it: f"{it.domain}@{it.at:g}")
+def test_every_domain_comes_out_as_expected(scenario):
+    """What does not pass, and what could be better, are those of the table, and nothing else."""
+    report = examined(scenario, world_at(scenario.at))
+
+    assert told(scenario, report.findings) == scenario.faults, scenario.what
+    assert told(scenario, report.hints) == scenario.hints, scenario.what
+
+
+def test_the_table_has_every_way_to_go_wrong():
+    """Each reason that a domain's check can have occurs, but for those of outages that one is enough for."""
+    reasons = {reason for it in SCENARIOS for *_, reason in (*it.faults, *it.hints)}
+    shared = {reason for reason in Reason if reason.startswith("spf-")} - {
+        Reason.SPF_FAIL,  # these four are about an address, not about a record
+        Reason.SPF_SOFTFAIL,
+        Reason.SPF_NEUTRAL,
+    }
+
+    assert reasons == {*DomainReason, *shared, Reason.SERVFAIL}
+
+
+@pytest.mark.parametrize(
+    "scenario", [it for it in SCENARIOS if it.faults or it.hints], ids=lambda it: f"{it.domain}@{it.at:g}"
+)
+def test_publishing_a_mend_ends_what_it_is_for(scenario):
+    """Each failure has a mend; one with records or replacements, applied, takes its finding or hint away."""
+    report = examined(scenario, world_at(scenario.at))
+    for one in (*report.findings, *report.hints):
+        if getattr(one, "result", None) is Result.FAIL:
+            assert one.mend is not None, one
+        if one.mend is None or not (one.mend.records or one.mend.replaces):
+            continue
+        world = world_at(scenario.at)
+        world.withdraw(one.mend.replaces)
+        world.add(one.mend.records)
+        after = examined(scenario, world)
+        still = {(it.check, it.subject, it.reason) for it in (*after.findings, *after.hints)}
+        assert (one.check, one.subject, one.reason) not in still, one.mend
+
+
+def test_the_configuration_watches_exactly_these_domains():
+    """With their selectors, and with what is expected of them."""
+    domains = parse(demo_configuration(5353), "demo.yml").domains
+
+    assert [(one.name, one.selectors) for one in domains] == [
+        (it.domain, it.selectors) for it in SCENARIOS if not it.at
+    ]
+    for one, scenario in zip(domains, [it for it in SCENARIOS if not it.at], strict=True):
+        assert (one.expect >= EXTRAS) == scenario.is_strict
