@@ -100,7 +100,8 @@ def _print(entries: "Iterable[Entry]", configuration: "Configuration", output: s
     from exporter.web.documents import change_document
 
     expect = {pool.name: pool.expect for pool in configuration.pools}
-    documents = [change_document(entry, expect) for entry in reversed(list(entries))]
+    of_domains = {domain.name: domain.expect for domain in configuration.domains}
+    documents = [change_document(entry, expect, of_domains) for entry in reversed(list(entries))]
     if output == "json":
         click.echo(json.dumps(documents, ensure_ascii=True, indent=2))
     elif not documents:

@@ -12,6 +12,7 @@ from click.core import ParameterSource
 
 from exporter.checks.addresses import Address
 from exporter.checks.helo import HeloName
+from exporter.checks.names import DomainName
 from exporter.dns.endpoints import Endpoint, parse_endpoint
 
 _MAX_NAME = 512
@@ -90,6 +91,43 @@ class MailFromType(click.ParamType[str]):
         return text
 
 
+class DomainType(click.ParamType[DomainName]):
+    """A domain that mail is sent from."""
+
+    name = "name"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> DomainName:
+        """Read a domain as the configuration has it."""
+        from exporter.config.domain_entries import misfit  # pydantic: slow to import
+        from exporter.config.values import mail_domain
+
+        if isinstance(value, DomainName):
+            return value
+        try:
+            name = mail_domain(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        what = misfit(name)
+        if what is not None:
+            self.fail(f"it {what}", param, ctx)
+        return name
+
+
+class SelectorType(click.ParamType[str]):
+    """A DKIM selector."""
+
+    name = "selector"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read a selector as the configuration has it."""
+        from exporter.config.domain_entries import parse_selector  # pydantic: slow to import
+
+        try:
+            return parse_selector(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 class ServerType(click.ParamType[Endpoint]):
     """A DNS server."""
 
@@ -117,6 +155,14 @@ class ServerType(click.ParamType[Endpoint]):
 @click.option(
     "--mail-from", "mail_from", type=MailFromType(), help="The sender whose SPF record has to let the address send."
 )
+@click.option("--domain", type=DomainType(), help="A domain to check, instead of an address.")
+@click.option(
+    "--dkim-selector",
+    "selectors",
+    type=SelectorType(),
+    multiple=True,
+    help="A selector that the domain's mail is signed with. May be given more than once.",
+)
 @click.option("--resolver", type=ServerType(), help="The DNS server to ask, instead of the configuration's.")
 @click.option("--profile", help="What to expect of the address, instead of what its pool or its HELO name says.")
 @click.option("--trace", "is_traced", is_flag=True, help="Ask each name server of the reverse zone, and compare.")
@@ -130,6 +176,8 @@ def check(
     ip: Address | None,
     helos: tuple[HeloName, ...],
     mail_from: str | None,
+    domain: DomainName | None,
+    selectors: tuple[str, ...],
     resolver: Endpoint | None,
     profile: str | None,
     output: str,
@@ -137,7 +185,7 @@ def check(
     *,
     is_traced: bool,
 ) -> None:
-    """Sample the address IP once, and explain what is found; without IP, everything in the configuration.
+    """Sample the address IP once, or a domain, and explain what is found; without either, the whole configuration.
 
     An address of a configured pool is held to what its pool expects and says its HELO names, unless others are given.
     Any other address needs no configuration.
@@ -146,15 +194,29 @@ def check(
     bad command line or configuration, 3 if it cannot run.
     """
     given = {"--helo": bool(helos), "--mail-from": mail_from, "--profile": profile, "--trace": is_traced}
+    if ip is not None and (domain is not None or selectors):
+        raise click.UsageError("--domain and --dkim-selector are about a domain: leave the address out")
+    if selectors and domain is None:
+        raise click.UsageError("--dkim-selector is about one domain: maildns-exporter check --domain example.com ...")
     if ip is None:
         for option, value in given.items():
             if value:
                 raise click.UsageError(f"{option} is about one address: maildns-exporter check 192.0.2.10 {option} ...")
+    from exporter.cli.check_domains import WantedDomain
     from exporter.cli.check_main import Request, run  # asks and prints: slow to import
     from exporter.cli.check_subjects import Wanted
+    from exporter.config.domain_entries import misfit
 
     path, is_explicit = _configuration_path(context, config_file)
-    wanted = Wanted(ip, tuple(dict.fromkeys(helos)), mail_from, profile) if ip is not None else None
+    wanted: Wanted | WantedDomain | None = None
+    if ip is not None:
+        wanted = Wanted(ip, tuple(dict.fromkeys(helos)), mail_from, profile)
+    elif domain is not None:
+        for selector in selectors:
+            what = misfit(domain, selector)
+            if what is not None:
+                raise click.BadParameter(f"{selector} {what}", param_hint="'--dkim-selector'")
+        wanted = WantedDomain(domain, selectors)
     request = Request(wanted, resolver, output, path, is_explicit=is_explicit, is_traced=is_traced)
     context.exit(run(request))
 

@@ -37,9 +37,9 @@ def documents(one: Examined) -> Iterator[Json]:
             "generic_names": [
                 {"name": hint.name, "rule": hint.rule.value, "sentence": hint.sentence} for hint in found.generic_names
             ],
-            "reverse_zone": _zone(found.reverse.cut),
-            "delegating_zone": None if found.reverse.delegating is None else _zone(found.reverse.delegating),
-            "zones": [_zone(cut) for cut in found.zones.values()],
+            "reverse_zone": zone_document(found.reverse.cut),
+            "delegating_zone": None if found.reverse.delegating is None else zone_document(found.reverse.delegating),
+            "zones": [zone_document(cut) for cut in found.zones.values()],
             "trace": [_trace(traced) for traced in one.traces],
             "helo_addresses": coverage_document(one.names[index]) if index < len(one.names) else None,
         }
@@ -55,12 +55,13 @@ def name_document(one: NameExamined) -> Json:
         "outcome": one.overall.name.lower(),
         "checks": [finding_document(finding, subject.expect) for finding in found.report.findings],
         "helo_addresses": coverage_document(one),
-        "zones": [_zone(cut) for cut in found.zones.values()],
+        "zones": [zone_document(cut) for cut in found.zones.values()],
         "evidence": evidence_document(one.evidence),
     }
 
 
-def _zone(cut: ZoneCut) -> Json:
+def zone_document(cut: ZoneCut) -> Json:
+    """A zone, and who runs it."""
     return {
         "name": cut.name,
         "zone": cut.zone,

@@ -16,11 +16,13 @@ from typing import Any
 
 import click
 
+from exporter.cli.check_domain_output import domain_markdown, domain_object, domain_text
+from exporter.cli.check_domains import DomainExamined, DomainSubject, WantedDomain, domain_subject
 from exporter.cli.check_json import documents, name_document
 from exporter.cli.check_markdown import markdown, name_markdown
-from exporter.cli.check_names import NameExamined, NameSubject
+from exporter.cli.check_names import NameExamined
 from exporter.cli.check_outcome import Overall, worst
-from exporter.cli.check_run import Examined, examined
+from exporter.cli.check_run import AnyExamined, AnySubject, Examined, examined
 from exporter.cli.check_subjects import Subject, Wanted, all_subjects, count, profiles_of, subject_of
 from exporter.cli.check_text import Paper, name_text, one_line, text
 from exporter.cli.check_trace import trace
@@ -40,7 +42,7 @@ _QUESTIONS = 8
 class Request:
     """What was typed. *wanted* None means everything in the configuration *file*."""
 
-    wanted: Wanted | None
+    wanted: Wanted | WantedDomain | None
     server: Endpoint | None
     output: str
     file: Path
@@ -52,7 +54,7 @@ def run(request: Request) -> int:
     """Check, print, and give the exit code. Raises `ConfigError` for a bad configuration."""
     configuration = _configuration(request)
     if request.wanted is not None:
-        subjects: Iterator[Subject | NameSubject] = iter([_subject(request.wanted, configuration)])
+        subjects: Iterator[AnySubject] = iter([_subject(request.wanted, configuration)])
         total = 1
     elif configuration is not None:
         subjects, total = all_subjects(configuration), count(configuration)
@@ -74,7 +76,9 @@ def _configuration(request: Request) -> Configuration | None:
     return load(request.file)
 
 
-def _subject(wanted: Wanted, configuration: Configuration | None) -> Subject:
+def _subject(wanted: Wanted | WantedDomain, configuration: Configuration | None) -> Subject | DomainSubject:
+    if isinstance(wanted, WantedDomain):
+        return domain_subject(wanted.name, wanted.selectors, configuration)
     known = profiles_of(configuration)
     if wanted.profile is not None and wanted.profile not in known:
         hint = did_you_mean(wanted.profile, list(known))
@@ -83,7 +87,7 @@ def _subject(wanted: Wanted, configuration: Configuration | None) -> Subject:
 
 
 async def _run(
-    request: Request, configuration: Configuration | None, subjects: Iterator[Subject | NameSubject], total: int
+    request: Request, configuration: Configuration | None, subjects: Iterator[AnySubject], total: int
 ) -> int:
     resolvers = Resolvers(_settings(request, configuration))
     await resolvers.start()
@@ -92,7 +96,9 @@ async def _run(
         outcomes = examined(subjects, resolvers, at_once=at_once)
         printer = Printer(request.output, is_single=request.wanted is not None)
         async for one in _watched(outcomes, total, printer):
-            if isinstance(one, NameExamined):
+            if isinstance(one, DomainExamined):
+                printer.add_domain(one)
+            elif isinstance(one, NameExamined):
                 printer.add_name(one)
             else:
                 traces = await trace(one.examination.reverse, resolvers) if request.is_traced else ()
@@ -110,9 +116,7 @@ def _settings(request: Request, configuration: Configuration | None) -> tuple[Re
     return (ResolverSettings(servers=system_servers()),)
 
 
-async def _watched(
-    outcomes: AsyncIterator[Examined | NameExamined], total: int, printer: "Printer"
-) -> AsyncIterator[Examined | NameExamined]:
+async def _watched(outcomes: AsyncIterator[AnyExamined], total: int, printer: "Printer") -> AsyncIterator[AnyExamined]:
     """The same, with a progress bar where somebody waits for many."""
     with ExitStack() as stack:
         bar = None
@@ -127,7 +131,7 @@ async def _watched(
 
 
 class Printer:
-    """Prints outcomes as they come. *is_single* says that one address was asked for: then all is told of it.
+    """Prints outcomes as they come. *is_single* says that one address or domain was asked for: then all is told of it.
 
     While it *waits*, it keeps what it has to print.
     """
@@ -138,6 +142,7 @@ class Printer:
         self._paper = Paper(colour=_has_colours(), unicode=_has_unicode())
         self._counts: dict[Overall, int] = {}
         self._name_counts: dict[Overall, int] = {}
+        self._domain_counts: dict[Overall, int] = {}
         self._objects = 0
         self._kept: list[str] = []
         self._is_array = not is_single
@@ -169,14 +174,28 @@ class Printer:
             case _:
                 self._print("\n".join(name_text(one, self._paper)) + "\n")
 
+    def add_domain(self, one: DomainExamined) -> None:
+        """Print one domain."""
+        self._domain_counts[one.overall] = self._domain_counts.get(one.overall, 0) + 1
+        after = "" if self._is_single else "\n"
+        match self._output:
+            case "json":
+                self._add_json([domain_object(one)])
+            case "markdown":
+                self._print("\n".join(domain_markdown(one)) + after)
+            case _ if one.overall is Overall.PASS and not self._is_single:
+                self._print(one_line(one, self._paper))
+            case _:
+                self._print("\n".join(domain_text(one, self._paper)) + after)
+
     def end(self) -> int:
         """Print what belongs at the end; the exit code."""
         if self._output == "json":
             if self._is_array:
                 self._print("]" if self._objects else "[]")
         elif not self._is_single:
-            self._print(summary(self._counts, self._name_counts))
-        return worst([*self._counts, *self._name_counts]).value
+            self._print(summary(self._counts, self._name_counts, self._domain_counts))
+        return worst([*self._counts, *self._name_counts, *self._domain_counts]).value
 
     def _add_json(self, found: list[dict[str, Any]]) -> None:
         self._is_array = self._is_array or len(found) > 1

@@ -8,8 +8,11 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from exporter.checks.answers import Answer, Question
+from exporter.checks.check import Evidence
 from exporter.checks.examination import spf_mend
 from exporter.checks.verdicts import Mend, Result
+from exporter.cli.check_domains import DomainExamined
 from exporter.cli.check_names import NameExamined, name_headline, name_held_to, name_lines
 from exporter.cli.check_run import Examined
 from exporter.cli.check_text import Paper, tree
@@ -62,7 +65,7 @@ def markdown(one: Examined, paper: Paper) -> Iterator[str]:
     for traced in one.traces:
         yield from _trace(traced)
     yield ""
-    yield from _evidence(one)
+    yield from evidence_markdown(shown_evidence(one), one.evidence)
 
 
 def name_markdown(one: NameExamined) -> Iterator[str]:
@@ -104,10 +107,11 @@ def _findings(one: Examined | NameExamined) -> Iterator[str]:
         checks = escaped(", ".join(group.checks))
         yield f"- {word}: {checks} ({escaped(group.reason)}{aside}). {escaped(group.sentence)}"
         if group.mend is not None and group.is_expected:
-            yield from _mend(one, group.mend)
+            yield from mend_markdown(one, group.mend)
 
 
-def _mend(one: Examined | NameExamined, mend: Mend) -> Iterator[str]:
+def mend_markdown(one: Examined | NameExamined | DomainExamined, mend: Mend) -> Iterator[str]:
+    """What to publish, where, and in place of what."""
     yield ""
     yield f"  To mend it: {escaped(mend.advice)}"
     for publishing in publishings(one, mend):
@@ -134,7 +138,7 @@ def _spf(one: Examined) -> Iterator[str]:
         yield f"- {escaped(spf_words(verdict))}"
         mend = spf_mend(one.subject.target, verdict)
         if mend is not None:
-            yield from _mend(one, mend)
+            yield from mend_markdown(one, mend)
 
 
 def _receivers(one: Examined) -> Iterator[str]:
@@ -172,13 +176,14 @@ def _trace(traced: Trace) -> Iterator[str]:
             yield f"- {escaped(words)}"
 
 
-def _evidence(one: Examined) -> Iterator[str]:
+def evidence_markdown(shown: Iterable[tuple[Question, Answer]], evidence: Evidence) -> Iterator[str]:
+    """The answers that are *shown*, and when the last one of the *evidence* came."""
     lines = []
-    for question, answer in shown_evidence(one):
+    for question, answer in shown:
         source = source_words(answer)
         lines.append(f"{question}: {answer_words(answer)}" + (f"  ({source})" if source else ""))
         lines += [f"    {error}" for error in error_words(answer)]
-    when = sampled_at(one)
+    when = sampled_at(evidence)
     yield f"<details><summary>Evidence{f', {escaped(when)}' if when else ''}</summary>"
     yield ""
     yield from _fence(lines)

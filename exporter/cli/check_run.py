@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from itertools import islice
 
 from exporter.checks.check import Evidence
+from exporter.checks.domain_examination import examine_domain
 from exporter.checks.examination import Examination, examine
 from exporter.checks.name_examination import examine_name
 from exporter.checks.spf.results import SpfResult
 from exporter.checks.verdicts import CheckName, Result
 from exporter.cli.check_asking import Asker, answered
+from exporter.cli.check_domains import DomainExamined, DomainSubject
 from exporter.cli.check_names import NameExamined, NameSubject
 from exporter.cli.check_outcome import Overall
 from exporter.cli.check_subjects import Subject
@@ -64,9 +66,11 @@ class Examined:
         )
 
 
-async def examined(
-    subjects: Iterable[Subject | NameSubject], asker: Asker, *, at_once: int
-) -> AsyncIterator[Examined | NameExamined]:
+AnySubject = Subject | NameSubject | DomainSubject
+AnyExamined = Examined | NameExamined | DomainExamined
+
+
+async def examined(subjects: Iterable[AnySubject], asker: Asker, *, at_once: int) -> AsyncIterator[AnyExamined]:
     """Examine all *subjects*, *at_once* of them at the same time, and give them back in their order."""
     rest = iter(subjects)
     under_way = deque(_start(subject, asker) for subject in islice(rest, at_once))
@@ -75,11 +79,14 @@ async def examined(
         under_way.extend(_start(subject, asker) for subject in islice(rest, 1))
 
 
-def _start(subject: Subject | NameSubject, asker: Asker) -> asyncio.Task[Examined | NameExamined]:
+def _start(subject: AnySubject, asker: Asker) -> asyncio.Task[AnyExamined]:
     return asyncio.create_task(_examine(subject, asker))
 
 
-async def _examine(subject: Subject | NameSubject, asker: Asker) -> Examined | NameExamined:
+async def _examine(subject: AnySubject, asker: Asker) -> AnyExamined:
+    if isinstance(subject, DomainSubject):
+        checked, seen = await answered(examine_domain(subject.name, subject.selectors), asker)
+        return DomainExamined(subject, checked, seen)
     if isinstance(subject, NameSubject):
         return await _examine_name(subject, asker)
     check = examine(subject.target, suffix=subject.suffix, mail_from=subject.mail_from)

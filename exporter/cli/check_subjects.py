@@ -12,6 +12,7 @@ from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.report import Target
 from exporter.checks.verdicts import CheckName
+from exporter.cli.check_domains import DomainSubject, domain_subjects
 from exporter.cli.check_names import NameSubject, Scope
 from exporter.config.configuration import Configuration
 from exporter.config.profiles import BUILT_IN, DEFAULT_PROFILE, Profile
@@ -70,11 +71,11 @@ def subject_of(wanted: Wanted, configuration: Configuration | None) -> Subject:
 def count(configuration: Configuration) -> int:
     """How many subjects there are in *configuration*."""
     pools = zip(configuration.pools, build(configuration), strict=True)
-    return sum(pool.size + len(settings.helo_names) for settings, pool in pools)
+    return sum(pool.size + len(settings.helo_names) for settings, pool in pools) + len(configuration.domains)
 
 
-def all_subjects(configuration: Configuration) -> Iterator[Subject | NameSubject]:
-    """Every address of every pool, and behind them the pool's own HELO names, made as they are asked for.
+def all_subjects(configuration: Configuration) -> Iterator[Subject | NameSubject | DomainSubject]:
+    """Every address of every pool, behind them the pool's own HELO names, then the domains; made as they are asked for.
 
     The names that addresses say are judged with each of them.
     """
@@ -83,6 +84,7 @@ def all_subjects(configuration: Configuration) -> Iterator[Subject | NameSubject
             yield Subject(target, pool.expect, settings.profile, pool.name, pool.suffix)
         for said in settings.helo_names:
             yield NameSubject(said, pool.expect, settings.profile, _scope(pool))
+    yield from domain_subjects(configuration)
 
 
 def _configured(address: Address, configuration: Configuration | None) -> tuple[Subject | None, Scope | None]:

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 
 import click
 
+from exporter.checks.answers import Answer, Question
+from exporter.checks.check import Evidence
 from exporter.checks.examination import spf_mend
 from exporter.checks.verdicts import Mend, Result
+from exporter.cli.check_domains import DomainExamined, domain_headline
 from exporter.cli.check_names import NameExamined, name_headline, name_held_to, name_lines
 from exporter.cli.check_outcome import Overall
 from exporter.cli.check_run import Examined
@@ -43,7 +46,7 @@ _ASCII_MARKS = {"good": "+", "bad": "x", "open": "?", "aside": "-"}
 _SHAPES = {Shape.GOOD: "good", Shape.BROKEN: "bad", Shape.OPEN: "open", Shape.ASIDE: "aside"}
 _BRANCHES = ("├─ ", "└─ ", "│  ", "   ")
 _ASCII_BRANCHES = ("|- ", "`- ", "|  ", "   ")
-_OVERALL = {Overall.PASS: "good", Overall.FINDING: "bad", Overall.INCONCLUSIVE: "open"}
+OVERALL_KINDS = {Overall.PASS: "good", Overall.FINDING: "bad", Overall.INCONCLUSIVE: "open"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +74,21 @@ class Paper:
         return _BRANCHES if self.unicode else _ASCII_BRANCHES
 
 
-def one_line(one: Examined | NameExamined, paper: Paper) -> str:
+def one_line(one: Examined | NameExamined | DomainExamined, paper: Paper) -> str:
     """The outcome alone: for a pass among many."""
-    kind = _OVERALL[one.overall]
-    words = name_headline(one) if isinstance(one, NameExamined) else headline(one)
+    kind = OVERALL_KINDS[one.overall]
+    if isinstance(one, DomainExamined):
+        words = domain_headline(one)
+    else:
+        words = name_headline(one) if isinstance(one, NameExamined) else headline(one)
     return f"{paper.mark(kind)} {paper.tint(words, kind)}"
 
 
 def text(one: Examined, paper: Paper) -> Iterator[str]:
     """Everything about one address, line by line."""
-    kind = _OVERALL[one.overall]
+    kind = OVERALL_KINDS[one.overall]
     yield paper.bold(paper.tint(headline(one), kind))
-    yield from _wrapped(held_to(one))
+    yield from wrapped(held_to(one))
     yield ""
     yield from tree(one, paper)
     yield from _checks(one, paper)
@@ -94,21 +100,21 @@ def text(one: Examined, paper: Paper) -> Iterator[str]:
     yield ""
     yield paper.bold("Who runs the reverse name")
     for sentence in responsibility(one.examination.reverse):
-        yield from _wrapped(sentence, "  ")
+        yield from wrapped(sentence, "  ")
     for traced in one.traces:
         yield from _trace(traced, paper)
-    yield from _evidence(one, paper)
+    yield from evidence_text(shown_evidence(one), one.evidence, paper)
 
 
 def name_text(one: NameExamined, paper: Paper) -> Iterator[str]:
     """Everything about one HELO name of a pool, line by line."""
-    kind = _OVERALL[one.overall]
+    kind = OVERALL_KINDS[one.overall]
     yield paper.bold(paper.tint(name_headline(one), kind))
-    yield from _wrapped(name_held_to(one))
+    yield from wrapped(name_held_to(one))
     yield ""
     yield paper.bold("Addresses")
     for each, words in name_lines(one):
-        yield from _marked(paper, each, words)
+        yield from marked(paper, each, words)
     yield from _checks(one, paper)
 
 
@@ -116,7 +122,7 @@ def _checks(one: Examined | NameExamined, paper: Paper) -> Iterator[str]:
     yield ""
     yield paper.bold("Checks")
     if ok := passing(one):
-        yield from _marked(paper, "good", f"pass: {', '.join(ok)}")
+        yield from marked(paper, "good", f"pass: {', '.join(ok)}")
     for group in finding_groups(one):
         yield from _finding(one, group, paper)
 
@@ -127,7 +133,7 @@ def _coverage(one: NameExamined, paper: Paper) -> Iterator[str]:
         yield ""
         yield paper.bold(f"HELO {one.subject.said}, the other way round")
         for kind, words in name_lines(one):
-            yield from _marked(paper, "aside" if kind == "bad" else kind, words)
+            yield from marked(paper, "aside" if kind == "bad" else kind, words)
 
 
 def tree(one: Examined, paper: Paper) -> Iterator[str]:
@@ -158,17 +164,18 @@ def _led_to(step: Step) -> str:
 def _finding(one: Examined | NameExamined, group: FindingGroup, paper: Paper) -> Iterator[str]:
     kind = "open" if group.result is Result.UNKNOWN else "bad" if group.is_expected else "aside"
     aside = "" if group.is_expected else ", not expected to pass"
-    yield from _marked(paper, kind, f"{group.result}: {', '.join(group.checks)} ({group.reason}{aside})")
-    yield from _wrapped(group.sentence, "    ")
+    yield from marked(paper, kind, f"{group.result}: {', '.join(group.checks)} ({group.reason}{aside})")
+    yield from wrapped(group.sentence, "    ")
     if group.mend is not None and group.is_expected:
-        yield from _mend(one, group.mend)
+        yield from mend_text(one, group.mend)
 
 
-def _mend(one: Examined | NameExamined, mend: Mend) -> Iterator[str]:
-    yield from _wrapped(f"To mend it: {mend.advice}", "    ")
+def mend_text(one: Examined | NameExamined | DomainExamined, mend: Mend) -> Iterator[str]:
+    """What to publish, where, and in place of what."""
+    yield from wrapped(f"To mend it: {mend.advice}", "    ")
     for publishing in publishings(one, mend):
         if publishing.where:
-            yield from _wrapped(f"In {publishing.where}:", "    ")
+            yield from wrapped(f"In {publishing.where}:", "    ")
         for line in publishing.lines:
             yield f"        {line}"
         if publishing.instead_of:
@@ -186,10 +193,10 @@ def _spf(one: Examined, paper: Paper) -> Iterator[str]:
         kind = {"pass": "good", "temperror": "open", "none": "aside", "neutral": "aside"}.get(verdict.result, "bad")
         if verdict.identity == "mailfrom" and kind == "aside":
             kind = "bad"
-        yield from _marked(paper, kind, spf_words(verdict))
+        yield from marked(paper, kind, spf_words(verdict))
         mend = spf_mend(one.subject.target, verdict)
         if mend is not None:
-            yield from _mend(one, mend)
+            yield from mend_text(one, mend)
 
 
 def _receivers(one: Examined, paper: Paper) -> Iterator[str]:
@@ -201,13 +208,13 @@ def _receivers(one: Examined, paper: Paper) -> Iterator[str]:
         for line in refusals:
             if line.verdict.is_conclusive:
                 kind = "aside" if line.is_by_design else "bad"
-                yield from _marked(paper, kind, f"{line.verdict.receiver}: {line.word}. {line.why}")
+                yield from marked(paper, kind, f"{line.verdict.receiver}: {line.word}. {line.why}")
         doubtful = [f"{line.verdict.receiver} ({line.word})" for line in refusals if not line.verdict.is_conclusive]
         if doubtful:
-            yield from _marked(paper, "open", f"refuse while the DNS does not answer: {', '.join(doubtful)}")
+            yield from marked(paper, "open", f"refuse while the DNS does not answer: {', '.join(doubtful)}")
         accepting = [line.verdict.receiver for line in lines if not line.is_refusal]
         if accepting:
-            yield from _marked(paper, "good", f"accept: {', '.join(accepting)}")
+            yield from marked(paper, "good", f"accept: {', '.join(accepting)}")
 
 
 def _hints(one: Examined, paper: Paper) -> Iterator[str]:
@@ -215,7 +222,7 @@ def _hints(one: Examined, paper: Paper) -> Iterator[str]:
         yield ""
         yield paper.bold("Hints")
     for hint in one.examination.generic_names:
-        yield from _marked(paper, "aside", hint.sentence)
+        yield from marked(paper, "aside", hint.sentence)
 
 
 def _trace(traced: Trace, paper: Paper) -> Iterator[str]:
@@ -224,34 +231,35 @@ def _trace(traced: Trace, paper: Paper) -> Iterator[str]:
     for server in traced.servers:
         serial = f"serial {server.serial}" if server.serial is not None else ""
         words = ", ".join(filter(None, [answer_words(server.answer), serial]))
-        yield from _marked(paper, "good" if server.answer.is_conclusive else "open", f"{server}: {words}")
+        yield from marked(paper, "good" if server.answer.is_conclusive else "open", f"{server}: {words}")
         for error in error_words(server.answer):
-            yield from _wrapped(error, "    ")
+            yield from wrapped(error, "    ")
     if not traced.servers:
-        yield from _marked(paper, "open", "Its name servers are not known.")
+        yield from marked(paper, "open", "Its name servers are not known.")
     for sentence in traced.differences:
-        yield from _marked(paper, "bad", sentence)
+        yield from marked(paper, "bad", sentence)
     if traced.servers and not traced.differences:
-        yield from _marked(paper, "good", "All of them say the same.")
+        yield from marked(paper, "good", "All of them say the same.")
     if traced.delegation is not None:
         yield ""
         yield paper.bold(f"How {zone_name(traced.delegation.parent)} delegates {traced.zone}")
         for kind, words in delegation_words(traced.delegation):
-            yield from _marked(paper, kind, words)
+            yield from marked(paper, kind, words)
 
 
-def _evidence(one: Examined, paper: Paper) -> Iterator[str]:
+def evidence_text(shown: Sequence[tuple[Question, Answer]], evidence: Evidence, paper: Paper) -> Iterator[str]:
+    """The answers that are *shown*, and when the last one of the *evidence* came."""
     yield ""
-    when = sampled_at(one)
+    when = sampled_at(evidence)
     yield paper.bold(f"Evidence, {when}" if when else "Evidence")
-    for question, answer in shown_evidence(one):
+    for question, answer in shown:
         source = source_words(answer)
         yield f"  {question}: {answer_words(answer)}" + (paper.tint(f"  ({source})", "aside") if source else "")
         for error in error_words(answer):
             yield f"      {paper.tint(error, 'open')}"
 
 
-def _marked(paper: Paper, kind: str, words: str) -> Iterator[str]:
+def marked(paper: Paper, kind: str, words: str) -> Iterator[str]:
     """A sentence behind a mark; further lines are indented."""
     first, *rest = textwrap.wrap(words, _WIDTH - 4, break_long_words=False, break_on_hyphens=False) or [""]
     yield f"  {paper.mark(kind)} {first}"
@@ -259,6 +267,7 @@ def _marked(paper: Paper, kind: str, words: str) -> Iterator[str]:
         yield f"    {line}"
 
 
-def _wrapped(words: str, indent: str = "") -> Iterator[str]:
+def wrapped(words: str, indent: str = "") -> Iterator[str]:
+    """Prose, in lines of a width that can be read."""
     for line in textwrap.wrap(words, _WIDTH - len(indent), break_long_words=False, break_on_hyphens=False):
         yield indent + line

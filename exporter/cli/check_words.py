@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from exporter.checks.answers import Answer, Question, Status
+from exporter.checks.check import Evidence
 from exporter.checks.examination import owner_of
 from exporter.checks.extended_errors import error_name
 from exporter.checks.names import DomainName
@@ -17,6 +18,7 @@ from exporter.checks.spf.results import SpfVerdict
 from exporter.checks.verdicts import CheckName, Finding, Mend, Result
 from exporter.checks.zone_cut import ReverseZones, ZoneCut
 from exporter.cli.check_delegation import Delegation
+from exporter.cli.check_domains import DomainExamined
 from exporter.cli.check_names import NameExamined
 from exporter.cli.check_outcome import Overall
 from exporter.cli.check_run import Examined
@@ -111,7 +113,7 @@ class Publishing:
     instead_of: tuple[str, ...]
 
 
-def publishings(one: Examined | NameExamined, mend: Mend) -> Iterator[Publishing]:
+def publishings(one: Examined | NameExamined | DomainExamined, mend: Mend) -> Iterator[Publishing]:
     """The lines of a mend, by the zone that they go into."""
     zones = one.examination.zones
 
@@ -123,6 +125,8 @@ def publishings(one: Examined | NameExamined, mend: Mend) -> Iterator[Publishing
         mine = tuple(lines)
         owners = {owner_of(line) for line in mine}
         yield Publishing(place, mine, tuple(line for line in mend.replaces if owner_of(line) in owners))
+    if not mend.records and mend.replaces:
+        yield Publishing(where(mend.replaces[0]), (), mend.replaces)
 
 
 def zone_words(cut: ZoneCut) -> str:
@@ -242,16 +246,18 @@ def error_words(answer: Answer) -> list[str]:
     ]
 
 
-def sampled_at(one: Examined) -> str:
+def sampled_at(evidence: Evidence) -> str:
     """When the last answer came, or nothing where nobody knows."""
-    return moment(max((answer.asked_at for answer in one.evidence.values()), default=0.0)) or ""
+    return moment(max((answer.asked_at for answer in evidence.values()), default=0.0)) or ""
 
 
-def summary(addresses: dict[Overall, int], names: dict[Overall, int]) -> str:
+def summary(addresses: dict[Overall, int], names: dict[Overall, int], domains: dict[Overall, int]) -> str:
     """How many came to what."""
-    lines = [_sum_of(addresses, "address", "addresses")]
+    lines = [_sum_of(addresses, "address", "addresses")] if addresses or not domains else []
     if names:
         lines.append(_sum_of(names, "HELO name, the other way round", "HELO names, the other way round"))
+    if domains:
+        lines.append(_sum_of(domains, "domain", "domains"))
     return "\n".join(lines)
 
 

@@ -10,7 +10,7 @@ from exporter.checks.domain import DomainCheckName
 from exporter.checks.names import DomainName
 from exporter.config.durations import Duration
 from exporter.config.section import Section
-from exporter.config.values import DurationText, Given, OneOrMore, lasting, one_of, reading, up_to
+from exporter.config.values import DurationText, Given, MailDomainText, OneOrMore, lasting, one_of, reading, up_to
 
 MAX_DOMAINS = 1_000
 MAX_SELECTORS = 32
@@ -21,15 +21,8 @@ them."""
 _SELECTOR = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*")
 
 
-def _domain(text: str) -> DomainName:
-    name = DomainName(text)
-    if not (name.is_hostname and name.is_qualified):
-        raise ValueError(f"{text!r} is not a domain that mail can be sent from, like example.com")
-    return name
-
-
-def _selector(text: str) -> str:
-    """A selector, as RFC 6376 section 3.1 has it, and underscores: some signers use them."""
+def parse_selector(text: str) -> str:
+    """Read a selector, as RFC 6376 section 3.1 has it, and underscores: some signers use them. Raises `ValueError`."""
     selector = text.lower()
     if "_domainkey" in selector:
         raise ValueError(f"{text!r} is more than the selector: write what comes before `._domainkey`")
@@ -39,8 +32,7 @@ def _selector(text: str) -> str:
 
 
 DomainCheckText = Annotated[DomainCheckName, one_of(DomainCheckName, "a check of a domain")]
-DomainText = Annotated[DomainName, reading(_domain)]
-SelectorText = Annotated[str, reading(_selector)]
+SelectorText = Annotated[str, reading(parse_selector)]
 
 
 class DomainExpectEdit(Section):
@@ -63,7 +55,7 @@ DomainExpect: TypeAlias = Annotated[
 class DomainEntry(Section):
     """A domain that mail is sent from."""
 
-    name: DomainText
+    name: MailDomainText
     dkim_selectors: Annotated[tuple[SelectorText, ...], OneOrMore, up_to(MAX_SELECTORS)] = ()
     interval: Annotated[DurationText, lasting("10s", "1d")] = Duration(900_000)
     expect: Annotated[DomainExpect | None, Given] = None

@@ -107,7 +107,8 @@ def _suffix(text: str) -> DomainName:
     return name
 
 
-def _mail_domain(text: str) -> DomainName:
+def mail_domain(text: str) -> DomainName:
+    """A domain that mail is sent from. Raises `ValueError`, saying what would be right."""
     if "@" in text:
         raise ValueError(f"{text!r} is a mailbox, where its domain is wanted: write {text.rpartition('@')[2]!r}")
     name = DomainName(text)
@@ -265,7 +266,7 @@ NetworkText = Annotated[Network, PlainValidator(_read(Network.parse))]
 HeloNameText = Annotated[HeloName, PlainValidator(_read(_helo_name))]
 HeloTemplateText = Annotated[HeloTemplate, PlainValidator(_read(_helo_template))]
 SuffixText = Annotated[DomainName, PlainValidator(_read(_suffix))]
-MailDomainText = Annotated[DomainName, PlainValidator(_read(_mail_domain))]
+MailDomainText = Annotated[DomainName, PlainValidator(_read(mail_domain))]
 EndpointText = Annotated[Endpoint, PlainValidator(_read(parse_endpoint))]
 QuestionText = Annotated[Question, PlainValidator(_read(_question))]
 CheckText = Annotated[CheckName, PlainValidator(_read(_choice(CheckName, "a check")))]
