@@ -68,9 +68,10 @@ class Run(Generic[T]):
     def _advance(self, answers: Sequence[Answer] | None) -> None:
         """Step the check until it has to wait, or is done."""
         evidence = self.evidence
+        send = self._check.send
         while True:
             try:
-                batch = self._check.send(answers)  # type: ignore[arg-type]  # None starts a generator
+                batch = send(answers)  # type: ignore[arg-type]  # None starts a generator
             except StopIteration as stop:
                 verdict: T = stop.value
                 break
@@ -78,7 +79,7 @@ class Run(Generic[T]):
                 self._failed(error)
                 return
             self._batch = batch
-            if len(batch) == 1 and batch[0] not in evidence:
+            if len(batch) == 1 and not (evidence and batch[0] in evidence):
                 self._open = 2
                 self._ask(batch[0], self._take)
             else:
@@ -94,9 +95,10 @@ class Run(Generic[T]):
 
     def _take(self, question: Question, answer: Answer) -> None:
         evidence = self.evidence
-        if question in evidence:
+        known = len(evidence)
+        evidence.setdefault(question, answer)
+        if len(evidence) == known:
             return  # too late: it was given up
-        evidence[question] = answer
         self._open -= 1
         if not self._open:
             batch = self._batch

@@ -55,16 +55,24 @@ def report(
     """
     predicts = bool(policies and target.helos)
     authenticates = wanted is not None and bool(target.helos or wanted.mail_from or wanted.listings)
+    judged = _judge(target, suffix)
     if not (predicts or authenticates):
-        return (yield from _judge(target, suffix))
-    parts: list[Check[Any]] = [_judge(target, suffix)]
-    if predicts:
-        parts.append(predictions(target, policies, before))
-    if wanted is not None and authenticates:
-        parts.append(authentication(target, wanted))
+        return judged
+    return _side_by_side(
+        judged,
+        predictions(target, policies, before) if predicts else None,
+        authentication(target, wanted) if wanted is not None and authenticates else None,
+    )
+
+
+def _side_by_side(
+    judge: Check[Report], predict: Check[Verdicts] | None, authenticate: Check[tuple[Finding, ...]] | None
+) -> Check[Report]:
+    """The findings, and what else was wanted."""
+    parts: list[Check[Any]] = [part for part in (judge, predict, authenticate) if part is not None]
     judged, *others = yield from parallel(parts)
-    more = others.pop() if authenticates else ()
-    return Report(judged.target, judged.iprev, judged.findings + more, others[0] if predicts else ())
+    more = others.pop() if authenticate is not None else ()
+    return Report(judged.target, judged.iprev, judged.findings + more, others[0] if predict is not None else ())
 
 
 def _judge(target: Target, suffix: DomainName | None) -> Check[Report]:

@@ -1,11 +1,11 @@
 """Serving, from the command line's flags to the running service."""
 
 import asyncio
-import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from exporter.cli import collector
 from exporter.cli.logs import configure
 from exporter.cli.systemd import attended
 from exporter.cli.watch import fingerprint, watched
@@ -47,7 +47,7 @@ def options(
 ) -> Options:
     """Set the logs up, and say how to serve."""
     configure(log_level, log_format)
-    gc.freeze()  # modules stay for good: collections need not look at them again
+    collector.calm()
     return Options(
         load,
         listen,

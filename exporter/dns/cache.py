@@ -24,6 +24,7 @@ ENTRY_OCTETS = 250
 _OVERHEAD_OCTETS = 33 + 49 + 8 + 52  # headers of a bytes and a str, the ring, the dictionary when it is full
 
 _new = tuple.__new__  # builds a NamedTuple in a third of the time
+_ANSWER = Status.ANSWER
 _unpack = _HEAD.unpack_from
 _pack = _HEAD.pack
 
@@ -71,7 +72,7 @@ class Cache:
         tail = entry[_HEAD_OCTETS:]
         if kind == KIND_A and len(tail) == 4:
             record = _new(Address, (tail,))
-            return _new(Answer, (Status.ANSWER, (record,), (), ttl, self._servers[server], asked_at, ()))
+            return _new(Answer, (_ANSWER, (record,), (), ttl, self._servers[server], asked_at, ()))
         status, records, chain, errors = decode(kind, tail)
         return _new(Answer, (status, records, chain, ttl, self._servers[server], asked_at, errors))
 
@@ -83,20 +84,20 @@ class Cache:
     def put(self, key: str, answer: Answer, server: int, now: float) -> None:
         """Remember a conclusive answer that came from *server*, and forget the one before it."""
         _, records, chain, ttl, _, asked_at, errors = answer
-        record = records[0] if len(records) == 1 and not chain and not errors else None
+        record = records[0] if len(records) == 1 and not (chain or errors) else None
         if type(record) is Address:  # `encode`, for nearly every answer there is
-            (packed,) = record
-            entry = _pack(now, asked_at, ttl, server, KIND_A if len(packed) == 4 else KIND_AAAA) + packed
+            (tail,) = record
+            kind = KIND_A if len(tail) == 4 else KIND_AAAA
         elif type(record) is DomainName:
-            entry = _pack(now, asked_at, ttl, server, KIND_NAMES) + record.encode()
+            kind, tail = KIND_NAMES, record.encode()
         else:
             kind, tail = encode(answer)
-            entry = _pack(now, asked_at, ttl, server, kind) + tail
-        entries, ring = self._entries, self._ring
+        entry = _pack(now, asked_at, ttl, server, kind) + tail
+        entries = self._entries
         octets = self.octets + len(key) + len(entry) + _OVERHEAD_OCTETS
-        if key not in entries and len(ring) < self._max_entries and octets <= self._max_octets:
+        if octets <= self._max_octets and len(self._ring) < self._max_entries and key not in entries:
             entries[key] = entry
-            ring.append(key)
+            self._ring.append(key)
             self.octets = octets
         elif self._max_entries:
             self._make_room(key, entry)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
 from typing import Protocol
 
 from exporter.dns.job import Job
@@ -232,12 +233,10 @@ class UdpChannel:
 
     def _receive(self, opened: _Socket) -> list[bytes]:
         """What has come in on a socket."""
-        receive = opened.receive
         packets: list[bytes] = []
-        add = packets.append
+        count = min(len(opened.pending) or 1, _BURST_PACKETS)
         try:
-            for _ in range(min(len(opened.pending) or 1, _BURST_PACKETS)):
-                add(receive(_MAX_OCTETS))
+            packets.extend(map(opened.receive, repeat(_MAX_OCTETS, count)))  # what came before an error stays
         except BlockingIOError:
             pass
         except OSError:

@@ -22,6 +22,7 @@ from exporter.checks.answers import Question
 from exporter.checks.check import Run
 from exporter.checks.names import DomainName
 from exporter.checks.report import Report, Target, report
+from exporter.cli import collector
 from exporter.dns.endpoints import parse_endpoint
 from exporter.dns.resolver import Resolver
 from exporter.dns.settings import ResolverSettings
@@ -154,6 +155,7 @@ async def main() -> None:
         timeout_seconds=1,
         canary=None,
     )
+    collector.calm()  # as in service
     resolver = Resolver(settings)
     await resolver.start()
     try:
