@@ -10,6 +10,7 @@ from grafana_foundation_sdk.models import units
 
 from dashboards.generator import board
 from dashboards.generator.authentication_panels import fleet_checks
+from dashboards.generator.big_pool_panels import big_pools
 from dashboards.generator.domain_panels import fleet_domains
 from dashboards.generator.fleet_places import ADDRESS_LINKS, BAD_COUNT, NO_PROBLEM, helo_names, places
 from dashboards.generator.panels import (
@@ -236,6 +237,7 @@ def fleet() -> str:
     board.add_row(page, "What receivers would say", fleet_receivers())
     board.add_row(page, "Every check", fleet_checks())
     board.add_row(page, "Where", places())
+    board.add_row(page, "What share, and how sure", big_pools())
     board.add_row(page, "Domains", fleet_domains())
     board.add_row(page, "HELO names", helo_names())
     board.add_row(page, "How to read this", how_to_read())

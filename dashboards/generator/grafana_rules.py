@@ -26,7 +26,7 @@ HEADER = f"""\
 def provisioning_file(groups: Sequence[Group]) -> str:
     """The whole file."""
     recorded = {rule.record: rule.expr for group in groups for rule in group.recordings}
-    lines = [line for group in groups for line in _group(group, recorded)]
+    lines = [line for group in groups if group.alerts for line in _group(group, recorded)]
     return HEADER + "apiVersion: 1\ngroups:\n" + "\n".join(lines) + "\n"
 
 

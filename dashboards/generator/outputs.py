@@ -12,6 +12,7 @@ from dashboards.generator import (
     grafana_rules,
     prometheus_rules,
     runbooks,
+    sample_rules,
     watcher_rules,
 )
 from dashboards.generator.address import address
@@ -19,7 +20,13 @@ from dashboards.generator.exporter_board import exporter
 from dashboards.generator.fleet import fleet
 
 FOLDER = Path(__file__).resolve().parent.parent
-GROUPS = (address_rules.GROUP, authentication_rules.GROUP, domain_rules.GROUP, watcher_rules.GROUP)
+GROUPS = (
+    address_rules.GROUP,
+    authentication_rules.GROUP,
+    domain_rules.GROUP,
+    sample_rules.GROUP,
+    watcher_rules.GROUP,
+)
 
 
 def outputs() -> dict[Path, str]:
