@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from dashboards.generator import board
 from dashboards.generator.fleet_places import BAD_COUNT
-from dashboards.generator.panels import NARROW, AnyPanel, counted, override, rows, timeline
+from dashboards.generator.panels import COLOURED, NARROW, AnyPanel, counted, override, rows, timeline
 from dashboards.generator.queries import select
-from dashboards.generator.style import PASSES, UNKNOWN
+from dashboards.generator.style import LISTED, PASSES, UNKNOWN, YES_NO, plain_mappings
 from exporter.metrics import catalogue
 
 _IP = 'ip="$ip"'
@@ -44,9 +44,27 @@ def fleet_checks() -> Sequence[AnyPanel]:
             },
             sort="Fail",
             empty="Nothing was sampled yet, or no exporter is scraped.",
-            span=24,
+            span=15,
             height=9,
-        )
+        ),
+        rows(
+            "Block lists",
+            "Each list that is asked: how many addresses it has, and whether it can be believed. A list that fails its "
+            "test points, refuses to answer or is silent says nothing, and counts as no listing.",
+            {
+                "A": f"sum by (dnsbl) ({select(catalogue.DNSBL_LISTED)})",
+                "B": f"min by (dnsbl) ({select(catalogue.DNSBL_USABLE)})",
+            },
+            columns={"dnsbl": "List", "Value #A": "Listed", "Value #B": "Believed"},
+            styles={
+                "Listed": [*BAD_COUNT, NARROW],
+                "Believed": [override("mappings", plain_mappings(YES_NO)), COLOURED, NARROW],
+            },
+            sort="Listed",
+            empty="No list is asked for these pools (dnsbls).",
+            span=9,
+            height=9,
+        ),
     ]
 
 
@@ -60,6 +78,17 @@ def address_authentication() -> Sequence[AnyPanel]:
             {"{{identity}} {{domain}}": f"min by (identity, domain) ({select(catalogue.SPF_PASS, _IP)})"},
             states=PASSES,
             empty="SPF of the address was not evaluated, or the address has no series.",
+            span=12,
+            height=7,
+        ),
+        timeline(
+            "Block lists over time",
+            "Whether each of the configured lists has the address. A list that refuses to answer, or that answers "
+            "everything, says nothing.",
+            {"{{dnsbl}}": f"max by (dnsbl) ({select(catalogue.DNSBL_LISTED, _IP)})"},
+            states=LISTED,
+            empty="No list is asked for these pools (dnsbls), or none has answered yet.",
+            span=12,
             height=7,
         ),
     ]

@@ -78,6 +78,21 @@ ALERTS = [
         "maildns_dnsbl_listed says which list it is: find what got the address there, end it, then ask for removal.",
         "A single address is mostly a customer's or a hacked account's doing.",
     ),
+    Alert(
+        "MailDnsBlockListUnusable",
+        "min by (job, instance, dnsbl) (maildns_dnsbl_usable)\n"
+        "unless on (job, instance) (job_instance_resolver:maildns_resolver_well:max < 1)",
+        "<",
+        1,
+        "6h",
+        KEEPS_FIRING,
+        "info",
+        "A block list cannot be believed: nothing is known of what it says.",
+        "For six hours the list {{ $labels.dnsbl }} has failed its test points, refused to answer, or been silent, as "
+        "{{ $labels.instance }} asks it. Listings there would go unnoticed. Most lists refuse those who ask through "
+        "public resolvers, or too often: use a resolver of your own, or take the list out of dnsbls.",
+        "What cannot be believed is no listing, and no news either.",
+    ),
 ]
 
 GROUP = Group("maildns-authentication", "30s", RECORDINGS, ALERTS)

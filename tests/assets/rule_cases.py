@@ -33,7 +33,7 @@ class Firing:
     value: str = "1"
 
 
-def series(family: str, values: str, **labels: str) -> Series:
+def series(family: str, values: str, /, **labels: str) -> Series:
     """One series of the exporter at `WHO`, or of the one that *labels* name."""
     labels = {**WHO, **labels}
     text = ", ".join(f'{name}="{value}"' for name, value in labels.items())

@@ -158,6 +158,11 @@ from tests.integration.servers.prometheus import promtool
             id="a listed network is one alert",
         ),
         pytest.param(
+            FLEET | series("maildns_dnsbl_usable", between(10, 400, 0, 1), dnsbl="bl.example.org", family="ipv4"),
+            {369: [], 371: [about("MailDnsBlockListUnusable", dnsbl="bl.example.org")]},
+            id="a block list that refuses to answer for six hours is worth knowing",
+        ),
+        pytest.param(
             FLEET | domain_problem("spf", "spf-lookup-limit", 10, 60),
             {24: [], 26: [domain_broken("MailDnsDomainSpfInvalid", "spf-lookup-limit")], 90: []},
             id="an SPF record with too many lookups fires after 15 minutes, and resolves after the mend",

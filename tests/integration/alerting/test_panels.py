@@ -16,16 +16,20 @@ pytestmark = pytest.mark.integration
 LOST = f'maildns_address_problem{{job="demo", check="fcrdns", ip="{IP}"}}'
 
 _NO_STORAGE = "the demo keeps what it knows in memory"
+_NOT_IN_THE_DEMO = {
+    prefix: why
+    for key, prefix, why in (
+        ("domains:", "maildns_domain_", "the demo watches no domain"),
+        ("dnsbls:", "maildns_dnsbl_", "the demo asks no block list"),
+    )
+    if key not in demo_configuration(53)
+}
 WITHOUT_DATA: dict[str, str] = {
     "address: SPF over time (A)": "the HELO name of the address has no SPF record and needs none",
     "exporter: Storage (A)": _NO_STORAGE,
     "exporter: Since it was last written (A)": _NO_STORAGE,
     "exporter: Size of the file (A)": _NO_STORAGE,
-} | {
-    str(query): "the demo watches no domain"
-    for query in all_queries()
-    if "maildns_domain_" in query.expr and "domains:" not in demo_configuration(53)
-}
+} | {str(query): why for query in all_queries() for prefix, why in _NOT_IN_THE_DEMO.items() if prefix in query.expr}
 """The queries that give nothing, each with the reason why."""
 
 
