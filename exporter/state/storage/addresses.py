@@ -17,7 +17,9 @@ from exporter.state.held import Held
 from exporter.state.helo import HeloState
 from exporter.state.storage.words import (
     finding,
+    finding_at,
     finding_data,
+    finding_from,
     iprev_data,
     iprev_of,
     reading,
@@ -36,9 +38,9 @@ def address_text(state: AddressState) -> str:
     data: list[Any] = [
         [said.text for said in state.target.helos],
         list(map(finding_data, held)),
-        None if latest is None else [places[one] if one in places else finding_data(one) for one in latest.findings],
-        None if state.iprev is None else iprev_data(state.iprev),
-        None if latest is None else _SAME if latest.iprev == state.iprev else iprev_data(latest.iprev),
+        None if latest is None else [finding_at(one, places) for one in latest.findings],
+        None if state.iprev is None else iprev_data(state.iprev, places),
+        None if latest is None else _SAME if latest.iprev == state.iprev else iprev_data(latest.iprev, places),
         state.concluded_at,
         state.changed_at,
         state.renamed_at,
@@ -56,13 +58,13 @@ def address_state(text: str, address: Address, sampled_at: float, now: float) ->
     helos, held, latest, iprev, latest_iprev, concluded_at, changed_at, renamed_at, receivers = json.loads(text)
     target = Target(address, tuple(map(HeloName.parse, helos)))
     findings = list(map(finding, held))
-    known = None if iprev is None else iprev_of(iprev)
+    known = None if iprev is None else iprev_of(iprev, findings)
     report = None
     if latest is not None:
-        last = known if latest_iprev == _SAME else iprev_of(latest_iprev)
+        last = known if latest_iprev == _SAME else iprev_of(latest_iprev, findings)
         if last is None:
             raise ValueError("a latest sample without a verdict")
-        report = Report(target, last, tuple([findings[it] if isinstance(it, int) else finding(it) for it in latest]))
+        report = Report(target, last, tuple([finding_from(it, findings) for it in latest]))
         if report.is_conclusive:
             concluded_at = sampled_at
     return AddressState(

@@ -66,6 +66,7 @@ class Keeper:
         self._loop = asyncio.get_running_loop()
         self.status = StorageStatus(entry.path)
         self._saver = Saver(entry, self.status, self._notes, self._opened)
+        self._notes.note_all()  # there are some if this is not the first file
         self._saver.start()
         if not await asyncio.to_thread(self._saver.wait_for_first_try, _FIRST_TRY_SECONDS):
             log.warning("the state takes long to open; the exporter goes on without", path=entry.path)
@@ -80,8 +81,8 @@ class Keeper:
             if state is not old:
                 self._to_restore.add(name)
             if state is not old or state.unsaved is None:
-                mine, state.unsaved = state.unsaved, Unsaved(state.pool.size)
-                if old is not None and old.unsaved is not None and mine is None:
+                state.unsaved = Unsaved(state.pool.size)
+                if old is not None and old is not state and old.unsaved is not None:
                     _carry(old, state)
                 elif old is not None:  # it is known, and this file knows nothing of it
                     state.unsaved.note_all()

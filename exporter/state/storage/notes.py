@@ -1,13 +1,16 @@
 """What parts of the exporter want to know after a restart, where nothing else has a place for it: texts by name.
 
 The rule of this file: it is the same with and without a storage; without, it is forgotten with the process. An owner is
-a thing of the configuration, like ``pool/corporate``; what is noted of one that is no longer there is forgotten with
+a thing of the configuration, like ``pool/corporate``; what is noted of a pool that is no longer there is forgotten with
 the storage's retention. Everything here may be called from any thread.
 """
 
 import threading
 import time
 from collections.abc import Iterable, Mapping
+
+POOL = "pool/"
+"""What the owner of a note about a pool begins with; the pool's name follows."""
 
 MAX_OCTETS = 1 << 20
 """How long a note may be."""

@@ -12,6 +12,7 @@ from typing import Any
 from exporter.checks.addresses import Address
 from exporter.config.storage_entries import StorageEntry
 from exporter.state.pool import PoolState
+from exporter.state.storage.notes import POOL
 
 _ROWS = 2000
 _PAGES = 2000
@@ -38,10 +39,10 @@ def delete_old(connection: sqlite3.Connection, entry: StorageEntry, now: float) 
     return deleted > 0
 
 
-def delete_notes(connection: sqlite3.Connection, owners: Collection[str], entry: StorageEntry, now: float) -> None:
-    """Delete the notes of owners that are none of *owners*, when they are too old."""
+def delete_notes(connection: sqlite3.Connection, pools: Collection[str], entry: StorageEntry, now: float) -> None:
+    """Delete the notes of pools that are none of *pools*, when they are too old."""
     for (owner,) in connection.execute("SELECT DISTINCT owner FROM notes").fetchall():
-        if owner not in owners:
+        if owner.startswith(POOL) and owner.removeprefix(POOL) not in pools:
             connection.execute("DELETE FROM notes WHERE owner = ? AND at < ?", (owner, now - entry.retention.seconds))
 
 

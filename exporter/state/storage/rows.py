@@ -4,11 +4,13 @@ The rule of this file: a row that cannot be read, or whose checksum is wrong, is
 left out. Statements stand here and nowhere else but in `history` and `retention`.
 """
 
+import contextlib
 import sqlite3
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 from zlib import crc32
 
 from exporter.checks.addresses import Address
@@ -73,6 +75,33 @@ def save_times(
         breathe()
 
 
+def fold_times(connection: sqlite3.Connection, pool: int) -> None:
+    """Write the times of blocks to the rows of their addresses, and delete the blocks."""
+    for first, octets, crc in connection.execute(
+        "SELECT first, seconds, crc FROM times WHERE pool = ?", (pool,)
+    ).fetchall():
+        with contextlib.suppress(ValueError):
+            connection.executemany(
+                "UPDATE addresses SET sampled_at = max(sampled_at, ?) WHERE pool = ? AND address = ?",
+                [(moment, pool, address.packed) for address, moment in _block(first, octets, crc)],
+            )
+    connection.execute("DELETE FROM times WHERE pool = ?", (pool,))
+
+
+def _block(first: Any, octets: Any, crc: int) -> list[tuple[Address, int]]:
+    """The addresses of a block that were sampled, with their times. Raises `ValueError` if it is damaged."""
+    if not _are_octets(first, octets) or checksum(first, octets) != crc or len(first) not in {4, 16} or len(octets) % 4:
+        raise ValueError("a damaged block of times")
+    seconds = array("I")
+    seconds.frombytes(octets)
+    start, end = int.from_bytes(first, "big"), 1 << len(first) * 8
+    return [
+        (Address((start + offset).to_bytes(len(first), "big")), moment)
+        for offset, moment in enumerate(seconds)
+        if moment and start + offset < end
+    ]
+
+
 def save_helos(connection: sqlite3.Connection, pool: int, state: PoolState, names: Sequence[str]) -> None:
     """Write what is known of these HELO names."""
     rows = []
@@ -117,15 +146,13 @@ class Reading:
         found: dict[int, int] = {}
         query = "SELECT first, seconds, crc FROM times JOIN pools ON pools.id = pool WHERE name = ?"
         for first, octets, crc in self.connection.execute(query, (pool.name,)):
-            if not _are_octets(first, octets) or checksum(first, octets) != crc or len(first) not in {4, 16}:
+            try:
+                block = _block(first, octets, crc)
+            except ValueError:
                 self.unreadable += 1
                 continue
-            seconds = array("I")
-            seconds.frombytes(octets[: len(octets) & ~3])
-            start = int.from_bytes(first, "big")
-            for offset, moment in enumerate(seconds):
-                value = start + offset
-                index = pool.index(Address(value.to_bytes(len(first), "big"))) if value >> len(first) * 8 == 0 else None
+            for address, moment in block:
+                index = pool.index(address)
                 if index is not None:
                     found[index] = max(moment, found.get(index, 0))
         return found

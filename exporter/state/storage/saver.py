@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from exporter.state.storage.database import Database, trouble_of
 from exporter.state.storage.history import save_changes
 from exporter.state.storage.notes import Key, Notes
 from exporter.state.storage.retention import delete_notes, delete_old, note_gone, shrink
-from exporter.state.storage.rows import pool_id, save_addresses, save_helos, save_notes, save_times
+from exporter.state.storage.rows import fold_times, pool_id, save_addresses, save_helos, save_notes, save_times
 from exporter.state.storage.status import StorageError, StorageStatus, Trouble
 
 log = structlog.get_logger()
@@ -67,7 +67,6 @@ class Saver:
         self._notes = notes
         self._opened = opened
         self.pools: Mapping[str, PoolState] = {}
-        self.owners: Collection[str] = ()
         self.changes: deque[Entry] = deque(maxlen=CAPACITY)
         self.is_refitted = False
         self._database: Database | None = None
@@ -138,7 +137,7 @@ class Saver:
             self._refit(connection)
         while self._save(connection, with_times=has_time_come) and is_last:
             pass
-        if now >= self._retention_at and not is_last:
+        if now >= self._retention_at and self.pools and not is_last:
             self._retention_at = now + _RETENTION_SECONDS
             self._delete(connection)
         self._status.octets = database.octets
@@ -152,7 +151,8 @@ class Saver:
             for state in self.pools.values():
                 if state.unsaved is not None:
                     state.unsaved.note_all()
-            self._notes.note_all()
+            if self._was_tried.is_set():  # what is known may be more than what this file knows
+                self._notes.note_all()
             self.is_refitted = True
         except BaseException:
             database.close()
@@ -231,7 +231,7 @@ class Saver:
                 blocks = Blocks(state.pool.source)
                 starts = connection.execute("SELECT first FROM times WHERE pool = ?", (number,)).fetchall()
                 if any(not blocks.begins_at(state.pool.source, first) for (first,) in starts):
-                    connection.execute("DELETE FROM times WHERE pool = ?", (number,))
+                    fold_times(connection, number)
                     known = [index for index in range(state.pool.size) if state.sampled_at(index)]
                     save_times(connection, number, state, known, _breathe)
             connection.execute("COMMIT")
@@ -244,7 +244,7 @@ class Saver:
     def _delete(self, connection: sqlite3.Connection) -> None:
         while delete_old(connection, self._entry, time.time()) and not self._is_stopping:
             _breathe()
-        delete_notes(connection, self.owners, self._entry, time.time())
+        delete_notes(connection, self.pools, self._entry, time.time())
         shrink(connection)
 
     def _failed(self, error: Exception) -> None:

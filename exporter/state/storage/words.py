@@ -4,7 +4,7 @@ The rule of this file: every reader raises `ValueError` for what no writer here 
 included: whoever reads a row then does without it, and samples anew.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, ParamSpec, TypeVar
 
@@ -88,22 +88,33 @@ def _mend(data: Sequence[Any] | None) -> Mend | None:
     return Mend(str(advice), str(zone), tuple(map(str, records)), tuple(map(str, replaces)))
 
 
-def iprev_data(iprev: Iprev) -> list[Any]:
-    """A verdict on an address; one that passes is its names."""
+def iprev_data(iprev: Iprev, places: Mapping[Finding, int]) -> list[Any]:
+    """A verdict on an address; one that passes is its names. *places* says where findings are that stand elsewhere."""
     if iprev.verdict is IprevVerdict.PASS:
         return (
             [iprev.ptr_names] if iprev.ptr_names == iprev.confirmed_names else [iprev.ptr_names, iprev.confirmed_names]
         )
-    return [iprev.ptr_names, iprev.confirmed_names, iprev.verdict, finding_data(iprev.finding)]
+    return [iprev.ptr_names, iprev.confirmed_names, iprev.verdict, finding_at(iprev.finding, places)]
 
 
-def iprev_of(data: Sequence[Any]) -> Iprev:
+def finding_at(one: Finding, places: Mapping[Finding, int]) -> int | list[Any]:
+    """A finding, or its place among those that stand elsewhere."""
+    place = places.get(one)
+    return finding_data(one) if place is None else place
+
+
+def finding_from(data: Any, findings: Sequence[Finding]) -> Finding:
+    """What `finding_at` wrote."""
+    return findings[data] if isinstance(data, int) else finding(data)
+
+
+def iprev_of(data: Sequence[Any], findings: Sequence[Finding]) -> Iprev:
     """What `iprev_data` wrote."""
     names = tuple(map(DomainName, data[0]))
     confirmed = tuple(map(DomainName, data[1])) if len(data) > 1 else names
     if len(data) < 4:
         return Iprev(IprevVerdict.PASS, _pass(CheckName.FCRDNS, ""), names, confirmed)
-    return Iprev(IprevVerdict(data[2]), finding(data[3]), names, confirmed)
+    return Iprev(IprevVerdict(data[2]), finding_from(data[3], findings), names, confirmed)
 
 
 def verdict_data(verdict: ReceiverVerdict) -> list[Any]:

@@ -1,0 +1,269 @@
+"""The keeper: what is saved is what is restored, and what goes wrong stays with it."""
+
+import asyncio
+import shutil
+import sqlite3
+import time
+from contextlib import closing
+
+import pytest
+
+from exporter.checks.check import judge
+from exporter.checks.report import report
+from exporter.config.storage_entries import StorageEntry
+from exporter.state.board import Board
+from exporter.state.journal import Journal, Which
+from exporter.state.storage.keeper import Keeper
+from exporter.state.storage.notes import MAX_OCTETS, Notes
+from tests.unit.state.storage.journals import lost
+from tests.unit.web.pools import BROKEN, RIGHT, pools
+
+DEADLINE_SECONDS = 60.0
+
+
+class Kept:
+    """A board, a journal and notes, kept in a file."""
+
+    def __init__(self, path, networks=None, **entry):
+        self.board, self.journal, self.notes = Board(), Journal(), Notes()
+        self.keeper = Keeper(self.board, self.journal, self.notes)
+        self.entry = StorageEntry(path=str(path), **entry)
+        self._networks = networks or {"a": "198.51.100.0/28"}
+
+    async def __aenter__(self):
+        await self.keeper.use(self.entry)
+        self.adopt(**self._networks)
+        await self.keeper.restore()
+        return self
+
+    async def __aexit__(self, *_):
+        await self.keeper.stop()
+
+    def adopt(self, **networks):
+        """Reload."""
+        self.board.adopt(pools(**networks))
+        self.keeper.follow()
+
+    def sample(self, name, index, world=RIGHT, at=None):
+        """Take one sample in."""
+        state = self.board.pools[name]
+        at = time.time() if at is None else at
+        for change in state.record(index, *judge(report(state[index].target), world), at):
+            self.keeper.changed(self.journal.write(name, change))
+
+    def known(self, name="a"):
+        """What is held of each address that was sampled."""
+        return {str(state.target.address): state.held for state in self.board.pools[name].sampled()}
+
+    async def until(self, condition):
+        """Wait for something that the thread does."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not condition(self.keeper.status):
+                await asyncio.sleep(0.02)
+
+
+async def test_all_is_there_again(tmp_path):
+    """Verdicts, times, sums, changes and notes, of both kinds of end."""
+    async with Kept(tmp_path / "maildns.db") as first:
+        for index in range(16):
+            first.sample("a", index, at=1000.0 + index)
+        first.sample("a", 3, BROKEN, at=2000.0)
+        first.notes.put("pool/a", "round", "7")
+        state = first.board.pools["a"]
+        known, results, healths = first.known(), state.results(), bytes(state.healths)
+        times = [state.sampled_at(index) for index in range(16)]
+
+    async with Kept(tmp_path / "maildns.db", retention="3650d") as again:
+        pass
+    assert again.known() == {}  # sampled in 1970: longer ago than anybody wants to know
+
+    now = time.time()
+    async with Kept(tmp_path / "other.db") as first:
+        for index in range(16):
+            first.sample("a", index, at=now - 100 + index)
+        first.sample("a", 3, BROKEN, at=now)
+        first.notes.put("pool/a", "round", "7")
+        state = first.board.pools["a"]
+        known, results, healths = first.known(), state.results(), bytes(state.healths)
+        times = [state.sampled_at(index) for index in range(16)]
+        entries = first.journal.entries()
+    async with Kept(tmp_path / "other.db") as again:
+        state = again.board.pools["a"]
+        assert again.known() == known
+        assert (state.results(), bytes(state.healths)) == (results, healths)
+        assert [state.sampled_at(index) for index in range(16)] == pytest.approx(times, abs=1)
+        assert state.oldest_sample() <= min(times)
+        assert again.journal.entries() == entries
+        assert again.notes.get("pool/a", "round") == "7"
+        assert again.keeper.status.restored == 16
+
+
+async def test_times_that_are_all_that_is_new_are_kept(tmp_path):
+    """To the second, and never later than they were."""
+    now = time.time()
+    async with Kept(tmp_path / "maildns.db") as first:
+        first.sample("a", 5, at=now - 500)
+    async with Kept(tmp_path / "maildns.db") as second:
+        second.sample("a", 5, at=now - 200.5)
+    async with Kept(tmp_path / "maildns.db") as third:
+        at = third.board.pools["a"].sampled_at(5)
+        assert now - 201.5 <= at <= now - 200.5
+        assert third.board.pools["a"][5].concluded_at == at
+
+
+async def test_a_clock_that_was_set_back(tmp_path):
+    """What was sampled tomorrow was sampled now; and the next change has a higher number all the same."""
+    tomorrow = time.time() + 86_400
+    async with Kept(tmp_path / "maildns.db") as first:
+        first.sample("a", 1, at=tomorrow)
+        first.sample("a", 1, BROKEN, at=tomorrow + 1)
+        last = first.journal.entries()[-1].number
+    async with Kept(tmp_path / "maildns.db") as again:
+        state = again.board.pools["a"][1]
+        assert max(state.sampled_at, state.concluded_at, state.changed_at) <= time.time()
+        again.sample("a", 1)
+        assert again.journal.entries()[-1].number > last
+    async with Kept(tmp_path / "maildns.db") as third:
+        numbers = [entry.number for entry in third.journal.entries()]
+        assert numbers == sorted(set(numbers))
+        assert len(numbers) == len(again.journal.entries())
+
+
+async def test_a_reload_keeps_and_restores(tmp_path):
+    """What was unsaved is saved under the new configuration; what comes back is known again, its times included."""
+    now = time.time()
+    async with Kept(tmp_path / "maildns.db") as kept:
+        for index in range(16):
+            kept.sample("a", index, at=now - 50 + index)
+        known, times = kept.known(), [now - (30 if index > 7 else 50) + index for index in range(16)]
+        await kept.until(lambda status: status.committed_at)
+        for index in range(16):
+            kept.sample("a", index, at=now - 30 + index)
+        kept.adopt(a="198.51.100.8/29", b="203.0.113.0/30")
+        kept.sample("b", 1)
+    async with Kept(tmp_path / "maildns.db") as again:
+        assert again.known() == known
+        state = again.board.pools["a"]
+        assert [state.sampled_at(index) for index in range(16)] == pytest.approx(times, abs=1)
+        again.adopt(a="198.51.100.0/28", b="203.0.113.0/30")
+        again.keeper.restore_soon()
+        await again.until(lambda status: status.restored == 17)
+        assert list(again.known("b")) == ["203.0.113.1"]
+
+
+async def test_another_file_gets_everything(tmp_path):
+    """A reload that moves the storage loses nothing; one that removes it leaves a whole file behind."""
+    async with Kept(tmp_path / "old.db") as kept:
+        for index in range(16):
+            kept.sample("a", index)
+        kept.sample("a", 3, BROKEN)
+        kept.notes.put("pool/a", "round", "7")
+        await kept.keeper.use(StorageEntry(path=str(tmp_path / "new.db")))
+        kept.keeper.follow()
+        await kept.until(lambda status: status.committed_at)
+        await kept.keeper.use(None)
+        assert kept.keeper.status is None
+        kept.sample("a", 4, BROKEN)
+    for name in ("old.db", "new.db"):
+        async with Kept(tmp_path / name) as again:
+            assert len(again.known()) == 16
+            assert len(again.journal) == 2
+            assert again.notes.get("pool/a", "round") == "7"
+
+
+async def test_what_changed_while_the_file_was_gone_is_written(tmp_path):
+    """And what had been written before: the new file has all of it."""
+    folder = tmp_path / "state"
+    async with Kept(folder / "maildns.db") as kept:
+        kept.sample("a", 1)
+        kept.sample("a", 1, BROKEN)
+        await kept.until(lambda status: status.committed_at)
+        shutil.rmtree(folder)
+        kept.sample("a", 2)
+        await kept.until(lambda status: sum(status.errors.values()) and status.is_ok)
+    async with Kept(folder / "maildns.db") as again:
+        assert len(again.known()) == 2
+        assert len(again.journal) == 2
+
+
+async def test_a_file_that_breaks_under_way_is_moved_aside(tmp_path):
+    """Whenever it is noticed: sampling knows nothing of it, and the new file has everything."""
+    path = tmp_path / "maildns.db"
+    async with Kept(path) as kept:
+        for index in range(16):
+            kept.sample("a", index)
+        await kept.until(lambda status: status.committed_at)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with path.open("r+b") as file:
+            file.write(b"\0" * path.stat().st_size)
+        for index in range(16):
+            kept.sample("a", index, BROKEN)
+        await kept.until(lambda status: sum(status.errors.values()) and status.is_ok)
+    assert list(tmp_path.glob("*.broken-*"))
+    async with Kept(path) as again:
+        assert again.known() == kept.known()
+
+
+async def test_older_changes_are_read_from_the_file(tmp_path):
+    """Pages go on where memory ends, with every filter, and meet each change once."""
+    began = time.time() - 5000
+    async with Kept(tmp_path / "maildns.db") as kept:
+        kept.journal = kept.keeper._journal = Journal(capacity=10)
+        entries = [kept.journal.write("a", lost(number % 250, began + number)) for number in range(300)]
+        for entry in entries:
+            kept.keeper.changed(entry)
+        with closing(sqlite3.connect(tmp_path / "maildns.db")) as connection:
+            await kept.until(lambda _: connection.execute("SELECT count(*) FROM changes").fetchone() == (300,))
+        found, before = [], None
+        while page := await kept.keeper.changes(7, before=before):
+            found += page
+            before = page[-1].number
+        assert found == entries[::-1]
+        address = entries[5].change.address
+        assert await kept.keeper.changes(9, wanted=Which(address=address)) == [entries[255], entries[5]]
+
+
+async def test_what_is_old_or_too_much_is_deleted(tmp_path):
+    """Changes by age and by number; targets only when they left the configuration long ago."""
+    now = time.time()
+    entry = {"retention": "1h", "max_changes": 2500}
+    async with Kept(tmp_path / "maildns.db", {"a": "198.51.100.0/28", "b": "203.0.113.0/30"}, **entry) as kept:
+        for index in range(16):
+            kept.sample("a", index, at=now - 60)
+        kept.sample("b", 0, at=now - 60)
+        for number in range(6000):
+            at = now - 7200 if number < 1000 else now - 100
+            kept.keeper.changed(kept.journal.write("a", lost(number % 250, at)))
+        kept.notes.put("pool/gone", "x", "1")
+        kept.notes.put("pool/a", "x", "1")
+    async with Kept(tmp_path / "maildns.db", {"a": "198.51.100.8/29"}, **entry) as kept:
+        with closing(sqlite3.connect(tmp_path / "maildns.db", timeout=30, isolation_level=None)) as connection:
+            await kept.until(lambda _: connection.execute("SELECT count(*) FROM changes").fetchone() == (2500,))
+            gone = "SELECT count(*) FROM addresses WHERE gone_at IS NOT NULL"
+            await kept.until(lambda _: connection.execute(gone).fetchone() == (9,))
+            connection.execute("UPDATE addresses SET gone_at = gone_at - 7200")
+            connection.execute("UPDATE notes SET at = at - 7200")
+    async with Kept(tmp_path / "maildns.db", {"a": "198.51.100.8/29"}, **entry) as kept:
+        with closing(sqlite3.connect(tmp_path / "maildns.db", timeout=30)) as connection:
+            await kept.until(lambda _: connection.execute("SELECT count(*) FROM addresses").fetchone() == (8,))
+            await kept.until(lambda _: connection.execute("SELECT owner FROM notes").fetchall() == [("pool/a",)])
+        assert len(kept.known()) == 8
+
+
+async def test_without_a_storage_nothing_is_kept_and_nothing_fails():
+    """The same calls, from memory."""
+    kept = Kept("unused")
+    await kept.keeper.use(None)
+    kept.adopt(a="198.51.100.0/28")
+    await kept.keeper.restore()
+    kept.sample("a", 1)
+    kept.sample("a", 1, BROKEN)
+    kept.notes.put("pool/a", "x", "1")
+
+    assert kept.keeper.status is None
+    assert len(await kept.keeper.changes(10)) == len(kept.journal) > 0
+    assert kept.notes.get("pool/a", "x") == "1"
+    with pytest.raises(ValueError, match="at most"):
+        kept.notes.put("pool/a", "y", "1" * (MAX_OCTETS + 1))
+    await kept.keeper.stop()
