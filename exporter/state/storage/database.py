@@ -20,10 +20,17 @@ _BUSY_SECONDS = 5.0
 _WAL_OCTETS = 16 << 20
 
 
+def readable(octets: bytes) -> str:
+    """A text as it is read from the file: one that is damaged is not refused here, its checksum is wrong."""
+    return octets.decode(errors="replace")
+
+
 def trouble_of(error: Exception) -> Trouble:
     """What kind of trouble *error* is."""
     if isinstance(error, StorageError):
         return error.trouble
+    if isinstance(error, UnicodeDecodeError):  # SQLite's own message has octets of a damaged schema in it
+        return Trouble.BROKEN
     if isinstance(error, sqlite3.Error):
         return _CODES.get((getattr(error, "sqlite_errorcode", None) or 0) & 0xFF, Trouble.OTHER)
     number = error.errno if isinstance(error, OSError) else None
@@ -89,7 +96,7 @@ class Database:
     def _opened(self) -> sqlite3.Connection:
         try:
             return _checked(self.path)
-        except (sqlite3.Error, StorageError) as error:
+        except (sqlite3.Error, StorageError, UnicodeDecodeError) as error:
             if trouble_of(error) is not Trouble.BROKEN:
                 raise
         self.moved = _move_aside(self.path)
@@ -121,6 +128,7 @@ def _lock(path: Path) -> int:
 def _checked(path: Path) -> sqlite3.Connection:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite would let everybody read it
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection.text_factory = readable
     try:
         _prepare(connection, path)
     except BaseException:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from exporter.state.change import Change
 from exporter.state.evidence import unpack
 from exporter.state.journal import ALL, Entry, Which
+from exporter.state.storage.database import readable
 from exporter.state.storage.rows import checksum
 from exporter.state.storage.schema import APPLICATION_ID, VERSION
 from exporter.state.storage.status import StorageError, Trouble
@@ -89,12 +90,13 @@ def reader(path: Path) -> Iterator[sqlite3.Connection]:
         with contextlib.closing(
             sqlite3.connect(place, uri=True, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
         ) as connection:
+            connection.text_factory = readable
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             (owner,) = connection.execute("PRAGMA application_id").fetchone()
             if owner != APPLICATION_ID or version > VERSION:
                 raise StorageError(Trouble.FOREIGN, f"{path} is the file of a newer exporter, or of another program")
             yield connection
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise StorageError(Trouble.OTHER, f"{path} cannot be read: {error}") from error
 
 
