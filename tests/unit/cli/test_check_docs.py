@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 import pytest
 
+from exporter.checks.domain import DomainReason
 from exporter.checks.receivers import DEFAULT_RECEIVERS, POLICIES
 from exporter.checks.verdicts import CheckName, IprevVerdict, Reason
 from exporter.cli.commands import cli
@@ -34,6 +35,7 @@ def first_cells(page, heading):
         ("Forward-confirmed reverse DNS", IprevVerdict),
         ("Checks", CheckName),
         ("Reasons", Reason),
+        ("Domains", DomainReason),
         ("Receivers", POLICIES),
         ("Profiles", BUILT_IN),
     ],
