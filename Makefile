@@ -7,7 +7,7 @@ CONFIG ?=
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check truth fuzz bench lint types imports dashboards screenshots chart dist lock clean
+.PHONY: help run test check truth fuzz bench bench-pool lint types imports dashboards screenshots chart dist lock clean
 
 help:            ## Show this list
 	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -29,6 +29,9 @@ fuzz: $(VENV)/.dev            ## Attack the DNS engine with 200,000 mutants of r
 
 bench: $(VENV)/.dev            ## Measure the DNS engine against its peers, side by side
 	$(BIN)/python -m tests.benchmarks.engine $(ARGS)
+
+bench-pool: $(VENV)/.dev            ## Measure a pool of 458,752 addresses: loading, sweep, memory, scrapes
+	$(BIN)/python -m tests.benchmarks.pool $(ARGS)
 
 lint: $(VENV)/.dev            ## Check style and format
 	$(BIN)/ruff check --quiet

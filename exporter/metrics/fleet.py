@@ -156,11 +156,12 @@ def add_address(scrape: Sink, pool: Pool, state: AddressState, now: float) -> No
             scrape[catalogue.PTR_INFO].add((*labels, "flapping" if state.is_flapping(now) else name), 1)
     if state.latest is not None:
         scrape[catalogue.FCRDNS_CONCLUSIVE].add(labels, state.latest.is_conclusive)
-    for check, family in _PAIRS:
-        for said in state.target.helos:
+    for said in state.target.helos:
+        pair = (*labels, said.text)
+        for check, family in _PAIRS:
             finding = state.held.get((check, said.text))
             if finding is not None:
-                scrape[family].add((*labels, said.text), finding.result is Result.PASS)
+                scrape[family].add(pair, finding.result is Result.PASS)
     for said, row in zip(state.target.helos, state.receivers, strict=False):
         for verdict in row:
             if verdict.receiver in pool.receivers:

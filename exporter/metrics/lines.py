@@ -39,28 +39,30 @@ class Lines(dict[Family, "FamilyLines"]):
 class FamilyLines:
     """The samples of one family. *texts* has those of label sets, *numbers* those of values: most are there again."""
 
-    __slots__ = ("_name", "_numbers", "_samples", "_texts")
+    __slots__ = ("_labels", "_name", "_numbers", "_texts", "_values")
 
     def __init__(self, name: str, texts: "_LabelTexts", numbers: "_Numbers") -> None:
         self._name = name
         self._texts = texts
         self._numbers = numbers
-        self._samples: list[tuple[LabelValues, float]] = []
+        self._labels: list[LabelValues] = []  # not pairs: those would be 100,000 more objects to collect garbage of
+        self._values: list[float] = []
 
     def add(self, labels: LabelValues, value: float) -> None:
         """Add one gauge or counter; *labels* in the order of the declaration."""
-        self._samples.append((labels, value))
+        self._labels.append(labels)
+        self._values.append(value)
 
     def text(self) -> bytes:
         """Every sample as a line. One that cannot be a line is left out, and told of in the log."""
         name, texts, numbers = self._name, self._texts, self._numbers
+        samples = zip(self._labels, self._values, strict=True)
         try:
-            return "".join([f"{name}{texts[labels]} {numbers[value]}\n" for labels, value in self._samples]).encode()
+            return "".join([f"{name}{texts[labels]} {numbers[value]}\n" for labels, value in samples]).encode()
         except Exception:  # noqa: BLE001  # whatever it is, the other samples must be shown
-            return b"".join(map(self._line, self._samples))
+            return b"".join(map(self._line, self._labels, self._values))
 
-    def _line(self, sample: tuple[LabelValues, float]) -> bytes:
-        labels, value = sample
+    def _line(self, labels: LabelValues, value: float) -> bytes:
         try:
             return f"{self._name}{self._texts[labels]} {self._numbers[value]}\n".encode()
         except Exception:

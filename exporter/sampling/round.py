@@ -12,8 +12,8 @@ from typing import Protocol
 _BURST = 64
 """How many samples are started before the event loop gets its turn."""
 
-_TICK_SECONDS = 0.005
-"""Samples that are due within this time of one another are started together."""
+_TICK_SECONDS = 0.02
+"""Samples that are due within this time of one another are started together: each wake-up costs more than a sample."""
 
 
 class Startable(Protocol):
@@ -130,8 +130,9 @@ class Round:
 
     def _close(self, number: int) -> None:
         self._open.pop(number, None)
-        if not self.is_over and (len(self._open) == self._limit - 1 or not self._open):
-            self._repump()
+        is_last = not self._open and self._next >= len(self._order)
+        if not self.is_over and (is_last or len(self._open) == self._limit - 1):
+            self._repump()  # otherwise the timer is set already
 
     def _expire(self, now: float) -> None:
         """End what has been under way for too long; the oldest come first."""

@@ -1,0 +1,239 @@
+"""Measures a pool of half a million addresses, as an operator would run it: ``make bench-pool``.
+
+Knot on loopback serves the six networks that Microsoft 365 sends from; the exporter itself, started from its command
+line, sweeps them; a real Prometheus scrapes 100,000 series from it and from node_exporter. Prints Markdown, and ends
+with an error if an address was found wrongly. What is measured from inside is in `tests.benchmarks.pool_fleet`.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks import pool_world as world
+from tests.benchmarks.pool_service import RunningExporter, node_exporter
+from tests.integration.servers.http import is_ok
+from tests.integration.servers.knot import Knot
+from tests.integration.servers.process import free_port, wait_until
+from tests.integration.servers.prometheus import Prometheus
+
+SIZES = (1_000, 10_000, 100_000, world.SIZE)
+POOLS = (1, 100)
+NODE_EXPORTER = "prometheus-node-exporter"
+SWEEP_SECONDS = 900.0
+MEGABYTE = 1e6
+
+
+def inside(mode: str, *options: object) -> dict[str, Any]:
+    """Run one measurement of `pool_fleet` in a process of its own."""
+    command = [sys.executable, "-m", "tests.benchmarks.pool_fleet", mode, *map(str, options)]
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=600).stdout
+    result: dict[str, Any] = json.loads(printed.splitlines()[-1])
+    return result
+
+
+@contextmanager
+def running(exporter: RunningExporter) -> Iterator[RunningExporter]:
+    """Run it until the block ends."""
+    exporter.start()
+    try:
+        yield exporter
+    finally:
+        exporter.stop()
+
+
+def load(networks: list[str]) -> dict[str, float]:
+    """How long it takes to load and schedule, and how big it is then, beside an exporter of one address."""
+    silent = f"127.0.0.1:{free_port()}"  # nobody listens there
+    found: dict[str, float] = {}
+    for name, some in (("idle", ["192.0.2.1/32"]), ("loaded", networks)):
+        with running(RunningExporter(some, silent)) as exporter:
+            found[f"{name}_seconds"] = time.monotonic() - exporter.began
+            found[f"{name}_octets"] = exporter.resident_octets
+    return found
+
+
+def sweep(knot: Knot, networks: list[str]) -> dict[str, Any]:
+    """Sweep everything once, and look at what was found."""
+    with running(RunningExporter(networks, knot.address)) as exporter:
+        rounds = 'maildns_pool_rounds_total{pool="microsoft-365"}'
+        end = time.monotonic() + SWEEP_SECONDS
+        while not exporter.value(rounds):
+            if time.monotonic() > end:
+                raise TimeoutError("the sweep does not end")
+            time.sleep(2)
+        seconds = time.monotonic() - exporter.began
+        pool = json.loads(exporter.get("/api/v1/pools/microsoft-365"))
+        result = {
+            "cpu_seconds": exporter.cpu_seconds,
+            "seconds": seconds,
+            "resident_octets": exporter.resident_octets,
+            "peak_octets": exporter.peak_octets,
+            "lag": json.loads(exporter.get("/api/v1/pools/microsoft-365"))["lag_seconds"],
+        }
+        found = exporter.failing()
+        wanted = {str(one): why for one in world.addresses(_parsed(networks)) if (why := world.reason(one))}
+        result |= {
+            "broken": len(wanted),
+            "missed": len(wanted.keys() - found.keys()),
+            "invented": len(found.keys() - wanted.keys()),
+            "wrong_reason": sum(found[ip] != why for ip, why in wanted.items() if ip in found),
+            "unknown": pool["unknown"],
+        }
+        return result
+
+
+def _parsed(networks: list[str]) -> tuple[Any, ...]:
+    return tuple(one for one in world.NETWORKS if str(one) in networks)
+
+
+def prometheus_scrapes(seconds: float) -> dict[str, float]:
+    """The median time of a real Prometheus' scrapes of the same series, by what shows them."""
+    port, node_port = free_port(), free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        textfile = Path(folder) / "fleet.prom"
+        serve = [sys.executable, "-m", "tests.benchmarks.pool_fleet", "serve", f"--port={port}"]
+        processes = [subprocess.Popen([*serve, f"--textfile={textfile}"])]
+        jobs = [_job(path, port, f"/{path}") for path in ("metrics", "still", "reference")]
+        try:
+            wait_until(lambda: is_ok(f"http://127.0.0.1:{port}/still"), "the fleet is shown", 120)
+            if program := _which(NODE_EXPORTER):
+                processes.append(node_exporter(program, node_port, Path(folder)))
+                wait_until(lambda: is_ok(f"http://127.0.0.1:{node_port}/metrics"), "node_exporter answers")
+                jobs.append(_job("node_exporter", node_port, "/metrics"))
+            config = {"scrape_configs": jobs, "global": {"scrape_interval": "20s", "scrape_timeout": "20s"}}
+            prometheus = Prometheus([], config=config)
+            prometheus.start()
+            try:
+                time.sleep(seconds)
+                query = f"quantile_over_time(0.5, scrape_duration_seconds[{round(seconds)}s])"
+                return {one.labels["job"]: one.value for one in prometheus.query(query)}
+            finally:
+                prometheus.stop()
+        finally:
+            for process in processes:
+                process.terminate()
+                process.wait(timeout=60)
+
+
+def _job(name: str, port: int, path: str) -> dict[str, Any]:
+    return {"job_name": name, "metrics_path": path, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
+
+
+def _which(program: str) -> str | None:
+    given = os.environ.get("NODE_EXPORTER")
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    return given or next((str(Path(one) / program) for one in folders if (Path(one) / program).exists()), None)
+
+
+def show_loading(networks: list[str]) -> None:
+    """Print what loading takes."""
+    found = load(networks)
+    print("\n| Loading | idle | 458,752 addresses | over idle |\n|---|--:|--:|--:|")
+    for label, key, unit, scale in (
+        ("first scrape after", "seconds", "s", 1.0),
+        ("resident", "octets", "MB", MEGABYTE),
+    ):
+        idle, loaded = found[f"idle_{key}"] / scale, found[f"loaded_{key}"] / scale
+        print(f"| {label} | {idle:.1f} {unit} | {loaded:.1f} {unit} | {loaded - idle:.1f} {unit} |")
+
+
+def show_sweep(knot: Knot, networks: list[str]) -> bool:
+    """Print what a sweep takes and found; False if anything is wrong with that."""
+    found = sweep(knot, networks)
+    print("\n| Sweep | |\n|---|--:|")
+    print(f"| processor time | {found['cpu_seconds']:.1f} s |")
+    print(f"| by the clock, Knot and all else on the same cores | {found['seconds']:.0f} s |")
+    print(f"| resident at its end; the most | {found['resident_octets'] / MEGABYTE:.0f} MB; ", end="")
+    print(f"{found['peak_octets'] / MEGABYTE:.0f} MB |")
+    for label in ("broken", "missed", "invented", "wrong_reason", "unknown"):
+        print(f"| {label.replace('_', ' ')} | {found[label]:,} |")
+    return not any(found[label] for label in ("missed", "invented", "wrong_reason", "unknown"))
+
+
+def show_table() -> None:
+    """Print what a fleet takes by its size, in one pool and in a hundred."""
+    print("\n| Addresses | pools | load | per sample | octets an address | scrape, all new | nothing new |")
+    print("|--:|--:|--:|--:|--:|--:|--:|")
+    for count in SIZES:
+        for pools in POOLS:
+            one = inside("fleet", "--count", count, "--pools", pools)
+            print(
+                f"| {count:,} | {pools} | {one['load_seconds'] * 1e3:.0f} ms | {one['record_seconds'] * 1e6:.0f} µs "
+                f"| {one['octets']:,.0f} | {one['first_scrape_seconds'] * 1e3:.1f} ms "
+                f"| {one['scrape_seconds'] * 1e3:.1f} ms |",
+                flush=True,
+            )
+
+
+def show_scrapes(seconds: float) -> None:
+    """Print what 100,000 series take."""
+    one = inside("scrapes")
+    reference = one["reference_seconds"]
+    print(f"\n| {one['series']:,} series | exporter's processor time | to prometheus-client |\n|---|--:|--:|")
+    for label, key in (
+        ("prometheus-client, custom collector", "reference"),
+        ("everything changed", "changed"),
+        ("nothing changed", "unchanged"),
+    ):
+        print(f"| {label} | {one[f'{key}_seconds'] * 1e3:.1f} ms | {one[f'{key}_seconds'] / reference:.4f} |")
+    print(f"\nThe octets are {'those' if one['same'] else 'NOT those'} of prometheus-client.")
+    times = prometheus_scrapes(seconds)
+    base = times.get("node_exporter")
+    print("\n| Prometheus' scrape of the same | median | to node_exporter |\n|---|--:|--:|")
+    for job, label in (
+        ("node_exporter", "node_exporter, textfile collector"),
+        ("reference", "prometheus-client, custom collector"),
+        ("metrics", "everything changed"),
+        ("still", "nothing changed"),
+    ):
+        if job in times:
+            print(f"| {label} | {times[job]:.3f} s | {f'{times[job] / base:.2f}' if base else 'not installed'} |")
+
+
+def show_ring() -> None:
+    """Print what pacing takes."""
+    one = inside("ring")
+    print(f"\nPacing 100,000 samples a minute: {one['share_of_a_core']:.2%} of a core, ", end="")
+    print(f"late by {one['late_seconds'] * 1e3:.0f} ms at the 99th percentile.")
+
+
+def main() -> None:
+    """Measure, print, and end with 1 if the sweep found anything wrongly."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", choices=["loading", "sweep", "table", "scrapes", "ring"], action="append")
+    parser.add_argument("--networks", type=int, default=len(world.NETWORKS), help="how many of the six are swept")
+    parser.add_argument("--seconds", type=float, default=130.0, help="how long Prometheus scrapes")
+    options = parser.parse_args()
+    wanted = options.only or ["loading", "sweep", "table", "scrapes", "ring"]
+    networks = [str(network) for network in world.NETWORKS[-options.networks :]]
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start.")
+    if "loading" in wanted:
+        show_loading(networks)
+    is_right = True
+    if "sweep" in wanted:
+        knot = Knot(world.zones())
+        knot.start()
+        try:
+            is_right = show_sweep(knot, networks)
+        finally:
+            knot.stop()
+    if "table" in wanted:
+        show_table()
+    if "scrapes" in wanted:
+        show_scrapes(options.seconds)
+    if "ring" in wanted:
+        show_ring()
+    sys.exit(not is_right)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""The benchmark of pools still runs, and measures what it says."""
+
+import argparse
+from collections import Counter
+from ipaddress import IPv4Network
+
+import pytest
+
+from tests.benchmarks import pool_fleet, pool_world
+from tests.benchmarks.pool import sweep
+from tests.integration.servers.knot import Knot
+
+PART = IPv4Network("40.92.6.0/23")
+
+
+def test_the_world_is_as_big_as_it_says():
+    """About one address in a hundred is broken, in each of three ways, and three prefixes are broken whole."""
+    assert pool_world.SIZE == 458_752
+    reasons = Counter(map(pool_world.reason, pool_world.addresses((IPv4Network("52.102.0.0/18"),))))
+    assert set(reasons) == {None, *pool_world.BROKEN_PREFIXES.values()}
+    assert 100 < 2**14 - reasons[None] < 250
+    for network, why in pool_world.BROKEN_PREFIXES.items():
+        assert any(network.subnet_of(one) for one in pool_world.NETWORKS)
+        assert {pool_world.reason(address) for address in network} == {why}
+
+
+@pytest.mark.parametrize("pools", [1, 7])
+def test_a_small_fleet(pools):
+    """Every address is loaded, in however many pools, and sampled once."""
+    found = pool_fleet.measure_fleet(argparse.Namespace(count=300, pools=pools))
+
+    assert found["addresses"] == 300
+    assert found["first_scrape_seconds"] > 0
+
+
+@pytest.mark.integration
+def test_a_short_sweep(monkeypatch):
+    """The exporter, started from its command line, finds what is broken in a part of the world, and nothing else."""
+    monkeypatch.setattr(pool_world, "NETWORKS", (PART,))
+    with Knot(pool_world.zones()) as knot:
+        found = sweep(knot, [str(PART)])
+
+    assert found["broken"] >= 256
+    assert not any(found[label] for label in ("missed", "invented", "wrong_reason", "unknown"))
