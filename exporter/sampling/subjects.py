@@ -25,9 +25,9 @@ OnChange = Callable[[str, Change], None]
 
 
 class AddressSubject:
-    """The address at *index* of a pool."""
+    """The address at *index* of a pool. What is known of it is looked up once a check: nobody else records it."""
 
-    __slots__ = ("_authentication", "_disputes", "_index", "_on_change", "_pool")
+    __slots__ = ("_authentication", "_before", "_disputes", "_index", "_on_change", "_pool")
 
     def __init__(
         self, pool: PoolState, index: int, disputes: Disputes, on_change: OnChange, authentication: Authentication
@@ -37,10 +37,18 @@ class AddressSubject:
         self._index = index
         self._disputes = disputes
         self._on_change = on_change
+        self._before: AddressState | None = None
+
+    @property
+    def _known(self) -> AddressState:
+        if self._before is None:
+            self._before = self._pool[self._index]
+        return self._before
 
     def check(self) -> Check[Report]:
         pool = self._pool.pool
-        state = self._pool[self._index]
+        self._before = None
+        state = self._known
         return report(
             state.target,
             suffix=pool.suffix,
@@ -54,19 +62,19 @@ class AddressSubject:
         return pool.counters.rounds if pool.healths[self._index] == FAILING else None
 
     def worsens(self, report: Report) -> bool:
-        return self._pool[self._index].worsens(report)
+        return self._known.worsens(report)
 
     def is_news(self, report: Report) -> bool:
-        return self._pool[self._index].is_news(report)
+        return self._known.is_news(report)
 
     def confirmed(self, earlier: Sequence[Report], last: Report) -> Report:
-        return confirmed_report(self._pool[self._index], earlier, last)
+        return confirmed_report(self._known, earlier, last)
 
     def doubted(self, report: Report, doubts: Mapping[int, Finding]) -> Report:
         return doubted_report(report, doubts)
 
     def waited(self) -> int:
-        return self._disputes.waited(self._pool.pool.name, self._pool[self._index].target.address)
+        return self._disputes.waited(self._pool.pool.name, self._known.target.address)
 
     def record(
         self, report: Report, evidence: Evidence, dispute: Dispute | None = None, *, is_waiting: bool = False
@@ -86,7 +94,7 @@ class AddressSubject:
             self._on_change(self._pool.pool.name, change)
 
     def broken(self, error: Exception) -> None:
-        target = self._pool[self._index].target
+        target = self._known.target
         log.error("a check is broken", pool=self._pool.pool.name, ip=str(target.address), exc_info=error)
 
 
