@@ -1,5 +1,6 @@
 """Every query of every panel, asked of a Prometheus that scraped the demo world: it has data, or a known reason."""
 
+import re
 import time
 import urllib.parse
 
@@ -17,19 +18,24 @@ LOST = f'maildns_address_problem{{job="demo", check="fcrdns", ip="{IP}"}}'
 
 _NO_STORAGE = "the demo keeps what it knows in memory"
 _NOT_IN_THE_DEMO = {
-    prefix: why
-    for key, prefix, why in (
-        ("domains:", "maildns_domain_", "the demo watches no domain"),
+    pattern: why
+    for key, pattern, why in (
         ("dnsbls:", "maildns_dnsbl_", "the demo asks no block list"),
+        ("mail_from_domains:", "maildns_domain_spf_(unauthorised|open)_", "no pool of the demo sends for a domain"),
+        ("mail_from_domains:", "maildns_spf_pass", "the HELO name of the address has no SPF record and needs none"),
     )
     if key not in demo_configuration(53)
 }
 WITHOUT_DATA: dict[str, str] = {
-    "address: SPF over time (A)": "the HELO name of the address has no SPF record and needs none",
     "exporter: Storage (A)": _NO_STORAGE,
     "exporter: Since it was last written (A)": _NO_STORAGE,
     "exporter: Size of the file (A)": _NO_STORAGE,
-} | {str(query): why for query in all_queries() for prefix, why in _NOT_IN_THE_DEMO.items() if prefix in query.expr}
+} | {
+    str(query): why
+    for query in all_queries()
+    for pattern, why in _NOT_IN_THE_DEMO.items()
+    if re.search(pattern, query.expr)
+}
 """The queries that give nothing, each with the reason why."""
 
 
