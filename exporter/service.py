@@ -19,7 +19,6 @@ from exporter.config.effective import render
 from exporter.dns.resolvers import Resolvers
 from exporter.errors import ConfigError
 from exporter.inventory.blocklists import list_plans
-from exporter.inventory.build import build
 from exporter.inventory.domains import watched_domains
 from exporter.inventory.shard import ALONE, Shard
 from exporter.metrics.blocklists import BlocklistCollector
@@ -31,9 +30,11 @@ from exporter.metrics.fleet import FleetCollector
 from exporter.metrics.probe import render_probe
 from exporter.metrics.runtime import ReloadStatus, RuntimeCollector
 from exporter.metrics.samples import SampleCollector
+from exporter.metrics.sources import SourceCollector
 from exporter.metrics.storage import StorageCollector
 from exporter.sampling.blocklists import BlocklistSampler
 from exporter.sampling.domains import DomainSampler
+from exporter.sampling.feeds import Feeds
 from exporter.sampling.probe import sample_now
 from exporter.sampling.sampler import Sampler
 from exporter.sampling.schedule import Schedule
@@ -111,6 +112,7 @@ class Service:
             self._board, lambda: self._resolvers, self._blocklists, on_change=self._changed, disputes=self._disputes
         )
         self._domain_sampler = DomainSampler(self._domains, lambda: self._resolvers, on_change=self._changed)
+        self._feeds = Feeds(lambda: self._resolvers, self._refed, self._options.shard)
         self._schedule = Schedule(self._tick)
         web = WebServer(
             self._endpoints(),
@@ -122,9 +124,9 @@ class Service:
         )
         await self._keeper.use(configuration.storage)
         try:
-            self._board.adopt(build(configuration, self._options.shard))
-            self._domains.adopt(watched_domains(configuration, self._options.shard))
+            self._board.adopt((await self._feeds.follow(configuration)).pools)
             self._keeper.follow()
+            self._domains.adopt(watched_domains(configuration, self._options.shard))
             restoring = asyncio.create_task(self._keeper.restore())
             await asyncio.wait({restoring}, timeout=_RESTORING_SECONDS)
             self.addresses = await web.start(list(self._options.listen))
@@ -132,16 +134,14 @@ class Service:
             await restoring
             self._schedule.start()
             self._follow()
-            log.info(
-                "serving",
-                on=" ".join(f"{host}:{port}" for host, port in self.addresses),
-                **self._board.sizes,
-            )
+            self._feeds.start()
+            log.info("serving", on=" ".join(f"{host}:{port}" for host, port in self.addresses), **self._board.sizes)
             self.listening.set()
             await self.stopping.wait()
             log.info("stopping")
         finally:
             self.stopping.set()  # not ready from now on, and still there for whoever is scraping
+            await self._feeds.stop()
             self._schedule.stop()
             self._blocklist_sampler.stop()
             self._sampler.stop()
@@ -162,7 +162,6 @@ class Service:
         async with self._reloading:
             try:
                 configuration = await asyncio.to_thread(self._options.load)
-                pools = await asyncio.to_thread(build, configuration, self._options.shard)
             except ConfigError as bad:
                 self._reload_status.successful = False
                 self._reload_problems = tuple(map(str, bad.problems))
@@ -173,11 +172,9 @@ class Service:
             await self._use_resolvers_of(configuration)
             self._configuration = configuration
             await self._keeper.use(configuration.storage)
-            self._board.adopt(pools)
-            self._keeper.follow()
+            await self._feeds.follow(configuration)
             self._domains.adopt(watched_domains(configuration, self._options.shard))
-            self._keeper.restore_soon()
-            self._follow()
+            self._refed()
             self._reload_problems = ()
             self._reload_status.successful = True
             self._reload_status.succeeded_at = time.time()
@@ -190,6 +187,13 @@ class Service:
             return
         old, self._resolvers = self._resolvers, await _started(configuration)
         _keep(self._retiring, asyncio.create_task(old.retire()))
+
+    def _refed(self) -> None:
+        """Use what the sources have now: addresses came or went, or the configuration changed."""
+        self._board.adopt(self._feeds.inventory().pools)
+        self._keeper.follow()
+        self._keeper.restore_soon()
+        self._follow()
 
     def _follow(self) -> None:
         """Fit rounds and jobs to the boards' generation; what is new or changed is sampled at once."""
@@ -208,6 +212,7 @@ class Service:
             FleetCollector(self._board, self._sampler.lag_seconds, time.time),
             DomainsCollector(self._domains, self._board, self._comparisons),
             SampleCollector(self._board),
+            SourceCollector(self._feeds.statuses),
             DnsCollector(lambda: self._resolvers),
             DisagreementCollector(self._board, self._disputes, lambda: [each.name for each in self._resolvers]),
             BlocklistCollector(self._blocklists),
@@ -258,11 +263,9 @@ class Service:
             return "stopping"
         if self._was_ready:
             return None  # a pool that a reload brought must not take the others' metrics away
-        waiting = [
-            name
-            for name, state in self._board.pools.items()
-            if not state.counters.rounds and not is_fresh(state, time.time())
-        ]
+        now, pools = time.time(), self._board.pools.items()
+        waiting = [name for name, state in pools if state.round_seconds is None and not is_fresh(state, now)]
+        waiting += set(self._feeds.waiting).difference(waiting)
         waiting += self._domain_sampler.never_sampled
         self._was_ready = not waiting
         return f"the first round is not over yet: {', '.join(waiting)}" if waiting else None

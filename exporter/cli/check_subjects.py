@@ -16,8 +16,9 @@ from exporter.cli.check_domains import DomainSubject, domain_subjects
 from exporter.cli.check_names import NameSubject, Scope
 from exporter.config.configuration import Configuration
 from exporter.config.profiles import BUILT_IN, DEFAULT_PROFILE, Profile
-from exporter.inventory.build import build
+from exporter.inventory.notices import fed_by_files
 from exporter.inventory.pool import Pool
+from exporter.inventory.sources import merge
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def subject_of(wanted: Wanted, configuration: Configuration | None) -> Subject:
 
 def count(configuration: Configuration) -> int:
     """How many subjects there are in *configuration*."""
-    pools = zip(configuration.pools, build(configuration), strict=True)
+    pools = zip(configuration.pools, _pools(configuration), strict=True)
     return sum(pool.size + len(settings.helo_names) for settings, pool in pools) + len(configuration.domains)
 
 
@@ -79,7 +80,7 @@ def all_subjects(configuration: Configuration) -> Iterator[Subject | NameSubject
 
     The names that addresses say are judged with each of them.
     """
-    for settings, pool in zip(configuration.pools, build(configuration), strict=True):
+    for settings, pool in zip(configuration.pools, _pools(configuration), strict=True):
         for target in pool.targets:
             yield Subject(target, pool.expect, settings.profile, pool.name, pool.suffix)
         for said in settings.helo_names:
@@ -87,10 +88,15 @@ def all_subjects(configuration: Configuration) -> Iterator[Subject | NameSubject
     yield from domain_subjects(configuration)
 
 
+def _pools(configuration: Configuration) -> tuple[Pool, ...]:
+    """The pools, with what their files have; what an SPF record authorises is left to the service."""
+    return merge(configuration, fed_by_files(configuration)[0]).pools
+
+
 def _configured(address: Address, configuration: Configuration | None) -> tuple[Subject | None, Scope | None]:
     if configuration is None:
         return None, None
-    for settings, pool in zip(configuration.pools, build(configuration), strict=True):
+    for settings, pool in zip(configuration.pools, _pools(configuration), strict=True):
         target = pool.find(address)
         if target is not None:
             return Subject(target, pool.expect, settings.profile, pool.name, pool.suffix), _scope(pool)

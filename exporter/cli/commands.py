@@ -145,8 +145,12 @@ def check_config(file: Path) -> None:
 def _print_effective(file: Path, **how: str) -> None:
     from exporter.config.effective import render
     from exporter.config.loader import load
+    from exporter.inventory.notices import notices
 
-    click.echo(render(load(file, **how)), nl=False)
+    configuration = load(file, **how)
+    click.echo(render(configuration), nl=False)
+    for notice in notices(configuration):
+        click.echo(f"{file}: warning: {notice}", err=True)
 
 
 @cli.command()

@@ -78,7 +78,7 @@ def loads(pools: Sequence[Pool], rate: float) -> Iterator[Load]:
     for pool in pools:
         load = load_of(pool, rate)
         busy += load.needed_rate
-        if busy > rate:
+        if load.questions and busy > rate:
             yield load
 
 

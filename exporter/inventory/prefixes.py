@@ -42,7 +42,7 @@ class Prefixes:
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         starts = self._starts
-        return zip(starts, chain(islice(starts, 1, None), (self._source.size,)), strict=True)
+        return zip(starts, chain(islice(starts, 1, None), (self._source.size,)), strict=False)  # neither, of nothing
 
     def index(self, position: int) -> int:
         """Which of the prefixes *position* is in."""

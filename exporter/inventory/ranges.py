@@ -93,6 +93,19 @@ class AddressRanges:
             return None
         return self._offsets[index] + int.from_bytes(address.packed, "big") - self._ranges[index].first
 
+    def overlap(self, other: "AddressRanges") -> int:
+        """How many addresses both have."""
+        total, mine, theirs = 0, iter(self), iter(other)
+        one, two = next(mine, None), next(theirs, None)
+        while one is not None and two is not None:
+            if one.family == two.family:
+                total += max(0, min(one.last, two.last) - max(one.first, two.first) + 1)
+            if (one.family, one.last) < (two.family, two.last):
+                one = next(mine, None)
+            else:
+                two = next(theirs, None)
+        return total
+
     def next_position(self, address: Address) -> int:
         """The position of *address*, or else of the first one after it; *size* where there is none."""
         value = int.from_bytes(address.packed, "big")

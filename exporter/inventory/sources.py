@@ -62,10 +62,11 @@ class Inventory:
 
 def merge(configuration: Configuration, fed: Mapping[str, Fed], shard: Shard = ALONE) -> Inventory:
     """What *shard* has to sample of *configuration*, with what its pools are *fed*, by name."""
+    given = [(one, fed[one.name]) for one in configuration.pools if one.name in fed]
     layers: list[tuple[str, Origin, AddressRanges]] = [
         *[(one.name, Origin.CONFIGURATION, source_of(one)) for one in configuration.pools],
-        *[(one.name, Origin.FILES, fed[one.name].files) for one in configuration.pools if one.name in fed],
-        *[(one.name, Origin.SPF, fed[one.name].spf) for one in configuration.pools if one.name in fed],
+        *[(one.name, Origin.FILES, more.files) for one, more in given if one.addresses_files],
+        *[(one.name, Origin.SPF, more.spf) for one, more in given if one.spf],
     ]
     is_disjoint = not any(one.files or one.spf for one in fed.values())  # a rule of the configuration sees to it
     claims = _Claims()

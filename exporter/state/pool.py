@@ -189,7 +189,7 @@ class PoolState:
             if known is not None:
                 self.restore(index, known.retarget(target))
         self.helos.update({text: state for text, state in old.helos.items() if text in self.helos})
-        self.round_seconds = old.round_seconds
+        self.round_seconds = old.round_seconds if old.pool.size else None  # a round over nothing was none
         self.sample.inherit(old.sample)
 
     def find(self, target: Target) -> AddressState | None:

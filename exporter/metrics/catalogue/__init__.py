@@ -14,6 +14,7 @@ from exporter.metrics.catalogue.family import Family
 from exporter.metrics.catalogue.pools import *  # noqa: F403
 from exporter.metrics.catalogue.runtime import *  # noqa: F403
 from exporter.metrics.catalogue.samples import *  # noqa: F403
+from exporter.metrics.catalogue.sources import *  # noqa: F403
 from exporter.metrics.catalogue.storage import *  # noqa: F403
 
 CATALOGUE: tuple[Family, ...] = tuple(one for one in tuple(globals().values()) if isinstance(one, Family))

@@ -88,6 +88,27 @@ def test_every_problem_of_a_bad_configuration_is_printed(run, arguments):
     assert (status, output, errors.splitlines()) == (2, "", PROBLEMS)
 
 
+def test_what_does_not_fit_is_warned_of(run, tmp_path):
+    """A configuration can be right and not do what it says: rounds without end, files that cannot be read."""
+    (tmp_path / "targets.yml").write_text("- {ip: 10.0.0.1}\n- {ip: 10.0.0}\n")
+    (tmp_path / "big.yml").write_text(
+        "pools: [{name: big, sample: false, addresses: [{network: 10.0.0.0/15}]}, "
+        "{name: fed, addresses_file: targets.yml}]\n"
+    )
+    status, output, errors = run("check-config", "big.yml")
+    assert status == 0
+    assert "sample: false" in output
+    file, sum_up = errors.splitlines()
+    assert file == (
+        f"big.yml: warning: {tmp_path}/targets.yml:2:8: [1].ip: '10.0.0' is not an IPv4 or IPv6 address, like "
+        "192.0.2.10 or 2001:db8::10"
+    )
+    assert sum_up == (
+        "big.yml: warning: the rounds of big do not fit: 131072 addresses, 262144 questions a round, 874 a second; at "
+        "500 a second a round takes 0.1 h, its interval is 0.083 h"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

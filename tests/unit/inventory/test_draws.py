@@ -116,3 +116,10 @@ def test_the_next_position_is_that_of_the_first_address_from_there(numbers, at, 
     assert both.next_position(Address(bytes(16))) == 5
     assert both.next_position(Address(bytes((0, 0, 0, 0)))) == 0
     assert both.next_position(Address(bytes(15) + b"\x14")) == 10
+
+
+def test_an_empty_pool_has_no_prefixes():
+    """A pool whose record is not expanded yet, or of which this shard has nothing."""
+    made = prefixes(AddressRanges(()))
+    assert (list(made), len(made), made.depth) == ([], 0, 0)
+    assert len(Turn(made, Plan(1, 24, 64, 0), 1, 0)) == 0

@@ -1,0 +1,31 @@
+"""What is worth a warning in a configuration that is right: rounds that do not fit, and files that cannot be used."""
+
+from collections.abc import Iterator, Mapping
+
+from exporter.config.configuration import Configuration
+from exporter.errors import Problem
+from exporter.inventory.files import FilesContent, scan
+from exporter.inventory.load import loads, rate_of
+from exporter.inventory.sources import Fed, merge
+
+
+def fed_by_files(configuration: Configuration) -> tuple[Mapping[str, Fed], tuple[Problem, ...]]:
+    """What the files of each pool have at the moment, and what is wrong with them."""
+    contents = {
+        pool.name: scan(pool.addresses_files, FilesContent()) for pool in configuration.pools if pool.addresses_files
+    }
+    problems = [problem for content in contents.values() for problem in content.problems]
+    return {name: Fed(files=content.addresses) for name, content in contents.items()}, tuple(problems)
+
+
+def notices(configuration: Configuration) -> Iterator[str]:
+    """One line each. What an SPF record comes to is not known without asking, so such a pool counts without it."""
+    fed, problems = fed_by_files(configuration)
+    yield from map(str, problems)
+    inventory = merge(configuration, fed)
+    for share in inventory.shares:
+        if share.conflicts:
+            where = f"the {share.origin} of {share.pool}"
+            yield f"{share.conflicts} addresses of {where} are in another pool, and stay there"
+    for load in loads(inventory.pools, rate_of(configuration)):
+        yield f"the rounds of {load.pool} do not fit: {load}"

@@ -1,0 +1,61 @@
+"""Files that feed a pool: read when they changed, kept when they are wrong, forgotten when they are gone."""
+
+import os
+
+from exporter.inventory.files import FilesContent, scan
+
+
+def texts(content: FilesContent) -> list[str]:
+    return [str(content.addresses.at(position)[0]) for position in range(content.addresses.size)]
+
+
+def test_files_come_change_break_and_go(tmp_path):
+    """From none to two, one of them broken and mended, and one gone."""
+    pattern = (str(tmp_path / "*.yml"),)
+    none = scan(pattern, FilesContent())
+    assert (texts(none), len(none.problems)) == ([], 1)
+
+    (tmp_path / "a.yml").write_text("- {ip: 192.0.2.1}\n- {network: 192.0.2.8/31}\n")
+    (tmp_path / "b.yml").write_text('[{"targets": ["192.0.2.1", "192.0.2.3"], "labels": {"helo": "x.example.com"}}]')
+    both = scan(pattern, none)
+    assert (texts(both), both.problems) == (["192.0.2.1", "192.0.2.3", "192.0.2.8", "192.0.2.9"], ())
+    assert scan(pattern, both) is both
+
+    (tmp_path / "a.yml").write_text("- {ip: 192.0.2.1}\n- {ip: 192.0.2.300}\n")
+    broken = scan(pattern, both)
+    assert texts(broken) == texts(both)
+    assert [str(problem) for problem in broken.problems] == [
+        f"{tmp_path}/a.yml:2:8: [1].ip: '192.0.2.300' is not an IPv4 or IPv6 address, like 192.0.2.10 or 2001:db8::10"
+    ]
+    assert scan(pattern, broken) is broken
+
+    (tmp_path / "a.yml").write_text("- {ip: 192.0.2.2}\n")
+    mended = scan(pattern, broken)
+    assert (texts(mended), mended.problems) == (["192.0.2.1", "192.0.2.2", "192.0.2.3"], ())
+
+    (tmp_path / "b.yml").unlink()
+    assert texts(scan(pattern, mended)) == ["192.0.2.2"]
+
+
+def test_a_file_that_is_replaced_in_its_moment_is_seen(tmp_path):
+    """Same time, same length: the file is another one all the same, as Kubernetes replaces them."""
+    file = tmp_path / "a.yml"
+    file.write_text("- {ip: 192.0.2.1}\n")
+    os.utime(file, ns=(5, 5))
+    first = scan((str(file),), FilesContent())
+    other = tmp_path / "new"
+    other.write_text("- {ip: 192.0.2.2}\n")
+    os.utime(other, ns=(5, 5))
+    other.rename(file)
+    assert texts(scan((str(file),), first)) == ["192.0.2.2"]
+
+
+def test_more_than_a_pool_may_have_are_not_taken(tmp_path):
+    """What the files had before stays, and it is said why."""
+    file = tmp_path / "a.yml"
+    file.write_text("- {ip: 192.0.2.1}\n")
+    first = scan((str(file),), FilesContent())
+    file.write_text("[{network: 10.0.0.0/12}, {network: 10.16.0.0/12}]\n")
+    second = scan((str(file),), first)
+    assert texts(second) == ["192.0.2.1"]
+    assert "2097152 addresses together: a pool has at most 1048576" in str(second.problems[0])

@@ -1,0 +1,261 @@
+"""Pools are fed from files and SPF records, and nothing that goes wrong there takes an address away."""
+
+import asyncio
+from math import inf
+
+import pytest
+
+from exporter.checks.answers import Status
+from exporter.config.loader import parse
+from exporter.inventory.expansion import Trouble
+from exporter.inventory.shard import Shard
+from exporter.inventory.sources import Origin
+from exporter.metrics.sources import SourceCollector
+from exporter.sampling.feed import LEAST_SECONDS, RETRY_SECONDS
+from exporter.sampling.feeds import Feeds
+from tests import clock
+from tests.factories import World
+
+RECORD = 'spf.example.com TXT "v=spf1 ip4:192.0.2.0/28 ip4:198.51.100.0/29 -all"'
+LESS = 'spf.example.com TXT "v=spf1 ip4:192.0.2.0/28 -all"'
+MORE = 'spf.example.com TXT "v=spf1 ip4:192.0.2.0/28 ip4:198.51.100.0/28 -all"'
+TEXT = "pools: [{name: big, spf: spf.example.com}]"
+SPF = ("big", Origin.SPF)
+
+
+class Asker:
+    """Answers from a world; from another one where a confirmation is wanted and there is one."""
+
+    def __init__(self, zone=RECORD):
+        self.world, self.confirming = World.parse(zone), None
+        self.doubt = None
+        self.asked, self.confirmed, self.verified = 0, 0, 0
+
+    def use(self, zone, confirming=None):
+        self.world = World.parse(zone)
+        self.confirming = None if confirming is None else World.parse(confirming)
+
+    def verify(self, servers, verified):
+        self.verified += 1
+        verified(self.doubt)
+
+    def ask(self, question, on_answer, *, max_age_seconds=inf, confirm=False):
+        self.asked += 1
+        self.confirmed += confirm
+        world = self.confirming if confirm and self.confirming is not None else self.world
+        on_answer(question, world(question)._replace(server="192.0.2.53:53"))
+
+
+class Fed:
+    """Feeds over a configuration, and the pools that came of it, each time that they changed."""
+
+    def __init__(self, asker=None, shard=None):
+        self.asker = asker or Asker()
+        self.seen = []
+        self.feeds = Feeds(lambda: self.asker, self._changed, shard or Shard(), poll_seconds=5)
+
+    def _changed(self):
+        self.seen.append([pool.size for pool in self.feeds.inventory().pools])
+
+    async def use(self, text, directory=None):
+        made = await self.feeds.follow(parse(text, "m.yml", directory))
+        return [pool.size for pool in made.pools]
+
+    @property
+    def status(self):
+        return self.feeds.statuses()[SPF]
+
+
+def run(main):
+    """Run a scenario with feeds that stop at its end."""
+
+    async def whole():
+        fed = Fed()
+        try:
+            return await main(fed)
+        finally:
+            await fed.feeds.stop()
+
+    return clock.run(whole())
+
+
+def test_the_first_expansion_is_waited_for_and_then_watched():
+    """The pool is empty until then; a record that grows is taken over at the next refresh, ten minutes later."""
+
+    async def main(fed):
+        assert await fed.use(TEXT) == [0]
+        assert fed.feeds.waiting == ("big",)
+        fed.feeds.start()
+        await asyncio.sleep(1)
+        assert (fed.seen, fed.feeds.waiting) == ([[24]], ())
+        fed.asker.use(MORE)
+        await asyncio.sleep(LEAST_SECONDS - 10)
+        assert len(fed.seen) == 1
+        await asyncio.sleep(20)
+        assert fed.seen == [[24], [32]]
+        assert (fed.status.added, fed.status.removed, fed.status.addresses.size) == (8, 0, 32)
+        assert fed.asker.confirmed == 0
+
+    run(main)
+
+
+def test_what_shrinks_is_asked_twice():
+    """Past the cache: what only one of two expansions lacks stays, what both lack goes."""
+
+    async def main(fed):
+        await fed.use(TEXT)
+        fed.feeds.start()
+        await asyncio.sleep(1)
+        fed.asker.use(LESS, confirming=RECORD)
+        await asyncio.sleep(LEAST_SECONDS)
+        assert (fed.seen, fed.asker.confirmed) == ([[24]], 1)
+        fed.asker.use(LESS)
+        await asyncio.sleep(LEAST_SECONDS)
+        assert fed.seen == [[24], [16]]
+        assert (fed.status.added, fed.status.removed) == (0, 8)
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("zone", "trouble"),
+    [
+        pytest.param("spf.example.com TXT !servfail", Trouble.UNANSWERED, id="outage"),
+        pytest.param("", Trouble.NO_RECORD, id="gone"),
+        pytest.param('spf.example.com TXT "v=spf1 ip5:1 -all"', Trouble.PERMERROR, id="broken"),
+        pytest.param('spf.example.com TXT "v=spf1 -all"', Trouble.NO_ADDRESSES, id="empty"),
+        pytest.param('spf.example.com TXT "v=spf1 +all"', Trouble.TOO_MANY_ADDRESSES, id="everybody"),
+    ],
+)
+def test_a_failed_refresh_keeps_the_last_expansion(zone, trouble):
+    """It is told of, tried again every minute, and over when the record is back."""
+
+    async def main(fed):
+        await fed.use(TEXT)
+        fed.feeds.start()
+        await asyncio.sleep(1)
+        fed.asker.use(zone)
+        await asyncio.sleep(LEAST_SECONDS)
+        assert (fed.seen, fed.status.troubles, fed.status.succeeded) == ([[24]], (trouble,), False)
+        fed.asker.use(RECORD)
+        await asyncio.sleep(RETRY_SECONDS + 1)
+        assert (fed.seen, fed.status.troubles, fed.status.succeeded) == ([[24]], (), True)
+
+    run(main)
+
+
+def test_an_expansion_by_servers_that_lie_is_not_taken_over():
+    """Who fails the canary after that may have begun to lie."""
+
+    async def main(fed):
+        await fed.use(TEXT)
+        fed.feeds.start()
+        await asyncio.sleep(1)
+        fed.asker.doubt = Status.CANARY
+        fed.asker.use(MORE)
+        await asyncio.sleep(LEAST_SECONDS)
+        assert (fed.seen, fed.status.troubles) == ([[24]], (Trouble.UNANSWERED,))
+
+    run(main)
+
+
+def test_nobody_waits_for_a_record_that_does_not_exist_but_for_an_answer():
+    """An outage at the start holds readiness back, a mistake does not."""
+
+    async def main(fed):
+        fed.asker.use("spf.example.com TXT !timeout")
+        await fed.use(TEXT)
+        fed.feeds.start()
+        await asyncio.sleep(1)
+        assert fed.feeds.waiting == ("big",)
+        fed.asker.use("")
+        await asyncio.sleep(RETRY_SECONDS)
+        assert fed.feeds.waiting == ()
+
+    run(main)
+
+
+def test_files_are_looked_at_while_serving(tmp_path):
+    """A file that is written, broken and removed: its addresses come, stay and go."""
+    text = "pools: [{name: big, addresses: [{ip: 10.0.0.1}], addresses_file: 't/*.yml'}]"
+    (tmp_path / "t").mkdir()
+    file = tmp_path / "t" / "a.yml"
+
+    async def until(condition):
+        for _ in range(5_000):
+            if condition():
+                return
+            await asyncio.sleep(1)
+        raise TimeoutError
+
+    async def main(fed):
+        assert await fed.use(text, tmp_path) == [1]
+        fed.feeds.start()
+        file.write_text("[{network: 192.0.2.0/30}, {ip: 10.0.0.1}]")
+        await until(lambda: fed.seen == [[5]])
+        status = fed.feeds.statuses()["big", Origin.FILES]
+        assert (status.addresses.size, status.conflicts, status.troubles) == (4, 0, ())
+        file.write_text("[{network: 192.0.2.0}]")
+        await until(lambda: fed.feeds.statuses()["big", Origin.FILES].troubles)
+        assert (fed.seen, status.addresses.size) == ([[5]], 4)
+        file.unlink()
+        await until(lambda: fed.seen == [[5], [1]])
+
+    run(main)
+
+
+def test_a_reload_keeps_what_is_known():
+    """The expansion stays where the record is the same one; another record is expanded anew."""
+
+    async def main(fed):
+        await fed.use(TEXT)
+        fed.feeds.start()
+        await asyncio.sleep(1)
+        asked = fed.asker.asked
+        assert await fed.use(TEXT.replace("}]", ", interval: 1h}]")) == [24]
+        await asyncio.sleep(1)
+        assert fed.asker.asked == asked
+        assert await fed.use(TEXT.replace("spf.ex", "mail.ex")) == [0]
+        await asyncio.sleep(1)
+        assert fed.feeds.statuses()[SPF].troubles == (Trouble.NO_RECORD,)
+        assert await fed.use("pools: [{name: big, addresses: [{ip: 10.0.0.1}]}]") == [1]
+        assert fed.feeds.statuses() == {}
+
+    run(main)
+
+
+def test_a_scrape_shows_every_source():
+    """Sizes, changes, success and what is wrong."""
+
+    async def main(fed):
+        fed.asker.use('spf.example.com TXT "v=spf1 ip4:192.0.2.0/28 exists:%{ir}.example.com -all"')
+        await fed.use(TEXT)
+        fed.feeds.start()
+        await asyncio.sleep(1)
+        metrics = SourceCollector(fed.feeds.statuses).collect()
+        return {(sample.name, *sample.labels.values()): sample.value for metric in metrics for sample in metric.samples}
+
+    shown = run(main)
+    moment = shown.pop(("maildns_pool_source_last_refresh_success_timestamp_seconds", "big", "spf"))
+    assert moment > 1e9
+    assert shown == {
+        ("maildns_pool_source_addresses", "big", "spf"): 16,
+        ("maildns_pool_source_conflicting_addresses", "big", "spf"): 0,
+        ("maildns_pool_source_added_addresses_total", "big", "spf"): 0,
+        ("maildns_pool_source_removed_addresses_total", "big", "spf"): 0,
+        ("maildns_pool_source_last_refresh_success", "big", "spf"): 1,
+        ("maildns_pool_source_problem", "big", "spf", "not-enumerable"): 1,
+    }
+
+
+def test_answers_that_never_come_hold_nothing_up():
+    """Whoever stops the feeds stops them, whatever they wait for."""
+
+    async def main(fed):
+        fed.asker.ask = lambda *_, **__: None
+        await fed.use(TEXT)
+        fed.feeds.start()
+        await asyncio.sleep(100)
+        return fed.feeds.waiting
+
+    assert run(main) == ("big",)
