@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from apscheduler.executors.debug import DebugExecutor
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.interval import IntervalTrigger
+from apscheduler.triggers.base import BaseTrigger
 
 log = structlog.get_logger()
 
@@ -23,6 +23,24 @@ _STEP_SECONDS = 1.0
 
 _LAG_BEATS = 15
 """How many heartbeats the loop's lag is remembered for: a scrape sees the worst since the one before it."""
+
+
+class Steady(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
+    """Fires every *seconds*, and after the time at which it is asked: whatever was missed is missed.
+
+    APScheduler's own trigger is asked for each moment that was missed, one after the other. After a step of the wall
+    clock by a month that holds the event loop for seconds a job.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._interval = timedelta(seconds=seconds)
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        """The first moment after *now* that is a whole number of intervals after the one before."""
+        if previous_fire_time is None:
+            return now
+        missed = max(0, (now - previous_fire_time) // self._interval)
+        return previous_fire_time + (missed + 1) * self._interval
 
 
 class Schedule:
@@ -72,7 +90,7 @@ class Schedule:
         self._due[name] = self._loop.time()
         self._scheduler.add_job(
             self._run,
-            IntervalTrigger(seconds=seconds, timezone=UTC),
+            Steady(seconds),
             args=(name,),
             id=name,
             name=f"round of {name}",

@@ -9,7 +9,7 @@ import time
 import pytest
 import time_machine
 
-from exporter.sampling.schedule import Schedule
+from exporter.sampling.schedule import Schedule, Steady
 from tests import clock
 
 START = dt.datetime(2026, 3, 29, 0, 30, tzinfo=dt.UTC)  # an hour before summer time begins in Europe
@@ -180,6 +180,17 @@ def test_a_round_that_is_late_is_begun_all_the_same(held_seconds):
 
     assert heard[:2] == [0, 60 + held_seconds]
     assert len(heard) <= 4  # and then in its old step again
+
+
+@pytest.mark.parametrize("late", [0, 1, 9.999, 10, 25, 30 * 86400, 10 * 365 * 86400.5])
+def test_what_was_missed_is_passed_over_in_one_step(late):
+    """However long ago the last moment was, the next one is the first in step that is still to come."""
+    now = START + dt.timedelta(seconds=late)
+
+    following = Steady(10).get_next_fire_time(START, now)
+
+    assert now < following <= now + dt.timedelta(seconds=10)
+    assert (following - START) % dt.timedelta(seconds=10) == dt.timedelta()
 
 
 def test_a_tick_that_raises_is_the_last_of_nothing():
