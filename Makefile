@@ -7,7 +7,7 @@ CONFIG ?=
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check truth fuzz bench bench-pool lint types imports dashboards screenshots chart dist lock clean
+.PHONY: help run test check truth soak fuzz bench bench-pool lint types imports dashboards screenshots chart dist lock clean
 
 help:            ## Show this list
 	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -23,6 +23,9 @@ check: lint types imports            ## Run what needs no server, with few examp
 
 truth: $(VENV)/.dev            ## Look for 200 known faults among 10,000 addresses in 20% noise, in simulated time
 	$(BIN)/python -m tests.truth $(ARGS)
+
+soak: $(VENV)/.dev            ## Bear 100,000 addresses, 40 scrapers, reloads and an outage at once, for five minutes
+	$(BIN)/python -m tests.soak $(ARGS)
 
 fuzz: $(VENV)/.dev            ## Attack the DNS engine with 200,000 mutants of real packets
 	$(BIN)/python -m tests.fuzz.engine --mutants 200000 $(ARGS)
