@@ -20,13 +20,14 @@ _NO_STORAGE = "the demo keeps what it knows in memory"
 _NOT_IN_THE_DEMO = {
     pattern: why
     for key, pattern, why in (
-        ("dnsbls:", "maildns_dnsbl_", "the demo asks no block list"),
+        ("dnsbls:", r"sum by \(dnsbl\)|maildns_dnsbl_usable", "the demo asks no block list"),
         ("mail_from_domains:", "maildns_domain_spf_(unauthorised|open)_", "no pool of the demo sends for a domain"),
-        ("mail_from_domains:", "maildns_spf_pass", "the HELO name of the address has no SPF record and needs none"),
     )
     if key not in demo_configuration(53)
 }
 WITHOUT_DATA: dict[str, str] = {
+    "address: SPF over time (A)": "the address sends for no domain, and its HELO name has no SPF record and needs none",
+    "address: Block lists over time (A)": "the pool of the address asks no block list",
     "exporter: Storage (A)": _NO_STORAGE,
     "exporter: Since it was last written (A)": _NO_STORAGE,
     "exporter: Size of the file (A)": _NO_STORAGE,
