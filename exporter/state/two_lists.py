@@ -27,6 +27,9 @@ FAMILIES: tuple[Family, ...] = (4, 6)
 MAX_UNCONFIRMED = 10_000
 """How many addresses of a pool that are not forward-confirmed are counted."""
 
+MAX_SUSPECTS = 20_000
+"""How many failing addresses of a pool are looked at for that: a scrape waits for it, if one asks then."""
+
 SHOWN_UNCONFIRMED = 100
 """How many of them are named."""
 
@@ -110,11 +113,11 @@ def _authorised_places(source: AddressRanges, authorised: ByFamily) -> Iterator[
 
 def _unconfirmed(state: PoolState, authorised: Iterable[range]) -> Iterator[int]:
     """The places among *authorised* of addresses that are known not to be forward-confirmed."""
-    for places in authorised:
-        for place in _suspects(state, places):
-            iprev = state[place].iprev
-            if iprev is not None and iprev.verdict is not IprevVerdict.PASS:
-                yield place
+    suspects = (place for places in authorised for place in _suspects(state, places))
+    for place in islice(suspects, MAX_SUSPECTS):
+        iprev = state[place].iprev
+        if iprev is not None and iprev.verdict is not IprevVerdict.PASS:
+            yield place
 
 
 def _suspects(state: PoolState, places: range) -> Iterator[int]:
