@@ -108,7 +108,8 @@ DOMAIN_SPF_UNCONFIRMED = Family(
     "gauge",
     ("domain", "pool"),
     "Addresses of the pool that pass the domain's SPF record and are not forward-confirmed, by what is held of them; "
-    "10,000 at most are counted, among the first 20,000 of the pool that fail any check. The pool need not name the domain.",
+    "10,000 at most are counted, among the first 20,000 of the pool that fail any check. "
+    "The pool need not name the domain.",
 )
 
 DOMAIN_DKIM_KEY_VALID = Family(
