@@ -39,6 +39,10 @@ class Wanted:
     listings: tuple[Finding, ...] = ()
 
 
+NOTHING_MORE = Wanted()
+"""SPF of the HELO names, which needs no record."""
+
+
 def authentication(target: Target, wanted: Wanted) -> Check[tuple[Finding, ...]]:
     """Judge *target*: `spf-helo` for each HELO name, `spf-mailfrom` for each domain, then the listings.
 

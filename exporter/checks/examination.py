@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from exporter.checks.authentication import NOTHING_MORE, Wanted
 from exporter.checks.check import Check, parallel
+from exporter.checks.dnsbl import Blocklist, dnsbl
 from exporter.checks.generic_names import GenericName, generic_name
 from exporter.checks.iprev import NAME_LIMIT
 from exporter.checks.names import DomainName
@@ -17,7 +19,7 @@ from exporter.checks.report import Report, Target, report
 from exporter.checks.spf.findings import spf_helo, spf_mailfrom
 from exporter.checks.spf.mends import authorising
 from exporter.checks.spf.results import SpfResult, SpfVerdict
-from exporter.checks.verdicts import Mend, Result
+from exporter.checks.verdicts import CheckName, Mend, Result
 from exporter.checks.zone_cut import ReverseZones, ZoneCut, reverse_zones, zone_cut
 
 EVERY_RECEIVER = tuple(Receiver)
@@ -31,7 +33,8 @@ class Examination:
     """What came out for one target.
 
     *receivers* and *spf* have one entry for each HELO name, in their order; of a target without any, *spf* has one for
-    its MAIL FROM alone. *zones* are those in which the names of the mends are published, by name.
+    MAIL FROM alone: the one that was given, then the domains that the address sends for. *zones* are those in which the
+    names of the mends are published, by name.
     """
 
     report: Report
@@ -42,12 +45,26 @@ class Examination:
     zones: Mapping[DomainName, ZoneCut]
 
 
-def examine(target: Target, *, suffix: DomainName | None = None, mail_from: str | None = None) -> Check[Examination]:
-    """Run every check, model and evaluation on *target*; *mail_from* is a mailbox, or a domain, for SPF."""
+def examine(
+    target: Target,
+    *,
+    suffix: DomainName | None = None,
+    mail_from: str | None = None,
+    wanted: Wanted = NOTHING_MORE,
+    blocklists: Sequence[Blocklist] = (),
+) -> Check[Examination]:
+    """Run every check, model and evaluation on *target*; *mail_from* is a mailbox, or a domain, for SPF.
+
+    *wanted* is as in `report`; *blocklists* are asked now, and tested along.
+    """
     address = target.address
-    judged: Report = yield from report(target, suffix=suffix)
+    parts: list[Check[Any]] = [report(target, suffix=suffix, wanted=wanted)]
+    parts += [dnsbl(CheckName.DNSBL, address, one) for one in blocklists if address.family in one.families]
+    judged, *listings = yield from parallel(parts)
+    judged = judged._replace(findings=judged.findings + tuple([listing.finding for listing in listings]))
     predicted = yield from parallel([receivers(address, said, EVERY_RECEIVER) for said in target.helos])
-    evaluated = yield from parallel([_spf(target, index, mail_from) for index in range(max(1, len(target.helos)))])
+    senders = [*([] if mail_from is None else [mail_from]), *wanted.mail_from]
+    evaluated = yield from parallel([_spf(target, index, senders) for index in range(max(1, len(target.helos)))])
     owners = list(dict.fromkeys(_owners(judged, evaluated, target)))[:_MAX_OWNERS]
     everyone: Sequence[Check[Any]] = [reverse_zones(address), *[zone_cut(owner) for owner in owners]]
     reverse, *cuts = yield from parallel(everyone)
@@ -73,11 +90,11 @@ def spf_mend(target: Target, verdict: SpfVerdict) -> Mend | None:
     return authorising(target.address, verdict.owner, verdict.records)
 
 
-def _spf(target: Target, index: int, mail_from: str | None) -> Check[tuple[SpfVerdict, ...]]:
+def _spf(target: Target, index: int, senders: Sequence[str]) -> Check[tuple[SpfVerdict, ...]]:
     said = target.helos[index] if target.helos else None
     evaluations = [spf_helo(target.address, said)] if said is not None else []
-    if mail_from is not None:
-        evaluations.append(spf_mailfrom(target.address, mail_from, helo=said.text if said is not None else ""))
+    helo = said.text if said is not None else ""
+    evaluations += [spf_mailfrom(target.address, sender, helo=helo) for sender in dict.fromkeys(senders)]
     return (yield from parallel(evaluations))
 
 

@@ -137,7 +137,7 @@ def _spf(one: Examined) -> Iterator[str]:
     for verdict in verdicts:
         yield f"- {escaped(spf_words(verdict))}"
         mend = spf_mend(one.subject.target, verdict)
-        if mend is not None:
+        if mend is not None and not one.is_told(mend):
             yield from mend_markdown(one, mend)
 
 

@@ -14,8 +14,8 @@ from exporter.checks.check import Evidence
 from exporter.checks.domain_examination import examine_domain
 from exporter.checks.examination import Examination, examine
 from exporter.checks.name_examination import examine_name
-from exporter.checks.spf.results import SpfResult
-from exporter.checks.verdicts import CheckName, Result
+from exporter.checks.spf.results import SpfResult, SpfVerdict
+from exporter.checks.verdicts import CheckName, Mend, Result
 from exporter.cli.check_asking import Asker, answered
 from exporter.cli.check_domains import DomainExamined, DomainSubject
 from exporter.cli.check_names import NameExamined, NameSubject
@@ -50,10 +50,22 @@ class Examined:
             _spf_result(verdict.result, is_doubtful=verdict.doubt is not None)
             for verdicts in self.examination.spf
             for verdict in verdicts
-            if verdict.identity == "mailfrom"
+            if self.was_given(verdict)
         ]
         results += [Result.FAIL for traced in self.traces if traced.is_contradictory]
         return Overall.of(results)
+
+    def was_given(self, verdict: SpfVerdict) -> bool:
+        """Whether it is about the MAIL FROM that was given, and not one that the pool has: those have findings."""
+        given = self.subject.mail_from
+        return verdict.identity == "mailfrom" and given is not None and verdict.domain == given.rpartition("@")[2]
+
+    def is_told(self, mend: Mend) -> bool:
+        """Whether an expected check that fails has this mend, or one with the same records."""
+        return any(
+            finding.mend is not None and finding.mend.records == mend.records and finding.check in self.subject.expect
+            for finding in self.examination.report.findings
+        )
 
     def failing(self, result: Result = Result.FAIL) -> list[CheckName]:
         """The expected checks that come to *result*, each once."""
@@ -89,7 +101,13 @@ async def _examine(subject: AnySubject, asker: Asker) -> AnyExamined:
         return DomainExamined(subject, checked, seen)
     if isinstance(subject, NameSubject):
         return await _examine_name(subject, asker)
-    check = examine(subject.target, suffix=subject.suffix, mail_from=subject.mail_from)
+    check = examine(
+        subject.target,
+        suffix=subject.suffix,
+        mail_from=subject.mail_from,
+        wanted=subject.proof,
+        blocklists=subject.blocklists,
+    )
     found, evidence = await answered(check, asker)
     names = await asyncio.gather(*[_examine_name(name, asker) for name in subject.names])
     return Examined(subject, found, evidence, tuple(names))

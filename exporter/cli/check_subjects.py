@@ -7,15 +7,18 @@ is held to a profile: the one that is named, the one whose domain its HELO name 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from exporter.checks import authentication
 from exporter.checks.addresses import Address
+from exporter.checks.dnsbl import Blocklist
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.report import Target
 from exporter.checks.verdicts import CheckName
 from exporter.cli.check_domains import DomainSubject, domain_subjects
 from exporter.cli.check_names import NameSubject, Scope
-from exporter.config.configuration import Configuration
+from exporter.config.configuration import Configuration, PoolSettings
 from exporter.config.profiles import BUILT_IN, DEFAULT_PROFILE, Profile
+from exporter.inventory.blocklists import list_plans
 from exporter.inventory.notices import fed_by_files
 from exporter.inventory.pool import Pool
 from exporter.inventory.sources import merge
@@ -25,7 +28,8 @@ from exporter.inventory.sources import merge
 class Subject:
     """One target, and what is expected of it. *pool* is None for an address that is in none.
 
-    *names* are its HELO names where they are to be followed the other way round, too.
+    *mail_from* is the MAIL FROM that was given, *proof* what is to be found out beside its names anyhow, *blocklists*
+    are asked. *names* are its HELO names where they are to be followed the other way round, too.
     """
 
     target: Target
@@ -34,6 +38,8 @@ class Subject:
     pool: str | None = None
     suffix: DomainName | None = None
     mail_from: str | None = None
+    proof: authentication.Wanted = authentication.NOTHING_MORE
+    blocklists: tuple[Blocklist, ...] = ()
     names: tuple[NameSubject, ...] = ()
 
 
@@ -63,8 +69,16 @@ def subject_of(wanted: Wanted, configuration: Configuration | None) -> Subject:
         subject = replace(known, target=target, mail_from=wanted.mail_from)
     else:
         profile = named or _profile_for(helos)
-        pool = known.pool if known is not None else None
-        subject = Subject(target, profile.expect, profile.name, pool, profile.aligned_suffix, wanted.mail_from)
+        plain = Subject(target, frozenset(), "") if known is None else known
+        subject = replace(
+            plain,
+            target=target,
+            expect=profile.expect,
+            profile=profile.name,
+            suffix=profile.aligned_suffix,
+            mail_from=wanted.mail_from,
+            proof=replace(plain.proof, helo_spf_required=profile.helo_spf_required),
+        )
     names = tuple([NameSubject(said, subject.expect, subject.profile, scope) for said in helos])
     return replace(subject, names=names)
 
@@ -82,7 +96,7 @@ def all_subjects(configuration: Configuration) -> Iterator[Subject | NameSubject
     """
     for settings, pool in zip(configuration.pools, _pools(configuration), strict=True):
         for target in pool.targets:
-            yield Subject(target, pool.expect, settings.profile, pool.name, pool.suffix)
+            yield _subject(target, settings, pool, configuration)
         for said in settings.helo_names:
             yield NameSubject(said, pool.expect, settings.profile, _scope(pool))
     yield from domain_subjects(configuration)
@@ -99,8 +113,20 @@ def _configured(address: Address, configuration: Configuration | None) -> tuple[
     for settings, pool in zip(configuration.pools, _pools(configuration), strict=True):
         target = pool.find(address)
         if target is not None:
-            return Subject(target, pool.expect, settings.profile, pool.name, pool.suffix), _scope(pool)
+            return _subject(target, settings, pool, configuration), _scope(pool)
     return None, None
+
+
+def _subject(target: Target, settings: PoolSettings, pool: Pool, configuration: Configuration) -> Subject:
+    return Subject(
+        target,
+        pool.expect,
+        settings.profile,
+        pool.name,
+        pool.suffix,
+        proof=authentication.Wanted(pool.helo_spf_required, pool.mail_from_domains),
+        blocklists=tuple([plan.blocklist for plan in list_plans(configuration) if plan.zone in pool.dnsbls]),
+    )
 
 
 def _scope(pool: Pool) -> Scope:

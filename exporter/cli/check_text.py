@@ -195,7 +195,7 @@ def _spf(one: Examined, paper: Paper) -> Iterator[str]:
             kind = "bad"
         yield from marked(paper, kind, spf_words(verdict))
         mend = spf_mend(one.subject.target, verdict)
-        if mend is not None:
+        if mend is not None and not one.is_told(mend):
             yield from mend_text(one, mend)
 
 

@@ -51,7 +51,7 @@ def outcome(one: Examined) -> str:
 
 def _failing_spf(one: Examined) -> list[str]:
     verdicts = [verdict for several in one.examination.spf for verdict in several]
-    wrong = [it for it in verdicts if it.identity == "mailfrom" and it.result not in ("pass", "temperror")]
+    wrong = [it for it in verdicts if one.was_given(it) and it.result not in ("pass", "temperror")]
     return ["spf of MAIL FROM"] if wrong else []
 
 
