@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 
 from exporter.demo.domain_scenarios import DomainScenario, load_domain_scenarios
-from exporter.demo.scenarios import Scenario, load_scenarios
+from exporter.demo.scenarios import DNSBLS, MAIL_FROM_DOMAINS, Scenario, load_scenarios
 
 _HEAD = """\
 # The demo world, as its operator would watch it.
@@ -16,6 +16,10 @@ resolvers:
     servers: ["127.0.0.1:{port}"]
     timeout: 1s
     attempts: 2
+dnsbls:
+  - {{zone: bl.example.org, interval: 1m, codes: {{127.0.0.2: SBL, 127.0.0.4: XBL}}}}
+  - {{zone: blocked.example.org, interval: 1m}}
+  - {{zone: dead.example.org, interval: 1m}}
 pools:
 """
 
@@ -26,6 +30,9 @@ _POOLS = {
     "branch-offices": "",
     "acquired": "profile: dedicated",
     "hosting-customers": "expect: [fcrdns]",
+    "campaigns": "helo_spf_required: true",
+    "blocked-list": "",
+    "dead-list": "",
 }
 
 _NETWORKS = {"newsletter": '{network: 198.51.100.0/28, helo: "mta{octet4}.news.example.net"}'}
@@ -53,6 +60,9 @@ def _pool(name: str, settings: str, interval: str, scenarios: Sequence[Scenario]
         lines.append(f"    aligned_suffix: {_SUFFIXES[name]}")
     if name in _HELO_NAMES:
         lines.append(f"    helo_names: [{_HELO_NAMES[name]}]")
+    if name in MAIL_FROM_DOMAINS:
+        lines.append(f"    mail_from_domains: {MAIL_FROM_DOMAINS[name]}")
+    lines.append(f"    dnsbls: {DNSBLS.get(name, '[]')}")
     lines.append("    addresses:")
     if name in _NETWORKS:
         lines.append(f"      - {_NETWORKS[name]}")

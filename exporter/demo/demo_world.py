@@ -22,6 +22,7 @@ FAULTS: tuple[FaultAt, ...] = (
     ("silent7.oldco.example.net", Fault.SILENT),
     ("delegated.oldco.example.net", Fault.SERVFAIL),
     ("silent.example", Fault.SERVFAIL),
+    ("sender12.campaigns.example.org", Fault.SERVFAIL, "TXT"),
 )
 
 EPISODES = (

@@ -11,6 +11,7 @@ from pathlib import Path
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Status
 from exporter.checks.helo import HeloName
+from exporter.checks.names import DomainName
 from exporter.checks.report import Target
 from exporter.checks.verdicts import CheckName, IprevVerdict, Reason, Result
 
@@ -22,7 +23,23 @@ HELO_CHECKS = (
     CheckName.HELO_ALIGNED,
 )
 
-_UNKNOWN = frozenset(status.value for status in Status if not status.is_conclusive)
+MAIL_FROM_DOMAINS = {"campaigns": DomainName("campaigns.example.org")}
+"""The domain that a pool sends for. Such a pool has SPF records for each HELO name, and is held to that."""
+
+DNSBLS = {
+    "campaigns": DomainName("bl.example.org"),
+    "blocked-list": DomainName("blocked.example.org"),
+    "dead-list": DomainName("dead.example.org"),
+}
+"""The block list that a pool is looked up in; the others are in none."""
+
+_UNKNOWN = frozenset(
+    [
+        *[status.value for status in Status if not status.is_conclusive],
+        Reason.DNSBL_BLOCKED.value,
+        Reason.DNSBL_UNTRUSTED.value,
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +62,15 @@ class Scenario:
         return self.target.helos[0].text if self.target.helos else ""
 
     @property
+    def more(self) -> tuple[CheckName, ...]:
+        """What this pool is an example of beside names."""
+        spf = (CheckName.SPF_HELO, CheckName.SPF_MAILFROM) if self.pool in MAIL_FROM_DOMAINS else ()
+        return (*spf, CheckName.DNSBL) if self.pool in DNSBLS else spf
+
+    @property
     def results(self) -> dict[CheckName, tuple[Result, Reason | None]]:
-        """The result and the reason of each check: `fcrdns`, and the five of the HELO name if there is one."""
-        checks = (CheckName.FCRDNS, *HELO_CHECKS) if self.target.helos else (CheckName.FCRDNS,)
+        """The result and the reason of each check: `fcrdns`, the five of the HELO name if there is one, and `more`."""
+        checks = [CheckName.FCRDNS, *(HELO_CHECKS if self.target.helos else ()), *self.more]
         return {check: (self._result(check), self.reasons.get(check)) for check in checks}
 
     def _result(self, check: CheckName) -> Result:

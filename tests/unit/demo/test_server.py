@@ -14,7 +14,6 @@ import pytest
 
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.names import DomainName
-from exporter.checks.report import report
 from exporter.demo.demo_world import demo_world
 from exporter.demo.records import decode
 from exporter.demo.scenarios import load_scenarios
@@ -22,6 +21,7 @@ from exporter.demo.server import DemoServer
 from exporter.demo.world import World
 from exporter.demo.zone import name_of
 from exporter.errors import CannotRunError
+from tests.unit.demo.judging import whole_report
 
 DEADLINE_SECONDS = 20
 SENTINEL = dns.message.make_query(".", "NS")
@@ -109,7 +109,7 @@ async def test_every_scenario_comes_out_as_expected_over_the_network(at):
     async with served(world) as (_, client):
         for scenario in load_scenarios():
             if scenario.at == at:
-                found = await client.run(report(scenario.target))
+                found = await client.run(whole_report(scenario))
                 results = {finding.check: (finding.result, finding.reason) for finding in found.findings}
                 assert (found.iprev.verdict, results) == (scenario.iprev, scenario.results), scenario.what
 
