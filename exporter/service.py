@@ -132,6 +132,7 @@ class Service:
             self.addresses = await web.start(list(self._options.listen))
             self._handle_signals()
             await restoring
+            self._sampler.resume()
             self._schedule.start()
             self._follow()
             self._feeds.start()

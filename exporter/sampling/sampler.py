@@ -84,6 +84,18 @@ class Sampler:
         self._followed = pools
         return changed
 
+    def resume(self) -> None:
+        """Begin the first round of each pool with the address that was not sampled for the longest.
+
+        For states that were restored: rounds go through a pool in order, so that is where the last one was stopped.
+        """
+        for name, state in self._board.pools.items():
+            moment, index = min(
+                [(state.sampled_at(index), index) for index in range(state.pool.size)], default=(0.0, 0)
+            )
+            if moment:
+                self._stopped_at[name] = state.pool.targets[index].address
+
     def stop(self) -> None:
         """Drop everything that is under way."""
         self._authentication.stop()

@@ -19,6 +19,7 @@ from exporter.state.board import Board
 from exporter.state.journal import ALL, CAPACITY, Entry, Journal, Which
 from exporter.state.pool import PoolState
 from exporter.state.storage.notes import Notes
+from exporter.state.storage.positions import go_on
 from exporter.state.storage.status import StorageError, StorageStatus
 from exporter.state.unsaved import Unsaved
 
@@ -80,6 +81,8 @@ class Keeper:
             old = before.get(name)
             if state is not old:
                 self._to_restore.add(name)
+            if old is None:
+                go_on(self._notes, state)
             if state is not old or state.unsaved is None:
                 state.unsaved = Unsaved(state.pool.size)
                 if old is not None and old is not state and old.unsaved is not None:

@@ -22,6 +22,7 @@ from exporter.state.storage.blocks import Blocks
 from exporter.state.storage.database import Database, trouble_of
 from exporter.state.storage.history import save_changes
 from exporter.state.storage.notes import Key, Notes
+from exporter.state.storage.positions import note_position
 from exporter.state.storage.retention import delete_notes, delete_old, note_gone, shrink
 from exporter.state.storage.rows import fold_times, pool_id, save_addresses, save_helos, save_notes, save_times
 from exporter.state.storage.status import StorageError, StorageStatus, Trouble
@@ -163,6 +164,8 @@ class Saver:
 
     def _save(self, connection: sqlite3.Connection, *, with_times: bool) -> bool:
         """Save some of what is unsaved; whether there was anything."""
+        for state in self.pools.values():
+            note_position(self._notes, state)
         batch = self._take(with_times=with_times)
         times = self._sampled() if with_times else []
         if not (batch.pools or batch.changes or batch.notes or times):
