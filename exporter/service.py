@@ -57,9 +57,6 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-_RESTORING_SECONDS = 0.5
-"""How long the first request waits for what was known before; more of it comes while it is served."""
-
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -127,8 +124,7 @@ class Service:
             self._board.adopt((await self._feeds.follow(configuration)).pools)
             self._keeper.follow()
             self._domains.adopt(watched_domains(configuration, self._options.shard))
-            restoring = asyncio.create_task(self._keeper.restore())
-            await asyncio.wait({restoring}, timeout=_RESTORING_SECONDS)
+            restoring = await self._keeper.begin_restoring()
             self.addresses = await web.start(list(self._options.listen))
             self._handle_signals()
             await restoring

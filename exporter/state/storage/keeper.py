@@ -32,6 +32,7 @@ log = structlog.get_logger()
 
 _FIRST_TRY_SECONDS = 10.0
 _STOP_SECONDS = 10.0
+_RESTORING_SECONDS = 0.5
 
 
 class Keeper:
@@ -91,6 +92,12 @@ class Keeper:
                     state.unsaved.note_all()
         self._saver.pools = self._pools
         self._saver.is_refitted = True
+
+    async def begin_restoring(self) -> asyncio.Task[None]:
+        """Begin to `restore`, and wait for it, but not for long: the first request need not come before small pools."""
+        restoring = asyncio.create_task(self.restore())
+        await asyncio.wait({restoring}, timeout=_RESTORING_SECONDS)
+        return restoring
 
     async def restore(self) -> None:
         """Give the board what is known of targets that were not sampled yet, a little at a time.
