@@ -9,18 +9,19 @@ import argparse
 import json
 import os
 import platform
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.benchmarks import pool_world as world
 from tests.benchmarks.pool_service import RunningExporter, node_exporter
-from tests.integration.servers.http import is_ok
 from tests.integration.servers.knot import Knot
 from tests.integration.servers.process import free_port, wait_until
 from tests.integration.servers.prometheus import Prometheus
@@ -109,19 +110,23 @@ def _parsed(networks: list[str]) -> tuple[Any, ...]:
 
 
 def prometheus_scrapes(seconds: float) -> dict[str, float]:
-    """The median time of a real Prometheus' scrapes of the same series, by what shows them."""
-    port, node_port = free_port(), free_port()
+    """The median time of a real Prometheus' scrapes of the same series, by what shows them, each in its process."""
+    node_port = free_port()
     with tempfile.TemporaryDirectory() as folder:
-        textfile = Path(folder) / "fleet.prom"
-        serve = [sys.executable, "-m", "tests.benchmarks.pool_fleet", "serve", f"--port={port}"]
-        processes = [subprocess.Popen([*serve, f"--textfile={textfile}"])]
-        jobs = [_job(path, port, f"/{path}") for path in ("metrics", "still", "reference")]
+        processes, jobs = [], []
         try:
-            wait_until(lambda: is_ok(f"http://127.0.0.1:{port}/still"), "the fleet is shown", 120)
+            for show in ("changed", "still", "reference"):
+                port = free_port()
+                serve = [sys.executable, "-m", "tests.benchmarks.pool_fleet", "serve", f"--port={port}"]
+                textfile = f"--textfile={folder}/fleet.prom" if show == "still" else "--textfile="
+                processes.append(subprocess.Popen([*serve, f"--show={show}", textfile]))
+                jobs.append(_job(show, port))
             if program := _which(NODE_EXPORTER):
                 processes.append(node_exporter(program, node_port, Path(folder)))
-                wait_until(lambda: is_ok(f"http://127.0.0.1:{node_port}/metrics"), "node_exporter answers")
-                jobs.append(_job("node_exporter", node_port, "/metrics"))
+                jobs.append(_job("node_exporter", node_port))
+            for job in jobs:
+                (target,) = job["static_configs"][0]["targets"]
+                wait_until(partial(_listens, target), "the fleet is shown", 120)
             config = {"scrape_configs": jobs, "global": {"scrape_interval": "20s", "scrape_timeout": "20s"}}
             prometheus = Prometheus([], config=config)
             prometheus.start()
@@ -137,8 +142,14 @@ def prometheus_scrapes(seconds: float) -> dict[str, float]:
                 process.wait(timeout=60)
 
 
-def _job(name: str, port: int, path: str) -> dict[str, Any]:
-    return {"job_name": name, "metrics_path": path, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
+def _job(name: str, port: int) -> dict[str, Any]:
+    return {"job_name": name, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
+
+
+def _listens(target: str) -> bool:
+    host, port = target.split(":")
+    with socket.socket() as client:
+        return client.connect_ex((host, int(port))) == 0
 
 
 def _which(program: str) -> str | None:
@@ -215,7 +226,7 @@ def show_scrapes(seconds: float) -> None:
     for job, label in (
         ("node_exporter", "node_exporter, textfile collector"),
         ("reference", "prometheus-client, custom collector"),
-        ("metrics", "everything changed"),
+        ("changed", "everything changed"),
         ("still", "nothing changed"),
     ):
         if job in times:

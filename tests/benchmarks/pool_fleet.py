@@ -107,7 +107,7 @@ def measured(act: Callable[[], Any]) -> float:
 
 def measure_fleet(options: argparse.Namespace) -> dict[str, Any]:
     """Load, record, scrape: with *count* addresses in *pools* pools."""
-    text = configuration(options.count, options.pools)
+    text = configuration(options.count, options.pools, series="failing")
     board = Board()
     idle = resident_octets()
     load = measured(lambda: board.adopt(build(parse(text, "benchmark"))))
@@ -165,37 +165,36 @@ def measure_scrapes(_options: argparse.Namespace) -> dict[str, Any]:
 
 
 async def serve(options: argparse.Namespace) -> None:
-    """Serve 100,000 series on /metrics (every address sampled anew after each scrape), /still and /reference."""
+    """Serve 100,000 series on /metrics: `changed` (all are sampled anew after a scrape), `still`, `reference`."""
     state, collector = shown_fleet()
-    moving, still = Exposition(collector), Exposition(collector)
+    exposition = Exposition(collector)
     registry = CollectorRegistry()
     registry.register(collector)
     rounds = iter(range(1, 10**6))
-    sweeping: set[asyncio.Task[None]] = set()
+    kept: set[asyncio.Task[None]] = set()
+
+    def render(accept: str, compress: bool) -> tuple[bytes, str]:  # as `Scrapes` has it
+        if options.show != "reference":
+            return exposition.render(accept, compress=compress)
+        return gzip.compress(generate_latest(registry)), "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
     async def sample() -> None:
         await asyncio.sleep(0.5)
         sweep(state, 1.79e9 + 100 * next(rounds))
 
-    def shows(render: Callable[[str, bool], tuple[bytes, str]]) -> Any:
-        scrapes = Scrapes(render)
+    async def handler(request: web.Request) -> web.Response:
+        body, content_type = await scrapes.get(request.headers.get("Accept", ""), compress=True)
+        if options.show == "changed":
+            task = asyncio.create_task(sample())
+            kept.add(task)
+            task.add_done_callback(kept.discard)
+        return web.Response(body=body, headers={"Content-Type": content_type, "Content-Encoding": "gzip"})
 
-        async def handler(request: web.Request) -> web.Response:
-            body, content_type = await scrapes.get(request.headers.get("Accept", ""), compress=True)
-            if request.path == "/metrics":
-                task = asyncio.create_task(sample())
-                sweeping.add(task)
-                task.add_done_callback(sweeping.discard)
-            return web.Response(body=body, headers={"Content-Type": content_type, "Content-Encoding": "gzip"})
-
-        return handler
-
+    scrapes = Scrapes(render)
     app = web.Application()
-    app.router.add_get("/metrics", shows(lambda accept, compress: moving.render(accept, compress=compress)))
-    app.router.add_get("/still", shows(lambda accept, compress: still.render(accept, compress=compress)))
-    open_type = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-    app.router.add_get("/reference", shows(lambda *_: (gzip.compress(generate_latest(registry)), open_type)))
-    await asyncio.to_thread(Path(options.textfile).write_bytes, moving.render("", compress=False)[0])
+    app.router.add_get("/metrics", handler)
+    if options.textfile:
+        await asyncio.to_thread(Path(options.textfile).write_bytes, exposition.render("", compress=False)[0])
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", options.port).start()
@@ -246,6 +245,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--textfile", default="")
+    parser.add_argument("--show", choices=["changed", "still", "reference"], default="still")
     options = parser.parse_args()
     if options.mode == "serve":
         asyncio.run(serve(options))
