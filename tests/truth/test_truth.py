@@ -37,4 +37,4 @@ def test_the_others_stand_in_for_one_that_is_silent(apart):
 
     assert outcome.complaints == []
     assert outcome.due >= 12
-    assert max(outcome.unknown) <= 12
+    assert max(outcome.unknown) <= 20  # one in ten: with an attempt lost on the silent one, noise leaves more open
