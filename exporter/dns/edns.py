@@ -24,8 +24,13 @@ class Options(NamedTuple):
 
 def opt_record(cookie: bytes) -> bytes:
     """An OPT record that offers our payload size and, if there is one, carries the cookie."""
-    options = _OPTION.pack(_COOKIE, len(cookie)) + cookie if cookie else b""
+    options = cookie_option(cookie) if cookie else b""
     return b"\0\0\x29" + _CODE.pack(MAX_UDP_PAYLOAD) + b"\0\0\0\0" + _CODE.pack(len(options)) + options
+
+
+def cookie_option(cookie: bytes) -> bytes:
+    """The options of a message that has no other than its cookie."""
+    return _OPTION.pack(_COOKIE, len(cookie)) + cookie
 
 
 def read_options(options: bytes) -> Options:

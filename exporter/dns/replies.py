@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from exporter.checks.answers import Answer, Status
 from exporter.dns.asking import Asking
-from exporter.dns.edns import read_options
+from exporter.dns.edns import cookie_option, read_options
 from exporter.dns.fastpath import read_reply
 from exporter.dns.health import Server
 from exporter.dns.job import Finish, Job
@@ -235,6 +235,9 @@ class Replies:
         job.errors = errors
         if not errors:
             server.options_seen = options
+            server.opt_seen = None
+        elif jar is not None and cookie:  # the error is this reply's alone, but none without the cookie is ordinary now
+            server.options_seen = cookie_option(cookie)
             server.opt_seen = None
         return True
 

@@ -13,6 +13,7 @@ from exporter.checks.answers import Answer, ExtendedError, Question, Status
 from exporter.checks.names import DomainName
 from exporter.dns.endpoints import Endpoint
 from exporter.dns.resolver import Resolver
+from exporter.dns.udp import MAX_SOCKETS
 from tests.factories import address, name, names
 from tests.unit.dns.nameserver import eventually, name_server, records, settings
 
@@ -337,6 +338,21 @@ async def test_a_loop_over_several_replies_ends():
             assert len(server.queries) <= 18
 
 
+async def test_a_chain_whose_every_link_is_slow_ends_with_the_time_of_its_question():
+    """Each link has attempts of its own, but all share the question's time: a chain cannot make a lookup hang."""
+
+    async def drag(query, transport):
+        await asyncio.sleep(0.1)
+        return records(query, f"{query.question[0].name} 300 IN CNAME x{len(server.queries)}.example.net.")
+
+    async with name_server(drag) as server, resolving(server, attempts=1, timeout_seconds=0.3) as resolver:
+        answer = await resolver.resolve(WWW)
+
+        assert answer.status is Status.TIMEOUT
+        assert 2 <= len(server.queries) <= 7  # of 17: 0.6 s are over
+        assert resolver.in_flight == 0
+
+
 async def test_extended_errors_come_with_the_answer():
     """RFC 8914 options are part of the answer, of whatever status."""
 
@@ -424,6 +440,31 @@ async def test_cookies_are_sent_back_and_demanded():
         server.handler = holds_www  # a server that has given cookies up
         answers = [await resolver.resolve(WWW) for _ in range(2)]
         assert answers[-1].status is Status.ANSWER
+
+
+async def test_a_cookie_that_came_with_an_error_is_demanded_too():
+    """A server whose first cookie comes beside an extended error has shown that it sends one, as any other has."""
+
+    def bake(query, transport):
+        reply = records(query, HERE)
+        cookie = dns.edns.GenericOption(10, query.options[0].to_wire()[:8] + b"0123456789abcdef")
+        reply.use_edns(0, options=[cookie, dns.edns.EDEOption(3, "stale")])
+        return reply
+
+    def forge_then_bake(query, transport):
+        forged = [records(query, "www.example.org. 300 IN A 203.0.113.66") for _ in range(2)]
+        forged[0].use_edns(-1)
+        forged[1].use_edns(0)
+        return [*forged, bake(query, transport)]
+
+    async with name_server(bake) as server, resolving(server, cache_entries=0) as resolver:
+        await resolver.resolve(WWW)
+        server.handler = forge_then_bake
+        answer = await resolver.resolve(WWW)
+
+        assert answer.records == (address("192.0.2.1"),)
+        assert answer.errors == (ExtendedError(3, "stale"),)
+        assert resolver.statistics.ignored["cookie"] >= 2
 
 
 async def test_badcookie_is_answered_with_the_right_one():
@@ -515,6 +556,51 @@ async def test_sockets_are_renewed_and_bounded():
             assert resolver.open_sockets <= 16
 
         assert len({port for _, port in server.sources}) > 10
+
+
+async def test_sockets_are_bounded_where_nobody_answers():
+    """However many questions wait at once, they share 64 sockets: old ports are used on rather than more opened."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
+        mute.bind(("127.0.0.1", 0))
+        endpoint = Endpoint("udp", "127.0.0.1", mute.getsockname()[1])
+        async with resolving(
+            endpoint, max_in_flight=16_000, max_queued=16_000, max_queries_per_second=1e9, timeout_seconds=60
+        ) as resolver:
+            for n in range(16_000):
+                resolver.ask(Question(name(f"n{n}.example.org"), "A"), lambda *_: None)
+            await eventually(lambda: resolver.in_flight == 16_000)
+
+            assert resolver.open_sockets == MAX_SOCKETS
+        assert resolver.open_sockets == 0
+
+
+async def test_a_step_of_the_wall_clock_changes_nothing():
+    """What was answered is remembered, and what is under way is waited for, whatever date it is meanwhile."""
+    date = [1_000_000_000.0]
+    gate = asyncio.Event()
+
+    async def wait(query, transport):
+        await gate.wait()
+        return holds_all(query, transport)
+
+    async with name_server(holds_all) as server:
+        resolver = Resolver(settings(server, timeout_seconds=5), unix_time=lambda: date[0])
+        await resolver.start()
+        try:
+            first = await resolver.resolve(WWW)
+            for step in (-60.0, 30 * 86_400.0, -90 * 86_400.0):
+                gate.clear()
+                server.handler = wait
+                asking = asyncio.ensure_future(resolver.resolve(Question(name(f"n{step}.example.org"), "A")))
+                await eventually(lambda: resolver.in_flight == 1)
+                date[0] += step
+                gate.set()
+                assert (await asking).asked_at == date[0]
+                assert await resolver.resolve(WWW) == first
+                assert resolver.servers[0].up
+        finally:
+            await resolver.close()
+        assert len(server.queries) == 4
 
 
 async def test_names_that_hold_anything_are_asked_and_read():
