@@ -31,13 +31,7 @@ def read_unusual(packet: bytes, name: DomainName, rdtype: RRType) -> tuple[int, 
 
     Raises `UnreadableError` where dnspython cannot read it, or would have to work too long.
     """
-    counts = int.from_bytes(packet[6:8]) + int.from_bytes(packet[8:10]) + int.from_bytes(packet[10:12])
-    if len(packet) > MAX_OCTETS or counts > MAX_RECORDS or _longest_pointer_chain(packet) > MAX_POINTER_CHAIN:
-        raise UnreadableError("too large for what is unusual about it")
-    try:
-        message = dns.message.from_wire(packet)
-    except Exception as error:  # noqa: BLE001  # whatever it is, it came from the octets
-        raise UnreadableError(f"{type(error).__name__}: {error}") from None
+    message = read_message(packet)
     rcode = message.rcode()
     options = _options(message)
     if rcode not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
@@ -48,6 +42,17 @@ def read_unusual(packet: bytes, name: DomainName, rdtype: RRType) -> tuple[int, 
         return rcode, conclude(content, name)
     except ValueError as error:
         raise UnreadableError(str(error)) from None
+
+
+def read_message(packet: bytes) -> dns.message.Message:
+    """What dnspython makes of a packet. Raises `UnreadableError` where that is nothing, or too much work."""
+    counts = int.from_bytes(packet[6:8]) + int.from_bytes(packet[8:10]) + int.from_bytes(packet[10:12])
+    if len(packet) > MAX_OCTETS or counts > MAX_RECORDS or _longest_pointer_chain(packet) > MAX_POINTER_CHAIN:
+        raise UnreadableError("too large for what is unusual about it")
+    try:
+        return dns.message.from_wire(packet)
+    except Exception as error:  # noqa: BLE001  # whatever it is, it came from the octets
+        raise UnreadableError(f"{type(error).__name__}: {error}") from None
 
 
 def _longest_pointer_chain(packet: bytes) -> int:

@@ -10,6 +10,7 @@ from exporter.checks.names import DomainName
 from exporter.demo.server import DemoServer
 from exporter.demo.world import World
 from exporter.dns.referral import delegation
+from tests.integration.running import holding
 from tests.integration.servers.knot import Knot
 from tests.integration.servers.process import free_port
 
@@ -72,3 +73,13 @@ async def test_packets_that_are_no_reply_are_passed_over(junk):
         transport.close()
 
     assert not answer.is_conclusive
+
+
+@pytest.mark.parametrize("behaviour", ["ancount", "pointer-deepest", "many-names", "many-empty-records"])
+async def test_a_hostile_reply_costs_little(misbehaving, behaviour):
+    """The parent's server is anybody's: 64 kB of names and 4,000 pointers in a row are not read to their end."""
+    with holding() as held:
+        answer = await asked(misbehaving.port, DomainName(f"1.{behaviour}.example.org"))
+
+    assert not answer.is_conclusive
+    assert held.longest_seconds < 0.05, held.by
