@@ -48,6 +48,19 @@ def _forged_address(query: Query) -> Sequence[Sending]:
 
 
 @behaviour
+def _only_forged_elsewhere(query: Query) -> Sequence[Sending]:
+    """Replies that lack nothing but the right source, and never the good one."""
+    return [Sending(forged(query), source) for source in ("other-port", "other-address")] * FLOOD
+
+
+@behaviour
+def _only_forged_here(query: Query) -> Sequence[Sending]:
+    """Replies from the server itself to questions that were not asked, and never the good one."""
+    other = forged(query, question=query.question[:-4].swapcase() + query.question[-4:])
+    return [Sending(other), Sending(forged(query, id_=query.id ^ 1))] * FLOOD
+
+
+@behaviour
 def _forged_case(query: Query) -> Sequence[Sending]:
     return _flood(query, forged(query, question=query.question[:-4].swapcase() + query.question[-4:]))
 
