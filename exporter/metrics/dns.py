@@ -29,6 +29,8 @@ class DnsCollector(Collector):
         queries = catalogue.DNS_QUERIES.series()
         durations = catalogue.DNS_QUERY_DURATION.series()
         hits = catalogue.DNS_CACHE_HITS.series()
+        ignored = catalogue.DNS_IGNORED_PACKETS.series()
+        overflowed = catalogue.DNS_OVERFLOWED_QUESTIONS.series()
         up = catalogue.RESOLVER_UP.series()
         canary = catalogue.CANARY_OK.series()
         for resolver in self._resolvers():
@@ -41,8 +43,11 @@ class DnsCollector(Collector):
                 )
             for (rdtype, outcome), count in tuple(resolver.statistics.cache_hits.items()):
                 hits.add((name, rdtype, outcome), count)
+            for reason, count in resolver.statistics.ignored.items():
+                ignored.add((name, reason), count)
+            overflowed.add((name,), resolver.statistics.overflowed)
             for server in resolver.servers:
                 up.add((name, str(server.endpoint)), server.up)
                 if resolver.settings.canary is not None:
                     canary.add((name, str(server.endpoint)), server.canary_ok)
-        yield from (series.metric for series in (queries, durations, hits, up, canary))
+        yield from (series.metric for series in (queries, durations, hits, ignored, overflowed, up, canary))

@@ -20,6 +20,19 @@ DNS_CACHE_HITS = Family(
     ("resolver", "qtype", "outcome"),
     "Questions that the cache answered, by what it answered.",
 )
+DNS_IGNORED_PACKETS = Family(
+    "maildns_dns_ignored_packets_total",
+    "counter",
+    ("resolver", "reason"),
+    "Packets that came over UDP and were not the reply to what was asked. They change no answer: the right one is "
+    "still waited for.",
+)
+DNS_OVERFLOWED_QUESTIONS = Family(
+    "maildns_dns_overflowed_questions_total",
+    "counter",
+    ("resolver",),
+    "Questions that were never sent, because the queue of the resolver was full or too slow.",
+)
 RESOLVER_UP = Family(
     "maildns_resolver_up",
     "gauge",
