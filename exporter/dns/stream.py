@@ -18,6 +18,7 @@ MAX_PENDING = 100
 """How many questions wait on one connection before another is opened."""
 MAX_CONNECTIONS = 4
 _LARGE_OCTETS = 4_096
+_TURN_SECONDS = 0.008  # of one turn of the loop: a connection may hold a hundred thousand messages of no octets
 _LENGTH_OCTETS = 2
 
 
@@ -68,8 +69,10 @@ class _Connection(asyncio.Protocol):
         self._take_messages()
 
     def _take_messages(self) -> None:
-        """Hand on what is complete; after a large message, others get their turn before the next."""
+        """Hand on what is complete; after a large message, or very many, others get their turn before the next."""
         buffer = self._buffer
+        clock = self._channel.clock
+        until = clock() + _TURN_SECONDS
         at = 0
         while len(buffer) - at >= _LENGTH_OCTETS:
             end = at + _LENGTH_OCTETS + int.from_bytes(buffer[at : at + _LENGTH_OCTETS])
@@ -79,7 +82,8 @@ class _Connection(asyncio.Protocol):
             at = end
             self.was_used = True
             self._channel.received(self, packet)
-            if len(packet) > _LARGE_OCTETS and self.transport is not None and not self.is_closed:
+            is_long = len(packet) > _LARGE_OCTETS or clock() > until
+            if is_long and self.transport is not None and not self.is_closed:
                 self.transport.pause_reading()
                 self._channel.loop.call_soon(self._resume)
                 break
@@ -108,7 +112,7 @@ class StreamChannel:
         timeout_seconds: float,
     ) -> None:
         self.loop = loop
-        self._clock = clock
+        self.clock = clock
         self._timeout_seconds = timeout_seconds
         self._dial = dial
         self._taker = taker
@@ -138,7 +142,7 @@ class StreamChannel:
         if job is None:
             return
         job.forget()
-        connection.waiting_since = self._clock() if connection.pending else None
+        connection.waiting_since = self.clock() if connection.pending else None
         self._rest(connection)
         self._taker.take_stream(job, packet)
 

@@ -76,6 +76,12 @@ def _tcp_empty(query: Query) -> Sequence[Sending]:
 
 
 @behaviour
+def _tcp_flood(query: Query) -> Sequence[Sending]:
+    """A megabyte of messages of no octets, or hardly any, before the good answer."""
+    return _over_tcp(query, Sending(b"\0\0" * 400_000 + b"\0\1x" * 100_000, frame=False), Sending(good(query)))
+
+
+@behaviour
 def _tcp_forged_id(query: Query) -> Sequence[Sending]:
     return _over_tcp(query, *[Sending(forged(query, id_=query.id ^ 1))] * 20, Sending(good(query)))
 

@@ -81,6 +81,16 @@ async def test_hostile_answers_cost_little(misbehaving, behaviour, rdtype, cappe
         assert sum(map(len, answer.texts)) <= 65_535
 
 
+async def test_a_flood_over_tcp_holds_nobody_up(misbehaving):
+    """Half a million empty messages on one connection are taken a few at a time, and the answer after them is used."""
+    async with resolver_for(misbehaving.address, timeout_seconds=20, attempts=1) as resolver:
+        with holding() as held:
+            answer = await resolver.resolve(asking_for("tcp-flood"))
+
+    assert answer.addresses == hosts("192.0.2.1").addresses
+    assert held.longest_seconds < BOUND_SECONDS, held.by
+
+
 async def test_ttls_are_clamped(misbehaving):
     """No TTL is beyond a day or below nothing."""
     async with resolver_for(misbehaving.address) as resolver:

@@ -9,7 +9,7 @@ import time
 from exporter.checks.answers import Question, Status
 from exporter.dns.job import Job
 from exporter.dns.randomness import Randomness
-from exporter.dns.stream import StreamChannel
+from exporter.dns.stream import MAX_CONNECTIONS, MAX_PENDING, StreamChannel
 from tests.factories import name
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -61,3 +61,26 @@ async def test_questions_to_a_broken_connection_fail_without_a_word_in_the_log(c
 
     assert outcomes.failures == [Status.NETWORK] * QUESTIONS
     assert caplog.records == []
+
+
+async def test_connections_are_bounded_where_nobody_answers():
+    """However many questions wait, they share four connections."""
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        async def dial(protocol):
+            return await loop.create_connection(protocol, *server.getsockname())
+
+        channel = StreamChannel(
+            loop, dial, Outcomes(), take=Randomness().take, clock=time.monotonic, timeout_seconds=5.0
+        )
+        jobs = [Job(Question(name(f"n{number}.example.org"), "A"), "", print) for number in range(10 * MAX_PENDING)]
+        for job in jobs:
+            job.sent_at = time.monotonic()
+            channel.send([job], [b"a query"])
+        opened = len(channel)
+        ids = {id(job.pending) for job in jobs}
+        channel.close()
+
+    assert opened == len(ids) == MAX_CONNECTIONS
+    assert len(channel) == 0
