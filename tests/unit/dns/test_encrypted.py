@@ -152,6 +152,29 @@ async def test_https_keeps_its_connections(certificate):
         assert len(set(peers)) == 1
 
 
+async def test_silence_over_https_is_a_timeout_and_costs_no_later_question_its_answer(certificate):
+    """A request that nobody answers is given up in time; the session goes on."""
+    gate = asyncio.Event()
+    requests = []
+
+    async def hang_first(request):
+        requests.append(request)
+        if len(requests) == 1:
+            await gate.wait()
+        return await over_https(request)
+
+    async with (
+        https_server(certificate, hang_first) as (endpoint, _),
+        resolving(endpoint, ca_file=certificate, attempts=1, timeout_seconds=1) as resolver,
+    ):
+        try:
+            assert (await resolver.resolve(WWW)).status is Status.TIMEOUT
+            assert (await resolver.resolve(WWW)).status is Status.ANSWER
+            assert resolver.in_flight == 0
+        finally:
+            gate.set()
+
+
 async def respond(request, **response):
     """Some HTTP response."""
     await request.read()

@@ -13,7 +13,6 @@ from exporter.checks.answers import Answer, ExtendedError, Question, Status
 from exporter.checks.names import DomainName
 from exporter.dns.endpoints import Endpoint
 from exporter.dns.resolver import Resolver
-from exporter.dns.udp import MAX_SOCKETS
 from tests.factories import address, name, names
 from tests.unit.dns.nameserver import eventually, name_server, records, settings
 
@@ -556,22 +555,6 @@ async def test_sockets_are_renewed_and_bounded():
             assert resolver.open_sockets <= 16
 
         assert len({port for _, port in server.sources}) > 10
-
-
-async def test_sockets_are_bounded_where_nobody_answers():
-    """However many questions wait at once, they share 64 sockets: old ports are used on rather than more opened."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
-        mute.bind(("127.0.0.1", 0))
-        endpoint = Endpoint("udp", "127.0.0.1", mute.getsockname()[1])
-        async with resolving(
-            endpoint, max_in_flight=16_000, max_queued=16_000, max_queries_per_second=1e9, timeout_seconds=60
-        ) as resolver:
-            for n in range(16_000):
-                resolver.ask(Question(name(f"n{n}.example.org"), "A"), lambda *_: None)
-            await eventually(lambda: resolver.in_flight == 16_000)
-
-            assert resolver.open_sockets == MAX_SOCKETS
-        assert resolver.open_sockets == 0
 
 
 async def test_a_step_of_the_wall_clock_changes_nothing():
