@@ -29,6 +29,18 @@ class AddressRange(NamedTuple):
         return self.last - self.first + 1
 
 
+class Run(NamedTuple):
+    """Neighbours that two sets have in common: their first positions *here* and *there*, and how many they are.
+
+    *is_alike* says whether their servers say the same names in HELO in both.
+    """
+
+    here: int
+    there: int
+    size: int
+    is_alike: bool
+
+
 class AddressRanges:
     """A set of addresses in their order, IPv4 first, each with its HELO templates. Immutable, compared by content.
 
@@ -95,16 +107,23 @@ class AddressRanges:
 
     def overlap(self, other: "AddressRanges") -> int:
         """How many addresses both have."""
-        total, mine, theirs = 0, iter(self), iter(other)
+        return sum(run.size for run in self.runs(other))
+
+    def runs(self, other: "AddressRanges") -> Iterator[Run]:
+        """The addresses that both have, neighbours together, in their order."""
+        mine, theirs = _placed(self), _placed(other)
         one, two = next(mine, None), next(theirs, None)
         while one is not None and two is not None:
-            if one.family == two.family:
-                total += max(0, min(one.last, two.last) - max(one.first, two.first) + 1)
-            if (one.family, one.last) < (two.family, two.last):
+            (my_range, my_offset), (their_range, their_offset) = one, two
+            if my_range.family == their_range.family:
+                first, last = max(my_range.first, their_range.first), min(my_range.last, their_range.last)
+                if first <= last:
+                    here, there = my_offset + first - my_range.first, their_offset + first - their_range.first
+                    yield Run(here, there, last - first + 1, my_range.helo == their_range.helo)
+            if (my_range.family, my_range.last) < (their_range.family, their_range.last):
                 one = next(mine, None)
             else:
                 two = next(theirs, None)
-        return total
 
     def next_position(self, address: Address) -> int:
         """The position of *address*, or else of the first one after it; *size* where there is none."""
@@ -148,6 +167,14 @@ def _flattened(ranges: Iterable[AddressRange]) -> Iterator[AddressRange]:
         done = enclosing.pop()
         yield from _rest(done, start, done.last)
         start = done.last + 1
+
+
+def _placed(ranges: AddressRanges) -> Iterator[tuple[AddressRange, int]]:
+    """Each range, and the position of its first address."""
+    offset = 0
+    for one in ranges:
+        yield one, offset
+        offset += one.size
 
 
 def _rest(one: AddressRange, first: int, last: int) -> Iterator[AddressRange]:

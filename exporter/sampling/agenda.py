@@ -64,7 +64,7 @@ class Agenda:
             self.order = Circle(names, len(self.turn), self.turn.place_of(start) if start else 0)
             self.at_once = len(self.order) if state.round_seconds is None else 0
             return
-        never = [index for index in range(pool.size) if not state.is_sampled(index)]
+        never = state.unsampled()
         self.order = Circle(names, pool.size, start)
         if never:
             self.at_once = names + len(never)

@@ -5,14 +5,18 @@ is lost is words: the evidence, and the sentences of findings; they are kept for
 read about, as far as there is room. It may be read from another thread.
 """
 
+# ruff: noqa: SLF001  # of two of one class, the one takes over what the other has
+
 import threading
 from array import array
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import overload
 
 from exporter.checks.names import DomainName
 from exporter.checks.report import Target
 from exporter.checks.verdicts import Result
+from exporter.inventory.ranges import Run
 from exporter.state.address import AddressState
 from exporter.state.forms import Form, Rebuilder, Times, form_of
 from exporter.state.ptr_names import PtrNames
@@ -95,6 +99,42 @@ class CompactStates(Sequence[AddressState | None]):
             else:
                 self._forget(index)
 
+    def copy(self, old: "CompactStates", run: Run) -> "Counter[int]":
+        """Take over what *old* has of the addresses of *run*, but for details; nothing is known of them here yet.
+
+        How many of them have which of the `numbers`.
+        """
+        mine, theirs = slice(run.here, run.here + run.size), slice(run.there, run.there + run.size)
+        with self._lock, old._lock:
+            was = old._numbers[theirs]
+            self._most_forms = max(self._most_forms, 2 * (len(self._forms) + len(old._forms)))  # forget none of these
+            number_of = {number: 0 if form is None else self._number(form) for number, form in old._used(was)}
+            self._numbers[mine] = array("I", map(number_of.__getitem__, was))
+            self._sampled[mine] = old._sampled[theirs]
+            self._concluded[mine] = old._concluded[theirs]
+            self._changed[mine] = old._changed[theirs]
+            self._names.copy(old._names, run)
+            return Counter(self._numbers[mine])
+
+    def copy_details(self, old: "CompactStates", run: Run, is_failing: Callable[[int], bool]) -> None:
+        """Take over the details of addresses of *run*, as far as there is room; *is_failing* says which fail."""
+        for place, state in sorted(old._details.items()):
+            index = place - run.there + run.here
+            if run.there <= place < run.there + run.size and self._room.take(is_failing=is_failing(index)):
+                self._details[index] = state
+
+    def numbers(self, first: int, stop: int) -> Sequence[int]:
+        """A number for each address from *first* to before *stop*: two with the same differ in times and names only.
+
+        It is 0 for one of which nothing is known.
+        """
+        return self._numbers[first:stop]
+
+    def unsampled(self) -> list[int]:
+        """The addresses without a latest report."""
+        lacking = {number for number, form in enumerate(self._forms) if form is None or form.verdict is None}
+        return [index for index, number in enumerate(self._numbers) if number in lacking]
+
     def move_to(self, room: Room) -> None:
         """Count the details in *room* from now on."""
         self._room = room
@@ -117,6 +157,9 @@ class CompactStates(Sequence[AddressState | None]):
     def oldest(self, first: int, stop: int) -> float:
         """The oldest of the moments at which addresses from *first* to before *stop* were last sampled."""
         return min(self._sampled[first:stop])
+
+    def _used(self, numbers: Iterable[int]) -> Iterator[tuple[int, Form | None]]:
+        return ((number, self._forms[number]) for number in set(numbers))
 
     def _forget(self, index: int) -> None:
         if self._details.pop(index, None) is not None:

@@ -45,6 +45,10 @@ class FullStates(Sequence[AddressState | None]):
         state = self._states[index]
         return () if state is None or state.iprev is None else state.iprev.ptr_names
 
+    def unsampled(self) -> list[int]:
+        """The addresses without a latest report."""
+        return [index for index, state in enumerate(self._states) if state is None or state.latest is None]
+
     def oldest(self, first: int, stop: int) -> float:
         """The oldest of the moments at which addresses from *first* to before *stop* were last sampled."""
         return min([0.0 if state is None else state.sampled_at for state in self._states[first:stop]])

@@ -17,6 +17,7 @@ from exporter.checks.receivers import Receiver
 from exporter.checks.report import Report, Target
 from exporter.checks.verdicts import CheckName, Result
 from exporter.inventory.pool import Pool
+from exporter.inventory.ranges import Run
 from exporter.state.address import AddressState, health
 from exporter.state.change import Change
 from exporter.state.compact import CompactStates, Room
@@ -82,6 +83,10 @@ class PoolState:
     def is_sampled(self, index: int) -> bool:
         """Whether there is a latest report on the target at *index*."""
         return self._addresses.is_sampled(index)
+
+    def unsampled(self) -> list[int]:
+        """The targets without a latest report."""
+        return self._addresses.unsampled()
 
     def sampled_at(self, index: int) -> float:
         """When the target at *index* was last sampled, as Unix time; 0.0 for never."""
@@ -184,13 +189,45 @@ class PoolState:
 
     def inherit(self, old: "PoolState") -> None:
         """Take over what *old* knows of the targets and HELO names that both have."""
-        for index, target in enumerate(self.pool.targets):
-            known = old.find(target)
-            if known is not None:
-                self.restore(index, known.retarget(target))
+        mine, theirs = self._addresses, old._addresses  # noqa: SLF001  # two of one class
+        for run in self.pool.source.runs(old.pool.source):
+            if isinstance(mine, CompactStates) and isinstance(theirs, CompactStates) and run.is_alike:
+                self._copy(run, mine, theirs)
+            else:
+                self._restore(run, theirs)
         self.helos.update({text: state for text, state in old.helos.items() if text in self.helos})
         self.round_seconds = old.round_seconds if old.pool.size else None  # a round over nothing was none
         self.sample.inherit(old.sample)
+
+    def _restore(self, run: Run, old: CompactStates | FullStates) -> None:
+        """Take over what *old* has of *run*, one by one."""
+        targets = self.pool.targets
+        for offset in range(run.size):
+            known = old[run.there + offset]
+            if known is not None:
+                self.restore(run.here + offset, known.retarget(targets[run.here + offset]))
+
+    def _copy(self, run: Run, mine: CompactStates, old: CompactStates) -> None:
+        """The same, all that are alike at once: half a million addresses must not hold the event loop for long."""
+        healths, concluded = {0: UNKNOWN}, {0: False}
+        numbers, stop = mine.numbers, run.here + run.size
+        counts = mine.copy(old, run)
+        for number, count in counts.items():
+            if number:
+                example = self[run.here + numbers(run.here, stop).index(number)]
+                healths[number] = self._health(example)
+                concluded[number] = example.iprev is not None
+                for outcome, once in self._outcomes(example).items():
+                    self._tally[outcome] += once * count
+                if example.latest is not None:
+                    self._retally(None, worst(example.latest), count)
+        self.healths[run.here : stop] = bytes(map(healths.__getitem__, numbers(run.here, stop)))
+        mine.copy_details(old, run, lambda index: self.healths[index] == FAILING)
+        for stride in range(run.here // NAMES_STRIDE, (stop - 1) // NAMES_STRIDE + 1):
+            part = numbers(max(run.here, stride * NAMES_STRIDE), min(stop, (stride + 1) * NAMES_STRIDE))
+            self.name_changes[stride] += sum(map(concluded.__getitem__, part))
+        for stride in range(run.here // STRIDE, (stop - 1) // STRIDE + 1):
+            self.revisions[stride] += 1
 
     def find(self, target: Target) -> AddressState | None:
         """What is known of the address of *target*."""
@@ -205,10 +242,13 @@ class PoolState:
         return tally(state.receivers, self.pool.receivers, self.pool.expect)
 
     def _note_health(self, index: int, state: AddressState) -> None:
-        is_healthy = health(state, self.pool.expect)
-        self.healths[index] = UNKNOWN if is_healthy is None else HEALTHY if is_healthy else FAILING
+        self.healths[index] = self._health(state)
 
-    def _retally(self, before: Report | None, results: dict[CheckName, Result]) -> None:
+    def _health(self, state: AddressState) -> int:
+        is_healthy = health(state, self.pool.expect)
+        return UNKNOWN if is_healthy is None else HEALTHY if is_healthy else FAILING
+
+    def _retally(self, before: Report | None, results: dict[CheckName, Result], count: int = 1) -> None:
         known = self._known
         if before is not None:
             for pair in worst(before).items():
@@ -216,7 +256,7 @@ class PoolState:
                     known[pair] -= 1
         for pair in results.items():
             if pair in known:
-                known[pair] += 1
+                known[pair] += count
 
 
 def _names(state: AddressState) -> tuple[DomainName, ...]:

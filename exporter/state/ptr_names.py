@@ -5,10 +5,13 @@ whenever nobody is busy with it. Rounds go through a pool in order, or touch a b
 any sample has to unpack one.
 """
 
+# ruff: noqa: SLF001  # of two of one class, the one takes over what the other has
+
 import zlib
 
 from exporter.checks.iprev import Iprev
 from exporter.checks.names import DomainName
+from exporter.inventory.ranges import Run
 
 Names = tuple[DomainName, ...]
 
@@ -50,6 +53,19 @@ class PtrNames:
             block[place] = text
             self._changed.add(number)
 
+    def copy(self, old: "PtrNames", run: Run) -> None:
+        """Take over what *old* has of *run*: whole blocks as they are packed, if they are blocks on both sides."""
+        here, there, stop = run.here, run.there, run.here + run.size
+        while here < stop:
+            (number, place), (old_number, old_place) = divmod(here, _BLOCK), divmod(there, _BLOCK)
+            count = min(stop - here, _BLOCK - place, _BLOCK - old_place)
+            if count == _BLOCK:
+                self._packed[number] = old._pack(old_number)
+            else:
+                self._block(number)[place : place + count] = old._block(old_number)[old_place : old_place + count]
+                self._changed.add(number)
+            here, there = here + count, there + count
+
     @property
     def octets(self) -> int:
         """What the packed blocks take."""
@@ -64,6 +80,12 @@ class PtrNames:
             if len(self._open) > _OPEN_BLOCKS:
                 self._close(next(iter(self._open)))
         return block
+
+    def _pack(self, number: int) -> bytes:
+        """The block, packed."""
+        if number in self._open:
+            self._close(number)
+        return self._packed[number]
 
     def _close(self, number: int) -> None:
         block = self._open.pop(number)

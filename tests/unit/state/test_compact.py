@@ -105,6 +105,40 @@ def test_a_reload_carries_over_the_same(before, after, was_compact, is_compact):
     assert facts(new) == facts(reference)
 
 
+some_networks = st.sets(st.integers(0, 7), min_size=1).map(
+    lambda places: tuple(f"198.51.100.{4 * place}/30" for place in sorted(places))
+)
+
+
+@given(some_networks, some_networks, st.data())
+def test_addresses_that_stay_are_carried_over_wherever_they_move(before, after, data):
+    """Networks come and go around them: what is counted, shown and kept of the others is as if told one by one."""
+    taken = data.draw(
+        st.lists(st.tuples(st.integers(0, 4 * len(before) - 1), st.sampled_from([RIGHT, BROKEN, SILENT])))
+    )
+    carried = []
+    for limit in (None, 3):
+        room = None if limit is None else Room(limit)
+        old, new = (PoolState(pool(*networks), PoolCounters(), room) for networks in (before, after))
+        record(old, taken)
+        new.inherit(old)
+        assert new.unsampled() == [index for index in range(new.pool.size) if not new.is_sampled(index)]
+        assert sum(new.revisions) or not any(new.sampled())
+        carried.append(facts(new))
+
+    assert carried[0] == carried[1]
+
+
+def test_what_is_carried_over_keeps_its_words():
+    """The evidence of a failing address moves with it, if there is room where it goes."""
+    old = PoolState(pool("198.51.100.0/29"), PoolCounters(), Room(4))
+    record(old, [(5, BROKEN), (6, BROKEN)])
+    new = PoolState(pool("198.51.100.4/30"), PoolCounters(), Room(1))
+    new.inherit(old)
+
+    assert [bool(state.evidence) for state in new.sampled()] == [True, False]
+
+
 @given(samples, samples, st.lists(st.sampled_from([None, 0, 2]), max_size=4))
 def test_a_pool_that_stays_can_be_fitted_into_less_room_and_into_more(before, after, limits):
     """What its neighbours on the board leave of the room changes with a reload, what is known does not."""
