@@ -109,7 +109,7 @@ class Service:
             self._board, lambda: self._resolvers, self._blocklists, on_change=self._changed, disputes=self._disputes
         )
         self._domain_sampler = DomainSampler(self._domains, lambda: self._resolvers, on_change=self._changed)
-        self._feeds = Feeds(lambda: self._resolvers, self._refed, self._options.shard)
+        self._feeds = Feeds(lambda: self._resolvers, self._refed, self._notes, self._options.shard)
         self._schedule = Schedule(self._tick)
         web = WebServer(
             self._endpoints(),

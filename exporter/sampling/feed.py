@@ -17,12 +17,16 @@ from exporter.checks.check import Check, Evidence, OnAnswer, Run
 from exporter.checks.names import DomainName
 from exporter.checks.spf.compiled import CompiledSpf
 from exporter.inventory.expansion import Expansion, Trouble, expand, expansion, loses, together
+from exporter.inventory.kept import Kept, from_text, to_text
+from exporter.state.storage.notes import MAX_OCTETS, POOL, Notes
 
 log = structlog.get_logger()
 
 LEAST_SECONDS = 600.0
 """How long an expansion is good at least, whatever the TTLs say."""
 MOST_SECONDS = 86_400.0
+_NOTE = "spf"
+"""The name of the note about a pool's expansion."""
 RETRY_SECONDS = 60.0
 """How long after a failure it is tried again."""
 
@@ -42,7 +46,8 @@ class FeedAsker(Protocol):
 class SpfFeed:
     """Keeps the expansion of *domain* for the pool *pool*; *changed* is called when another one is adopted.
 
-    *names* are HELO names whose addresses are known to be used. Times are Unix times, 0.0 for never.
+    *names* are HELO names whose addresses are known to be used. Times are Unix times, 0.0 for never. What *notes* has
+    from before a restart is the expansion until the DNS gives one.
     """
 
     def __init__(
@@ -52,14 +57,17 @@ class SpfFeed:
         names: Sequence[DomainName],
         asker: Callable[[], FeedAsker],
         changed: Callable[[], None],
+        notes: Notes,
     ) -> None:
         self.pool = pool
         self.domain = domain
         self.names = tuple(names)
-        self.expansion: Expansion | None = None
-        self.troubles: tuple[Trouble, ...] = ()
+        self._notes = notes
+        kept = from_text(domain, notes.get(POOL + pool, _NOTE) or "")
+        self.expansion: Expansion | None = None if kept is None else kept.expansion
+        self.troubles: tuple[Trouble, ...] = () if kept is None else kept.expansion.troubles
         self.tried_at = 0.0
-        self.succeeded_at = 0.0
+        self.succeeded_at = 0.0 if kept is None else kept.at
         self._asker = asker
         self._changed = changed
 
@@ -101,11 +109,18 @@ class SpfFeed:
         self.troubles, self.tried_at = found.troubles, now
         if found.is_sound or (before is None and found.is_usable):
             self.expansion = found
-            self.succeeded_at = now if found.is_sound else self.succeeded_at
+            if found.is_sound:
+                self.succeeded_at = now
+                self._keep(Kept(found, now))
             if before is None or (before.listed, before.space) != (found.listed, found.space):
                 self._changed()
         elif before is None:
             self._changed()  # whoever waits for it need not wait any longer
+
+    def _keep(self, kept: Kept) -> None:
+        text = to_text(self.domain, kept)
+        if len(text) <= MAX_OCTETS:  # a longer one has to be asked for again
+            self._notes.put(POOL + self.pool, _NOTE, text)
 
     def _tell(self, found: Expansion) -> None:
         if found.is_sound and not found.troubles:

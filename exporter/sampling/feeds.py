@@ -19,6 +19,7 @@ from exporter.inventory.shard import ALONE, Shard
 from exporter.inventory.sources import NOTHING, Fed, Inventory, Origin, merge
 from exporter.sampling.feed import FeedAsker, SpfFeed
 from exporter.state.sources import Source, SourceStatus
+from exporter.state.storage.notes import Notes
 
 log = structlog.get_logger()
 
@@ -34,17 +35,22 @@ class _Files:
 
 
 class Feeds:
-    """The sources of the pools of one configuration. *changed* is called, on the loop, when addresses came or went."""
+    """The sources of the pools of one configuration. *changed* is called, on the loop, when addresses came or went.
+
+    *notes* is where expansions outlive the process.
+    """
 
     def __init__(
         self,
         asker: Callable[[], FeedAsker],
         changed: Callable[[], None],
+        notes: Notes,
         shard: Shard = ALONE,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._asker = asker
         self._changed = changed
+        self._notes = notes
         self._shard = shard
         self._poll_seconds = poll_seconds
         self._configuration: Configuration | None = None
@@ -141,7 +147,7 @@ class Feeds:
         task = self._tasks.pop(pool.name, None)
         if task is not None:
             task.cancel()
-        return SpfFeed(pool.name, pool.spf, names, self._asker, self._changed)
+        return SpfFeed(pool.name, pool.spf, names, self._asker, self._changed, self._notes)
 
     async def _poll(self) -> None:
         while True:

@@ -13,6 +13,7 @@ from exporter.inventory.sources import Origin
 from exporter.metrics.sources import SourceCollector
 from exporter.sampling.feed import LEAST_SECONDS, RETRY_SECONDS
 from exporter.sampling.feeds import Feeds
+from exporter.state.storage.notes import Notes
 from tests import clock
 from tests.factories import World
 
@@ -49,10 +50,11 @@ class Asker:
 class Fed:
     """Feeds over a configuration, and the pools that came of it, each time that they changed."""
 
-    def __init__(self, asker=None, shard=None):
+    def __init__(self, asker=None, shard=None, notes=None):
         self.asker = asker or Asker()
         self.seen = []
-        self.feeds = Feeds(lambda: self.asker, self._changed, shard or Shard(), poll_seconds=5)
+        self.notes = notes or Notes()
+        self.feeds = Feeds(lambda: self.asker, self._changed, self.notes, shard or Shard(), poll_seconds=5)
 
     def _changed(self):
         self.seen.append([pool.size for pool in self.feeds.inventory().pools])
@@ -155,6 +157,29 @@ def test_an_expansion_by_servers_that_lie_is_not_taken_over():
         fed.asker.use(MORE)
         await asyncio.sleep(LEAST_SECONDS)
         assert (fed.seen, fed.status.troubles) == ([[24]], (Trouble.UNANSWERED,))
+
+    run(main)
+
+
+def test_after_a_restart_the_pool_is_there_before_the_dns_answers():
+    """Nobody waits for an expansion that is known; it is confirmed like any other before an address leaves it."""
+
+    async def main(fed):
+        await fed.use(TEXT)
+        fed.feeds.start()
+        await asyncio.sleep(1)
+        succeeded_at = fed.status.succeeded_at
+        again = Fed(Asker("spf.example.com TXT !timeout"), notes=fed.notes)
+        assert await again.use(TEXT) == [24]
+        assert (again.feeds.waiting, again.status.succeeded_at) == ((), succeeded_at)
+        again.feeds.start()
+        await asyncio.sleep(1)
+        assert (again.seen, again.status.addresses.size, again.status.succeeded) == ([], 24, False)
+        again.asker.use(LESS, confirming=RECORD)
+        await asyncio.sleep(RETRY_SECONDS)
+        assert (again.seen, again.asker.confirmed, again.status.succeeded) == ([], 1, True)
+        await again.feeds.stop()
+        assert await Fed(notes=fed.notes).use(TEXT.replace("spf.example.com", "other.example.com")) == [0]
 
     run(main)
 
