@@ -5,6 +5,7 @@ import re
 import pytest
 from axe_playwright_python.async_playwright import Axe
 
+from exporter.demo.scenarios import load_scenarios
 from tests.integration.web.browser import chromium, visiting
 from tests.integration.web.demo import WorldClock, watched_demo
 
@@ -40,7 +41,8 @@ async def test_from_the_front_page_to_the_broken_edge_in_two_clicks():
         visiting(browser, f"http://{exporter.address}/") as visit,
     ):
         page = visit.page
-        assert await page.locator("h1").inner_text() == "29 of 83 addresses need mending"
+        known = {it.target.address for it in load_scenarios()}
+        assert re.fullmatch(rf"[1-9]\d* of {len(known)} addresses need mending", await page.locator("h1").inner_text())
         await page.get_by_role("link", name="newsletter", exact=True).first.click()
         await page.get_by_role("link", name="198.51.100.11", exact=True).click()
 
