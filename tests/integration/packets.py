@@ -26,7 +26,7 @@ class Query:
     @property
     def behaviour(self) -> str:
         """How the name wants to be answered: the label below example.org."""
-        return self.labels[-3].lower().decode() if len(self.labels) >= 3 else ""
+        return self.labels[-3].lower().decode("latin-1") if len(self.labels) >= 3 else ""  # any octet may be asked for
 
 
 def read_query(wire: bytes, transport: str) -> Query:
