@@ -82,7 +82,7 @@ async def test_one_against_one_changes_nothing_and_is_told(apart):
         with capture_logs() as logged:
             servers[0].unknown = frozenset({WRONG})
             during = await exporter.wait_for(lambda s: disputed(s) and conclusive(s) == 0, "a dispute")
-            body = await shown(exporter, "/api/v1/disagreements", ADDRESS)
+            body = await shown(exporter, "/api/v1/disagreements", f'"ip":"{ADDRESS}"')
             await shown(exporter, "/exporter", ADDRESS)
             await shown(exporter, "/", "Resolvers disagree about")
 
