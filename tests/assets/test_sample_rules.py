@@ -1,4 +1,4 @@
-"""The estimate of what share of a pool fails: Wilson's interval, worked out a second time, by other means."""
+"""The estimate of what share of a pool fails: Wilson's interval, worked out a second time, with scipy."""
 
 import math
 
@@ -12,24 +12,27 @@ from tests.integration.servers.prometheus import promtool
 LABELS = {"pool": "corporate", "check": "fcrdns"}
 
 
-def bounds(size, sampled, failed):
-    """The ends of the interval: those shares from which the sample's is just 1.96 deviations away, by bisection."""
-    if sampled == size:
-        return failed / sampled, failed / sampled
-    effective = sampled * (size - 1) / (size - sampled)
+def score_ends(size, sampled, failed):
+    """The ends of the 95% interval: those shares at which a score test only just does not reject the sample.
+
+    The variance is that of a sample without replacement. Solved as an equation, where the rules have the solution.
+    """
+    from scipy import optimize, stats  # a second to import, for this file only
+
     seen = failed / sampled
+    deviations = stats.norm.ppf(0.975)
 
-    def is_too_far(share):
-        return abs(seen - share) > 1.96 * math.sqrt(share * (1 - share) / effective)
+    def excess(share):
+        variance = share * (1 - share) / sampled * (size - sampled) / (size - 1)
+        return (seen - share) ** 2 - deviations**2 * variance
 
-    ends = []
-    for far in (0.0, 1.0):
-        near = seen
-        for _ in range(100):
-            middle = (near + far) / 2
-            near, far = (near, middle) if is_too_far(middle) else (middle, far)
-        ends.append(near)
-    return ends[0], ends[1]
+    if sampled == size:
+        return seen, seen
+    inside = 1e-12  # where all fail, or none, the share that was seen solves the equation too
+    return (
+        optimize.brentq(excess, 0.0, seen - inside) if failed else 0.0,
+        optimize.brentq(excess, seen + inside, 1.0) if failed < sampled else 1.0,
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,7 +49,7 @@ def bounds(size, sampled, failed):
 )
 def test_the_recorded_bounds_are_those_of_wilson(tmp_path, size, sampled, failed):
     """Whatever the sample, to a hundredth of a percent; two shards' samples are one."""
-    lower, upper = bounds(size, sampled, failed)
+    lower, upper = score_ends(size, sampled, failed)
     scraped = {}
     for instance, part in (("a:1", (size - size // 3, sampled - sampled // 3, failed - failed // 3)),
                            ("b:1", (size // 3, sampled // 3, failed // 3))):  # fmt: skip
@@ -56,6 +59,21 @@ def test_the_recorded_bounds_are_those_of_wilson(tmp_path, size, sampled, failed
             scraped |= series(family, always(value), instance=instance, **labels)
 
     outcome = promtool("test", "rules", write(tmp_path, scraped, {RATIO: failed / sampled, LOWER: lower, UPPER: upper}))
+
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+
+
+@pytest.mark.parametrize(("sampled", "failed"), [(1_792, 18), (1_792, 0), (40, 40), (1, 1), (10, 5)])
+def test_of_a_pool_without_end_the_bounds_are_those_of_scipy(tmp_path, sampled, failed):
+    """Where the sample is next to nothing of the pool, the correction does nothing: scipy has that interval."""
+    from scipy import stats
+
+    wilson = stats.binomtest(failed, sampled).proportion_ci(0.95, method="wilson")
+    scraped = series("maildns_pool_addresses", always(10**12), pool="corporate")
+    scraped |= series("maildns_pool_sample_addresses", always(sampled), **LABELS)
+    scraped |= series("maildns_pool_sample_failures", always(failed), **LABELS)
+
+    outcome = promtool("test", "rules", write(tmp_path, scraped, {LOWER: wilson.low, UPPER: wilson.high}))
 
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
 
