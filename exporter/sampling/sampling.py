@@ -79,7 +79,11 @@ class Subject(Judge[R], Protocol[R]):
 
 
 class Sampling(Generic[R]):
-    """One sample of one subject. *finished* is called once, when the outcome is recorded."""
+    """One sample of one subject. *finished* is called once, when the outcome is recorded.
+
+    It lets go of its `Run` as soon as that has ended: the two know each other, and thousands of such pairs a second
+    would wait in memory for the garbage collector, which would hold the event loop to take them away.
+    """
 
     __slots__ = (
         "_asker",
@@ -106,14 +110,15 @@ class Sampling(Generic[R]):
         self._unanswered: Status | None = None
         self._verifying = False
         self._was_doubted = False
-        self._run: Run[R] = Run(subject.check(), self._ask, self._judged, self._broke)
+        self._run: Run[R] | None = Run(subject.check(), self._ask, self._judged, self._broke)
 
     def start(self) -> None:
         """Ask the first questions. May finish before it returns, if all the answers are at hand."""
         turn = self._subject.turn()
         if turn is not None:
             self._voice = self._asker.in_turn(turn)
-        self._run.start()
+        if self._run is not None:
+            self._run.start()
 
     def give_up(self) -> None:
         """End it now: whatever is not answered yet counts as a time-out."""
@@ -121,7 +126,7 @@ class Sampling(Generic[R]):
         if self._verifying:
             self._verifying = False
             self._start_over()
-        else:
+        elif self._run is not None:
             self._run.give_up(Status.TIMEOUT)
 
     def drop(self) -> None:
@@ -137,6 +142,7 @@ class Sampling(Generic[R]):
             self._asker.ask(question, on_answer, confirm=True, voice=self._voice)
 
     def _judged(self, report: R, evidence: Evidence) -> None:
+        self._run = None
         if self._dropped:
             return
         opinions = self._opinions
@@ -192,10 +198,11 @@ class Sampling(Generic[R]):
         self._rerun()
 
     def _rerun(self) -> None:
-        self._run = Run(self._subject.check(), self._ask, self._judged, self._broke)
-        self._run.start()
+        run = self._run = Run(self._subject.check(), self._ask, self._judged, self._broke)
+        run.start()
 
     def _broke(self, error: Exception) -> None:
+        self._run = None
         if self._dropped:
             return
         try:

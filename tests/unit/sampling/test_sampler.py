@@ -1,6 +1,7 @@
 """The sampler keeps every pool sampled, believes no failure that it saw once, and hangs on nothing."""
 
 import asyncio
+import gc
 from math import inf
 
 import pytest
@@ -352,3 +353,31 @@ def test_a_canary_that_is_never_heard_stops_no_round():
         return watched.held, watched.fcrdns
 
     assert clock.run(main()) == (["pass", "pass"], {"pass": 0, "fail": 0, "unknown": 2})
+
+
+@pytest.mark.parametrize(
+    ("world", "doubts"),
+    [
+        pytest.param(RIGHT, [], id="nothing-new"),
+        pytest.param(BROKEN, [], id="a-failure-that-is-confirmed"),
+        pytest.param(BROKEN, [Status.CANARY] * 6, id="a-liar"),
+        pytest.param(SILENT, [], id="no-answer"),
+    ],
+)
+def test_a_sample_leaves_nothing_for_the_garbage_collector(world, doubts):
+    """Rounds are over without a cycle in memory: to collect thousands a second would hold the event loop."""
+
+    async def main():
+        watched = Watched(Asker())
+        await watched.round()
+        watched.asker.world, watched.asker.doubts = world, list(doubts)
+        gc.collect()
+        gc.disable()
+        try:
+            await watched.round()
+            await asyncio.sleep(0)
+            return gc.collect()
+        finally:
+            gc.enable()
+
+    assert clock.run(main()) == 0
