@@ -85,7 +85,7 @@ class Service:
         self._journal = Journal()
         self._disputes = Disputes()
         self._notes = Notes()
-        self._keeper = Keeper(self._board, self._journal, self._notes)
+        self._keeper = Keeper(self._board, self._domains, self._journal, self._notes)
         self._blocklists = Blocklists()
         self._blocklist_sampler = BlocklistSampler(self._blocklists, lambda: self._resolvers)
         self._reload_problems: tuple[str, ...] = ()
@@ -263,7 +263,7 @@ class Service:
         now, pools = time.time(), self._board.pools.items()
         waiting = [name for name, state in pools if state.round_seconds is None and not is_fresh(state, now)]
         waiting += set(self._feeds.waiting).difference(waiting)
-        waiting += self._domain_sampler.never_sampled
+        waiting += self._domain_sampler.waiting(now)
         self._was_ready = not waiting
         return f"the first round is not over yet: {', '.join(waiting)}" if waiting else None
 

@@ -56,10 +56,11 @@ class DomainSampler:
         """The jobs that there are to be, each with its interval in seconds."""
         return {f"{_JOB}{name}": state.settings.interval.seconds for name, state in self._board.items()}
 
-    @property
-    def never_sampled(self) -> list[DomainName]:
-        """The domains of which nothing is known yet."""
-        return [name for name, state in self._board.items() if not state.sampled_at]
+    def waiting(self, now: float) -> list[DomainName]:
+        """The domains of which nothing is known that is younger than two intervals at Unix time *now*."""
+        return [
+            name for name, state in self._board.items() if state.sampled_at <= now - 2 * state.settings.interval.seconds
+        ]
 
     def tick(self, job: str) -> None:
         """A sample is due, if *job* is one of `intervals`: it is begun when it is its turn."""

@@ -16,6 +16,7 @@ from exporter.config.configuration import DomainSettings
 from exporter.state.change import Change
 from exporter.state.counters import CheckResult, zeros
 from exporter.state.domain import DomainState
+from exporter.state.unsaved import UnsavedNames
 
 
 @dataclass(slots=True)
@@ -32,6 +33,7 @@ class DomainBoard(Mapping[DomainName, DomainState]):
     def __init__(self) -> None:
         self._states: dict[DomainName, DomainState] = {}
         self._counters: dict[DomainName, DomainCounters] = {}
+        self.unsaved = UnsavedNames()
 
     def __getitem__(self, name: DomainName) -> DomainState:
         return self._states[name]
@@ -72,12 +74,22 @@ class DomainBoard(Mapping[DomainName, DomainState]):
 
     def record(self, name: DomainName, report: DomainReport, evidence: Evidence, at: float) -> tuple[Change, ...]:
         """Take in one more report on *name*, sampled at Unix time *at*; say what changed by it."""
-        self._states[name], changes = self._states[name].observe(report, evidence, at)
+        before = self._states[name]
+        self._states[name], changes = before.observe(report, evidence, at)
+        self.unsaved.note(name, is_news=bool(changes) or before.latest != report)
         counters = self._counters[name]
         counters.samples += 1
         for change in changes:
             counters.changes[change.after.check, change.after.result] += 1
         return changes
+
+    def restore(self, state: DomainState) -> bool:
+        """Begin with what is known from before of a domain, if it is one here and was not sampled yet; whether so."""
+        mine = self._states.get(state.settings.name)
+        if mine is None or mine.sampled_at or mine.settings != state.settings:
+            return False
+        self._states[state.settings.name] = state
+        return True
 
 
 def _fresh() -> DomainCounters:

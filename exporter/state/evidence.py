@@ -1,7 +1,7 @@
 """Evidence as text: what was asked and answered, packed to be kept with a change for months.
 
-The rule of this file: what comes out of `unpack` is what went into `pack`, answer by answer; what does not fit into
-`MAX_OCTETS` is left out whole, so that nobody reads half an answer.
+The rule of this file: what comes out of `unpack` is what went into `pack`, answer by answer; what does not fit is left
+out whole, so that nobody reads half an answer.
 """
 
 import json
@@ -30,10 +30,10 @@ _RDTYPES = frozenset(get_args(RRType))
 _EMPTY = "[]"
 
 
-def pack(evidence: Evidence) -> str:
-    """The answers in their order, as ASCII text; as many of them as fit."""
+def pack(evidence: Evidence, most: int = MAX_OCTETS) -> str:
+    """The answers in their order, as ASCII text; as many of them as fit into *most* octets."""
     packed: list[str] = []
-    room = MAX_OCTETS - len(_EMPTY)
+    room = most - len(_EMPTY)
     for question, answer in evidence.items():
         text = json.dumps(_packed(question, answer), separators=(",", ":"))
         if len(text) < room:
@@ -59,7 +59,7 @@ def _packed(question: Question, answer: Answer) -> list[Any]:
         answer.chain,
         answer.ttl,
         answer.server,
-        round(answer.asked_at, 3),
+        round(answer.asked_at, 6),
         [(error.code, error.text) for error in answer.errors],
     ]
 

@@ -7,9 +7,31 @@ takes. Whoever notes has changed the state before; whoever takes reads it after:
 
 from collections.abc import Iterator
 
+from exporter.checks.names import DomainName
 from exporter.state.address import AddressState
 
 _TIME, _ALL = 1, 2
+
+
+class UnsavedNames:
+    """Which of a few things with names have news to be saved, and which were merely sampled again."""
+
+    __slots__ = ("_news", "_sampled")
+
+    def __init__(self) -> None:
+        self._news: set[DomainName] = set()
+        self._sampled: set[DomainName] = set()
+
+    def note(self, name: DomainName, *, is_news: bool) -> None:
+        """It was sampled; *is_news* unless all that changed is the time."""
+        (self._news if is_news else self._sampled).add(name)
+
+    def take(self, *, all_of_them: bool) -> list[DomainName]:
+        """Take those that have news, or *all_of_them* that were sampled."""
+        taken = self._news | self._sampled if all_of_them else set(self._news)
+        self._news -= taken
+        self._sampled -= taken
+        return sorted(taken)
 
 
 class Unsaved:

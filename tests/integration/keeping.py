@@ -9,9 +9,10 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import yaml
@@ -95,11 +96,19 @@ def process(path: Path, *arguments: str, enter: tuple[str, ...] = ()) -> Iterato
             running.kill()
 
 
-def configuration(path: Path, server: str, storage: Path, addresses: list[dict[str, Any]], **pool: Any) -> Path:
-    """Write a configuration with one pool and a storage."""
+def configuration(
+    path: Path,
+    server: str,
+    storage: Path,
+    addresses: list[dict[str, Any]],
+    sections: Mapping[str, Any] = MappingProxyType({}),
+    **pool: Any,
+) -> Path:
+    """Write a configuration with one pool, a storage, and other *sections*."""
     resolver = {"name": "test", "servers": [server], "timeout": "5s", "canary": False, "max_queries_per_second": 5000}
     pools = [{"name": "test", "interval": "10s", "addresses": addresses, **pool}]
-    path.write_text(yaml.safe_dump({"storage": {"path": str(storage)}, "resolvers": [resolver], "pools": pools}))
+    everything = {"storage": {"path": str(storage)}, "resolvers": [resolver], "pools": pools, **sections}
+    path.write_text(yaml.safe_dump(everything))
     load(path)
     return path
 

@@ -53,6 +53,11 @@ class RangeMap:
         """How many ranges there are."""
         return len(self._starts)
 
+    @property
+    def parts(self) -> tuple[tuple[int, Outcome | None], ...]:
+        """Where each range begins, and its outcome."""
+        return tuple(zip(self._starts, self._outcomes, strict=True))
+
     def ranges(self, result: SpfResult | None, bits: int) -> tuple[Range, ...]:
         """The ranges with this result; None for those that are open."""
         ends = [start - 1 for start in self._starts[1:]] + [(1 << bits) - 1]

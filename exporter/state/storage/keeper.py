@@ -9,13 +9,14 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from exporter.config.storage_entries import StorageEntry
 from exporter.state.address import AddressState
 from exporter.state.board import Board
+from exporter.state.domain_board import DomainBoard
 from exporter.state.journal import ALL, CAPACITY, Entry, Journal, Which
 from exporter.state.pool import PoolState
 from exporter.state.storage.notes import Notes
@@ -26,6 +27,7 @@ from exporter.state.unsaved import Unsaved
 if TYPE_CHECKING:  # whoever has no storage need not load SQLite
     import sqlite3
 
+    from exporter.state.storage.batch import AnyPart
     from exporter.state.storage.saver import Saver
 
 log = structlog.get_logger()
@@ -36,14 +38,17 @@ _RESTORING_SECONDS = 0.5
 
 
 class Keeper:
-    """Keeps the board, the journal and *notes* over restarts."""
+    """Keeps the boards, the journal and *notes* over restarts."""
 
-    def __init__(self, board: Board, journal: Journal, notes: Notes) -> None:
+    def __init__(self, board: Board, domains: DomainBoard, journal: Journal, notes: Notes) -> None:
         self._board = board
+        self._domains = domains
         self._journal = journal
         self._notes = notes
         self._entry: StorageEntry | None = None
         self._saver: Saver | None = None
+        self._parts: list[AnyPart] = []
+        self._has_begun = False
         self._pools: Mapping[str, PoolState] = {}
         self._to_restore: set[str] = set()
         self._restoring: set[asyncio.Task[None]] = set()
@@ -63,11 +68,13 @@ class Keeper:
         self._entry = entry
         if entry is None:
             return
-        from exporter.state.storage.saver import Saver  # only those who have a storage pay for SQLite
+        from exporter.state.storage.domains import KeptDomains  # only those who have a storage pay for SQLite
+        from exporter.state.storage.saver import Saver
 
         self._loop = asyncio.get_running_loop()
         self.status = StorageStatus(entry.path)
-        self._saver = Saver(entry, self.status, self._notes, self._opened)
+        self._parts = [KeptDomains(self._domains)]
+        self._saver = Saver(entry, self.status, self._notes, self._parts, self._opened)
         self._notes.note_all()  # there are some if this is not the first file
         self._saver.start()
         if not await asyncio.to_thread(self._saver.wait_for_first_try, _FIRST_TRY_SECONDS):
@@ -75,6 +82,7 @@ class Keeper:
 
     def follow(self) -> None:
         """Fit to the board's current generation, which has just been adopted."""
+        self._has_begun = True
         before, self._pools = self._pools, self._board.pools
         if self._saver is None:
             return
@@ -100,25 +108,35 @@ class Keeper:
         return restoring
 
     async def restore(self) -> None:
-        """Give the board what is known of targets that were not sampled yet, a little at a time.
+        """Give the boards what is known of targets that were not sampled yet, a little at a time.
 
-        That is about pools that are new since this was last done.
+        That is about pools, and other things, that are new since this was last done.
         """
         names, self._to_restore = self._to_restore, set()
         status, entry = self.status, self._entry
         if status is None or entry is None or not status.is_ok:
             return
         began, before = time.monotonic(), status.restored
+        others: dict[str, int] = {}
         try:
+            for part in self._parts:
+                others[part.name] = await self._restore_part(part, entry, status)
             for name in names:
                 state = self._pools.get(name)
                 if state is not None:
                     await self._restore_pool(name, state, entry, status)
         except (StorageError, OSError) as error:
             log.warning("the stored state cannot be read", path=entry.path, reason=str(error))
-        if status.restored > before:
+        if status.restored > before or any(others.values()):
             seconds = round(time.monotonic() - began, 3)
-            log.info("restored what was known", addresses=status.restored - before, seconds=seconds)
+            log.info("restored what was known", addresses=status.restored - before, **others, seconds=seconds)
+
+    async def _restore_part(self, part: "AnyPart", entry: StorageEntry, status: StorageStatus) -> int:
+        wanted = part.wanted()
+        if not wanted:
+            return 0
+        since = time.time() - entry.retention.seconds
+        return part.restore(await asyncio.to_thread(_read_part, part, Path(entry.path), since, status, wanted))
 
     async def _restore_pool(self, name: str, state: PoolState, entry: StorageEntry, status: StorageStatus) -> None:
         since = time.time() - entry.retention.seconds
@@ -134,7 +152,7 @@ class Keeper:
 
     def restore_soon(self) -> None:
         """The same as `restore`, in the background: for pools that come while others are sampled."""
-        if self._to_restore:
+        if self._saver is not None:
             task = asyncio.create_task(self.restore())
             self._restoring.add(task)
             task.add_done_callback(self._restoring.discard)
@@ -191,7 +209,7 @@ class Keeper:
         if self._saver is None:
             return
         self._saver.add_again(mine)
-        if self._pools:  # too late for the start: what was sampled meanwhile is newer
+        if self._has_begun:  # too late for the start: what was sampled meanwhile is newer
             self._to_restore.update(self._pools)
             self.restore_soon()
 
@@ -219,6 +237,17 @@ async def _read(
         while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
             yield chunk
         status.unreadable += reading.unreadable
+
+
+def _read_part(part: "AnyPart", path: Path, since: float, status: StorageStatus, wanted: Any) -> Any:
+    from exporter.state.storage.history import reader
+    from exporter.state.storage.rows import Reading
+
+    with reader(path) as connection:
+        source = Reading(connection, time.time(), since)
+        found = part.read(source, wanted)
+    status.unreadable += source.unreadable
+    return found
 
 
 def _carry(old: PoolState, state: PoolState) -> None:

@@ -22,7 +22,7 @@ def delete_old(connection: sqlite3.Connection, entry: StorageEntry, now: float) 
     """Delete some of what is too old or too many; whether there may be more of it."""
     oldest = now - entry.retention.seconds
     deleted = 0
-    for table, key in (("addresses", "pool, address"), ("helos", "pool, name")):
+    for table, key in (("addresses", "pool, address"), ("helos", "pool, name"), ("domains", "name")):
         query = f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE gone_at < ? LIMIT ?)"  # noqa: S608
         deleted += connection.execute(query, (oldest, _ROWS)).rowcount
     deleted += connection.execute(

@@ -10,7 +10,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -18,13 +17,13 @@ import structlog
 from exporter.config.storage_entries import StorageEntry
 from exporter.state.journal import CAPACITY, Entry
 from exporter.state.pool import PoolState
+from exporter.state.storage.batch import AnyPart, take
 from exporter.state.storage.blocks import Blocks
 from exporter.state.storage.database import Database, trouble_of
-from exporter.state.storage.history import save_changes
-from exporter.state.storage.notes import Key, Notes
+from exporter.state.storage.notes import Notes
 from exporter.state.storage.positions import note_position
 from exporter.state.storage.retention import delete_notes, delete_old, note_gone, shrink
-from exporter.state.storage.rows import fold_times, pool_id, save_addresses, save_helos, save_notes, save_times
+from exporter.state.storage.rows import fold_times, pool_id, save_times
 from exporter.state.storage.status import StorageError, StorageStatus, Trouble
 
 log = structlog.get_logger()
@@ -34,8 +33,6 @@ TIMES_SECONDS = 30.0
 """How often the times of addresses are written of which nothing else changed."""
 _RETENTION_SECONDS = 3600.0
 _RETRY_SECONDS = 2.0
-_ROWS = 20_000
-"""How many addresses are written in a second at most."""
 _BREATH_SECONDS = 0.0005
 
 
@@ -44,28 +41,25 @@ def _breathe() -> None:
     time.sleep(_BREATH_SECONDS)
 
 
-@dataclass(slots=True)
-class _Batch:
-    """What was taken to be saved, and is put back if it cannot be."""
-
-    pools: list[tuple[PoolState, list[int], list[str]]] = field(default_factory=list)
-    changes: list[Entry] = field(default_factory=list)
-    notes: dict[Key, tuple[str, float]] = field(default_factory=dict)
-
-
 class Saver:
-    """Saves what *pools*, *changes* and *notes* hold.
+    """Saves what *pools*, *changes*, *notes* and *parts* hold.
 
     *opened* is called in the thread when the file was opened, with what should be read from it at hand; it is called
     again when the file had to be opened anew, be it another one by then.
     """
 
     def __init__(
-        self, entry: StorageEntry, status: StorageStatus, notes: Notes, opened: Callable[[sqlite3.Connection], None]
+        self,
+        entry: StorageEntry,
+        status: StorageStatus,
+        notes: Notes,
+        parts: Sequence[AnyPart],
+        opened: Callable[[sqlite3.Connection], None],
     ) -> None:
         self._entry = entry
         self._status = status
         self._notes = notes
+        self._parts = parts
         self._opened = opened
         self.pools: Mapping[str, PoolState] = {}
         self.changes: deque[Entry] = deque(maxlen=CAPACITY)
@@ -152,6 +146,8 @@ class Saver:
             for state in self.pools.values():
                 if state.unsaved is not None:
                     state.unsaved.note_all()
+            for part in self._parts:
+                part.note_all()
             if self._was_tried.is_set():  # what is known may be more than what this file knows
                 self._notes.note_all()
             self.is_refitted = True
@@ -166,61 +162,24 @@ class Saver:
         """Save some of what is unsaved; whether there was anything."""
         for state in self.pools.values():
             note_position(self._notes, state)
-        batch = self._take(with_times=with_times)
-        times = self._sampled() if with_times else []
-        if not (batch.pools or batch.changes or batch.notes or times):
+        batch = take(self.pools.values(), self._notes, self.changes, self._parts, with_times=with_times)
+        if batch.is_empty:
             return False
         try:
             connection.execute("BEGIN IMMEDIATE")
-            save_changes(connection, batch.changes)
-            save_notes(connection, batch.notes)
-            for state, indexes, helos in batch.pools:
-                number = pool_id(connection, state.pool.name)
-                save_addresses(connection, number, state, indexes, _breathe)
-                save_helos(connection, number, state, helos)
-            for state, indexes in times:
-                save_times(connection, pool_id(connection, state.pool.name), state, indexes, _breathe)
+            batch.write(connection, _breathe)
             connection.execute("COMMIT")
         except BaseException:
-            self._put_back(batch)
-            for state, indexes in times:
-                for index in indexes:
-                    if state.unsaved is not None:
-                        state.unsaved.note(index, is_news=False)
+            batch.put_back_to(self._notes)
+            self._status.lost_changes += max(0, len(self.changes) + len(batch.changes) - CAPACITY)
+            for entry in reversed(batch.changes):
+                if len(self.changes) < CAPACITY:
+                    self.changes.appendleft(entry)
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
         self._status.committed_at = time.time()
         return True
-
-    def _take(self, *, with_times: bool) -> _Batch:
-        batch = _Batch(notes=self._notes.take())
-        while self.changes:
-            batch.changes.append(self.changes.popleft())
-        room = _ROWS
-        for state in self.pools.values():
-            if state.unsaved is None:
-                continue
-            indexes = state.unsaved.take(room)
-            helos = state.unsaved.take_helos(all_of_them=with_times)
-            room -= len(indexes)
-            if indexes or helos:
-                batch.pools.append((state, indexes, helos))
-        return batch
-
-    def _sampled(self) -> list[tuple[PoolState, list[int]]]:
-        found = [(state, state.unsaved.take_sampled()) for state in self.pools.values() if state.unsaved is not None]
-        return [(state, indexes) for state, indexes in found if indexes]
-
-    def _put_back(self, batch: _Batch) -> None:
-        self._notes.put_back(batch.notes)
-        for state, indexes, helos in batch.pools:
-            if state.unsaved is not None:
-                state.unsaved.put_back(indexes, helos)
-        self._status.lost_changes += max(0, len(self.changes) + len(batch.changes) - CAPACITY)
-        for entry in reversed(batch.changes):
-            if len(self.changes) < CAPACITY:
-                self.changes.appendleft(entry)
 
     def _refit(self, connection: sqlite3.Connection) -> None:
         """The configuration changed: what went is noted; blocks of times that begin elsewhere now are written anew."""
@@ -229,6 +188,8 @@ class Saver:
         connection.execute("BEGIN IMMEDIATE")
         try:
             note_gone(connection, pools, now)
+            for part in self._parts:
+                part.note_gone(connection, now)
             for state in pools.values():
                 number = pool_id(connection, state.pool.name)
                 blocks = Blocks(state.pool.source)

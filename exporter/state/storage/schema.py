@@ -65,5 +65,15 @@ CREATE TABLE notes (  -- what others of the exporter want to know after a restar
 CREATE INDEX changes_by_time ON changes (at);
 """
 
-MIGRATIONS = (_FIRST, _NOTES)
+_DOMAINS = """
+CREATE TABLE domains (  -- all that is known of a domain
+    name TEXT NOT NULL PRIMARY KEY,
+    sampled_at REAL NOT NULL,
+    state TEXT NOT NULL,
+    crc INTEGER NOT NULL,
+    gone_at REAL  -- since when it is not configured
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS = (_FIRST, _NOTES, _DOMAINS)
 VERSION = len(MIGRATIONS)

@@ -1,6 +1,7 @@
 """Domains are sampled in turn, believe no failure that was seen once, and hang on nothing."""
 
 import asyncio
+import time
 from dataclasses import replace
 
 import pytest
@@ -48,14 +49,14 @@ def test_a_domain_is_sampled_when_its_job_says_so():
         watched = Watched(Asker(SOUND))
         watched.sampler.tick("example.org")
         watched.sampler.tick("domain example.com")
-        before = watched.sampler.never_sampled
+        before = watched.sampler.waiting(time.time())
         state = await watched.sample()
         return watched, before, state
 
     watched, before, state = clock.run(main())
 
     assert before == [DOMAIN]
-    assert watched.sampler.never_sampled == []
+    assert watched.sampler.waiting(time.time()) == []
     assert watched.sampler.intervals == {JOB: 900.0}
     assert watched.board.counters(DOMAIN).samples == 1
     assert state.is_healthy is True
@@ -176,7 +177,7 @@ def test_a_hundred_domains_are_no_burst():
         await asyncio.sleep(0.5)
         first = len({question.name for question in asker.asked if str(question).endswith(" MX")})
         async with asyncio.timeout(10_000):
-            while watched.sampler.never_sampled:
+            while watched.sampler.waiting(time.time()):
                 await asyncio.sleep(1.0)
         await asyncio.sleep(100.0)
         return watched, first

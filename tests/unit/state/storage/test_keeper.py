@@ -5,28 +5,36 @@ import shutil
 import sqlite3
 import time
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from exporter.checks.check import judge
 from exporter.checks.report import report
+from exporter.checks.verdicts import Result
 from exporter.config.storage_entries import StorageEntry
 from exporter.state.board import Board
+from exporter.state.domain_board import DomainBoard
 from exporter.state.journal import Journal, Which
 from exporter.state.storage.keeper import Keeper
 from exporter.state.storage.notes import MAX_OCTETS, Notes
+from tests.domains import SETTINGS as DOMAIN_SETTINGS
+from tests.domains import SILENT, SOUND, sample, without
+from tests.factories import name as domain_name
 from tests.unit.state.storage.journals import lost
 from tests.unit.web.pools import BROKEN, RIGHT, pools
 
 DEADLINE_SECONDS = 60.0
+OTHER = replace(DOMAIN_SETTINGS, name=domain_name("other.example"))
+NO_KEY = without("s2._domainkey")
 
 
 class Kept:
     """A board, a journal and notes, kept in a file."""
 
     def __init__(self, path, networks=None, **entry):
-        self.board, self.journal, self.notes = Board(), Journal(), Notes()
-        self.keeper = Keeper(self.board, self.journal, self.notes)
+        self.board, self.domains, self.journal, self.notes = Board(), DomainBoard(), Journal(), Notes()
+        self.keeper = Keeper(self.board, self.domains, self.journal, self.notes)
         self.entry = StorageEntry(path=str(path), **entry)
         self._networks = networks or {"a": "198.51.100.0/28"}
 
@@ -50,6 +58,13 @@ class Kept:
         at = time.time() if at is None else at
         for change in state.record(index, *judge(report(state[index].target), world), at):
             self.keeper.changed(self.journal.write(name, change))
+
+    def watch(self, settings, world, at):
+        """Take one sample of a domain in; say what changed by it."""
+        changes = self.domains.record(settings.name, *sample(world, settings), at)
+        for change in changes:
+            self.keeper.changed(self.journal.write("", change))
+        return changes
 
     def known(self, name="a"):
         """What is held of each address that was sampled."""
@@ -267,3 +282,89 @@ async def test_without_a_storage_nothing_is_kept_and_nothing_fails():
     with pytest.raises(ValueError, match="at most"):
         kept.notes.put("pool/a", "y", "1" * (MAX_OCTETS + 1))
     await kept.keeper.stop()
+
+
+async def test_domains_are_there_again(tmp_path):
+    """All of them as they were, with their times; a restart is no change, and what is known is not read over."""
+    now = time.time()
+    async with Kept(tmp_path / "maildns.db") as first:
+        first.domains.adopt((DOMAIN_SETTINGS, OTHER))
+        first.watch(DOMAIN_SETTINGS, SOUND, now - 200)
+        first.watch(DOMAIN_SETTINGS, NO_KEY, now - 100)
+        first.watch(OTHER, SOUND, now - 50)
+        known = first.domains.generation()
+        assert [one.change.domain for one in first.journal.entries()] == ["example.org"]
+
+    async with Kept(tmp_path / "maildns.db") as again:
+        again.domains.adopt((DOMAIN_SETTINGS, OTHER))
+        again.watch(OTHER, SILENT, now)
+        await again.keeper.restore()
+        assert again.domains[DOMAIN_SETTINGS.name] == known[DOMAIN_SETTINGS.name]
+        assert again.domains[OTHER.name].sampled_at == now
+        assert again.watch(DOMAIN_SETTINGS, NO_KEY, now) == ()
+        (change,) = again.watch(DOMAIN_SETTINGS, SOUND, now + 1)
+        assert (change.before.result, change.after.result) == (Result.FAIL, Result.PASS)
+        assert len(again.journal) == 2
+
+
+async def test_the_time_of_a_domain_is_kept_too(tmp_path):
+    """A sample that told nothing new is written at the end, and not before its turn."""
+    now = time.time()
+    async with Kept(tmp_path / "maildns.db") as first:
+        first.domains.adopt((DOMAIN_SETTINGS,))
+        first.watch(DOMAIN_SETTINGS, SOUND, now - 200)
+        await first.until(lambda status: status.committed_at)
+        first.watch(DOMAIN_SETTINGS, SOUND, now - 100)
+        assert first.domains.unsaved.take(all_of_them=False) == []
+    async with Kept(tmp_path / "maildns.db") as again:
+        again.domains.adopt((DOMAIN_SETTINGS,))
+        await again.keeper.restore()
+        assert again.domains[DOMAIN_SETTINGS.name].sampled_at == now - 100
+
+
+async def test_a_domain_that_leaves_is_kept_for_the_retention(tmp_path):
+    """It is not shown, it is there when it comes back, also in a reload; and in the end it is deleted."""
+    now, entry = time.time(), {"retention": "1h"}
+    path = tmp_path / "maildns.db"
+    async with Kept(path, **entry) as kept:
+        kept.domains.adopt((DOMAIN_SETTINGS, OTHER))
+        kept.watch(DOMAIN_SETTINGS, SOUND, now)
+        kept.watch(OTHER, SOUND, now - 7200)
+        await kept.until(lambda status: status.committed_at)
+        kept.domains.adopt((OTHER,))
+        kept.keeper.follow()
+        with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:
+            gone = "SELECT name FROM domains WHERE gone_at IS NOT NULL"
+            await kept.until(lambda _: connection.execute(gone).fetchall() == [("example.org",)])
+            kept.domains.adopt((OTHER, DOMAIN_SETTINGS))
+            kept.keeper.follow()
+            kept.keeper.restore_soon()
+            await kept.until(lambda _: kept.domains[DOMAIN_SETTINGS.name].sampled_at == now)
+            await kept.until(lambda _: connection.execute(gone).fetchall() == [])
+    async with Kept(path, **entry) as kept:
+        kept.domains.adopt((OTHER,))
+        kept.keeper.follow()
+        await kept.keeper.restore()
+        assert not kept.domains[OTHER.name].sampled_at  # longer ago than anybody wants to know
+        with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:
+            await kept.until(lambda _: connection.execute(gone).fetchall() == [("example.org",)])
+            connection.execute("UPDATE domains SET gone_at = gone_at - 7200 WHERE gone_at IS NOT NULL")
+    async with Kept(path, **entry) as kept:
+        with closing(sqlite3.connect(path, timeout=30)) as connection:
+            names = "SELECT name FROM domains"
+            await kept.until(lambda _: connection.execute(names).fetchall() == [(OTHER.name,)])
+
+
+async def test_a_damaged_row_of_a_domain_is_left_out(tmp_path):
+    """It is counted, and the domain is sampled as if nothing had been known."""
+    path = tmp_path / "maildns.db"
+    async with Kept(path) as first:
+        first.domains.adopt((DOMAIN_SETTINGS,))
+        first.watch(DOMAIN_SETTINGS, SOUND, time.time())
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE domains SET state = replace(state, 'reject', 'redact')")
+    async with Kept(path) as again:
+        again.domains.adopt((DOMAIN_SETTINGS,))
+        await again.keeper.restore()
+        assert not again.domains[DOMAIN_SETTINGS.name].sampled_at
+        assert again.keeper.status.unreadable == 1
