@@ -9,12 +9,14 @@ WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 COPY requirements/run.lock requirements/build.lock requirements/
 # Every dependency is one of the lock's, to the octet, and comes as a wheel: nothing is compiled or run to install it.
+# What builds has an environment of its own: whatever packages the base has are left as they are.
 RUN ["python", "-m", "venv", "--without-pip", "/opt/maildns-exporter"]
 RUN ["python", "-m", "pip", "--python", "/opt/maildns-exporter", "install", "--require-hashes", "--only-binary", ":all:", "-r", "requirements/run.lock"]
-RUN ["python", "-m", "pip", "install", "--require-hashes", "--only-binary", ":all:", "-r", "requirements/build.lock"]
+RUN ["python", "-m", "venv", "--without-pip", "/opt/build"]
+RUN ["python", "-m", "pip", "--python", "/opt/build", "install", "--require-hashes", "--only-binary", ":all:", "-r", "requirements/build.lock"]
 COPY pyproject.toml README.md LICENSE ./
 COPY exporter exporter
-RUN ["python", "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", "/wheel", "."]
+RUN ["python", "-m", "pip", "--python", "/opt/build", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", "/wheel", "."]
 RUN ["python", "-m", "pip", "--python", "/opt/maildns-exporter", "install", "--no-deps", "--no-index", "--find-links", "/wheel", "maildns-exporter"]
 RUN ["python", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "/opt/maildns-exporter/lib"]
 
