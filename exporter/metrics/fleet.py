@@ -111,6 +111,8 @@ def add_pool(scrape: Sink, state: PoolState, lag_seconds: float, dropped: int) -
     scrape[catalogue.POOL_INTERVAL].add((name,), pool.whole_interval_seconds)
     for (check, result), count in state.results().items():
         scrape[catalogue.POOL_RESULTS].add((name, check, result), count)
+    for check in pool.checks:
+        scrape[catalogue.POOL_CHECK_EXPECTED].add((name, check), check in pool.expect)
     for (receiver, outcome), count in state.receiver_results().items():
         scrape[catalogue.POOL_RECEIVER_RESULTS].add((name, receiver, outcome), count)
     counters = state.counters

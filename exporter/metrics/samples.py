@@ -29,10 +29,11 @@ class SampleCollector(Collector):
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """The three families, for every pool."""
+        """The families, for every pool."""
         addresses = catalogue.POOL_SAMPLE_ADDRESSES.series()
         failures = catalogue.POOL_SAMPLE_FAILURES.series()
-        prefixes = catalogue.POOL_FAILING_PREFIX_ADDRESSES.series()
+        failing = catalogue.POOL_FAILING_PREFIX_ADDRESSES.series()
+        of = catalogue.POOL_FAILING_PREFIX_SAMPLED.series()
         pools = self._board.pools
         kept = self._worst
         self._worst = {
@@ -43,9 +44,10 @@ class SampleCollector(Collector):
             for check, (sampled, failed) in sums_of(state).items():
                 addresses.add((name, check), sampled)
                 failures.add((name, check), failed)
-            for prefix, count in self._worst[name]():
-                prefixes.add((name, prefix), count)
-        yield from (series.metric for series in (addresses, failures, prefixes))
+            for prefix in self._worst[name]():
+                failing.add((name, prefix.text), prefix.failing)
+                of.add((name, prefix.text), prefix.sampled)
+        yield from (series.metric for series in (addresses, failures, failing, of))
 
 
 def sums_of(state: PoolState) -> Sums:

@@ -5,12 +5,24 @@ octet an address, which takes microseconds for half a million, and only as long 
 """
 
 from heapq import nsmallest
+from typing import NamedTuple
 
 from exporter.inventory.prefixes import Prefixes
 from exporter.state.pool import FAILING, PoolState
 
 SHOWN = 50
 """How many prefixes of a pool are told of."""
+
+
+class WorstPrefix(NamedTuple):
+    """One prefix, as people write it, with how many of its addresses fail, and of how many that is known.
+
+    Those are the ones that were sampled; where each round samples the whole pool, all that the pool has of it.
+    """
+
+    text: str
+    failing: int
+    sampled: int
 
 
 class WorstPrefixes:
@@ -21,7 +33,7 @@ class WorstPrefixes:
     def __init__(self, state: PoolState) -> None:
         self._state = state
         self._seen = b""
-        self._found: tuple[tuple[str, int], ...] = ()
+        self._found: tuple[WorstPrefix, ...] = ()
         self._prefixes: Prefixes | None = None
 
     @property
@@ -29,14 +41,14 @@ class WorstPrefixes:
         """Whose prefixes these are."""
         return self._state
 
-    def __call__(self) -> tuple[tuple[str, int], ...]:
-        """Each prefix with its failing addresses: the worst first, then in the order of addresses. None has none."""
+    def __call__(self) -> tuple[WorstPrefix, ...]:
+        """The prefixes that have failing addresses: the worst first, then in the order of addresses."""
         present = bytes(self._state.healths)
         if present != self._seen:
             self._seen, self._found = present, self._search(present)
         return self._found
 
-    def _search(self, healths: bytes) -> tuple[tuple[str, int], ...]:
+    def _search(self, healths: bytes) -> tuple[WorstPrefix, ...]:
         needle = bytes((FAILING,))
         position = healths.find(needle)
         if position < 0:
@@ -48,4 +60,11 @@ class WorstPrefixes:
             _, end = self._prefixes.of(position)
             counts.append((-healths.count(needle, position, end), position))
             position = healths.find(needle, end)
-        return tuple([(self._prefixes.text(position), -count) for count, position in nsmallest(SHOWN, counts)])
+        return tuple([self._told(self._prefixes, position, -count) for count, position in nsmallest(SHOWN, counts)])
+
+    def _told(self, prefixes: Prefixes, position: int, failing: int) -> WorstPrefix:
+        start, end = prefixes.of(position)
+        if self._state.pool.plan is None:
+            return WorstPrefix(prefixes.text(position), failing, end - start)
+        sampled = sum(self._state.sampled_at(index) > 0 for index in range(start, end))
+        return WorstPrefix(prefixes.text(position), failing, sampled)

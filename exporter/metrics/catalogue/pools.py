@@ -9,6 +9,12 @@ POOL_RESULTS = Family(
     ("pool", "check", "result"),
     f"Addresses of the pool by the latest result of each check; the three results sum to the pool's size. {SAMPLED}",
 )
+POOL_CHECK_EXPECTED = Family(
+    "maildns_pool_check_expected",
+    "gauge",
+    ("pool", "check"),
+    "1 if the pool expects its addresses to pass the check, so that a failure is a problem; 0 if failures are by design.",
+)
 POOL_RECEIVER_RESULTS = Family(
     "maildns_pool_receiver_results",
     "gauge",

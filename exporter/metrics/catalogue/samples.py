@@ -24,3 +24,10 @@ POOL_FAILING_PREFIX_ADDRESSES = Family(
     "Addresses of the prefix that are known to fail a check that the pool expects: the 50 worst prefixes of the pool "
     "that have any. In a pool of which some addresses of each prefix are sampled, those that were sampled.",
 )
+POOL_FAILING_PREFIX_SAMPLED = Family(
+    "maildns_pool_failing_prefix_sampled_addresses",
+    "gauge",
+    ("pool", "prefix"),
+    "Addresses of the prefixes of maildns_pool_failing_prefix_addresses that those are to be measured against: all that "
+    "the pool has of it; in a pool of which some addresses of each prefix are sampled, those that ever were.",
+)

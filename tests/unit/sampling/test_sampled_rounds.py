@@ -83,7 +83,7 @@ class Watched:
 
     @property
     def worst(self):
-        return dict(WorstPrefixes(self.pool)())
+        return {text: (failing, sampled) for text, failing, sampled in WorstPrefixes(self.pool)()}
 
 
 def test_a_prefix_that_is_wholly_broken_is_found_in_the_first_round():
@@ -98,7 +98,7 @@ def test_a_prefix_that_is_wholly_broken_is_found_in_the_first_round():
 
     prefixes = [address.rpartition(".")[0] for address in asked]
     assert {f"10.0.{third}" for third in range(16)} == set(prefixes)
-    assert worst == {"10.0.7.0/24": 1 + SEARCH}
+    assert worst == {"10.0.7.0/24": (1 + SEARCH, 1 + SEARCH)}
     assert prefixes.count("10.0.7") == 2 * (1 + SEARCH)  # each of them was confirmed
     assert len(prefixes) == 15 + 2 * (1 + SEARCH)
     assert sums == (16, 1)
@@ -120,7 +120,7 @@ def test_a_prefix_that_is_known_to_fail_is_not_searched_again_but_its_failures_a
     second, known, mended = clock.run(main())
 
     assert len(set(second)) == 15 + 1 + SEARCH  # what the search looked at has its own turn next
-    assert known == {"10.0.7.0/24": 1 + SEARCH}
+    assert known == {"10.0.7.0/24": (1 + SEARCH, 1 + SEARCH)}
     assert mended == {}
 
 
@@ -138,7 +138,7 @@ def test_every_address_has_its_turn():
     sampled, worst = clock.run(main())
 
     assert len(sampled) == 256
-    assert worst == {"10.0.0.0/24": 1, "10.0.1.0/24": 1}
+    assert worst == {"10.0.0.0/24": (1, 128), "10.0.1.0/24": (1, 128)}
 
 
 def test_what_the_dns_does_not_answer_counts_on_neither_side():
