@@ -4,6 +4,7 @@ The rules of this file:
 
 1. Only `maildns_address_problem` makes an alert about an address. It follows what the pool expects, so nothing fires
    for what is by design; and it is held while the DNS does not answer, so no outage can set an alert off, or end it.
+   A pool that shows no address at all has its counts, of the checks that it expects.
 2. One alert about a pool replaces those about its prefixes, one about a prefix those about its addresses. The
    narrower one says so in its expression (`unless`), and waits longer.
 """
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 from dashboards.generator.promql import by_prefix
 from dashboards.generator.rules import Alert, Group, Recording, indented
+from dashboards.generator.watcher_rules import OVERFLOWS
 
 POOL_SIZE = "job_pool:maildns_pool_addresses:sum"
 MANY_AT_LEAST = 3
@@ -55,11 +57,32 @@ class Kind:
         ]
 
 
+WITHOUT_ADDRESSES = "unless on (job, pool) maildns_last_sample_timestamp_seconds"
+"""Only pools of which no address is shown: all of `series: none`, and those of `series: failing` that are well."""
+
+
+def failing(checks: str) -> str:
+    """How many addresses of a pool fail the worst of *checks*, a matcher, of those that it expects: by its counts."""
+    return (
+        "max by (job, pool) (\n"
+        "  sum by (job, pool, check) (\n"
+        f'    maildns_pool_results{{{checks}, result="fail"}} > 0\n'
+        "    and on (job, instance, pool, check) (maildns_pool_check_expected == 1)\n"
+        "  )\n"
+        ")"
+    )
+
+
+def or_counted(shown: str, counted: str) -> str:
+    """*shown*, a count of addresses that are shown; of pools that show none, *counted*."""
+    return f"{shown}\nor (\n{indented(counted)}\n  {WITHOUT_ADDRESSES}\n)"
+
+
 FCRDNS = Kind("fcrdns")
 HELO = Kind("helo")
 
 PREFIX_FAILING = "job_pool_prefix:maildns_fcrdns_problem:count"
-PREFIX_KNOWN = "job_pool_prefix:maildns_fcrdns_match:count"
+PREFIX_SIZE = "job_pool_prefix:maildns_pool_addresses:sum"
 PREFIX_LOST = "job_pool_prefix:maildns_fcrdns_problem:most"
 
 HELO_CHECKS = ("helo-syntax", "helo-resolves", "helo-address-match", "helo-aligned", "helo-ptr-match")
@@ -74,26 +97,28 @@ _LOST_WITH_REASON = 'max by (job, pool, ip, check, reason) (maildns_address_prob
 
 FCRDNS_RECORDINGS = [
     Recording(POOL_SIZE, "sum by (job, pool) (maildns_pool_addresses)", "The size of a pool, over all shards."),
-    *FCRDNS.recordings(
-        f"count by (job, pool) ({_LOST})\n"
-        "or (\n"
-        '  sum by (job, pool) (maildns_pool_results{check="fcrdns", result="fail"} > 0)\n'
-        "  unless on (job, pool) maildns_last_sample_timestamp_seconds\n"
-        ")"
-    ),
+    *FCRDNS.recordings(or_counted(f"count by (job, pool) ({_LOST})", failing('check="fcrdns"'))),
     Recording(
         PREFIX_FAILING,
-        f"count by (job, pool, prefix) (\n{indented(by_prefix(_LOST))}\n)",
-        "How many addresses of a prefix (/24 or /64) are not forward-confirmed.",
+        or_counted(
+            f"count by (job, pool, prefix) (\n{indented(by_prefix(_LOST))}\n)",
+            "sum by (job, pool, prefix) (maildns_pool_failing_prefix_addresses)\n"
+            f"<= on (job, pool) group_left () {FCRDNS.count}",
+        ),
+        "How many addresses of a prefix (/24 or /64) are not forward-confirmed; where none is shown, how many fail.",
     ),
     Recording(
-        PREFIX_KNOWN,
-        f"count by (job, pool, prefix) (\n{indented(by_prefix(_KNOWN))}\n)",
-        "How many addresses of a prefix are shown at all.",
+        PREFIX_SIZE,
+        "sum by (job, pool, prefix) (maildns_pool_failing_prefix_sampled_addresses)\n"
+        "or (\n"
+        f"  count by (job, pool, prefix) (\n{indented(by_prefix(_KNOWN), 4)}\n  )\n"
+        f"  and on (job, pool) (count by (job, pool) ({_KNOWN}) == {POOL_SIZE})\n"
+        ")",
+        "How many addresses the pool has of a prefix, shown or not; where rounds draw, how many were sampled.",
     ),
     Recording(
         PREFIX_LOST,
-        f"{PREFIX_FAILING} >= {MANY_AT_LEAST}\nand\n{PREFIX_FAILING} / {PREFIX_KNOWN} >= {PREFIX_SHARE}",
+        f"{PREFIX_FAILING} >= {MANY_AT_LEAST}\nand\n{PREFIX_FAILING} / {PREFIX_SIZE} >= {PREFIX_SHARE}",
         f"The same where it is the prefix that broke: {PREFIX_SHARE:.0%} of it.",
     ),
 ]
@@ -123,7 +148,7 @@ FCRDNS_ALERTS = [
         "critical",
         "A whole network of a pool is not forward-confirmed.",
         "{{ $value }} addresses in {{ $labels.prefix }} of pool {{ $labels.pool }} are not forward-confirmed (FCrDNS), "
-        "nearly every one that is shown of it. A reverse zone usually covers one such network: look at its "
+        "nearly every one that the pool has of it. A reverse zone usually covers one such network: look at its "
         "delegation and its servers first.",
         "Reverse zones are cut at prefixes; when most of one fails, its zone does.",
     ),
@@ -149,11 +174,16 @@ _HELO_PROBLEMS = "\nor on (job, pool, ip)\n".join(
     f'max by (job, pool, ip, check, reason) (maildns_address_problem{{check="{check}"}})' for check in HELO_CHECKS
 )
 
+_HELO_COUNTED = failing('check=~"helo-.+"')
+
 HELO_RECORDINGS = HELO.recordings(
-    "count by (job, pool) (\n"
-    '  max by (job, pool, ip) (maildns_address_problem{check=~"helo-.+"})\n'
-    '  unless on (job, pool, ip) maildns_address_problem{check="fcrdns"}\n'
-    ")"
+    or_counted(
+        "count by (job, pool) (\n"
+        '  max by (job, pool, ip) (maildns_address_problem{check=~"helo-.+"})\n'
+        '  unless on (job, pool, ip) maildns_address_problem{check="fcrdns"}\n'
+        ")",
+        f"({_HELO_COUNTED} - ({FCRDNS.count} or {POOL_SIZE} * 0)) > 0",
+    )
 )
 
 HELO_ALERTS = [
@@ -193,7 +223,9 @@ UNANSWERED_ALERTS = [
         "MailDnsUnanswered",
         "sum by (job, pool) (\n"
         '  maildns_pool_results{check="fcrdns", result="unknown"}\n'
+        "  and on (job, instance, pool, check) (maildns_pool_check_expected == 1)\n"
         "  unless on (job, instance) (avg_over_time(job_instance_resolver:maildns_resolver_well:max[6h]) < 0.98)\n"
+        f"  unless on (job, instance) ({OVERFLOWS} > 0.02)\n"
         ")\n"
         "and on (job, pool)\n"
         "(\n"
@@ -210,7 +242,8 @@ UNANSWERED_ALERTS = [
         "forward-confirmed, while our resolvers answer. Then the servers of their zones are at fault, and receivers "
         "defer the mail (450): look at the delegation and the servers of the reverse zone, and its DNSSEC.",
         "Not a failure of the address, and not of ours. Silent for six hours after our own resolver was unwell for "
-        "seven minutes (2% of them), since results from that time stand until each address was sampled again.",
+        "seven minutes (2% of them), or 2% of the questions overflowed, since results from that time stand until each "
+        "address was sampled again.",
     ),
 ]
 

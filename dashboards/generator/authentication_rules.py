@@ -1,7 +1,11 @@
-"""What fires about SPF and block lists: the rules of `dashboards.generator.address_rules` hold here too."""
+"""What fires about SPF and block lists: the rules of `dashboards.generator.address_rules` hold here too.
 
-from dashboards.generator.address_rules import FCRDNS, KEEPS_FIRING, Kind
-from dashboards.generator.rules import Alert, Group
+And one more: where a cause has an alert of its own, that alone fires. A domain whose record fails as a whole speaks for
+the addresses that send for it, a HELO name that is none for the SPF record that it cannot have.
+"""
+
+from dashboards.generator.address_rules import FCRDNS, KEEPS_FIRING, Kind, failing, or_counted
+from dashboards.generator.rules import Alert, Group, indented
 
 SPF = Kind("spf")
 DNSBL = Kind("dnsbl")
@@ -10,16 +14,45 @@ AUTHENTICATION_CHECKS = ("spf-mailfrom", "spf-helo", "dnsbl")
 """Every check that has alerts here; of the first two, the first one that fails is told."""
 
 
-def _count(check: str) -> str:
-    return f"count by (job, pool) (\n  max by (job, pool, ip) (maildns_address_problem{{{check}}})\n)"
+_BROKEN_DOMAIN = 'maildns_domain_problem{check="spf"}'
+_SPF_COUNTED = failing('check=~"spf-.+"')
 
 
-_SPF_PROBLEMS = "\nor on (job, pool, ip)\n".join(
-    f'max by (job, pool, ip, check, reason) (maildns_address_problem{{check="{check}"}})'
-    for check in AUTHENTICATION_CHECKS[:2]
+def _own(check: str, *told_elsewhere: str) -> str:
+    """The problems with *check* that have no other cause: the domain's record as a whole, or one *told_elsewhere*."""
+    fails = f'maildns_spf_pass{{identity="{check.removeprefix("spf-")}"}} == 0'
+    causes = [
+        (
+            f"({fails} and on (job, domain) {_BROKEN_DOMAIN})\n"
+            f"unless on (job, pool, ip) ({fails} unless on (job, domain) {_BROKEN_DOMAIN})"
+        ),
+        *told_elsewhere,
+    ]
+    unless = "\n".join(f"  unless on (job, pool, ip) (\n{indented(cause, 4)}\n  )" for cause in causes)
+    return f'max by (job, pool, ip, check, reason) (\n  maildns_address_problem{{check="{check}"}}\n{unless}\n)'
+
+
+_NO_SUCH_NAME = (
+    'maildns_address_problem{check="spf-helo", reason="spf-none"}\n'
+    'and on (job, pool, ip) maildns_address_problem{check=~"helo-syntax|helo-resolves"}'
 )
+_SPF_PROBLEMS = f"{_own('spf-mailfrom')}\nor on (job, pool, ip)\n{_own('spf-helo', _NO_SUCH_NAME)}"
 
-RECORDINGS = [*SPF.recordings(_count('check=~"spf-.+"')), *DNSBL.recordings(_count('check="dnsbl"'))]
+RECORDINGS = [
+    *SPF.recordings(
+        or_counted(
+            f"count by (job, pool) (\n{indented(_SPF_PROBLEMS)}\n)",
+            f"{_SPF_COUNTED}\n"
+            f"unless on (job, pool) (maildns_domain_spf_unauthorised_addresses and on (job, domain) {_BROKEN_DOMAIN})",
+        )
+    ),
+    *DNSBL.recordings(
+        or_counted(
+            'count by (job, pool) (max by (job, pool, ip) (maildns_address_problem{check="dnsbl"}))',
+            failing('check="dnsbl"'),
+        )
+    ),
+]
 
 ALERTS = [
     Alert(

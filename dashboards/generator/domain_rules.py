@@ -2,10 +2,11 @@
 
 The rule of this file: only `maildns_domain_problem` makes an alert about what a domain publishes. It follows what is
 expected of the domain, and is held while the DNS does not answer, so no outage can set an alert off, or end it.
+A domain of which everything is gone is one alert, and none about each of the things that are gone.
 """
 
 from dashboards.generator.address_rules import KEEPS_FIRING
-from dashboards.generator.rules import Alert, Group
+from dashboards.generator.rules import Alert, Group, Recording
 
 DOMAIN_CHECKS = ("spf", "dkim", "dmarc", "mx", "mta-sts", "tls-rpt")
 """Every check of a domain that has alerts here."""
@@ -13,11 +14,39 @@ DOMAIN_CHECKS = ("spf", "dkim", "dmarc", "mx", "mta-sts", "tls-rpt")
 _OTHERS = "|".join(DOMAIN_CHECKS[3:])
 
 
-def _problem(check: str, labels: str = "") -> str:
-    return f"max by (job, domain, {labels}reason) (maildns_domain_problem{{{check}}})"
+GONE = "job_domain:maildns_domain_problem:gone"
+_GONE_AT_LEAST = 3
+_MISSING = 'reason=~"spf-none|dkim-missing|dmarc-missing|mx-missing"'
 
+
+def _problem(check: str, labels: str = "") -> str:
+    return f"max by (job, domain, {labels}reason) (maildns_domain_problem{{{check}}})\nunless on (job, domain) {GONE}"
+
+
+RECORDINGS = [
+    Recording(
+        GONE,
+        f"count by (job, domain) (max by (job, domain, check) (maildns_domain_problem{{{_MISSING}}}))"
+        f" >= {_GONE_AT_LEAST}",
+        f"Domains of which SPF, DKIM, DMARC and MX records are gone, {_GONE_AT_LEAST} of the four at least.",
+    ),
+]
 
 ALERTS = [
+    Alert(
+        "MailDnsDomainGone",
+        GONE,
+        ">",
+        0,
+        "15m",
+        KEEPS_FIRING,
+        "critical",
+        "All that a domain published for its mail is gone.",
+        "{{ $value }} of SPF, DKIM, DMARC and MX records of {{ $labels.domain }} are gone at once: receivers refuse "
+        "its mail, and mail to it comes back. So much at once has one cause: the registration ended, the delegation "
+        "was changed, or the zone was replaced.",
+        "A zone that is lost is one cause, not four.",
+    ),
     Alert(
         "MailDnsDomainSpfInvalid",
         _problem('check="spf"'),
@@ -92,4 +121,4 @@ ALERTS = [
     ),
 ]
 
-GROUP = Group("maildns-domains", "30s", [], ALERTS)
+GROUP = Group("maildns-domains", "30s", RECORDINGS, ALERTS)

@@ -13,6 +13,7 @@ from dashboards.generator import (
     prometheus_rules,
     runbooks,
     sample_rules,
+    source_rules,
     watcher_rules,
 )
 from dashboards.generator.address import address
@@ -24,6 +25,7 @@ GROUPS = (
     address_rules.GROUP,
     authentication_rules.GROUP,
     domain_rules.GROUP,
+    source_rules.GROUP,
     sample_rules.GROUP,
     watcher_rules.GROUP,
 )

@@ -8,7 +8,13 @@ from dashboards.generator.rules import Alert, Group, Recording
 
 WELL = "job_instance_resolver:maildns_resolver_well:max"
 _SERVER_WELL = "(maildns_resolver_up * maildns_canary_ok or maildns_resolver_up)"
-_UNLESS_BLIND = f"unless on (job, instance) ({WELL} < 1)"
+UNLESS_BLIND = f"unless on (job, instance) ({WELL} < 1)"
+OVERFLOWS = "job_instance_resolver:maildns_dns_overflowed_questions:ratio_rate6h"
+_IGNORED = "sum by (job, instance, resolver) (rate(maildns_dns_ignored_packets_total[10m]))"
+_QUERIES = "sum by (job, instance, resolver) (rate(maildns_dns_queries_total[{}]))"
+_OVERFLOWED = "sum by (job, instance, resolver) (rate(maildns_dns_overflowed_questions_total[{}]))"
+_LATE = "max by (job, instance, pool) (maildns_sampling_lag_seconds)"
+_LATE_SECONDS = 300
 _AGE = "max by (job, instance, pool) (time() - maildns_pool_oldest_sample_timestamp_seconds)"
 
 RECORDINGS = [
@@ -16,6 +22,11 @@ RECORDINGS = [
         WELL,
         f"max by (job, instance, resolver) {_SERVER_WELL}",
         "1 while at least one server of a resolver answers, and passes the canary.",
+    ),
+    Recording(
+        OVERFLOWS,
+        f"{_OVERFLOWED.format('6h')} / ({_OVERFLOWED.format('6h')} + {_QUERIES.format('6h')} > 0)",
+        "The share of questions that were never sent, as long as the results of such a time may stand.",
     ),
 ]
 
@@ -67,8 +78,38 @@ ALERTS = [
         "Not worth getting up for while another server answers.",
     ),
     Alert(
+        "MailDnsQuestionsOverflow",
+        f"{_OVERFLOWED.format('10m')}\n{UNLESS_BLIND}",
+        ">",
+        0,
+        "15m",
+        "15m",
+        "warning",
+        "More is asked of a resolver than it may be asked, or than it answers in time.",
+        "{{ $value | humanize }} questions a second of {{ $labels.instance }} were never sent to resolver "
+        "{{ $labels.resolver }}: its queue was full, or they would have waited too long. What they were for is not "
+        "known. Lengthen the intervals of the pools, or raise max_queries_per_second and max_in_flight of the "
+        "resolver, if its servers bear it.",
+        "A silent resolver fills the queue too: then MailDnsResolverFailing says it.",
+    ),
+    Alert(
+        "MailDnsForgedReplies",
+        f"{_IGNORED} / ({_QUERIES.format('10m')} > 0)\nand on (job, instance, resolver) ({_IGNORED} > 1)",
+        ">",
+        1,
+        "5m",
+        "15m",
+        "warning",
+        "Somebody floods the exporter with replies to what it has not asked.",
+        "{{ $labels.instance }} throws away {{ $value | humanize }} packets for each query to resolver "
+        "{{ $labels.resolver }}, since they are no replies to it: wrong ID, wrong question, no cookie. Nobody but a "
+        "forger sends more than one. No verdict rests on them, but one may be guessed right in the end: ask over "
+        "tls:// or https://, or a resolver on the same host.",
+        "A late reply is thrown away too, but there is at most one of those for a query.",
+    ),
+    Alert(
         "MailDnsResolversDisagree",
-        f"sum by (job, instance, pool) (maildns_resolver_disagreement)\n{_UNLESS_BLIND}",
+        f"sum by (job, instance, pool) (maildns_resolver_disagreement)\n{UNLESS_BLIND}",
         ">",
         0,
         "6h",
@@ -97,7 +138,8 @@ ALERTS = [
     ),
     Alert(
         "MailDnsVerdictsStale",
-        f"{_AGE}\n> (3 * max by (job, instance, pool) (maildns_pool_interval_seconds) + 900)\n{_UNLESS_BLIND}",
+        f"{_AGE}\n> (3 * max by (job, instance, pool) (maildns_pool_interval_seconds) + 900)\n{UNLESS_BLIND}\n"
+        f"unless on (job, instance, pool) ({_LATE} > {_LATE_SECONDS})",
         ">",
         0,
         "15m",
@@ -111,9 +153,9 @@ ALERTS = [
     ),
     Alert(
         "MailDnsSamplingLags",
-        f"max by (job, instance, pool) (maildns_sampling_lag_seconds)\n{_UNLESS_BLIND}",
+        f"{_LATE}\n{UNLESS_BLIND}\nunless on (job, instance) ({_OVERFLOWED.format('10m')} > 0)",
         ">",
-        300,
+        _LATE_SECONDS,
         "15m",
         "15m",
         "warning",

@@ -81,6 +81,8 @@ def pool(name: str, ips: Iterable[str], *, size: int | None = None, **labels: st
         **series("maildns_sampling_lag_seconds", always(0), **labels),
         **series("maildns_series_dropped_total", always(0), **labels),
     }
+    for check in ("fcrdns", "helo-resolves", "spf-mailfrom", "dnsbl"):
+        held |= series("maildns_pool_check_expected", always(1), check=check, **labels)
     for ip in ips:
         held |= series("maildns_fcrdns_match", always(1), ip=ip, **labels)
         held |= series("maildns_fcrdns_conclusive", always(1), ip=ip, **labels)

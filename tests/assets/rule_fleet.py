@@ -3,6 +3,8 @@
 The rule of this file: what happens is said in series, as the exporter would show it; no rule is consulted.
 """
 
+from collections.abc import Iterable
+
 from tests.assets.rule_cases import (
     MINUTES,
     WHO,
@@ -11,6 +13,7 @@ from tests.assets.rule_cases import (
     always,
     between,
     pool,
+    problems,
     series,
     watcher,
 )
@@ -66,6 +69,63 @@ def domain_problem(check: str, reason: str, begins: int, ends: int, selector: st
     )
 
 
+def not_authorised(ips: Iterable[str], domain: str, begins: int, ends: int, identity: str = "mailfrom") -> Series:
+    """What shows that SPF does not let addresses pass for a domain, and that their pool expects it to."""
+    found = problems("corporate", ips, begins, ends, check=f"spf-{identity}", reason="spf-softfail")
+    for ip in ips:
+        labels = {"pool": "corporate", "ip": ip, "identity": identity, "domain": domain}
+        found |= series("maildns_spf_pass", between(begins, ends, 0, 1), **labels)
+    return found
+
+
+def worst_prefix(prefix: str, failing: int, of: int, begins: int, ends: int) -> Series:
+    """What shows how many addresses of a prefix fail, and of how many."""
+    labels = {"pool": "corporate", "prefix": prefix}
+    return {
+        **series("maildns_pool_failing_prefix_addresses", between(begins, ends, failing), **labels),
+        **series("maildns_pool_failing_prefix_sampled_addresses", between(begins, ends, of), **labels),
+    }
+
+
+def counted(check: str, failing: int, begins: int, ends: int) -> Series:
+    """What shows that addresses of a pool fail a check, none of which is shown."""
+    return series(
+        "maildns_pool_results", between(begins, ends, failing, 0), pool="corporate", check=check, result="fail"
+    )
+
+
+def source(family: str, values: str, /, **labels: str) -> Series:
+    """One series about the SPF record that the pool is fed from."""
+    return series(f"maildns_pool_source_{family}", values, pool="corporate", source="spf", **labels)
+
+
+def source_failing(reason: str, begins: int, ends: int) -> Series:
+    """What shows that something is wrong with it."""
+    return source("problem", between(begins, ends, 1), reason=reason)
+
+
+def source_alert(name: str, value: str = "1", **labels: str) -> Firing:
+    """An alert about it."""
+    return about(name, value, pool="corporate", source="spf", **labels)
+
+
+def replies(ignored: int, asked: int, overflowed: int = 0, begins: int = 10, ends: int = 60) -> Series:
+    """What a resolver counts in each minute of a while: packets that were ignored, queries, questions that overflowed.
+
+    Before and after it is asked as much, and all is well.
+    """
+    found: Series = {}
+    for name, count, usual in (
+        ("ignored_packets", ignored, 0),
+        ("queries", asked, asked),
+        ("overflowed_questions", overflowed, 0),
+    ):
+        last = begins * usual + (ends - begins) * count
+        values = f"0+{usual}x{begins - 1} {begins * usual}+{count}x{ends - begins - 1} {last}+{usual}x{MINUTES - ends}"
+        found |= series(f"maildns_dns_{name}_total", values, resolver="local")
+    return found
+
+
 def domain_silent(begins: int, ends: int) -> Series:
     """What shows that the DNS does not answer for a domain."""
     family = "maildns_domain_last_conclusive_sample_timestamp_seconds"
@@ -75,6 +135,33 @@ def domain_silent(begins: int, ends: int) -> Series:
 def pool_lost(value: int) -> Firing:
     """The alert about a pool."""
     return Firing("MailDnsPoolForwardConfirmationLost", SHARED, str(value))
+
+
+def prefix_lost(prefix: str, value: int) -> Firing:
+    """The alert about a prefix."""
+    return Firing("MailDnsPrefixForwardConfirmationLost", {**SHARED, "prefix": prefix}, str(value))
+
+
+def domain_gone(value: int) -> Firing:
+    """The alert about a domain of which everything is gone."""
+    return Firing("MailDnsDomainGone", {"job": WHO["job"], "domain": "example.org"}, str(value))
+
+
+def broken(ips: Iterable[str], begins: int, ends: int) -> Series:
+    """What shows that these are not forward-confirmed, in a pool that shows only those that fail."""
+    found: Series = {}
+    for ip in ips:
+        labels = {"pool": "corporate", "ip": ip}
+        shown = between(begins, ends, 1)
+        found |= series("maildns_address_problem", shown, check="fcrdns", reason="ptr-nxdomain", **labels)
+        found |= series("maildns_fcrdns_match", between(begins, ends, 0), **labels)
+        found |= series("maildns_last_sample_timestamp_seconds", shown, **labels)
+    return found
+
+
+def not_expected(check: str) -> Series:
+    """What shows that a pool does not expect a check to pass."""
+    return series("maildns_pool_check_expected", always(0), pool="corporate", check=check)
 
 
 def about(name: str, value: str = "0", **labels: str) -> Firing:
@@ -129,5 +216,6 @@ SECOND_SERVER = {
     **series("maildns_canary_ok", between(10, 60, 0, 1), **SECOND),
 }
 NO_SERIES = {**watcher(), **pool("corporate", (), size=1000)}
+SHOWS_FAILING = {**watcher(), **pool("corporate", (), size=100_000)}
 OVER_IPV6 = ["2001:db8::10", "2001:db8::11", "2001:db8:0:1::1", "2001:db8:1::5"]
 MIXED = {**watcher(), **pool("corporate", [*WIDE, *OVER_IPV6])}

@@ -21,28 +21,47 @@ def webhook() -> Iterator[Webhook]:
         yield listening
 
 
+DOMAIN = {"job": "maildns", "domain": "example.org"}
+WATCHER = {"job": "maildns", "instance": "exporter:10047"}
+WIDER = {
+    ("MailDnsPoolForwardConfirmationLost", "MailDnsForwardConfirmationLost"): POOL,
+    ("MailDnsPoolForwardConfirmationLost", "MailDnsPrefixForwardConfirmationLost"): POOL,
+    ("MailDnsPoolForwardConfirmationLost", "MailDnsHeloBroken"): POOL,
+    ("MailDnsPrefixForwardConfirmationLost", "MailDnsForwardConfirmationLost"): PREFIX,
+    ("MailDnsPoolHeloBroken", "MailDnsHeloBroken"): POOL,
+    ("MailDnsPoolSpfNotPassing", "MailDnsSpfNotPassing"): POOL,
+    ("MailDnsPoolListed", "MailDnsListed"): POOL,
+    ("MailDnsDomainGone", "MailDnsDomainSpfInvalid"): DOMAIN,
+    ("MailDnsDomainGone", "MailDnsDkimKeyGone"): DOMAIN,
+    ("MailDnsResolverFailing", "MailDnsQuestionsOverflow"): WATCHER,
+    ("MailDnsResolverFailing", "MailDnsPoolSourceFailing"): WATCHER,
+    ("MailDnsExporterDown", "MailDnsVerdictsStale"): WATCHER,
+}
+"""Pairs of alerts, the wider one first, and the labels that they share."""
+
+
 def test_the_wider_alert_inhibits_the_narrower_one(webhook: Webhook):
-    """A pool's alert silences those about its prefixes and addresses, and nobody else's."""
-    inhibited = {
-        "address": {"alertname": "MailDnsForwardConfirmationLost", **PREFIX, "ip": "192.0.2.1"},
-        "prefix": {"alertname": "MailDnsPrefixForwardConfirmationLost", **PREFIX},
-        "helo": {"alertname": "MailDnsHeloBroken", **POOL, "ip": "192.0.2.1"},
-    }
-    elsewhere = {"alertname": "MailDnsForwardConfirmationLost", **PREFIX, "pool": "other", "ip": "192.0.2.9"}
-    wider = {"alertname": "MailDnsPoolForwardConfirmationLost", **POOL}
+    """Each of its kind, about the same pool, prefix, domain or exporter; and nobody else's."""
+    posted, silenced, heard = [], set(), set()
+    for number, ((wider, narrower), shared) in enumerate(WIDER.items()):
+        there, elsewhere = ({**shared, "job": f"{place}-{number}"} for place in ("there", "elsewhere"))
+        posted += [{"alertname": wider, **there}, {"alertname": narrower, **there, "ip": "192.0.2.1"}]
+        posted += [{"alertname": narrower, **elsewhere, "ip": "192.0.2.9"}]
+        silenced.add((narrower, there["job"]))
+        heard |= {(wider, there["job"]), (narrower, elsewhere["job"])}
 
     with Alertmanager(alertmanager_config(webhook)) as alertmanager:
-        alertmanager.post(wider, elsewhere, *inhibited.values())
+        alertmanager.post(*posted)
 
-        def silenced() -> set[tuple[str, str]]:
+        def inhibited(by: bool) -> set[tuple[str, str]]:
             return {
-                (alert["labels"]["alertname"], alert["labels"]["pool"])
+                (alert["labels"]["alertname"], alert["labels"]["job"])
                 for alert in alertmanager.alerts()
-                if alert["status"]["inhibitedBy"]
+                if bool(alert["status"]["inhibitedBy"]) is by
             }
 
-        wanted = {(alert["alertname"], alert["pool"]) for alert in inhibited.values()}
-        wait_until(lambda: silenced() == wanted, "three alerts are inhibited")
+        wait_until(lambda: inhibited(by=True) == silenced, "each narrower alert is inhibited")
+        assert inhibited(by=False) == heard
 
 
 def test_critical_pages_and_info_does_not(webhook: Webhook):
