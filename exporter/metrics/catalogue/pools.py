@@ -13,7 +13,7 @@ POOL_CHECK_EXPECTED = Family(
     "maildns_pool_check_expected",
     "gauge",
     ("pool", "check"),
-    "1 if the pool expects its addresses to pass the check, so that a failure is a problem; 0 if failures are by design.",
+    "1 if the pool expects its addresses to pass the check, so that a failure is a problem; 0 if it is none.",
 )
 POOL_RECEIVER_RESULTS = Family(
     "maildns_pool_receiver_results",

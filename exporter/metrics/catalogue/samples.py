@@ -28,6 +28,6 @@ POOL_FAILING_PREFIX_SAMPLED = Family(
     "maildns_pool_failing_prefix_sampled_addresses",
     "gauge",
     ("pool", "prefix"),
-    "Addresses of the prefixes of maildns_pool_failing_prefix_addresses that those are to be measured against: all that "
-    "the pool has of it; in a pool of which some addresses of each prefix are sampled, those that ever were.",
+    "Addresses of the prefixes of maildns_pool_failing_prefix_addresses that those are to be measured against: all "
+    "that the pool has of it; in a pool of which some addresses of each prefix are sampled, those that ever were.",
 )
