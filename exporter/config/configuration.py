@@ -20,7 +20,7 @@ from exporter.config.model import Document
 from exporter.config.pool_entries import PoolEntry, ProfileEntry, expectation
 from exporter.config.profiles import BUILT_IN, Profile
 from exporter.config.resolver_entries import CanaryEntry, ResolverEntry
-from exporter.config.sample_entries import AUTO, SampleSettings, sample_settings
+from exporter.config.sample_entries import AUTO, DEFAULT_UNLISTED_SAMPLES, SampleSettings, sample_settings
 from exporter.config.storage_entries import StorageEntry
 from exporter.config.values import SeriesMode
 from exporter.dns.settings import CanarySettings, ResolverSettings, system_servers
@@ -50,6 +50,7 @@ class PoolSettings:
     addresses_files: tuple[str, ...] = ()
     spf: DomainName | None = None
     sample: SampleSettings = AUTO
+    unlisted_samples: int = DEFAULT_UNLISTED_SAMPLES
 
     @property
     def is_fed(self) -> bool:
@@ -144,6 +145,7 @@ def _pool(
         addresses_files=tuple([str(directory / one) if directory else one for one in entry.addresses_file]),
         spf=entry.spf,
         sample=sample_settings(entry.sample),
+        unlisted_samples=entry.unlisted_samples,
     )
 
 

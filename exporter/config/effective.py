@@ -126,6 +126,7 @@ def _pool(pool: PoolSettings, *, has_lists: bool) -> Data:
     data |= {"series": pool.series.value, "ptr_info": pool.ptr_info}
     data["receivers"] = [receiver.value for receiver in pool.receivers]
     data["sample"] = _sample(pool.sample)
+    data["unlisted_samples"] = pool.unlisted_samples
     if pool.helo_names:
         data["helo_names"] = [said.text.replace("{", "{{").replace("}", "}}") for said in pool.helo_names]
     if pool.spf is not None:

@@ -14,8 +14,11 @@ def entry_violations(
     """What is wrong with single *entries* of the list at *path*: where, what, and the other place if there is one."""
     for index, entry in enumerate(entries):
         at = (*path, index)
-        if isinstance(entry, NetworkEntry) and entry.network.size > MAX_POOL_ADDRESSES:
-            yield (*at, "network"), _too_large(entry), None
+        if isinstance(entry, NetworkEntry) and not is_listed(entry):
+            if entry.family == 4:
+                yield (*at, "network"), _too_large(entry), None
+            elif entry.helo:
+                yield (*at, "network"), _nobody_says(entry), None
         helo_path = (*at, "helo")
         first: dict[str, Path] = {}
         for place, template in enumerate(entry.helo):
@@ -29,14 +32,18 @@ def entry_violations(
             first.setdefault(template.said, (*helo_path, place))
 
 
+def is_listed(entry: AddressEntry | NetworkEntry) -> bool:
+    """Whether its addresses can be looked up one by one. An IPv6 network that cannot is sampled at random."""
+    return entry.last - entry.first < MAX_POOL_ADDRESSES
+
+
 def total_addresses(entries: Iterable[AddressEntry | NetworkEntry]) -> int:
     """How many addresses the entries have together, those that two of them have counted once.
 
-    Networks that are too large by themselves are left out: they were complained of already.
+    Networks that are too large by themselves are left out: they were complained of already, or are not listed.
     """
     total, family, end = 0, 0, -1
-    small = [entry for entry in entries if entry.last - entry.first < MAX_POOL_ADDRESSES]
-    for entry in sorted(small, key=lambda entry: (entry.family, entry.first)):
+    for entry in sorted(filter(is_listed, entries), key=lambda entry: (entry.family, entry.first)):
         if entry.family != family:
             family, end = entry.family, -1
         total += max(0, entry.last - max(end, entry.first - 1))
@@ -45,10 +52,15 @@ def total_addresses(entries: Iterable[AddressEntry | NetworkEntry]) -> int:
 
 
 def _too_large(entry: NetworkEntry) -> str:
-    least = len(entry.network.packed) * 8 - MAX_POOL_ADDRESSES.bit_length() + 1
-    size = entry.network.size
-    shown = str(size) if size < 1 << 40 else f"2^{size.bit_length() - 1}"
     return (
-        f"{entry.network} has {shown} addresses, and every one would be looked up in turn: a pool has at most "
-        f"{MAX_POOL_ADDRESSES}, a /{least}; list the networks that really send mail"
+        f"{entry.network} has {entry.network.size} addresses, and every one would be looked up in turn: a pool has at "
+        f"most {MAX_POOL_ADDRESSES}, a /{32 - MAX_POOL_ADDRESSES.bit_length() + 1}; list the networks that really send "
+        "mail"
+    )
+
+
+def _nobody_says(entry: NetworkEntry) -> str:
+    return (
+        f"{entry.network} has 2^{128 - entry.network.length} addresses, too many to look up one by one, so that nobody "
+        "is known who says its `helo`: write an `ip` with its `helo` for each address that sends"
     )

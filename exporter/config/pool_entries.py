@@ -8,7 +8,7 @@ from exporter.config.address_entries import Entry
 from exporter.config.dnsbl_entries import PoolDnsbls
 from exporter.config.durations import Duration
 from exporter.config.profiles import DEFAULT_PROFILE, Expectation
-from exporter.config.sample_entries import Sample
+from exporter.config.sample_entries import DEFAULT_UNLISTED_SAMPLES, Sample
 from exporter.config.section import Section
 from exporter.config.values import (
     CheckText,
@@ -23,7 +23,9 @@ from exporter.config.values import (
     SeriesMode,
     SeriesText,
     Slug,
+    SpfDomainText,
     SuffixText,
+    between,
     lasting,
     up_to,
 )
@@ -73,8 +75,9 @@ class PoolEntry(Section):
     interval: Annotated[DurationText, lasting("10s", "1d")] = Duration(300_000)
     addresses: Annotated[tuple[Entry, ...], Given, up_to(1_000_000, least=1)] = ()
     addresses_file: Annotated[tuple[PathText, ...], Given, OneOrMore, up_to(100, least=1)] = ()
-    spf: Annotated[SuffixText | None, Given] = None
+    spf: Annotated[SpfDomainText | None, Given] = None
     sample: Sample = "auto"
+    unlisted_samples: Annotated[int, between(0, 256)] = DEFAULT_UNLISTED_SAMPLES
     helo_names: Annotated[tuple[HeloNameText, ...], Given, OneOrMore, up_to(10_000, least=1)] = ()
     expect: Annotated[Expect | None, Given] = None
     aligned_suffix: Annotated[SuffixText | None, Given] = None

@@ -8,6 +8,9 @@ from pydantic import Discriminator, PlainValidator, Tag
 from exporter.config.section import Section
 from exporter.config.values import between, describe, wrong
 
+DEFAULT_UNLISTED_SAMPLES = 8
+"""How many addresses drawn at random a round samples of IPv6 ranges that are too big to be listed."""
+
 DEFAULT_PREFIXES: dict[Literal[4, 6], int] = {4: 24, 6: 64}
 
 

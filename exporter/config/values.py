@@ -117,6 +117,16 @@ def mail_domain(text: str) -> DomainName:
     return name
 
 
+def _spf_domain(text: str) -> DomainName:
+    """A domain with an SPF record: no server need have the name, so that `_spf.google.com` is one."""
+    name = DomainName(text)
+    if not (DomainName(text.replace("_", "x")).is_hostname and name.is_qualified):
+        raise ValueError(
+            f"{text!r} is not a domain that can have an SPF record, like spf.protection.outlook.com or _spf.google.com"
+        )
+    return name
+
+
 def _helo_name(text: str) -> HeloName:
     if len(text) > MAX_HELO_LENGTH:
         raise ValueError(f"is {len(text)} characters long: a HELO name has at most {MAX_HELO_LENGTH}")
@@ -266,6 +276,7 @@ NetworkText = Annotated[Network, PlainValidator(_read(Network.parse))]
 HeloNameText = Annotated[HeloName, PlainValidator(_read(_helo_name))]
 HeloTemplateText = Annotated[HeloTemplate, PlainValidator(_read(_helo_template))]
 SuffixText = Annotated[DomainName, PlainValidator(_read(_suffix))]
+SpfDomainText = Annotated[DomainName, PlainValidator(_read(_spf_domain))]
 MailDomainText = Annotated[DomainName, PlainValidator(_read(mail_domain))]
 EndpointText = Annotated[Endpoint, PlainValidator(_read(parse_endpoint))]
 QuestionText = Annotated[Question, PlainValidator(_read(_question))]

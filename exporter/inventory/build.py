@@ -6,11 +6,13 @@ from exporter.checks.helo import HeloName
 from exporter.checks.spf.ranges import Range
 from exporter.config.address_entries import AddressEntry, NetworkEntry
 from exporter.config.configuration import Configuration, PoolSettings
+from exporter.config.entry_rules import is_listed
 from exporter.config.values import SeriesMode
 from exporter.inventory.load import planned
 from exporter.inventory.pool import MAX_ALL_SERIES, MAX_HELO_NAMES, Pool, Series, Targets
 from exporter.inventory.ranges import AddressRange, AddressRanges
 from exporter.inventory.shard import ALONE, Shard
+from exporter.inventory.unlisted import Unlisted, apart
 
 
 def build(configuration: Configuration, shard: Shard = ALONE) -> tuple[Pool, ...]:
@@ -28,9 +30,17 @@ def source_of(settings: PoolSettings) -> AddressRanges:
 
 
 def ranges_of(entries: Iterable[AddressEntry | NetworkEntry]) -> AddressRanges:
-    """The addresses of entries that nest or have nothing in common; of two alike the later one counts."""
-    networks_first = sorted(entries, key=lambda entry: isinstance(entry, AddressEntry))
+    """The addresses of entries that nest or have nothing in common; of two alike the later one counts.
+
+    What is too big to be listed is left out: that is `space_of` them.
+    """
+    networks_first = sorted(filter(is_listed, entries), key=lambda entry: isinstance(entry, AddressEntry))
     return AddressRanges(AddressRange(entry.family, entry.first, entry.last, entry.helo) for entry in networks_first)
+
+
+def space_of(entries: Iterable[AddressEntry | NetworkEntry]) -> tuple[Range, ...]:
+    """The IPv6 ranges of entries that are too big to be listed."""
+    return apart([(entry.first, entry.last) for entry in entries if not is_listed(entry)])
 
 
 def build_pool(
@@ -38,7 +48,7 @@ def build_pool(
 ) -> Pool:
     """The pool that *settings* make of what *shard* has of the addresses in *whole*, wherever those come from.
 
-    *space* are IPv6 ranges that are too big to be listed.
+    *space* are IPv6 ranges from elsewhere that are too big to be listed.
     """
     source = shard.part(whole)
     names, has_more = _distinct(_owned([*settings.helo_names], shard), _owned(_names_of(whole), shard))
@@ -54,7 +64,7 @@ def build_pool(
         source=source,
         whole=whole,
         lengths=(settings.sample.ipv4_prefix, settings.sample.ipv6_prefix),
-        space=space,
+        unlisted=Unlisted(apart([*space, *space_of(settings.addresses)]), settings.unlisted_samples, shard),
         receivers=settings.receivers if any(one.helo for one in source) else (),
         helo_spf_required=settings.helo_spf_required,
         mail_from_domains=settings.mail_from_domains,

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from exporter.checks.spf.ranges import Range
 from exporter.config.address_entries import AddressEntry
-from exporter.config.entry_rules import MAX_POOL_ADDRESSES
+from exporter.config.entry_rules import MAX_POOL_ADDRESSES, is_listed
 from exporter.errors import ConfigError, Problem
 from exporter.inventory.ranges import AddressRange, AddressRanges
 
@@ -21,19 +22,24 @@ Stamp = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class FileContent:
-    """One file as it was last seen: *ranges* as of when it was right, *problems* as of now."""
+    """One file as it was last seen: *ranges* and *space* as of when it was right, *problems* as of now."""
 
     stamp: Stamp | None
     ranges: tuple[AddressRange, ...] = ()
+    space: tuple[Range, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class FilesContent:
-    """All files of a pool. *addresses* is what they have together, as of when that was last usable."""
+    """All files of a pool. *addresses* is what they have together, as of when that was last usable.
+
+    *space* are the IPv6 ranges of theirs that are too big to be listed.
+    """
 
     files: Mapping[str, FileContent] = field(default_factory=dict)
     addresses: AddressRanges = AddressRanges(())  # noqa: RUF009  # a value
+    space: tuple[Range, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
@@ -51,8 +57,9 @@ def scan(patterns: Iterable[str], known: FilesContent) -> FilesContent:
     addresses = AddressRanges([one for content in files.values() for one in content.ranges])
     if addresses.size > MAX_POOL_ADDRESSES:
         what = f"the files have {addresses.size} addresses together: a pool has at most {MAX_POOL_ADDRESSES}"
-        return FilesContent(files, known.addresses, (*problems, Problem(patterns[0], 0, 0, "", what)))
-    return FilesContent(files, addresses, tuple(problems))
+        return FilesContent(files, known.addresses, known.space, (*problems, Problem(patterns[0], 0, 0, "", what)))
+    space = tuple([one for content in files.values() for one in content.space])
+    return FilesContent(files, addresses, space, tuple(problems))
 
 
 def _seen(path: str, known: FileContent | None) -> FileContent:
@@ -69,8 +76,11 @@ def _seen(path: str, known: FileContent | None) -> FileContent:
     try:
         entries = read_entries(Path(path))
     except ConfigError as bad:
-        return FileContent(stamp, known.ranges if known else (), bad.problems)
-    networks_first = sorted(entries, key=lambda entry: isinstance(entry, AddressEntry))
+        known = known or FileContent(stamp)
+        return FileContent(stamp, known.ranges, known.space, bad.problems)
+    networks_first = sorted(filter(is_listed, entries), key=lambda entry: isinstance(entry, AddressEntry))
     return FileContent(
-        stamp, tuple([AddressRange(entry.family, entry.first, entry.last, entry.helo) for entry in networks_first])
+        stamp,
+        tuple([AddressRange(entry.family, entry.first, entry.last, entry.helo) for entry in networks_first]),
+        tuple([(entry.first, entry.last) for entry in entries if not is_listed(entry)]),
     )

@@ -6,6 +6,7 @@ from exporter.config.configuration import Configuration
 from exporter.errors import Problem
 from exporter.inventory.files import FilesContent, scan
 from exporter.inventory.load import loads, rate_of
+from exporter.inventory.pool import Pool
 from exporter.inventory.sources import Fed, merge
 
 
@@ -15,7 +16,8 @@ def fed_by_files(configuration: Configuration) -> tuple[Mapping[str, Fed], tuple
         pool.name: scan(pool.addresses_files, FilesContent()) for pool in configuration.pools if pool.addresses_files
     }
     problems = [problem for content in contents.values() for problem in content.problems]
-    return {name: Fed(files=content.addresses) for name, content in contents.items()}, tuple(problems)
+    fed = {name: Fed(files=content.addresses, space=content.space) for name, content in contents.items()}
+    return fed, tuple(problems)
 
 
 def notices(configuration: Configuration) -> Iterator[str]:
@@ -27,5 +29,21 @@ def notices(configuration: Configuration) -> Iterator[str]:
         if share.conflicts:
             where = f"the {share.origin} of {share.pool}"
             yield f"{share.conflicts} addresses of {where} are in another pool, and stay there"
+    for pool in inventory.pools:
+        if pool.unlisted.ranges:
+            yield _unlisted(pool)
     for load in loads(inventory.pools, rate_of(configuration)):
         yield f"the rounds of {load.pool} do not fit: {load}"
+
+
+def _unlisted(pool: Pool) -> str:
+    first, *others = pool.unlisted.texts
+    where = (
+        first if not others else f"{first} and {len(others)} other ranges" if others[1:] else f"{first} and {others[0]}"
+    )
+    drawn = pool.unlisted.drawn
+    others_too = f", and a round draws {drawn} of the others at random" if drawn else " alone"
+    return (
+        f"nobody could look up every address of {pool.name} in {where}: watched are those with an entry of their own, "
+        f"here or in a file{others_too}"
+    )

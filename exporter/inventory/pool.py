@@ -15,11 +15,11 @@ from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import Receiver
 from exporter.checks.report import Target
-from exporter.checks.spf.ranges import Range
 from exporter.checks.verdicts import CheckName
 from exporter.inventory.draws import Plan
 from exporter.inventory.prefixes import Prefixes
 from exporter.inventory.ranges import AddressRanges
+from exporter.inventory.unlisted import Unlisted
 
 MAX_ALL_SERIES = 10_000
 """Addresses of a pool up to which each has series of its own, unless the operator says otherwise."""
@@ -99,7 +99,7 @@ class Pool:
     dnsbls: tuple[DomainName, ...] = ()
     plan: Plan | None = None
     lengths: tuple[int, int] = (24, 64)
-    space: tuple[Range, ...] = ()
+    unlisted: Unlisted = Unlisted()  # noqa: RUF009  # a value
 
     @property
     def size(self) -> int:
@@ -144,10 +144,7 @@ class Pool:
 
     def contains(self, address: Address) -> bool:
         """Whether *address* is one of the pool's, whichever shard watches it."""
-        if address in self.whole:
-            return True
-        number = int.from_bytes(address.packed, "big")
-        return address.family == 6 and any(first <= number <= last for first, last in self.space)
+        return address in self.whole or address in self.unlisted
 
     def find(self, address: Address) -> Target | None:
         """The target at *address*, if it is one of the pool's."""

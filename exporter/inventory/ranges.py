@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from exporter.checks.addresses import Address
+from exporter.checks.spf.ranges import Range
 from exporter.config.templates import HeloTemplate
 
 Family = Literal[4, 6]
@@ -159,7 +160,8 @@ def _flattened(ranges: Iterable[AddressRange]) -> Iterator[AddressRange]:
             start = done.last + 1
         if enclosing:
             if one.last > enclosing[-1].last:
-                raise ValueError(f"{_text(one)} overlaps {_text(enclosing[-1])} in part")
+                first, second = [range_text(each.family, (each.first, each.last)) for each in (one, enclosing[-1])]
+                raise ValueError(f"{first} overlaps {second} in part")
             yield from _rest(enclosing[-1], start, one.first - 1)
         start = one.first
         enclosing.append(one)
@@ -196,6 +198,12 @@ def _joined(ranges: Iterable[AddressRange]) -> Iterator[AddressRange]:
         yield last
 
 
-def _text(one: AddressRange) -> str:
-    octets = _OCTETS[one.family]
-    return f"{Address(one.first.to_bytes(octets, 'big'))} to {Address(one.last.to_bytes(octets, 'big'))}"
+def range_text(family: Family, one: Range) -> str:
+    """A range for people: a network where it is one, else its first and last address."""
+    first, last = [Address(number.to_bytes(_OCTETS[family], "big")) for number in one]
+    length = one[1] - one[0] + 1
+    if one[0] == one[1]:
+        return str(first)
+    if length & (length - 1) == 0 and one[0] % length == 0:
+        return f"{first}/{8 * _OCTETS[family] + 1 - length.bit_length()}"
+    return f"{first} to {last}"

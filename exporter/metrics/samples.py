@@ -18,7 +18,7 @@ from exporter.state.sample import Sums
 
 
 class SampleCollector(Collector):
-    """Shows the samples of the pools on the board, and their worst prefixes."""
+    """Shows the samples of the pools on the board, their worst prefixes, and what random draws came to."""
 
     def __init__(self, board: Board) -> None:
         self._board = board
@@ -34,6 +34,7 @@ class SampleCollector(Collector):
         failures = catalogue.POOL_SAMPLE_FAILURES.series()
         failing = catalogue.POOL_FAILING_PREFIX_ADDRESSES.series()
         of = catalogue.POOL_FAILING_PREFIX_SAMPLED.series()
+        unlisted = catalogue.POOL_UNLISTED_SAMPLES.series()
         pools = self._board.pools
         kept = self._worst
         self._worst = {
@@ -47,7 +48,9 @@ class SampleCollector(Collector):
             for prefix in self._worst[name]():
                 failing.add((name, prefix.text), prefix.failing)
                 of.add((name, prefix.text), prefix.sampled)
-        yield from (series.metric for series in (addresses, failures, failing, of))
+            for verdict, count in state.counters.unlisted.verdicts.items() if state.pool.unlisted.ranges else ():
+                unlisted.add((name, verdict), count)
+        yield from (series.metric for series in (addresses, failures, failing, of, unlisted))
 
 
 def sums_of(state: PoolState) -> Sums:

@@ -1,4 +1,4 @@
-"""What one round of a pool has to do, in which order: HELO names, then every address, or some of each prefix.
+"""What one round of a pool has to do, in which order: random draws, HELO names, every address or some of each prefix.
 
 The rule of this file: an agenda is made at the beginning of a round and costs at most a number a prefix; what an item
 stands for is worked out when its time has come.
@@ -44,7 +44,9 @@ class Circle(Sequence[int]):
 
 
 class Agenda:
-    """The items of one round of *state*: counted down from -1 its HELO names, from 0 up its addresses.
+    """The items of one round of *state*: from 0 up its addresses; counted down from -1 its HELO names, then *random*.
+
+    *random* are addresses drawn from ranges that are too big to be listed: they are no addresses of the pool.
 
     *since* is where a round was dropped because the pool changed: this one begins there, so that however often a pool
     changes, each address has its turn. The first *at_once* items need not wait.
@@ -55,22 +57,28 @@ class Agenda:
         self.turn: Turn | None = None
         self.order: Sequence[int]
         self.at_once = 0
-        pool, names = state.pool, len(self.helos)
+        pool = state.pool
+        self.random = tuple(pool.unlisted.draw(state.sample.key, state.sample.turn))
+        before = len(self.random) + len(self.helos)
         start = 0 if since is None else pool.source.next_position(since) % max(1, pool.size)
         if pool.plan is not None:
             prefixes = pool.prefixes
             self.turn = Turn(prefixes, pool.plan, state.sample.key, state.sample.turn)
             self.turn.add(_known_to_fail(state, max(_LEAST_KNOWN, self.turn.drawn)))
-            self.order = Circle(names, len(self.turn), self.turn.place_of(start) if start else 0)
+            self.order = Circle(before, len(self.turn), self.turn.place_of(start) if start else 0)
             self.at_once = len(self.order) if state.round_seconds is None else 0
             return
         never = state.unsampled()
-        self.order = Circle(names, pool.size, start)
+        self.order = Circle(before, pool.size, start)
         if never:
-            self.at_once = names + len(never)
+            self.at_once = before + len(never)
         if 0 < len(never) < pool.size:
             missing = frozenset(never)
-            self.order = [*range(-names, 0), *never, *[one for one in self.order if one >= 0 and one not in missing]]
+            self.order = [*range(-before, 0), *never, *[one for one in self.order if one >= 0 and one not in missing]]
+
+    def outside(self, item: int) -> str | Address:
+        """The HELO name, or the address of *random*, that an item below 0 stands for."""
+        return self.helos[item] if item >= -len(self.helos) else self.random[item + len(self.helos)]
 
     def position(self, item: int) -> tuple[int, bool]:
         """The index in the pool of an item that is an address, and whether it counts for the estimate."""

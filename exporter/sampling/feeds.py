@@ -134,7 +134,7 @@ class Feeds:
         return Fed(
             NOTHING if files is None else files.content.addresses,
             NOTHING if expansion is None else expansion.listed,
-            () if expansion is None else expansion.space,
+            (() if files is None else files.content.space) + (() if expansion is None else expansion.space),
         )
 
     def _feed(self, pool: PoolSettings) -> SpfFeed | None:
@@ -169,7 +169,7 @@ class Feeds:
                 log.warning(
                     "a file of addresses cannot be used; what it had before stays", pool=name, problem=str(problem)
                 )
-        return found.addresses != before.addresses
+        return (found.addresses, found.space) != (before.addresses, before.space)
 
     def _status_of(self, pool: str, origin: Origin) -> SourceStatus:
         return self._status.setdefault((pool, origin), SourceStatus())

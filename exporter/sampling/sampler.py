@@ -13,6 +13,7 @@ from exporter.sampling.drawn import DrawnSubject
 from exporter.sampling.round import Round
 from exporter.sampling.sampling import Asker, Sampling, Subject
 from exporter.sampling.subjects import AddressSubject, HeloNameSubject, OnChange
+from exporter.sampling.unlisted import UnlistedSubject
 from exporter.state.blocklists import Blocklists
 from exporter.state.board import Board
 from exporter.state.disputes import Disputed, Disputes
@@ -141,10 +142,14 @@ class Sampler:
         running.begin()
 
     def _prepare(self, state: PoolState, agenda: Agenda, item: int, finished: Callable[[], None]) -> Sampling[Any]:
-        """The sampling of an address, or, counted down from -1, of a HELO name."""
+        """The sampling of what an item of the agenda stands for."""
         subject: Subject[Any]
         if item < 0:
-            subject = HeloNameSubject(state, agenda.helos[item], self._disputes)
+            what = agenda.outside(item)
+            if isinstance(what, str):
+                subject = HeloNameSubject(state, what, self._disputes)
+            else:
+                subject = UnlistedSubject(state.pool.name, what, state.counters.unlisted)
         else:
             index, counts = agenda.position(item)
             if agenda.turn is None or item >= agenda.turn.drawn:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from exporter.checks.domain import DomainCheckName
 from exporter.checks.verdicts import CheckName, Result
+from exporter.state.unlisted import UnlistedSamples
 
 CheckResult = tuple[CheckName | DomainCheckName, Result]
 
@@ -19,11 +20,15 @@ def zeros(checks: Iterable[CheckName | DomainCheckName], results: Iterable[Resul
 
 @dataclass(slots=True)
 class PoolCounters:
-    """*samples*, by what each check came to; *changes* of conclusive results, by the new one; *rounds* that ended."""
+    """*samples*, by what each check came to; *changes* of conclusive results, by the new one; *rounds* that ended.
+
+    *unlisted* is what came of random draws, which none of the others has.
+    """
 
     samples: dict[CheckResult, int] = field(default_factory=dict)
     changes: dict[CheckResult, int] = field(default_factory=dict)
     rounds: int = 0
+    unlisted: UnlistedSamples = field(default_factory=UnlistedSamples)
 
     def open(self, checks: Iterable[CheckName]) -> None:
         """Show *checks* from now on, at 0 if they were not shown before."""

@@ -69,9 +69,8 @@ def two_lists(domain: DomainName, compiled: CompiledSpf, pools: Iterable[PoolSta
     """Compare the record of *domain* with all *pools*."""
     states = tuple(pools)
     authorised: ByFamily = {family: compiled.authorised(family) for family in FAMILIES}
-    unused: ByFamily = {
-        family: difference(authorised[family], _ranges([state.pool for state in states], family)) for family in FAMILIES
-    }
+    all_pools = [state.pool for state in states]
+    unused: ByFamily = {family: difference(authorised[family], _held(all_pools, family)) for family in FAMILIES}
     lists = [_pool_list(domain, compiled, authorised, state) for state in states]
     return TwoLists(authorised, unused, tuple([one for one in lists if one is not None]))
 
@@ -83,6 +82,12 @@ def count(ranges: ByFamily) -> int:
 
 def _ranges(pools: Iterable[Pool], family: Family) -> list[Range]:
     return [(one.first, one.last) for pool in pools for one in pool.whole if one.family == family]
+
+
+def _held(pools: Iterable[Pool], family: Family) -> list[Range]:
+    """The same, with what is too big to be listed."""
+    unlisted = [each for pool in pools for each in pool.unlisted.ranges] if family == 6 else []
+    return _ranges(pools, family) + unlisted
 
 
 def _pool_list(domain: DomainName, compiled: CompiledSpf, authorised: ByFamily, state: PoolState) -> PoolList | None:

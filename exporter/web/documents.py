@@ -22,7 +22,7 @@ from exporter.state.change import AnyFinding
 from exporter.state.evidence import unpack
 from exporter.state.journal import Entry
 from exporter.state.pool import FAILING, HEALTHY
-from exporter.web.fleet import Listed, PoolSummary
+from exporter.web.fleet import Listed, PoolSummary, UnlistedSummary
 from exporter.web.predictions import predicted
 
 Json: TypeAlias = dict[str, Any]
@@ -241,6 +241,24 @@ def pool_document(summary: PoolSummary) -> Json:
                 Result.UNKNOWN.value: one.unknown,
             }
             for one in summary.checks
+        ],
+        "unlisted": None if summary.unlisted is None else _unlisted(summary.unlisted),
+    }
+
+
+def _unlisted(unlisted: UnlistedSummary) -> Json:
+    return {
+        "ranges": list(unlisted.ranges),
+        "samples_per_round": unlisted.drawn,
+        "verdicts": {verdict.value: count for verdict, count in unlisted.verdicts.items()},
+        "failures": [
+            {
+                "ip": str(one.address),
+                "reason": None if one.finding.reason is None else one.finding.reason.value,
+                "sentence": printable(one.finding.sentence),
+                "sampled_at": moment(one.at),
+            }
+            for one in unlisted.failures
         ],
     }
 

@@ -8,17 +8,15 @@ shown as a person can read.
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from exporter.checks.addresses import Address
 from exporter.checks.dkim import DkimReport
 from exporter.checks.dmarc.check import DmarcReport
 from exporter.checks.domain import DomainCheckName, DomainFinding, Hint
 from exporter.checks.domain_report import DomainReport
-from exporter.checks.spf.compiled import BITS
 from exporter.checks.spf.domain import SpfDomainReport
-from exporter.checks.spf.ranges import Range
 from exporter.checks.verdicts import Result
+from exporter.inventory.ranges import range_text
 from exporter.state.domain import DomainState
-from exporter.state.two_lists import FAMILIES, ByFamily, Family, PoolList, TwoLists, count
+from exporter.state.two_lists import FAMILIES, ByFamily, PoolList, TwoLists, count
 from exporter.web.documents import Json, evidence_document, finding_document, mend_document, moment, printable
 from exporter.web.sources import Sources
 
@@ -37,7 +35,7 @@ class Ranges:
 
 def ranges_of(ranges: ByFamily) -> Ranges:
     """Ranges for people: a network where it is one, else its first and last address."""
-    texts = [_text(family, one) for family in FAMILIES for one in ranges[family][: SHOWN_RANGES + 1]]
+    texts = [range_text(family, one) for family in FAMILIES for one in ranges[family][: SHOWN_RANGES + 1]]
     total = sum(len(ranges[family]) for family in FAMILIES)
     return Ranges(tuple(texts[:SHOWN_RANGES]), max(0, total - SHOWN_RANGES), count(ranges))
 
@@ -212,13 +210,3 @@ def _pool(one: PoolList) -> Json:
 
 def _ranges(ranges: Ranges) -> Json:
     return {"addresses": ranges.addresses, "ranges": list(ranges.shown), "more_ranges": ranges.more}
-
-
-def _text(family: Family, one: Range) -> str:
-    first, last = [Address(number.to_bytes(BITS[family] // 8, "big")) for number in one]
-    length = one[1] - one[0] + 1
-    if one[0] == one[1]:
-        return str(first)
-    if length & (length - 1) == 0 and one[0] % length == 0:
-        return f"{first}/{BITS[family] + 1 - length.bit_length()}"
-    return f"{first} to {last}"

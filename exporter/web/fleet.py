@@ -6,10 +6,11 @@ The rule of this file: the cost follows what is shown, not how many addresses th
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from exporter.checks.verdicts import CheckName, Finding, Result
+from exporter.checks.verdicts import CheckName, Finding, IprevVerdict, Result
 from exporter.state.address import AddressState, problems
 from exporter.state.board import Board
 from exporter.state.pool import FAILING, HEALTHY, PoolState
+from exporter.state.unlisted import UnlistedFailure
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +25,29 @@ class CheckCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class UnlistedSummary:
+    """A pool's IPv6 ranges that are too big to be listed: *drawn* addresses of them a round, and what came of those.
+
+    *failures* are the latest that fail, the newest first.
+    """
+
+    ranges: tuple[str, ...]
+    drawn: int
+    verdicts: Mapping[IprevVerdict, int]
+    failures: tuple[UnlistedFailure, ...]
+
+    @property
+    def sampled(self) -> int:
+        """How many were drawn so far."""
+        return sum(self.verdicts.values())
+
+
+@dataclass(frozen=True, slots=True)
 class PoolSummary:
     """One pool in numbers.
 
     *healthy*, *failing* and *unknown* are by what is held, and sum to *size*; *unanswered* counts the addresses whose
-    latest sample the DNS left open, never sampled ones included.
+    latest sample the DNS left open, never sampled ones included. *unlisted* is None where every address is listed.
     """
 
     name: str
@@ -42,6 +61,7 @@ class PoolSummary:
     round_seconds: float | None
     lag_seconds: float
     checks: tuple[CheckCounts, ...]
+    unlisted: UnlistedSummary | None = None
 
     @property
     def state(self) -> str:
@@ -89,7 +109,13 @@ def summarise(state: PoolState, lag_seconds: float) -> PoolSummary:
                 for check in pool.checks
             ]
         ),
+        unlisted=_unlisted(state) if pool.unlisted.ranges else None,
     )
+
+
+def _unlisted(state: PoolState) -> UnlistedSummary:
+    unlisted, samples = state.pool.unlisted, state.counters.unlisted
+    return UnlistedSummary(unlisted.texts, unlisted.drawn, dict(samples.verdicts), tuple(reversed(samples.failures)))
 
 
 def fleet(board: Board, lags: Mapping[str, float]) -> list[PoolSummary]:

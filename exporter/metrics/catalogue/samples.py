@@ -31,3 +31,11 @@ POOL_FAILING_PREFIX_SAMPLED = Family(
     "Addresses of the prefixes of maildns_pool_failing_prefix_addresses that those are to be measured against: all "
     "that the pool has of it; in a pool of which some addresses of each prefix are sampled, those that ever were.",
 )
+POOL_UNLISTED_SAMPLES = Family(
+    "maildns_pool_unlisted_samples_total",
+    "counter",
+    ("pool", "verdict"),
+    "Samples of addresses that were drawn at random from the pool's IPv6 ranges that are too big to be listed, by what "
+    "iprev (RFC 8601) came to: permerror is no PTR record, which is no fault where nobody sends. They are in no other "
+    "family; absent where the pool has no such ranges.",
+)

@@ -100,7 +100,8 @@ def pools(number: int, profiles: list[str]) -> st.SearchStrategy[Any]:
         receivers=receivers,
         helo_names=distinct(helo_names, 5),
         addresses_file=distinct(st.sampled_from(["targets/*.yml", "/etc/no", "a b: c", "ü"])),
-        spf=suffixes,
+        spf=suffixes | st.just("_spf.example.com"),
+        unlisted_samples=st.sampled_from([0, 1, 256]),
         sample=st.sampled_from(["auto", False])
         | some_of(
             {},

@@ -51,6 +51,7 @@ pools:
       - gmail
       - strict-helo-equals-ptr
     sample: auto
+    unlisted_samples: 8
     addresses:
       - {ip: 192.0.2.1, helo: mail.example.com}
 """

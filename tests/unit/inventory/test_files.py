@@ -59,3 +59,20 @@ def test_more_than_a_pool_may_have_are_not_taken(tmp_path):
     second = scan((str(file),), first)
     assert texts(second) == ["192.0.2.1"]
     assert "2097152 addresses together: a pool has at most 1048576" in str(second.problems[0])
+
+
+def test_a_network_that_is_too_big_to_be_listed_is_kept_as_a_range(tmp_path):
+    """Its addresses are not among those that are sampled one by one, and it stays while the file is broken."""
+    file = tmp_path / "a.json"
+    file.write_text('[{"targets": ["2001:db8::/32", "2001:db8::25"]}, {"network": "2001:db9::/64"}]')
+    first = scan((str(file),), FilesContent())
+    assert (texts(first), first.problems) == (["2001:db8::25"], ())
+    assert [high - low + 1 for low, high in first.space] == [2**96, 2**64]
+
+    file.write_text('[{"targets": ["2001:db8::/32", "10.0.0.0/8"], "labels": {"helo": "x.example.com"}}]')
+    second = scan((str(file),), first)
+    assert (texts(second), second.space) == (texts(first), first.space)
+    assert [str(problem).partition(" has ")[0] for problem in second.problems] == [
+        f"{file}:1:15: [0].targets[0]: 2001:db8::/32",
+        f"{file}:1:32: [0].targets[1]: 10.0.0.0/8",
+    ]

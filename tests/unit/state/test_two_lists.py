@@ -65,6 +65,14 @@ def test_each_list_says_what_the_other_lacks():
     assert [pools[name].is_sender for name in ("senders", "others")] == [True, False]
 
 
+def test_ranges_that_are_too_big_to_be_listed_are_a_pools_too():
+    """What SPF authorises of them is not unused, though none of its addresses is sampled one by one."""
+    both = board(POOLS + '- name: big\n  addresses: [{network: "2001:db8:1::/48"}, {ip: 203.0.113.2}]\n')
+    lists, _ = compared("v=spf1 ip6:2001:db8:1:2::/64 ip6:2001:db8:2::/64 -all", both)
+    assert count(lists.unused) == 2**64
+    assert lists.unused[6][0][0] == int.from_bytes(address("2001:db8:2::").packed, "big")
+
+
 def test_what_only_an_evaluation_can_tell_is_neither():
     """Addresses that get as far as a macro are open, and not unauthorised."""
     _, pools = compared("v=spf1 ip4:192.0.2.0/30 exists:%{i}.example.org -all", board())

@@ -1,0 +1,129 @@
+"""Draws from ranges too big to be listed: inside of them, none twice, fair to small ranges, shared by shards."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.checks.addresses import Address
+from exporter.checks.spf.ranges import size, union
+from exporter.config.loader import parse
+from exporter.inventory.build import build
+from exporter.inventory.notices import notices
+from exporter.inventory.shard import Shard
+from exporter.inventory.unlisted import Unlisted, apart
+
+keys = st.integers(0, 2**63 - 1)
+
+
+@st.composite
+def spaces(draw):
+    """IPv6 ranges that have nothing in common, from a few addresses to 2^128."""
+    sizes = st.integers(0, 128).flatmap(lambda bits: st.integers(1, 2**bits))
+    starts = st.integers(0, 2**128 - 1)
+    made = [
+        (start, min(start + size, 2**128) - 1)
+        for start, size in draw(st.lists(st.tuples(starts, sizes), min_size=1, max_size=5))
+    ]
+    return union(made)
+
+
+def number(address):
+    return int.from_bytes(address.packed, "big")
+
+
+@given(ranges=spaces(), per_round=st.integers(1, 20), key=keys, turn=st.integers(0, 10**9))
+def test_a_round_draws_from_inside_the_ranges_and_the_same_for_the_same_key(ranges, per_round, key, turn):
+    """Whatever the ranges are, down to one address and up to all of IPv6."""
+    unlisted = Unlisted(ranges, per_round)
+    drawn = list(unlisted.draw(key, turn))
+    assert len(drawn) == per_round == unlisted.drawn
+    assert all(address in unlisted for address in drawn)
+    assert drawn == list(Unlisted(ranges, per_round).draw(key, turn))
+
+
+@given(
+    bits=st.lists(st.integers(0, 5), min_size=1, max_size=4),
+    per_round=st.integers(1, 9),
+    key=keys,
+    first=st.integers(0, 500),
+)
+def test_no_address_comes_twice_before_all_have_come_once(bits, per_round, key, first):
+    """And each range gets as many draws as any other, however big it is."""
+    ranges = tuple([(index << 64, (index << 64) + 2**one - 1) for index, one in enumerate(bits)])
+    unlisted = Unlisted(ranges, per_round)
+    turns = -(-len(ranges) * 2 ** max(bits) // per_round) + 1
+    drawn = [number(each) for turn in range(first, first + turns) for each in unlisted.draw(key, turn)]
+    for low, high in ranges:
+        mine = [one for one in drawn if low <= one <= high]
+        size = high - low + 1
+        assert abs(len(mine) - len(drawn) / len(ranges)) <= 1
+        assert all(len(set(mine[at : at + size])) == size for at in range(0, len(mine) - size + 1, size))
+        assert set(mine) == set(range(low, high + 1))
+
+
+def test_the_draws_of_a_day_are_all_over_the_range():
+    """An order is no walk from one end: of 16 parts of a /32 each gets its share, and so do the halves of a /64."""
+    base = number(Address.parse("2001:db8::"))
+    drawn = [number(each) for turn in range(288) for each in Unlisted(((base, base + 2**96 - 1),), 8).draw(7, turn)]
+    assert len(set(drawn)) == 288 * 8
+    parts = [sum((one - base) >> 92 == part for one in drawn) for part in range(16)]
+    assert min(parts) > 100  # of 144, give or take four deviations
+    assert max(parts) < 190
+    assert 1000 < sum(one >> 63 & 1 for one in drawn) < 1300
+
+
+@given(ranges=spaces(), key=keys, turn=st.integers(0, 10**6), count=st.integers(2, 6))
+def test_shards_share_the_draws(ranges, key, turn, count):
+    """With one key, each draw is exactly one shard's, and of the addresses that this one owns."""
+    whole = list(Unlisted(ranges, 12).draw(key, turn))
+    parts = [list(Unlisted(ranges, 12, Shard(index, count)).draw(key, turn)) for index in range(count)]
+    assert sorted(each for part in parts for each in part) == sorted(whole)
+
+
+@given(ranges=spaces())
+def test_ranges_are_taken_apart_into_networks(ranges):
+    """They have the same addresses, whatever becomes of each; what has holes stays in one piece."""
+    made = apart(ranges)
+    assert union(made) == ranges
+    assert size(made) == size(ranges)
+    assert len(made) <= 8 * len(ranges)
+
+
+def test_a_small_network_beside_a_big_one_has_draws_of_its_own():
+    """An SPF record's /48 and the /64 after it are one range of numbers, but two networks."""
+    one, two = number(Address.parse("2001:db8:1::")), number(Address.parse("2001:db8:2::"))
+    made = apart([(one, two - 1), (two, two + 2**64 - 1)])
+    assert Unlisted(made).texts == ("2001:db8:1::/48", "2001:db8:2::/64")
+    assert Unlisted(apart([(one + 1, two + 2**70)])).texts == ("2001:db8:1::1 to 2001:db8:2:40::",)
+
+
+def test_nothing_is_drawn_where_nothing_is_unlisted_or_nobody_wants_it():
+    """An ordinary pool pays nothing, and 0 turns it off."""
+    assert Unlisted((), 8).drawn == 0
+    assert list(Unlisted((), 8).draw(1, 2)) == []
+    assert list(Unlisted(((0, 2**64),), 0).draw(1, 2)) == []
+    assert Address.parse("192.0.2.1") not in Unlisted(((0, 2**128 - 1),), 8)
+
+
+TEXT = """
+pools:
+- name: a
+  unlisted_samples: 3
+  addresses: [{network: "2001:db8::/32"}, {network: "2001:db9::/64"}, {network: "2001:db8::/120", helo: x.example.com}]
+- {name: b, addresses: [{network: 192.0.2.0/24}]}
+"""
+
+
+def test_a_network_that_is_too_big_to_be_listed_belongs_to_its_pool():
+    """What is listed inside of it is sampled one by one, with its HELO name; `check-config` says what is not."""
+    configuration = parse(TEXT, "m.yml")
+    a, b = build(configuration)
+    assert (a.size, b.size) == (256, 256)
+    assert a.unlisted.texts == ("2001:db8::/32", "2001:db9::/64")
+    assert a.contains(Address.parse("2001:db8:ffff::1"))
+    assert not a.contains(Address.parse("2001:dba::"))
+    assert not b.unlisted.ranges
+    (notice,) = notices(configuration)
+    assert notice == (
+        "nobody could look up every address of a in 2001:db8::/32 and 2001:db9::/64: watched are those with an entry "
+        "of their own, here or in a file, and a round draws 3 of the others at random"
+    )

@@ -1,0 +1,152 @@
+"""Random draws from ranges that are too big to be listed: what they come to is counted apart."""
+
+import asyncio
+from math import inf
+
+from exporter.checks.addresses import Address
+from exporter.checks.answers import Answer, Status
+from exporter.checks.names import DomainName
+from exporter.checks.verdicts import CheckName, IprevVerdict, Result
+from exporter.config.loader import parse
+from exporter.inventory.build import build
+from exporter.metrics.samples import sums_of
+from exporter.sampling.sampler import Sampler
+from exporter.state.board import Board
+from exporter.state.unlisted import KEPT
+from tests import clock
+from tests.unit.sampling.test_sampler import Asker as Patient
+
+SENDER = Address.parse("2001:db8::25")
+TEXT = """
+pools:
+- {name: big, unlisted_samples: 6, sample: %s, addresses: [{network: "2001:db8::/32"}, {network: "2001:db8::20/123"}]}
+"""
+
+
+class Asker(Patient):
+    """A DNS in which the senders are forward-confirmed, and *others* is how the PTR lookups of all others end."""
+
+    max_in_flight = 100
+
+    def __init__(self, others=None, *, is_confirmed=lambda: False):
+        super().__init__()
+        self.others, self.is_confirmed = others, is_confirmed
+
+    def ask(self, question, on_answer, *, max_age_seconds=inf, confirm=False, voice=None):
+        self.asked.append(question)
+        self.confirmations += confirm
+        is_reverse = question.rdtype == "PTR"
+        nibbles = question.name[:64:2][::-1] if is_reverse else question.name[2:34]
+        own = Address(bytes.fromhex(nibbles))
+        if is_reverse and not is_sender(own) and self.others is not None:
+            answer = Answer(self.others)
+        elif is_reverse:
+            answer = Answer(Status.ANSWER, (DomainName(f"m-{nibbles}.example.org"),))
+        else:
+            answer = Answer(Status.ANSWER, (own if is_sender(own) or self.is_confirmed() else SENDER,))
+        asyncio.get_running_loop().call_later(0.01, on_answer, question, answer)
+
+    @property
+    def drawn(self):
+        """The reverse names that were asked for and are no sender's."""
+        names = [question.name for question in self.asked if question.rdtype == "PTR"]
+        return {name for name in names if not is_sender(Address(bytes.fromhex(name[:64:2][::-1])))}
+
+
+def is_sender(address):
+    """Whether *address* is in 2001:db8::20/123."""
+    return address.packed[:15] == SENDER.packed[:15] and address.packed[15] >> 5 == 1
+
+
+def sampled(asker, rounds=1, sample="false"):
+    """The state of the pool after some rounds."""
+
+    async def main():
+        board, changes = Board(), []
+        board.adopt(build(parse(TEXT % sample, "test")))
+        sampler = Sampler(board, lambda: asker, on_change=lambda _pool, change: changes.append(change))
+        sampler.follow()
+        state = board.pools["big"]
+        for number in range(rounds):
+            sampler.tick("big")
+            while state.counters.rounds == number:
+                await asyncio.sleep(1)
+        assert changes == []
+        return state
+
+    return clock.run(main())
+
+
+def verdicts(state):
+    return {verdict.value: count for verdict, count in state.counters.unlisted.verdicts.items()}
+
+
+def test_an_address_that_nobody_uses_is_no_failure():
+    """Six of a round have no PTR name: they are counted apart, and nothing is kept of them or said of the pool."""
+    state = sampled(Asker(Status.NXDOMAIN), rounds=2)
+    assert verdicts(state) == {"pass": 0, "fail": 0, "permerror": 12, "temperror": 0}
+    assert not state.counters.unlisted.failures
+    assert state.results()[CheckName.FCRDNS, Result.PASS] == state.pool.size == 32
+    assert sums_of(state)[CheckName.FCRDNS] == (32, 0)
+    assert state.counters.samples[CheckName.FCRDNS, Result.PASS] == 64
+    assert state.counters.samples[CheckName.FCRDNS, Result.FAIL] == 0
+
+
+def test_draws_are_none_of_the_sample_that_the_share_is_estimated_from():
+    """Where some of each prefix are sampled, too."""
+    state = sampled(Asker(), sample="{ipv6_prefix: 124}")
+    assert verdicts(state)["fail"] == 6
+    assert sums_of(state)[CheckName.FCRDNS] == (2, 0)
+
+
+def test_names_that_do_not_resolve_back_are_confirmed_and_the_latest_are_remembered():
+    """Each failure is asked for again before it is believed; of many, as many are kept as there is room for."""
+    asker = Asker()
+    state = sampled(asker, rounds=5)
+    assert verdicts(state) == {"pass": 0, "fail": 30, "permerror": 0, "temperror": 0}
+    assert asker.confirmations == 30 * 2
+    failures = state.counters.unlisted.failures
+    assert len(failures) == KEPT
+    assert all(one.address in state.pool.unlisted for one in failures)
+    assert failures[-1].at > failures[0].at
+    assert "is not forward-confirmed" in failures[-1].finding.sentence
+
+
+def test_a_failure_that_is_gone_at_the_second_look_is_not_believed():
+    """It counts as not known."""
+    asker = Asker()
+    asker.is_confirmed = lambda: asker.confirmations > 0
+    state = sampled(asker)
+    assert verdicts(state)["fail"] == 0
+
+
+def test_a_delegation_that_is_broken_shows_as_unanswered():
+    """Of the addresses that nobody uses nothing else is ever known."""
+    state = sampled(Asker(Status.SERVFAIL))
+    assert verdicts(state) == {"pass": 0, "fail": 0, "permerror": 0, "temperror": 6}
+
+
+def test_a_reload_keeps_what_was_drawn_and_goes_on():
+    """The next round draws others, whatever else the configuration changed."""
+
+    async def main():
+        board, asker = Board(), Asker(Status.NXDOMAIN)
+        board.adopt(build(parse(TEXT % "false", "test")))
+        sampler = Sampler(board, lambda: asker, on_change=lambda _pool, _change: None)
+        drawn = []
+        for text in (TEXT % "false", (TEXT % "false").replace("name: big", "name: big, series: none")):
+            board.adopt(build(parse(text, "test")))
+            sampler.follow()
+            state = board.pools["big"]
+            before = state.counters.rounds
+            asker.asked.clear()
+            sampler.tick("big")
+            while state.counters.rounds == before:
+                await asyncio.sleep(1)
+            drawn.append(asker.drawn)
+        return state, drawn
+
+    state, (first, second) = clock.run(main())
+    assert verdicts(state)[IprevVerdict.PERMERROR] == 12
+    assert len(first) == len(second) == 6
+    assert not first & second
