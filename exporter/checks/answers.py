@@ -153,7 +153,7 @@ class Answer(_AnswerFields):
         """The records that are domain names (PTR, CNAME, NS), sorted."""
         records = self.records
         if len(records) == 1 and isinstance(records[0], DomainName):
-            return (records[0],)
+            return records  # type: ignore[return-value]  # of which that is the only one
         return tuple([record for record in records if isinstance(record, DomainName)])
 
     @property

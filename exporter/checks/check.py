@@ -46,7 +46,7 @@ class Run(Generic[T]):
         self._done = done
         self._failed = failed
         self._batch: Sequence[Question] = ()
-        self._open = 0  # answers that are missing, and one more while questions are asked
+        self._open: int  # answers that are missing, and one more while questions are asked
         self.evidence: dict[Question, Answer] = {}
 
     def start(self) -> None:
@@ -68,10 +68,10 @@ class Run(Generic[T]):
     def _advance(self, answers: Sequence[Answer] | None) -> None:
         """Step the check until it has to wait, or is done."""
         evidence = self.evidence
-        send = self._check.send
+        check = self._check
         while True:
             try:
-                batch = send(answers)  # type: ignore[arg-type]  # None starts a generator
+                batch = check.send(answers)  # type: ignore[arg-type]  # None starts a generator
             except StopIteration as stop:
                 verdict: T = stop.value
                 break
@@ -95,10 +95,9 @@ class Run(Generic[T]):
 
     def _take(self, question: Question, answer: Answer) -> None:
         evidence = self.evidence
-        known = len(evidence)
-        evidence.setdefault(question, answer)
-        if len(evidence) == known:
+        if evidence and question in evidence:
             return  # too late: it was given up
+        evidence[question] = answer
         self._open -= 1
         if not self._open:
             batch = self._batch

@@ -46,19 +46,20 @@ def iprev(address: Address, *, server_name: DomainName | None = None) -> Check[I
 
 def follow(address: Address, ptr: Answer, *, server_name: DomainName | None = None) -> Check[Iprev]:
     """The rest of `iprev`, for a caller that has the answer to the PTR question already."""
-    names = ptr.names
+    names = ptr.names[:NAME_LIMIT]
     forward: dict[DomainName, Answer] = {}
-    if len(names) == 1:
-        (answer,) = yield [_new(Question, (names[0], address.rdtype))]
-        if address in answer.records:  # what nearly every sample of nearly every address comes to
-            return _new(Iprev, (_PASS, _CONFIRMED, names, names))
-        forward[names[0]] = answer
-    elif names:
+    if names:
         rdtype = address.rdtype
-        names = names[:NAME_LIMIT]
         answers = yield [Question(name, rdtype) for name in names]
         forward.update(zip(names, answers, strict=True))
     return judge_iprev(address, ptr, forward, server_name=server_name)
+
+
+def judge_only_name(address: Address, ptr: Answer, names: tuple[DomainName, ...], forward: Answer) -> Iprev:
+    """`judge_iprev`, where *names* are all of *ptr* and only one: as for nearly every address of a network."""
+    if address in forward.records:
+        return _new(Iprev, (_PASS, _CONFIRMED, names, names))
+    return judge_iprev(address, ptr, {names[0]: forward})
 
 
 def judge_iprev(

@@ -7,7 +7,7 @@ from exporter.checks.answers import Question
 from exporter.checks.authentication import Wanted, authentication
 from exporter.checks.check import Check, parallel
 from exporter.checks.helo import forward_questions, helo
-from exporter.checks.iprev import Iprev, follow
+from exporter.checks.iprev import Iprev, follow, judge_only_name
 from exporter.checks.names import DomainName
 from exporter.checks.predictions import Predicted, Verdicts, predictions
 from exporter.checks.receivers import Receiver
@@ -55,7 +55,7 @@ def report(
     """
     predicts = bool(policies and target.helos)
     authenticates = wanted is not None and bool(target.helos or wanted.mail_from or wanted.listings)
-    judged = _judge(target, suffix)
+    judged = _judge(target, suffix) if target.helos else _judge_address(target)
     if not (predicts or authenticates):
         return judged
     return _side_by_side(
@@ -82,10 +82,6 @@ def _judge(target: Target, suffix: DomainName | None) -> Check[Report]:
     part of it again, each on its own, and are sent the answers that are already there.
     """
     address = target.address
-    if not target.helos:  # an address of a network that is swept: there may be 100,000 of them
-        (ptr,) = yield [_new(Question, (address.reverse_name, "PTR"))]
-        verdict = yield from follow(address, ptr)
-        return _new(Report, (target, verdict, (verdict.finding,), ()))
     names = [said.name for said in target.helos if said.name is not None]
     ptr, *_ = yield [
         Question(address.reverse_name, "PTR"),
@@ -97,3 +93,16 @@ def _judge(target: Target, suffix: DomainName | None) -> Check[Report]:
     for said in target.helos:
         findings += yield from helo(address, said, ptr, suffix=suffix)
     return Report(target, verdict, tuple(findings))
+
+
+def _judge_address(target: Target) -> Check[Report]:
+    """The finding of an address that has no HELO names: one of a network that is swept, which may have 100,000."""
+    address = target.address
+    (ptr,) = yield [_new(Question, (address.reverse_name, "PTR"))]
+    names = ptr.names
+    if len(names) == 1:
+        (forward,) = yield [_new(Question, (names[0], address.rdtype))]
+        verdict = judge_only_name(address, ptr, names, forward)
+    else:
+        verdict = yield from follow(address, ptr)
+    return _new(Report, (target, verdict, (verdict.finding,), ()))
