@@ -8,12 +8,14 @@ Everything else is counted, left lying, and the right one that comes later is st
 import asyncio
 import contextlib
 import socket
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
 from typing import Protocol
 
 from exporter.dns.job import Job
 from exporter.dns.randomness import Take
+from exporter.dns.segments import can_segment, send_segments
 
 QUERIES_PER_SOCKET = 128
 SOCKET_SECONDS = 10.0
@@ -70,12 +72,13 @@ def _random_ids(take: Take) -> Iterator[bytes]:
 
 
 class _Socket:
-    __slots__ = ("left", "pending", "receive", "retires_at", "send", "sock", "unread")
+    __slots__ = ("left", "pending", "receive", "retires_at", "segments", "send", "sock", "unread")
 
     def __init__(self, sock: socket.socket, now: float) -> None:
         self.sock = sock
         self.send = sock.send
         self.receive = sock.recv
+        self.segments = can_segment(sock)
         self.pending: dict[bytes, Job] = {}
         self.left = QUERIES_PER_SOCKET
         self.retires_at = now + SOCKET_SECONDS
@@ -125,19 +128,18 @@ class UdpChannel:
                 self._fail_soon(job)
             return
         opened.left -= len(jobs)
-        pending, send, ids = opened.pending, opened.send, self._ids
+        pending, ids = opened.pending, self._ids
+        packets: defaultdict[int, list[bytes]] = defaultdict(list)
         for job, message, query_id in zip(jobs, messages, ids):  # noqa: B905  # there are IDs without end
             while query_id in pending:
                 query_id = next(ids)
             job.query_id = query_id
             job.pending = pending
             pending[query_id] = job
-            try:
-                send(query_id + message)
-            except BlockingIOError:
-                pass  # as good as lost on the way: it will be asked again
-            except OSError:
-                self._send_again(opened, job, query_id + message)
+            packets[len(message)].append(query_id + message)
+        rest = list(packets.values())
+        while rest:
+            self._send_alike(opened, rest.pop(), rest)
 
     def expire(self, now: float) -> Iterator[Job]:
         """The questions whose time is up. All wait equally long, so the oldest of each socket are the first."""
@@ -195,11 +197,34 @@ class UdpChannel:
             self._loop.remove_reader(opened.sock)
             opened.sock.close()
 
-    def _send_again(self, opened: _Socket, job: Job, message: bytes) -> None:
+    def _send_alike(self, opened: _Socket, packets: list[bytes], rest: list[list[bytes]]) -> None:
+        """Send queries of one length; *rest* are those that come afterwards."""
+        if opened.segments and len(packets) > 1:
+            try:
+                send_segments(opened.sock, packets)
+            except BlockingIOError:
+                return  # as good as lost on the way: they will be asked again
+            except OSError:
+                opened.segments = False  # be it for good, be it an error of an earlier query: they leave one by one
+            else:
+                return
+        for at, packet in enumerate(packets):
+            try:
+                opened.send(packet)
+            except BlockingIOError:
+                pass  # as above
+            except OSError:
+                unsent = {one[:2] for those in (packets[at + 1 :], *rest) for one in those}
+                self._send_again(opened, packet, unsent)
+
+    def _send_again(self, opened: _Socket, packet: bytes, unsent: set[bytes]) -> None:
         """An error of an earlier query of this socket came out: that one is told, and this one goes out anew."""
-        earlier = [other for other in opened.pending.values() if other is not job]
+        job = opened.pending.get(packet[:2])
+        if job is None:
+            return  # told along with another one
+        earlier = [other for other in opened.pending.values() if other is not job and other.query_id not in unsent]
         try:
-            opened.send(message)
+            opened.send(packet)
         except BlockingIOError:
             pass
         except OSError:

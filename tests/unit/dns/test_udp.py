@@ -1,15 +1,21 @@
 """Sockets over UDP: many ports, none for long, and never too many."""
 
+import asyncio
 import socket
 import time
 
+import pytest
+
 from exporter.checks.answers import Question, Status
 from exporter.dns.endpoints import Endpoint
+from exporter.dns.job import Job
+from exporter.dns.randomness import Randomness
 from exporter.dns.resolver import Resolver
-from exporter.dns.udp import MAX_SOCKETS, SOCKET_SECONDS
+from exporter.dns.udp import MAX_SOCKETS, SLOTS, SOCKET_SECONDS, Burst, UdpChannel
 from tests.factories import name
 from tests.unit.dns.nameserver import eventually, name_server, settings
 from tests.unit.dns.test_resolver import WWW, holds_all, resolving
+from tests.unit.dns.udp_pair import udp_pair
 
 
 async def test_sockets_are_bounded_where_nobody_answers():
@@ -45,3 +51,67 @@ async def test_a_port_is_given_up_when_it_is_old():
             assert resolver.open_sockets == 1
         finally:
             await resolver.close()
+
+
+class Told:
+    """A taker that remembers what it was told."""
+
+    def __init__(self):
+        self.packets, self.unreachable = [], []
+
+    def take_packets(self, packets, pending, until):
+        """Take all packets."""
+        self.packets += packets
+
+    def take_unreachable(self, job):
+        """Take a question to which there is no way."""
+        self.unreachable.append(job)
+
+
+def channel_to(address, told):
+    """A channel that tells *told*, and the questions of a burst with messages of three lengths for it."""
+    loop = asyncio.get_running_loop()
+    burst = Burst(loop.call_soon, time.monotonic)
+    take = Randomness().take
+    channel = UdpChannel(loop, (socket.AF_INET, address), told, take=take, burst=burst, clock=time.monotonic)
+    jobs = [Job(Question(name(f"n{number}.example.org"), "A"), "", print) for number in range(90)]
+    for job in jobs:
+        job.sent_at = time.monotonic()
+    return channel, jobs, [number.to_bytes(2) * (20 + number % 3) for number in range(90)]
+
+
+@pytest.mark.parametrize("segments", [True, False], ids=["cut-apart-by-the-kernel", "one-by-one"])
+async def test_a_burst_leaves_whole(segments):
+    """Every message of a burst is sent once, with its question's ID, also where the kernel will not cut it apart."""
+    told = Told()
+    with udp_pair() as (_, theirs):
+        channel, jobs, messages = channel_to(theirs.getsockname(), told)
+        if not segments:
+            channel.send(jobs[:1], messages[:1])
+            for opened in channel._open:
+                opened.sock.setsockopt(socket.SOL_SOCKET, 11, 1)  # SO_NO_CHECK: the kernel then refuses
+            channel._slots[:] = list(channel._open) * SLOTS
+            jobs, messages = jobs[1:], messages[1:]
+            assert theirs.recv(65_535)
+        channel.send(jobs, messages)
+
+        sent = {job.query_id: message for job, message in zip(jobs, messages, strict=True)}
+        received = [theirs.recv(65_535) for _ in jobs]
+        assert len(sent) == len(jobs)
+        assert {packet[:2]: packet[2:] for packet in received} == sent
+        channel.close()
+    assert told.unreachable == []
+
+
+async def test_a_burst_to_a_closed_port_tells_every_question_once():
+    """Each is told that there is no way, by itself and long before its time is up; none waits on."""
+    told = Told()
+    with udp_pair() as (_, theirs):
+        address = theirs.getsockname()
+    channel, jobs, messages = channel_to(address, told)
+    channel.send(jobs, messages)
+    await eventually(lambda: len(told.unreachable) >= len(jobs))
+
+    assert sorted(map(id, told.unreachable)) == sorted(map(id, jobs))
+    assert [job for job in jobs if job.pending is not None] == []
+    channel.close()
