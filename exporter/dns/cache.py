@@ -6,7 +6,7 @@ clock; what is inconclusive is never remembered. Size is bounded twice: in entri
 An entry is one `bytes`: objects would take three times as much, and the garbage collector would go through them.
 """
 
-from collections.abc import KeysView
+from collections.abc import Iterable, KeysView
 from struct import Struct
 
 from exporter.checks.addresses import Address
@@ -81,26 +81,28 @@ class Cache:
         entry = self._entries.get(key)
         return None if entry is None else entry[_SERVER_AT]
 
-    def put(self, key: str, answer: Answer, server: int, now: float) -> None:
-        """Remember a conclusive answer that came from *server*, and forget the one before it."""
-        _, records, chain, ttl, _, asked_at, errors = answer
-        record = records[0] if len(records) == 1 and not (chain or errors) else None
-        if type(record) is Address:  # `encode`, for nearly every answer there is
-            (tail,) = record
-            kind = KIND_A if len(tail) == 4 else KIND_AAAA
-        elif type(record) is DomainName:
-            kind, tail = KIND_NAMES, record.encode()
-        else:
-            kind, tail = encode(answer)
-        entry = _pack(now, asked_at, ttl, server, kind) + tail
-        entries = self._entries
-        octets = self.octets + len(key) + len(entry) + _OVERHEAD_OCTETS
-        if octets <= self._max_octets and len(self._ring) < self._max_entries and key not in entries:
-            entries[key] = entry
-            self._ring.append(key)
-            self.octets = octets
-        elif self._max_entries:
-            self._make_room(key, entry)
+    def put(self, answers: Iterable[tuple[str, Answer]], server: int, now: float) -> None:
+        """Remember conclusive answers that came from *server*, by `key_of`, and forget the ones before them."""
+        entries, ring = self._entries, self._ring
+        max_entries, max_octets = self._max_entries, self._max_octets
+        for key, answer in answers:
+            _, records, chain, ttl, _, asked_at, errors = answer
+            record = records[0] if len(records) == 1 and not (chain or errors) else None
+            if type(record) is Address:  # `encode`, for nearly every answer there is
+                (tail,) = record
+                kind = KIND_A if len(tail) == 4 else KIND_AAAA
+            elif type(record) is DomainName:
+                kind, tail = KIND_NAMES, record.encode()
+            else:
+                kind, tail = encode(answer)
+            entry = _pack(now, asked_at, ttl, server, kind) + tail
+            octets = self.octets + len(key) + len(entry) + _OVERHEAD_OCTETS
+            if octets <= max_octets and len(ring) < max_entries and key not in entries:
+                entries[key] = entry
+                ring.append(key)
+                self.octets = octets
+            elif max_entries:
+                self._make_room(key, entry)
 
     def clear(self) -> None:
         """Forget everything."""

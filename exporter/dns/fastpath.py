@@ -12,61 +12,19 @@ from exporter.checks.addresses import Address
 from exporter.checks.answers import MailExchange, Record, RRType, StartOfAuthority, Text
 from exporter.checks.names import DomainName
 from exporter.dns.reading import MAX_TTL, Content, Reading, conclude
-from exporter.dns.wire import CODES, IN, TYPE_AND_CLASS, NameReader, UnreadableError, UnusualError, plain_name
+from exporter.dns.wire import CODES, IN, NameReader, UnreadableError, UnusualError
 
 _COUNTS = Struct(">HHH").unpack_from  # ANCOUNT, NSCOUNT, ARCOUNT
 _FIXED = Struct(">HHIH").unpack_from  # TYPE, CLASS, TTL, RDLENGTH
 _FIXED_OCTETS = 10
 _HEADER_OCTETS = 12
-_RECORD_OCTETS = 12  # of a record that points at its name, before its RDATA
-_QUESTION_POINTER = b"\xc0\x0c"
 _OPT_START = b"\0\0\x29"
 _COOKIE_CODE = b"\0\x0a\0"
 _TTL_AND_LENGTH = Struct(">IH").unpack_from
 _SERIAL = Struct(">I").unpack_from
 _A, _NS, _CNAME, _SOA, _PTR, _MX, _TXT, _AAAA, _OPT = 1, 2, 5, 6, 12, 15, 16, 28, 41
 _ADDRESS_OCTETS = {_A: 4, _AAAA: 16}
-_OCTETS = {"A": 4, "AAAA": 16} | dict.fromkeys(["CNAME", "MX", "NS", "PTR", "SOA", "TXT"])  # None where they vary
-_ORDINARY_STARTS = {rdtype: _QUESTION_POINTER + following for rdtype, following in TYPE_AND_CLASS.items()}
-_ORDINARY_FLAGS = [  # QR and no error, whatever AA, RD, RA, AD and CD
-    bytes([0x80 | authoritative | desired, available | authentic | unchecked])
-    for authoritative in (0, 4)
-    for desired in (0, 1)
-    for available in (0, 0x80)
-    for authentic in (0, 0x20)
-    for unchecked in (0, 0x10)
-]
-_ORDINARY_HEADERS, _ORDINARY_HEADERS_WITH_OPT = [  # all but the ID: flags, one question, one answer, no or one OPT
-    frozenset([flags + bytes([0, 1, 0, 1, 0, 0, 0, additionals]) for flags in _ORDINARY_FLAGS])
-    for additionals in (0, 1)
-]
 _new = tuple.__new__  # builds a NamedTuple in a third of the time
-
-
-def read_ordinary(packet: bytes, section: bytes, rdtype: RRType, opt: bytes) -> tuple[Record, int] | None:
-    """The record and the TTL of a reply that has one record of the type that was asked for, at the name itself.
-
-    That is what nearly every reply is, so it is told by whole octets instead of one field after the other: a header
-    that says so, the question *section*, a record that points at it, and *opt*, an OPT record that has been looked at
-    before (or none). None leaves it to `read_reply`, which comes to the same with the same packet.
-    """
-    if packet[2:12] not in (_ORDINARY_HEADERS_WITH_OPT if opt else _ORDINARY_HEADERS):
-        return None
-    if not (packet.startswith(section + _ORDINARY_STARTS[rdtype], _HEADER_OCTETS) and packet.endswith(opt)):
-        return None
-    start = len(section) + _HEADER_OCTETS + _RECORD_OCTETS
-    end = len(packet) - len(opt)
-    if end <= start:
-        return None
-    ttl, octets = _TTL_AND_LENGTH(packet, start - 6)
-    if start + octets != end or ttl > MAX_TTL:
-        return None
-    if octets == _OCTETS[rdtype]:
-        return _new(Address, (packet[start:end],)), ttl
-    if rdtype == "PTR":
-        name = plain_name(packet, start, end)
-        return (name, ttl) if name is not None else None
-    return None
 
 
 def read_reply(packet: bytes, end: int, name: DomainName, rdtype: RRType) -> Reading:

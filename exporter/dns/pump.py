@@ -5,9 +5,8 @@ in the next: then the work that they share is done once, and the server wakes up
 """
 
 import asyncio
-import math
 from collections.abc import Callable
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from exporter.dns.job import Job
 from exporter.dns.pacing import TokenBucket, Waiting
@@ -43,12 +42,12 @@ class Pump:
         self._bucket = TokenBucket(settings.max_queries_per_second)
         self._waiting: Waiting[Job] = Waiting(settings.max_queued)
         self._fresh = self._waiting.fresh
+        self._dated = 0
         self.in_flight = 0
         """Questions that were sent, and are not answered yet."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_open = False
         self._is_due = False
-        self._turn_began_at = -math.inf
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -77,6 +76,7 @@ class Pump:
         self._loop = self._timer = None
         self._is_open = self._is_due = False
         self._waiting.clear()
+        self._dated = 0
         self.in_flight = 0
 
     def submit(self, job: Job) -> None:
@@ -86,7 +86,6 @@ class Pump:
                 self._overflow([job], self._clock())
                 return
             self._look_soon()
-        job.queued_at = self._turn_began_at
         self._fresh.append(job)
 
     def may_send(self, now: float) -> bool:
@@ -107,15 +106,14 @@ class Pump:
 
     def drop_late(self, now: float) -> None:
         """Overflow with those that have waited too long."""
-        late = takewhile(lambda job: now - job.queued_at >= self._max_queue_seconds, self._fresh)
-        count = sum(1 for _ in late)
+        dated = islice(self._fresh, self._dated)
+        count = sum(1 for _ in takewhile(lambda job: now - job.queued_at >= self._max_queue_seconds, dated))
         if count:
-            self._overflow(self._waiting.pop_fresh(count), now)
+            self._overflow(self._pop_fresh(count), now)
 
     def _look_soon(self) -> None:
         if not self._is_due and self._loop is not None:
             self._is_due = True
-            self._turn_began_at = self._clock()
             self._loop.call_soon(self._look)
 
     def _wake(self) -> None:
@@ -142,15 +140,27 @@ class Pump:
             self._again(waiting.pop_again(), now)
         if not waiting.has_again and self._is_open:
             room = min(left, len(self._fresh), self._max_in_flight - self.in_flight)
-            jobs = waiting.pop_fresh(bucket.take_up_to(room, now))
+            jobs = self._pop_fresh(bucket.take_up_to(room, now))
             if jobs:
                 self.in_flight += len(jobs)
                 self._begin(jobs, now)
         excess = waiting.pop_excess()
         if excess:
             self._overflow(excess, now)
+        self._date(now)
         if waiting.has_again or (self._fresh and self._is_open and self.in_flight < self._max_in_flight):
             if bucket.wait_seconds(now):
                 self._wake()
             else:
                 self._look_soon()
+
+    def _pop_fresh(self, count: int) -> list[Job]:
+        self._dated = max(0, self._dated - count)
+        return self._waiting.pop_fresh(count)
+
+    def _date(self, now: float) -> None:
+        """Note since when those wait that could not leave at once."""
+        fresh = self._fresh
+        for at in range(self._dated - len(fresh), 0):
+            fresh[at].queued_at = now
+        self._dated = len(fresh)

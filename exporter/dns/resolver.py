@@ -148,7 +148,7 @@ class Resolver:
         another server than the one that gave the last answer to this question. If *server* names one as in
         `Answer.server`, that is asked and no other. Never raises for what the DNS says.
         """
-        job_key = key = question[0] + KEY_SUFFIXES[question[1]]  # `key_of`, without the call
+        key = question[0] + KEY_SUFFIXES[question[1]]  # `key_of`, without the call
         if not confirm and key in self._remembered:
             answer = self.cache.get(key, self._clock(), max_age_seconds)
             if answer is not None:
@@ -156,27 +156,36 @@ class Resolver:
                 on_answer(question, answer)
                 return
         if confirm or server:
-            pinned = self._servers_by_text.get(server)
-            job_key = (_CONFIRMATION if pinned is None else f"?{chr(_FIRST_MARK + pinned)}") + key
-        job = self._joined.get(job_key)
-        if job is not None:
-            self.statistics.coalesced += 1
-            if job.more is None:
-                job.more = [(question, on_answer)]
-            else:
-                job.more.append((question, on_answer))
+            self._ask_past_the_cache(question, key, on_answer, server)
+        elif key in self._joined:
+            self._join(self._joined[key], question, on_answer)
+        else:
+            self._joined[key] = job = Job(question, key, on_answer)
+            self._submit(job)
+
+    def _ask_past_the_cache(self, question: Question, key: str, on_answer: OnAnswer, server: str) -> None:
+        pinned = self._servers_by_text.get(server)
+        job_key = (_CONFIRMATION if pinned is None else f"?{chr(_FIRST_MARK + pinned)}") + key
+        if job_key in self._joined:
+            self._join(self._joined[job_key], question, on_answer)
             return
         self._joined[job_key] = job = Job(question, job_key, on_answer)
-        if confirm or server:
-            job.is_confirmation = True
-            if pinned is not None:
-                job.server = self._engine.servers[pinned]
-                job.pinned = True
-                job.tried = 1 << pinned  # not what any server may be asked
-            else:
-                last = self.cache.last_server(key)
-                job.tried = 0 if last is None else 1 << last
+        job.is_confirmation = True
+        if pinned is not None:
+            job.server = self._engine.servers[pinned]
+            job.pinned = True
+            job.tried = 1 << pinned  # not what any server may be asked
+        else:
+            last = self.cache.last_server(key)
+            job.tried = 0 if last is None else 1 << last
         self._submit(job)
+
+    def _join(self, job: Job, question: Question, on_answer: OnAnswer) -> None:
+        """Wait for the answer to an equal question that is under way."""
+        self.statistics.coalesced += 1
+        if job.more is None:
+            job.more = []
+        job.more.append((question, on_answer))
 
     async def resolve(self, question: Question, *, max_age_seconds: float = math.inf, confirm: bool = False) -> Answer:
         """`ask`, for those who can wait."""
@@ -210,14 +219,18 @@ class Resolver:
     def _finish(self, answered: Sequence[Answered], server: int, now: float) -> None:
         """Remember what is conclusive, and call back everybody who waits for it."""
         joined = self._joined
+        conclusive = [
+            (job.key if not job.is_confirmation else job.key[len(_CONFIRMATION) :], answer)
+            for job, answer in answered
+            if answer[0] in _CONCLUSIVE and job.key
+        ]
+        self.cache.put(conclusive, server, now)
         for job, answer in answered:
             key = job.key
             if key:
                 if joined.get(key) is not job:
                     continue  # it was called back when the resolver closed
                 del joined[key]
-                if answer[0] in _CONCLUSIVE:
-                    self.cache.put(key if not job.is_confirmation else key[len(_CONFIRMATION) :], answer, server, now)
             on_answer = job.on_answer
             try:
                 on_answer(job.question, answer)

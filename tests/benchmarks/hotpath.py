@@ -87,6 +87,17 @@ class FakeSocket:
         self.replies.append(message[:2] + b"\x85\x80\0\1\0\1\0\0\0\1" + section + tail + opt)
         WAITING[self] = None
 
+    def getsockopt(self, *_: int) -> int:
+        """Do as a socket does whose kernel can cut datagrams apart."""
+        return 0
+
+    def sendmsg(self, buffers: list[bytes], ancillary: list[tuple[int, int, bytes]]) -> None:
+        """Take queries of one length, and have the replies at hand."""
+        (octets,) = struct.unpack("=H", ancillary[0][2])
+        (joined,) = buffers
+        for at in range(0, len(joined), octets):
+            self.send(joined[at : at + octets])
+
     def recv(self, _: int) -> bytes:
         """Give the next reply."""
         if self.replies:

@@ -10,5 +10,5 @@ def test_a_short_round():
     finished = subprocess.run(command, check=True, capture_output=True, text=True)
 
     assert "µs of our own" in finished.stdout
-    assert "fastpath.py:read_ordinary" in finished.stdout
+    assert "ordinary.py:take_ordinary" in finished.stdout
     assert "fastpath.py:read_reply" not in finished.stdout

@@ -54,7 +54,7 @@ def test_what_was_put_in_comes_out(put):
     cache = Cache(10, SERVERS)
     number = SERVERS.index(put.server)
 
-    cache.put("key", put, number, 5.0)
+    cache.put([("key", put)], number, 5.0)
 
     assert cache.get("key", 5.0, 1.0) == put
     assert cache.last_server("key") == number
@@ -64,7 +64,7 @@ def test_what_was_put_in_comes_out(put):
 def test_a_hit_is_younger_than_its_ttl_and_than_it_may_be(ttl, age, max_age):
     """An entry is hit exactly while it is younger than its TTL and than the asker's limit."""
     cache = Cache(10, SERVERS)
-    cache.put("key", answer(ttl=ttl), 0, 1_000.0)
+    cache.put([("key", answer(ttl=ttl))], 0, 1_000.0)
 
     hit = cache.get("key", 1_000.0 + age, max_age)
 
@@ -78,7 +78,7 @@ def test_its_size_is_bounded_and_the_latest_is_there(puts, size):
     cache = Cache(size, SERVERS)
     last = {}
     for number, put in puts:
-        cache.put(f"key{number}", put, SERVERS.index(put.server), 0.0)
+        cache.put([(f"key{number}", put)], SERVERS.index(put.server), 0.0)
         last[f"key{number}"] = put
         assert len(cache) <= size
         assert 0 <= cache.octets <= size * ENTRY_OCTETS
@@ -93,7 +93,7 @@ def test_the_first_in_is_the_first_out():
     """A full cache forgets the oldest entry, and goes on doing so."""
     cache = Cache(3, SERVERS)
     for number in range(8):
-        cache.put(f"key{number}", answer(number), 0, 0.0)
+        cache.put([(f"key{number}", answer(number))], 0, 0.0)
 
     assert [cache.get(f"key{number}", 0.0, 1.0) is not None for number in range(8)] == [False] * 5 + [True] * 3
 
@@ -101,14 +101,14 @@ def test_the_first_in_is_the_first_out():
 def test_a_cache_of_nothing_and_an_emptied_one_hold_nothing():
     """Zero entries turn the cache off; clearing it forgets everything, and it works on."""
     off = Cache(0, SERVERS)
-    off.put("key", answer(), 0, 0.0)
+    off.put([("key", answer())], 0, 0.0)
     assert off.get("key", 0.0, 1.0) is None
 
     cache = Cache(2, SERVERS)
-    cache.put("key", answer(), 0, 0.0)
+    cache.put([("key", answer())], 0, 0.0)
     cache.clear()
     assert (len(cache), cache.octets, cache.last_server("key")) == (0, 0, None)
-    cache.put("key", answer(2), 0, 0.0)
+    cache.put([("key", answer(2))], 0, 0.0)
     assert cache.get("key", 0.0, 1.0) == answer(2)
 
 
@@ -134,7 +134,7 @@ def test_an_entry_takes_at_most_250_octets(kind):
         else:
             question = Question(DomainName(f"{number % 250}.{number // 250}.168.192.in-addr.arpa"), "PTR")
             put = Answer(Status.ANSWER, names(f"mail-{number:05x}.outbound.example.org"), (), 60, SERVERS[0], 1.5e9)
-        cache.put(key_of(question), put, 0, 0.0)
+        cache.put([(key_of(question), put)], 0, 0.0)
     taken = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from exporter.checks.answers import MailExchange, StartOfAuthority, Status, Text
 from exporter.checks.names import DomainName
-from exporter.dns.fastpath import read_ordinary, read_reply
+from exporter.dns.fastpath import read_reply
 from exporter.dns.slowpath import read_unusual
 from exporter.dns.wire import NameReader, UnreadableError, UnusualError, plain_name
 from tests.factories import address, name, names
@@ -254,67 +254,6 @@ def test_the_fast_path_agrees_with_dnspython(reply):
     if reading is not None:
         assert rcode in (0, 3)
         assert reading == reference
-
-
-COOKIE = dns.edns.GenericOption(10, b"12345678abcdefgh")
-END_OF_QUESTION = len(query().to_wire())
-
-
-def ordinary(line, options=None):
-    """A reply with one record, and an OPT record if there are options; that record too."""
-    reply = records(query(rdtype=line.split()[3]), line)
-    bare = len(reply.to_wire())
-    if options is not None:
-        reply.use_edns(0, options=options)
-    return reply.to_wire(), reply.to_wire()[bare:]
-
-
-@pytest.mark.parametrize("options", [None, [], [COOKIE]])
-@pytest.mark.parametrize(
-    ("line", "record"),
-    [
-        ("www.example.org. 300 IN A 192.0.2.1", address("192.0.2.1")),
-        ("www.example.org. 300 IN AAAA 2001:db8::1", address("2001:db8::1")),
-        ("www.example.org. 300 IN PTR Mail-1.Example.NET.", name("mail-1.example.net")),
-    ],
-)
-def test_the_ordinary_reply_is_told_at_once(line, record, options):
-    """One record and an OPT record that is known, or none, take the short way; another OPT record does not."""
-    wire, opt = ordinary(line, options)
-    rdtype = line.split()[3]
-
-    section = wire[12:END_OF_QUESTION]
-    assert read_ordinary(wire, section, rdtype, opt) == (record, 300)
-    assert (
-        read_ordinary(wire, wire[12:END_OF_QUESTION], rdtype, opt[:-1] + b"\7" if opt else ordinary(line, [])[1])
-        is None
-    )
-
-
-SEEN = [b"", *[ordinary("www.example.org. 300 IN A 192.0.2.1", options)[1] for options in ([], [COOKIE])]]
-
-
-@given(replies(), st.sampled_from(SEEN))
-def test_the_short_way_agrees_with_the_long_one(reply, opt):
-    """Whatever is told at once, reading record by record comes to the same."""
-    rdtype, wire = reply
-    told = read_ordinary(wire, wire[12:END_OF_QUESTION], rdtype, opt)
-    if told is not None:
-        record, ttl = told
-        assert read(wire, rdtype=rdtype)[:4] == (Status.ANSWER, (record,), (), ttl)
-
-
-@given(st.binary(max_size=60), st.sampled_from(["A", "AAAA", "PTR", "TXT"]), st.sampled_from(SEEN))
-def test_the_short_way_takes_any_octets(octets, rdtype, opt):
-    """After a header and a question that are right, any octets at all are told at once or left to the long way."""
-    asked = query(rdtype=rdtype).to_wire()
-    start = b"\xc0\x0c" + asked[-4:] + b"\0\0\0\x3c"
-    for rest in (octets, start + octets, start + len(octets).to_bytes(2) + octets):
-        counts = b"\0\1\0\1\0\0\0" + (b"\1" if opt else b"\0")
-        wire = asked[:2] + b"\x81\x80" + counts + asked[12:] + rest + opt
-        told = read_ordinary(wire, wire[12:END_OF_QUESTION], rdtype, opt)
-        if told is not None:
-            assert read(wire, rdtype=rdtype)[1] == (told[0],)
 
 
 @given(st.binary(max_size=300), st.sampled_from(["A", "PTR", "TXT", "MX", "SOA"]))

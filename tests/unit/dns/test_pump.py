@@ -15,12 +15,12 @@ from tests.unit.dns.nameserver import eventually
 class Gone:
     """What a pump let go: each burst of new questions, those sent again, those that overflowed."""
 
-    def __init__(self, **limits):
+    def __init__(self, clock=time.monotonic, **limits):
         settings = ResolverSettings(**{"max_queries_per_second": math.inf, **limits})
         self.begun, self.again, self.overflowed = [], [], []
         self.pump = Pump(
             settings,
-            clock=time.monotonic,
+            clock=clock,
             begin=lambda jobs, now: self.begun.append(jobs),
             again=lambda job, now: self.again.append(job),
             overflow=lambda jobs, now: self.overflowed.extend(jobs),
@@ -118,3 +118,37 @@ async def test_a_pump_that_is_not_open_holds_what_it_has_and_a_closed_one_overfl
     gone.pump.close()
     late = gone.submit(1)
     assert (gone.overflowed, gone.pump.in_flight, gone.pump.queued) == (late, 0, 0)
+
+
+async def test_what_has_waited_too_long_goes_no_more():
+    """Time counts from the turn in which a question could not leave; those that came later wait on."""
+    now = [100.0]
+    gone = Gone(clock=lambda: now[0], max_in_flight=1, max_queue_seconds=5.0)
+    gone.open()
+    first, *early = gone.submit(4)
+    await asyncio.sleep(0)
+    now[0] = 103.0
+    late = gone.submit(3)
+    gone.pump.drop_late(now[0])
+    await asyncio.sleep(0)
+    assert (gone.begun, gone.overflowed) == ([[first]], [])
+
+    now[0] = 104.9
+    gone.pump.finished(1)
+    await asyncio.sleep(0)
+    assert gone.begun == [[first], early[:1]]
+
+    now[0] = 105.0
+    newest = gone.submit(1)
+    gone.pump.drop_late(now[0])
+    assert gone.overflowed == early[1:]
+    await asyncio.sleep(0)
+
+    now[0] = 108.0
+    gone.pump.drop_late(now[0])
+    assert gone.overflowed == early[1:] + late
+
+    now[0] = 110.0
+    gone.pump.drop_late(now[0])
+    assert gone.overflowed == early[1:] + late + newest
+    assert gone.pump.queued == 0

@@ -1,0 +1,145 @@
+"""In a burst, or a flood of what nobody asked for, everybody gets their turn: answers, time-outs, other tasks."""
+
+import asyncio
+import socket
+import threading
+from contextlib import contextmanager, suppress
+
+import pytest
+
+from exporter.checks.answers import Question, Status
+from exporter.checks.names import DomainName
+from tests.integration import sweep
+from tests.integration.kinds import DOMAIN
+from tests.integration.running import asking_for, holding, resolver_for
+from tests.integration.servers.knot import Knot
+
+pytestmark = pytest.mark.integration
+
+NAMES = 2_000
+DEADLINE_SECONDS = 60
+
+
+def question(number):
+    """A question that the sweep's world answers."""
+    return Question(DomainName(f"mail-{number % NAMES:06x}.{DOMAIN}"), "A")
+
+
+class Stream:
+    """Asks so many questions at a time, without end: each answer asks the next."""
+
+    def __init__(self, resolver, in_flight):
+        self.resolver, self.answered, self.ends = resolver, 0, False
+        for number in range(in_flight):
+            resolver.ask(question(number), self.take, confirm=True)
+
+    def take(self, asked, answer):
+        """Ask the next one."""
+        self.answered += 1
+        if not self.ends:
+            self.resolver.ask(question(self.answered + 500), self.take, confirm=True)
+
+
+async def test_a_question_gets_its_turn_among_those_of_a_busy_pool():
+    """One asker who keeps the queue full delays another by the questions before it, and by no later one."""
+    with Knot(sweep.zones(NAMES)) as knot:
+        async with resolver_for(knot.address, timeout_seconds=5, max_in_flight=50) as resolver:
+            busy = Stream(resolver, 400)
+            while busy.answered < 1_000:
+                await asyncio.sleep(0)
+            before = busy.answered
+            other = Question(DomainName(f"other.{DOMAIN}"), "A")
+            answer = await asyncio.wait_for(resolver.resolve(other), DEADLINE_SECONDS)
+            between, busy.ends = busy.answered - before, True
+
+            assert answer.status is Status.NXDOMAIN
+            assert between <= 2 * 400, "those before it in the queue, and what came back with its answer"
+
+
+async def test_time_outs_are_told_while_answers_pour_in(misbehaving):
+    """Questions to which nobody answers end in their time, however many others are answered meanwhile."""
+    async with resolver_for(misbehaving.address, timeout_seconds=0.3, attempts=1, max_in_flight=300) as resolver:
+        open_ = {"good": 0}
+        running = True
+
+        def take(asked, answer):
+            open_["good"] += 1
+            if running:
+                resolver.ask(asking_for("good", number=open_["good"]), take, confirm=True)
+
+        for number in range(200):
+            resolver.ask(asking_for("good", number=-number - 1), take, confirm=True)
+        silent = [resolver.resolve(asking_for("silent", number=number)) for number in range(50)]
+        answers = await asyncio.wait_for(asyncio.gather(*silent), DEADLINE_SECONDS)
+        running = False
+
+        assert {answer.status for answer in answers} == {Status.TIMEOUT}
+        assert open_["good"] > 200, "the others went on"
+
+
+async def test_cancelled_askers_leave_nothing_behind():
+    """Whoever stops waiting for an answer disturbs neither the others nor the counts."""
+    with Knot(sweep.zones(NAMES)) as knot:
+        async with resolver_for(knot.address, timeout_seconds=5, max_in_flight=100) as resolver:
+            tasks = [asyncio.ensure_future(resolver.resolve(question(number))) for number in range(600)]
+            while resolver.in_flight < 100:
+                await asyncio.sleep(0)
+            for task in tasks[::2]:
+                task.cancel()
+            answers = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), DEADLINE_SECONDS)
+
+            kept = answers[1::2]
+            assert all(answer.status in {Status.ANSWER, Status.NXDOMAIN} for answer in kept)
+            while resolver.in_flight or resolver.queued:
+                await asyncio.sleep(0.01)
+
+
+@contextmanager
+def flooding():
+    """Serve on a port: each query gets forged packets without end, until the server is told to give the answers."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 0))
+    server.settimeout(0.05)
+    ends, sent, queries = threading.Event(), [0], []
+
+    def flood():
+        while not ends.is_set():
+            with suppress(TimeoutError):
+                queries.append(server.recvfrom(65_535))
+            while queries and not ends.is_set():
+                for query, asker in queries:
+                    forged = bytes([query[0] ^ 1, query[1]]) + b"\x81\x80" + query[4:]
+                    for _ in range(20):
+                        with suppress(OSError):
+                            server.sendto(forged, asker)
+                            sent[0] += 1
+        for query, asker in queries:  # NXDOMAIN
+            server.sendto(query[:2] + b"\x81\x83" + query[4:10] + b"\0\0" + query[12 : query.index(b"\0\0\x29")], asker)
+
+    thread = threading.Thread(target=flood)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.getsockname()[1]}", sent, ends
+    finally:
+        ends.set()
+        thread.join()
+        server.close()
+
+
+async def test_a_flood_of_forgeries_starves_nobody():
+    """While forged packets come without pause the loop turns for others, and the answer that comes last counts."""
+    with flooding() as (address, sent, ends):
+        async with resolver_for(address, timeout_seconds=DEADLINE_SECONDS, attempts=1) as resolver:
+            asked = asyncio.ensure_future(resolver.resolve(asking_for("flooded")))
+            turns = 0
+            with holding() as held:
+                while resolver.statistics.ignored["unknown-id"] < 5_000:
+                    await asyncio.sleep(0)
+                    turns += 1
+            ends.set()
+            answer = await asyncio.wait_for(asked, DEADLINE_SECONDS)
+
+            assert answer.status is Status.NXDOMAIN
+            assert turns >= 5_000 // 128, "a turn takes no more than a burst from a socket"
+            assert held.longest_seconds < 0.02, held.by
+            assert sent[0] >= 5_000

@@ -1,0 +1,135 @@
+"""The short way of the ordinary reply: it comes to what the long one does, and leaves everything else alone."""
+
+import dns.edns
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.checks.answers import Answer, Question, Status
+from exporter.checks.names import DomainName
+from exporter.dns.job import Job
+from exporter.dns.ordinary import take_ordinary
+from tests.factories import address, name
+from tests.unit.dns.nameserver import records
+from tests.unit.dns.test_fastpath import query, read, replies
+
+COOKIE = dns.edns.GenericOption(10, b"12345678abcdefgh")
+END_OF_QUESTION = len(query().to_wire())
+LINE = "www.example.org. 300 IN A 192.0.2.1"
+
+
+def ordinary(line, options=None):
+    """A reply with one record, and an OPT record if there are options; that record too."""
+    reply = records(query(rdtype=line.split()[3]), line)
+    bare = len(reply.to_wire())
+    if options is not None:
+        reply.use_edns(0, options=options)
+    return reply.to_wire(), reply.to_wire()[bare:]
+
+
+def waiting(wire, rdtype, pending):
+    """The question that *wire* replies to, sent once, among those that are *pending*."""
+    job = Job(Question(DomainName("www.example.org"), rdtype), "", print)
+    job.section = wire[12:END_OF_QUESTION]
+    job.query_id = wire[:2]
+    job.serial = 1
+    job.pending = pending
+    pending[job.query_id] = job
+    return job
+
+
+def told(wire, rdtype, opt):
+    """The answer that the short way finds in one packet, or None."""
+    answered, pending = [], {}
+    job = waiting(wire, rdtype, pending)
+    other = take_ordinary(iter([wire]), pending, opt, answered, server="192.0.2.53:53", asked_at=1.5)
+    if other is not None:
+        assert (other, answered, pending) == ((job, wire), [], {wire[:2]: job})
+        return None
+    assert (pending, job.pending) == ({}, None)
+    ((answered_job, answer),) = answered
+    assert answered_job is job
+    assert (answer.status, answer.chain, answer.errors) == (Status.ANSWER, (), ())
+    return answer
+
+
+@pytest.mark.parametrize("options", [None, [], [COOKIE]])
+@pytest.mark.parametrize(
+    ("line", "record"),
+    [
+        (LINE, address("192.0.2.1")),
+        ("www.example.org. 300 IN AAAA 2001:db8::1", address("2001:db8::1")),
+        ("www.example.org. 300 IN PTR Mail-1.Example.NET.", name("mail-1.example.net")),
+    ],
+)
+def test_the_ordinary_reply_is_told_at_once(line, record, options):
+    """One record and an OPT record that is known, or none, take the short way; another OPT record does not."""
+    wire, opt = ordinary(line, options)
+    rdtype = line.split()[3]
+
+    assert told(wire, rdtype, opt) == Answer(Status.ANSWER, (record,), (), 300, "192.0.2.53:53", 1.5)
+    assert told(wire, rdtype, opt[:-1] + b"\7" if opt else ordinary(line, [])[1]) is None
+
+
+SEEN = [b"", *[ordinary(LINE, options)[1] for options in ([], [COOKIE])]]
+
+
+@given(replies(), st.sampled_from(SEEN))
+def test_the_short_way_agrees_with_the_long_one(reply, opt):
+    """Whatever is told at once, reading record by record comes to the same."""
+    rdtype, wire = reply
+    answer = told(wire, rdtype, opt)
+    if answer is not None:
+        assert read(wire, rdtype=rdtype)[:4] == answer[:4]
+
+
+@given(st.binary(max_size=60), st.sampled_from(["A", "AAAA", "PTR", "TXT"]), st.sampled_from(SEEN))
+def test_the_short_way_takes_any_octets(octets, rdtype, opt):
+    """After a header and a question that are right, any octets at all are told at once or left to the long way."""
+    asked = query(rdtype=rdtype).to_wire()
+    start = b"\xc0\x0c" + asked[-4:] + b"\0\0\0\x3c"
+    for rest in (octets, start + octets, start + len(octets).to_bytes(2) + octets):
+        counts = b"\0\1\0\1\0\0\0" + (b"\1" if opt else b"\0")
+        wire = asked[:2] + b"\x81\x80" + counts + asked[12:] + rest + opt
+        answer = told(wire, rdtype, opt)
+        if answer is not None:
+            assert read(wire, rdtype=rdtype)[1] == answer.records
+
+
+@pytest.mark.parametrize("at", range(2, END_OF_QUESTION + 8))
+def test_no_bit_of_header_question_or_type_may_be_another(at):
+    """Whatever octet before the TTL is turned over, flags aside that say nothing, the reply is not told at once."""
+    wire, opt = ordinary(LINE, [COOKIE])
+    changed = bytearray(wire)
+    changed[at] ^= 0x40 if at == 2 else 0x0F if at == 3 else 0x20
+    answered, pending = [], {}
+    waiting(wire, "A", pending)
+
+    assert take_ordinary(iter([bytes(changed)]), pending, opt, answered, server="", asked_at=0.0) is not None
+    assert answered == []
+
+
+def test_a_burst_is_taken_up_to_what_is_not_ordinary():
+    """The packet that ends it is given back with its question, or none; those after it stay for the next call."""
+    wire, opt = ordinary(LINE)
+    good = [number.to_bytes(2) + wire[2:] for number in range(3)]
+    stranger, odd = b"\xff\xff" + wire[2:], (7).to_bytes(2) + wire[2:-1]
+    pending = {}
+    jobs = [waiting(packet, "A", pending) for packet in (*good, odd)]
+    packets, answered = iter([good[0], stranger, good[1], odd, good[2], good[2]]), []
+
+    ends = [take_ordinary(packets, pending, opt, answered, server="", asked_at=0.0) for _ in range(4)]
+
+    assert ends == [(None, stranger), (jobs[3], odd), (None, good[2]), None]
+    assert [job for job, _ in answered] == jobs[:3]
+    assert list(pending) == [odd[:2]]
+
+
+def test_a_question_that_was_sent_again_takes_the_long_way():
+    """What may have happened to it on the way is looked at there."""
+    wire, opt = ordinary(LINE)
+    pending = {}
+    job = waiting(wire, "A", pending)
+    job.serial = 2
+
+    assert take_ordinary(iter([wire]), pending, opt, [], server="", asked_at=0.0) == (job, wire)
