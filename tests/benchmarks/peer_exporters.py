@@ -21,6 +21,7 @@ from tests.integration.servers.process import Server
 
 THREADS = 8
 MODULES = 500
+WARM_UP = 500
 
 
 def probes(number: int) -> tuple[tuple[str, str], tuple[str, str]]:
@@ -88,7 +89,7 @@ def measure(exporter: BlackboxExporter | DnsExporter, count: int) -> dict[str, A
     """Probe *count* addresses; raises if fewer than nine of ten lookups succeed, for then it measures nothing."""
     good = [number for number in range(MODULES) if sweep.verdict(number) != "permerror"]
     numbers = [good[at % len(good)] for at in range(count)]
-    _probe(exporter, numbers[:50])
+    _probe(exporter, (numbers * 5)[:WARM_UP])
     before, wall = _cpu_seconds(exporter.pid), time.perf_counter()
     succeeded = _probe(exporter, numbers)
     cpu, wall = _cpu_seconds(exporter.pid) - before, time.perf_counter() - wall
