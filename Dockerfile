@@ -19,6 +19,8 @@ COPY exporter exporter
 RUN ["python", "-m", "pip", "--python", "/opt/build", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", "/wheel", "."]
 RUN ["python", "-m", "pip", "--python", "/opt/maildns-exporter", "install", "--no-deps", "--no-index", "--find-links", "/wheel", "maildns-exporter"]
 RUN ["python", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "/opt/maildns-exporter/lib"]
+# The folder of a storage, so that a fresh volume there belongs to the user who writes in it.
+RUN ["python", "-c", "import os; os.makedirs('/state/maildns-exporter', 0o750)"]
 
 FROM ${PYTHON_IMAGE}
 ARG VERSION=unknown
@@ -31,6 +33,7 @@ LABEL org.opencontainers.image.title="maildns-exporter" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /opt/maildns-exporter /opt/maildns-exporter
+COPY --from=build --chown=65532:65532 /state /var/lib
 ENV PATH=/opt/maildns-exporter/bin:/usr/local/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 65532:65532
 WORKDIR /etc/maildns-exporter

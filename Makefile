@@ -7,7 +7,7 @@ CONFIG ?=
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check truth soak fuzz bench bench-pool lint types imports operator-models dashboards screenshots chart dist lock clean
+.PHONY: help run test check truth soak fuzz bench bench-pool lint types imports operator-models dashboards screenshots image-test chart dist lock clean
 
 help:            ## Show this list
 	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -55,6 +55,9 @@ dashboards: $(VENV)/.dev            ## Write the dashboards, rules and alerts an
 
 screenshots: $(VENV)/.dev            ## Draw the dashboards from the demo's live data (needs prometheus, chromium, npm)
 	$(BIN)/python -m dashboards.screenshots.take
+
+image-test: $(VENV)/.dev            ## Build the image and run it (needs root, podman, runc, debootstrap, prometheus; or docker: ARGS)
+	$(BIN)/python -m tests.image $(ARGS)
 
 chart: $(VENV)/.dev            ## Build what in the chart is made of something else: copies of rules, tables
 	$(BIN)/python helm/build.py

@@ -41,6 +41,18 @@ def test_every_object_is_valid(feature, version):
         charts.validate(found, version)
 
 
+def empty(node, path=""):
+    """Where a key has nothing behind it: the template of a value that is not there."""
+    inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    return [path] * (node is None) + [found for key, value in inner for found in empty(value, f"{path}.{key}")]
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_no_key_is_left_empty(feature):
+    """What is not set is not there: a reviewer need not ask what `annotations:` with nothing behind it means."""
+    assert {found["kind"]: places for found in render(values_of(feature)) if (places := empty(found))} == {}
+
+
 @pytest.mark.parametrize("feature", FEATURES)
 def test_the_exporter_takes_the_configuration(feature):
     """The rendered file keeps every rule of the exporter's own loader."""
@@ -214,6 +226,25 @@ def test_notes_say_what_to_do_next():
     assert "WARNING" not in done
     assert "serviceMonitor.enabled" not in done
     assert "prometheusRule.enabled" not in done
+
+
+@pytest.mark.parametrize(
+    ("values", "said", "unsaid"),
+    [
+        pytest.param({}, "watches 1 pool from", "and 0", id="one-pool"),
+        pytest.param(ci_values("pools"), "watches 2 pools from", "and 0", id="pools"),
+        pytest.param(ci_values("domains"), "watches 1 pool and 1 domain from", "domains from", id="a-domain"),
+        pytest.param(ci_values("config-existing"), "watches what Secret maildns-configuration", "pool", id="theirs"),
+        pytest.param({"config": {"storage": {"path": "a"}}}, "set persistence.enabled", "nothing else", id="no-volume"),
+        pytest.param(ci_values("persistence"), "watches", "persistence.enabled", id="a-volume"),
+    ],
+)
+def test_notes_say_what_is_watched(values, said, unsaid):
+    """They count what is watched, and tell of a storage that no volume is there for."""
+    text = notes_of(values)
+
+    assert said in text
+    assert unsaid not in text
 
 
 def notes_of(values: dict) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.assets.charts import CHART, ROOT
+from tests.assets import charts
+from tests.assets.charts import CHART, ROOT, render
 from tests.integration.servers.prometheus import promtool
 
 COMPOSE = ROOT / "deploy" / "compose" / "compose.yml"
@@ -44,6 +45,21 @@ def test_the_image_runs_as_the_user_of_the_chart():
     context = yaml.safe_load((CHART / "values.yaml").read_text())["podSecurityContext"]
 
     assert instructions("USER") == [f"{context['runAsUser']}:{context['runAsGroup']}"]
+
+
+def test_the_state_has_one_place_everywhere():
+    """Chart, unit and image mean the same folder, and the image's belongs to the user who writes in it."""
+    unit = (ROOT / "deploy" / "systemd" / "maildns-exporter.service").read_text()
+    objects = render({"persistence": {"enabled": True}})
+    (mount,) = [mount for mount in charts.exporter_container(objects)["volumeMounts"] if mount["name"] == "data"]
+    place = mount["mountPath"]
+    (made,) = [json.loads(text)[-1] for text in instructions("RUN") if "makedirs" in text]
+    (copied,) = [text.split() for text in instructions("COPY") if "/state" in text]
+
+    assert f"/var/lib/{re.search(r'^StateDirectory=(.*)$', unit, re.MULTILINE)[1]}" == place
+    assert f"path: {place}/maildns.db" in unit
+    assert f"'/state/{Path(place).name}'" in made
+    assert copied == ["--from=build", f"--chown={instructions('USER')[0]}", "/state", str(Path(place).parent)]
 
 
 def test_dependencies_are_hashed_and_nothing_is_compiled():

@@ -48,7 +48,7 @@
 metadata:
   labels:
     {{- include "maildns-exporter.labels" (dict "root" . "extra" .Values.podLabels) | nindent 4 }}
-  {{- with include "maildns-exporter.podAnnotations" . }}
+  {{- with include "maildns-exporter.podAnnotations" . | trim }}
   annotations:
     {{- . | nindent 4 }}
   {{- end }}

@@ -1,5 +1,6 @@
 """What the chart renders is what the exporter is started with: the container's arguments, and the ConfigMap's files."""
 
+import os
 import re
 import socket
 import subprocess
@@ -107,7 +108,7 @@ def test_what_is_known_outlives_the_pod(tmp_path):
     container = charts.exporter_container(objects)
     (mount,) = [mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] == "data"]
     volume = tmp_path / "volume"
-    volume.mkdir()
+    as_with_an_fs_group(volume)
 
     for turn, known in enumerate(("0", "1")):
         folder = tmp_path / str(turn)
@@ -117,6 +118,18 @@ def test_what_is_known_outlives_the_pod(tmp_path):
             pod.wait_for("/metrics", f"\nmaildns_storage_restored_addresses {known}")
             pod.wait_for("/metrics", "\nmaildns_fcrdns_match{")
             assert pod.exit_code() == 0
+        assert (volume / "maildns.db").stat().st_mode & 0o777 == 0o600
+
+
+def as_with_an_fs_group(volume):
+    """Make a folder as the kubelet leaves a volume: somebody else's, of the pod's group, which may write in it.
+
+    In the sandbox the group of this process is the pod's. Only root can give a folder away; it stays ours otherwise.
+    """
+    volume.mkdir()
+    if os.geteuid() == 0:
+        os.chown(volume, 12345, os.getegid())
+    volume.chmod(0o2770)
 
 
 def test_three_shards_add_up_to_the_whole(tmp_path):

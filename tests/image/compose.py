@@ -1,0 +1,78 @@
+"""The Compose file's exporter and Prometheus, run as it says, where there is no Compose and no image of Prometheus.
+
+The rule of this file: commands, mounts, limits and users come from the Compose file. Three things stand in for what a
+registry would bring: Prometheus is Debian's, mounted into our own image; both containers share a network in which
+nothing but its loopback exists; and the exporter's name is an entry in the hosts file.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from tests.image.engine import ROOT, Engine
+from tests.integration.servers.process import wait_until
+
+FILE = ROOT / "deploy" / "compose" / "compose.yml"
+RULES = ROOT / "dashboards" / "prometheus" / "maildns.rules.yml"
+ASK = "import sys, urllib.request as u; print(u.urlopen('http://127.0.0.1:9090/api/v1/' + sys.argv[1]).read().decode())"
+
+
+def flags(service: dict[str, Any]) -> list[str]:
+    """The mounts of a service and its scratch folders, as `run` has them; a volume is a folder in memory here."""
+    words: list[str] = []
+    for mount in service.get("volumes", []):
+        source, target, *mode = mount.split(":")
+        if source.startswith("."):
+            words += ["--volume", ":".join([str((FILE.parent / source).resolve()), target, *mode])]
+        else:
+            words += ["--mount", f"type=tmpfs,destination={target},tmpfs-mode=1777"]
+    for folder in service.get("tmpfs", []):
+        words += ["--tmpfs", folder]
+    return words
+
+
+def prometheus_sees(engine: Engine, image: str) -> Iterator[tuple[str, bool, object]]:
+    """Whether Prometheus, with the Compose file's configuration, scrapes the exporter and takes the rules."""
+    program = shutil.which("prometheus")
+    if program is None:
+        yield "Prometheus of the Compose file", False, "not installed: apt-get install prometheus"
+        return
+    services = yaml.safe_load(FILE.read_text())["services"]
+    exporter, prometheus = services["maildns-exporter"], services["prometheus"]
+    hosts = ["--add-host", "maildns-exporter:127.0.0.1"]
+    first = engine.start(
+        "maildns-exporter", image, ["--network", "none", *hosts, *flags(exporter)], exporter["command"]
+    )
+    wait_until(lambda: engine.health(first) == "healthy", "what Prometheus depends on", 120)
+    theirs = ["--network", f"container:{first}", "--user", "65534:65534", "--entrypoint", "/prometheus-program"]
+    mounted = ["--volume", f"{program}:/prometheus-program:ro", "--no-healthcheck"]
+    second = engine.start("maildns-prometheus", image, [*theirs, *mounted, *flags(prometheus)], prometheus["command"])
+
+    def asked(path: str) -> Any:
+        text = engine.python(second, ASK, path)
+        return json.loads(text)["data"] if text else {}
+
+    def health() -> dict[str, str]:
+        targets = asked("targets").get("activeTargets", [])
+        return {target["labels"]["job"]: target["health"] for target in targets}
+
+    wait_until(lambda: set(health().values()) == {"up"}, "both targets are up", 120)
+    yield (
+        "Prometheus scrapes the exporter by its name, and itself",
+        health().keys() == {"maildns", "prometheus"},
+        health(),
+    )
+    found = asked("query?query=count(maildns_fcrdns_match)")["result"]
+    yield "it has the demo world", bool(found), found
+    wanted = sum(len(group["rules"]) for group in yaml.safe_load(RULES.read_text())["groups"])
+    loaded = [rule for group in asked("rules")["groups"] for rule in group["rules"]]
+    yield "it has the rules", len(loaded) == wanted, f"{len(loaded)} of {wanted}"
+
+    def healths() -> set[str]:
+        return {rule["health"] for group in asked("rules")["groups"] for rule in group["rules"]}
+
+    wait_until(lambda: "unknown" not in healths(), "every rule was evaluated", 120)
+    yield "every rule can be evaluated", healths() == {"ok"}, healths()
