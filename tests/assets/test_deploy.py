@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -112,10 +113,22 @@ def test_workflows_are_audited():
 def test_workflows_run_what_there_is():
     """Every target of make that a workflow calls is in the Makefile."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    called = {name for path in WORKFLOWS for name in re.findall(r"run: make ([a-z-]+)", path.read_text())}
+    runs = [line for path in WORKFLOWS for line in re.findall(r"run: (.*\bmake .*)", path.read_text())]
+    words = [shlex.split(re.split(r"\bmake ", line, maxsplit=1)[1]) for line in runs]
+    called = {word for line in words for word in line if "=" not in word}
 
     assert called
     assert called <= targets
+
+
+def test_the_workflow_installs_what_the_tests_need():
+    """Every package that .ci/run installs is installed there too, but for the browser, which the runner has."""
+    wanted = re.search(r"^packages=\((.*?)^\)", (ROOT / ".ci" / "run").read_text(), re.MULTILINE | re.DOTALL)[1].split()
+    steps = yaml.safe_load((ROOT / ".github" / "workflows" / "check.yml").read_text())["jobs"]["test"]["steps"]
+    (installed,) = [step["run"].replace("\\\n", " ") for step in steps if "apt-get" in step.get("run", "")]
+    (line,) = [line for line in installed.splitlines() if "apt-get install" in line]
+
+    assert set(wanted) - set(line.split()) == {"chromium"}
 
 
 def test_compose_mounts_what_there_is():

@@ -8,7 +8,6 @@ The rule of this file: a check is a sentence, and true or false; all of them are
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
@@ -102,8 +101,7 @@ def the_state(engine: Engine, folder: Path) -> Iterator[Check]:
     """With a configuration and a fresh volume; then another container with the same volume."""
     (folder / "maildns.yml").write_text(yaml.safe_dump(CONFIGURATION))
     folder.chmod(0o755)
-    volume = f"maildns-check-{os.getpid()}"
-    flags = [*ALONE, "--volume", f"{folder}:/etc/maildns-exporter:ro", "--volume", f"{volume}:{STATE}"]
+    flags = [*ALONE, "--volume", f"{folder}:/etc/maildns-exporter:ro", "--volume", f"{engine.volume()}:{STATE}"]
     for turn, known in (("the storage works in a fresh volume", 0), ("what was known is there again", 1)):
         name = engine.start("maildns-check", TAG, flags, [])
         wait_until(lambda name=name: "ready" in engine.python(name, SCRAPE, "/-/ready"), "the first round", 120)

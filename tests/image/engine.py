@@ -21,13 +21,14 @@ RESTRICTED = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-priv
 
 
 class Engine:
-    """Builds images and runs containers; on leaving it, the containers that it started are gone."""
+    """Builds images and runs containers; on leaving it, those that it started are gone, and their volumes."""
 
     def __init__(self, name: str) -> None:
         self._command = [name]
         self.limits: list[str] = []
         self._build: list[str] = []
         self._started: list[str] = []
+        self._volumes: list[str] = []
         self._number = 0
         self._environment = dict(os.environ)
         if name == "podman":
@@ -47,6 +48,8 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         for container in self._started:
             self.call("rm", "--force", "--volumes", container, check=False)
+        for volume in self._volumes:
+            self.call("volume", "rm", "--force", volume, check=False)
 
     def call(self, *arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the engine's program; what it says is in the error, if *check* finds one."""
@@ -73,6 +76,11 @@ class Engine:
         self._started.append(name)
         self.call("run", "--detach", "--name", name, *self.limits, *RESTRICTED, *flags, image, *command)
         return name
+
+    def volume(self) -> str:
+        """A volume that was not there before; its name."""
+        self._volumes.append(f"maildns-check-{os.getpid()}-{len(self._volumes)}")
+        return self._volumes[-1]
 
     def python(self, container: str, program: str, *arguments: str) -> str:
         """What a Python program prints inside the container; empty if it fails."""
