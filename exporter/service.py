@@ -85,8 +85,8 @@ class Service:
         self._journal = Journal()
         self._disputes = Disputes()
         self._notes = Notes()
-        self._keeper = Keeper(self._board, self._domains, self._journal, self._notes)
         self._blocklists = Blocklists()
+        self._keeper = Keeper(self._board, self._domains, self._blocklists, self._journal, self._notes)
         self._blocklist_sampler = BlocklistSampler(self._blocklists, lambda: self._resolvers)
         self._reload_problems: tuple[str, ...] = ()
         self._reload_status = ReloadStatus()
@@ -121,9 +121,8 @@ class Service:
         )
         await self._keeper.use(configuration.storage)
         try:
-            self._board.adopt((await self._feeds.follow(configuration)).pools)
-            self._keeper.follow()
-            self._domains.adopt(watched_domains(configuration, self._options.shard))
+            await self._feeds.follow(configuration)
+            self._adopt()
             restoring = await self._keeper.begin_restoring()
             self.addresses = await web.start(list(self._options.listen))
             self._handle_signals()
@@ -170,7 +169,6 @@ class Service:
             self._configuration = configuration
             await self._keeper.use(configuration.storage)
             await self._feeds.follow(configuration)
-            self._domains.adopt(watched_domains(configuration, self._options.shard))
             self._refed()
             self._reload_problems = ()
             self._reload_status.successful = True
@@ -187,10 +185,16 @@ class Service:
 
     def _refed(self) -> None:
         """Use what the sources have now: addresses came or went, or the configuration changed."""
-        self._board.adopt(self._feeds.inventory().pools)
-        self._keeper.follow()
+        self._adopt()
         self._keeper.restore_soon()
         self._follow()
+
+    def _adopt(self) -> None:
+        """Put what is to be watched in place, before what is kept of it is looked at."""
+        self._board.adopt(self._feeds.inventory().pools)
+        self._domains.adopt(watched_domains(self._configuration, self._options.shard))
+        self._blocklists.adopt(list_plans(self._configuration), [each.pool for each in self._board.pools.values()])
+        self._keeper.follow()
 
     def _follow(self) -> None:
         """Fit rounds and jobs to the boards' generation; what is new or changed is sampled at once."""

@@ -7,7 +7,8 @@ only when the list, tested anew and past the cache, says it again, through serve
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
-from math import isinf
+from itertools import count
+from math import inf, isinf
 
 import structlog
 
@@ -16,8 +17,9 @@ from exporter.checks.check import Evidence, OnAnswer, Run
 from exporter.checks.dnsbl import ListHealth, Listing, dnsbl, list_health
 from exporter.checks.verdicts import CheckName, Result
 from exporter.inventory.blocklists import ListPlan
+from exporter.sampling.places import ListPlace, Places
 from exporter.sampling.sampling import Asker
-from exporter.state.blocklists import Blocklists, PoolListings
+from exporter.state.blocklists import PENDING, Blocklists
 from exporter.state.board import Board
 
 log = structlog.get_logger()
@@ -31,11 +33,14 @@ _RETRY_SECONDS = 30.0
 _TICK_SECONDS = 0.02
 _MAX_UNDER_WAY = 64
 _SHARE = 0.9
-"""The share of the interval over which the addresses are spread."""
+"""The share of the interval over which the addresses are spread that a list was asked about before."""
 
 
 class BlocklistSampler:
     """Walks through the addresses of all pools, once an interval for each list. It belongs to the running event loop.
+
+    What a list was never asked about comes at once, at the list's pace; the rest is spread over the interval, and
+    begins where the walk before stood, be it one of an earlier process.
 
     *asker* gives whoever answers questions at the moment.
     """
@@ -80,16 +85,18 @@ class _Walk:
             for family in plan.blocklist.families
             if any(one.family == family for listings in self._listings for one in listings.pool.source)
         ]
-        size = sum(listings.pool.size for listings in self._listings)
+        self._circle = Places(self._listings, blocklists.reached.get(plan.zone))
         self._pace = 0.0 if isinf(plan.max_queries_per_second) else 1 / plan.max_queries_per_second
-        self._spread = max(self._pace, _SHARE * plan.interval_seconds / max(1, size))
+        self._spread = max(self._pace, _SHARE * plan.interval_seconds / max(1, self._circle.size))
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._places: Iterator[tuple[PoolListings, int]] | None = None
-        self._is_first = True
-        self._began = self._due = self._test_at = 0.0
+        self._places: Iterator[ListPlace] = iter(())
+        self._next: ListPlace | None = None
+        self._began = -inf
+        self._due = self._test_at = 0.0
         self._tests = 0
-        self._under_way = 0
+        self._looking_up: dict[int, ListPlace | None] = {}
+        self._numbers = count()
         self._stopped = False
 
     def is_of(self, plan: ListPlan) -> bool:
@@ -124,29 +131,27 @@ class _Walk:
         if not any(self._works(family) for family in self._families):
             self._due = self._test_at
             return
-        if self._places is None:
-            if now < self._began + self._plan.interval_seconds and not self._is_first:
+        if self._next is None:
+            if now < self._began + self._plan.interval_seconds:
                 self._due = min(self._test_at, self._began + self._plan.interval_seconds)
                 return
-            self._places = self._walk()
+            self._places = self._circle.walk(self._works)
+            self._next = next(self._places, None)
             self._began = self._due = now
-        pace = self._pace if self._is_first else self._spread
-        while self._due <= now and self._under_way < _MAX_UNDER_WAY:
-            place = next(self._places, None)
-            if place is None:
-                self._places, self._is_first = None, False
-                log.debug("block list walked", dnsbl=self._plan.zone, seconds=round(now - self._began, 3))
-                return
-            self._due = max(self._due, now - _TICK_SECONDS) + pace
-            self._look_up(*place)
+        while self._next is not None and self._due <= now and len(self._looking_up) < _MAX_UNDER_WAY:
+            place, self._next = self._next, next(self._places, None)
+            is_first = place.listings.octets[place.place] == PENDING
+            self._due = max(self._due, now - _TICK_SECONDS) + (self._pace if is_first else self._spread)
+            self._look_up(place, is_first=is_first)
+        if self._next is None:
+            log.debug("block list walked", dnsbl=self._plan.zone, seconds=round(now - self._began, 3))
 
-    def _walk(self) -> Iterator[tuple[PoolListings, int]]:
-        """Every address that the list may have, in order; those of a family that does not work are left out."""
-        for listings in self._listings:
-            targets = listings.pool.targets
-            for index in range(len(targets)):
-                if self._works(targets[index].address.family):
-                    yield listings, index
+    def _note_reached(self) -> None:
+        """Note where to go on, whatever ends us now: what is under way has to be asked about again."""
+        under_way = (place for place in self._looking_up.values() if place is not None)
+        place = next(under_way, self._next) or self._circle.first
+        if place is not None and place.listings.octets[place.place] != PENDING:
+            self._blocklists.reach(self._plan.zone, place.name)
 
     def _health(self, family: int) -> ListHealth | None:
         return self._blocklists.healths.get((self._plan.zone, family))
@@ -163,8 +168,8 @@ class _Walk:
             before = self._health(family)
             if before is None or before.works is not health.works:
                 log.info("block list tested", dnsbl=self._plan.zone, works=health.works, sentence=health.sentence)
-                if health.works is True and self._places is None:
-                    self._is_first = True  # nothing was asked while it did not work
+                if health.works is True and self._next is None:
+                    self._began = -inf  # nothing was asked while it did not work
             if health.works is None:
                 self._test_at = min(self._test_at, self._loop.time() + _RETRY_SECONDS)
             self._blocklists.put_health(health)
@@ -175,10 +180,12 @@ class _Walk:
 
         Run(list_health(self._plan.blocklist, family), self._asking(confirm=True), done, broken).start()
 
-    def _look_up(self, listings: PoolListings, index: int) -> None:
+    def _look_up(self, place: ListPlace, *, is_first: bool) -> None:
+        listings, index = place
         address = listings.pool.targets[index].address
         health = self._health(address.family)
-        self._under_way += 1
+        number = next(self._numbers)
+        self._looking_up[number] = None if is_first else place
 
         def done(listing: Listing, evidence: Evidence) -> None:  # noqa: ARG001  # what `Run` gives
             if listing.is_listed and not listings.is_listed(index):
@@ -195,14 +202,15 @@ class _Walk:
             self._asker().verify(servers, lambda doubt: put(listing) if doubt is None else put(None))
 
         def put(listing: Listing | None) -> None:
-            self._under_way -= 1
+            self._looking_up.pop(number, None)
             if listing is not None and not self._stopped:
-                listings.put(index, listing.finding)
+                listings.put(index, listing.finding, time.time())
+                self._note_reached()
                 if listing.finding.result is Result.FAIL:
                     log.debug("listed", dnsbl=self._plan.zone, ip=str(address), codes=listing.codes)
 
         def broken(error: Exception) -> None:
-            self._under_way -= 1
+            self._looking_up.pop(number, None)
             log.error("a lookup in a block list is broken", dnsbl=self._plan.zone, ip=str(address), exc_info=error)
 
         blocklist = self._plan.blocklist

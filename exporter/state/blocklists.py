@@ -4,8 +4,10 @@ The rule of this file: one octet an address and list, and words only for what is
 owned by the event loop.
 """
 
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 
 from exporter.checks.addresses import Address
 from exporter.checks.dnsbl import ListHealth
@@ -13,25 +15,67 @@ from exporter.checks.names import DomainName
 from exporter.checks.verdicts import CheckName, Finding, Reason, Result
 from exporter.inventory.blocklists import ListPlan
 from exporter.inventory.pool import Pool
+from exporter.state.unsaved import UnsavedNames
 
-_PENDING, _CLEAN, _LISTED = range(3)
+PENDING, _CLEAN, _LISTED = range(3)
+"""What an octet up to 2 stands for: not asked yet, not listed, listed."""
+
+STRIDE = 512
+"""How many neighbours share a time, and a mark of what is not saved."""
+
+Place = tuple[str, Address]
+"""A pool, by name, and an address in it."""
+
 _UNKNOWNS = tuple(Reason)
 """What an octet from 3 on stands for: the reason why it is unknown."""
 
 
 class PoolListings:
-    """What one list says of one pool: an octet for each address, and the findings of those that are *listed*."""
+    """What one list says of one pool: an octet for each address, and the findings of those that are *listed*.
 
-    __slots__ = ("listed", "octets", "pool")
+    *asked* has, for each `STRIDE` neighbours, the Unix time at which the list was last asked about one of them; *news*
+    and *asked_again* are the strides that are not saved yet: those where something changed, and the others.
+    *was_looked_for* says whether what is known from before this process is in here.
+    """
+
+    __slots__ = ("asked", "asked_again", "listed", "news", "octets", "pool", "was_looked_for")
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.octets = bytearray(pool.size)
         self.listed: dict[int, Finding] = {}
+        self.asked = array("d", bytes(8 * (pool.size // STRIDE + 1)))
+        self.news: set[int] = set()
+        self.asked_again: set[int] = set()
+        self.was_looked_for = False
 
-    def put(self, index: int, finding: Finding) -> None:
-        """Take in what the list says of the address at *index*."""
-        self.listed.pop(index, None)
+    def put(self, index: int, finding: Finding, at: float) -> None:
+        """Take in what the list says of the address at *index*, asked at Unix time *at*."""
+        before = self.octets[index], self.listed.pop(index, None)
+        self._put(index, finding)
+        stride = index // STRIDE
+        self.asked[stride] = max(self.asked[stride], at)
+        is_same = before == (self.octets[index], self.listed.get(index))
+        (self.asked_again if is_same else self.news).add(stride)
+
+    def restore(self, start: int, octets: bytes, listed: Mapping[int, Finding], at: float) -> None:
+        """Begin with what is known from before, as of Unix time *at*, of the addresses from *start* on.
+
+        *octets* stand for what is conclusive, else they are 0; *listed* has the findings of those that are, by place.
+        What was asked meanwhile is newer.
+        """
+        for index, octet in enumerate(octets, start):
+            if self.octets[index] == PENDING and octet:
+                self.octets[index] = octet
+                if octet == _LISTED:
+                    self.listed[index] = listed[index]
+                self.asked[index // STRIDE] = max(self.asked[index // STRIDE], at)
+
+    def conclusive(self, start: int, stop: int) -> bytes:
+        """The octets of the addresses from *start* to before *stop*, 0 for whatever is not conclusive."""
+        return bytes(self.octets[start:stop]).translate(_CONCLUSIVE)
+
+    def _put(self, index: int, finding: Finding) -> None:
         if finding.result is Result.FAIL:
             self.listed[index] = finding
             self.octets[index] = _LISTED
@@ -52,7 +96,7 @@ class PoolListings:
             return _passes(zone)
         if octet == _LISTED:
             return self.listed[index]
-        if octet == _PENDING:
+        if octet == PENDING:
             return _pending(zone, address)
         reason = _UNKNOWNS[octet - _LISTED - 1]
         sentence = f"Whether {zone} lists {address} is unknown: it gave no answer that says so ({reason})."
@@ -60,15 +104,19 @@ class PoolListings:
 
     def inherit(self, old: "PoolListings") -> None:
         """Take over what *old* knows of the addresses that both have."""
+        self.was_looked_for = old.was_looked_for
         if old.pool.source == self.pool.source:
-            self.octets, self.listed = old.octets, old.listed
+            self.octets, self.listed, self.asked = old.octets, old.listed, old.asked
+            self.news, self.asked_again = old.news, old.asked_again
             return
         for index, target in enumerate(self.pool.targets):
             place = old.pool.index(target.address)
-            if place is not None:
+            if place is not None and old.octets[place] != PENDING:
                 self.octets[index] = old.octets[place]
                 if place in old.listed:
                     self.listed[index] = old.listed[place]
+                self.asked[index // STRIDE] = max(self.asked[index // STRIDE], old.asked[place // STRIDE])
+                self.news.add(index // STRIDE)
 
 
 class Blocklists:
@@ -78,6 +126,9 @@ class Blocklists:
         self.plans: tuple[ListPlan, ...] = ()
         self._listings: dict[tuple[DomainName, str], PoolListings] = {}
         self._healths: dict[tuple[DomainName, int], ListHealth] = {}
+        self.reached: dict[DomainName, Place] = {}
+        """Where the way through the addresses of each list stands: what is to be asked about next."""
+        self.unsaved = UnsavedNames()
 
     def adopt(self, plans: Sequence[ListPlan], pools: Iterable[Pool]) -> None:
         """Make these the current lists and pools, those of the board; what is known of those that stay is kept."""
@@ -94,6 +145,12 @@ class Blocklists:
                 self._listings[zone, pool.name] = old
         zones = {plan.zone for plan in plans}
         self._healths = {key: health for key, health in self._healths.items() if key[0] in zones}
+        self.reached = {zone: place for zone, place in self.reached.items() if zone in zones}
+
+    @property
+    def listings(self) -> Mapping[tuple[DomainName, str], PoolListings]:
+        """What each list says of each pool that is looked up in it."""
+        return MappingProxyType(self._listings)
 
     def of(self, zone: DomainName) -> list[PoolListings]:
         """What the list says, for each pool that is looked up in it."""
@@ -101,7 +158,13 @@ class Blocklists:
 
     def put_health(self, health: ListHealth) -> None:
         """Take in how a list is, for one family."""
+        self.unsaved.note(health.zone, is_news=self._healths.get((health.zone, health.family)) != health)
         self._healths = {**self._healths, (health.zone, health.family): health}  # scrapes read the one before
+
+    def reach(self, zone: DomainName, place: Place) -> None:
+        """Take in how far the way through the addresses of a list has come."""
+        self.reached[zone] = place
+        self.unsaved.note(zone, is_news=False)
 
     @property
     def healths(self) -> Mapping[tuple[DomainName, int], ListHealth]:
@@ -130,6 +193,9 @@ class Blocklists:
             sentence = f"Whether {zone} lists {address} is unknown. {health.sentence}".rstrip()
             return Finding(CheckName.DNSBL, Result.UNKNOWN, zone, reason, sentence)
         return listings.finding(index, zone, address)
+
+
+_CONCLUSIVE = bytes([octet if octet in {_CLEAN, _LISTED} else PENDING for octet in range(256)])
 
 
 @lru_cache(maxsize=1024)

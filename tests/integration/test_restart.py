@@ -1,4 +1,4 @@
-"""What is known of domains outlives the process: real processes, real kills, a real file, a real DNS."""
+"""What is known of domains, and of block lists, outlives the process: real kills, a real file, a real DNS."""
 
 import json
 import sqlite3
@@ -157,3 +157,45 @@ def test_a_file_of_a_newer_version_is_left_alone(tmp_path):
             assert "newer exporter" in exporter.get("/exporter")[1]
             assert exporter.end() == 0
     assert storage.read_bytes() == before
+
+
+HOSTS = range(1, 31)
+LISTED = "192.0.2.20"
+POOL = [{"ip": f"192.0.2.{host}", "helo": f"mail{host}.example.org"} for host in HOSTS]
+LIST = [
+    *RECORDS[:2],
+    *[f"{host}.2.0.192.in-addr.arpa. PTR mail{host}.example.org." for host in HOSTS],
+    *[f"mail{host}.example.org. A 192.0.2.{host}" for host in HOSTS],
+    "2.0.0.127.bl.example. A 127.0.0.2",
+]
+LISTING = ["20.2.0.192.bl.example. A 127.0.0.4", '20.2.0.192.bl.example. TXT "spam"']
+SAMPLES = "maildns_samples_total"
+
+
+def test_what_block_lists_said_is_there_after_a_kill(tmp_path):
+    """It goes on counting in every sample, and nobody is looked up before their time, the listed one neither."""
+    storage = tmp_path / "maildns.db"
+    lists = {"dnsbls": [{"zone": "bl.example", "interval": "1h", "codes": {"127.0.0.4": "XBL"}}]}
+    with Dns(World([*LIST, *LISTING])) as dns:
+        path = configuration(tmp_path / "m.yml", dns.address, storage, POOL, lists)
+        with process(path) as exporter:
+            exporter.wait_for("maildns_dnsbl_listed", 1)
+            wait_until(lambda: _octets(storage).count(1) == len(HOSTS) - 1, "what the list said is in the file")
+            exporter.kill()
+    with Dns(World(LIST)) as dns:  # it is listed no more, but its turn comes only in half an hour
+        configuration(path, dns.address, storage, POOL, lists)
+        with process(path) as exporter:
+            exporter.wait_until_ready()
+            assert exporter.value("maildns_dnsbl_listed", ip=LISTED) == 1
+            wait_until(lambda: (exporter.value(SAMPLES, check="fcrdns") or 0) >= len(HOSTS), "a round")
+            assert exporter.value(SAMPLES, check="dnsbl", result="unknown") == 0
+            assert exporter.value("maildns_dnsbl_listed") == 1
+            assert exporter.value("maildns_dnsbl_usable", dnsbl="bl.example") == 1
+            assert "listed in bl.example: XBL" in exporter.get(f"/api/v1/addresses/{LISTED}")[1]
+            assert exporter.end() == 0
+
+
+def _octets(storage):
+    """What the file has of the list, an octet an address, beside a running exporter."""
+    with closing(sqlite3.connect(f"file:{storage}?mode=ro", uri=True)) as connection:
+        return b"".join(octets for (octets,) in connection.execute("SELECT octets FROM listings"))

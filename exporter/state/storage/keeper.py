@@ -15,6 +15,7 @@ import structlog
 
 from exporter.config.storage_entries import StorageEntry
 from exporter.state.address import AddressState
+from exporter.state.blocklists import Blocklists
 from exporter.state.board import Board
 from exporter.state.domain_board import DomainBoard
 from exporter.state.journal import ALL, CAPACITY, Entry, Journal, Which
@@ -38,11 +39,14 @@ _RESTORING_SECONDS = 0.5
 
 
 class Keeper:
-    """Keeps the boards, the journal and *notes* over restarts."""
+    """Keeps the boards, what block lists say, the journal and *notes* over restarts."""
 
-    def __init__(self, board: Board, domains: DomainBoard, journal: Journal, notes: Notes) -> None:
+    def __init__(
+        self, board: Board, domains: DomainBoard, blocklists: Blocklists, journal: Journal, notes: Notes
+    ) -> None:
         self._board = board
         self._domains = domains
+        self._blocklists = blocklists
         self._journal = journal
         self._notes = notes
         self._entry: StorageEntry | None = None
@@ -68,12 +72,13 @@ class Keeper:
         self._entry = entry
         if entry is None:
             return
-        from exporter.state.storage.domains import KeptDomains  # only those who have a storage pay for SQLite
+        from exporter.state.storage.blocklists import KeptBlocklists  # only those who have a storage pay for SQLite
+        from exporter.state.storage.domains import KeptDomains
         from exporter.state.storage.saver import Saver
 
         self._loop = asyncio.get_running_loop()
         self.status = StorageStatus(entry.path)
-        self._parts = [KeptDomains(self._domains)]
+        self._parts = [KeptDomains(self._domains), KeptBlocklists(self._blocklists)]
         self._saver = Saver(entry, self.status, self._notes, self._parts, self._opened)
         self._notes.note_all()  # there are some if this is not the first file
         self._saver.start()
@@ -99,7 +104,7 @@ class Keeper:
                 elif old is not None:  # it is known, and this file knows nothing of it
                     state.unsaved.note_all()
         self._saver.pools = self._pools
-        self._saver.is_refitted = True
+        self._saver.has_begun = self._saver.is_refitted = True
 
     async def begin_restoring(self) -> asyncio.Task[None]:
         """Begin to `restore`, and wait for it, but not for long: the first request need not come before small pools."""

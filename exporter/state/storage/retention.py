@@ -16,13 +16,20 @@ from exporter.state.storage.notes import POOL
 
 _ROWS = 2000
 _PAGES = 2000
+_KEYS = {
+    "addresses": "pool, address",
+    "helos": "pool, name",
+    "domains": "name",
+    "listings": "zone, pool, first",
+    "blocklists": "zone",
+}
 
 
 def delete_old(connection: sqlite3.Connection, entry: StorageEntry, now: float) -> bool:
     """Delete some of what is too old or too many; whether there may be more of it."""
     oldest = now - entry.retention.seconds
     deleted = 0
-    for table, key in (("addresses", "pool, address"), ("helos", "pool, name"), ("domains", "name")):
+    for table, key in _KEYS.items():
         query = f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE gone_at < ? LIMIT ?)"  # noqa: S608
         deleted += connection.execute(query, (oldest, _ROWS)).rowcount
     deleted += connection.execute(

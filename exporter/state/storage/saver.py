@@ -63,6 +63,7 @@ class Saver:
         self._opened = opened
         self.pools: Mapping[str, PoolState] = {}
         self.changes: deque[Entry] = deque(maxlen=CAPACITY)
+        self.has_begun = False
         self.is_refitted = False
         self._database: Database | None = None
         self._wake = threading.Event()
@@ -150,7 +151,7 @@ class Saver:
                 part.note_all()
             if self._was_tried.is_set():  # what is known may be more than what this file knows
                 self._notes.note_all()
-            self.is_refitted = True
+            self.is_refitted = self.has_begun  # before that it is not known what is configured
         except BaseException:
             database.close()
             raise

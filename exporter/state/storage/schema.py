@@ -75,5 +75,26 @@ CREATE TABLE domains (  -- all that is known of a domain
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS = (_FIRST, _NOTES, _DOMAINS)
+_BLOCKLISTS = """
+CREATE TABLE listings (  -- what a list says of neighbours, from the first one on: an octet each, 2 for those listed
+    zone TEXT NOT NULL,
+    pool TEXT NOT NULL,
+    first BLOB NOT NULL,
+    at REAL NOT NULL,  -- when the list was last asked about one of them
+    octets BLOB NOT NULL,
+    listed TEXT NOT NULL,  -- the findings of those that are, by their place
+    crc INTEGER NOT NULL,
+    gone_at REAL,
+    PRIMARY KEY (zone, pool, first)
+) WITHOUT ROWID;
+CREATE TABLE blocklists (  -- how a list is, and where the way through the addresses stands
+    zone TEXT NOT NULL PRIMARY KEY,
+    at REAL NOT NULL,
+    state TEXT NOT NULL,
+    crc INTEGER NOT NULL,
+    gone_at REAL
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS = (_FIRST, _NOTES, _DOMAINS, _BLOCKLISTS)
 VERSION = len(MIGRATIONS)

@@ -1,6 +1,7 @@
 """Lists are tested before they are believed, listings are confirmed, and each list keeps its pace."""
 
 import asyncio
+import itertools
 
 import pytest
 
@@ -151,3 +152,58 @@ def test_nothing_is_asked_after_the_end():
         assert len(asker.asked) == before
 
     walked(asker, 0.5, rate=2, then=stop)
+
+
+BIG = """
+dnsbls: [{zone: bl.example, interval: 1h, max_queries_per_second: 10, families: ipv4}]
+pools: [{name: a, addresses: [{network: 192.0.2.0/24}]}]
+"""
+
+
+class Timed(WorldAsker):
+    """Notes when it was asked about each address."""
+
+    def __init__(self, world):
+        super().__init__(world)
+        self.times = []
+
+    def ask(self, question, on_answer, **how):
+        """Answer, and note the time."""
+        if not how.get("confirm") and str(question).endswith(".2.0.192.bl.example A"):
+            self.times.append((asyncio.get_running_loop().time(), str(question)))
+        super().ask(question, on_answer, **how)
+
+
+@pytest.mark.parametrize("stops_at", [7300.0, 8000.0, 10_500.0, 10_750.0])
+@pytest.mark.parametrize("down", [0.0, 600.0])
+def test_a_restart_goes_on_where_it_was(stops_at, down):
+    """No address waits longer than an interval and the time that nothing ran; and there is no burst.
+
+    That holds from the second time on: the first time all are asked about at once, and then spread.
+    """
+    asker = Timed(GOOD)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        configuration = parse(BIG, "test")
+        plans, board = list_plans(configuration), Board()
+        board.adopt(build(configuration))
+        lists = Blocklists()
+        for seconds in (stops_at, 4 * 3600.0):
+            sampler = BlocklistSampler(lists, lambda: asker)
+            sampler.follow(plans, board)
+            began = loop.time()
+            await asyncio.sleep(seconds)
+            sampler.stop()
+            await asyncio.sleep(down)
+        return began
+
+    again = clock.run(main())
+    moments = {}
+    for at, question in asker.times:
+        moments.setdefault(question, []).append(at)
+    assert len(moments) == 256
+    gaps = [later - before for times in moments.values() for before, later in itertools.pairwise(times[1:])]
+    assert max(gaps) <= 3600.0 + down + 2.0
+    after = sorted(at for at, _ in asker.times if at >= again)
+    assert max(sum(begin <= at < begin + 60.0 for at in after) for begin in after) <= 256 / 3600 / 0.9 * 60 + 2

@@ -69,7 +69,7 @@ def test_what_a_list_said_is_kept_while_the_list_works(finding, expected):
     """A list that fails its tests says nothing, whatever it said before; and its words are back when it works."""
     lists, pools = adopted()
     (listings,) = [it for it in lists.of(ZEN) if it.pool.name == "a"]
-    listings.put(1, finding)
+    listings.put(1, finding, 1.0)
     works(lists)
     assert said(lists, pools["a"], 1)[ZEN] == expected
     works(lists, is_well=False)
@@ -84,8 +84,8 @@ def test_a_listing_that_ended_is_forgotten():
     """The latest word counts."""
     lists, pools = adopted()
     works(lists)
-    lists.of(ZEN)[0].put(1, LISTED)
-    lists.of(ZEN)[0].put(1, CLEAN)
+    lists.of(ZEN)[0].put(1, LISTED, 1.0)
+    lists.of(ZEN)[0].put(1, CLEAN, 1.0)
     assert said(lists, pools["a"], 1)[ZEN] == ("pass", None)
 
 
@@ -93,8 +93,8 @@ def test_a_reload_keeps_what_is_known_of_addresses_that_stay():
     """Wherever in the pool they are now; lists that are gone are gone."""
     lists, _ = adopted()
     works(lists)
-    lists.of(ZEN)[0].put(1, LISTED)
-    lists.of(ZEN)[0].put(2, CLEAN)
+    lists.of(ZEN)[0].put(1, LISTED, 1.0)
+    lists.of(ZEN)[0].put(2, CLEAN, 1.0)
     _, pools = adopted(
         TEXT.replace("{network: 192.0.2.0/30}", "{ip: 192.0.2.0}, {ip: 192.0.2.2}, {ip: 192.0.2.9}"), lists
     )

@@ -13,6 +13,7 @@ from exporter.checks.check import judge
 from exporter.checks.report import report
 from exporter.checks.verdicts import Result
 from exporter.config.storage_entries import StorageEntry
+from exporter.state.blocklists import Blocklists
 from exporter.state.board import Board
 from exporter.state.domain_board import DomainBoard
 from exporter.state.journal import Journal, Which
@@ -33,8 +34,9 @@ class Kept:
     """A board, a journal and notes, kept in a file."""
 
     def __init__(self, path, networks=None, **entry):
-        self.board, self.domains, self.journal, self.notes = Board(), DomainBoard(), Journal(), Notes()
-        self.keeper = Keeper(self.board, self.domains, self.journal, self.notes)
+        self.board, self.domains, self.blocklists = Board(), DomainBoard(), Blocklists()
+        self.journal, self.notes = Journal(), Notes()
+        self.keeper = Keeper(self.board, self.domains, self.blocklists, self.journal, self.notes)
         self.entry = StorageEntry(path=str(path), **entry)
         self._networks = networks or {"a": "198.51.100.0/28"}
 
