@@ -7,7 +7,7 @@ ends them in the reverse order of their beginning.
 import asyncio
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -129,7 +129,7 @@ class Service:
             await restoring
             self._sampler.resume()
             self._schedule.start()
-            self._follow()
+            self._follow(self._domain_sampler.due(time.time()))
             self._feeds.start()
             log.info("serving", on=" ".join(f"{host}:{port}" for host, port in self.addresses), **self._board.sizes)
             self.listening.set()
@@ -196,11 +196,11 @@ class Service:
         self._blocklists.adopt(list_plans(self._configuration), [each.pool for each in self._board.pools.values()])
         self._keeper.follow()
 
-    def _follow(self) -> None:
-        """Fit rounds and jobs to the boards' generation; what is new or changed is sampled at once."""
+    def _follow(self, first: Mapping[str, float] | None = None) -> None:
+        """Fit rounds and jobs to the boards' generation; what is new or changed is sampled at once, or when *first*."""
         changed = self._sampler.follow() | self._domain_sampler.follow()
-        intervals = {name: state.pool.interval_seconds for name, state in self._board.pools.items()}
-        self._schedule.follow(intervals | self._domain_sampler.intervals, changed=changed)
+        pools = {name: state.pool.interval_seconds for name, state in self._board.pools.items()}
+        self._schedule.follow(pools | self._domain_sampler.intervals, changed=changed, first=first or {})
         self._blocklist_sampler.follow(list_plans(self._configuration), self._board)
 
     def _tick(self, job: str) -> None:

@@ -56,6 +56,15 @@ class DomainSampler:
         """The jobs that there are to be, each with its interval in seconds."""
         return {f"{_JOB}{name}": state.settings.interval.seconds for name, state in self._board.items()}
 
+    def due(self, now: float) -> dict[str, float]:
+        """In how many seconds the domains are due that were sampled before Unix time *now*, by job: 0.0 for overdue."""
+        found = {}
+        for name, state in self._board.items():
+            interval = state.settings.interval.seconds
+            if state.sampled_at:
+                found[f"{_JOB}{name}"] = min(interval, max(0.0, state.sampled_at + interval - now))
+        return found
+
     def waiting(self, now: float) -> list[DomainName]:
         """The domains of which nothing is known that is younger than two intervals at Unix time *now*."""
         return [

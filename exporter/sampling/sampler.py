@@ -54,7 +54,7 @@ class Sampler:
         self._on_change = on_change
         self._authentication = Authentication(asker, blocklists)
         self._rounds: dict[str, tuple[PoolState, Agenda, Round]] = {}
-        self._stopped_at: dict[str, Address] = {}
+        self._begins_at: dict[str, Address] = {}
         self._followed: dict[str, PoolState] = {}
         self._overdue: set[str] = set()
 
@@ -81,21 +81,28 @@ class Sampler:
             if name not in pools or name in changed:
                 self._drop(name, goes_on=name in pools)
         self._overdue &= self._rounds.keys()
+        self._begins_at = {name: address for name, address in self._begins_at.items() if name in pools}
         self._disputes.keep(self._is_sampled)
         self._followed = pools
         return changed
 
     def resume(self) -> None:
-        """Begin the first round of each pool with the address that was not sampled for the longest.
+        """Begin the rounds of each pool where the last one was stopped: with what was not sampled for the longest.
 
-        For states that were restored: rounds go through a pool in order, so that is where the last one was stopped.
+        For states that were restored. All rounds from then on begin there, and not only the first one: or the second
+        one would come to some addresses nearly two intervals after it. Of a pool of which some of each prefix is
+        sampled, times do not tell that: there it is noted.
         """
         for name, state in self._board.pools.items():
+            if state.pool.plan is not None:
+                if state.sample.reached is not None:
+                    self._begins_at[name] = state.sample.reached
+                continue
             moment, index = min(
                 [(state.sampled_at(index), index) for index in range(state.pool.size)], default=(0.0, 0)
             )
             if moment:
-                self._stopped_at[name] = state.pool.targets[index].address
+                self._begins_at[name] = state.pool.targets[index].address
 
     def stop(self) -> None:
         """Drop everything that is under way."""
@@ -115,7 +122,7 @@ class Sampler:
         state, agenda, running = self._rounds.pop(name)
         items = agenda.order[len(agenda.order) - running.rest : len(agenda.order) - running.rest + 1] if goes_on else ()
         if items and items[0] >= 0:
-            self._stopped_at[name] = state.pool.targets[agenda.position(items[0])[0]].address
+            self._begins_at[name] = state.pool.targets[agenda.position(items[0])[0]].address
         running.cancel()
 
     def _is_sampled(self, pool: str, subject: Disputed) -> bool:
@@ -127,7 +134,7 @@ class Sampler:
     def _begin(self, state: PoolState) -> None:
         asker = self._asker()
         name = state.pool.name
-        agenda = Agenda(state, self._stopped_at.pop(name, None))
+        agenda = Agenda(state, self._begins_at.get(name))
         state.sample.begin()
         running = Round(
             agenda.order,
@@ -155,6 +162,7 @@ class Sampler:
             if agenda.turn is None or item >= agenda.turn.drawn:
                 subject = AddressSubject(state, index, self._disputes, self._on_change, self._authentication)
             else:
+                state.sample.reached = state.pool.source.at(index)[0]
                 subject = DrawnSubject(
                     state,
                     index,

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 import structlog
 from apscheduler.executors.debug import DebugExecutor
@@ -71,14 +72,23 @@ class Schedule:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
-    def follow(self, intervals: Mapping[str, float], *, changed: frozenset[str] = frozenset()) -> None:
-        """Fit the jobs to *intervals*, seconds by pool. Pools that are new, or in *changed*, are due at once."""
+    def follow(
+        self,
+        intervals: Mapping[str, float],
+        *,
+        changed: frozenset[str] = frozenset(),
+        first: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
+        """Fit the jobs to *intervals*, seconds by pool.
+
+        Pools that are new, or in *changed*, are due at once, or after as many seconds as *first* says.
+        """
         for name in self._intervals.keys() - intervals.keys():
             self._scheduler.remove_job(name)
             del self._due[name]
         for name, seconds in intervals.items():
             if self._intervals.get(name) != seconds or name in changed:
-                self._plan(name, seconds)
+                self._plan(name, seconds, first.get(name, 0.0))
         self._intervals = dict(intervals)
 
     @property
@@ -86,8 +96,8 @@ class Schedule:
         """The longest that a heartbeat came too late, of the latest ones: for so long the event loop was held."""
         return max(self._lags, default=0.0)
 
-    def _plan(self, name: str, seconds: float) -> None:
-        self._due[name] = self._loop.time()
+    def _plan(self, name: str, seconds: float, delay: float) -> None:
+        self._due[name] = self._loop.time() + delay
         self._scheduler.add_job(
             self._run,
             Steady(seconds),
@@ -95,7 +105,7 @@ class Schedule:
             id=name,
             name=f"round of {name}",
             replace_existing=True,
-            next_run_time=datetime.now(UTC),
+            next_run_time=datetime.now(UTC) + timedelta(seconds=delay),
             coalesce=True,  # what was missed while the machine slept is one round, not many
             misfire_grace_time=None,  # a late round is better than none
         )

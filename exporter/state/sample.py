@@ -7,6 +7,7 @@ does not. A round's sums are shown when it has ended, so that no half of a pool 
 import secrets
 from collections.abc import Iterable, Mapping
 
+from exporter.checks.addresses import Address
 from exporter.checks.verdicts import CheckName, Result
 
 Sums = Mapping[CheckName, tuple[int, int]]
@@ -16,14 +17,16 @@ Sums = Mapping[CheckName, tuple[int, int]]
 class SampleState:
     """Where a pool's sampling stands, and the sums of the latest round that ended.
 
-    *key* chooses the order of draws, *turn* counts rounds: whoever stores both goes on where it stopped.
+    *key* chooses the order of draws, *turn* counts rounds, *reached* is the latest draw that was begun: whoever stores
+    them goes on where it stopped.
     """
 
-    __slots__ = ("_sums", "key", "latest", "turn")
+    __slots__ = ("_sums", "key", "latest", "reached", "turn")
 
     def __init__(self, checks: Iterable[CheckName], key: int | None = None, turn: int = 0) -> None:
         self.key = secrets.randbits(63) if key is None else key
         self.turn = turn
+        self.reached: Address | None = None
         self.latest: Sums = dict.fromkeys(checks, (0, 0))
         self._sums: dict[CheckName, tuple[int, int]] = {}
 
@@ -46,5 +49,5 @@ class SampleState:
 
     def inherit(self, old: "SampleState") -> None:
         """Go on where *old* stands; its sums are shown until the next round has ended."""
-        self.key, self.turn = old.key, old.turn
+        self.key, self.turn, self.reached = old.key, old.turn, old.reached
         self.latest = {check: old.latest.get(check, sums) for check, sums in self.latest.items()}

@@ -1,16 +1,18 @@
-"""Where a pool's sampling stands, as a note: which turn of its draws is next, and the sums of the round before.
+"""Where a pool's sampling stands, as notes: which turn of its draws is next, how far it has come, the sums before it.
 
 The rule of this file: a note that cannot be read is as good as none: sampling then begins anew.
 """
 
 import json
 
+from exporter.checks.addresses import Address
 from exporter.checks.verdicts import CheckName
 from exporter.state.pool import PoolState
 from exporter.state.storage.notes import POOL, Notes
 from exporter.state.storage.words import reading
 
 _NAME = "sampling"
+_REACHED = "reached"
 
 
 def note_position(notes: Notes, state: PoolState) -> None:
@@ -22,6 +24,12 @@ def note_position(notes: Notes, state: PoolState) -> None:
         notes.put(f"{POOL}{state.pool.name}", _NAME, text)
 
 
+def note_reached(notes: Notes, state: PoolState) -> None:
+    """Note how far the round of *state* has come that is under way."""
+    if state.sample.reached is not None:
+        notes.put(f"{POOL}{state.pool.name}", _REACHED, str(state.sample.reached))
+
+
 def go_on(notes: Notes, state: PoolState) -> None:
     """Go on where the process before stood, if *state* has not begun yet."""
     text = notes.get(f"{POOL}{state.pool.name}", _NAME)
@@ -29,6 +37,9 @@ def go_on(notes: Notes, state: PoolState) -> None:
         return
     try:
         _apply(text, state)
+        reached = notes.get(f"{POOL}{state.pool.name}", _REACHED)
+        if reached is not None:
+            state.sample.reached = Address.parse(reached)
     except ValueError:
         return
 

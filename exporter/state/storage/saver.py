@@ -21,7 +21,7 @@ from exporter.state.storage.batch import AnyPart, take
 from exporter.state.storage.blocks import Blocks
 from exporter.state.storage.database import Database, trouble_of
 from exporter.state.storage.notes import Notes
-from exporter.state.storage.positions import note_position
+from exporter.state.storage.positions import note_position, note_reached
 from exporter.state.storage.retention import delete_notes, delete_old, note_gone, shrink
 from exporter.state.storage.rows import fold_times, pool_id, save_times
 from exporter.state.storage.status import StorageError, StorageStatus, Trouble
@@ -163,6 +163,8 @@ class Saver:
         """Save some of what is unsaved; whether there was anything."""
         for state in self.pools.values():
             note_position(self._notes, state)
+            if with_times:
+                note_reached(self._notes, state)
         batch = take(self.pools.values(), self._notes, self.changes, self._parts, with_times=with_times)
         if batch.is_empty:
             return False
