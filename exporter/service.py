@@ -108,7 +108,7 @@ class Service:
         self._sampler = Sampler(
             self._board, lambda: self._resolvers, self._blocklists, on_change=self._changed, disputes=self._disputes
         )
-        self._domain_sampler = DomainSampler(self._domains, lambda: self._resolvers, on_change=self._changed)
+        self._domain_sampler = DomainSampler(self._domains, lambda: self._resolvers, self._disputes, self._changed)
         self._feeds = Feeds(lambda: self._resolvers, self._refed, self._notes, self._options.shard)
         self._schedule = Schedule(self._tick)
         web = WebServer(
@@ -215,7 +215,7 @@ class Service:
             SampleCollector(self._board),
             SourceCollector(self._feeds.statuses),
             DnsCollector(lambda: self._resolvers),
-            DisagreementCollector(self._board, self._disputes, lambda: [each.name for each in self._resolvers]),
+            DisagreementCollector(self._board, self._domains, self._disputes, lambda: self._resolvers),
             BlocklistCollector(self._blocklists),
             StorageCollector(lambda: self._keeper.status),
             RuntimeCollector(self._reload_status, lambda: self._schedule.loop_lag_seconds),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import structlog
 
 from exporter.checks.verdicts import Finding, Result
-from exporter.state.disputes import Dispute, Disputed, Disputes
+from exporter.state.disputes import DOMAINS, Dispute, Disputed, Disputes
 
 log = structlog.get_logger()
 
@@ -30,15 +30,18 @@ def weigh(
         if disputes.note(pool, subject, dispute, now):
             log.warning(
                 "resolvers disagree",
-                pool=pool,
-                subject=str(subject),
+                **_told(pool, subject),
                 check=dispute.failing.check.value,
                 failing=str(dispute.accuser),
                 passing=str(dispute.defender),
                 sentence=dispute.failing.sentence,
             )
     elif not is_waiting and _says_something(findings, disputes.of(pool, subject)) and disputes.settle(pool, subject):
-        log.info("resolvers agree again", pool=pool, subject=str(subject))
+        log.info("resolvers agree again", **_told(pool, subject))
+
+
+def _told(pool: str, subject: Disputed) -> dict[str, str]:
+    return {"domain": str(subject)} if pool == DOMAINS else {"pool": pool, "subject": str(subject)}
 
 
 def _says_something(findings: Sequence[Finding], dispute: Dispute | None) -> bool:

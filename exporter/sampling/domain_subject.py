@@ -5,7 +5,6 @@ opinions (`exporter.sampling.opinions`) are compared by slot, each of which come
 """
 
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
@@ -15,10 +14,10 @@ import structlog
 from exporter.checks.check import Check, Evidence
 from exporter.checks.domain import DomainFinding
 from exporter.checks.domain_report import DomainReport, domain_report
-from exporter.checks.names import DomainName
 from exporter.checks.verdicts import CheckName, Finding, Reason, Result
+from exporter.sampling.disagreement import weigh
 from exporter.sampling.subjects import OnChange
-from exporter.state.disputes import Dispute
+from exporter.state.disputes import DOMAINS, Dispute, Disputes
 from exporter.state.domain import DomainState
 from exporter.state.domain_board import DomainBoard
 from exporter.state.domain_held import slots
@@ -39,19 +38,14 @@ class Told:
 
 
 class DomainSubject:
-    """A domain of the board, sampled by the settings that it has now.
+    """A domain of the board, sampled by the settings that it has now."""
 
-    *waited* counts, for each domain, the samples in a row that came to a failure of which nobody else said anything.
-    """
+    __slots__ = ("_board", "_disputes", "_on_change", "_settings")
 
-    __slots__ = ("_board", "_on_change", "_settings", "_waited")
-
-    def __init__(
-        self, board: DomainBoard, state: DomainState, waited: Counter[DomainName], on_change: OnChange
-    ) -> None:
+    def __init__(self, board: DomainBoard, state: DomainState, disputes: Disputes, on_change: OnChange) -> None:
         self._board = board
         self._settings = state.settings
-        self._waited = waited
+        self._disputes = disputes
         self._on_change = on_change
 
     @property
@@ -85,7 +79,7 @@ class DomainSubject:
         return Told(report.report.with_findings(change))
 
     def waited(self) -> int:
-        return self._waited[self._settings.name]
+        return self._disputes.waited(DOMAINS, self._settings.name)
 
     def record(
         self,
@@ -95,11 +89,10 @@ class DomainSubject:
         *,
         is_waiting: bool = False,
     ) -> None:
-        name = self._settings.name
-        self._waited[name] = self._waited[name] + 1 if is_waiting else 0
-        if dispute is not None:
-            log.warning("resolvers disagree", domain=name, accuser=str(dispute.accuser), defender=str(dispute.defender))
-        for change in self._board.record(name, report.report, evidence, time.time()):
+        name, now = self._settings.name, time.time()
+        if dispute is not None or is_waiting or not self._disputes.is_empty:
+            weigh(self._disputes, DOMAINS, name, report.findings, dispute, now, is_waiting=is_waiting)
+        for change in self._board.record(name, report.report, evidence, now):
             self._on_change("", change)
 
     def broken(self, error: Exception) -> None:

@@ -5,7 +5,6 @@ for its turn, so that a thousand domains that become due together are no burst; 
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from exporter.checks.names import DomainName
 from exporter.sampling.domain_subject import DomainSubject, Told
 from exporter.sampling.sampling import Asker, Sampling
 from exporter.sampling.subjects import OnChange
+from exporter.state.disputes import DOMAINS, Disputes
 from exporter.state.domain import DomainState
 from exporter.state.domain_board import DomainBoard
 
@@ -40,14 +40,14 @@ class _Running(NamedTuple):
 class DomainSampler:
     """Samples the domains of the board. *asker* gives whoever answers questions at the moment."""
 
-    def __init__(self, board: DomainBoard, asker: Callable[[], Asker], *, on_change: OnChange) -> None:
+    def __init__(self, board: DomainBoard, asker: Callable[[], Asker], disputes: Disputes, on_change: OnChange) -> None:
         self._board = board
+        self._disputes = disputes
         self._asker = asker
         self._on_change = on_change
         self._followed: Mapping[DomainName, DomainState] = {}
         self._waiting: dict[DomainName, None] = {}
         self._running: dict[DomainName, _Running] = {}
-        self._waited: Counter[DomainName] = Counter()
         self._loop = asyncio.get_running_loop()
         self._pump_soon: asyncio.Handle | None = None
 
@@ -97,7 +97,7 @@ class DomainSampler:
                 self._drop(name)
         self._waiting = {name: None for name in self._waiting if name in generation}
         self._followed = generation
-        self._waited = Counter({name: count for name, count in self._waited.items() if name in generation})
+        self._disputes.keep(lambda pool, subject: pool != DOMAINS or subject in generation)
         return frozenset([f"{_JOB}{name}" for name in changed])
 
     def stop(self) -> None:
@@ -121,7 +121,7 @@ class DomainSampler:
 
     def _start(self, name: DomainName) -> None:
         state = self._board[name]
-        subject = DomainSubject(self._board, state, self._waited, self._on_change)
+        subject = DomainSubject(self._board, state, self._disputes, self._on_change)
         sampling = Sampling(subject, self._asker(), state.settings.interval.seconds, lambda: self._ended(name))
         self._running[name] = _Running(sampling, self._loop.call_later(_PATIENCE_SECONDS, self._expire, name))
         self._guarded(sampling.start)

@@ -16,7 +16,7 @@ from exporter.sampling.subjects import AddressSubject, HeloNameSubject, OnChange
 from exporter.sampling.unlisted import UnlistedSubject
 from exporter.state.blocklists import Blocklists
 from exporter.state.board import Board
-from exporter.state.disputes import Disputed, Disputes
+from exporter.state.disputes import DOMAINS, Disputed, Disputes
 from exporter.state.pool import FAILING, PoolState
 
 log = structlog.get_logger()
@@ -128,7 +128,7 @@ class Sampler:
     def _is_sampled(self, pool: str, subject: Disputed) -> bool:
         state = self._board.pools.get(pool)
         if state is None:
-            return False
+            return pool == DOMAINS  # somebody else's
         return subject in state.helos if isinstance(subject, str) else state.pool.contains(subject)
 
     def _begin(self, state: PoolState) -> None:

@@ -1,4 +1,4 @@
-"""What resolvers disagree about: which addresses and HELO names, who says what, and since when.
+"""What resolvers disagree about: which addresses, HELO names and domains, who says what, and since when.
 
 The rule of this file: a dispute lasts from the first sample in which two voices contradicted each other until the
 first one that came to something without that; a sample that nobody answered ends none. Its size is bounded.
@@ -9,14 +9,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from exporter.checks.addresses import Address
+from exporter.checks.names import DomainName
 from exporter.checks.verdicts import Finding
 from exporter.dns.voices import Voice
 
 CAPACITY = 10_000
 """How many disputes are remembered; of what is beyond that, only disagreements are counted."""
 
-Disputed = Address | str
-"""What resolvers may disagree about: an address, or a HELO name."""
+Disputed = Address | DomainName | str
+"""What resolvers may disagree about: an address or a HELO name of a pool, or a domain."""
+
+DOMAINS = ""
+"""What stands for the pool where a domain is disputed: no pool is called so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class Dispute:
 
 
 class Disputes:
-    """The disputes of all pools, and for how many samples in a row a subject has waited for a second opinion."""
+    """All disputes, and for how many samples in a row a subject has waited for a second opinion."""
 
     def __init__(self) -> None:
         self.disagreements: Counter[tuple[str, str]] = Counter()
@@ -95,8 +99,12 @@ class Disputes:
         self._size = sum(map(len, self._pools.values()))
 
     def count(self, pool: str) -> int:
-        """How many addresses and HELO names of *pool* are in dispute."""
+        """How many addresses and HELO names of *pool* are in dispute; or, of `DOMAINS`, how many domains."""
         return len(self._pools.get(pool, ()))
+
+    def __len__(self) -> int:
+        """How many subjects are in dispute."""
+        return self._size
 
     def of(self, pool: str, subject: Disputed) -> Dispute | None:
         """What is disputed of a subject."""

@@ -5,20 +5,24 @@ The rule of this file: as in `exporter.web.documents`.
 
 from exporter.checks.addresses import Address
 from exporter.dns.voices import Voice
-from exporter.state.disputes import Dispute, Disputed
-from exporter.web.documents import Json, moment
+from exporter.state.disputes import DOMAINS, Dispute, Disputed
+from exporter.web.documents import Json, moment, printable
 
 
 def dispute_document(pool: str, subject: Disputed, dispute: Dispute) -> Json:
-    """One address, or one HELO name, that resolvers disagree about."""
+    """One address, one HELO name or one domain that resolvers disagree about."""
     failing = dispute.failing
-    return {
-        "pool": pool,
-        "ip": str(subject) if isinstance(subject, Address) else None,
-        "helo": subject if isinstance(subject, str) else failing.subject or None,
+    about: Json = {"pool": pool, "domain": None, "ip": None, "helo": None, "subject": None}
+    if pool == DOMAINS:
+        about |= {"pool": None, "domain": str(subject), "subject": failing.subject}
+    elif isinstance(subject, Address):
+        about |= {"ip": str(subject), "helo": failing.subject or None}
+    else:
+        about |= {"helo": str(subject)}
+    return about | {
         "check": failing.check.value,
         "reason": None if failing.reason is None else failing.reason.value,
-        "sentence": failing.sentence,
+        "sentence": printable(failing.sentence),
         "failing": _voice(dispute.accuser),
         "passing": _voice(dispute.defender),
         "since": moment(dispute.since),

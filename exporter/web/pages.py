@@ -77,7 +77,7 @@ class Pages:
             each=_PROBLEMS_EACH,
             entries=sources.journal.latest(_LATEST_CHANGES),
             resolvers=[server for resolver in sources.resolvers() for server in resolver.servers],
-            disputed=sum(map(sources.disputes.count, sources.board.pools)),
+            disputed=len(sources.disputes),
             domains=sorted(sources.domains.values(), key=_urgency),
             ill_domains=sum(state.is_healthy is False for state in sources.domains.values()),
             well_domains=sum(state.is_healthy is True for state in sources.domains.values()),
@@ -176,7 +176,7 @@ class Pages:
             configuration=sources.configuration(),
             journal=len(sources.journal),
             disputes=list(islice(sources.disputes, _DISPUTES)),
-            disputed=sum(map(sources.disputes.count, sources.board.pools)),
+            disputed=len(sources.disputes),
             storage=sources.storage(),
         )
 

@@ -5,6 +5,7 @@ import json
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
 from exporter.config.loader import parse
 from tests.integration.servers.knot import Knot
@@ -12,6 +13,7 @@ from tests.integration.serving import serving
 
 pytestmark = [pytest.mark.integration]
 
+DISPUTED = 'maildns_domain_resolver_disagreement{domain="example.org"}'
 LONG = b"v=DKIM1; k=rsa; n=" + b"x" * 60_000
 HOSTILE = '\\000\\027[31m\\195\\188\\"</script>\\255'
 
@@ -114,16 +116,39 @@ async def test_servers_that_contradict_each_other_are_told_and_move_nothing():
         async with watched(first, second) as exporter:
             before = await known(exporter, "example.org")
             left = [line for line in RIGHT if not line.startswith("_dmarc")]
-            await asyncio.to_thread(first.publish, "example.org.", left)
-            async with asyncio.timeout(60):
-                while True:
-                    now = await known(exporter, "example.org")
-                    dmarc = next(one for one in now["checks"] if one["check"] == "dmarc")
-                    if dmarc["reason"] == "disagreement":
-                        break
-                    await asyncio.sleep(0.2)
+            with capture_logs() as logged:
+                await asyncio.to_thread(first.publish, "example.org.", left)
+                async with asyncio.timeout(60):
+                    while True:
+                        now = await known(exporter, "example.org")
+                        dmarc = next(one for one in now["checks"] if one["check"] == "dmarc")
+                        if dmarc["reason"] == "disagreement":
+                            break
+                        await asyncio.sleep(0.2)
+                _, metrics = await exporter.ask("/metrics")
+                (told,) = json.loads((await exporter.ask("/api/v1/disagreements"))[1])["data"]
+                pages = [(await exporter.ask(path))[1] for path in ("/", "/exporter")]
+                changes = json.loads((await exporter.ask("/api/v1/changes"))[1])["data"]
+
+                await asyncio.to_thread(second.publish, "example.org.", left)
+                async with asyncio.timeout(60):
+                    while (after := await known(exporter, "example.org"))["health"] != "failing":
+                        await asyncio.sleep(0.2)
+                _, later = await exporter.ask("/metrics")
 
     assert before["health"] == now["health"] == "healthy"
     assert dmarc["result"] == "unknown"
     assert "one" in dmarc["sentence"]
     assert now["dmarc"]["policy"] == "reject"
+    assert f"{DISPUTED} 1.0" in metrics
+    assert 'maildns_resolver_disagreements_total{other="r0",resolver="one"} 0.0' not in metrics
+    assert (told["domain"], told["pool"], told["ip"], told["helo"]) == ("example.org", None, None, None)
+    assert (told["check"], told["subject"], told["reason"]) == ("dmarc", "example.org", "dmarc-missing")
+    assert (told["failing"]["resolver"], told["passing"]["resolver"]) == ("one", "r0")
+    assert "Resolvers disagree about 1 address, HELO name or domain" in pages[0]
+    assert "/domains/example.org" in pages[1]
+    assert changes == []
+    assert after["dmarc"]["policy"] is None
+    assert f"{DISPUTED} 0.0" in later
+    events = [one["event"] for one in logged if one.get("domain") == "example.org"]
+    assert events == ["resolvers disagree", "resolvers agree again", "changed"]

@@ -52,6 +52,13 @@ RESOLVER_DISAGREEMENT = Family(
     "Addresses and HELO names of the pool that resolvers disagree about: of the latest sample, one saw a failure where "
     "another saw none. At most 10000 of all pools together.",
 )
+DOMAIN_RESOLVER_DISAGREEMENT = Family(
+    "maildns_domain_resolver_disagreement",
+    "gauge",
+    ("domain",),
+    "1 while resolvers disagree about the domain: of the latest sample, one saw a failure where another saw none; "
+    "else 0.",
+)
 RESOLVER_DISAGREEMENTS = Family(
     "maildns_resolver_disagreements_total",
     "counter",

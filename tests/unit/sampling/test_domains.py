@@ -10,6 +10,7 @@ from exporter.checks.answers import Status
 from exporter.checks.verdicts import Result
 from exporter.dns.voices import Voice
 from exporter.sampling.domains import DomainSampler
+from exporter.state.disputes import DOMAINS, Disputes
 from exporter.state.domain_board import DomainBoard
 from tests import clock
 from tests.domains import DOMAIN, SETTINGS, SILENT, SOUND, without
@@ -27,8 +28,12 @@ class Watched:
         self.asker, self.changes = asker, []
         self.board = DomainBoard()
         self.board.adopt(settings or (SETTINGS,))
+        self.disputes = Disputes()
         self.sampler = DomainSampler(
-            self.board, lambda: self.asker, on_change=lambda pool, change: self.changes.append((pool, change))
+            self.board,
+            lambda: self.asker,
+            self.disputes,
+            on_change=lambda pool, change: self.changes.append((pool, change)),
         )
         self.sampler.follow()
 
@@ -146,6 +151,38 @@ def test_two_voices_have_to_say_the_same(other, healthy):
     spf = state.latest.spf.findings[0]
     assert spf.reason == ("disagreement" if healthy else "spf-none")
     assert {finding.result for finding in state.latest.findings if finding.check != "spf"} == {Result.PASS}
+
+
+def test_a_dispute_is_in_the_books_while_it_lasts():
+    """Who says what of which check, since when; one that left the configuration is in none."""
+
+    async def main():
+        watched = Watched(Asker(SOUND))
+        await watched.sample()
+        watched.asker = Contradicted(NO_SPF, SOUND)
+        for _ in range(2):
+            await watched.sample()
+        during = watched.disputes.of(DOMAINS, DOMAIN), watched.disputes.count(DOMAINS), len(watched.disputes)
+        pairs = dict(watched.disputes.disagreements)
+        watched.asker = Asker(SILENT)
+        await watched.sample()
+        silent = len(watched.disputes)
+        watched.asker = Asker(SOUND)
+        await watched.sample()
+        after = len(watched.disputes)
+        watched.asker = Contradicted(NO_SPF, SOUND)
+        await watched.sample()
+        watched.board.adopt(())
+        watched.sampler.follow()
+        return during, pairs, silent, after, len(watched.disputes)
+
+    (dispute, count, every), pairs, silent, after, gone = clock.run(main())
+
+    assert (dispute.failing.check, dispute.failing.subject, dispute.failing.reason) == ("spf", DOMAIN, "spf-none")
+    assert (dispute.accuser.server, dispute.defender.server) == ("192.0.2.53:53", "192.0.2.54:53")
+    assert dispute.since < dispute.at
+    assert (count, every, pairs) == (1, 1, {("test", "test"): 2})
+    assert (silent, after, gone) == (1, 0, 0)
 
 
 def test_a_resolver_that_never_calls_back_stops_nobody():
