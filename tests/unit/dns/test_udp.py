@@ -62,18 +62,22 @@ class Told:
     def take_packets(self, packets, pending, until):
         """Take all packets."""
         self.packets += packets
+        self.when_taken()
+
+    def when_taken(self):
+        """Do nothing more."""
 
     def take_unreachable(self, job):
         """Take a question to which there is no way."""
         self.unreachable.append(job)
 
 
-def channel_to(address, told):
+def channel_to(address, told, clock=time.monotonic):
     """A channel that tells *told*, and the questions of a burst with messages of three lengths for it."""
     loop = asyncio.get_running_loop()
-    burst = Burst(loop.call_soon, time.monotonic)
+    burst = Burst(loop.call_soon, clock)
     take = Randomness().take
-    channel = UdpChannel(loop, (socket.AF_INET, address), told, take=take, burst=burst, clock=time.monotonic)
+    channel = UdpChannel(loop, (socket.AF_INET, address), told, take=take, burst=burst, clock=clock)
     jobs = [Job(Question(name(f"n{number}.example.org"), "A"), "", print) for number in range(90)]
     for job in jobs:
         job.sent_at = time.monotonic()
@@ -115,3 +119,61 @@ async def test_a_burst_to_a_closed_port_tells_every_question_once():
     assert sorted(map(id, told.unreachable)) == sorted(map(id, jobs))
     assert [job for job in jobs if job.pending is not None] == []
     channel.close()
+
+
+async def test_an_error_tells_those_that_were_sent_and_no_other():
+    """Where the server comes back between two bursts, the second is sent whole; only the first is told of the error."""
+    told = Told()
+    with udp_pair() as (_, theirs):
+        address = theirs.getsockname()
+    channel, jobs, _ = channel_to(address, told)
+    channel.send(jobs[:1], [b"lost"])
+    channel._slots[:] = list(channel._open) * SLOTS
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as theirs:
+        theirs.bind(address)
+        theirs.settimeout(10)
+        channel.send(jobs[1:4], [b"a", b"bb", b"ccc"])
+
+        assert {theirs.recv(100)[2:] for _ in range(3)} == {b"a", b"bb", b"ccc"}
+        assert told.unreachable == jobs[:1]
+        channel.close()
+
+
+async def test_a_turn_takes_no_more_than_a_burst_from_a_socket():
+    """What has come in, be it ten times as much as was asked for, is taken in bursts with turns for others between."""
+    told = Told()
+    with udp_pair() as (_, theirs):
+        channel, jobs, messages = channel_to(theirs.getsockname(), told)
+        channel.send(jobs, messages)
+        _, asker = theirs.recvfrom(65_535)
+        for number in range(200):
+            theirs.sendto(number.to_bytes(2), asker)
+        before, turns = 0, []
+        while len(told.packets) < 200:
+            await asyncio.sleep(0)
+            turns.append(len(told.packets) - before)
+            before = len(told.packets)
+
+        assert max(turns) <= 64
+        channel.close()
+
+
+async def test_a_turn_reads_for_no_longer_than_its_time_over_all_sockets():
+    """When the first socket's packets took all the time that a turn has, the others' wait for the next."""
+    now, told = [0.0], Told()
+    told.when_taken = lambda: now.__setitem__(0, now[0] + 1)
+    with udp_pair() as (_, theirs):
+        channel, jobs, messages = channel_to(theirs.getsockname(), told, clock=lambda: now[0])
+        askers = set()
+        while len(askers) < 3:
+            channel.send(jobs[:1], messages[:1])
+            askers.add(theirs.recvfrom(65_535)[1])
+        for asker in askers:
+            theirs.sendto(b"reply", asker)
+        turns = []
+        while len(told.packets) < 3:
+            await asyncio.sleep(0)
+            turns.append(len(told.packets))
+
+        assert sorted({0, *turns}) == [0, 1, 2, 3]
+        channel.close()
