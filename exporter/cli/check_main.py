@@ -17,14 +17,22 @@ from typing import Any
 import click
 
 from exporter.cli.check_domain_output import domain_markdown, domain_object, domain_text
-from exporter.cli.check_domains import DomainExamined, DomainSubject, WantedDomain, domain_subject
+from exporter.cli.check_domains import DomainExamined, WantedDomain, domain_subject
 from exporter.cli.check_json import documents, name_document
-from exporter.cli.check_markdown import markdown, name_markdown
+from exporter.cli.check_markdown import markdown, name_markdown, pool_markdown
 from exporter.cli.check_names import NameExamined
 from exporter.cli.check_outcome import Overall, worst
+from exporter.cli.check_pools import (
+    NO_EXPANSIONS,
+    PoolExamined,
+    expansions,
+    pool_document,
+    pools_of,
+    worth_telling,
+)
 from exporter.cli.check_run import AnyExamined, AnySubject, Examined, examined
-from exporter.cli.check_subjects import Subject, Wanted, all_subjects, count, profiles_of, subject_of
-from exporter.cli.check_text import Paper, name_text, one_line, text
+from exporter.cli.check_subjects import Wanted, all_subjects, count, depends_on_spf, profiles_of, subject_of
+from exporter.cli.check_text import Paper, name_text, one_line, pool_text, text
 from exporter.cli.check_trace import trace
 from exporter.cli.check_words import summary
 from exporter.config.configuration import Configuration
@@ -53,18 +61,15 @@ class Request:
 def run(request: Request) -> int:
     """Check, print, and give the exit code. Raises `ConfigError` for a bad configuration."""
     configuration = _configuration(request)
-    if request.wanted is not None:
-        subjects: Iterator[AnySubject] = iter([_subject(request.wanted, configuration)])
-        total = 1
-    elif configuration is not None:
-        subjects, total = all_subjects(configuration), count(configuration)
-    else:
+    if isinstance(request.wanted, Wanted):
+        _refuse_unknown_profile(request.wanted, configuration)
+    elif request.wanted is None and configuration is None:
         raise click.UsageError(
             f"give an address, like maildns-exporter check 192.0.2.10, or a configuration with --config.file: there is "
             f"no {request.file} here"
         )
     try:
-        return asyncio.run(_run(request, configuration, subjects, total))
+        return asyncio.run(_run(request, configuration))
     except KeyboardInterrupt:
         return 128 + 2  # as the shell says of whoever was interrupted: 1 would be a finding
 
@@ -76,25 +81,44 @@ def _configuration(request: Request) -> Configuration | None:
     return load(request.file)
 
 
-def _subject(wanted: Wanted | WantedDomain, configuration: Configuration | None) -> Subject | DomainSubject:
-    if isinstance(wanted, WantedDomain):
-        return domain_subject(wanted.name, wanted.selectors, configuration)
+def _refuse_unknown_profile(wanted: Wanted, configuration: Configuration | None) -> None:
     known = profiles_of(configuration)
     if wanted.profile is not None and wanted.profile not in known:
         hint = did_you_mean(wanted.profile, list(known))
         raise click.BadParameter(f"{wanted.profile!a} is not a profile; {hint}", param_hint="'--profile'")
-    return subject_of(wanted, configuration)
 
 
-async def _run(
-    request: Request, configuration: Configuration | None, subjects: Iterator[AnySubject], total: int
-) -> int:
+async def _subjects(
+    request: Request, configuration: Configuration | None, resolvers: Resolvers, printer: "Printer"
+) -> tuple[Iterator[AnySubject], int]:
+    """What is to be looked at, and how much that is."""
+    wanted = request.wanted
+    if isinstance(wanted, WantedDomain):
+        return iter([domain_subject(wanted.name, wanted.selectors, configuration)]), 1
+    found = NO_EXPANSIONS
+    if configuration is not None and (wanted is None or depends_on_spf(wanted, configuration)):
+        found = await expansions(configuration, resolvers)
+    if wanted is not None:
+        for name, one in found.items():
+            if not one.is_usable:
+                click.echo(f"what the pool {name} has by its SPF record is not known: {one.troubles[0]}", err=True)
+        return iter([subject_of(wanted, configuration, found)]), 1
+    if configuration is None:
+        return iter(()), 0
+    pools = pools_of(configuration, found)
+    for told in worth_telling(configuration, pools, found):
+        printer.add_pool(told)
+    return all_subjects(configuration, pools), count(configuration, pools)
+
+
+async def _run(request: Request, configuration: Configuration | None) -> int:
     resolvers = Resolvers(_settings(request, configuration))
     await resolvers.start()
     try:
         at_once = max(1, resolvers.max_in_flight // _QUESTIONS)
-        outcomes = examined(subjects, resolvers, at_once=at_once)
         printer = Printer(request.output, is_single=request.wanted is not None)
+        subjects, total = await _subjects(request, configuration, resolvers, printer)
+        outcomes = examined(subjects, resolvers, at_once=at_once)
         async for one in _watched(outcomes, total, printer):
             if isinstance(one, DomainExamined):
                 printer.add_domain(one)
@@ -143,6 +167,7 @@ class Printer:
         self._counts: dict[Overall, int] = {}
         self._name_counts: dict[Overall, int] = {}
         self._domain_counts: dict[Overall, int] = {}
+        self._pool_outcomes: list[Overall] = []
         self._objects = 0
         self._kept: list[str] = []
         self._is_array = not is_single
@@ -160,6 +185,17 @@ class Printer:
                 self._print(one_line(one, self._paper))
             case _:
                 self._print("\n".join(text(one, self._paper)) + ("" if self._is_single else "\n"))
+
+    def add_pool(self, one: PoolExamined) -> None:
+        """Print what there is to say of a pool as a whole."""
+        self._pool_outcomes.append(one.overall)
+        match self._output:
+            case "json":
+                self._add_json([pool_document(one)])
+            case "markdown":
+                self._print("\n".join(pool_markdown(one)) + "\n")
+            case _:
+                self._print("\n".join(pool_text(one, self._paper)) + ("\n" if one.troubles else ""))
 
     def add_name(self, one: NameExamined) -> None:
         """Print one HELO name of a pool."""
@@ -195,7 +231,7 @@ class Printer:
                 self._print("]" if self._objects else "[]")
         elif not self._is_single:
             self._print(summary(self._counts, self._name_counts, self._domain_counts))
-        return worst([*self._counts, *self._name_counts, *self._domain_counts]).value
+        return worst([*self._pool_outcomes, *self._counts, *self._name_counts, *self._domain_counts]).value
 
     def _add_json(self, found: list[dict[str, Any]]) -> None:
         self._is_array = self._is_array or len(found) > 1

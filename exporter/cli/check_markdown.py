@@ -14,6 +14,7 @@ from exporter.checks.examination import spf_mend
 from exporter.checks.verdicts import Mend, Result
 from exporter.cli.check_domains import DomainExamined
 from exporter.cli.check_names import NameExamined, name_headline, name_held_to, name_lines
+from exporter.cli.check_pools import PoolExamined, pool_headline, sentences
 from exporter.cli.check_run import Examined
 from exporter.cli.check_text import Paper, tree
 from exporter.cli.check_trace import Trace
@@ -66,6 +67,14 @@ def markdown(one: Examined, paper: Paper) -> Iterator[str]:
         yield from _trace(traced)
     yield ""
     yield from evidence_markdown(shown_evidence(one), one.evidence)
+
+
+def pool_markdown(one: PoolExamined) -> Iterator[str]:
+    """What there is to say of a pool as a whole, line by line."""
+    yield f"### {escaped(pool_headline(one))}"
+    for _, sentence in sentences(one):
+        yield ""
+        yield escaped(sentence)
 
 
 def name_markdown(one: NameExamined) -> Iterator[str]:

@@ -16,12 +16,11 @@ from exporter.checks.report import Target
 from exporter.checks.verdicts import CheckName
 from exporter.cli.check_domains import DomainSubject, domain_subjects
 from exporter.cli.check_names import NameSubject, Scope
+from exporter.cli.check_pools import NO_EXPANSIONS, Expansions, places, pools_of
 from exporter.config.configuration import Configuration, PoolSettings
 from exporter.config.profiles import BUILT_IN, DEFAULT_PROFILE, Profile
 from exporter.inventory.blocklists import list_plans
-from exporter.inventory.notices import fed_by_files
 from exporter.inventory.pool import Pool
-from exporter.inventory.sources import merge
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +58,13 @@ def profiles_of(configuration: Configuration | None) -> Mapping[str, Profile]:
     return BUILT_IN | {profile.name: profile for profile in written}
 
 
-def subject_of(wanted: Wanted, configuration: Configuration | None) -> Subject:
-    """The subject that somebody typed. Raises `KeyError` for a profile that does not exist."""
+def subject_of(wanted: Wanted, configuration: Configuration | None, found: Expansions = NO_EXPANSIONS) -> Subject:
+    """The subject that somebody typed. Raises `KeyError` for a profile that does not exist.
+
+    *found* is what the pools' SPF records came to.
+    """
     named = profiles_of(configuration)[wanted.profile] if wanted.profile is not None else None
-    known, scope = _configured(wanted.address, configuration)
+    known, scope = _configured(wanted.address, configuration, found)
     helos = wanted.helos or (known.target.helos if known is not None else ())
     target = Target(wanted.address, helos)
     if known is not None and named is None:
@@ -83,35 +85,44 @@ def subject_of(wanted: Wanted, configuration: Configuration | None) -> Subject:
     return replace(subject, names=names)
 
 
-def count(configuration: Configuration) -> int:
+def depends_on_spf(wanted: Wanted, configuration: Configuration) -> bool:
+    """Whether what is expected of an address depends on what SPF records authorise: it comes before what they do."""
+    pools = zip(configuration.pools, pools_of(configuration), strict=True)
+    named = [settings for settings, pool in pools if pool.find(wanted.address) is not None]
+    return any(settings.spf is not None for settings in named or configuration.pools)
+
+
+def count(configuration: Configuration, pools: Sequence[Pool]) -> int:
     """How many subjects there are in *configuration*."""
-    pools = zip(configuration.pools, _pools(configuration), strict=True)
-    return sum(pool.size + len(settings.helo_names) for settings, pool in pools) + len(configuration.domains)
+    names = sum(len(settings.helo_names) for settings in configuration.pools)
+    return sum(len(places(pool)) for pool in pools) + names + len(configuration.domains)
 
 
-def all_subjects(configuration: Configuration) -> Iterator[Subject | NameSubject | DomainSubject]:
-    """Every address of every pool, behind them the pool's own HELO names, then the domains; made as they are asked for.
+def all_subjects(
+    configuration: Configuration, pools: Sequence[Pool]
+) -> Iterator[Subject | NameSubject | DomainSubject]:
+    """The addresses of the *pools*, each pool's own HELO names behind them, then the domains; made when asked for.
 
-    The names that addresses say are judged with each of them.
+    Of a pool whose rounds draw, they are those that are drawn. The names that addresses say are judged with them.
     """
-    for settings, pool in zip(configuration.pools, _pools(configuration), strict=True):
-        for target in pool.targets:
-            yield _subject(target, settings, pool, configuration)
+    for settings, pool in zip(configuration.pools, pools, strict=True):
+        targets = pool.targets
+        for place in places(pool):
+            yield _subject(targets[place], settings, pool, configuration)
         for said in settings.helo_names:
             yield NameSubject(said, pool.expect, settings.profile, _scope(pool))
     yield from domain_subjects(configuration)
 
 
-def _pools(configuration: Configuration) -> tuple[Pool, ...]:
-    """The pools, with what their files have; what an SPF record authorises is left to the service."""
-    return merge(configuration, fed_by_files(configuration)[0]).pools
-
-
-def _configured(address: Address, configuration: Configuration | None) -> tuple[Subject | None, Scope | None]:
+def _configured(
+    address: Address, configuration: Configuration | None, found: Expansions
+) -> tuple[Subject | None, Scope | None]:
     if configuration is None:
         return None, None
-    for settings, pool in zip(configuration.pools, _pools(configuration), strict=True):
+    for settings, pool in zip(configuration.pools, pools_of(configuration, found), strict=True):
         target = pool.find(address)
+        if target is None and address in pool.unlisted:
+            target = Target(address, ())
         if target is not None:
             return _subject(target, settings, pool, configuration), _scope(pool)
     return None, None

@@ -17,6 +17,7 @@ from exporter.checks.verdicts import Mend, Result
 from exporter.cli.check_domains import DomainExamined, domain_headline
 from exporter.cli.check_names import NameExamined, name_headline, name_held_to, name_lines
 from exporter.cli.check_outcome import Overall
+from exporter.cli.check_pools import PoolExamined, pool_headline, sentences
 from exporter.cli.check_run import Examined
 from exporter.cli.check_trace import Trace
 from exporter.cli.check_words import (
@@ -72,6 +73,14 @@ class Paper:
     def branches(self) -> tuple[str, str, str, str]:
         """What a tree is drawn with: a branch, the last one, and what is under each."""
         return _BRANCHES if self.unicode else _ASCII_BRANCHES
+
+
+def pool_text(one: PoolExamined, paper: Paper) -> Iterator[str]:
+    """What there is to say of a pool as a whole, line by line."""
+    kind = OVERALL_KINDS[one.overall]
+    yield f"{paper.mark(kind)} {paper.tint(pool_headline(one), kind)}"
+    for _, sentence in sentences(one):
+        yield from wrapped(sentence, "    ")
 
 
 def one_line(one: Examined | NameExamined | DomainExamined, paper: Paper) -> str:

@@ -137,19 +137,33 @@ cli.add_command(check)
 
 @cli.command("check-config")
 @click.argument("file", type=click.Path(path_type=Path))
-def check_config(file: Path) -> None:
+@click.option(
+    "--expand-spf",
+    "expands",
+    is_flag=True,
+    help="Ask the DNS what the SPF records of pools authorise, and count that, too. Nothing is asked otherwise.",
+)
+def check_config(file: Path, *, expands: bool) -> None:
     """Print every problem of FILE, or, if there is none, the effective configuration with all defaults."""
-    _print_effective(file, if_missing="give the path of a configuration file: maildns-exporter check-config FILE")
+    hint = "give the path of a configuration file: maildns-exporter check-config FILE"
+    _print_effective(file, expands=expands, if_missing=hint)
 
 
-def _print_effective(file: Path, **how: str) -> None:
+def _print_effective(file: Path, *, expands: bool = False, **how: str) -> None:
     from exporter.config.effective import render
     from exporter.config.loader import load
     from exporter.inventory.notices import notices
 
     configuration = load(file, **how)
     click.echo(render(configuration), nl=False)
-    for notice in notices(configuration):
+    found = None
+    if expands:
+        from exporter.cli.check_pools import expanded_now, spf_notices  # asks: slow to import
+
+        found = expanded_now(configuration)
+        for notice in spf_notices(configuration, found):
+            click.echo(f"{file}: {notice}", err=True)
+    for notice in notices(configuration, found):
         click.echo(f"{file}: warning: {notice}", err=True)
 
 

@@ -1,9 +1,11 @@
 """What is worth a warning in a configuration that is right: rounds that do not fit, and files that cannot be used."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from exporter.config.configuration import Configuration
 from exporter.errors import Problem
+from exporter.inventory.expansion import Expansion
 from exporter.inventory.files import FilesContent, scan
 from exporter.inventory.load import loads, rate_of
 from exporter.inventory.pool import Pool
@@ -20,10 +22,27 @@ def fed_by_files(configuration: Configuration) -> tuple[Mapping[str, Fed], tuple
     return fed, tuple(problems)
 
 
-def notices(configuration: Configuration) -> Iterator[str]:
-    """One line each. What an SPF record comes to is not known without asking, so such a pool counts without it."""
+def with_expansions(files: Mapping[str, Fed], found: Mapping[str, Expansion]) -> Mapping[str, Fed]:
+    """What feeds the pools: *files*, and what SPF records were *found* to have, where that can be used."""
+    fed = dict(files)
+    for name, one in found.items():
+        if one.is_usable:
+            of_files = fed.get(name, Fed())
+            fed[name] = replace(of_files, spf=one.listed, space=(*of_files.space, *one.space))
+    return fed
+
+
+def notices(configuration: Configuration, found: Mapping[str, Expansion] | None = None) -> Iterator[str]:
+    """One line each. *found* is what SPF records came to, by pool: one that is not in there does not count."""
     fed, problems = fed_by_files(configuration)
     yield from map(str, problems)
+    for settings in configuration.pools:
+        if settings.spf is not None and (found is None or settings.name not in found):
+            yield (
+                f"what the SPF record of {settings.spf} authorises is not known without asking the DNS, so the pool "
+                f"{settings.name} counts without it: check-config --expand-spf asks"
+            )
+    fed = with_expansions(fed, found or {})
     inventory = merge(configuration, fed)
     for share in inventory.shares:
         if share.conflicts:
