@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks import pool_world as world
+from tests.benchmarks.pool_claim import show_claim
 from tests.benchmarks.pool_service import RunningExporter, node_exporter
 from tests.integration.servers.knot import Knot
 from tests.integration.servers.process import free_port, wait_until
 from tests.integration.servers.prometheus import Prometheus
 
-PARTS = ["loading", "sweep", "sampled", "table", "scrapes", "ring"]
+PARTS = ["loading", "sweep", "sampled", "claim", "table", "scrapes", "ring"]
 SIZES = (1_000, 10_000, 100_000, world.SIZE)
 POOLS = (1, 100)
 NODE_EXPORTER = "prometheus-node-exporter"
@@ -261,6 +262,8 @@ def main() -> None:
             is_right &= "sampled" not in wanted or show_sampled(knot, networks)
         finally:
             knot.stop()
+    if "claim" in wanted:
+        is_right &= show_claim()
     if "table" in wanted:
         show_table()
     if "scrapes" in wanted:

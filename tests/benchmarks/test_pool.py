@@ -6,7 +6,7 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from tests.benchmarks import pool_fleet, pool_world
+from tests.benchmarks import pool_claim, pool_fleet, pool_world
 from tests.benchmarks.pool import sampled, sweep
 from tests.integration.servers.knot import Knot
 
@@ -31,6 +31,27 @@ def test_a_small_fleet(pools):
 
     assert found["addresses"] == 300
     assert found["first_scrape_seconds"] > 0
+
+
+@pytest.mark.integration
+def test_a_short_claim():
+    """Rounds over a part of the world come to what the world is, and Prometheus itself says which intervals have it."""
+    rounds, truth, inside = pool_claim.claim(3, (IPv4Network("40.92.0.0/20"),))
+
+    assert [one.sampled for one in rounds] == [16] * 3
+    assert {one.prefixes for one in rounds} == {1}
+    assert truth * 4096 == sum(
+        pool_world.reason(one) is not None for one in pool_world.addresses((IPv4Network("40.92.0.0/20"),))
+    )
+    assert inside == 3
+
+
+@pytest.mark.integration
+def test_an_interval_without_the_truth_is_not_counted():
+    """Of three rounds over a pool of which one in a hundred fails, one was unlucky."""
+    rounds = [pool_claim.Round(1_792, failed, 3) for failed in (18, 17, 90)]
+    assert pool_claim.inside(rounds, pool_world.SIZE, 0.01) == 2
+    assert pool_claim.inside(rounds[2:], pool_world.SIZE, 0.01) == 0
 
 
 @pytest.mark.integration
