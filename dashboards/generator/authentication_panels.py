@@ -14,6 +14,11 @@ from dashboards.generator.style import LISTED, PASSES, UNKNOWN, YES_NO, plain_ma
 from exporter.metrics import catalogue
 
 _IP = 'ip="$ip"'
+NO_SPF = (
+    "The pool sends for no domain (mail_from_domains), and the HELO name has no SPF record and needs none; "
+    "or the address has no series."
+)
+NO_LIST = "No list is asked for these pools (dnsbls), or none has answered yet."
 
 
 def _addresses(result: str) -> str:
@@ -77,7 +82,7 @@ def address_authentication() -> Sequence[AnyPanel]:
             "sends for (mailfrom). A HELO name that has no record, and needs none, is not shown.",
             {"{{identity}} {{domain}}": f"min by (identity, domain) ({select(catalogue.SPF_PASS, _IP)})"},
             states=PASSES,
-            empty="SPF of the address was not evaluated, or the address has no series.",
+            empty=NO_SPF,
             span=12,
             height=7,
         ),
@@ -87,7 +92,7 @@ def address_authentication() -> Sequence[AnyPanel]:
             "everything, says nothing.",
             {"{{dnsbl}}": f"max by (dnsbl) ({select(catalogue.DNSBL_LISTED, _IP)})"},
             states=LISTED,
-            empty="No list is asked for these pools (dnsbls), or none has answered yet.",
+            empty=NO_LIST,
             span=12,
             height=7,
         ),

@@ -22,6 +22,7 @@ _ESTIMATE = Estimate(
 )
 _RATIO = f"({_ESTIMATE.ratio})"
 _EFFECTIVE = f"({_ESTIMATE.effective})"
+_WORST = f"sum by (pool, prefix) ({select(catalogue.POOL_FAILING_PREFIX_ADDRESSES)})"
 _SHARE = [override("unit", units.PercentUnit), override("decimals", 1), NARROW]
 
 
@@ -60,12 +61,18 @@ def big_pools() -> Sequence[AnyPanel]:
         rows(
             "Worst prefixes",
             "The prefixes with the most addresses that are known to fail a check that the pool expects, up to 50 of "
-            "each pool. A prefix that is wholly broken is found in the first round, however big the pool is.",
-            {"A": f"topk(50, sum by (pool, prefix) ({select(catalogue.POOL_FAILING_PREFIX_ADDRESSES)}))"},
-            columns={"pool": "Pool", "prefix": "Prefix", "Value": "Failing"},
+            "each pool, and of how many that is. A prefix that is wholly broken is found in the first round, however "
+            "big the pool is.",
+            {
+                "A": f"topk(50, {_WORST})",
+                "B": f"sum by (pool, prefix) ({select(catalogue.POOL_FAILING_PREFIX_SAMPLED)})"
+                f" and on (pool, prefix) topk(50, {_WORST})",
+            },
+            columns={"pool": "Pool", "prefix": "Prefix", "Value #A": "Failing", "Value #B": "Of"},
             styles={
                 "Pool": [override("links", [board.POOL_LINK, board.POOL_PAGE_LINK])],
                 "Failing": [*BAD_COUNT, NARROW],
+                "Of": [NARROW],
             },
             sort="Failing",
             empty="No prefix has an address that fails what its pool expects.",

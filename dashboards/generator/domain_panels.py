@@ -5,14 +5,17 @@ The rule of this file: domains belong to no pool, so the variable `pool` chooses
 
 from collections.abc import Sequence
 
+from grafana_foundation_sdk.models import units
+
 from dashboards.generator.fleet_places import BAD_COUNT
-from dashboards.generator.panels import COLOURED, COUNT, NARROW, AnyPanel, counted, lines, override, rows
+from dashboards.generator.panels import COLOURED, COUNT, NARROW, AnyPanel, counted, lines, override, rows, wide
 from dashboards.generator.queries import select
 from dashboards.generator.style import NOTICE, YES_NO, plain_mappings
 from exporter.metrics import catalogue
 from exporter.metrics.catalogue import Family
 
 NO_DOMAIN = "No domain is configured (domains), or nothing is known of one yet."
+NO_RECORD = "No domain with an SPF record is configured, or no pool has an address in it."
 NO_PROBLEM = "Every domain publishes what is expected of it, or none is configured (domains)."
 _YES_NO = [override("mappings", plain_mappings(YES_NO)), COLOURED, NARROW]
 
@@ -55,7 +58,7 @@ def fleet_domains() -> Sequence[AnyPanel]:
             styles={
                 **dict.fromkeys(("As expected", "SPF", "DKIM", "DMARC", "MX"), _YES_NO),
                 "Lookups": [*counted(NOTICE, 9), NARROW],
-                "Policy": [NARROW],
+                "Policy": [wide(90)],
             },
             sort="As expected",
             ascending=True,
@@ -69,6 +72,7 @@ def fleet_domains() -> Sequence[AnyPanel]:
             "selector. The status page says what to publish in which zone.",
             {"A": f"max by (domain, check, selector, reason) ({select(catalogue.DOMAIN_PROBLEM)})"},
             columns={"domain": "Domain", "check": "Check", "selector": "Selector", "reason": "Reason"},
+            styles={"Check": [wide(80)], "Selector": [wide(90)]},
             sort="Domain",
             ascending=True,
             empty=NO_PROBLEM,
@@ -93,12 +97,13 @@ def fleet_domains() -> Sequence[AnyPanel]:
                 "Value #C": "Pass, not confirmed",
             },
             styles={
-                "Do not pass": BAD_COUNT,
-                "Cannot be told": counted(NOTICE),
-                "Pass, not confirmed": counted(NOTICE),
+                "Domain": [wide(190)],
+                "Do not pass": [*BAD_COUNT, NARROW],
+                "Cannot be told": [*counted(NOTICE), NARROW],
+                "Pass, not confirmed": [*counted(NOTICE), NARROW],
             },
             sort="Do not pass",
-            empty="No domain with an SPF record is configured, or no pool has an address in it.",
+            empty=NO_RECORD,
             span=14,
             height=8,
         ),
@@ -111,7 +116,7 @@ def fleet_domains() -> Sequence[AnyPanel]:
                 "B": f"min by (domain, selector) ({select(catalogue.DOMAIN_DKIM_KEY_BITS)})",
             },
             columns={"domain": "Domain", "selector": "Selector", "Value #A": "Usable", "Value #B": "Bits"},
-            styles={"Usable": _YES_NO, "Bits": [NARROW]},
+            styles={"Usable": _YES_NO, "Bits": [override("unit", units.NoUnit), NARROW]},
             sort="Usable",
             ascending=True,
             empty="No selector is configured (dkim_selectors), or nothing is known of its key yet.",
@@ -123,6 +128,7 @@ def fleet_domains() -> Sequence[AnyPanel]:
             "Hints: nothing fails by these, and no alert follows them.",
             {"A": f"max by (domain, check, selector, reason) ({select(catalogue.DOMAIN_HINT)})"},
             columns={"domain": "Domain", "check": "Check", "selector": "Selector", "reason": "Hint"},
+            styles={"Check": [wide(80)], "Selector": [wide(90)]},
             sort="Domain",
             ascending=True,
             empty="Nothing, or no domain is configured (domains).",
@@ -131,8 +137,9 @@ def fleet_domains() -> Sequence[AnyPanel]:
         ),
         lines(
             "Lookups of SPF records",
-            "Terms that ask the DNS, all includes counted. With more than ten the record fails for everybody.",
-            {"{{domain}}": f"max by (domain) ({select(catalogue.DOMAIN_SPF_LOOKUPS)})"},
+            "Terms that ask the DNS, all includes counted, of the ten records that take most. With more than ten the "
+            "record fails for everybody.",
+            {"{{domain}}": f"topk(10, max by (domain) ({select(catalogue.DOMAIN_SPF_LOOKUPS)}))"},
             unit=COUNT,
             empty=NO_DOMAIN,
             span=10,

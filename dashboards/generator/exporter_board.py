@@ -139,6 +139,29 @@ def servers() -> Sequence[AnyPanel]:
             limit=1,
             empty="No question was asked in this time; or the cache is off.",
         ),
+        lines(
+            "Packets that were ignored",
+            "Packets that came and were no reply to what was asked, for each query, by what was wrong with them. They "
+            "change no answer. A late reply is one (unknown-id), but at most one for a query: above 1 somebody else "
+            "sends them.",
+            {
+                "{{reason}}": f"sum by (reason) ({rate(catalogue.DNS_IGNORED_PACKETS)})"
+                f" / on () group_left () sum({rate(catalogue.DNS_QUERIES)})"
+            },
+            unit=units.Short,
+            stacked=True,
+            least=1,
+            empty=NOT_ASKED,
+        ),
+        lines(
+            "Questions that overflowed",
+            "Questions that were never sent, because the resolver's queue was full, or they would have waited too "
+            "long: more is asked than it may be asked, or than it answers in time. None, while all is well.",
+            {"{{resolver}}": f"sum by (resolver) ({rate(catalogue.DNS_OVERFLOWED_QUESTIONS)})"},
+            unit=units.RequestsPerSecond,
+            least=1,
+            empty=NOTHING,
+        ),
     ]
 
 

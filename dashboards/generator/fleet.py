@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from grafana_foundation_sdk.models import units
 
 from dashboards.generator import board
+from dashboards.generator.address_rules import ADDRESS_CHECKS
 from dashboards.generator.authentication_panels import fleet_checks
+from dashboards.generator.authentication_rules import AUTHENTICATION_CHECKS
 from dashboards.generator.big_pool_panels import big_pools
 from dashboards.generator.domain_panels import fleet_domains
 from dashboards.generator.fleet_places import ADDRESS_LINKS, BAD_COUNT, NO_PROBLEM, helo_names, places
@@ -23,11 +25,15 @@ from dashboards.generator.panels import (
     override,
     prose,
     rows,
+    share,
     timeline,
+    wide,
 )
 from dashboards.generator.queries import increase, select
 from dashboards.generator.receiver_panels import fleet_receivers
+from dashboards.generator.source_panels import fleet_sources
 from dashboards.generator.style import BAD, GOOD, NOTICE, POOL, UNKNOWN, WELL, steps
+from dashboards.generator.words import IN_WORDS
 from exporter.metrics import catalogue
 
 _SIZE = select(catalogue.POOL_ADDRESSES)
@@ -37,6 +43,11 @@ _UNKNOWN = select(catalogue.POOL_RESULTS, check="fcrdns", result="unknown")
 _PROBLEM = select(catalogue.ADDRESS_PROBLEM)
 _ADDRESS_WITH_PROBLEM = f"max by (pool, ip) ({_PROBLEM})"
 _NONE_OF_A_POOL = f"sum by (pool) ({_SIZE}) * 0"
+_REASONS = f"count by (pool, check, reason) (max by (pool, ip, check, reason) ({_PROBLEM}))"
+_FIRST_REASON = " or on (pool, ip) ".join(
+    f"max by (pool, ip, reason) ({select(catalogue.ADDRESS_PROBLEM, check=check)})"
+    for check in (*ADDRESS_CHECKS, *AUTHENTICATION_CHECKS)
+)
 _UP = select(catalogue.RESOLVER_UP)
 _WELL = f"min({select(catalogue.CANARY_OK)} * {_UP} or {_UP})"
 
@@ -77,9 +88,9 @@ def summary() -> Sequence[AnyPanel]:
             "Addresses that fail at least one check that their pool expects: confirmation, HELO names and "
             "whatever else "
             "is checked. Of a large pool at most 1,000 are counted here.",
-            f"count({_ADDRESS_WITH_PROBLEM}) or vector(0)",
+            f"count({_ADDRESS_WITH_PROBLEM}) or sum({_SIZE}) * 0",
             colours=steps(GOOD, (1, BAD)),
-            empty=NO_PROBLEM,
+            empty=NOTHING_YET,
         ),
         number(
             "Addresses",
@@ -108,8 +119,49 @@ def summary() -> Sequence[AnyPanel]:
 def pools() -> Sequence[AnyPanel]:
     """Which pool, and why."""
     return [
-        timeline(
+        rows(
             "Pools",
+            "Each pool, the worst first: how many of its addresses fail a check that it expects, and what is the "
+            "matter with most of them. Of an address that fails several checks the cause counts: what keeps it from "
+            "being forward-confirmed first, then its HELO name, SPF, block lists.",
+            {
+                "A": f"sum by (pool) ({_SIZE})",
+                "B": f"count by (pool) ({_ADDRESS_WITH_PROBLEM}) or {_NONE_OF_A_POOL}",
+                "C": f"(count by (pool) ({_ADDRESS_WITH_PROBLEM}) or {_NONE_OF_A_POOL}) / sum by (pool) ({_SIZE})",
+                "D": f"topk by (pool) (1, count by (pool, reason) ({_FIRST_REASON}))",
+                "E": f"sum by (pool) ({_FAIL})",
+                "F": f"sum by (pool) ({_UNKNOWN})",
+                "G": f"max by (pool) ({select(catalogue.LAST_CHANGE)}) * 1000",
+            },
+            columns={
+                "pool": "Pool",
+                "Value #B": "With a problem",
+                "Value #C": "Of the pool",
+                "reason": "Most common cause",
+                "Value #D": "Of those",
+                "Value #E": "Not confirmed",
+                "Value #F": "Unanswered",
+                "Value #A": "Addresses",
+                "Value #G": "Last change",
+            },
+            styles={
+                "Pool": [override("links", [board.POOL_LINK, board.POOL_PAGE_LINK]), wide(150)],
+                "With a problem": [*BAD_COUNT, NARROW],
+                "Of the pool": [*share(BAD), wide(140)],
+                "Most common cause": [IN_WORDS, override("noValue", "all is as expected")],
+                "Of those": [NARROW],
+                "Not confirmed": [*BAD_COUNT, NARROW],
+                "Unanswered": [*counted(UNKNOWN), NARROW],
+                "Addresses": [NARROW],
+                "Last change": [override("unit", "dateTimeFromNow"), override("noValue", "never"), wide(150)],
+            },
+            sort="With a problem",
+            empty=NOTHING_YET,
+            span=24,
+            height=11,
+        ),
+        timeline(
+            "Pools over time",
             "Each pool over time: vermilion while an address fails a check that the pool expects, grey while the DNS "
             "does not answer for some, blue while all pass.",
             {
@@ -125,7 +177,7 @@ def pools() -> Sequence[AnyPanel]:
             "Why",
             "What is wrong, by pool: the check that fails, the reason, and how many addresses it concerns. The "
             "runbooks say of each reason how to mend it.",
-            {"A": f"count by (pool, check, reason) (max by (pool, ip, check, reason) ({_PROBLEM}))"},
+            {"A": _REASONS},
             columns={"pool": "Pool", "check": "Check", "reason": "Reason", "Value": "Addresses"},
             styles={
                 "Pool": [override("links", [board.POOL_LINK, board.POOL_PAGE_LINK])],
@@ -134,36 +186,6 @@ def pools() -> Sequence[AnyPanel]:
             sort="Addresses",
             empty=NO_PROBLEM,
             height=9,
-        ),
-        rows(
-            "Pools in numbers",
-            "Each pool: its size, how many of its addresses are not forward-confirmed, unanswered, or fail any check "
-            "that it expects, and when a result last changed.",
-            {
-                "A": f"sum by (pool) ({_SIZE})",
-                "B": f"sum by (pool) ({_FAIL})",
-                "C": f"sum by (pool) ({_UNKNOWN})",
-                "D": f"count by (pool) ({_ADDRESS_WITH_PROBLEM}) or {_NONE_OF_A_POOL}",
-                "E": f"max by (pool) ({select(catalogue.LAST_CHANGE)}) * 1000",
-            },
-            columns={
-                "pool": "Pool",
-                "Value #A": "Addresses",
-                "Value #B": "Not confirmed",
-                "Value #C": "Unanswered",
-                "Value #D": "With a problem",
-                "Value #E": "Last change",
-            },
-            styles={
-                "Pool": [override("links", [board.POOL_LINK, board.POOL_PAGE_LINK])],
-                "Not confirmed": BAD_COUNT,
-                "Unanswered": counted(UNKNOWN),
-                "With a problem": BAD_COUNT,
-                "Last change": [override("unit", "dateTimeFromNow"), override("noValue", "never")],
-            },
-            sort="With a problem",
-            empty=NOTHING_YET,
-            span=24,
         ),
     ]
 
@@ -178,6 +200,7 @@ def changes() -> Sequence[AnyPanel]:
             unit=COUNT,
             stacked=True,
             empty=NOTHING_YET,
+            span=8,
         ),
         lines(
             "Changes",
@@ -192,17 +215,17 @@ def changes() -> Sequence[AnyPanel]:
             bars=True,
             stacked=True,
             empty=NOTHING_YET,
+            span=7,
         ),
         rows(
             "Latest changes",
             "The twenty addresses of which a result changed last.",
             {"A": f"topk(20, max by (pool, ip) ({select(catalogue.LAST_CHANGE)})) * 1000"},
             columns={"pool": "Pool", "ip": "Address", "Value": "Changed"},
-            styles={"Address": [ADDRESS_LINKS], "Changed": [override("unit", "dateTimeAsLocal")]},
+            styles={"Address": [ADDRESS_LINKS], "Changed": [override("unit", "dateTimeFromNow"), wide(140)]},
             sort="Changed",
             empty="No result has changed since it was first known.",
-            span=24,
-            height=7,
+            span=9,
         ),
     ]
 
@@ -233,11 +256,12 @@ def fleet() -> str:
     ).with_variable(board.pools())
     board.add_row(page, "Is every outbound address confirmed?", summary())
     board.add_row(page, "Which pools, and why", pools())
-    board.add_row(page, "What changed, and when", changes())
-    board.add_row(page, "What receivers would say", fleet_receivers())
-    board.add_row(page, "Every check", fleet_checks())
     board.add_row(page, "Where", places())
+    board.add_row(page, "What receivers would say", fleet_receivers())
+    board.add_row(page, "What changed, and when", changes())
+    board.add_row(page, "Every check", fleet_checks())
     board.add_row(page, "What share, and how sure", big_pools())
+    board.add_row(page, "Where pools have their addresses from", fleet_sources())
     board.add_row(page, "Domains", fleet_domains())
     board.add_row(page, "HELO names", helo_names())
     board.add_row(page, "How to read this", how_to_read())

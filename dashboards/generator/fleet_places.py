@@ -20,7 +20,7 @@ BAD_COUNT = counted(BAD)
 
 _PROBLEM = select(catalogue.ADDRESS_PROBLEM)
 _LOST = by_prefix(f"max by (pool, ip) ({select(catalogue.ADDRESS_PROBLEM, check='fcrdns')})")
-_SHOWN = by_prefix(f"max by (pool, ip) ({select(catalogue.FCRDNS_MATCH)})")
+_HAS = f"sum by (pool, prefix) ({select(catalogue.POOL_FAILING_PREFIX_SAMPLED)})"
 
 
 def places() -> Sequence[AnyPanel]:
@@ -29,15 +29,16 @@ def places() -> Sequence[AnyPanel]:
         rows(
             "Prefixes that are not confirmed",
             "The fifty /24 (IPv4) and /64 (IPv6) networks with the most addresses that are not forward-confirmed. A "
-            "reverse zone usually covers such a network: where all of one fails, look at its delegation.",
+            "reverse zone usually covers such a network: where all of one fails, look at its delegation. 'Of' is how "
+            "many addresses the pool has of it; of a pool that is not swept, how many were sampled.",
             {
                 "A": f"topk(50, count by (pool, prefix) ({_LOST}))",
-                "B": f"count by (pool, prefix) ({_SHOWN}) and on (pool, prefix) count by (pool, prefix) ({_LOST})",
+                "B": f"{_HAS} and on (pool, prefix) count by (pool, prefix) ({_LOST})",
             },
-            columns={"pool": "Pool", "prefix": "Prefix", "Value #A": "Not confirmed", "Value #B": "Shown"},
-            styles={"Not confirmed": [*BAD_COUNT, NARROW], "Shown": [NARROW]},
+            columns={"pool": "Pool", "prefix": "Prefix", "Value #A": "Not confirmed", "Value #B": "Of"},
+            styles={"Not confirmed": [*BAD_COUNT, NARROW], "Of": [NARROW]},
             sort="Not confirmed",
-            empty="Every address that is shown is forward-confirmed.",
+            empty="Every address that is expected to be is forward-confirmed.",
             span=11,
             height=10,
         ),
@@ -90,8 +91,12 @@ def helo_names() -> Sequence[AnyPanel]:
                 "Value #D": "Outside the pool",
             },
             styles={
-                "Resolves": [override("mappings", plain_mappings(YES_NO)), COLOURED],
-                "Of the pool": [override("unit", units.PercentUnit)],
+                "Resolves": [override("mappings", plain_mappings(YES_NO)), COLOURED, NARROW],
+                "Addresses": [NARROW],
+                "Confirmed": [NARROW],
+                "In the pool": [NARROW],
+                "Of the pool": [override("unit", units.PercentUnit), override("decimals", 0), NARROW],
+                "Outside the pool": [NARROW],
             },
             sort="Resolves",
             ascending=True,

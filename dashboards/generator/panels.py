@@ -17,10 +17,11 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from grafana_foundation_sdk.models.text import TextMode
 
-from dashboards.generator.style import State, mappings, steps
+from dashboards.generator.style import GOOD, State, mappings, steps
 
 DATASOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
-COUNT = units.Short
+COUNT = "locale"
+"""Whole numbers, with all their digits."""
 AnyPanel = Builder[model.Panel]
 """A panel of any kind, ready to be put on a dashboard."""
 ROW_WIDTH = 24
@@ -120,8 +121,12 @@ def lines(
     span: int = 12,
     height: int = 8,
     limit: float | None = None,
+    least: float | None = None,
 ) -> timeseries.Panel:
-    """Lines over time, or bars; *queries* by the template of their series' names, *colours* by the names themselves."""
+    """Lines over time, or bars; *queries* by the template of their series' names, *colours* by the names themselves.
+
+    The axis ends at *limit*, if there is one, and not below *least*; where things are counted, not below one.
+    """
     panel = (
         timeseries.Panel()
         .title(title)
@@ -153,6 +158,11 @@ def lines(
     add_queries(panel, queries)
     if limit is not None:
         panel.max(limit)
+    if unit == COUNT and not any("rate(" in expr for expr in queries.values()):
+        panel.decimals(0)
+        least = least or 1
+    if least is not None:
+        panel.axis_soft_max(least)
     for name, colour in (colours or {}).items():
         panel.override_by_name(name, [override("color", {"mode": "fixed", "fixedColor": colour})])
     return panel
@@ -205,9 +215,14 @@ def rows(
             },
         )
     )
-    for heading, style in (styles or {}).items():
-        panel.override_by_name(heading, list(style))
+    for heading in columns.values():
+        style = (styles or {}).get(heading, ())
+        panel.override_by_name(heading, [NOTHING_IN_A_CELL, *[_fitting(one, heading) for one in style]])
     return panel
+
+
+def _fitting(style: model.DynamicConfigValue, heading: str) -> model.DynamicConfigValue:
+    return wide(max(72, 8 * len(heading) + 24)) if style is NARROW else style
 
 
 def prose(title: str, content: str, *, span: int = ROW_WIDTH, height: int = 7) -> text.Panel:
@@ -242,6 +257,27 @@ def counted(colour: str, least: int = 1) -> list[model.DynamicConfigValue]:
     return [override("thresholds", levels), COLOURED]
 
 
+def share(colour: str) -> list[model.DynamicConfigValue]:
+    """The style of a column of shares: a bar of *colour* as long as the share is large, and the share; 0 is well."""
+    levels = {"mode": "absolute", "steps": [{"value": None, "color": GOOD}, {"value": 1e-6, "color": colour}]}
+    return [
+        override("unit", units.PercentUnit),
+        override("decimals", 0),
+        override("min", 0),
+        override("max", 1),
+        override("thresholds", levels),
+        override("custom.cellOptions", {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}),
+    ]
+
+
 ANY_FIELD = model.MatcherConfig(id_val="byRegexp", options=".*")
 COLOURED = override("custom.cellOptions", {"type": "color-text"})
-NARROW = override("custom.width", 120)
+NARROW = override("custom.width", None)
+"""The style of a column that is no wider than its heading."""
+NOTHING_IN_A_CELL = override("noValue", " ")
+"""A cell without a value is empty: else it would say why the whole panel may be."""
+
+
+def wide(pixels: int) -> model.DynamicConfigValue:
+    """The style of a column that needs so much room."""
+    return override("custom.width", pixels)

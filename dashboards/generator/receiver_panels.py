@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from dashboards.generator import board
 from dashboards.generator.fleet_places import BAD_COUNT
-from dashboards.generator.panels import COUNT, NARROW, AnyPanel, counted, lines, override, rows, timeline
+from dashboards.generator.panels import COUNT, NARROW, AnyPanel, counted, lines, override, rows, timeline, wide
 from dashboards.generator.queries import select
 from dashboards.generator.style import NOTICE, RECEIVER, UNKNOWN
 from exporter.metrics import catalogue
@@ -41,7 +41,7 @@ def fleet_receivers() -> Sequence[AnyPanel]:
             },
             styles={
                 "Pool": [override("links", [board.POOL_LINK, board.POOL_PAGE_LINK])],
-                "Receiver": [override("custom.width", 310)],
+                "Receiver": [wide(290)],
                 "Refused": [*BAD_COUNT, NARROW],
                 "By design": [*counted(NOTICE), NARROW],
                 "Not known": [*counted(UNKNOWN), NARROW],

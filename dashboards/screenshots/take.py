@@ -1,4 +1,4 @@
-"""Photographs the dashboards Fleet and Address with live data of the demo world: `make screenshots`.
+"""Photographs the dashboards, and the status page, with live data of the demo world: `make screenshots`.
 
 The rule of this file: nothing in the pictures is made up. The demo is served with its time running fast, Prometheus
 scrapes it, the panels' own queries are asked, and what comes back is drawn with Grafana's components in Chromium.
@@ -27,13 +27,21 @@ ROOT = HERE.parent.parent
 IMAGES = ROOT / "docs" / "images"
 SPEED = 6
 SECONDS = 240
-STEP_SECONDS = 2
-RATE_STEP_SECONDS = 10  # as wide as the interval below, so that no change is drawn twice
-RATE_INTERVAL = "10s"
+STEP_SECONDS = 5  # as often as Prometheus scrapes
+RATE_STEP_SECONDS = 20  # as wide as the interval below, so that no change is drawn twice
+RATE_INTERVAL = "20s"
 WIDTH = 1300
+STATUS_PAGE_HEIGHT = 1100
 ADDRESS = "192.0.2.20"
 VARIABLES = {"job": ".+", "instance": ".+", "pool": ".+", "ip": ADDRESS}
 LEAVE_OUT = {"How to read this"}
+PICTURES = {
+    "fleet": ("fleet", None, "Every check"),
+    "fleet-details": ("fleet", "Every check", None),
+    "address": ("address", None, None),
+    "exporter": ("exporter", None, None),
+}
+"""The pictures: of which dashboard, from which row on, and before which row they end."""
 
 
 class Demo(Server):
@@ -52,14 +60,15 @@ class Demo(Server):
 
 
 def main() -> None:
-    """Build the page, let the demo run, photograph both dashboards."""
+    """Build the page, let the demo run, photograph the status page and the dashboards."""
     build()
-    with Demo() as demo, Prometheus([demo.address]) as prometheus:
+    with Demo() as demo, Prometheus([demo.address], interval=f"{STEP_SECONDS}s") as prometheus:
         began = time.time()
         print(f"the demo runs for {SECONDS} seconds at {SPEED} times the speed", flush=True)
         wait_until(lambda: time.time() - began > SECONDS, "the demo has run", deadline_seconds=2 * SECONDS)
-        for name in ("fleet", "address"):
-            photograph(name, answered(name, prometheus, began))
+        show("status-page", f"http://{demo.address}/", STATUS_PAGE_HEIGHT)
+        for name, (dashboard, first, end) in PICTURES.items():
+            photograph(name, part(answered(dashboard, prometheus, began), first, end))
 
 
 def build() -> None:
@@ -80,7 +89,19 @@ def answered(name: str, prometheus: Prometheus, began: float) -> dict[str, Any]:
         for target in panel.get("targets", []):
             target["result"] = ask(target, prometheus, began, now)
     dashboard["panels"] = [panel for panel in dashboard["panels"] if panel["title"] not in LEAVE_OUT]
-    return {"dashboard": dashboard, "from": began * 1000, "to": now * 1000}
+    return {"dashboard": dashboard, "from": began * 1000, "to": now * 1000, "step": STEP_SECONDS * 1000}
+
+
+def part(content: dict[str, Any], first: str | None, end: str | None) -> dict[str, Any]:
+    """The rows of a dashboard from *first* to before *end*, at the top of the page."""
+    panels = content["dashboard"]["panels"]
+    places = {panel["title"]: panel["gridPos"]["y"] for panel in panels if panel["type"] == "row"}
+    top = places[first] if first else 0
+    bottom = places[end] if end else max(panel["gridPos"]["y"] for panel in panels) + 1
+    chosen = [panel for panel in panels if top <= panel["gridPos"]["y"] < bottom]
+    for panel in chosen:
+        panel["gridPos"]["y"] -= top
+    return {**content, "dashboard": {**content["dashboard"], "panels": chosen}}
 
 
 def ask(target: dict[str, Any], prometheus: Prometheus, began: float, now: float) -> list[Any]:
@@ -101,19 +122,25 @@ def ask(target: dict[str, Any], prometheus: Prometheus, began: float, now: float
 
 def photograph(name: str, content: dict[str, Any]) -> None:
     """Draw one dashboard, and keep the picture."""
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    chromium = shutil.which("chromium") or sys.exit("chromium is not installed")
     rows = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in content["dashboard"]["panels"])
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "page"
         shutil.copytree(HERE / "dist", page)
         shutil.copy(HERE / "index.html", page)
         (page / "content.js").write_text(f"window.content = {json.dumps(content)};", encoding="utf-8")
+        show(name, (page / "index.html").as_uri(), rows * 38 + 70)
+
+
+def show(name: str, address: str, height: int) -> None:
+    """Open a page in a window of that *height*, and keep the picture."""
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    chromium = shutil.which("chromium") or sys.exit("chromium is not installed")
+    with tempfile.TemporaryDirectory() as folder:
         command = [
             *(chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
-            *("--force-device-scale-factor=1.5", "--allow-file-access-from-files", f"--user-data-dir={folder}/profile"),
-            *(f"--window-size={WIDTH},{rows * 38 + 70}", "--virtual-time-budget=15000"),
-            *(f"--screenshot={IMAGES / name}.png", (page / "index.html").as_uri()),
+            *("--force-device-scale-factor=1.25", "--allow-file-access-from-files", f"--user-data-dir={folder}"),
+            *(f"--window-size={WIDTH},{height}", "--virtual-time-budget=15000"),
+            *(f"--screenshot={IMAGES / name}.png", address),
         ]
         subprocess.run(command, check=True, capture_output=True, timeout=120, env={**os.environ, "HOME": folder})
     print(f"docs/images/{name}.png")

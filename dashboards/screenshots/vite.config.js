@@ -8,6 +8,8 @@ export default defineConfig({
   define: { 'process.env.NODE_ENV': '"production"', global: 'window' },
   build: {
     chunkSizeWarningLimit: 20000,
+    reportCompressedSize: false,
+    target: 'esnext',
     minify: false,
     modulePreload: false,
     rollupOptions: { input: 'src/page.jsx', output: { format: 'iife', inlineDynamicImports: true, entryFileNames: 'page.js' } },

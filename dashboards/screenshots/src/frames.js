@@ -1,6 +1,7 @@
 // Makes Grafana's data frames of what Prometheus answered, as its data source and its transformations would.
 // The rule of this file: units, words and colours are the panel's own; nothing is decided here.
-import { FieldType, createDataFrame, getDisplayProcessor } from '@grafana/data';
+import { FieldType, createDataFrame, getDisplayProcessor, sortDataFrame, standardTransformers } from '@grafana/data';
+import { lastValueFrom, of } from 'rxjs';
 
 const legend = (template, labels) => template.replace(/\{\{(\w+)\}\}/g, (_, label) => labels[label] ?? '');
 
@@ -48,32 +49,39 @@ export function series(panel, theme) {
   );
 }
 
-export function table(panel, theme) {
-  const { indexByName, renameByName } = panel.transformations.find(({ id }) => id === 'organize').options;
-  const inOrder = Object.entries(renameByName).sort(([one], [other]) => indexByName[one] - indexByName[other]);
-  const columns = Object.fromEntries(inOrder);
-  const rows = new Map();
-  for (const target of panel.targets) {
-    const value = panel.targets.length > 1 ? `Value #${target.refId}` : 'Value';
-    for (const { metric, value: sample } of target.result) {
-      const labels = Object.fromEntries(Object.entries(metric).filter(([name]) => name in columns));
-      const key = JSON.stringify(Object.keys(labels).includes('version') ? labels.instance : Object.values(labels));
-      rows.set(key, { ...rows.get(key), ...labels, [value]: Number(sample[1]) });
-    }
+const transformers = Object.fromEntries(
+  Object.values(standardTransformers).map((one) => [one.id, one])
+);
+
+// A table as Grafana makes it: a frame a query, its own transformations, then sorted.
+export async function table(panel, theme) {
+  let frames = panel.targets.filter(({ result }) => result.length).map((target) => asked(target, panel.targets.length > 1));
+  for (const { id, options } of panel.transformations) {
+    frames = await lastValueFrom(of(frames).pipe(transformers[id].operator(options, { interpolate: (text) => text })));
   }
+  const [frame] = frames;
+  if (!frame) {
+    return { fields: [], length: 0 };
+  }
+  const named = frame.fields.map((one) => ({ ...one, name: one.config?.displayName ?? one.name }));
+  const fields = named.map(({ name, type, values }) => field(panel, theme, name, type, values));
   const [{ displayName, desc }] = panel.options.sortBy;
-  const sorted = Object.keys(columns).find((name) => columns[name] === displayName);
-  const order = [...rows.values()].sort((one, other) => {
-    const [a, b] = [one[sorted] ?? 0, other[sorted] ?? 0];
-    const way = typeof a === 'string' ? a.localeCompare(b, 'en', { numeric: true }) : a - b;
-    return desc ? -way : way;
+  const by = fields.findIndex(({ name }) => name === displayName);
+  return by < 0 ? { ...frame, fields } : sortDataFrame({ ...frame, fields }, by, desc);
+}
+
+function asked({ refId, result }, severalQueries) {
+  const labels = [...new Set(result.flatMap(({ metric }) => Object.keys(metric)))];
+  return createDataFrame({
+    refId,
+    fields: [
+      { name: 'Time', type: FieldType.time, values: result.map(({ value }) => value[0] * 1000) },
+      ...labels.map((name) => ({ name, type: FieldType.string, values: result.map(({ metric }) => metric[name]) })),
+      {
+        name: severalQueries ? `Value #${refId}` : 'Value',
+        type: FieldType.number,
+        values: result.map(({ value }) => Number(value[1])),
+      },
+    ],
   });
-  const frame = createDataFrame({ fields: [] });
-  frame.fields = Object.entries(columns).map(([name, heading]) => {
-    const isNumber = name.startsWith('Value');
-    const values = order.map((row) => row[name] ?? null);
-    return field(panel, theme, heading, isNumber ? FieldType.number : FieldType.string, values);
-  });
-  frame.length = order.length;
-  return frame;
 }

@@ -21,7 +21,7 @@ const CELL_HEIGHT = 38;
 const GAP = 8;
 const HEADING = 64;
 const theme = createTheme({ colors: { mode: 'light' } });
-const { dashboard, from, to } = window.content;
+const { dashboard, from, to, step } = window.content;
 const timeRange = { from: dateTime(from), to: dateTime(to), raw: { from: dateTime(from), to: dateTime(to) } };
 
 function Empty({ panel }) {
@@ -54,6 +54,9 @@ function Stat({ panel, width, height }) {
 
 function Lines({ panel, width, height }) {
   const frames = series(panel, theme);
+  if (!frames.length) {
+    return <Empty panel={panel} />;
+  }
   frames.forEach((frame, index) => {
     const one = frame.fields[1];
     const palette = theme.visualization.palette;
@@ -85,13 +88,13 @@ function Content({ panel, width, height }) {
       const frames = series(panel, theme);
       const { mappings } = panel.fieldConfig.defaults;
       return frames.length ? (
-        <Timeline frames={frames} from={from} to={to} width={width} height={height} mappings={mappings} />
+        <Timeline frames={frames} from={from} to={to} step={step} width={width} height={height} mappings={mappings} />
       ) : (
         <Empty panel={panel} />
       );
     }
     case 'table': {
-      const frame = table(panel, theme);
+      const frame = panel.frame;
       return frame.length ? <Table data={frame} width={width} height={height} /> : <Empty panel={panel} />;
     }
     default:
@@ -136,4 +139,11 @@ function Page() {
   );
 }
 
-createRoot(document.getElementById('page')).render(<Page />);
+async function main() {
+  for (const panel of dashboard.panels.filter(({ type }) => type === 'table')) {
+    panel.frame = await table(panel, theme);
+  }
+  createRoot(document.getElementById('page')).render(<Page />);
+}
+
+main();

@@ -6,12 +6,12 @@ import { VizLegend, useTheme2 } from '@grafana/ui';
 const AXIS_HEIGHT = 22;
 const LEGEND_HEIGHT = 26;
 
-function segments(frame) {
+function segments(frame, step) {
   const [times, states] = frame.fields.map((field) => field.values);
   const found = [];
   for (let index = 0; index < times.length; index++) {
     const last = found[found.length - 1];
-    const gap = last && times[index] - last.to > 2500;
+    const gap = last && times[index] - last.to > 1.5 * step;
     if (last && !gap && last.value === states[index]) {
       last.to = times[index];
     } else {
@@ -24,7 +24,7 @@ function segments(frame) {
   return found;
 }
 
-export function Timeline({ frames, from, to, width, height, mappings }) {
+export function Timeline({ frames, from, to, step, width, height, mappings }) {
   const theme = useTheme2();
   const names = frames.map((frame) => frame.fields[1].config.displayName);
   const left = Math.min(width * 0.38, 14 + 7.2 * Math.max(...names.map((name) => name.length)));
@@ -42,7 +42,7 @@ export function Timeline({ frames, from, to, width, height, mappings }) {
           <div style={{ ...text, top: index * row + (row - 18) / 2, left: 0, width: left - 8, textAlign: 'right' }}>
             {names[index]}
           </div>
-          {segments(frame).map((one) => {
+          {segments(frame, step).map((one) => {
             const shown = frame.fields[1].display(one.value);
             const wide = place(one.to) - place(one.from);
             return (

@@ -3,23 +3,29 @@
 import re
 import time
 import urllib.parse
+from collections.abc import Callable
+from typing import TypeVar
 
 import pytest
 
+from dashboards.generator import authentication_panels, domain_panels, source_panels, trust_panels
 from exporter.demo.configuration import demo_configuration
 from tests.assets.dashboard_files import PanelQuery, all_queries
 from tests.integration.alerting.conftest import Stack
-from tests.integration.alerting.stack import IP, PTR_OWNER
+from tests.integration.alerting.stack import IP, PTR_OWNER, PTR_RECORD
 from tests.integration.servers.http import get_json
+from tests.integration.servers.process import DEADLINE_SECONDS, wait_until
 
 pytestmark = pytest.mark.integration
 
+Found = TypeVar("Found")
 LOST = f'maildns_address_problem{{job="demo", check="fcrdns", ip="{IP}"}}'
 
 _NO_STORAGE = "the demo keeps what it knows in memory"
 _NOT_IN_THE_DEMO = {
     pattern: why
     for key, pattern, why in (
+        ("    spf: ", "maildns_pool_source_", "no pool of the demo is fed by a file or an SPF record"),
         ("dnsbls:", r"sum by \(dnsbl\)|maildns_dnsbl_usable", "the demo asks no block list"),
         ("mail_from_domains:", "maildns_domain_spf_(unauthorised|open)_", "no pool of the demo sends for a domain"),
     )
@@ -39,17 +45,71 @@ WITHOUT_DATA: dict[str, str] = {
 }
 """The queries that give nothing, each with the reason why."""
 
+_ALL_WELL = {
+    "fleet: Why": "No address has a problem: all checks that the pools expect pass.",
+    "fleet: Prefixes that are not confirmed": "Every address that is expected to be is forward-confirmed.",
+    "fleet: Addresses with a problem": "No address has a problem: all checks that the pools expect pass.",
+    "fleet: Worst prefixes": "No prefix has an address that fails what its pool expects.",
+    "address: What is wrong": "The address passes all checks that its pool expects.",
+    "address: Problems over time": "The address passes all checks that its pool expects.",
+}
+_NOT_CONFIGURED = {
+    "fleet: Block lists": "No list is asked for these pools (dnsbls).",
+    "fleet: Domains": domain_panels.NO_DOMAIN,
+    "fleet: What is wrong with domains": domain_panels.NO_PROBLEM,
+    "fleet: SPF records beside the pools": domain_panels.NO_RECORD,
+    "fleet: DKIM keys": "No selector is configured (dkim_selectors), or nothing is known of its key yet.",
+    "fleet: What could be better": "Nothing, or no domain is configured (domains).",
+    "fleet: Lookups of SPF records": domain_panels.NO_DOMAIN,
+    "fleet: Sources": source_panels.NO_SOURCE,
+    "fleet: Addresses that came and went": source_panels.NO_SOURCE,
+    "address: SPF over time": authentication_panels.NO_SPF,
+    "address: Block lists over time": authentication_panels.NO_LIST,
+    "exporter: Storage": trust_panels.NO_STORAGE,
+    "exporter: Since it was last written": trust_panels.NO_STORAGE,
+    "exporter: Size of the file": trust_panels.NO_STORAGE,
+}
+EMPTY_WHEN_WELL = _ALL_WELL | _NOT_CONFIGURED
+"""The panels without data on a healthy fleet of one pool, without domains and lists, and what they say instead."""
+UNTIL_A_CHANGE = {
+    "fleet: Latest changes": "No result has changed since it was first known.",
+    "address: Last change": "not since it was first known",
+}
+"""And those that are empty until anything was otherwise once: another test may have seen to that."""
+
 
 def test_every_panel_has_data(stack: Stack):
     """Over the last minute of the demo world, which has every kind of problem, and in which a record was lost."""
     stack.until(f'maildns_ptr_info{{job="demo", ip="{IP}"}}', "the address is seen with its PTR name")
     stack.demo_dns.do(lambda dns: dns.world.remove(PTR_OWNER, "PTR"))
-    stack.until(LOST, "its record is lost")
-    stack.until('increase(maildns_result_changes_total{job="demo", result="fail"}[30s]) > 0', "that is counted")
-
-    empty = {str(query) for query in all_queries() if not _ask(stack, query)}
+    try:
+        stack.until(LOST, "its record is lost")
+        stack.until('increase(maildns_result_changes_total{job="demo", result="fail"}[2m]) > 0', "that is counted")
+        empty = _settled(
+            lambda: {str(query) for query in all_queries() if not _ask(stack, query, "demo")}, set(WITHOUT_DATA)
+        )
+    finally:
+        stack.demo_dns.do(lambda dns: dns.world.apply([PTR_RECORD]))
 
     assert empty == set(WITHOUT_DATA)
+
+
+def test_a_panel_that_is_empty_on_a_healthy_fleet_says_that_this_is_good_news(stack: Stack):
+    """Or what is not configured; in its own words, and not in Grafana's "No data"."""
+    stack.until('maildns_pool_rounds_total{job="healthy"} > 0', "a round of the healthy fleet has ended")
+    wait_until(lambda: not stack.alerts("healthy"), "all is well")
+
+    def empty() -> dict[str, str]:
+        shown = {(query.dashboard, query.panel["id"]) for query in all_queries() if _ask(stack, query, "healthy")}
+        empty = {
+            f"{query.dashboard}: {query.panel['title']}": query.panel["fieldConfig"]["defaults"]["noValue"]
+            for query in all_queries()
+            if (query.dashboard, query.panel["id"]) not in shown
+        }
+        return UNTIL_A_CHANGE | empty
+
+    wanted = UNTIL_A_CHANGE | EMPTY_WHEN_WELL
+    assert _settled(empty, wanted, deadline_seconds=180) == wanted
 
 
 def test_no_reason_is_kept_for_a_query_that_is_gone():
@@ -57,9 +117,17 @@ def test_no_reason_is_kept_for_a_query_that_is_gone():
     assert set(WITHOUT_DATA) <= {str(query) for query in all_queries()}
 
 
-def _ask(stack: Stack, query: PanelQuery) -> list[object]:
-    expr = query.expr.replace("$__rate_interval", "30s")
-    for variable, value in (("$job", "demo"), ("$instance", ".+"), ("$pool", ".+"), ("$ip", IP)):
+def _settled(look: Callable[[], Found], wanted: object, deadline_seconds: float = DEADLINE_SECONDS) -> Found:
+    """What *look* finds once that is *wanted*, or in the end: a scrape may fail on a busy machine, but not for long."""
+    end = time.monotonic() + deadline_seconds
+    while (found := look()) != wanted and time.monotonic() < end:
+        time.sleep(0.5)
+    return found
+
+
+def _ask(stack: Stack, query: PanelQuery, job: str) -> list[object]:
+    expr = query.expr.replace("$__rate_interval", "2m")
+    for variable, value in (("$job", job), ("$instance", ".+"), ("$pool", ".+"), ("$ip", IP)):
         expr = expr.replace(f'"{variable}"', f'"{value}"')
     now = time.time()
     if query.target.get("instant"):
