@@ -105,10 +105,11 @@ def test_shards_are_a_stateful_set():
         pytest.param(1, {"type": "emptyDir"}, 0, 0, id="no-claim"),
         pytest.param(1, {"existingClaim": "journal"}, 0, 0, id="a-claim-of-others"),
         pytest.param(3, {"storageClassName": "fast"}, 0, 1, id="a-claim-each"),
+        pytest.param(3, {"type": "emptyDir"}, 0, 0, id="no-claims"),
     ],
 )
 def test_the_journal_has_a_volume(shards, persistence, claims, templates):
-    """What is written survives where it was asked to, is mounted, and is where the configuration says."""
+    """What is written can be, survives where it was asked to, is mounted, and is where the configuration says."""
     objects = valid(render({"shards": shards, "persistence": {"enabled": True, **persistence}}))
     spec = charts.workload(objects)["spec"]
     mounts = charts.exporter_container(objects)["volumeMounts"]
@@ -119,6 +120,8 @@ def test_the_journal_has_a_volume(shards, persistence, claims, templates):
     names = [volume["name"] for volume in spec["template"]["spec"]["volumes"]]
     assert ("data" in names) is not bool(templates)
     assert "path: /var/lib/maildns-exporter/" in charts.one(objects, "ConfigMap")["data"]["maildns.yml"]
+    context = spec["template"]["spec"]["securityContext"]
+    assert context["fsGroup"] == context["runAsGroup"]
     if claims:
         assert spec["strategy"] == {"type": "Recreate"}
 

@@ -144,7 +144,7 @@ def main() -> int:
             lambda: the_demo(engine),
             lambda: the_state(engine, Path(folder)),
             lambda: without_a_configuration(engine),
-            lambda: prometheus_sees(engine, TAG),
+            lambda: prometheus_sees(engine, TAG, Path(folder)),
         ]
         for part in parts:
             for sentence, is_true, seen in part():

@@ -8,6 +8,7 @@ nothing but its loopback exists; and the exporter's name is an entry in the host
 import json
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -34,21 +35,24 @@ def flags(service: dict[str, Any]) -> list[str]:
     return words
 
 
-def prometheus_sees(engine: Engine, image: str) -> Iterator[tuple[str, bool, object]]:
-    """Whether Prometheus, with the Compose file's configuration, scrapes the exporter and takes the rules."""
+def prometheus_sees(engine: Engine, image: str, folder: Path) -> Iterator[tuple[str, bool, object]]:
+    """Whether Prometheus, with the Compose file's configuration, scrapes the exporter and takes the rules.
+
+    *folder* is empty, and takes the hosts file.
+    """
     program = shutil.which("prometheus")
     if program is None:
         yield "Prometheus of the Compose file", False, "not installed: apt-get install prometheus"
         return
     services = yaml.safe_load(FILE.read_text())["services"]
     exporter, prometheus = services["maildns-exporter"], services["prometheus"]
-    hosts = ["--add-host", "maildns-exporter:127.0.0.1"]
-    first = engine.start(
-        "maildns-exporter", image, ["--network", "none", *hosts, *flags(exporter)], exporter["command"]
-    )
+    (folder / "hosts").write_text("127.0.0.1 localhost maildns-exporter\n")
+    (folder / "hosts").chmod(0o644)
+    first = engine.start("maildns-exporter", image, ["--network", "none", *flags(exporter)], exporter["command"])
     wait_until(lambda: engine.health(first) == "healthy", "what Prometheus depends on", 120)
     theirs = ["--network", f"container:{first}", "--user", "65534:65534", "--entrypoint", "/prometheus-program"]
-    mounted = ["--volume", f"{program}:/prometheus-program:ro", "--no-healthcheck"]
+    mounted = ["--volume", f"{folder / 'hosts'}:/etc/hosts:ro"]
+    mounted += ["--volume", f"{program}:/prometheus-program:ro", "--no-healthcheck"]
     second = engine.start("maildns-prometheus", image, [*theirs, *mounted, *flags(prometheus)], prometheus["command"])
 
     def asked(path: str) -> Any:

@@ -3,7 +3,8 @@
     python inside.py PORT COMMAND...
 
 serves the demo world on PORT, starts COMMAND, and does what it is told on its standard input, a line each:
-``get PATH [USER:PASSWORD]``, ``writable`` and ``stop``. Each is answered with a line of JSON.
+``get PATH [USER:PASSWORD]``, ``python ARGUMENTS`` (in JSON), ``writable`` and ``stop``. Each is answered with a line of
+JSON.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import base64
 import json
 import os
 import ssl
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -38,6 +40,12 @@ def get(argument: str) -> dict[str, object]:
         return {"status": 0, "body": str(error)}
 
 
+def python(arguments: str) -> dict[str, object]:
+    """What another container of the same image exits with, whose command is `python`."""
+    done = subprocess.run([sys.executable, *json.loads(arguments)], capture_output=True, text=True, timeout=60)
+    return {"exit": done.returncode, "errors": done.stderr}
+
+
 def writable() -> dict[str, object]:
     """Who this is, and where it may write a file."""
     folders = ["/", "/tmp", "/var/tmp", "/run", "/etc/maildns-exporter", str(Path.cwd())]
@@ -59,6 +67,8 @@ async def main(port: int, command: list[str]) -> None:
                 order, _, argument = (await asyncio.to_thread(sys.stdin.readline)).strip().partition(" ")
                 if order == "get":
                     answer = await asyncio.to_thread(get, argument) | {"ended": exporter.returncode}
+                elif order == "python":
+                    answer = await asyncio.to_thread(python, argument)
                 elif order == "writable":
                     answer = writable()
                 else:

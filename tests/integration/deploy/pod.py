@@ -107,6 +107,16 @@ class Pod:
         assert answer["ended"] is None, f"the exporter ended with status {answer['ended']}"
         return answer["status"], answer["body"]
 
+    def helm_test(self, container: Mapping[str, Any]) -> dict[str, Any]:
+        """What the container of `helm test` comes to, with the pod for the Service: `exit`, and `errors`."""
+        program, *options = container["command"]
+        assert program == "python"
+        *arguments, url = container["args"]
+        scheme, _, rest = url.partition("://")
+        _, _, port_and_path = rest.partition(":")
+        here = f"{scheme}://127.0.0.1:{port_and_path}"
+        return self._order(f"python {json.dumps([*options, *arguments, here])}")
+
     def who(self) -> dict[str, Any]:
         """Which user it is, with which capabilities, and which of the usual folders it may write in."""
         return self._order("writable")

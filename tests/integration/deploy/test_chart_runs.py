@@ -47,10 +47,25 @@ def test_it_starts_is_probed_and_scraped(tmp_path):
 
         assert re.search(r'^maildns_fcrdns_match{.*ip="192.0.2.10".*} 1(\.0)?$', metrics, re.MULTILINE)
         assert 'maildns_pool_addresses{pool="corporate"} 1' in metrics
-        assert "\nmaildns_build_info{" in metrics  # what `helm test` looks for
         assert pod.get("/-/reload")[0] in {403, 405}
         assert pod.who() == {"uid": 65532, "gid": 65532, "capabilities": 0, "folders": []}
         assert pod.exit_code() == 0
+
+
+def test_helm_test_passes_when_the_exporter_is_scraped(tmp_path):
+    """The rendered test ends with 0 where the exporter answers, below its prefix too; elsewhere it says what it got."""
+    values = {"web": {"routePrefix": "/maildns"}, "config": {"resolvers": DNS, "pools": [POOL]}}
+    pod, _ = pod_of(values, tmp_path)
+    (right,), (wrong,) = (
+        charts.one(render(some), "Pod")["spec"]["containers"] for some in (values, {**values, "web": {}})
+    )
+    with pod:
+        pod.wait_for("/maildns/metrics", "\nmaildns_build_info{")
+
+        assert pod.helm_test(right) == {"exit": 0, "errors": ""}
+        missed = pod.helm_test(wrong)
+        assert missed["exit"] == 1
+        assert "http://127.0.0.1:10047/metrics: HTTP Error 404" in missed["errors"]
 
 
 def test_a_changed_configmap_is_used_without_a_restart(tmp_path):
@@ -100,6 +115,7 @@ def test_tls_and_passwords(tmp_path):
         assert pod.get("/metrics")[0] == 401
         assert pod.get("/metrics", "prometheus:open")[0] == 401
         pod.wait_for("/metrics", "\nmaildns_build_info{", "prometheus:sesame")
+        assert pod.helm_test(charts.one(objects, "Pod")["spec"]["containers"][0]) == {"exit": 0, "errors": ""}
 
 
 def test_what_is_known_outlives_the_pod(tmp_path):
