@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from exporter.errors import CannotRunError
 
 _SWEEP_SECONDS = 0.5
+_LEAVING_POLL_SECONDS = 0.02
 _BACKLOG = 256
 _REMEDIES = {
     errno.EADDRINUSE: "end what serves there, or choose another port",
@@ -74,6 +76,22 @@ class Connection(web.RequestHandler):
         if not isinstance(more.get("exc_info"), HttpProcessingError):
             super().log_exception(*arguments, **more)
 
+    @property
+    def has_unread(self) -> bool:
+        """Whether octets of a reply wait for the client to take them."""
+        return isinstance(self.transport, asyncio.Transport) and self.transport.get_write_buffer_size() > 0
+
+    @property
+    def waits_for_us(self) -> bool:
+        """Whether a reply is being made, or is on its way."""
+        return self.is_served or self.has_unread
+
+    def leave(self) -> None:
+        """End it when its reply is made, and all of it is sent."""
+        self.close()
+        if not self.is_served and self.transport is not None:
+            self.transport.close()
+
     def drop(self) -> None:
         """End it at once."""
         if isinstance(self.transport, asyncio.Transport):
@@ -127,10 +145,22 @@ class Connections:
         for server in old:
             server.close()
 
-    async def stop(self) -> None:
-        """Listen no more."""
+    async def stop(self, patience_seconds: float) -> None:
+        """Let everybody who is being served take all of the reply, listen no more, and end every connection.
+
+        Whoever comes meanwhile, above all to hear that we are not ready, is served too. Whoever takes longer than
+        *patience_seconds* is dropped.
+        """
+        end = self.now() + patience_seconds
+        served = {one for one in self._open if one.waits_for_us}
+        await self._until(lambda: not any(one.waits_for_us for one in served & self._open.keys()), end)
         for server in self._servers:
             server.close()
+        for connection in tuple(self._open):
+            connection.leave()
+        await self._until(lambda: not self._open, end)
+        for connection in tuple(self._open):
+            connection.drop()
         if self._sweeping is not None:
             self._sweeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -174,6 +204,13 @@ class Connections:
     def _tls(self, context: ssl.SSLContext | None) -> dict[str, Any]:
         return {} if context is None else {"ssl": context, "ssl_handshake_timeout": self._patience.handshake}
 
+    async def _until(self, is_so: Callable[[], bool], end: float) -> None:
+        """Wait until something is so, but not beyond *end*, on the loop's clock."""
+        while self.now() < end:
+            if is_so():
+                return
+            await asyncio.sleep(_LEAVING_POLL_SECONDS)
+
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
@@ -186,8 +223,7 @@ class Connections:
         asking = connection.asking_since
         if asking is not None and now - asking > self._patience.asking:
             return True
-        transport = connection.transport
-        if not isinstance(transport, asyncio.Transport) or not transport.get_write_buffer_size():
+        if not connection.has_unread:
             connection.reading_since = None
             return False
         if connection.reading_since is None:

@@ -18,7 +18,8 @@ from exporter.web.search import Search
 from exporter.web.sources import Sources
 
 _TEXT = "text/plain; charset=utf-8"
-_SHUTDOWN_SECONDS = 5.0
+_LEAVING_SECONDS = 10.0
+"""How long running requests may take once the exporter stops: as long as Prometheus waits for a scrape by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +77,7 @@ class WebServer:
         app = web.Application(middlewares=guards.middlewares(), client_max_size=64 * 1024)
         app.on_response_prepare.append(self._secure)
         self._add_routes(app.router)
-        self._runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS
-        )
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_LEAVING_SECONDS)
         await self._runner.setup()
         if self._runner.server is None:
             raise RuntimeError("an application that was set up has a server")
@@ -90,7 +89,7 @@ class WebServer:
         """Let running requests end, and close."""
         await self._following.aclose()
         if self._connections is not None:
-            await self._connections.stop()
+            await self._connections.stop(_LEAVING_SECONDS)
         if self._runner is not None:
             await self._runner.cleanup()
 
