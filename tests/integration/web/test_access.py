@@ -210,6 +210,23 @@ async def test_headers_of_the_web_configuration_are_sent(tmp_path):
     assert "Content-Security-Policy: default-src 'none'" in answer
 
 
+@pytest.mark.parametrize("path", ["/", "/metrics", "/api/v1/pools", "/-/healthy", "/nothing", "/-/reload"])
+async def test_no_other_site_can_frame_a_page_or_add_to_it(path):
+    """Whatever is answered, errors included, says that no page may frame it and that no script but ours runs."""
+    async with serving(lambda: CONFIGURATION) as exporter:
+        host, port = exporter.address.rsplit(":", 1)
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(HEALTH.replace(b"/-/healthy", path.encode()))
+        head = (await reader.read()).partition(b"\r\n\r\n")[0].decode()
+        writer.close()
+
+    headers = dict(line.split(": ", 1) for line in head.splitlines()[1:])
+    policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
+    assert (policy["default-src"], policy["script-src"], policy["frame-ancestors"]) == ("'none'", "'self'", "'none'")
+    assert (headers["X-Frame-Options"], headers["X-Content-Type-Options"]) == ("deny", "nosniff")
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+
+
 async def test_a_bad_web_configuration_does_not_start(tmp_path):
     """Better closed than open."""
     for content in (
