@@ -78,28 +78,32 @@ def test_a_scrape_after_a_reload_is_held_to_the_configuration_in_use():
     assert len(measured.mixed) == 1
 
 
-def lines(**last):
-    """A watch's lines: two quiet seconds, and two with what is in *last*."""
+def lines(since, **held):
+    """A watch's lines: quiet seconds, and from one of ten on those with what is in *held*."""
     quiet = {"tasks": 5, "threads": 3, "descriptors": 20, "memory": 2**26, "wall": 0.01, "cpu": 0.01, "what": ""}
-    return [{"at": at, **quiet, **(last if at > 2 else {})} for at in range(1, 5)]
+    return [{"at": at, **quiet, **(held if at >= since else {})} for at in range(10)]
 
 
 @pytest.mark.parametrize(
-    ("last", "status"),
+    ("since", "held", "status"),
     [
-        pytest.param({}, 0, id="nothing-grew"),
-        pytest.param({"wall": 3.0}, 0, id="others-had-the-processor"),
-        pytest.param({"cpu": 0.2}, 1, id="it-held-the-loop-itself"),
-        pytest.param({"tasks": 50}, 1, id="tasks-leak"),
-        pytest.param({"threads": 9}, 1, id="threads-leak"),
-        pytest.param({"descriptors": 60}, 1, id="descriptors-leak"),
-        pytest.param({"memory": 2**27}, 1, id="memory-grows"),
+        pytest.param(0, {}, 0, id="nothing-grew"),
+        pytest.param(5, {"wall": 3.0}, 0, id="others-had-the-processor"),
+        pytest.param(5, {"memory": 2**27}, 0, id="the-outage-took-memory-once"),
+        pytest.param(5, {"cpu": 0.2}, 1, id="it-held-the-loop-itself"),
+        pytest.param(8, {"tasks": 11}, 1, id="tasks-leak"),
+        pytest.param(8, {"threads": 6}, 1, id="threads-leak"),
+        pytest.param(8, {"descriptors": 26}, 1, id="descriptors-leak"),
+        pytest.param(8, {"memory": 2**27}, 1, id="memory-grows"),
+        pytest.param(5, {"tasks": 50}, 1, id="tasks-of-the-outage-stay"),
+        pytest.param(5, {"descriptors": 60}, 1, id="descriptors-of-the-outage-stay"),
+        pytest.param(0, {"memory": 2**29}, 1, id="more-memory-than-there-may-be"),
     ],
 )
-def test_the_table_fails_for_what_is_out_of_bounds(capsys, last, status):
-    """Each bound alone makes the run fail, and the line says which."""
+def test_the_table_fails_for_what_is_out_of_bounds(capsys, since, held, status):
+    """Each bound alone makes the run fail, and one line says which."""
     measured = Measured(scrape_seconds=[0.1], reload_seconds=[0.1], lags=[0.01], samples=1.0)
-    assert report(Run("title", measured, lines(**last), 0)) == status
+    assert report(Run("title", measured, lines(since, **held), 0)) == status
     assert capsys.readouterr().out.count("FAIL") == status
 
 
