@@ -13,9 +13,9 @@ from exporter.dns.randomness import Randomness
 from exporter.dns.resolver import Resolver
 from exporter.dns.udp import MAX_SOCKETS, SLOTS, SOCKET_SECONDS, Burst, UdpChannel
 from tests.factories import name
-from tests.unit.dns.nameserver import eventually, name_server, settings
+from tests.unit.dns.nameserver import DEADLINE_SECONDS, eventually, name_server, settings
 from tests.unit.dns.test_resolver import WWW, holds_all, resolving
-from tests.unit.dns.udp_pair import udp_pair
+from tests.unit.dns.udp_pair import udp_pair, wait_for_error
 
 
 async def test_sockets_are_bounded_where_nobody_answers():
@@ -128,6 +128,8 @@ async def test_an_error_tells_those_that_were_sent_and_no_other():
         address = theirs.getsockname()
     channel, jobs, _ = channel_to(address, told)
     channel.send(jobs[:1], [b"lost"])
+    (opened,) = channel._open
+    wait_for_error(opened.sock)
     channel._slots[:] = list(channel._open) * SLOTS
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as theirs:
         theirs.bind(address)
@@ -149,10 +151,11 @@ async def test_a_turn_takes_no_more_than_a_burst_from_a_socket():
         for number in range(200):
             theirs.sendto(number.to_bytes(2), asker)
         before, turns = 0, []
-        while len(told.packets) < 200:
-            await asyncio.sleep(0)
-            turns.append(len(told.packets) - before)
-            before = len(told.packets)
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while len(told.packets) < 200:
+                await asyncio.sleep(0)
+                turns.append(len(told.packets) - before)
+                before = len(told.packets)
 
         assert max(turns) <= 64
         channel.close()
@@ -171,9 +174,10 @@ async def test_a_turn_reads_for_no_longer_than_its_time_over_all_sockets():
         for asker in askers:
             theirs.sendto(b"reply", asker)
         turns = []
-        while len(told.packets) < 3:
-            await asyncio.sleep(0)
-            turns.append(len(told.packets))
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while len(told.packets) < 3:
+                await asyncio.sleep(0)
+                turns.append(len(told.packets))
 
         assert sorted({0, *turns}) == [0, 1, 2, 3]
         channel.close()
