@@ -13,7 +13,7 @@ import pytest
 
 from exporter.demo.world import World
 from tests.integration.keeping import Dns, configuration, process, rows
-from tests.integration.servers.process import wait_until
+from tests.integration.servers.process import DEADLINE_SECONDS, wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -36,7 +36,7 @@ def exporter(tmp_path):
     with Dns(CALM) as dns:
         path = configuration(tmp_path / "m.yml", dns.address, tmp_path / "maildns.db", NETWORK, interval="10m")
         with process(path) as running:
-            running.wait_until_ready()
+            wait_until(lambda: running.get("/-/ready")[0] == 200, "it has sampled everything", 5 * DEADLINE_SECONDS)
             yield running
 
 
