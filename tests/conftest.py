@@ -1,4 +1,8 @@
-"""What every test shares: hypothesis without wall-clock assertions, and without luck where nobody watches."""
+"""What every test shares: hypothesis without wall-clock assertions, and without luck where nobody watches.
+
+The rule of this file: continuous integration (`HYPOTHESIS_PROFILE=ci`, as .ci/run has it) draws the same examples each
+time, so that it fails for what was changed and for nothing else; whoever runs the tests here looks for new ones.
+"""
 
 import os
 from collections.abc import Iterator
@@ -7,7 +11,9 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "here", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 settings.register_profile("ci", parent=settings.get_profile("here"), derandomize=True, print_blob=True)
 settings.register_profile("quick", parent=settings.get_profile("here"), max_examples=20)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "here"))

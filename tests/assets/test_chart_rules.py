@@ -137,7 +137,7 @@ def test_unbound_takes_its_configuration(values, tmp_path):
     file.write_text(text)
 
     checked = subprocess.run(
-        [require("unbound-checkconf"), file], capture_output=True, text=True, check=False, timeout=60
+        [require("unbound-checkconf"), file], capture_output=True, text=True, check=False, timeout=300
     )
 
     assert checked.returncode == 0, checked.stdout + checked.stderr

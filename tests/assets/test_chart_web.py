@@ -86,7 +86,7 @@ def test_promtool_takes_the_web_configuration(tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

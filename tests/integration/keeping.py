@@ -23,6 +23,8 @@ from exporter.demo.world import World
 from tests.integration.servers.process import free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
+INTERVAL_SECONDS = 10
+"""The shortest that may be configured."""
 
 
 class Process:
@@ -40,7 +42,7 @@ class Process:
     def get(self, path: str) -> tuple[int, str]:
         """Ask for a path: status and body; status 0 while it does not listen."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as response:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=300) as response:
                 return response.status, response.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -77,12 +79,12 @@ class Process:
     def kill(self) -> None:
         """End it as the kernel does."""
         self.process.kill()
-        self.process.wait(60)
+        self.process.wait(300)
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End it as its operator does: its exit code."""
         self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(300)
 
 
 @contextmanager
@@ -106,7 +108,7 @@ def configuration(
 ) -> Path:
     """Write a configuration with one pool, a storage, and other *sections*."""
     resolver = {"name": "test", "servers": [server], "timeout": "5s", "canary": False, "max_queries_per_second": 5000}
-    pools = [{"name": "test", "interval": "10s", "addresses": addresses, **pool}]
+    pools = [{"name": "test", "interval": f"{INTERVAL_SECONDS}s", "addresses": addresses, **pool}]
     everything = {"storage": {"path": str(storage)}, "resolvers": [resolver], "pools": pools, **sections}
     path.write_text(yaml.safe_dump(everything))
     load(path)
@@ -139,11 +141,11 @@ class Dns:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._server.start(), self._loop).result(60)
+        asyncio.run_coroutine_threadsafe(self._server.start(), self._loop).result(300)
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._server.stop(), self._loop).result(60)
+        asyncio.run_coroutine_threadsafe(self._server.stop(), self._loop).result(300)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(60)
+        self._thread.join(300)
         self._loop.close()

@@ -18,8 +18,11 @@ from exporter.dns.settings import ResolverSettings
 
 @asynccontextmanager
 async def resolver_for(*servers: str, **settings: Any) -> AsyncIterator[Resolver]:
-    """Run a resolver for servers as an operator writes them: impatient, without canary or rate unless asked."""
-    options: dict[str, Any] = {"timeout_seconds": 0.5, "canary": None, "max_queries_per_second": math.inf, **settings}
+    """Run a resolver for servers as an operator writes them: without canary or rate unless asked.
+
+    It is patient, since machines that run tests are slow; who waits for a time-out on purpose says how long it takes.
+    """
+    options: dict[str, Any] = {"timeout_seconds": 5.0, "canary": None, "max_queries_per_second": math.inf, **settings}
     resolver = Resolver(ResolverSettings(name="test", servers=tuple(map(parse_endpoint, servers)), **options))
     await resolver.start()
     try:

@@ -17,10 +17,14 @@ from exporter.config.configuration import Configuration
 from exporter.config.durations import Duration
 from exporter.config.loader import parse
 from exporter.service import Options, Service
+from exporter.web.connections import Patience
 from tests.integration.servers.process import DEADLINE_SECONDS
 
 PATIENCE_SECONDS = 300.0
 """How long a thousand addresses may take on a machine that is busy with other tests."""
+
+PATIENT = Patience(asking=PATIENCE_SECONDS, reading=PATIENCE_SECONDS, handshake=PATIENCE_SECONDS)
+"""What the server does with slow clients, unless a test is about them: on such a machine, a good one may be slow."""
 
 Labels = frozenset[tuple[str, str]]
 Series = dict[str, dict[Labels, float]]
@@ -102,7 +106,7 @@ class Exporter:
 @asynccontextmanager
 async def serving(load: Callable[[], Configuration], **options: Any) -> AsyncIterator[Exporter]:
     """Run the exporter until the block ends, and see it end well."""
-    service = Service(Options(load, listen=(("127.0.0.1", 0),), **options))
+    service = Service(Options(load, listen=(("127.0.0.1", 0),), **{"patience": PATIENT, **options}))
     running = asyncio.create_task(service.run())
     listening = asyncio.create_task(service.listening.wait())
     await asyncio.wait({running, listening}, return_when=asyncio.FIRST_COMPLETED)

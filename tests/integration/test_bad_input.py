@@ -144,7 +144,7 @@ def test_logs_hold_hostile_names(style):
         [sys.executable, "-c", LOGGING, style],
         cwd=Path(__file__).parents[2],
         capture_output=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     lines = ended.stderr.decode("ascii").removesuffix("\n").split("\n")

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from exporter.config.loader import parse
 from tests.integration.servers.knot import Knot
+from tests.integration.servers.process import DEADLINE_SECONDS
 from tests.integration.serving import serving
 
 pytestmark = [pytest.mark.integration]
@@ -67,7 +68,7 @@ async def watched(*servers: Knot):
     )
     configuration = parse(CONFIGURATION.format(one=servers[0].port, more=more), "test.yml")
     async with serving(lambda: configuration) as exporter:
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(DEADLINE_SECONDS):
             while (await exporter.ask("/-/ready"))[0] != 200:
                 await asyncio.sleep(0.05)
         yield exporter
@@ -118,7 +119,7 @@ async def test_servers_that_contradict_each_other_are_told_and_move_nothing():
             left = [line for line in RIGHT if not line.startswith("_dmarc")]
             with capture_logs() as logged:
                 await asyncio.to_thread(first.publish, "example.org.", left)
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(DEADLINE_SECONDS):
                     while True:
                         now = await known(exporter, "example.org")
                         dmarc = next(one for one in now["checks"] if one["check"] == "dmarc")
@@ -131,7 +132,7 @@ async def test_servers_that_contradict_each_other_are_told_and_move_nothing():
                 changes = json.loads((await exporter.ask("/api/v1/changes"))[1])["data"]
 
                 await asyncio.to_thread(second.publish, "example.org.", left)
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(DEADLINE_SECONDS):
                     while (after := await known(exporter, "example.org"))["health"] != "failing":
                         await asyncio.sleep(0.2)
                 _, later = await exporter.ask("/metrics")

@@ -72,8 +72,10 @@ def held(series):
 
 
 def all_conclusive(series):
-    """Whether the latest sample of every address was answered."""
-    return len(series.get(CONCLUSIVE, {})) == len((*RIGHT, *BROKEN, *NAMELESS)) == sum(series[CONCLUSIVE].values())
+    """Whether the latest sample of every address was answered, in all that it asked."""
+    unknown = sum(value for labels, value in series["maildns_pool_results"].items() if ("result", "unknown") in labels)
+    all_addresses = len((*RIGHT, *BROKEN, *NAMELESS))
+    return len(series.get(CONCLUSIVE, {})) == all_addresses == sum(series[CONCLUSIVE].values()) and not unknown
 
 
 def canaries(series):

@@ -13,6 +13,7 @@ from tests.factories import target
 from tests.integration.misbehaving import Misbehaving
 from tests.integration.running import resolver_for, sampled
 from tests.integration.servers.knot import Knot
+from tests.integration.servers.process import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.integration
 
@@ -27,7 +28,7 @@ QUICK = CanarySettings(interval_seconds=0.05)
 
 async def until(condition):
     """Wait for a condition, with a deadline."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         while not condition():
             await asyncio.sleep(0.01)
 

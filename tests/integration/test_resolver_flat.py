@@ -12,6 +12,7 @@ from exporter.checks.names import DomainName
 from tests.integration import sweep
 from tests.integration.running import asking_for, resolver_for
 from tests.integration.servers.knot import Knot
+from tests.integration.servers.process import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.integration
 
@@ -99,7 +100,7 @@ async def test_trouble_leaves_nothing_open(misbehaving):
         assert not any(answer.is_conclusive for answer in answers)
         assert resolver.in_flight == 0
 
-    end = asyncio.get_running_loop().time() + 15  # the server's own connections end when it notices
+    end = asyncio.get_running_loop().time() + DEADLINE_SECONDS  # the server's own connections end when it notices
     while descriptors() > before:
         assert asyncio.get_running_loop().time() < end, descriptors()
         await asyncio.sleep(0.05)

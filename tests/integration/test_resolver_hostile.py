@@ -43,7 +43,8 @@ BOUND_SECONDS = 0.05
 )
 async def test_what_it_comes_to(misbehaving, behaviour, rdtype, status):
     """Each way of answering has its status, and none holds the loop."""
-    async with resolver_for(misbehaving.address, timeout_seconds=0.3, attempts=2) as resolver:
+    seconds = 0.3 if status is Status.TIMEOUT else 30
+    async with resolver_for(misbehaving.address, timeout_seconds=seconds, attempts=2) as resolver:
         with holding() as held:
             answer = await resolver.resolve(asking_for(behaviour, rdtype))
 
@@ -83,7 +84,7 @@ async def test_hostile_answers_cost_little(misbehaving, behaviour, rdtype, cappe
 
 async def test_a_flood_over_tcp_holds_nobody_up(misbehaving):
     """Half a million empty messages on one connection are taken a few at a time, and the answer after them is used."""
-    async with resolver_for(misbehaving.address, timeout_seconds=20, attempts=1) as resolver:
+    async with resolver_for(misbehaving.address, timeout_seconds=300, attempts=1) as resolver:
         with holding() as held:
             answer = await resolver.resolve(asking_for("tcp-flood"))
 

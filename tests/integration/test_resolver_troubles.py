@@ -11,7 +11,7 @@ from tests.factories import hosts
 from tests.integration.misbehaving import Misbehaving
 from tests.integration.running import asking_for, resolver_for
 from tests.integration.servers.knot import Knot
-from tests.integration.servers.process import free_port
+from tests.integration.servers.process import DEADLINE_SECONDS, free_port
 from tests.integration.servers.unbound import Unbound
 
 pytestmark = pytest.mark.integration
@@ -25,20 +25,20 @@ async def resolve_many(resolver, behaviour, count):
 
 
 async def test_a_third_of_the_packets_lost():
-    """With 30% loss and six attempts no question goes without its answer, and none gets a wrong one."""
+    """With 30% loss and ten attempts no question goes without its answer, and none gets a wrong one."""
     with Misbehaving(loss=0.3, seed=7) as server:
-        async with resolver_for(server.address, timeout_seconds=0.1, attempts=6) as resolver:
+        async with resolver_for(server.address, timeout_seconds=0.4, attempts=10, max_in_flight=100) as resolver:
             answers = await resolve_many(resolver, "good", 200)
 
     assert {answer.status for answer in answers} <= {Status.ANSWER, Status.TIMEOUT}
-    assert sum(answer.addresses == GOOD for answer in answers) >= 198  # 0.3 ** 6 of 200 is 0.15
+    assert sum(answer.addresses == GOOD for answer in answers) >= 198  # 0.3 ** 10 of 200 is 0.001
     assert server.asked["good", "udp"] > 200
 
 
 async def test_200_ms_of_delay():
     """A slow server is waited for, and its answers are used: each question is asked once."""
     with Misbehaving(delay_seconds=0.2) as server:
-        async with resolver_for(server.address, timeout_seconds=5) as resolver:
+        async with resolver_for(server.address, timeout_seconds=60) as resolver:
             answers = await resolve_many(resolver, "good", 200)
 
     assert {answer.addresses for answer in answers} == {GOOD}
@@ -47,8 +47,8 @@ async def test_200_ms_of_delay():
 
 async def test_a_closed_port():
     """A port where nobody listens is a network trouble, told at once and not after a time-out."""
-    async with resolver_for(f"127.0.0.1:{free_port()}", timeout_seconds=30, attempts=2) as resolver:
-        async with asyncio.timeout(25):  # sooner than the first time-out
+    async with resolver_for(f"127.0.0.1:{free_port()}", timeout_seconds=300, attempts=2) as resolver:
+        async with asyncio.timeout(280):  # sooner than the first time-out
             answer = await resolver.resolve(asking_for("good"))
 
         assert answer.status is Status.NETWORK
@@ -59,7 +59,8 @@ async def test_the_second_server_answers_for_the_first(first):
     """One server that is closed, fails, refuses or is silent costs no question its answer."""
     with Misbehaving() as server, Misbehaving(always="silent" if first == "closed" else first) as bad:
         address = f"127.0.0.1:{free_port()}" if first == "closed" else bad.address
-        async with resolver_for(address, server.address, timeout_seconds=0.2, attempts=4) as resolver:
+        seconds = 0.5 if first == "silent" else 5
+        async with resolver_for(address, server.address, timeout_seconds=seconds, attempts=6) as resolver:
             answers = await resolve_many(resolver, "good", 50)
 
             assert {answer.addresses for answer in answers} == {GOOD}
@@ -68,7 +69,7 @@ async def test_the_second_server_answers_for_the_first(first):
 async def test_a_dead_first_server_does_not_cost_every_question_its_timeout():
     """After the first questions the dead server is passed over: it hears far fewer questions than the live one."""
     with Misbehaving(loss=1.0) as mute, Misbehaving() as server:
-        async with resolver_for(mute.address, server.address, timeout_seconds=0.2, attempts=4) as resolver:
+        async with resolver_for(mute.address, server.address, timeout_seconds=0.5, attempts=4) as resolver:
             for number in range(60):
                 answer = await resolver.resolve(asking_for("good", number=number))
                 assert answer.addresses == GOOD
@@ -80,7 +81,7 @@ async def test_a_dead_first_server_does_not_cost_every_question_its_timeout():
 async def test_equal_questions_in_flight_are_asked_once():
     """A hundred equal questions at once are one query, and everybody gets its answer."""
     with Misbehaving(delay_seconds=0.2) as server:
-        async with resolver_for(server.address, timeout_seconds=5) as resolver:
+        async with resolver_for(server.address, timeout_seconds=60) as resolver:
             answers = await asyncio.gather(*[resolver.resolve(asking_for("good")) for _ in range(100)])
 
             assert len({answer.addresses for answer in answers}) == 1
@@ -140,7 +141,7 @@ async def watch_up(resolver, seen):
 
 async def until(condition):
     """Wait for a condition, with a deadline."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -153,11 +154,11 @@ async def test_a_silent_zone_does_not_take_its_resolver_down_and_a_silent_resolv
         Knot({"example.org": ["www A 192.0.2.1"]}) as knot,
         Unbound(knot.port, stubs={"silent.test": mute.port}) as unbound,
     ):
-        async with resolver_for(unbound.address, timeout_seconds=0.15, attempts=3, cache_entries=0) as resolver:
+        async with resolver_for(unbound.address, timeout_seconds=0.5, attempts=3, cache_entries=0) as resolver:
             seen: set[bool] = set()
             watching = asyncio.create_task(watch_up(resolver, seen))
-            one_by_one = [await resolver.resolve(question) for question in silent[:3]]
-            at_once = await asyncio.gather(*map(resolver.resolve, silent[3:]))
+            one_by_one = [await resolver.resolve(question) for question in silent[:2]]
+            at_once = await asyncio.gather(*map(resolver.resolve, silent[2:]))
             watching.cancel()
             assert not any(answer.is_conclusive for answer in [*one_by_one, *at_once])
             assert seen == {True}

@@ -23,7 +23,7 @@ ZONES = {
 }
 
 
-def ask(port, qname, rdtype, timeout=5.0):
+def ask(port, qname, rdtype, timeout=300.0):
     """Ask a server on loopback over UDP, once."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(timeout)

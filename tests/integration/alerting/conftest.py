@@ -32,6 +32,10 @@ class Stack:
             if alert["labels"].get("job") == job
         }
 
+    def told(self, job: str) -> set[str]:
+        """The names of the alerts about *job* that somebody was told of, whatever test it was."""
+        return {one["labels"]["alertname"] for one in self.webhook.heard if one["labels"].get("job") == job}
+
     def until(self, promql: str, what: str) -> list[Sample]:
         """Wait until a query has a result."""
         found: list[Sample] = []
@@ -52,6 +56,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         Alertmanager(alertmanager_config(webhook)) as alertmanager,
         Prometheus(
             [],
+            interval="2s",
             rule_files=[rules],
             alertmanagers=[alertmanager.address],
             config={"scrape_configs": [_job("healthy", healthy), _job("demo", demo)]},

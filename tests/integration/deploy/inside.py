@@ -32,7 +32,7 @@ def get(argument: str) -> dict[str, object]:
         request.add_header("Authorization", f"Basic {base64.b64encode(who.encode()).decode()}")
     unverified = ssl._create_unverified_context() if EXPORTER.startswith("https:") else None  # as the kubelet does
     try:
-        with urllib.request.urlopen(request, timeout=5, context=unverified) as response:
+        with urllib.request.urlopen(request, timeout=60, context=unverified) as response:
             return {"status": response.status, "body": response.read().decode()}
     except urllib.error.HTTPError as error:
         return {"status": error.code, "body": error.read().decode()}

@@ -87,7 +87,7 @@ class Pod:
     def exit_code(self) -> int:
         """End the exporter with SIGTERM; what it exits with."""
         code = int(self._order("stop")["exit"])
-        self._process.wait(30)
+        self._process.wait(300)
         return code
 
     def _order(self, text: str) -> dict[str, Any]:

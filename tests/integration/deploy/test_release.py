@@ -56,7 +56,7 @@ def installed(release, tmp_path_factory):
                 (packages / top).symlink_to(distribution.locate_file(top))
     python = folder / "bin" / "python"
     pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index"]
-    subprocess.run([*pip, release / WHEEL], check=True, timeout=120)
+    subprocess.run([*pip, release / WHEEL], check=True, timeout=300)
     return folder / "bin"
 
 
@@ -112,11 +112,11 @@ def test_the_bill_of_materials_names_every_locked_distribution(release):
 def test_it_runs_from_an_empty_environment(installed, tmp_path):
     """The installed program tells its version, checks a configuration, and serves the demo until it is told to stop."""
     program = installed / "maildns-exporter"
-    version = subprocess.run([program, "--version"], check=True, capture_output=True, text=True, timeout=60).stdout
+    version = subprocess.run([program, "--version"], check=True, capture_output=True, text=True, timeout=300).stdout
     assert version.strip().endswith(__version__)
 
     (tmp_path / "maildns.yml").write_text("pools: [{name: a, addresses: [{ip: 192.0.2.1, helo: mail.example.org}]}]")
-    subprocess.run([program, "check-config", "maildns.yml"], cwd=tmp_path, check=True, timeout=60, capture_output=True)
+    subprocess.run([program, "check-config", "maildns.yml"], cwd=tmp_path, check=True, timeout=300, capture_output=True)
 
     port = free_port()
     with subprocess.Popen([program, "demo", f"--web.listen-address=127.0.0.1:{port}"], cwd=tmp_path) as exporter:
@@ -136,7 +136,7 @@ def test_it_completes_for_a_shell(installed, shell):
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
 
     assert completion.returncode == 0, completion.stderr
@@ -148,7 +148,7 @@ def test_nothing_is_written_over(tmp_path):
     (tmp_path / "old").touch()
     command = [sys.executable, ROOT / "deploy" / "release.py", tmp_path]
 
-    refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
     assert refused.returncode == 2
     assert "is not empty" in refused.stderr

@@ -29,7 +29,7 @@ from tests.unit.checks.receivers.scenarios import SCENARIOS, Scenario
 
 LISTEN = {4: "192.0.2.250", 6: "2001:db8::250"}
 RESOLVER = "127.0.0.1"
-_START_SECONDS = 20
+_START_SECONDS = 300
 
 
 @contextlib.contextmanager

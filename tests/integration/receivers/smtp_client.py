@@ -5,7 +5,7 @@ The rule of this file: it reports the first reply of class 4 or 5, which is what
 
 import asyncio
 
-_SECONDS = 40
+_SECONDS = 300
 ACCEPTED = "250"
 
 

@@ -121,7 +121,7 @@ zone:
         self._zones[origin] = tuple(lines)
         self._write(list(self._zones).index(origin), origin, self._zones[origin] or ())
         reload = [self._knotc, "-s", str(self.folder / "control"), "-b", "-f", "zone-reload", origin]
-        subprocess.run(reload, check=True, capture_output=True, timeout=60)
+        subprocess.run(reload, check=True, capture_output=True, timeout=300)
         wait_until(lambda: self._serial_of(origin) == self._serial, f"knotd serves the new {origin}")
 
     def _write(self, number: int, origin: str, lines: Iterable[str]) -> None:

@@ -25,7 +25,7 @@ class Sample(NamedTuple):
 def promtool(*arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Run promtool: ``check metrics`` on *stdin*, ``check rules``, ``test rules``, ``check config``."""
     command = [require("promtool"), *map(str, arguments)]
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=300)
 
 
 class Prometheus(Server):

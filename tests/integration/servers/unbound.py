@@ -89,5 +89,5 @@ remote-control:
                 [self._control, "-c", str(self.folder / "unbound.conf"), *order],
                 check=True,
                 capture_output=True,
-                timeout=30,
+                timeout=300,
             )

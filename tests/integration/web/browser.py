@@ -7,7 +7,10 @@ from typing import Any
 
 from playwright.async_api import Browser, Page, Request, async_playwright
 
+from tests.integration.servers.process import DEADLINE_SECONDS
 from tests.integration.servers.tools import require
+
+_PATIENCE_MILLISECONDS = DEADLINE_SECONDS * 1000
 
 
 @dataclass
@@ -23,7 +26,9 @@ async def chromium() -> AsyncIterator[Browser]:
     """Run the browser."""
     executable = require("chromium")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(
+            executable_path=executable, args=["--no-sandbox"], timeout=_PATIENCE_MILLISECONDS
+        )
         try:
             yield browser
         finally:
@@ -34,6 +39,7 @@ async def chromium() -> AsyncIterator[Browser]:
 async def visiting(browser: Browser, url: str, **context: Any) -> AsyncIterator[Visit]:
     """Open a page in a fresh context, and see that nothing was complained of in the end."""
     opened = await browser.new_context(viewport={"width": 1180, "height": 900}, **context)
+    opened.set_default_timeout(_PATIENCE_MILLISECONDS)
     page = await opened.new_page()
     visit = Visit(page)
     page.on("console", lambda said: visit.complaints.append(said.text) if said.type in {"error", "warning"} else None)

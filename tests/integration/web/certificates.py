@@ -36,4 +36,4 @@ class Authority:
         return (*curve, "-keyout", str(self.folder / f"{name}.key"))
 
     def _run(self, *arguments: str) -> None:
-        subprocess.run([self._openssl, *arguments], check=True, capture_output=True, timeout=60)
+        subprocess.run([self._openssl, *arguments], check=True, capture_output=True, timeout=300)

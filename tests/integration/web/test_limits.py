@@ -2,26 +2,27 @@
 
 import asyncio
 import contextlib
+import itertools
 import random
 import re
-import time
+from dataclasses import replace
 
 import pytest
 
-from exporter.web.connections import Patience
-from tests.integration.web.demo import watched_demo
+from tests.integration.running import holding
+from tests.integration.servers.process import DEADLINE_SECONDS
+from tests.integration.serving import PATIENT
+from tests.integration.web.demo import SILENT_IP, fallen_silent, watched_demo
 
 pytestmark = [pytest.mark.integration]
 
-HURRY = Patience(asking=0.5, reading=0.5, idle=600, lingering=0.2)
 
-
-async def raw(address: str, octets: bytes, *, seconds: float = 20) -> bytes:
+async def raw(address: str, octets: bytes) -> bytes:
     """Send some octets, and read until the server hangs up; b"" if it does without a word."""
     host, port = address.rsplit(":", 1)
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(DEADLINE_SECONDS):
             with contextlib.suppress(ConnectionError):
                 writer.write(octets)
                 await writer.drain()
@@ -31,57 +32,54 @@ async def raw(address: str, octets: bytes, *, seconds: float = 20) -> bytes:
         writer.close()
 
 
-async def quantile(address: str, path: str, count: int) -> float:
-    """How long 99 of 100 requests take at most, in seconds."""
-    taken = []
-    for _ in range(count):
-        began = time.monotonic()
-        answer = await raw(address, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-        assert answer.startswith(b"HTTP/1.1 200 ")
-        taken.append(time.monotonic() - began)
-    return sorted(taken)[int(count * 0.99) - 1]
-
-
 async def test_41_slow_clients_leave_health_quick():
-    """Headers that come an octet at a time hold nobody up: health answers within 100 ms at the 99th percentile."""
-    async with watched_demo() as exporter:
+    """Headers that come an octet at a time, and never all of them, hold nobody up: neither health nor a scrape waits.
+
+    What an octet costs is processor time of the loop, which a busy machine does not blur.
+    """
+    async with watched_demo(interval="1h") as exporter:
         host, port = exporter.address.rsplit(":", 1)
         slow = [await asyncio.open_connection(host, int(port)) for _ in range(41)]
 
         async def dribble() -> None:
-            for octet in b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: " + b"a" * 1000:
+            for octet in itertools.chain(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: ", itertools.repeat(b"a"[0])):
                 for _, writer in slow:
                     writer.write(bytes([octet]))
                 await asyncio.sleep(0.02)
 
         dribbling = asyncio.create_task(dribble())
-        healthy = await quantile(exporter.address, "/-/healthy", 200)
+        with holding() as held:
+            for _ in range(200):
+                answer = await raw(exporter.address, b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                assert answer.startswith(b"HTTP/1.1 200 ")
         status, _ = await exporter.ask("/metrics")
+        assert not dribbling.done()
         dribbling.cancel()
         for _, writer in slow:
             writer.close()
 
     assert status == 200
-    assert healthy < 0.1
+    assert held.longest_seconds < 0.1, held.by
 
 
 async def test_who_never_finishes_asking_is_dropped():
     """Silent from the start, in the midst of a header, or between header and body: the connection ends."""
-    async with watched_demo(patience=HURRY) as exporter:
-        for octets in (b"", b"G", b"GET / HTTP/1.1\r\nHost: x\r\nX: ", b"GET / HTTP/1.1\r\n" + b"X: y\r\n"):
-            assert await raw(exporter.address, octets, seconds=10) == b""
+    async with watched_demo(patience=replace(PATIENT, asking=4, lingering=0.2)) as exporter:
+        beginnings = (b"", b"G", b"GET / HTTP/1.1\r\nHost: x\r\nX: ", b"GET / HTTP/1.1\r\n" + b"X: y\r\n")
+        answers = await asyncio.gather(*[raw(exporter.address, octets) for octets in beginnings])
+        assert answers == [b""] * len(beginnings)
         answer = await raw(exporter.address, b"POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nabc")
         assert answer.startswith(b"HTTP/1.1 403 ")
 
 
 async def test_who_never_reads_is_dropped():
     """A client that asks for page after page and takes none of it does not fill the memory."""
-    async with watched_demo(patience=HURRY) as exporter:
+    async with watched_demo(patience=replace(PATIENT, reading=0.5)) as exporter:
         host, port = exporter.address.rsplit(":", 1)
         reader, writer = await asyncio.open_connection(host, int(port), limit=1)
         reader._transport.pause_reading()
         with contextlib.suppress(ConnectionError):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(DEADLINE_SECONDS):
                 while True:
                     writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
                     await writer.drain()
@@ -92,7 +90,7 @@ async def test_who_never_reads_is_dropped():
 
 async def test_the_oldest_waiting_connection_makes_room():
     """With more connections than there may be, new requests are answered all the same."""
-    async with watched_demo(patience=Patience(connections=20)) as exporter:
+    async with watched_demo(patience=replace(PATIENT, connections=20)) as exporter:
         host, port = exporter.address.rsplit(":", 1)
         idle = [await asyncio.open_connection(host, int(port)) for _ in range(60)]
         assert (await exporter.ask("/-/healthy"))[0] == 200
@@ -102,15 +100,17 @@ async def test_the_oldest_waiting_connection_makes_room():
 
 async def test_health_answers_when_no_other_request_may():
     """With every place taken by a probe that waits, others get a 503 that says when to come again."""
-    async with watched_demo(max_requests=2) as exporter:
-        waiting = [asyncio.create_task(exporter.ask("/probe?target=198.51.100.131")) for _ in range(2)]
-        async with asyncio.timeout(20):
+    async with fallen_silent(max_requests=2) as (exporter, dns):
+        headers = {"X-Prometheus-Scrape-Timeout-Seconds": "120"}
+        waiting = [asyncio.create_task(exporter.ask(f"/probe?target={SILENT_IP}", headers)) for _ in range(2)]
+        async with asyncio.timeout(DEADLINE_SECONDS):
             while (await exporter.ask("/api/v1/pools"))[0] != 503:
                 await asyncio.sleep(0.01)
         status, body = await exporter.ask("/metrics")
         assert (status, "--web.max-requests" in body) == (503, True)
         assert (await exporter.ask("/-/healthy"))[0] == 200
         assert (await exporter.ask("/-/ready"))[0] == 200
+        dns.resume()
         assert [status for status, _ in await asyncio.gather(*waiting)] == [200, 200]
         assert (await exporter.ask("/metrics"))[0] == 200
 
@@ -174,7 +174,7 @@ async def test_a_thousand_silly_requests():
     """Random URLs, methods, headers and octets: 4xx or a hang-up, never a 5xx, and no new series."""
     rng = random.Random(11)
     methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH", "get", "X" * 40]
-    async with watched_demo(patience=HURRY, interval="1h") as exporter:
+    async with watched_demo(patience=replace(PATIENT, lingering=0.2), interval="1h") as exporter:
         names = {name: set(series) for name, series in (await exporter.series()).items() if name.startswith("maildns_")}
 
         async def silly() -> None:
@@ -182,7 +182,7 @@ async def test_a_thousand_silly_requests():
             kind = rng.random()
             head = f"{rng.choice(methods)} /{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
             if kind < 0.2:
-                octets = rng.randbytes(rng.randint(1, 400))
+                octets = rng.randbytes(rng.randint(1, 400)) + b"\r\n\r\n"
             elif kind < 0.4:
                 octets = f"{head}X-{path}: {path}\r\n\r\n".encode()
             elif kind < 0.5:

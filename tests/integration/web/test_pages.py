@@ -67,15 +67,15 @@ async def test_a_pages_refresh_shows_an_address_break_and_heal():
         assert await page.locator("h1 .badge").inner_text() == "healthy"
 
         clock.age = 100
-        await page.wait_for_selector("h1 .badge.bad", timeout=60_000)
-        await page.wait_for_selector(".edge.broken", timeout=60_000)
+        await page.wait_for_selector("h1 .badge.bad")
+        await page.wait_for_selector(".edge.broken")
         assert await page.locator("#chain-text").get_attribute("open") is not None
-        assert await page.locator("#changes li.worse").count() >= 1
+        await page.wait_for_selector("#changes li.worse")
 
         clock.age = 250
-        await page.wait_for_selector("h1 .badge.good", timeout=60_000)
-        await page.wait_for_selector("#changes li.better", timeout=60_000)
-        assert await page.locator(".edge.broken").count() == 0
+        await page.wait_for_selector("h1 .badge.good")
+        await page.wait_for_selector("#changes li.better")
+        await page.wait_for_selector(".edge.broken", state="detached")
         assert await page.evaluate("window.here")
 
 

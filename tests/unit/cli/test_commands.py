@@ -202,7 +202,7 @@ def test_a_port_that_cannot_be_had(tmp_path, place, message):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         where = place.format(taken=taken.getsockname()[1])
         process = start(f"--config.file={tmp_path / 'good.yml'}", f"--web.listen-address={where}")
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=300)
     assert (process.returncode, output) == (3, "")
     assert errors == f"maildns-exporter: cannot listen on {where}: {message}\n"
 
@@ -213,7 +213,7 @@ def test_ending_it_is_no_error(number):
     process = start("demo", LOCAL, "--log.format=json")
     first = process.stderr.readline()
     process.send_signal(number)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=300)
     assert (process.returncode, output) == (0, "")
     events = [line for line in (first + errors).splitlines() if '"event": "changed"' not in line]
     assert ['"serving"' in events[0], '"stopping"' in events[-1], len(events)] == [True, True, 2]

@@ -92,11 +92,11 @@ def test_the_demo_is_a_service_like_any_other(systemd):
         env={**os.environ, "NOTIFY_SOCKET": systemd.getsockname()},
     )
     try:
-        systemd.settimeout(60)
+        systemd.settimeout(300)
         ready = systemd.recv(100)
         process.send_signal(signal.SIGTERM)
         stopping = systemd.recv(100)
-        status = process.wait(timeout=60)
+        status = process.wait(timeout=300)
     finally:
         process.kill()
         process.wait()

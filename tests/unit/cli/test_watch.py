@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from exporter.cli.watch import fingerprint, watched
 
-DEADLINE_SECONDS = 10
+DEADLINE_SECONDS = 300
 OFTEN = 0.001
 
 

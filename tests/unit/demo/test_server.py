@@ -23,7 +23,7 @@ from exporter.demo.zone import name_of
 from exporter.errors import CannotRunError
 from tests.unit.demo.judging import whole_report
 
-DEADLINE_SECONDS = 20
+DEADLINE_SECONDS = 300
 SENTINEL = dns.message.make_query(".", "NS")
 
 

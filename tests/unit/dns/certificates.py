@@ -19,7 +19,7 @@ def make_certificate(folder: Path, subject: str) -> Path:
         ],
         check=True,
         capture_output=True,
-        timeout=60,
+        timeout=300,
     )
     both = folder / "both.pem"
     both.write_text(key.read_text() + certificate.read_text())

@@ -112,7 +112,7 @@ async def test_silence_over_tls_is_a_timeout_and_a_closed_port_the_network(certi
     """What goes wrong beneath TLS has the reasons that it has over UDP."""
     async with (
         name_server(silent, udp=False, tls=serving_context(certificate)) as server,
-        resolving(tls_endpoint(server), ca_file=certificate, attempts=1) as resolver,
+        resolving(tls_endpoint(server), ca_file=certificate, attempts=1, timeout_seconds=0.5) as resolver,
     ):
         assert (await resolver.resolve(WWW)).status is Status.TIMEOUT
 

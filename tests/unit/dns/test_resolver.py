@@ -164,7 +164,7 @@ async def test_one_servers_answer_ends_it():
         name_server(silent) as mute,
         name_server(lambda query, _: records(query, rcode=5)) as refusing,
         name_server(holds_www) as good,
-        resolving(mute, refusing, good, timeout_seconds=0.1) as resolver,
+        resolving(mute, refusing, good, timeout_seconds=0.5) as resolver,
     ):
         assert (await resolver.resolve(WWW)).server == str(good.endpoint)
 
@@ -175,7 +175,7 @@ async def test_a_dead_first_server_does_not_cost_every_question_its_timeout():
     async with (
         name_server(lambda query, transport: said[0](query, transport)) as first,
         name_server(holds_www) as second,
-        resolving(first, second, timeout_seconds=0.1, cache_entries=0) as resolver,
+        resolving(first, second, timeout_seconds=0.5, cache_entries=0) as resolver,
     ):
         for _ in range(20):
             assert (await resolver.resolve(WWW)).server == str(second.endpoint)
@@ -255,7 +255,7 @@ async def test_a_reply_from_another_port_is_not_seen():
         other.sendto(records(query, HERE).to_wire(), server.sources[-1])
 
     with other:
-        async with name_server(misdirected) as server, resolving(server, attempts=1) as resolver:
+        async with name_server(misdirected) as server, resolving(server, attempts=1, timeout_seconds=0.3) as resolver:
             assert (await resolver.resolve(WWW)).status is Status.TIMEOUT
 
 
@@ -341,14 +341,14 @@ async def test_a_chain_whose_every_link_is_slow_ends_with_the_time_of_its_questi
     """Each link has attempts of its own, but all share the question's time: a chain cannot make a lookup hang."""
 
     async def drag(query, transport):
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.3)
         return records(query, f"{query.question[0].name} 300 IN CNAME x{len(server.queries)}.example.net.")
 
-    async with name_server(drag) as server, resolving(server, attempts=1, timeout_seconds=0.3) as resolver:
+    async with name_server(drag) as server, resolving(server, attempts=1, timeout_seconds=1.0) as resolver:
         answer = await resolver.resolve(WWW)
 
         assert answer.status is Status.TIMEOUT
-        assert 2 <= len(server.queries) <= 7  # of 17: 0.6 s are over
+        assert 2 <= len(server.queries) <= 7  # of 17: 2 s are over
         assert resolver.in_flight == 0
 
 
