@@ -15,11 +15,12 @@ help:            ## Show this list
 run: $(VENV)/.run            ## Serve the demo world, or CONFIG=maildns.yml, on port 10047
 	$(BIN)/python -m exporter $(if $(CONFIG),--config.file=$(CONFIG),demo) $(ARGS)
 
+# Half of the tests wait for servers, and leave the processor to others: so there are two workers to each.
 test: lint types imports operator-models            ## Run every check and every test
-	$(BIN)/pytest -q -n auto $(ARGS)
+	$(BIN)/pytest -q -n $$((2 * $$(nproc))) --dist worksteal $(ARGS)
 
 check: lint types imports            ## Run what needs no server, with few examples a property: for fast feedback
-	HYPOTHESIS_PROFILE=quick $(BIN)/pytest -q -n auto -m "not integration and not slow" $(ARGS)
+	HYPOTHESIS_PROFILE=quick $(BIN)/pytest -q -n auto --dist worksteal -m "not integration and not slow" $(ARGS)
 
 truth: $(VENV)/.dev            ## Look for 200 known faults among 10,000 addresses in 20% noise, in simulated time
 	$(BIN)/python -m tests.truth $(ARGS)
