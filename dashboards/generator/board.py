@@ -48,6 +48,11 @@ POOL_PAGE_LINK = {
     "url": f"${{exporter}}/pools/{_POOL_OF_ROW}",
     "targetBlank": True,
 }
+DOMAIN_PAGE_LINK = {
+    "title": "The domain, on the status page",
+    "url": "${exporter}/domains/${__data.fields.Domain}",
+    "targetBlank": True,
+}
 POOL_LINK = {"title": "Only this pool", "url": f"/d/{FLEET_UID}?var-pool={_POOL_OF_ROW}&{_KEEP}"}
 EXPORTER_LINK = {"title": "How the exporter is", "url": f"/d/{EXPORTER_UID}?{_KEEP}"}
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from grafana_foundation_sdk.models import units
 
+from dashboards.generator import board
 from dashboards.generator.fleet_places import BAD_COUNT
 from dashboards.generator.panels import COLOURED, COUNT, NARROW, AnyPanel, counted, lines, override, rows, wide
 from dashboards.generator.queries import select
@@ -17,6 +18,7 @@ from exporter.metrics.catalogue import Family
 NO_DOMAIN = "No domain is configured (domains), or nothing is known of one yet."
 NO_RECORD = "No domain with an SPF record is configured, or no pool has an address in it."
 NO_PROBLEM = "Every domain publishes what is expected of it, or none is configured (domains)."
+_DOMAIN_LINK = override("links", [board.DOMAIN_PAGE_LINK])
 _YES_NO = [override("mappings", plain_mappings(YES_NO)), COLOURED, NARROW]
 
 
@@ -56,6 +58,7 @@ def fleet_domains() -> Sequence[AnyPanel]:
                 "Value #F": "MX",
             },
             styles={
+                "Domain": [_DOMAIN_LINK],
                 **dict.fromkeys(("As expected", "SPF", "DKIM", "DMARC", "MX"), _YES_NO),
                 "Lookups": [*counted(NOTICE, 9), NARROW],
                 "Policy": [wide(90)],
@@ -72,7 +75,7 @@ def fleet_domains() -> Sequence[AnyPanel]:
             "selector. The status page says what to publish in which zone.",
             {"A": f"max by (domain, check, selector, reason) ({select(catalogue.DOMAIN_PROBLEM)})"},
             columns={"domain": "Domain", "check": "Check", "selector": "Selector", "reason": "Reason"},
-            styles={"Check": [wide(80)], "Selector": [wide(90)]},
+            styles={"Domain": [_DOMAIN_LINK], "Check": [wide(80)], "Selector": [wide(90)]},
             sort="Domain",
             ascending=True,
             empty=NO_PROBLEM,
@@ -97,7 +100,7 @@ def fleet_domains() -> Sequence[AnyPanel]:
                 "Value #C": "Pass, not confirmed",
             },
             styles={
-                "Domain": [wide(190)],
+                "Domain": [_DOMAIN_LINK, wide(190)],
                 "Do not pass": [*BAD_COUNT, NARROW],
                 "Cannot be told": [*counted(NOTICE), NARROW],
                 "Pass, not confirmed": [*counted(NOTICE), NARROW],
@@ -116,7 +119,7 @@ def fleet_domains() -> Sequence[AnyPanel]:
                 "B": f"min by (domain, selector) ({select(catalogue.DOMAIN_DKIM_KEY_BITS)})",
             },
             columns={"domain": "Domain", "selector": "Selector", "Value #A": "Usable", "Value #B": "Bits"},
-            styles={"Usable": _YES_NO, "Bits": [override("unit", units.NoUnit), NARROW]},
+            styles={"Domain": [_DOMAIN_LINK], "Usable": _YES_NO, "Bits": [override("unit", units.NoUnit), NARROW]},
             sort="Usable",
             ascending=True,
             empty="No selector is configured (dkim_selectors), or nothing is known of its key yet.",
@@ -128,7 +131,7 @@ def fleet_domains() -> Sequence[AnyPanel]:
             "Hints: nothing fails by these, and no alert follows them.",
             {"A": f"max by (domain, check, selector, reason) ({select(catalogue.DOMAIN_HINT)})"},
             columns={"domain": "Domain", "check": "Check", "selector": "Selector", "reason": "Hint"},
-            styles={"Check": [wide(80)], "Selector": [wide(90)]},
+            styles={"Domain": [_DOMAIN_LINK], "Check": [wide(80)], "Selector": [wide(90)]},
             sort="Domain",
             ascending=True,
             empty="Nothing, or no domain is configured (domains).",

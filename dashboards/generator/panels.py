@@ -140,7 +140,9 @@ def lines(
         .show_points(common.VisibilityMode.NEVER)
         .color_scheme(build.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
         .stacking(
-            build_common.StackingConfig().mode(common.StackingMode.NORMAL if stacked else common.StackingMode.NONE)
+            build_common.StackingConfig().mode(
+                common.StackingMode.NORMAL if stacked or bars else common.StackingMode.NONE
+            )
         )
         .legend(
             build_common.VizLegendOptions()

@@ -21,10 +21,13 @@ def disagreements() -> Sequence[AnyPanel]:
     return [
         lines(
             "In dispute",
-            "Addresses and HELO names that resolvers disagree about: one sees a failure where another sees none. "
-            "Neither is believed without a third; what was known before stays. Normal for as long as caches keep what "
-            "was changed.",
-            {"{{pool}}": f"sum by (pool) ({select(catalogue.RESOLVER_DISAGREEMENT)})"},
+            "Addresses, HELO names and domains that resolvers disagree about: one sees a failure where another sees "
+            "none. Neither is believed without a third; what was known before stays. Normal for as long as caches keep "
+            "what was changed.",
+            {
+                "{{pool}}": f"sum by (pool) ({select(catalogue.RESOLVER_DISAGREEMENT)})",
+                "domains": f"sum({select(catalogue.DOMAIN_RESOLVER_DISAGREEMENT)})",
+            },
             unit=COUNT,
             empty="Nothing was sampled yet, or no exporter is scraped.",
         ),

@@ -123,6 +123,21 @@ ALERTS = [
         "A zone that changes is seen earlier by one cache than by another; six hours are longer than usual TTLs.",
     ),
     Alert(
+        "MailDnsDomainDisputed",
+        f"max by (job, instance, domain) (maildns_domain_resolver_disagreement)\n{UNLESS_BLIND}",
+        ">",
+        0,
+        "6h",
+        "15m",
+        "warning",
+        "Resolvers disagree about a domain for longer than caches last.",
+        "For six hours the resolvers of {{ $labels.instance }} have disagreed about {{ $labels.domain }}: one sees a "
+        "failure where another sees none, and receivers are told this and that, too. What was known before stands. A "
+        "name server of the zone has an old copy, or answers some clients otherwise: the page /exporter says which "
+        "resolver says what.",
+        "The same of a domain: its records change as slowly.",
+    ),
+    Alert(
         "MailDnsStorageFailing",
         "min by (job, instance) (maildns_storage_ok)",
         "<",

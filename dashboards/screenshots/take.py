@@ -39,7 +39,7 @@ PICTURES = {
     "fleet": ("fleet", None, "Every check"),
     "fleet-details": ("fleet", "Every check", None),
     "address": ("address", None, None),
-    "exporter": ("exporter", None, None),
+    "exporter": ("exporter", None, "Do resolvers agree?"),
 }
 """The pictures: of which dashboard, from which row on, and before which row they end."""
 

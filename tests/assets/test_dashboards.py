@@ -1,11 +1,13 @@
 """The committed dashboards: what the generator writes, and the conventions that all of them keep."""
 
+import json
 import re
 
 import pytest
 
 from dashboards.generator import style
 from dashboards.generator.outputs import FOLDER, outputs
+from exporter.web.pages import Pages
 from tests.assets.dashboard_files import NAMES, load, panels
 
 COLOURS = {
@@ -65,6 +67,17 @@ def test_a_dashboard_keeps_the_conventions(name):
     others = {f"/d/maildns-{other}" for other in NAMES if other != name}
     assert {link["url"] for link in dashboard["links"]} == others | {"${exporter}/"}
     assert "How to read this" in [panel["title"] for panel in dashboard["panels"] if panel["type"] == "row"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_link_to_the_status_page_leads_to_a_page(name):
+    """Below the exporter's URL it is a path that the exporter serves."""
+    served = [re.sub(r"\{\w+\}", "[^/]+", path) for path, _ in Pages(None, None, "").routes()]
+    links = set(re.findall(r'"\$\{exporter\}(/[^"]*)"', json.dumps(load(name))))
+
+    assert links
+    for link in links:
+        assert any(re.fullmatch(path, re.sub(r"\$\{.*?\}", "x", link)) for path in served), link
 
 
 @pytest.mark.parametrize("name", NAMES)

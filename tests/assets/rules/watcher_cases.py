@@ -160,6 +160,11 @@ WATCHER = [
         id="resolvers that disagree for six hours",
     ),
     pytest.param(
+        FLEET | series("maildns_domain_resolver_disagreement", between(10, 390, 1, 0), domain="example.org"),
+        {369: [], 371: [about("MailDnsDomainDisputed", "1", domain="example.org")], 410: []},
+        id="resolvers that disagree about a domain for six hours",
+    ),
+    pytest.param(
         FLEET | series("maildns_resolver_disagreement", between(10, 140, 2, 0), pool="corporate"),
         {139: [], 150: []},
         id="resolvers that disagree until caches have expired",
