@@ -5,42 +5,14 @@ stands for is worked out when its time has come.
 """
 
 from collections.abc import Sequence
-from typing import overload
 
 from exporter.checks.addresses import Address
 from exporter.inventory.draws import Turn
+from exporter.inventory.spans import Spans
 from exporter.state.pool import FAILING, PoolState
 
 _LEAST_KNOWN = 64
 """So many addresses that are known to fail are looked at in every round at least, however few are drawn."""
-
-
-class Circle(Sequence[int]):
-    """The numbers from *-before* to -1, then from *start* to *size* - 1, then from 0 up to *start*."""
-
-    __slots__ = ("_before", "_size", "_start")
-
-    def __init__(self, before: int, size: int, start: int) -> None:
-        self._before = before
-        self._size = size
-        self._start = start
-
-    def __len__(self) -> int:
-        return self._before + self._size
-
-    @overload
-    def __getitem__(self, index: int) -> int: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[int]: ...
-    def __getitem__(self, index: int | slice) -> int | Sequence[int]:
-        if isinstance(index, slice):
-            return [self[one] for one in range(*index.indices(len(self)))]
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        if index < self._before:
-            return index - self._before
-        place = index - self._before + self._start
-        return place if place < self._size else place - self._size
 
 
 class Agenda:
@@ -65,16 +37,16 @@ class Agenda:
             prefixes = pool.prefixes
             self.turn = Turn(prefixes, pool.plan, state.sample.key, state.sample.turn)
             self.turn.add(_known_to_fail(state, max(_LEAST_KNOWN, self.turn.drawn)))
-            self.order = Circle(before, len(self.turn), self.turn.place_of(start) if start else 0)
+            place = self.turn.place_of(start) if start else 0
+            self.order = Spans([range(-before, 0), range(place, len(self.turn)), range(place)])
             self.at_once = len(self.order) if state.round_seconds is None else 0
             return
         never = state.unsampled()
-        self.order = Circle(before, pool.size, start)
+        whole = len(never) == pool.size
+        others = [range(start, pool.size), range(start)] if whole else [*never.ranges, *never.rest(start, pool.size)]
+        self.order = Spans([range(-before, 0), *others])
         if never:
             self.at_once = before + len(never)
-        if 0 < len(never) < pool.size:
-            missing = frozenset(never)
-            self.order = [*range(-before, 0), *never, *[one for one in self.order if one >= 0 and one not in missing]]
 
     def outside(self, item: int) -> str | Address:
         """The HELO name, or the address of *random*, that an item below 0 stands for."""

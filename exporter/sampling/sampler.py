@@ -98,10 +98,8 @@ class Sampler:
                 if state.sample.reached is not None:
                     self._begins_at[name] = state.sample.reached
                 continue
-            moment, index = min(
-                [(state.sampled_at(index), index) for index in range(state.pool.size)], default=(0.0, 0)
-            )
-            if moment:
+            index = state.stalest()
+            if index is not None and state.sampled_at(index):
                 self._begins_at[name] = state.pool.targets[index].address
 
     def stop(self) -> None:

@@ -17,6 +17,7 @@ from exporter.checks.names import DomainName
 from exporter.checks.report import Target
 from exporter.checks.verdicts import Result
 from exporter.inventory.ranges import Run
+from exporter.inventory.spans import Spans
 from exporter.state.address import AddressState
 from exporter.state.forms import Form, Rebuilder, Times, form_of
 from exporter.state.ptr_names import PtrNames
@@ -130,10 +131,10 @@ class CompactStates(Sequence[AddressState | None]):
         """
         return self._numbers[first:stop]
 
-    def unsampled(self) -> list[int]:
+    def unsampled(self) -> Spans:
         """The addresses without a latest report."""
-        lacking = {number for number, form in enumerate(self._forms) if form is None or form.verdict is None}
-        return [index for index, number in enumerate(self._numbers) if number in lacking]
+        lacking = bytes([form is None or form.verdict is None for form in self._forms])
+        return Spans.marked(bytes(map(lacking.__getitem__, self._numbers)))
 
     def move_to(self, room: Room) -> None:
         """Count the details in *room* from now on."""

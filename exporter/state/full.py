@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import overload
 
 from exporter.checks.names import DomainName
+from exporter.inventory.spans import Spans
 from exporter.state.address import AddressState
 
 
@@ -45,9 +46,9 @@ class FullStates(Sequence[AddressState | None]):
         state = self._states[index]
         return () if state is None or state.iprev is None else state.iprev.ptr_names
 
-    def unsampled(self) -> list[int]:
+    def unsampled(self) -> Spans:
         """The addresses without a latest report."""
-        return [index for index, state in enumerate(self._states) if state is None or state.latest is None]
+        return Spans.marked(bytes([state is None or state.latest is None for state in self._states]))
 
     def oldest(self, first: int, stop: int) -> float:
         """The oldest of the moments at which addresses from *first* to before *stop* were last sampled."""

@@ -18,6 +18,7 @@ from exporter.checks.report import Report, Target
 from exporter.checks.verdicts import CheckName, Result
 from exporter.inventory.pool import Pool
 from exporter.inventory.ranges import Run
+from exporter.inventory.spans import Spans
 from exporter.state.address import AddressState, health
 from exporter.state.change import Change
 from exporter.state.compact import CompactStates, Room
@@ -84,8 +85,8 @@ class PoolState:
         """Whether there is a latest report on the target at *index*."""
         return self._addresses.is_sampled(index)
 
-    def unsampled(self) -> list[int]:
-        """The targets without a latest report."""
+    def unsampled(self) -> Spans:
+        """The targets without a latest report, in their order."""
         return self._addresses.unsampled()
 
     def sampled_at(self, index: int) -> float:
@@ -106,7 +107,16 @@ class PoolState:
             stop = min(self.pool.size, (number + 1) * STRIDE)
             if number * STRIDE < stop and (known is None or known[0] != revision):
                 self._oldest[number] = (revision, self._addresses.oldest(number * STRIDE, stop))
-        return min((moment for _, moment in self._oldest.values()), default=0.0)
+        return min([moment for _, moment in tuple(self._oldest.values())], default=0.0)
+
+    def stalest(self) -> int | None:
+        """The target that was not sampled for the longest, the first of several; None if there are none at all."""
+        oldest = self.oldest_sample()
+        number = min([number for number, (_, moment) in self._oldest.items() if moment == oldest], default=None)
+        if number is None:
+            return None
+        stride = range(number * STRIDE, min(self.pool.size, (number + 1) * STRIDE))
+        return min(stride, key=self._addresses.sampled_at)
 
     def results(self) -> dict[CheckResult, int]:
         """How many addresses have which latest result, by check; the three results of a check sum to the size."""

@@ -74,6 +74,7 @@ def facts(state):
         assert state.is_sampled(index) == (one.latest is not None)
         assert state.sampled_at(index) == one.sampled_at
         assert state.ptr_names(index) == (names[0] if names else ())
+    assert state.stalest() == min(range(state.pool.size), key=state.sampled_at, default=None)
     counted = (state.results(), state.receiver_results(), bytes(state.healths), state.name_changes)
     return addresses, counted, state.oldest_sample(), [one.target for one in state.sampled()]
 
@@ -122,7 +123,7 @@ def test_addresses_that_stay_are_carried_over_wherever_they_move(before, after, 
         old, new = (PoolState(pool(*networks), PoolCounters(), room) for networks in (before, after))
         record(old, taken)
         new.inherit(old)
-        assert new.unsampled() == [index for index in range(new.pool.size) if not new.is_sampled(index)]
+        assert [*new.unsampled()] == [index for index in range(new.pool.size) if not new.is_sampled(index)]
         assert sum(new.revisions) or not any(new.sampled())
         carried.append(facts(new))
 

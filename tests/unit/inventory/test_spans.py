@@ -1,0 +1,34 @@
+"""Positions as ranges are the same as positions one by one."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.inventory.spans import Spans
+
+marks = st.lists(st.booleans(), max_size=60).map(bytes)
+
+
+@given(st.lists(st.tuples(st.integers(-9, 9), st.integers(0, 9)).map(lambda ends: range(*ends)), max_size=6))
+def test_ranges_one_after_the_other(ranges):
+    """Each place has the number that a list of all of them would have there."""
+    spans = Spans(ranges)
+    numbers = [number for one in ranges for number in one]
+
+    assert ([*spans], len(spans)) == (numbers, len(numbers))
+    assert [spans[place] for place in range(len(spans))] == numbers
+    assert spans[1:5] == numbers[1:5]
+    with pytest.raises(IndexError):
+        spans[len(numbers)]
+
+
+@given(marks, st.data())
+def test_what_is_marked_and_what_is_left(marked, data):
+    """The marked places, then the others from anywhere on and round to there: each once."""
+    start = data.draw(st.integers(0, len(marked)))
+    spans = Spans.marked(marked)
+
+    assert [*spans] == [place for place, mark in enumerate(marked) if mark]
+    assert [*Spans(spans.rest(start, len(marked)))] == [
+        place for place in (*range(start, len(marked)), *range(start)) if not marked[place]
+    ]
