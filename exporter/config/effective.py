@@ -50,6 +50,20 @@ def render(configuration: Configuration) -> str:
     return "".join(f"{line}\n" for line in _block(as_data(configuration), ""))
 
 
+class Effective:
+    """Renders a configuration, and remembers the text of the latest one; it is for any thread."""
+
+    def __init__(self) -> None:
+        self._latest: tuple[Configuration, str] | None = None
+
+    def __call__(self, configuration: Configuration) -> str:
+        """As `render`. Thousands of addresses take a while: not for the event loop."""
+        latest = self._latest
+        if latest is None or latest[0] is not configuration:
+            latest = self._latest = (configuration, render(configuration))
+        return latest[1]
+
+
 def _resolver(entry: ResolverEntry) -> Data:
     data: dict[str, Data] = {"name": entry.name}
     if entry.servers is not None:

@@ -173,7 +173,7 @@ class Pages:
             resolvers=list(sources.resolvers()),
             pools=sorted(fleet(sources.board, sources.lags()), key=lambda one: one.name),
             loop_lag=sources.loop_lag(),
-            configuration=sources.configuration(),
+            configuration=await sources.configuration(),
             journal=len(sources.journal),
             disputes=list(islice(sources.disputes, _DISPUTES)),
             disputed=len(sources.disputes),

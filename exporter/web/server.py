@@ -125,7 +125,7 @@ class WebServer:
         raise web.HTTPFound(self._links + "/")
 
     async def _config(self, _request: web.Request) -> web.Response:
-        text = self._endpoints.sources.configuration().text
+        text = (await self._endpoints.sources.configuration()).text
         return web.Response(text=text, headers={"Content-Type": _TEXT})
 
     async def _healthy(self, _request: web.Request) -> web.Response:

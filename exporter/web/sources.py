@@ -50,7 +50,7 @@ class Sources:
     resolvers: Callable[[], Iterable[Resolver]]
     lags: Callable[[], Mapping[str, float]]
     loop_lag: Callable[[], float]
-    configuration: Callable[[], ConfigurationStatus]
+    configuration: Callable[[], Awaitable[ConfigurationStatus]]
     storage: Callable[[], StorageStatus | None] = lambda: None
     now: Callable[[], float] = time.time
     disputes: Disputes = field(default_factory=Disputes)
