@@ -7,15 +7,15 @@ ends them in the reverse order of their beginning.
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import structlog
 
 from exporter.config.configuration import Configuration
-from exporter.config.effective import render
+from exporter.config.effective import Effective
 from exporter.dns.resolvers import Resolvers
 from exporter.errors import ConfigError
 from exporter.inventory.blocklists import list_plans
@@ -55,8 +55,6 @@ from exporter.web.sources import ConfigurationStatus, Sources
 
 log = structlog.get_logger()
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -91,9 +89,10 @@ class Service:
         self._reload_problems: tuple[str, ...] = ()
         self._reload_status = ReloadStatus()
         self._was_ready = False
+        self._effective = Effective()
         self._reloading = asyncio.Lock()
-        self._reloads: set[asyncio.Task[str | None]] = set()
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._adopting = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self.listening = asyncio.Event()
         self.stopping = asyncio.Event()
         self.addresses: list[tuple[str, int]] = []
@@ -109,7 +108,9 @@ class Service:
             self._board, lambda: self._resolvers, self._blocklists, on_change=self._changed, disputes=self._disputes
         )
         self._domain_sampler = DomainSampler(self._domains, lambda: self._resolvers, self._disputes, self._changed)
-        self._feeds = Feeds(lambda: self._resolvers, self._refed, self._notes, self._options.shard)
+        self._feeds = Feeds(
+            lambda: self._resolvers, lambda: self._begin(self._refeed()), self._notes, self._options.shard
+        )
         self._schedule = Schedule(self._tick)
         web = WebServer(
             self._endpoints(),
@@ -122,7 +123,8 @@ class Service:
         await self._keeper.use(configuration.storage)
         try:
             await self._feeds.follow(configuration)
-            self._adopt()
+            self._board.adopt(self._feeds.inventory().pools)
+            self._adopted()
             restoring = await self._keeper.begin_restoring()
             self.addresses = await web.start(list(self._options.listen))
             self._handle_signals()
@@ -144,9 +146,9 @@ class Service:
             await self._keeper.stop()
             self._domain_sampler.stop()
             await web.stop()
-            for task in (*self._reloads, *self._retiring):
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*self._reloads, *self._retiring, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
             await self._resolvers.close()
 
     def stop(self) -> None:
@@ -169,7 +171,7 @@ class Service:
             self._configuration = configuration
             await self._keeper.use(configuration.storage)
             await self._feeds.follow(configuration)
-            self._refed()
+            await self._refeed()
             self._reload_problems = ()
             self._reload_status.successful = True
             self._reload_status.succeeded_at = time.time()
@@ -181,17 +183,19 @@ class Service:
         if configuration.resolver_settings() == self._configuration.resolver_settings():
             return
         old, self._resolvers = self._resolvers, await _started(configuration)
-        _keep(self._retiring, asyncio.create_task(old.retire()))
+        self._begin(old.retire())
 
-    def _refed(self) -> None:
+    async def _refeed(self) -> None:
         """Use what the sources have now: addresses came or went, or the configuration changed."""
-        self._adopt()
-        self._keeper.restore_soon()
-        self._follow()
+        async with self._adopting:
+            await self._sampler.adopt((await self._feeds.gathered()).pools)
+            if not self.stopping.is_set():
+                self._adopted()
+                self._keeper.restore_soon()
+                self._follow()
 
-    def _adopt(self) -> None:
-        """Put what is to be watched in place, before what is kept of it is looked at."""
-        self._board.adopt(self._feeds.inventory().pools)
+    def _adopted(self) -> None:
+        """Fit to the pools that are on the board now what has to be there before what is kept of it is looked at."""
         self._domains.adopt(watched_domains(self._configuration, self._options.shard))
         self._blocklists.adopt(list_plans(self._configuration), [each.pool for each in self._board.pools.values()])
         self._keeper.follow()
@@ -247,9 +251,9 @@ class Service:
             reload=self.reload if self._options.enable_lifecycle else None,
         )
 
-    def _configuration_status(self) -> ConfigurationStatus:
+    async def _configuration_status(self) -> ConfigurationStatus:
         return ConfigurationStatus(
-            render(self._configuration),
+            await asyncio.to_thread(self._effective, self._configuration),
             self._reload_status.succeeded_at,
             self._reload_problems,
             self._access.problems,
@@ -275,7 +279,7 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop_for, loop)
-        loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._begin(self.reload()))
 
     def _stop_for(self, loop: asyncio.AbstractEventLoop) -> None:
         """A signal: end in order. A second one ends the process at once, whatever it is about."""
@@ -284,17 +288,14 @@ class Service:
             signal.signal(number, signal.SIG_DFL)
         self.stop()
 
-    def _reload_soon(self) -> None:
-        _keep(self._reloads, asyncio.create_task(self.reload()))
+    def _begin(self, doing: Coroutine[Any, Any, Any]) -> None:
+        """Have it done, and hold on to it until it has ended: the event loop itself does not."""
+        task = asyncio.create_task(doing)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
 async def _started(configuration: Configuration) -> Resolvers:
     resolvers = Resolvers(configuration.resolver_settings())
     await resolvers.start()
     return resolvers
-
-
-def _keep(tasks: set[asyncio.Task[T]], task: asyncio.Task[T]) -> None:
-    """Hold on to *task* until it has ended: the event loop itself does not."""
-    tasks.add(task)
-    task.add_done_callback(tasks.discard)

@@ -41,6 +41,12 @@ class Run(NamedTuple):
     size: int
     is_alike: bool
 
+    def pieces(self, most: int) -> "Iterator[Run]":
+        """The same in parts of at most *most* neighbours."""
+        for offset in range(0, self.size, most):
+            size = min(most, self.size - offset)
+            yield self._replace(here=self.here + offset, there=self.there + offset, size=size)
+
 
 class AddressRanges:
     """A set of addresses in their order, IPv4 first, each with its HELO templates. Immutable, compared by content.

@@ -26,6 +26,9 @@ log = structlog.get_logger()
 POLL_SECONDS = 5.0
 """How often files are looked at."""
 
+_FEW = 1000
+"""Addresses that are put together before a thread would have begun."""
+
 
 @dataclass(slots=True)
 class _Files:
@@ -61,7 +64,7 @@ class Feeds:
         self._told: set[str] = set()
         self._is_started = False
 
-    async def follow(self, configuration: Configuration) -> Inventory:
+    async def follow(self, configuration: Configuration) -> None:
         """Feed the pools of *configuration* from now on; what is known of sources that stay is kept."""
         files: dict[str, _Files] = {}
         for pool in configuration.pools:
@@ -80,7 +83,6 @@ class Feeds:
                 self._tasks.pop(name).cancel()
         if self._is_started:
             self.start()
-        return self.inventory()
 
     def start(self) -> None:
         """Begin to look, and to ask."""
@@ -119,13 +121,25 @@ class Feeds:
 
     def inventory(self) -> Inventory:
         """Everything that there is to sample at the moment."""
-        configuration = self._configuration
-        if configuration is None:
-            return Inventory(())
-        fed = {pool.name: self._fed(pool.name) for pool in configuration.pools if pool.is_fed}
-        made = merge(configuration, fed, self._shard)
+        return self._taken(merge(*self._given()))
+
+    async def gathered(self) -> Inventory:
+        """The same, put together in a thread where it is much: it would hold the event loop."""
+        given = self._given()
+        if _size(*given[:2]) <= _FEW:
+            return self._taken(merge(*given))
+        return self._taken(await asyncio.to_thread(merge, *given))
+
+    def _given(self) -> tuple[Configuration, Mapping[str, Fed], Shard]:
+        if self._configuration is None:
+            raise RuntimeError("there is no configuration to follow yet")
+        fed = {pool.name: self._fed(pool.name) for pool in self._configuration.pools if pool.is_fed}
+        return self._configuration, fed, self._shard
+
+    def _taken(self, made: Inventory) -> Inventory:
         self._note(made)
-        self._warn(configuration, made)
+        if self._configuration is not None:
+            self._warn(self._configuration, made)
         return made
 
     def _fed(self, name: str) -> Fed:
@@ -196,3 +210,9 @@ class Feeds:
         for text in sorted(told - self._told):
             log.warning("a round does not fit into its interval", what=text)
         self._told = told
+
+
+def _size(configuration: Configuration, fed: Mapping[str, Fed]) -> int:
+    """How many addresses there are, those that several sources have counted several times."""
+    named = sum(entry.last - entry.first + 1 for pool in configuration.pools for entry in pool.addresses)
+    return named + sum(one.files.size + one.spf.size for one in fed.values())

@@ -1,12 +1,13 @@
 """Keeps every pool sampled: a round when the schedule says so, and the first one at once."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
 
 from exporter.checks.addresses import Address
+from exporter.inventory.pool import Pool
 from exporter.sampling.agenda import Agenda
 from exporter.sampling.authentication import Authentication
 from exporter.sampling.drawn import DrawnSubject
@@ -27,6 +28,9 @@ _SPREAD = 0.9
 
 _PATIENCE_SECONDS = 60.0
 """How long a sample may take where its pool's interval is shorter than that."""
+
+_TURN_SECONDS = 0.005
+"""For how long addresses are carried over before the event loop has its turn."""
 
 _STEPS = 12
 """How many questions of a sample wait for one another at most: PTR, then forward, then hosts of mail exchanges where
@@ -57,11 +61,12 @@ class Sampler:
         self._begins_at: dict[str, Address] = {}
         self._followed: dict[str, PoolState] = {}
         self._overdue: set[str] = set()
+        self._paused: frozenset[str] = frozenset()
 
     def tick(self, name: str) -> None:
         """A round of the pool *name* is due: begin it, or, if one is still running, as soon as that one has ended."""
         state = self._board.pools.get(name)
-        if state is None:
+        if state is None or name in self._paused:
             return
         if name in self._rounds:
             if name not in self._overdue:
@@ -69,6 +74,25 @@ class Sampler:
             self._overdue.add(name)
             return
         self._begin(state)
+
+    async def adopt(self, pools: Sequence[Pool]) -> None:
+        """Make *pools* the board's generation, a step at a time; `follow` is to be called next.
+
+        Those that change are not sampled meanwhile: what is known of them is carried over.
+        """
+        self._paused = self._board.changed(pools)
+        for name in self._paused & self._rounds.keys():
+            self._drop(name, goes_on=True)
+        loop = asyncio.get_running_loop()
+        turn = loop.time() + _TURN_SECONDS
+        try:
+            for _ in self._board.adopting(pools):
+                if loop.time() >= turn:
+                    await asyncio.sleep(0)
+                    turn = loop.time() + _TURN_SECONDS
+        except BaseException:
+            self.follow()
+            raise
 
     def follow(self) -> frozenset[str]:
         """Fit the rounds to the board's current generation, and say which pools are new or changed.
@@ -84,6 +108,7 @@ class Sampler:
         self._begins_at = {name: address for name, address in self._begins_at.items() if name in pools}
         self._disputes.keep(self._is_sampled)
         self._followed = pools
+        self._paused = frozenset()
         return changed
 
     def resume(self) -> None:

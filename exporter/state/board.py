@@ -4,7 +4,7 @@ The rule of this file: a reader sees one generation. A reload builds the next on
 assignment, so that no scrape mixes two configurations.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from exporter.checks.addresses import Address
@@ -40,10 +40,17 @@ class Board:
         return {"pools": len(pools), "addresses": sum(state.pool.size for state in pools)}
 
     def adopt(self, pools: Sequence[Pool]) -> None:
-        """Make *pools* the current generation.
+        """Do all of `adopting` at once."""
+        for _ in self.adopting(pools):
+            pass
+
+    def adopting(self, pools: Sequence[Pool]) -> Iterator[None]:
+        """Make *pools* the current generation: at the last of some steps, none of which takes long.
 
         What is known of targets that stay in their pool is kept, an unchanged pool's state as it is. The smallest
         pools are kept in full, for as many as there is room for `FULL_ADDRESSES`, the others in numbers.
+
+        Until it is done, nothing may be recorded in pools that are `changed`, and nobody else may adopt anything.
         """
         states: dict[str, PoolState] = {}
         rooms = _rooms(pools)
@@ -53,11 +60,16 @@ class Board:
                 states[pool.name] = PoolState(pool, PoolCounters(), room)
             elif old.pool == pool:
                 states[pool.name] = old
-                old.fit(room)
+                yield from old.fitting(room)
             else:
                 states[pool.name] = PoolState(pool, old.counters, room)
-                states[pool.name].inherit(old)
+                yield from states[pool.name].inheriting(old)
         self._pools = MappingProxyType(states)
+
+    def changed(self, pools: Sequence[Pool]) -> frozenset[str]:
+        """The names of those of the current generation that *pools* has nothing of, or not as they are."""
+        stay = {pool.name: pool for pool in pools}
+        return frozenset(name for name, state in self._pools.items() if stay.get(name) != state.pool)
 
     def find(self, address: Address) -> tuple[PoolState, int] | None:
         """The pool that has *address*, and its place in there."""

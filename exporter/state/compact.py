@@ -100,16 +100,16 @@ class CompactStates(Sequence[AddressState | None]):
             else:
                 self._forget(index)
 
-    def copy(self, old: "CompactStates", run: Run) -> "Counter[int]":
+    def copy(self, old: "CompactStates", run: Run, change: Callable[[Form], Form]) -> "Counter[int]":
         """Take over what *old* has of the addresses of *run*, but for details; nothing is known of them here yet.
 
-        How many of them have which of the `numbers`.
+        *change* is what becomes of their forms. How many of them have which of the `numbers`.
         """
         mine, theirs = slice(run.here, run.here + run.size), slice(run.there, run.there + run.size)
         with self._lock, old._lock:
             was = old._numbers[theirs]
             self._most_forms = max(self._most_forms, 2 * (len(self._forms) + len(old._forms)))  # forget none of these
-            number_of = {number: 0 if form is None else self._number(form) for number, form in old._used(was)}
+            number_of = {number: 0 if form is None else self._number(change(form)) for number, form in old._used(was)}
             self._numbers[mine] = array("I", map(number_of.__getitem__, was))
             self._sampled[mine] = old._sampled[theirs]
             self._concluded[mine] = old._concluded[theirs]
@@ -117,11 +117,23 @@ class CompactStates(Sequence[AddressState | None]):
             self._names.copy(old._names, run)
             return Counter(self._numbers[mine])
 
-    def copy_details(self, old: "CompactStates", run: Run, is_failing: Callable[[int], bool]) -> None:
-        """Take over the details of addresses of *run*, as far as there is room; *is_failing* says which fail."""
-        for place, state in sorted(old._details.items()):
+    def copy_details(
+        self, old: "CompactStates", run: Run, is_failing: Callable[[int], bool], *, is_alike: bool
+    ) -> None:
+        """Take over the details of addresses of *run*, as far as there is room; *is_failing* says which fail.
+
+        Of those that are not alike, which are to be sampled at once, what flapped lately keeps its details.
+        """
+        stop = run.there + run.size
+        with old._lock:
+            known = sorted([(place, state) for place, state in old._details.items() if run.there <= place < stop])
+        for place, state in known:
             index = place - run.there + run.here
-            if run.there <= place < run.there + run.size and self._room.take(is_failing=is_failing(index)):
+            if not is_alike:
+                changed = state.retarget(self._targets[index])
+                if _is_of_interest(changed):
+                    self.put(index, changed, is_failing=is_failing(index))
+            elif self._room.take(is_failing=is_failing(index)):
                 self._details[index] = state
 
     def numbers(self, first: int, stop: int) -> Sequence[int]:

@@ -85,6 +85,28 @@ def form_of(state: AddressState) -> Form:
     )
 
 
+def retargeted(form: Form, places: Mapping[int, int], names: int) -> Form:
+    """What `AddressState.retarget` makes of *form*: *places* has those HELO names that stay, before and now.
+
+    There are *names* of them now. What a domain that was also a HELO name here came to goes with the name.
+    """
+    before = {now: place for place, now in places.items() if place < len(form.receivers)}
+    return Form(
+        None,
+        (),
+        (),
+        form.concluded,
+        tuple(
+            [
+                mark._replace(subject=places[mark.subject]) if isinstance(mark.subject, int) else mark
+                for mark in form.held
+                if not isinstance(mark.subject, int) or mark.subject in places
+            ]
+        ),
+        tuple([form.receivers[before[now]] if now in before else () for now in range(names)]) if form.receivers else (),
+    )
+
+
 class Rebuilder:
     """Makes states of one form; what all of them have in common is made once."""
 

@@ -17,8 +17,8 @@ from exporter.checks.receivers import Receiver
 from exporter.checks.report import Report, Target
 from exporter.checks.verdicts import CheckName, Result
 from exporter.inventory.pool import Pool
-from exporter.inventory.ranges import Run
 from exporter.inventory.spans import Spans
+from exporter.state import carrying
 from exporter.state.address import AddressState, health
 from exporter.state.change import Change
 from exporter.state.compact import CompactStates, Room
@@ -27,17 +27,10 @@ from exporter.state.full import FullStates
 from exporter.state.helo import HeloState
 from exporter.state.receivers import ReceiverOutcome, tally
 from exporter.state.sample import SampleState
+from exporter.state.strides import FAILING, HEALTHY, NAMES_STRIDE, STRIDE, UNKNOWN
 from exporter.state.unsaved import Unsaved, is_news
 
-UNKNOWN, HEALTHY, FAILING = range(3)
-"""What `PoolState.healths` has for an address: whether every expected check passes, by what is held."""
-
-
-NAMES_STRIDE = 4096
-"""How many neighbours share an element of `PoolState.name_changes`."""
-
-STRIDE = 512
-"""How many neighbours share an element of `PoolState.revisions`."""
+__all__ = ["FAILING", "HEALTHY", "NAMES_STRIDE", "STRIDE", "UNKNOWN", "PoolState", "worst"]
 
 
 class PoolState:
@@ -66,6 +59,7 @@ class PoolState:
         self.revisions = array("Q", bytes(8 * (pool.size // STRIDE + 1)))
         self.helo_revision = 0
         self._addresses = CompactStates(pool.targets, room) if room else FullStates(pool.size)
+        self._next: CompactStates | FullStates | None = None
         self._oldest: dict[int, tuple[int, float]] = {}
         self._known = zeros(pool.checks, (Result.PASS, Result.FAIL))
         self._tally: Counter[tuple[Receiver, ReceiverOutcome]] = Counter()
@@ -173,9 +167,7 @@ class PoolState:
         """Begin with what is known from before of the target at *index*; nothing was recorded of it yet."""
         self._note_health(index, state)
         self._put(index, state)
-        self._tally.update(self._outcomes(state))
-        if state.latest is not None:
-            self._retally(None, worst(state.latest))
+        self._count(state, 1)
         if state.iprev is not None:
             self.name_changes[index // NAMES_STRIDE] += 1
 
@@ -186,67 +178,60 @@ class PoolState:
             self.helos[state.said.text] = state
             self.helo_revision += 1
 
-    def fit(self, room: Room | None) -> None:
-        """Keep the addresses in detail from now on, or, with *room*, in numbers."""
+    def fitting(self, room: Room | None) -> Iterator[None]:
+        """Keep the addresses in detail from now on, or, with *room*, in numbers; a step at a time.
+
+        Until the last step all is where it was, and what is recorded meanwhile is put into both.
+        """
         old = self._addresses
         if isinstance(old, CompactStates) and room:
             old.move_to(room)
         elif room or isinstance(old, CompactStates):
-            self._addresses = CompactStates(self.pool.targets, room) if room else FullStates(self.pool.size)
-            for index, state in enumerate(old):
+            new = self._next = CompactStates(self.pool.targets, room) if room else FullStates(self.pool.size)
+            for index in range(self.pool.size):
+                if index % carrying.ONE_BY_ONE == 0:
+                    yield
+                state = old[index]
                 if state is not None:
-                    self._put(index, state)
+                    new.put(index, state, is_failing=self.healths[index] == FAILING)
+            self._addresses, self._next = new, None
+            for stride in range(len(self.revisions)):
+                self.revisions[stride] += 1
 
-    def inherit(self, old: "PoolState") -> None:
-        """Take over what *old* knows of the targets and HELO names that both have."""
-        mine, theirs = self._addresses, old._addresses  # noqa: SLF001  # two of one class
+    def inheriting(self, old: "PoolState") -> Iterator[None]:
+        """Take over what *old* knows of the targets and HELO names that both have, a step at a time.
+
+        Nothing may be recorded in either until the last step.
+        """
         for run in self.pool.source.runs(old.pool.source):
-            if isinstance(mine, CompactStates) and isinstance(theirs, CompactStates) and run.is_alike:
-                self._copy(run, mine, theirs)
-            else:
-                self._restore(run, theirs)
+            yield from carrying.carry(run, self, old)
         self.helos.update({text: state for text, state in old.helos.items() if text in self.helos})
         self.round_seconds = old.round_seconds if old.pool.size else None  # a round over nothing was none
         self.sample.inherit(old.sample)
-
-    def _restore(self, run: Run, old: CompactStates | FullStates) -> None:
-        """Take over what *old* has of *run*, one by one."""
-        targets = self.pool.targets
-        for offset in range(run.size):
-            known = old[run.there + offset]
-            if known is not None:
-                self.restore(run.here + offset, known.retarget(targets[run.here + offset]))
-
-    def _copy(self, run: Run, mine: CompactStates, old: CompactStates) -> None:
-        """The same, all that are alike at once: half a million addresses must not hold the event loop for long."""
-        healths, concluded = {0: UNKNOWN}, {0: False}
-        numbers, stop = mine.numbers, run.here + run.size
-        counts = mine.copy(old, run)
-        for number, count in counts.items():
-            if number:
-                example = self[run.here + numbers(run.here, stop).index(number)]
-                healths[number] = self._health(example)
-                concluded[number] = example.iprev is not None
-                for outcome, once in self._outcomes(example).items():
-                    self._tally[outcome] += once * count
-                if example.latest is not None:
-                    self._retally(None, worst(example.latest), count)
-        self.healths[run.here : stop] = bytes(map(healths.__getitem__, numbers(run.here, stop)))
-        mine.copy_details(old, run, lambda index: self.healths[index] == FAILING)
-        for stride in range(run.here // NAMES_STRIDE, (stop - 1) // NAMES_STRIDE + 1):
-            part = numbers(max(run.here, stride * NAMES_STRIDE), min(stop, (stride + 1) * NAMES_STRIDE))
-            self.name_changes[stride] += sum(map(concluded.__getitem__, part))
-        for stride in range(run.here // STRIDE, (stop - 1) // STRIDE + 1):
-            self.revisions[stride] += 1
 
     def find(self, target: Target) -> AddressState | None:
         """What is known of the address of *target*."""
         index = self.pool.index(target.address)
         return None if index is None else self._addresses[index]
 
+    def inherit(self, old: "PoolState") -> None:
+        """Do all of `inheriting` at once."""
+        for _ in self.inheriting(old):
+            pass
+
     def _put(self, index: int, state: AddressState) -> None:
-        self._addresses.put(index, state, is_failing=self.healths[index] == FAILING)
+        is_failing = self.healths[index] == FAILING
+        self._addresses.put(index, state, is_failing=is_failing)
+        if self._next is not None:
+            self._next.put(index, state, is_failing=is_failing)
         self.revisions[index // STRIDE] += 1
+
+    def _count(self, example: AddressState, count: int) -> None:
+        """Count *count* addresses that are like *example* and were not known before."""
+        for outcome, once in self._outcomes(example).items():
+            self._tally[outcome] += once * count
+        if example.latest is not None:
+            self._retally(None, worst(example.latest), count)
 
     def _outcomes(self, state: AddressState) -> Counter[tuple[Receiver, ReceiverOutcome]]:
         return tally(state.receivers, self.pool.receivers, self.pool.expect)

@@ -5,9 +5,12 @@ what is saved in the end is how things are then. One octet an address; the event
 takes. Whoever notes has changed the state before; whoever takes reads it after: so nothing is missed between them.
 """
 
-from collections.abc import Iterator
+# ruff: noqa: SLF001  # of two of one class, the one takes over what the other has
+
+from collections.abc import Iterable, Iterator
 
 from exporter.checks.names import DomainName
+from exporter.inventory.ranges import Run
 from exporter.state.address import AddressState
 
 _TIME, _ALL = 1, 2
@@ -58,6 +61,11 @@ class Unsaved:
     def note_all(self) -> None:
         """Everything has to be saved anew."""
         self._marks[:] = bytes([_ALL]) * len(self._marks)
+
+    def carry(self, old: "Unsaved", runs: Iterable[Run]) -> None:
+        """What *old* has of the addresses of *runs* is unsaved here, where nothing else is yet."""
+        for run in runs:
+            self._marks[run.here : run.here + run.size] = old._marks[run.there : run.there + run.size]
 
     @property
     def is_any(self) -> bool:

@@ -259,14 +259,7 @@ def _carry(old: PoolState, state: PoolState) -> None:
     """What was unsaved of *old* is unsaved of *state*."""
     if old.unsaved is None or state.unsaved is None:
         return
-    for index in old.unsaved.take(old.pool.size):
-        place = state.pool.index(old.pool.source.at(index)[0])
-        if place is not None:
-            state.unsaved.note(place, is_news=True)
-    for index in old.unsaved.take_sampled():
-        place = state.pool.index(old.pool.source.at(index)[0])
-        if place is not None:
-            state.unsaved.note(place, is_news=False)
+    state.unsaved.carry(old.unsaved, state.pool.source.runs(old.pool.source))
     for text in old.unsaved.take_helos(all_of_them=True):
         if text in state.helos:
             state.unsaved.note_helo(text, is_news=True)

@@ -60,8 +60,8 @@ class Fed:
         self.seen.append([pool.size for pool in self.feeds.inventory().pools])
 
     async def use(self, text, directory=None):
-        made = await self.feeds.follow(parse(text, "m.yml", directory))
-        return [pool.size for pool in made.pools]
+        await self.feeds.follow(parse(text, "m.yml", directory))
+        return [pool.size for pool in self.feeds.inventory().pools]
 
     @property
     def status(self):

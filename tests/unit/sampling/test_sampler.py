@@ -381,3 +381,24 @@ def test_a_sample_leaves_nothing_for_the_garbage_collector(world, doubts):
             gc.enable()
 
     assert clock.run(main()) == 0
+
+
+def test_a_pool_that_changes_is_not_sampled_while_what_is_known_is_carried_over():
+    """Its round is dropped, and one that is due waits; when it goes on, nothing that was held is lost."""
+
+    async def main():
+        watched = Watched(Asker())
+        await watched.round()
+        watched.sampler.tick("corporate")
+        await asyncio.sleep(0)
+        await watched.sampler.adopt(build(parse(CONFIGURATION.replace("60s", "90s"), "test")))
+        asked = len(watched.asker.asked)
+        watched.sampler.tick("corporate")
+        await asyncio.sleep(60)
+        meanwhile = len(watched.asker.asked) - asked
+        changed = watched.sampler.follow()
+        held = watched.held
+        await watched.round()
+        return meanwhile, changed, held, watched.fcrdns
+
+    assert clock.run(main()) == (0, {"corporate"}, ["pass", "pass"], {"pass": 2, "fail": 0, "unknown": 0})

@@ -13,7 +13,9 @@ from exporter.checks.names import DomainName
 from exporter.checks.receivers import DEFAULT_RECEIVERS
 from exporter.checks.report import report
 from exporter.checks.verdicts import CheckName, Finding, Result
-from exporter.state import compact, ptr_names
+from exporter.config.templates import HeloTemplate
+from exporter.inventory.ranges import AddressRanges
+from exporter.state import carrying, compact, ptr_names
 from exporter.state.board import DETAILED_ADDRESSES, FULL_ADDRESSES, Board
 from exporter.state.compact import Room
 from exporter.state.counters import PoolCounters
@@ -39,11 +41,13 @@ samples = st.lists(
 
 @pytest.fixture(autouse=True, scope="module")
 def small_blocks():
-    """Names are packed again and again, and forms are forgotten."""
+    """Names are packed again and again, forms are forgotten, and few neighbours are carried over at once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ptr_names, "_BLOCK", 3)
         patch.setattr(ptr_names, "_OPEN_BLOCKS", 1)
         patch.setattr(compact, "_MOST_FORMS", 3)
+        patch.setattr(carrying, "ONE_BY_ONE", 2)
+        patch.setattr(carrying, "_AT_ONCE", 3)
         yield
 
 
@@ -111,16 +115,29 @@ some_networks = st.sets(st.integers(0, 7), min_size=1).map(
 )
 
 
-@given(some_networks, some_networks, st.data())
-def test_addresses_that_stay_are_carried_over_wherever_they_move(before, after, data):
-    """Networks come and go around them: what is counted, shown and kept of the others is as if told one by one."""
+some_names = st.lists(
+    st.sampled_from(["mta{octet4}.example.org", "mx{octet4}.example.org", "constant.example.org"]), unique=True
+).map(lambda texts: tuple(map(HeloTemplate.parse, texts)))
+
+
+def named(made, names):
+    """The same pool, whose servers say these *names*."""
+    return dataclasses.replace(made, source=AddressRanges([one._replace(helo=names) for one in made.source]))
+
+
+@given(some_networks, some_networks, some_names, some_names, st.data())
+def test_addresses_that_stay_are_carried_over_wherever_they_move(before, after, said_before, said_after, data):
+    """Networks and HELO names come and go: what is counted, shown and kept of the others is as if told one by one."""
     taken = data.draw(
         st.lists(st.tuples(st.integers(0, 4 * len(before) - 1), st.sampled_from([RIGHT, BROKEN, SILENT])))
     )
     carried = []
     for limit in (None, 3):
         room = None if limit is None else Room(limit)
-        old, new = (PoolState(pool(*networks), PoolCounters(), room) for networks in (before, after))
+        old, new = (
+            PoolState(named(pool(*networks), names), PoolCounters(), room)
+            for networks, names in ((before, said_before), (after, said_after))
+        )
         record(old, taken)
         new.inherit(old)
         assert [*new.unsampled()] == [index for index in range(new.pool.size) if not new.is_sampled(index)]
@@ -128,6 +145,49 @@ def test_addresses_that_stay_are_carried_over_wherever_they_move(before, after, 
         carried.append(facts(new))
 
     assert carried[0] == carried[1]
+
+
+@pytest.mark.parametrize("names", [(), ("mx{octet4}.example.org",)], ids=["alike", "with-other-names"])
+def test_a_big_pool_is_carried_over_a_few_at_a_time(names):
+    """No step takes more neighbours than it may, be they columns, so that the event loop has its turn between."""
+    old = PoolState(pool("198.51.100.0/28"), PoolCounters(), Room(0))
+    made = (
+        named(old.pool, tuple(map(HeloTemplate.parse, names))) if names else pool("198.51.100.0/28", expect=["dnsbl"])
+    )
+    new = PoolState(made, PoolCounters(), Room(0))
+
+    assert len([*new.inheriting(old)]) == -(-16 // 3)
+
+
+def test_a_generation_is_made_in_steps_and_seen_as_a_whole():
+    """Whoever looks meanwhile sees the old one, whole; what is recorded in pools that stay is not lost."""
+    stays, grows = pool("198.51.100.0/29"), dataclasses.replace(pool("198.51.100.8/29"), name="grows")
+    bigger = dataclasses.replace(pool(f"10.0.0.0/{32 - FULL_ADDRESSES.bit_length()}", "198.51.100.8/29"), name="grows")
+    board = Board()
+    board.adopt([stays, grows])
+    before = board.pools
+    reference = PoolState(stays, PoolCounters())
+    for place, _ in enumerate(board.adopting([stays, bigger])):
+        assert board.pools is before
+        for state in (before["test"], reference):
+            record(state, [(place % 8, BROKEN)])
+
+    assert board.pools["test"] is before["test"]
+    assert (board.pools["grows"].pool, board.changed([stays, grows])) == (bigger, {"grows"})
+    assert facts(before["test"])[0] == facts(reference)[0]
+
+
+@given(samples, samples, st.booleans())
+def test_what_is_recorded_while_a_pool_is_fitted_is_not_lost(before, after, is_compact):
+    """From numbers to details and back, a sample between any two steps."""
+    reference, fitted = (PoolState(the_pool(), PoolCounters(), Room(2) if is_compact else None) for _ in range(2))
+    record(reference, before)
+    record(fitted, before)
+    for step, _ in enumerate(fitted.fitting(None if is_compact else Room(2))):
+        for state in (reference, fitted):
+            record(state, after[step : step + 1])
+
+    assert facts(fitted)[0] == facts(reference)[0]
 
 
 def test_what_is_carried_over_keeps_its_words():
@@ -147,7 +207,8 @@ def test_a_pool_that_stays_can_be_fitted_into_less_room_and_into_more(before, af
     record(full, before)
     record(fitted, before)
     for limit in limits:
-        fitted.fit(None if limit is None else Room(limit))
+        for _ in fitted.fitting(None if limit is None else Room(limit)):
+            pass
 
     assert record(fitted, after) == record(full, after)
     assert facts(fitted)[0] == facts(full)[0]

@@ -42,6 +42,18 @@ def test_what_could_not_be_saved_is_there_again():
     assert (unsaved.take(4), unsaved.take_helos(all_of_them=False)) == ([2], ["mail.example.org"])
 
 
+def test_what_was_unsaved_of_addresses_that_stay_is_unsaved_after_a_reload():
+    """News is news in its new place, a mere sample is one there too, and what left the pool is forgotten."""
+    before, after = pool("198.51.100.0/30", "198.51.100.8/30"), pool("198.51.100.4/30", "198.51.100.8/30")
+    old, new = Unsaved(8), Unsaved(8)
+    for index, is_news in ((1, True), (5, True), (6, False)):
+        old.note(index, is_news=is_news)
+
+    new.carry(old, after.source.runs(before.source))
+
+    assert (new.take(8), new.take_sampled()) == ([5], [6])
+
+
 def test_a_sample_that_finds_what_was_known_is_no_news():
     """Only its time has to be written; an outage is news once, and so is its end."""
     state = PoolState(pool("198.51.100.0/30"), PoolCounters())
