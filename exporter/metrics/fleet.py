@@ -172,7 +172,7 @@ def add_address(scrape: Sink, pool: Pool, state: AddressState, now: float) -> No
     healthy = health(state, expect)
     if healthy is not None:
         scrape[catalogue.ADDRESS_HEALTHY].add(labels, healthy)
-    for finding in problems(state, expect):
+    for finding in () if healthy else problems(state, expect):  # what is held is judged, so a healthy one has none
         scrape[catalogue.ADDRESS_PROBLEM].add((*labels, finding.check, finding.reason or ""), 1)
     for family, moment in (
         (catalogue.LAST_SAMPLE, state.sampled_at),

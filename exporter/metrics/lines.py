@@ -4,7 +4,7 @@ The rule of this file: the lines of a sample are the same in text 0.0.4, text 1.
 above them, HELP and TYPE, is not, and is left to prometheus-client. A sample that makes no line spoils no other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import structlog
 from prometheus_client.utils import floatToGoString
@@ -21,13 +21,15 @@ class Lines(dict[Family, "FamilyLines"]):
 
     def __init__(self) -> None:
         super().__init__()
+        self._parts: dict[str, _Parts] = {}
         self._labels: dict[tuple[str, ...], _LabelTexts] = {}
         self._numbers = _Numbers()
 
     def __missing__(self, family: Family) -> "FamilyLines":
         texts = self._labels.get(family.labels)
         if texts is None:
-            texts = self._labels[family.labels] = _LabelTexts(family.labels)
+            parts = [self._parts.setdefault(label, _Parts(label)) for label in family.labels]
+            texts = self._labels[family.labels] = _LabelTexts(family.labels, parts)
         lines = self[family] = FamilyLines(family.name, texts, self._numbers)
         return lines
 
@@ -39,49 +41,63 @@ class Lines(dict[Family, "FamilyLines"]):
 class FamilyLines:
     """The samples of one family. *texts* has those of label sets, *numbers* those of values: most are there again."""
 
-    __slots__ = ("_labels", "_name", "_numbers", "_texts", "_values")
+    __slots__ = ("_lines", "_name", "_numbers", "_texts")
 
     def __init__(self, name: str, texts: "_LabelTexts", numbers: "_Numbers") -> None:
         self._name = name
         self._texts = texts
         self._numbers = numbers
-        self._labels: list[LabelValues] = []  # not pairs: those would be 100,000 more objects to collect garbage of
-        self._values: list[float] = []
+        self._lines: list[str] = []
 
     def add(self, labels: LabelValues, value: float) -> None:
-        """Add one gauge or counter; *labels* in the order of the declaration."""
-        self._labels.append(labels)
-        self._values.append(value)
+        """Add one gauge or counter; *labels* in the order of the declaration.
+
+        One that cannot be a line is left out, and told of in the log.
+        """
+        try:
+            self._lines.append(f"{self._name}{self._texts[labels]} {self._numbers[value]}\n")
+        except Exception:  # whatever it is, the other samples must be shown
+            log.exception("a sample cannot be shown", family=self._name, labels=ascii(labels), value=ascii(value))
 
     def text(self) -> bytes:
-        """Every sample as a line. One that cannot be a line is left out, and told of in the log."""
-        name, texts, numbers = self._name, self._texts, self._numbers
-        samples = zip(self._labels, self._values, strict=True)
+        """Every sample as a line."""
         try:
-            return "".join([f"{name}{texts[labels]} {numbers[value]}\n" for labels, value in samples]).encode()
-        except Exception:  # noqa: BLE001  # whatever it is, the other samples must be shown
-            return b"".join(map(self._line, self._labels, self._values))
+            return "".join(self._lines).encode()
+        except UnicodeEncodeError:
+            return b"".join(map(self._encoded, self._lines))
 
-    def _line(self, labels: LabelValues, value: float) -> bytes:
+    def _encoded(self, line: str) -> bytes:
         try:
-            return f"{self._name}{self._texts[labels]} {self._numbers[value]}\n".encode()
-        except Exception:
-            log.exception("a sample cannot be shown", family=self._name, labels=ascii(labels), value=ascii(value))
+            return line.encode()
+        except UnicodeEncodeError:
+            log.exception("a sample cannot be shown", family=self._name, line=ascii(line))
             return b""
+
+
+class _Parts(dict[str, str]):
+    """The values of one label with its name, as the exposition has them: most stand in several families."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__()
+        self._label = label
+
+    def __missing__(self, value: str) -> str:
+        part = self[value] = f'{self._label}="{escaped(value)}"'
+        return part
 
 
 class _LabelTexts(dict[LabelValues, str]):
     """The label values of a sample as the exposition has them: between braces, in the order of the labels' names."""
 
-    def __init__(self, labels: tuple[str, ...]) -> None:
+    def __init__(self, labels: tuple[str, ...], parts: Sequence[_Parts]) -> None:
         super().__init__()
-        self._order = sorted((label, place) for place, label in enumerate(labels))
+        self._order = [(parts[place], place) for _, place in sorted(zip(labels, range(len(labels)), strict=True))]
 
     def __missing__(self, values: LabelValues) -> str:
         if len(values) != len(self._order):
             raise ValueError(f"{len(values)} label values for {len(self._order)} labels")
-        shown = [f'{label}="{escaped(values[place])}"' for label, place in self._order]
-        text = self[values] = "{" + ",".join(shown) + "}" if shown else ""
+        shown = ",".join([part[values[place]] for part, place in self._order])
+        text = self[values] = f"{{{shown}}}" if shown else ""
         return text
 
 
