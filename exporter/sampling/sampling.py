@@ -132,6 +132,7 @@ class Sampling(Generic[R]):
     def drop(self) -> None:
         """Forget about it: its outcome is not recorded, *finished* is not called."""
         self._dropped = True
+        self._run = None
 
     def _ask(self, question: Question, on_answer: OnAnswer) -> None:
         if self._unanswered is not None:

@@ -392,6 +392,7 @@ def test_a_pool_that_changes_is_not_sampled_while_what_is_known_is_carried_over(
         watched.sampler.tick("corporate")
         await asyncio.sleep(0)
         await watched.sampler.adopt(build(parse(CONFIGURATION.replace("60s", "90s"), "test")))
+        await asyncio.sleep(10)  # what was under way has its answers
         asked = len(watched.asker.asked)
         watched.sampler.tick("corporate")
         await asyncio.sleep(60)
