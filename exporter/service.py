@@ -108,9 +108,7 @@ class Service:
             self._board, lambda: self._resolvers, self._blocklists, on_change=self._changed, disputes=self._disputes
         )
         self._domain_sampler = DomainSampler(self._domains, lambda: self._resolvers, self._disputes, self._changed)
-        self._feeds = Feeds(
-            lambda: self._resolvers, lambda: self._begin(self._refeed()), self._notes, self._options.shard
-        )
+        self._feeds = Feeds(lambda: self._resolvers, lambda: self._begin(self._refed), self._notes, self._options.shard)
         self._schedule = Schedule(self._tick)
         web = WebServer(
             self._endpoints(),
@@ -171,7 +169,7 @@ class Service:
             self._configuration = configuration
             await self._keeper.use(configuration.storage)
             await self._feeds.follow(configuration)
-            await self._refeed()
+            await self._refed()
             self._reload_problems = ()
             self._reload_status.successful = True
             self._reload_status.succeeded_at = time.time()
@@ -183,9 +181,9 @@ class Service:
         if configuration.resolver_settings() == self._configuration.resolver_settings():
             return
         old, self._resolvers = self._resolvers, await _started(configuration)
-        self._begin(old.retire())
+        self._begin(old.retire)
 
-    async def _refeed(self) -> None:
+    async def _refed(self) -> None:
         """Use what the sources have now: addresses came or went, or the configuration changed."""
         async with self._adopting:
             await self._sampler.adopt((await self._feeds.gathered()).pools)
@@ -195,7 +193,7 @@ class Service:
                 self._follow()
 
     def _adopted(self) -> None:
-        """Fit to the pools that are on the board now what has to be there before what is kept of it is looked at."""
+        """Fit to the board's new pools what has to be there before what is kept of it is looked at."""
         self._domains.adopt(watched_domains(self._configuration, self._options.shard))
         self._blocklists.adopt(list_plans(self._configuration), [each.pool for each in self._board.pools.values()])
         self._keeper.follow()
@@ -279,7 +277,7 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop_for, loop)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._begin(self.reload()))
+        loop.add_signal_handler(signal.SIGHUP, self._begin, self.reload)
 
     def _stop_for(self, loop: asyncio.AbstractEventLoop) -> None:
         """A signal: end in order. A second one ends the process at once, whatever it is about."""
@@ -288,9 +286,9 @@ class Service:
             signal.signal(number, signal.SIG_DFL)
         self.stop()
 
-    def _begin(self, doing: Coroutine[Any, Any, Any]) -> None:
-        """Have it done, and hold on to it until it has ended: the event loop itself does not."""
-        task = asyncio.create_task(doing)
+    def _begin(self, do: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        """Have something done, and hold on to it until it has ended: the event loop itself does not."""
+        task = asyncio.create_task(do())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

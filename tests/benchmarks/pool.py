@@ -9,28 +9,23 @@ import argparse
 import json
 import os
 import platform
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 from tests.benchmarks import pool_world as world
 from tests.benchmarks.pool_claim import show_claim
-from tests.benchmarks.pool_service import RunningExporter, node_exporter
+from tests.benchmarks.pool_prometheus import prometheus_scrapes
+from tests.benchmarks.pool_service import RunningExporter
 from tests.integration.servers.knot import Knot
 from tests.integration.servers.process import free_port, wait_until
-from tests.integration.servers.prometheus import Prometheus
 
-PARTS = ["loading", "sweep", "sampled", "claim", "table", "scrapes", "ring"]
+PARTS = ["loading", "sweep", "sampled", "claim", "table", "scrapes", "ring", "holds"]
 SIZES = (1_000, 10_000, 100_000, world.SIZE)
 POOLS = (1, 100)
-NODE_EXPORTER = "prometheus-node-exporter"
 SWEEP_SECONDS = 900.0
 MEGABYTE = 1e6
 
@@ -110,55 +105,6 @@ def _parsed(networks: list[str]) -> tuple[Any, ...]:
     return tuple(one for one in world.NETWORKS if str(one) in networks)
 
 
-def prometheus_scrapes(seconds: float) -> dict[str, float]:
-    """The median time of a real Prometheus' scrapes of the same series, by what shows them, each in its process."""
-    node_port = free_port()
-    with tempfile.TemporaryDirectory() as folder:
-        processes, jobs = [], []
-        try:
-            for show in ("changed", "still", "reference"):
-                port = free_port()
-                serve = [sys.executable, "-m", "tests.benchmarks.pool_fleet", "serve", f"--port={port}"]
-                textfile = f"--textfile={folder}/fleet.prom" if show == "still" else "--textfile="
-                processes.append(subprocess.Popen([*serve, f"--show={show}", textfile]))
-                jobs.append(_job(show, port))
-            if program := _which(NODE_EXPORTER):
-                processes.append(node_exporter(program, node_port, Path(folder)))
-                jobs.append(_job("node_exporter", node_port))
-            for job in jobs:
-                (target,) = job["static_configs"][0]["targets"]
-                wait_until(partial(_listens, target), "the fleet is shown", 120)
-            config = {"scrape_configs": jobs, "global": {"scrape_interval": "20s", "scrape_timeout": "20s"}}
-            prometheus = Prometheus([], config=config)
-            prometheus.start()
-            try:
-                time.sleep(seconds)
-                query = f"quantile_over_time(0.5, scrape_duration_seconds[{round(seconds)}s])"
-                return {one.labels["job"]: one.value for one in prometheus.query(query)}
-            finally:
-                prometheus.stop()
-        finally:
-            for process in processes:
-                process.terminate()
-                process.wait(timeout=60)
-
-
-def _job(name: str, port: int) -> dict[str, Any]:
-    return {"job_name": name, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
-
-
-def _listens(target: str) -> bool:
-    host, port = target.split(":")
-    with socket.socket() as client:
-        return client.connect_ex((host, int(port))) == 0
-
-
-def _which(program: str) -> str | None:
-    given = os.environ.get("NODE_EXPORTER")
-    folders = os.environ.get("PATH", "").split(os.pathsep)
-    return given or next((str(Path(one) / program) for one in folders if (Path(one) / program).exists()), None)
-
-
 def show_loading(networks: list[str]) -> None:
     """Print what loading takes."""
     found = load(networks)
@@ -221,17 +167,32 @@ def show_scrapes(seconds: float) -> None:
     ):
         print(f"| {label} | {one[f'{key}_seconds'] * 1e3:.1f} ms | {one[f'{key}_seconds'] / reference:.4f} |")
     print(f"\nThe octets are {'those' if one['same'] else 'NOT those'} of prometheus-client.")
-    times = prometheus_scrapes(seconds)
-    base = times.get("node_exporter")
-    print("\n| Prometheus' scrape of the same | median | to node_exporter |\n|---|--:|--:|")
+    times, cpu = prometheus_scrapes(seconds)
+    print("\n| Prometheus' scrape of the same | median | to node_exporter | its processor time | to node_exporter |")
+    print("|---|--:|--:|--:|--:|")
     for job, label in (
         ("node_exporter", "node_exporter, textfile collector"),
         ("reference", "prometheus-client, custom collector"),
-        ("changed", "everything changed"),
+        ("changed", "everything sampled anew"),
         ("still", "nothing changed"),
     ):
         if job in times:
-            print(f"| {label} | {times[job]:.3f} s | {f'{times[job] / base:.2f}' if base else 'not installed'} |")
+            cells = (f"{one[job]:.3f} s | {_ratio(one, job)}" for one in (times, cpu))
+            print(f"| {label} | {' | '.join(cells)} |")
+
+
+def _ratio(found: dict[str, float], job: str) -> str:
+    base = found.get("node_exporter")
+    return f"{found[job] / base:.2f}" if base else "not installed"
+
+
+def show_holds(networks: int) -> None:
+    """Print what holds the event loop."""
+    command = [sys.executable, "-m", "tests.benchmarks.pool_holds", "--networks", str(networks)]
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=1800).stdout
+    print("\n| What is done | longest callback | longest from turn to turn |\n|---|--:|--:|")
+    for what, one in json.loads(printed.splitlines()[-1]).items():
+        print(f"| {what} | {one['callback'] * 1e3:.1f} ms | {one['turn'] * 1e3:.1f} ms |")
 
 
 def show_ring() -> None:
@@ -270,6 +231,8 @@ def main() -> None:
         show_scrapes(options.seconds)
     if "ring" in wanted:
         show_ring()
+    if "holds" in wanted:
+        show_holds(options.networks)
     sys.exit(not is_right)
 
 

@@ -172,11 +172,19 @@ async def serve(options: argparse.Namespace) -> None:
     registry.register(collector)
     rounds = iter(range(1, 10**6))
     kept: set[asyncio.Task[None]] = set()
+    taken: list[float] = []
 
     def render(accept: str, compress: bool) -> tuple[bytes, str]:  # as `Scrapes` has it
-        if options.show != "reference":
-            return exposition.render(accept, compress=compress)
-        return gzip.compress(generate_latest(registry)), "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        began = time.thread_time()
+        try:
+            if options.show != "reference":
+                return exposition.render(accept, compress=compress)
+            return gzip.compress(generate_latest(registry)), f"{OPENMETRICS};charset=utf-8"
+        finally:
+            taken.append(time.thread_time() - began)
+
+    async def cpu(_request: web.Request) -> web.Response:
+        return web.json_response(statistics.median(taken))
 
     async def sample() -> None:
         await asyncio.sleep(0.5)
@@ -193,6 +201,7 @@ async def serve(options: argparse.Namespace) -> None:
     scrapes = Scrapes(render)
     app = web.Application()
     app.router.add_get("/metrics", handler)
+    app.router.add_get("/cpu", cpu)
     if options.textfile:
         await asyncio.to_thread(Path(options.textfile).write_bytes, exposition.render("", compress=False)[0])
     runner = web.AppRunner(app)

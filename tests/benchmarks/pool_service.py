@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -16,6 +18,8 @@ from tests.integration.servers.process import Server
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGESIZE")
+_NODE_EXPORTER = "prometheus-node-exporter"
+_PEERS = Path(__file__).parents[2] / "build" / "benchmark-peers"
 
 
 class RunningExporter(Server):
@@ -70,8 +74,7 @@ class RunningExporter(Server):
     @property
     def cpu_seconds(self) -> float:
         """Its processor time, user and system."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        return cpu_seconds(self.pid)
 
     @property
     def resident_octets(self) -> int:
@@ -90,6 +93,24 @@ class RunningExporter(Server):
         super().stop()
         if process is not None:
             process.wait(timeout=60)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process, user and system."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def node_exporter_program() -> str | None:
+    """Where node_exporter is: `$NODE_EXPORTER`, on the path, or Debian's, unpacked into ``build/benchmark-peers``."""
+    found = os.environ.get("NODE_EXPORTER") or shutil.which(_NODE_EXPORTER)
+    unpacked = _PEERS / _NODE_EXPORTER / "usr" / "bin" / _NODE_EXPORTER
+    if found is None and not unpacked.exists() and shutil.which("apt-get"):
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run(["apt-get", "-qq", "download", _NODE_EXPORTER], cwd=folder, check=False)
+            for package in Path(folder).glob("*.deb"):
+                subprocess.run(["dpkg", "-x", str(package), str(_PEERS / _NODE_EXPORTER)], check=True)
+    return found or (str(unpacked) if unpacked.exists() else None)
 
 
 def node_exporter(program: str, port: int, folder: Path) -> "subprocess.Popen[bytes]":
