@@ -28,7 +28,7 @@ def render(template: str, values: Mapping[str, Any]) -> str:
 
 @cache
 def environment() -> "Environment":
-    """The templates. The first call takes a while: Jinja2 is imported when the first page is asked for."""
+    """The templates, compiled. The first call takes a while: Jinja2 is imported when the first page is asked for."""
     import jinja2
 
     made = jinja2.Environment(
@@ -51,6 +51,8 @@ def environment() -> "Environment":
         "breakable": breakable,
     }
     made.globals |= {"version": __version__, "by_design": by_design}
+    for name in made.list_templates():
+        made.get_template(name)
     return made
 
 

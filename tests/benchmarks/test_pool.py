@@ -6,7 +6,7 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from tests.benchmarks import pool_claim, pool_fleet, pool_world
+from tests.benchmarks import pool_claim, pool_fleet, pool_holds, pool_world
 from tests.benchmarks.pool import sampled, sweep
 from tests.integration.servers.knot import Knot
 
@@ -52,6 +52,15 @@ def test_an_interval_without_the_truth_is_not_counted():
     rounds = [pool_claim.Round(1_792, failed, 3) for failed in (18, 17, 90)]
     assert pool_claim.inside(rounds, pool_world.SIZE, 0.01) == 2
     assert pool_claim.inside(rounds[2:], pool_world.SIZE, 0.01) == 0
+
+
+@pytest.mark.integration
+async def test_what_holds_a_small_service():
+    """Everything that is measured can be done, and each step has its two figures."""
+    found = await pool_holds.measure(["198.18.0.0/26", "198.18.1.0/26"], 20)
+
+    assert {"first sweep", "scrape, all series changed", "`/config`", "reload, other HELO names"} <= set(found)
+    assert all(one["callback"] > 0 and one["turn"] >= 0 for one in found.values())
 
 
 @pytest.mark.integration

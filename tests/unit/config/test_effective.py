@@ -6,7 +6,7 @@ from hypothesis import given
 
 from exporter.config.dnsbl_entries import DnsblEntry
 from exporter.config.domain_entries import DomainEntry
-from exporter.config.effective import as_data, render
+from exporter.config.effective import Effective, as_data, render
 from exporter.config.loader import parse
 from exporter.config.pool_entries import PoolEntry
 from exporter.config.resolver_entries import ResolverEntry
@@ -139,3 +139,12 @@ def test_the_data_are_plain(text):
     """They can be shown as JSON, without a converter."""
     data = as_data(parse(text, "m.yml"))
     assert json.loads(json.dumps(data)) == data
+
+
+def test_the_text_of_the_latest_configuration_is_kept():
+    """It is written once, however often it is looked at, and anew for another configuration."""
+    effective = Effective()
+    one, other = (parse(f"pools: [{{name: {name}, addresses: [{{ip: 192.0.2.1}}]}}]", "test") for name in ("a", "b"))
+
+    assert effective(one) is effective(one)
+    assert (effective(one), effective(other)) == (render(one), render(other))
