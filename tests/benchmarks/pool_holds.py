@@ -8,7 +8,6 @@ the whole process from one turn of the loop to the next. Prints one JSON object:
 import argparse
 import asyncio
 import json
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
@@ -36,7 +35,6 @@ BROKEN_OF = 100
 """One address of so many has no PTR record."""
 _HELO = "mail-{octet1}-{octet2}-{octet3}-{octet4}.outbound.example.test"
 _OTHER_HELO = "mta-{octet1}-{octet2}-{octet3}-{octet4}.outbound.example.test"
-_GET = "import sys, urllib.request as u; u.urlopen(u.Request(sys.argv[1], headers={'Accept-Encoding': 'gzip'})).read()"
 
 
 class DnsAtHand:
@@ -138,11 +136,15 @@ class Measured:
             raise RuntimeError(said)
 
     async def get(self, path: str) -> None:
-        """Ask for a path, from another process."""
-        host, port = self.service.addresses[0]
-        asking = await asyncio.create_subprocess_exec(sys.executable, "-c", _GET, f"http://{host}:{port}{path}")
-        if await asking.wait():
-            raise RuntimeError(f"{path} cannot be had")
+        """Ask for a path."""
+        reader, writer = await asyncio.open_connection(*self.service.addresses[0])
+        asked = f"GET {path} HTTP/1.1\r\nHost: test\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n"
+        writer.write(asked.encode())
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        if not answer.startswith(b"HTTP/1.1 200 "):
+            raise RuntimeError(f"{path} cannot be had: {answer[:80]!r}")
 
     async def swept(self) -> None:
         """Wait until every address was sampled."""
