@@ -21,6 +21,7 @@ def test_a_dispute_lasts_until_it_is_settled():
     assert (disputes.count("pool"), disputes.count("other")) == (1, 0)
     assert disputes.of("pool", MTA) == Dispute(FAILING, TWO, ONE, 1.0, 2.0)
     assert list(disputes) == [("pool", MTA, Dispute(FAILING, TWO, ONE, 1.0, 2.0))]
+    assert not disputes.is_empty
     assert disputes.settle("pool", MTA)
     assert not disputes.settle("pool", MTA)
     assert disputes.is_empty
@@ -33,6 +34,7 @@ def test_waiting_counts_samples_in_a_row():
     for _ in range(2):
         disputes.wait("pool", MTA)
     assert (disputes.waited("pool", MTA), disputes.waited("pool", "mail.example.org")) == (2, 0)
+    assert not disputes.is_empty
     disputes.settle("pool", MTA)
     assert (disputes.waited("pool", MTA), disputes.is_empty) == (0, True)
 
