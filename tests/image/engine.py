@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -46,8 +47,10 @@ class Engine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for container in self._started:
-            self.call("rm", "--force", "--volumes", container, check=False)
+        for container in reversed(self._started):  # one that lends its network cannot go first
+            gone = self.call("rm", "--force", "--volumes", container, check=False)
+            if gone.returncode:
+                sys.stderr.write(f"{container} may be left: {gone.stderr[-500:]}\n")
         for volume in self._volumes:
             self.call("volume", "rm", "--force", volume, check=False)
 
