@@ -31,7 +31,8 @@ STEP_SECONDS = 5  # as often as Prometheus scrapes
 RATE_STEP_SECONDS = 20  # as wide as the interval below, so that no change is drawn twice
 RATE_INTERVAL = "20s"
 WIDTH = 1300
-STATUS_PAGE_HEIGHT = 1100
+PAGES = {"status-page": ("/", 1100), "status-address": ("/addresses/198.51.100.5", 1150)}
+"""The pictures of the exporter's own pages: their paths, and how much of each is shown."""
 ADDRESS = "192.0.2.20"
 VARIABLES = {"job": ".+", "instance": ".+", "pool": ".+", "ip": ADDRESS}
 LEAVE_OUT = {"How to read this"}
@@ -60,13 +61,14 @@ class Demo(Server):
 
 
 def main() -> None:
-    """Build the page, let the demo run, photograph the status page and the dashboards."""
+    """Build the page, let the demo run, photograph the status pages and the dashboards."""
     build()
     with Demo() as demo, Prometheus([demo.address], interval=f"{STEP_SECONDS}s") as prometheus:
         began = time.time()
         print(f"the demo runs for {SECONDS} seconds at {SPEED} times the speed", flush=True)
         wait_until(lambda: time.time() - began > SECONDS, "the demo has run", deadline_seconds=2 * SECONDS)
-        show("status-page", f"http://{demo.address}/", STATUS_PAGE_HEIGHT)
+        for name, (path, height) in PAGES.items():
+            show(name, f"http://{demo.address}{path}", height)
         for name, (dashboard, first, end) in PICTURES.items():
             photograph(name, part(answered(dashboard, prometheus, began), first, end))
 
