@@ -33,10 +33,12 @@ _POOLS = {
     "campaigns": "helo_spf_required: true",
     "blocked-list": "",
     "dead-list": "",
+    "provider": "expect: [fcrdns]",
 }
 
 _NETWORKS = {"newsletter": '{network: 198.51.100.0/28, helo: "mta{octet4}.news.example.net"}'}
 _HELO_NAMES = {"microsoft-365": "na01-bn1-obe.outbound.protection.outlook.com"}
+_SPF = {"provider": "_spf.provider.example"}
 _SUFFIXES = {"microsoft-365": "outbound.protection.outlook.com"}
 
 
@@ -63,6 +65,8 @@ def _pool(name: str, settings: str, interval: str, scenarios: Sequence[Scenario]
     if name in MAIL_FROM_DOMAINS:
         lines.append(f"    mail_from_domains: {MAIL_FROM_DOMAINS[name]}")
     lines.append(f"    dnsbls: {DNSBLS.get(name, '[]')}")
+    if name in _SPF:
+        return "\n".join([*lines, f"    spf: {_SPF[name]}"]) + "\n"
     lines.append("    addresses:")
     if name in _NETWORKS:
         lines.append(f"      - {_NETWORKS[name]}")

@@ -25,6 +25,8 @@ FAULTS: tuple[FaultAt, ...] = (
     ("sender12.campaigns.example.org", Fault.SERVFAIL, "TXT"),
 )
 
+_GROWN = '_spf.provider.example. 30 TXT "v=spf1 ip4:203.0.113.240/28 ip6:2001:db8:c::/48 exists:%{i}._spf.%{d2} ~all"'
+
 EPISODES = (
     Episode(
         "the PTR name of 192.0.2.21 flaps",
@@ -60,6 +62,13 @@ EPISODES = (
         begins=300,
         ends=420,
         published=("alerts.example.org. 30 A 192.0.2.99",),
+    ),
+    Episode(
+        "provider.example sends from twice as many addresses",
+        every=2400,
+        begins=420,
+        ends=1500,
+        published=(_GROWN,),
     ),
 )
 

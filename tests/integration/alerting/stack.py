@@ -106,8 +106,8 @@ class Exporter(Server):
         config["pools"] = [pool for pool in config["pools"] if not self._pools or pool["name"] in self._pools]
         if self._pools:
             del config["domains"]  # most of which have something the matter with them
-        for pool in config["pools"]:
-            pool["addresses"] = [one for one in pool["addresses"] if one.get("ip") not in LOTTERIES or not self._pools]
+        for pool in config["pools"] if self._pools else ():
+            pool["addresses"] = [one for one in pool["addresses"] if one.get("ip") not in LOTTERIES]
         config["resolvers"][0] |= {"canary": {"interval": "1s"}, "timeout": "1s"}
         file = self.folder / "maildns.yml"
         file.write_text(yaml.safe_dump(config), encoding="utf-8")

@@ -45,6 +45,7 @@ FIRING = {
     "corporate": {"MailDnsReceiversRefuse"},
     "hosting-customers": {"MailDnsPoolForwardConfirmationLost"},
     "newsletter": {"MailDnsPoolForwardConfirmationLost"},
+    "provider": {"MailDnsPoolSourceIncomplete"},
     "blocked.example.org": {"MailDnsBlockListUnusable"},
     "dead.example.org": {"MailDnsBlockListUnusable"},
     "keys.example": {"MailDnsDkimKeyGone"},

@@ -20,8 +20,10 @@ from exporter.demo.configuration import demo_configuration
 from exporter.demo.demo_world import demo_world
 from exporter.demo.server import DemoServer
 from exporter.demo.world import World
+from tests.unit.demo.judging import found_in
 
 CONFIGURATION = parse(demo_configuration(53), "demo")
+FOUND = found_in(demo_world(speed=0), CONFIGURATION)
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ async def run(*arguments: str) -> Outcome:
 
 def subject(ip: str, *helos: str, mail_from: str | None = None) -> Subject:
     """What `check` makes of this, with the demo's pools configured."""
-    return subject_of(Wanted(Address.parse(ip), tuple(map(HeloName.parse, helos)), mail_from), CONFIGURATION)
+    return subject_of(Wanted(Address.parse(ip), tuple(map(HeloName.parse, helos)), mail_from), CONFIGURATION, FOUND)
 
 
 def examined(ip: str, *helos: str, mail_from: str | None = None, world: World | None = None) -> Examined:

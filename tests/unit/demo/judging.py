@@ -1,11 +1,30 @@
-"""Judges a scenario of the demo world as its pool is configured."""
+"""Judges a scenario of the demo world as its pool is configured, and says which pools there are."""
 
 from exporter.checks.authentication import Wanted
-from exporter.checks.check import Check, parallel
+from exporter.checks.check import Check, judge, parallel
 from exporter.checks.dnsbl import Blocklist, dnsbl
 from exporter.checks.report import Report, report
 from exporter.checks.verdicts import CheckName
+from exporter.cli.check_pools import Expansions, pools_of
+from exporter.config.configuration import Configuration
+from exporter.config.loader import parse
 from exporter.demo.scenarios import DNSBLS, MAIL_FROM_DOMAINS, Scenario
+from exporter.demo.world import World
+from exporter.inventory.expansion import expand, expansion
+from exporter.inventory.pool import Pool
+
+
+def watched_pools(world: World, text: str) -> tuple[Pool, ...]:
+    """The pools of a configuration, those too that SPF records of *world* name."""
+    configuration = parse(text, "demo.yml")
+    return pools_of(configuration, found_in(world, configuration))
+
+
+def found_in(world: World, configuration: Configuration) -> Expansions:
+    """What the SPF records of pools come to in *world*."""
+    domains = {pool.name: pool.spf for pool in configuration.pools if pool.spf is not None}
+    judged = {name: judge(expand(domain, ()), world.answer) for name, domain in domains.items()}
+    return {name: expansion(compiled, (), evidence) for name, (compiled, evidence) in judged.items()}
 
 
 def whole_report(scenario: Scenario) -> Check[Report]:
