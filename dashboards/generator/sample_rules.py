@@ -7,9 +7,10 @@ from dashboards.generator.rules import Group, Recording
 _SAMPLED = "job_pool_check:maildns_pool_sample_addresses:sum"
 _FAILED = "job_pool_check:maildns_pool_sample_failures:sum"
 _EFFECTIVE = "job_pool_check:maildns_pool_sample_addresses:effective"
-RATIO = "job_pool_check:maildns_pool_mismatch:ratio"
-LOWER = "job_pool_check:maildns_pool_mismatch:lower"
-UPPER = "job_pool_check:maildns_pool_mismatch:upper"
+# What people write into queries and alerts of their own: short names, whose labels are job, pool and check.
+RATIO = "maildns:pool_mismatch:ratio"
+LOWER = "maildns:pool_mismatch:lower"
+UPPER = "maildns:pool_mismatch:upper"
 
 _ESTIMATE = Estimate(_SAMPLED, _FAILED, POOL_SIZE, "job, pool")
 
