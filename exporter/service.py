@@ -137,12 +137,12 @@ class Service:
             log.info("stopping")
         finally:
             self.stopping.set()  # not ready from now on, and still there for whoever is scraping
-            await self._feeds.stop()
             self._schedule.stop()
             self._blocklist_sampler.stop()
-            self._sampler.stop()
-            await self._keeper.stop()
             self._domain_sampler.stop()
+            self._sampler.stop()
+            await self._feeds.stop()
+            await self._keeper.stop()
             await web.stop()
             for task in self._tasks:
                 task.cancel()

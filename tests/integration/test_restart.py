@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 
+from exporter.checks.addresses import Address
 from exporter.demo.world import Episode, World
 from exporter.state.storage.schema import MIGRATIONS, VERSION
 from exporter.web.documents import moment
@@ -183,6 +184,7 @@ def test_what_block_lists_said_is_there_after_a_kill(tmp_path):
         with process(path) as exporter:
             exporter.wait_for("maildns_dnsbl_listed", 1)
             wait_until(lambda: _octets(storage).count(1) == len(HOSTS) - 1, "what the list said is in the file")
+            wait_until(lambda: "dnsbl-listed" in _state(storage, LISTED), "and what the sample made of it")
             exporter.kill()
     with Dns(World(LIST)) as dns:  # it is listed no more, but its turn comes only in half an hour
         configuration(path, dns.address, storage, POOL, lists)
@@ -201,3 +203,10 @@ def _octets(storage):
     """What the file has of the list, an octet an address, beside a running exporter."""
     with closing(sqlite3.connect(f"file:{storage}?mode=ro", uri=True)) as connection:
         return b"".join(octets for (octets,) in connection.execute("SELECT octets FROM listings"))
+
+
+def _state(storage, address):
+    """What the file has of an address, beside a running exporter."""
+    with closing(sqlite3.connect(f"file:{storage}?mode=ro", uri=True)) as connection:
+        query = "SELECT state FROM addresses WHERE address = ?"
+        return "".join(state for (state,) in connection.execute(query, (Address.parse(address).packed,)))
