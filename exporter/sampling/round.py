@@ -7,12 +7,13 @@ started twice, skipped, or caught up in a burst beyond the limit of what may be 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Protocol
 
 _BURST = 64
 """How many samples are started before the event loop gets its turn."""
 
-_TICK_SECONDS = 0.02
+_TICK_SECONDS = 0.05
 """Samples that are due within this time of one another are started together: each wake-up costs more than a sample."""
 
 
@@ -44,6 +45,7 @@ class Round:
         deadline_seconds: float,
     ) -> None:
         self._order = order
+        self._size = len(order)
         self._prepare = prepare
         self._ended = ended
         self._at_once = at_once
@@ -83,7 +85,7 @@ class Round:
     @property
     def rest(self) -> int:
         """How many items of the order are not started yet."""
-        return len(self._order) - self._next
+        return self._size - self._next
 
     @property
     def in_flight(self) -> int:
@@ -92,29 +94,37 @@ class Round:
 
     def lag_seconds(self) -> float:
         """How late the next sample is; 0.0 while the round keeps up. What is due at once is as late as it takes."""
-        if self.is_over or self._next <= self._at_once or self._next >= len(self._order):
+        if self.is_over or self._next <= self._at_once or self._next >= self._size:
             return 0.0
         return max(0.0, self._loop.time() - self._due(self._next))
 
     def _due(self, place: int) -> float:
-        spread = len(self._order) - self._at_once
+        spread = self._size - self._at_once
         return self.began if place < self._at_once else self.began + self._span * (place - self._at_once) / spread
+
+    def _due_by(self, moment: float) -> int:
+        """How many items are due by *moment*, which is not before the round began: those before that place."""
+        if not self._span:
+            return self._size
+        spread = self._size - self._at_once
+        return min(self._size, self._at_once + int((moment - self.began) * spread / self._span) + 1)
 
     def _pump(self) -> None:
         self._pump_soon = None
         now = self._loop.time()
         started = 0
+        due = self._due_by(now + _TICK_SECONDS)
         while len(self._open) < self._limit and started < _BURST:
             if self._added:
                 self._start(self._added.popleft(), now)
-            elif self._next < len(self._order) and self._due(self._next) <= now + _TICK_SECONDS:
+            elif self._next < due:
                 self._next += 1
                 self._start(self._order[self._next - 1], now)
             else:
                 break
             started += 1
         self._expire(now)
-        if self._next >= len(self._order) and not self._added and not self._open:
+        if self._next >= self._size and not self._added and not self._open:
             self._end()
         elif started == _BURST:
             self._repump()
@@ -123,15 +133,18 @@ class Round:
 
     def _start(self, item: int, now: float) -> None:
         number = self._started
-        self._started += 1
-        sampling = self._prepare(item, lambda: self._close(number))
+        self._started = number + 1
+        sampling = self._prepare(item, partial(self._close, number))
         self._open[number] = (sampling, now)
-        self._guarded(sampling.start)
+        try:
+            sampling.start()
+        except Exception as error:  # noqa: BLE001  # whatever it is, the other samples must not suffer
+            self._tell(error)
 
     def _close(self, number: int) -> None:
-        self._open.pop(number, None)
-        is_last = not self._open and self._next >= len(self._order)
-        if not self.is_over and (is_last or len(self._open) == self._limit - 1):
+        still_open = self._open
+        still_open.pop(number, None)
+        if len(still_open) == self._limit - 1 or (not still_open and self._next >= self._size):
             self._repump()  # otherwise the timer is set already
 
     def _expire(self, now: float) -> None:
@@ -140,15 +153,15 @@ class Round:
             number, (sampling, began) = next(iter(self._open.items()))
             if began + self._deadline > now:
                 return
-            self._guarded(sampling.give_up)
+            try:
+                sampling.give_up()
+            except Exception as error:  # noqa: BLE001  # as above
+                self._tell(error)
             self._open.pop(number, None)
 
-    def _guarded(self, act: Callable[[], None]) -> None:
-        """Do what one sample wants done. If it is broken, that is told, and the round goes on."""
-        try:
-            act()
-        except Exception as error:  # noqa: BLE001  # whatever it is, the other samples must not suffer
-            self._loop.call_exception_handler({"message": "a sample is broken", "exception": error})
+    def _tell(self, error: Exception) -> None:
+        """Tell of a sample that is broken; the round goes on."""
+        self._loop.call_exception_handler({"message": "a sample is broken", "exception": error})
 
     def _repump(self) -> None:
         if self._pump_soon is None and not self.is_over:
@@ -161,7 +174,7 @@ class Round:
         moments = []
         if self._open:
             moments.append(next(iter(self._open.values()))[1] + self._deadline)
-        if self._next < len(self._order) and len(self._open) < self._limit:
+        if self._next < self._size and len(self._open) < self._limit:
             moments.append(self._due(self._next))
         self._timer = self._loop.call_at(min(moments), self._pump)
 
