@@ -55,7 +55,7 @@ def fleet_sources() -> Sequence[AnyPanel]:
             sort="Right",
             ascending=True,
             empty=NO_SOURCE,
-            span=15,
+            span=17,
             height=6,
         ),
         lines(
@@ -68,7 +68,7 @@ def fleet_sources() -> Sequence[AnyPanel]:
             unit=COUNT,
             bars=True,
             empty=NO_SOURCE,
-            span=9,
+            span=7,
             height=6,
         ),
     ]
