@@ -5,22 +5,20 @@ The rule of this file: a failure that is not held by the board is confirmed befo
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
 
 from exporter.checks.authentication import Wanted
 from exporter.checks.check import Check, Evidence
 from exporter.checks.report import Report, Target, report
-from exporter.checks.verdicts import Finding
 from exporter.inventory.pool import Pool
 from exporter.sampling.authentication import wanted_now
 from exporter.sampling.sampling import Asker, Sampling
-from exporter.sampling.subjects import confirmed_report, doubted_report
+from exporter.sampling.subjects import ReportSubject
 from exporter.state.address import AddressState
 from exporter.state.blocklists import Blocklists
 from exporter.state.disputes import Dispute
 
 
-class ProbeSubject:
+class ProbeSubject(ReportSubject):
     """A target of *pool*, of which *known* is known; *outcome* gets what the sample leads to."""
 
     def __init__(
@@ -37,27 +35,13 @@ class ProbeSubject:
         self._known = known.retarget(target)
         self._outcome = outcome
 
+    @property
+    def known(self) -> AddressState:
+        return self._known
+
     def check(self) -> Check[Report]:
         pool = self._pool
         return report(self._target, suffix=pool.suffix, policies=pool.receivers, wanted=self._wanted)
-
-    def turn(self) -> int | None:
-        return None
-
-    def worsens(self, report: Report) -> bool:
-        return self._known.worsens(report)
-
-    def is_news(self, report: Report) -> bool:
-        return self._known.is_news(report)
-
-    def confirmed(self, earlier: Sequence[Report], last: Report) -> Report:
-        return confirmed_report(self._known, earlier, last)
-
-    def doubted(self, report: Report, doubts: Mapping[int, Finding]) -> Report:
-        return doubted_report(report, doubts)
-
-    def waited(self) -> int:
-        return 0
 
     def record(
         self,

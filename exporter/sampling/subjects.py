@@ -1,6 +1,7 @@
 """The two things that are sampled: an address of a pool, and a HELO name of a pool, the other way round."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -24,7 +25,35 @@ OnChange = Callable[[str, Change], None]
 """Hears of each conclusive change: the pool's name, "" where it is about a domain, and the change."""
 
 
-class AddressSubject:
+class ReportSubject(ABC):
+    """What all samples of an address have in common, whatever becomes of them. *known* is what they are news to."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def known(self) -> AddressState: ...
+
+    def turn(self) -> int | None:
+        return None
+
+    def worsens(self, report: Report) -> bool:
+        return self.known.worsens(report)
+
+    def is_news(self, report: Report) -> bool:
+        return self.known.is_news(report)
+
+    def confirmed(self, earlier: Sequence[Report], last: Report) -> Report:
+        return confirmed_report(self.known, earlier, last)
+
+    def doubted(self, report: Report, doubts: Mapping[int, Finding]) -> Report:
+        return doubted_report(report, doubts)
+
+    def waited(self) -> int:
+        return 0
+
+
+class AddressSubject(ReportSubject):
     """The address at *index* of a pool. What is known of it is looked up once a check: nobody else records it."""
 
     __slots__ = ("_authentication", "_before", "_disputes", "_index", "_on_change", "_pool")
@@ -40,7 +69,7 @@ class AddressSubject:
         self._before: AddressState | None = None
 
     @property
-    def _known(self) -> AddressState:
+    def known(self) -> AddressState:
         if self._before is None:
             self._before = self._pool[self._index]
         return self._before
@@ -48,7 +77,7 @@ class AddressSubject:
     def check(self) -> Check[Report]:
         pool = self._pool.pool
         self._before = None
-        state = self._known
+        state = self.known
         return report(
             state.target,
             suffix=pool.suffix,
@@ -61,20 +90,8 @@ class AddressSubject:
         pool = self._pool
         return pool.counters.rounds if pool.healths[self._index] == FAILING else None
 
-    def worsens(self, report: Report) -> bool:
-        return self._known.worsens(report)
-
-    def is_news(self, report: Report) -> bool:
-        return self._known.is_news(report)
-
-    def confirmed(self, earlier: Sequence[Report], last: Report) -> Report:
-        return confirmed_report(self._known, earlier, last)
-
-    def doubted(self, report: Report, doubts: Mapping[int, Finding]) -> Report:
-        return doubted_report(report, doubts)
-
     def waited(self) -> int:
-        return self._disputes.waited(self._pool.pool.name, self._known.target.address)
+        return self._disputes.waited(self._pool.pool.name, self.known.target.address)
 
     def record(
         self, report: Report, evidence: Evidence, dispute: Dispute | None = None, *, is_waiting: bool = False
@@ -94,7 +111,7 @@ class AddressSubject:
             self._on_change(self._pool.pool.name, change)
 
     def broken(self, error: Exception) -> None:
-        target = self._known.target
+        target = self.known.target
         log.error("a check is broken", pool=self._pool.pool.name, ip=str(target.address), exc_info=error)
 
 

@@ -5,15 +5,14 @@ failure is; but the outcome is counted apart, and nothing follows from it.
 """
 
 import time
-from collections.abc import Mapping, Sequence
 
 import structlog
 
 from exporter.checks.addresses import Address
 from exporter.checks.check import Check, Evidence
 from exporter.checks.report import Report, Target, report
-from exporter.checks.verdicts import Finding, IprevVerdict
-from exporter.sampling.subjects import confirmed_report, doubted_report
+from exporter.checks.verdicts import IprevVerdict
+from exporter.sampling.subjects import ReportSubject
 from exporter.state.address import AddressState
 from exporter.state.disputes import Dispute
 from exporter.state.unlisted import UnlistedSamples
@@ -21,7 +20,7 @@ from exporter.state.unlisted import UnlistedSamples
 log = structlog.get_logger()
 
 
-class UnlistedSubject:
+class UnlistedSubject(ReportSubject):
     """The address *address*, of the pool *pool*; *samples* is where the outcome goes."""
 
     __slots__ = ("_pool", "_samples", "_state")
@@ -31,26 +30,18 @@ class UnlistedSubject:
         self._samples = samples
         self._state = AddressState(Target(address, ()))
 
+    @property
+    def known(self) -> AddressState:
+        return self._state
+
     def check(self) -> Check[Report]:
         return report(self._state.target)
-
-    def turn(self) -> int | None:
-        return None
 
     def worsens(self, report: Report) -> bool:
         return report.iprev.verdict is IprevVerdict.FAIL
 
     def is_news(self, report: Report) -> bool:  # noqa: ARG002  # nothing was known before
         return False
-
-    def confirmed(self, earlier: Sequence[Report], last: Report) -> Report:
-        return confirmed_report(self._state, earlier, last)
-
-    def doubted(self, report: Report, doubts: Mapping[int, Finding]) -> Report:
-        return doubted_report(report, doubts)
-
-    def waited(self) -> int:
-        return 0
 
     def record(
         self,
