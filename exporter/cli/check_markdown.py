@@ -122,7 +122,7 @@ def _findings(one: Examined | NameExamined) -> Iterator[str]:
 def mend_markdown(one: Examined | NameExamined | DomainExamined, mend: Mend) -> Iterator[str]:
     """What to publish, where, and in place of what."""
     yield ""
-    yield f"  To mend it: {escaped(mend.advice)}"
+    yield f"  To fix it: {escaped(mend.advice)}"
     for publishing in publishings(one, mend):
         yield ""
         if publishing.where:

@@ -181,7 +181,7 @@ def _finding(one: Examined | NameExamined, group: FindingGroup, paper: Paper) ->
 
 def mend_text(one: Examined | NameExamined | DomainExamined, mend: Mend) -> Iterator[str]:
     """What to publish, where, and in place of what."""
-    yield from wrapped(f"To mend it: {mend.advice}", "    ")
+    yield from wrapped(f"To fix it: {mend.advice}", "    ")
     for publishing in publishings(one, mend):
         if publishing.where:
             yield from wrapped(f"In {publishing.where}:", "    ")

@@ -1,9 +1,11 @@
 """The map of a pool as a picture: a grid of cells in the order of the addresses.
 
-The rule of this file: cells of one colour are one path, so that four thousand of them weigh little; only those that are
-worth a visit are elements of their own.
+The rule of this file: cells of one level are one path, so that four thousand of them weigh little; only those that are
+worth a visit are elements of their own. A level is told by a sign as well as by its colour, for many people do not see
+red from green.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +14,16 @@ from exporter.web.cells import Shade
 _LINKS = 200
 _DENSE = 512
 """Cells from which on they are drawn small."""
+
+
+_SIGNS = {
+    1: "M4 4h2v2h-2z",
+    2: "M3 3h4v4h-4z",
+    3: "M2 2h6v6h-6z",
+    4: "M2 3l1-1 2 2 2-2 1 1-2 2 2 2-1 1-2-2-2 2-1-1 2-2z",
+}
+"""What a failing cell of ten by ten carries: a spot that grows, and a cross for the worst."""
+_NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +48,19 @@ class MapDrawing:
 
     width: int
     height: int
+    step: int
     size: int
     paths: tuple[tuple[str, str], ...]
     spots: tuple[Spot, ...]
+
+    @property
+    def signs(self) -> list[tuple[int, str]]:
+        """The path of each failing level's sign, in the first cell of the grid."""
+        scale = self.size / 10
+        return [
+            (level, f"M1 1m{_NUMBER.sub(lambda number: f'{int(number[0]) * scale:g}', sign[1:])}")
+            for level, sign in _SIGNS.items()
+        ]
 
 
 def draw_map(shades: Sequence[Shade]) -> MapDrawing:
@@ -58,6 +80,7 @@ def draw_map(shades: Sequence[Shade]) -> MapDrawing:
     return MapDrawing(
         columns * step,
         max(1, -(-len(shades) // columns)) * step,
+        step,
         size,
         tuple([(level, "".join(cells)) for level, cells in sorted(paths.items())]),
         tuple([Spot(n % columns * step + 1, n // columns * step + 1, shades[n]) for n in sorted(spots)]),

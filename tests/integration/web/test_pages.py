@@ -42,7 +42,7 @@ async def test_from_the_front_page_to_the_broken_edge_in_two_clicks():
     ):
         page = visit.page
         known = {it.target.address for it in load_scenarios()}
-        assert re.fullmatch(rf"[1-9]\d* of {len(known)} addresses need mending", await page.locator("h1").inner_text())
+        assert re.fullmatch(rf"[1-9]\d* of {len(known)} addresses need fixing", await page.locator("h1").inner_text())
         await page.get_by_role("link", name="newsletter", exact=True).first.click()
         await page.get_by_role("link", name="198.51.100.11", exact=True).click()
 
@@ -130,6 +130,25 @@ async def test_dark_is_dark():
             async with visiting(browser, f"http://{exporter.address}/", color_scheme=scheme) as visit:
                 colour = await visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
                 assert (sum(map(int, re.findall(r"\d+", colour))) < 128 * 3) is is_dark
+
+
+async def test_no_verdict_is_told_by_colour_alone():
+    """In the bars what fails is taller than what passes, and failing cells of the map carry a sign."""
+    async with (
+        watched_demo() as exporter,
+        chromium() as browser,
+        visiting(browser, f"http://{exporter.address}/pools/newsletter") as visit,
+    ):
+        page = visit.page
+        heights = [
+            await page.locator(f"#headline .bar-{kind}").evaluate("it => it.getBoundingClientRect().height")
+            for kind in ("open", "good", "bad")
+        ]
+        assert sorted(set(heights)) == heights
+        fill = await page.locator(".map a .cell").first.evaluate("it => getComputedStyle(it).fill")
+        assert fill == 'url("#level-4")'
+        sign = page.locator("#level-4 .sign")
+        assert await sign.evaluate("it => getComputedStyle(it).fill") == "rgb(255, 255, 255)"
 
 
 async def test_hostile_names_are_text():

@@ -109,7 +109,7 @@ async def test_the_examples_of_kb_3019655_come_out_as_it_says(tmp_path):
     assert refusals == dict.fromkeys(STRICT | NOT_IN_THE_SET, True)
     assert told.code == 0
     assert "strict-helo-equals-ptr: reject, by design." in told.out
-    assert "To mend it" not in told.out
+    assert "To fix it" not in told.out
 
 
 async def test_everything_in_the_configuration(tmp_path):

@@ -86,3 +86,15 @@ def test_half_a_million_addresses_are_a_light_picture():
 
     assert sum(len(path) for _, path in drawing.paths) < 60_000
     assert len(drawing.spots) == 200
+
+
+@pytest.mark.parametrize(("prefix", "scale"), [("198.51.100.0/28", 2.8), ("10.0.0.0/13", 1.0)])
+def test_each_failing_level_has_a_sign_of_its_own(prefix, scale):
+    """Four shapes, each inside its cell, so that who does not see red from green sees what fails."""
+    drawing = draw_map(Maps().shades(PoolState(pool(prefix), PoolCounters()), 1.0))
+
+    signs = dict(drawing.signs)
+    assert sorted(signs) == [1, 2, 3, 4]
+    assert len(set(signs.values())) == 4
+    assert signs[1] == f"M1 1m{4 * scale:g} {4 * scale:g}h{2 * scale:g}v{2 * scale:g}h-{2 * scale:g}z"
+    assert drawing.size == 10 * scale
