@@ -1,12 +1,14 @@
 """IP addresses, as mail servers connect from them and as the reverse tree names them."""
 
 import ipaddress
+import re
 from typing import Literal, NamedTuple, Self
 
 from exporter.checks.names import DomainName
 
 _OCTETS = tuple(f"{octet}." for octet in range(256))
 _NIBBLES = {octet: f"{octet & 15:x}.{octet >> 4:x}." for octet in range(256)}
+_LEADING_ZERO = re.compile(r"(?=.*\b0[0-9])[0-9]{1,4}(?:\.[0-9]{1,4}){3}", re.ASCII)
 _new_name = str.__new__  # `DomainName.trusted`, without the call
 
 
@@ -30,7 +32,9 @@ class Address(NamedTuple):
         try:
             address = ipaddress.ip_address(text)
         except ValueError:
-            raise ValueError(f"{text!r} is not an IPv4 or IPv6 address, like 192.0.2.10 or 2001:db8::10") from None
+            has_zeros = _LEADING_ZERO.fullmatch(text)
+            hint = ": write its numbers without leading zeros" if has_zeros else ", like 192.0.2.10 or 2001:db8::10"
+            raise ValueError(f"{text!r} is not an IPv4 or IPv6 address{hint}") from None
         mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
         if mapped is not None:
             raise ValueError(f"{text!r} is an IPv4-mapped address: write it as {mapped}")

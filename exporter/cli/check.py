@@ -43,8 +43,8 @@ def _not_an_address(text: str) -> str | None:
         return f"{text!a} has a port: leave it out"
     if re.fullmatch(r"(?=.*[A-Za-z])[A-Za-z0-9_.-]+", text):
         return (
-            f"{text!a} is a name: check takes the address that connects, like 192.0.2.10; what the server says in HELO "
-            "goes into --helo"
+            f"{text!a} is a name: check takes the address that connects, like 192.0.2.10; a HELO name goes "
+            "into --helo, and a domain whose own records are to be checked into --domain"
         )
     return None
 
@@ -150,10 +150,13 @@ class ServerType(click.ParamType[Endpoint]):
     "helos",
     type=HeloType(),
     multiple=True,
-    help="What the server says in HELO or EHLO. May be given more than once.",
+    help="The name that the server gives in HELO or EHLO. May be repeated.",
 )
 @click.option(
-    "--mail-from", "mail_from", type=MailFromType(), help="The sender whose SPF record has to let the address send."
+    "--mail-from",
+    "mail_from",
+    type=MailFromType(),
+    help="A sender, or its domain: SPF has to authorise the address for it.",
 )
 @click.option("--domain", type=DomainType(), help="A domain to check, instead of an address.")
 @click.option(
@@ -161,15 +164,28 @@ class ServerType(click.ParamType[Endpoint]):
     "selectors",
     type=SelectorType(),
     multiple=True,
-    help="A selector that the domain's mail is signed with. May be given more than once.",
+    help="A selector that signs the domain's mail. May be repeated.",
 )
 @click.option("--resolver", type=ServerType(), help="The DNS server to ask, instead of the configuration's.")
-@click.option("--profile", help="What to expect of the address, instead of what its pool or its HELO name says.")
-@click.option("--trace", "is_traced", is_flag=True, help="Ask each name server of the reverse zone, and compare.")
 @click.option(
-    "--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True, help="For whom."
+    "--profile",
+    help="What to expect of the address: the name of a profile, instead of what its pool or HELO name implies.",
 )
-@click.option("--config.file", "config_file", type=click.Path(path_type=Path), help="As before the command.")
+@click.option(
+    "--trace",
+    "is_traced",
+    is_flag=True,
+    help="Ask each name server of the reverse zone and of its parent, and compare their answers.",
+)
+@click.option(
+    "--output", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True, help="The format."
+)
+@click.option(
+    "--config.file",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="The configuration, as in front of the command.",
+)
 @click.pass_context
 def check(
     context: click.Context,
@@ -185,12 +201,12 @@ def check(
     *,
     is_traced: bool,
 ) -> None:
-    """Sample the address IP once, or a domain, and explain what is found; without either, the whole configuration.
+    """Check one address or one domain now, and explain the result; with neither, check the whole configuration.
 
-    An address of a configured pool is held to what its pool expects and says its HELO names, unless others are given.
-    Any other address needs no configuration.
+    An address of a configured pool is held to what its pool expects, with the pool's HELO names unless others are
+    given. Any other address needs no configuration.
 
-    The exit code is 0 if every expected check passes, 1 if one fails, 4 if the DNS did not say enough to know, 2 for a
+    The exit code is 0 if every expected check passes, 1 if one fails, 4 if too much went unanswered to know, 2 for a
     bad command line or configuration, 3 if it cannot run.
     """
     given = {"--helo": bool(helos), "--mail-from": mail_from, "--profile": profile, "--trace": is_traced}

@@ -22,7 +22,7 @@ _config_file = click.option(
     type=click.Path(path_type=Path),
     default=Path("maildns.yml"),
     show_default=True,
-    help="The configuration: docs/configuration.md has every key.",
+    help="The configuration file.",
 )
 _LOGGING = (
     click.option("--log.level", "log_level", type=click.Choice(_LEVELS), default="info", show_default=True),
@@ -38,28 +38,31 @@ _SERVING = (
         multiple=True,
         default=[":10047"],
         show_default=True,
-        help="Where to serve, as host:port or :port. May be given more than once.",
+        help="The address to listen on, as host:port or :port. May be repeated.",
     ),
     click.option(
         "--web.config.file",
         "web_config",
         type=click.Path(path_type=Path),
-        help="TLS, passwords and headers, in exporter-toolkit's format: docs/web.md.",
+        help="TLS, passwords and headers, in the format of exporter-toolkit.",
     ),
     click.option(
         "--web.external-url",
         "external_path",
         type=ExternalUrl(),
-        help="The URL at which people reach the pages, where a proxy in front makes another one of it.",
+        help="The URL under which the exporter is reached, if a reverse proxy changes it.",
     ),
     click.option(
         "--web.route-prefix",
         "route_prefix",
         type=RoutePrefix(),
-        help="What every path begins with; the path of --web.external-url, if that is given.",
+        help="The prefix of every path. By default the path of --web.external-url.",
     ),
     click.option(
-        "--web.enable-lifecycle", "enable_lifecycle", is_flag=True, help="Allow a reload by POST to /-/reload."
+        "--web.enable-lifecycle",
+        "enable_lifecycle",
+        is_flag=True,
+        help="Allow reloading the configuration by POST to /-/reload.",
     ),
     click.option(
         "--web.max-requests",
@@ -67,7 +70,7 @@ _SERVING = (
         type=click.IntRange(1, 10_000),
         default=40,
         show_default=True,
-        help="How many requests are served at once; the next one gets a 503.",
+        help="How many requests are served at once; any more get a 503.",
     ),
     click.option(
         "--probe.timeout-offset",
@@ -75,7 +78,7 @@ _SERVING = (
         type=Interval(),
         default="500ms",
         show_default=True,
-        help="What /probe takes off the scraper's timeout, to answer in time.",
+        help="What /probe subtracts from the scraper's timeout, to answer in time.",
     ),
     *_LOGGING,
 )
@@ -91,14 +94,14 @@ def _serving(function: Any) -> Any:
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="maildns-exporter")
 @_config_file
-@click.option("--config.check", "config_check", is_flag=True, help="Check the configuration, and exit.")
+@click.option("--config.check", "config_check", is_flag=True, help="Check the configuration and exit.")
 @click.option(
     "--config.auto-reload-interval",
     "reload_seconds",
     type=Interval(),
     default="0s",
     show_default=True,
-    help="How often to look whether the configuration file changed, and use it if it did; 0s means never.",
+    help="How often to check whether the configuration file has changed, and reload it if so; 0s means never.",
 )
 @sharded
 @_serving
@@ -116,7 +119,7 @@ def cli(
 ) -> None:
     """Watch the DNS behind outbound mail: forward-confirmed reverse DNS and HELO names, for Prometheus.
 
-    Without a command it serves, as exporters do.
+    Without a command it serves metrics and pages, as exporters do.
     """
     if context.invoked_subcommand is not None:
         context.obj = config_file
@@ -141,10 +144,10 @@ cli.add_command(check)
     "--expand-spf",
     "expands",
     is_flag=True,
-    help="Ask the DNS what the SPF records of pools authorise, and count that, too. Nothing is asked otherwise.",
+    help="Ask the DNS what the SPF records of pools authorise, and count those too. Otherwise nothing is asked.",
 )
 def check_config(file: Path, *, expands: bool) -> None:
-    """Print every problem of FILE, or, if there is none, the effective configuration with all defaults."""
+    """Print every problem in FILE or, if there is none, the effective configuration with all defaults."""
     hint = "give the path of a configuration file: maildns-exporter check-config FILE"
     _print_effective(file, expands=expands, if_missing=hint)
 
@@ -169,11 +172,15 @@ def _print_effective(file: Path, *, expands: bool = False, **how: str) -> None:
 
 @cli.command()
 @click.option(
-    "--speed", type=click.FloatRange(0.1, 1000), default=1.0, show_default=True, help="How fast its time runs."
+    "--speed",
+    type=click.FloatRange(0.1, 1000),
+    default=1.0,
+    show_default=True,
+    help="How many times faster than real time the demo runs.",
 )
 @_serving
 def demo(speed: float, **serving: Any) -> None:
-    """Serve a small world of mail servers, right and wrong, from an embedded DNS: no network is needed."""
+    """Serve a small world of good and broken mail servers from an embedded DNS: no network is needed."""
     from exporter.cli.demo import serve_demo
 
     serve_demo(speed, **serving)

@@ -19,8 +19,8 @@ OPTIONS = (
         "shard_index",
         type=int,
         envvar="MAILDNS_SHARD_INDEX",
-        help="Which of the shards this is, from 0; where there are several, by default the number at the end of the "
-        "host name, as pods of a StatefulSet have it.",
+        help="Which shard this is, counted from 0. If there are several, the default is the number at the end of the "
+        "host name, as in the pods of a StatefulSet.",
     ),
     click.option(
         "--shard.count",

@@ -6,6 +6,18 @@ from typing import Literal, NamedTuple
 from exporter.checks.addresses import Address
 
 
+def parse_address(text: str) -> Address:
+    """Read an address where a network is as often meant. Raises `ValueError` like `Address.parse`."""
+    if "/" in text:
+        try:
+            network = Network.parse(text)
+        except ValueError:
+            pass
+        else:
+            raise ValueError(f"{text!r} is a network: write {{network: {network}}}")
+    return Address.parse(text)
+
+
 class Network(NamedTuple):
     """A prefix: the octets of its first address, and its length in bits. Every address in it counts, ends included."""
 

@@ -127,15 +127,21 @@ def _syntax(error: Exception) -> str:
     problem = str(getattr(error, "problem", None) or error).replace("\n", " ")
     hints = {
         "mapping values are not allowed": "a value with ': ' in it is quoted; keys of a mapping start in one column",
-        "cannot start any token": "a value that starts with a special character is quoted, and indented with spaces",
+        "character '\\t'": "YAML is indented with spaces, never with tabs",
+        "cannot start any token": "a value that starts with a special character is quoted",
         "did not find expected": "check brackets, quotes and indentation above",
         "expected <block end>": "keys of one mapping, and items of one list, start in one column",
         "expected ',' or": "check brackets, quotes and commas above",
-        "unexpected end of stream": "a quote is not closed",
+        "unexpected end of stream": f"the quote that line {_opened(error)} opens is not closed",
         "could not find expected ':'": "a key is followed by a colon and a space",
     }
     hint = next((f": {hint}" for part, hint in hints.items() if part in problem), "")
     return f"is not YAML ({problem}){hint}"
+
+
+def _opened(error: Exception) -> int:
+    """The line, from 1, where what the parser was reading began."""
+    return _place(getattr(error, "context_mark", None) or getattr(error, "problem_mark", None))[0]
 
 
 class _Builder:

@@ -20,7 +20,7 @@ from exporter.checks.names import DomainName
 from exporter.checks.receivers import Receiver
 from exporter.checks.verdicts import CheckName
 from exporter.config.durations import Duration
-from exporter.config.networks import Network
+from exporter.config.networks import Network, parse_address
 from exporter.config.templates import MAX_HELO_LENGTH, HeloTemplate
 from exporter.dns.endpoints import Endpoint, parse_endpoint
 
@@ -271,7 +271,7 @@ def one_of(words: type[StrEnum], noun: str) -> PlainValidator:
 
 
 Slug = Annotated[str, PlainValidator(_read(_slug))]
-AddressText = Annotated[Address, PlainValidator(_read(Address.parse))]
+AddressText = Annotated[Address, PlainValidator(_read(parse_address))]
 NetworkText = Annotated[Network, PlainValidator(_read(Network.parse))]
 HeloNameText = Annotated[HeloName, PlainValidator(_read(_helo_name))]
 HeloTemplateText = Annotated[HeloTemplate, PlainValidator(_read(_helo_template))]

@@ -16,8 +16,8 @@ BAD = "pools: [{name: a, interval: 3, addresses: [{ip: 010.1.1.1}]}]\nresolver: 
 PROBLEMS = [
     "bad.yml:1:29: pools[0].interval: is the plain number 3: write its unit, like 3s for seconds or 3m for minutes",
     (
-        "bad.yml:1:49: pools[0].addresses[0].ip: '010.1.1.1' is not an IPv4 or IPv6 address, like 192.0.2.10 or"
-        " 2001:db8::10"
+        "bad.yml:1:49: pools[0].addresses[0].ip: '010.1.1.1' is not an IPv4 or IPv6 address: write its numbers "
+        "without leading zeros"
     ),
     "bad.yml:2:1: resolver: is not a known key; did you mean `resolvers`?",
 ]
