@@ -127,7 +127,7 @@ def problems() -> Sequence[AnyPanel]:
         rows(
             "What is wrong",
             "The checks that fail although the pool expects them, with the reason. The runbooks say of "
-            "each how to mend it; 'maildns-exporter check' prints the records to publish.",
+            "each how to fix it; 'maildns-exporter check' prints the records to publish.",
             {"A": f"max by (pool, check, reason) ({_of(catalogue.ADDRESS_PROBLEM)})"},
             columns={"check": "Check", "reason": "Reason", "pool": "Pool"},
             styles={"Check": [override("links", [_EVIDENCE])]},
@@ -252,7 +252,7 @@ with the address. Either may be reached through a CNAME.
 - **Values are held** while the DNS does not answer; *Latest sample* and *Answers over time* say when that is.
 - **Problems** are failures of what the pool expects. The same difference may be by design in another pool.
 - For the whole chain, question by question, follow *The evidence, on the status page*, or run \
-`maildns-exporter check ${ip}`: it also prints the records that would mend it.
+`maildns-exporter check ${ip}`: it also prints the records that would fix it.
 """
 
 

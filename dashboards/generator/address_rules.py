@@ -134,8 +134,8 @@ FCRDNS_ALERTS = [
         "critical",
         "Many addresses of a pool are not forward-confirmed.",
         "{{ $value }} addresses of pool {{ $labels.pool }} are not forward-confirmed (FCrDNS): their PTR names are "
-        "missing, or do not resolve back to them. Receivers such as Gmail refuse mail from them. So many at once have "
-        "one cause: look at the zone with their PTR records, and the one with the names they point at.",
+        "missing, or do not resolve back to them. Receivers such as Gmail refuse mail from them. So many at once "
+        "usually have one cause: look at the zone with their PTR records, and at the one with the names they point to.",
         "The pool broke, not its addresses one by one: a zone, a delegation, a change of provider.",
     ),
     Alert(
@@ -148,7 +148,7 @@ FCRDNS_ALERTS = [
         "critical",
         "A whole network of a pool is not forward-confirmed.",
         "{{ $value }} addresses in {{ $labels.prefix }} of pool {{ $labels.pool }} are not forward-confirmed (FCrDNS), "
-        "nearly every one that the pool has of it. A reverse zone usually covers one such network: look at its "
+        "nearly all that the pool has there. A reverse zone usually covers one such network: look at its "
         "delegation and its servers first.",
         "Reverse zones are cut at prefixes; when most of one fails, its zone does.",
     ),
@@ -163,8 +163,8 @@ FCRDNS_ALERTS = [
         KEEPS_FIRING,
         "critical",
         "An outbound address is not forward-confirmed.",
-        "{{ $labels.ip }} of pool {{ $labels.pool }} is not forward-confirmed (FCrDNS): {{ $labels.reason }}. Expected "
-        "was a PTR name that resolves back to the address. Receivers such as Gmail refuse mail from it until then. "
+        "{{ $labels.ip }} of pool {{ $labels.pool }} is not forward-confirmed (FCrDNS): {{ $labels.reason }}. It needs "
+        "a PTR name that resolves back to it. Receivers such as Gmail refuse mail from it until then. "
         "'maildns-exporter check {{ $labels.ip }}' prints the record to publish, and the zone it belongs in.",
         "One address: its PTR record, or the record that its PTR name should have.",
     ),
@@ -211,7 +211,7 @@ HELO_ALERTS = [
         KEEPS_FIRING,
         "warning",
         "The HELO name of an outbound address is broken.",
-        "{{ $labels.ip }} of pool {{ $labels.pool }} is forward-confirmed, but a HELO name of it fails "
+        "{{ $labels.ip }} of pool {{ $labels.pool }} is forward-confirmed, but one of its HELO names fails "
         "{{ $labels.check }}, which the pool expects: {{ $labels.reason }}. Strict receivers refuse or defer its mail. "
         "'maildns-exporter check {{ $labels.ip }} --helo NAME' prints what to publish, or which name to configure.",
         "The name that the server says, not the name that the DNS gives it; told only where the latter is right.",
@@ -237,7 +237,7 @@ UNANSWERED_ALERTS = [
         "1h",
         KEEPS_FIRING,
         "warning",
-        "The DNS does not answer for addresses of a pool, though our resolvers are well.",
+        "The DNS does not answer for addresses of a pool, though our resolvers are healthy.",
         "For {{ $value }} addresses of pool {{ $labels.pool }} the DNS has not said for an hour whether they are "
         "forward-confirmed, while our resolvers answer. Then the servers of their zones are at fault, and receivers "
         "defer the mail (450): look at the delegation and the servers of the reverse zone, and its DNSSEC.",
@@ -276,7 +276,8 @@ RECEIVER_ALERTS = [
         "Receivers would refuse mail from addresses that pass all that is expected of them.",
         "A common kind of receiver would refuse connections from addresses of pool {{ $labels.pool }}, at least "
         "{{ $value }} more than have a problem, and not by design of its profile. Most often an address has several "
-        "PTR names, and only some of them resolve back: receivers that take the first one accept now and refuse then. "
+        "PTR names, and only some of them resolve back: receivers that look only at the first one accept at one time "
+        "and refuse at another. "
         "The dashboard Fleet says which receivers, the status page which addresses and why.",
         "Not counted twice: where as many addresses have a problem as are refused, the problem's own alert says it.",
     ),

@@ -66,7 +66,7 @@ ALERTS = [
         "SPF does not authorise many addresses of a pool.",
         "{{ $value }} addresses of pool {{ $labels.pool }} are not authorised by the SPF record of a domain that they "
         "send for, or of their HELO name. Receivers refuse or distrust such mail, and DMARC fails where DKIM does not "
-        "help. So many at once have one cause: the record, or one that it includes, was changed.",
+        "help. So many at once usually have one cause: the record, or one that it includes, was changed.",
         "One record stands for a whole pool.",
     ),
     Alert(
@@ -91,9 +91,9 @@ ALERTS = [
         "15m",
         KEEPS_FIRING,
         "critical",
-        "Block lists have many addresses of a pool.",
+        "Many addresses of a pool are on block lists.",
         "{{ $value }} addresses of pool {{ $labels.pool }} are on a block list. Receivers that use it refuse their "
-        "mail. Lists take in whole networks when they hold their owner responsible: ask the list what it wants.",
+        "mail. Lists include whole networks when they hold the owner responsible: ask the list what it requires.",
         "A list that takes in everything, or refuses to answer, is no listing: that is checked before.",
     ),
     Alert(
@@ -106,9 +106,10 @@ ALERTS = [
         "15m",
         KEEPS_FIRING,
         "warning",
-        "A block list has an outbound address.",
+        "An outbound address is on a block list.",
         "{{ $labels.ip }} of pool {{ $labels.pool }} is on a block list. Receivers that use it refuse its mail. "
-        "maildns_dnsbl_listed says which list it is: find what got the address there, end it, then ask for removal.",
+        "maildns_dnsbl_listed says which list it is: find out what got the address there, stop it, then ask for "
+        "removal.",
         "A single address is mostly a customer's or a hacked account's doing.",
     ),
     Alert(
@@ -120,7 +121,7 @@ ALERTS = [
         "6h",
         KEEPS_FIRING,
         "info",
-        "A block list cannot be believed: nothing is known of what it says.",
+        "A block list cannot be trusted: whether it lists our addresses is unknown.",
         "For six hours the list {{ $labels.dnsbl }} has failed its test points, refused to answer, or been silent, as "
         "{{ $labels.instance }} asks it. Listings there would go unnoticed. Most lists refuse those who ask through "
         "public resolvers, or too often: use a resolver of your own, or take the list out of dnsbls.",

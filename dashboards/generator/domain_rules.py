@@ -41,9 +41,10 @@ ALERTS = [
         "15m",
         KEEPS_FIRING,
         "critical",
-        "All that a domain published for its mail is gone.",
+        "Everything that a domain published for its mail is gone.",
         "{{ $value }} of SPF, DKIM, DMARC and MX records of {{ $labels.domain }} are gone at once: receivers refuse "
-        "its mail, and mail to it comes back. So much at once has one cause: the registration ended, the delegation "
+        "its mail, and mail to it comes back. So much at once usually has one cause: the registration ended, the "
+        "delegation "
         "was changed, or the zone was replaced.",
         "A zone that is lost is one cause, not four.",
     ),
@@ -69,7 +70,7 @@ ALERTS = [
         "15m",
         KEEPS_FIRING,
         "critical",
-        "A DKIM key is gone, or of no use.",
+        "A DKIM key is missing or unusable.",
         "The DKIM key of selector {{ $labels.selector }} of {{ $labels.domain }} fails: {{ $labels.reason }}. Every "
         "signature made with it fails, and DMARC with it where SPF does not pass. Publish the key again at "
         "{{ $labels.selector }}._domainkey.{{ $labels.domain }}, or sign with another selector.",
@@ -113,10 +114,10 @@ ALERTS = [
         "15m",
         KEEPS_FIRING,
         "warning",
-        "The DNS does not answer for a domain, though our resolvers are well.",
+        "The DNS does not answer for a domain, though our resolvers are healthy.",
         "For {{ $value | humanizeDuration }} the DNS has not answered all that is asked of {{ $labels.domain }}, while "
         "our resolvers answer: the servers of its zone, or of one that its records lead to, are at fault. What is "
-        "shown of it is as old as that, and receivers put its mail off.",
+        "shown of it is as old as that, and receivers defer its mail.",
         "Silent for six hours after our own resolver was unwell, as MailDnsUnanswered is.",
     ),
 ]

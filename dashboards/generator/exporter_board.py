@@ -1,4 +1,4 @@
-"""The Exporter dashboard: is the watcher itself well, and can what it shows be believed?
+"""The Exporter dashboard: is the exporter itself healthy, and can what it shows be believed?
 
 The rule of this file: each panel answers one way in which the exporter can go blind, late or wrong.
 """
@@ -284,9 +284,9 @@ def exporter() -> str:
     """The dashboard's JSON."""
     page = board.board(
         board.EXPORTER_UID,
-        "Is the watcher itself well? Canaries, resolvers, lag, rounds, queries and what they cost.",
+        "Is the exporter itself healthy? Canaries, resolvers, lag, rounds, queries and what they cost.",
     ).with_variable(board.pools())
-    board.add_row(page, "Is the watcher well?", summary())
+    board.add_row(page, "Is the exporter healthy?", summary())
     board.add_row(page, "DNS servers", servers())
     board.add_row(page, "Sampling", sampling())
     board.add_row(page, "Do resolvers agree?", disagreements())

@@ -101,7 +101,7 @@ def summary() -> Sequence[AnyPanel]:
             span=3,
         ),
         number(
-            "The watcher",
+            "Exporter",
             "Whether the exporter's resolvers are to be trusted: each server answers, and passes the "
             "canary's questions. "
             "If not, the verdicts here are as they were before.",
@@ -176,7 +176,7 @@ def pools() -> Sequence[AnyPanel]:
         rows(
             "Why",
             "What is wrong, by pool: the check that fails, the reason, and how many addresses it concerns. The "
-            "runbooks say of each reason how to mend it.",
+            "runbooks say of each reason how to fix it.",
             {"A": _REASONS},
             columns={"pool": "Pool", "check": "Check", "reason": "Reason", "Value": "Addresses"},
             styles={
@@ -208,10 +208,10 @@ def changes() -> Sequence[AnyPanel]:
             "for twice before it was believed.",
             {
                 "broke": f"sum({increase(catalogue.RESULT_CHANGES, result='fail')})",
-                "mended": f"sum({increase(catalogue.RESULT_CHANGES, result='pass')})",
+                "fixed": f"sum({increase(catalogue.RESULT_CHANGES, result='pass')})",
             },
             unit=COUNT,
-            colours={"broke": BAD, "mended": GOOD},
+            colours={"broke": BAD, "fixed": GOOD},
             bars=True,
             stacked=True,
             empty=NOTHING_YET,
@@ -233,13 +233,14 @@ def changes() -> Sequence[AnyPanel]:
 HOW_TO_READ = """
 - **Forward-confirmed** (FCrDNS, *iprev pass* in RFC 8601): the address has a PTR name, and that name resolves back to \
 the address. One such name is enough. Large receivers refuse mail from addresses without one.
-- **Blue** is well, **vermilion** is broken, **grey** is not known: the DNS did not answer. What is grey was not found \
-to be wrong, and sets off no alert about an address; gauges keep what was known last.
+- **Blue** is healthy, **vermilion** is broken, **grey** is not known: the DNS did not answer. What is grey was not \
+found to be wrong, and sets off no alert about an address; gauges keep what was known last.
 - **A problem** is a check that fails although the pool *expects* it (`expect` and `profile` in the configuration). \
 What is by design, such as HELO names of Microsoft 365 that are not PTR names, is counted in results but is no problem.
 - Samples are taken in the background, each address once in its pool's interval. A change for the worse is asked \
 again, past caches, before it is believed.
-- When **the watcher** fails, look at *Exporter* first: everything else here is then as old as its failure.
+- When **Exporter** is failing, look at the dashboard *Exporter* first: everything else here is then as old as that \
+failure.
 """
 
 

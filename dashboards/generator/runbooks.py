@@ -8,7 +8,7 @@ _HEAD = """\
 # Runbooks
 
 A page for each alert of [maildns.rules.yml](../../dashboards/prometheus/maildns.rules.yml): what it means, who notices,
-how to confirm it, how to mend it, and when it is by design. This list is written by `python -m dashboards.generator`.
+how to confirm it, how to fix it, and when it is by design. This list is written by `python -m dashboards.generator`.
 
 *critical*: somebody gets up, mail is refused or nobody is watching. *warning*: a ticket. *info*: worth knowing.
 

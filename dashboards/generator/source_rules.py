@@ -35,9 +35,9 @@ ALERTS = [
         "15m",
         KEEPS_FIRING,
         "warning",
-        "Where a pool has its addresses from cannot be read; the last ones stay.",
+        "The source of a pool's addresses cannot be used; the last good ones are kept.",
         "The addresses of pool {{ $labels.pool }} that {{ $labels.instance }} has from {{ $labels.source }} cannot be "
-        "brought up to date: {{ $labels.reason }}. Those that it had before are watched on; of others nobody hears. "
+        "brought up to date: {{ $labels.reason }}. Those that it had before are still watched; new ones are not. "
         "The log says which file and line it is, or which term of the SPF record.",
         "Files are looked at every five seconds, a record that failed every minute.",
     ),
@@ -51,7 +51,7 @@ ALERTS = [
         "1m",
         "15m",
         "warning",
-        "A pool became much larger or smaller by its source.",
+        "The source of a pool's addresses made the pool much larger or smaller.",
         "Within an hour {{ $value | humanizePercentage }} of the addresses that pool {{ $labels.pool }} has from "
         "{{ $labels.source }} came or went. Addresses that went are not watched any more: see whether that is what "
         "was meant. maildns_pool_source_added_addresses_total and ..._removed_addresses_total say which it was.",

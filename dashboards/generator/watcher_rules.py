@@ -44,8 +44,8 @@ ALERTS = [
         "5m",
         "critical",
         "The exporter cannot be scraped: nobody watches the outbound addresses.",
-        "Prometheus cannot scrape {{ $labels.instance }}, so nothing would be heard of a broken PTR record. Expected "
-        "was an answer on /metrics. Look whether the exporter runs, and at its log.",
+        "Prometheus cannot scrape {{ $labels.instance }}, so a PTR record that breaks now would go unnoticed. Check "
+        "whether the exporter runs, and read its log.",
         "The second part is for an exporter that Prometheus no longer knows of.",
         without_data="Alerting",
     ),
@@ -60,7 +60,7 @@ ALERTS = [
         "A resolver of the exporter fails: no verdict is reached.",
         "No server of resolver {{ $labels.resolver }} of {{ $labels.instance }} answers the canary's questions as it "
         "should. All verdicts stand as they were; a PTR record that breaks now would go unnoticed. The addresses are "
-        "not at fault: mend the resolver.",
+        "not at fault: fix the resolver.",
         "The one alert for an outage of our own. Nothing about addresses fires because of it.",
     ),
     Alert(
@@ -71,7 +71,7 @@ ALERTS = [
         "15m",
         "10m",
         "warning",
-        "One of several servers of a resolver fails.",
+        "One of the servers of a resolver fails.",
         "Server {{ $labels.server }} of resolver {{ $labels.resolver }} of {{ $labels.instance }} is silent, or "
         "answers the canary's questions wrongly. Sampling goes on with the others; where one is left, without a second "
         "opinion.",
@@ -85,11 +85,11 @@ ALERTS = [
         "15m",
         "15m",
         "warning",
-        "More is asked of a resolver than it may be asked, or than it answers in time.",
+        "A resolver is asked more than its limits allow, or more than it answers in time.",
         "{{ $value | humanize }} questions a second of {{ $labels.instance }} were never sent to resolver "
-        "{{ $labels.resolver }}: its queue was full, or they would have waited too long. What they were for is not "
-        "known. Lengthen the intervals of the pools, or raise max_queries_per_second and max_in_flight of the "
-        "resolver, if its servers bear it.",
+        "{{ $labels.resolver }}: its queue was full, or they would have waited too long. The verdicts that needed them "
+        "stay unknown. Lengthen the intervals of the pools, or raise max_queries_per_second and max_in_flight of the "
+        "resolver, if its servers can take it.",
         "A silent resolver fills the queue too: then MailDnsResolverFailing says it.",
     ),
     Alert(
@@ -100,10 +100,10 @@ ALERTS = [
         "5m",
         "15m",
         "warning",
-        "Somebody floods the exporter with replies to what it has not asked.",
+        "Somebody is flooding the exporter with replies to questions that it never asked.",
         "{{ $labels.instance }} throws away {{ $value | humanize }} packets for each query to resolver "
         "{{ $labels.resolver }}, since they are no replies to it: wrong ID, wrong question, no cookie. Nobody but a "
-        "forger sends more than one. No verdict rests on them, but one may be guessed right in the end: ask over "
+        "forger sends more than one. No verdict rests on them, but sooner or later one may be guessed right: ask over "
         "tls:// or https://, or a resolver on the same host.",
         "A late reply is thrown away too, but there is at most one of those for a query.",
     ),
@@ -117,8 +117,8 @@ ALERTS = [
         "warning",
         "Resolvers disagree about addresses for longer than caches last.",
         "For six hours the resolvers of {{ $labels.instance }} have disagreed about {{ $value }} addresses or HELO "
-        "names of pool {{ $labels.pool }}: one sees a failure where another sees none. Receivers are told this and "
-        "that, too. A name server of the zone has an old copy, or answers some clients otherwise: 'maildns-exporter "
+        "names of pool {{ $labels.pool }}: one sees a failure where another sees none. Receivers get both answers, "
+        "too. A name server of the zone has an old copy, or answers some clients differently: 'maildns-exporter "
         "check --trace' names it, and the page /exporter says which resolver says what.",
         "A zone that changes is seen earlier by one cache than by another; six hours are longer than usual TTLs.",
     ),
@@ -132,8 +132,8 @@ ALERTS = [
         "warning",
         "Resolvers disagree about a domain for longer than caches last.",
         "For six hours the resolvers of {{ $labels.instance }} have disagreed about {{ $labels.domain }}: one sees a "
-        "failure where another sees none, and receivers are told this and that, too. What was known before stands. A "
-        "name server of the zone has an old copy, or answers some clients otherwise: the page /exporter says which "
+        "failure where another sees none, and receivers get both answers, too. The earlier verdict stands. A "
+        "name server of the zone has an old copy, or answers some clients differently: the page /exporter says which "
         "resolver says what.",
         "The same of a domain: its records change as slowly.",
     ),
@@ -145,7 +145,7 @@ ALERTS = [
         "15m",
         "15m",
         "warning",
-        "What the exporter knows cannot be saved.",
+        "The exporter cannot save its state.",
         "{{ $labels.instance }} cannot write its storage. Sampling and metrics go on without it, but a restart would "
         "begin with what was saved before, and changes are lost. maildns_storage_errors_total says by its label "
         "trouble what is wrong: most often the disk is full.",
@@ -163,7 +163,7 @@ ALERTS = [
         "Addresses have not been sampled for more than three times their interval.",
         "An address of pool {{ $labels.pool }} was last sampled {{ $value | humanizeDuration }} ago by "
         "{{ $labels.instance }}, more than three intervals. What is shown of the pool is old. Look at the exporter's "
-        "log, and whether its process gets the CPU that it needs.",
+        "log, and check whether its process gets enough CPU time.",
         "Three intervals, and a quarter of an hour for what is started or started again.",
     ),
     Alert(
@@ -188,8 +188,8 @@ ALERTS = [
         "",
         "warning",
         "The exporter's new configuration is bad; the old one stays in use.",
-        "{{ $labels.instance }} could not use its configuration when it was last told to, and goes on with the one "
-        "before. Addresses that were added are not watched. 'maildns-exporter check-config FILE' prints every problem.",
+        "{{ $labels.instance }} could not use its configuration when it was last told to, and keeps using the previous "
+        "one. Addresses that were added are not watched. 'maildns-exporter check-config FILE' prints every problem.",
         "Says nothing while the exporter is down: MailDnsExporterDown does.",
     ),
     Alert(

@@ -9,7 +9,7 @@ from dashboards.generator.outputs import FOLDER, GROUPS
 RUNBOOKS = FOLDER.parent / "docs" / "runbooks"
 ALERTS = {alert.name: alert for group in GROUPS for alert in group.alerts}
 PAGES = sorted(page for page in RUNBOOKS.glob("*.md") if page.stem != "README")
-PARTS = ["Who notices", "Confirm", "Mend", "By design?"]
+PARTS = ["Who notices", "Confirm", "Fix", "By design?"]
 
 
 def test_each_alert_has_a_page_and_each_page_an_alert():
@@ -20,7 +20,7 @@ def test_each_alert_has_a_page_and_each_page_an_alert():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_has_all_its_parts(page):
-    """What it means, who notices, how to confirm it (with a command), how to mend it, whether it is by design."""
+    """What it means, who notices, how to confirm it (with a command), how to fix it, whether it is by design."""
     text = page.read_text(encoding="utf-8")
 
     assert text.startswith(f"# {page.stem}\n")

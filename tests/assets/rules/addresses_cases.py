@@ -35,7 +35,7 @@ ADDRESSES = [
     pytest.param(
         FLEET | problems("corporate", IPS[:1], 10, 20),
         {26: [], 60: []},
-        id="what is mended within 15 minutes pages nobody",
+        id="what is fixed within 15 minutes pages nobody",
     ),
     pytest.param(
         MIXED | problems("corporate", OVER_IPV6, 10, 40),

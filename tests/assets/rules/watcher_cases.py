@@ -186,7 +186,7 @@ WATCHER = [
     pytest.param(
         FLEET | series("maildns_config_last_reload_successful", between(10, 40, 0, 1)),
         {14: [], 16: [about("MailDnsReloadFailed")], 41: []},
-        id="a bad configuration is told of until it is mended",
+        id="a bad configuration is told of until it is fixed",
     ),
     pytest.param(
         FLEET | series("maildns_series_dropped_total", f"0x30 0+100x30 3000x{MINUTES}", pool="corporate"),
