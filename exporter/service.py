@@ -223,7 +223,7 @@ class Service:
             RuntimeCollector(self._reload_status, lambda: self._schedule.loop_lag_seconds),
         )
         return Endpoints(
-            metrics=lambda accept, compress: exposition.render(accept, compress=compress),
+            metrics=exposition,
             ready=self._why_not_ready,
             sources=Sources(
                 self._board,

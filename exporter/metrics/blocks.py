@@ -5,8 +5,8 @@ neighbours. A block is written again when anything about it was recorded; of its
 same text keep their piece. An address that cannot be shown is left out, and told of in the log.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterator
+from operator import attrgetter
 
 import structlog
 
@@ -14,8 +14,10 @@ from exporter.inventory.pool import Pool
 from exporter.inventory.pool import Series as Shown
 from exporter.metrics.catalogue import CATALOGUE, Family
 from exporter.metrics.deflate import Piece
-from exporter.metrics.fleet import SHOWN_FAILING, FleetCollector, add_address, add_helo, add_pool, shown
+from exporter.metrics.fleet import SHOWN_FAILING, FleetCollector, add_address, add_helo, add_pool, add_times
 from exporter.metrics.lines import Lines
+from exporter.metrics.sheets import Block, Pieces, Sheet, compressed, written
+from exporter.state.address import AddressState
 from exporter.state.helo import HeloState
 from exporter.state.pool import FAILING, STRIDE, PoolState
 
@@ -23,17 +25,8 @@ log = structlog.get_logger()
 
 _HELO_STRIDE = 512
 """How many HELO names make a block."""
-
-Pieces = Mapping[Family, Piece]
-T = TypeVar("T")
-
-
-class _Block(NamedTuple):
-    """What came of a block; *key* says of which state of it. It holds on to what it compares by identity."""
-
-    key: object
-    pieces: Pieces
-    depends_on_time: bool = False
+_OF_HELO = attrgetter("said.text", "resolves", "addresses", "confirmed_addresses", "addresses_outside_pool")
+"""What the lines of a HELO name are made of."""
 
 
 class FleetText:
@@ -61,11 +54,19 @@ class FleetText:
             for pieces in self._pools[name].blocks(now):
                 for family, piece in pieces.items():
                     found.setdefault(family, []).append(piece)
-        self._sums = _pieces(sums, self._sums)
+        self._sums = compressed(sums, self._sums)
         for family, piece in self._sums.items():
             found.setdefault(family, []).insert(0, piece)
         self._joined = {family: self._join(family, found[family]) for family in CATALOGUE if family in found}
         return iter([(family, joined) for family, (_, joined) in self._joined.items()])
+
+    def writing_ahead(self) -> Iterator[bool]:
+        """Write what has settled since the last call, and was not written since the last scrape: a block a step.
+
+        What nobody has scraped yet is not written.
+        """
+        for text in tuple(self._pools.values()):
+            yield from text.writing_ahead(self._fleet.now())
 
     def _of(self, name: str, state: PoolState) -> "_PoolText":
         known = self._pools.get(name)
@@ -83,8 +84,9 @@ class _PoolText:
 
     def __init__(self, state: PoolState) -> None:
         self.state = state
-        self._helos: dict[int, _Block] = {}
-        self._addresses: dict[int, _Block] = {}
+        self._helos: list[Block] = []
+        self._helo_revision = -1
+        self._sheets = (Sheet(state, state.news, _add_address), Sheet(state, state.revisions, _add_times))
 
     def blocks(self, now: float) -> Iterator[Pieces]:
         """The pieces of each block, brought up to date."""
@@ -92,65 +94,48 @@ class _PoolText:
         if self.state.pool.series is not Shown.NONE:
             yield from self._address_blocks(now)
 
+    def writing_ahead(self, now: float) -> Iterator[bool]:
+        """Write the blocks of addresses that have settled, a step for each; those of pools that show few are cheap."""
+        if self.state.pool.series is Shown.ALL:
+            for sheet in self._sheets:
+                yield from sheet.writing_ahead(now)
+
     def _helo_blocks(self, now: float) -> Iterator[Pieces]:
+        revision = self.state.helo_revision
+        if revision != self._helo_revision:
+            self._helos = list(self._written_helos(now))
+            self._helo_revision = revision
+        return (block.pieces for block in self._helos)
+
+    def _written_helos(self, now: float) -> Iterator[Block]:
         states = list(self.state.helos.values())
-        for first in range(0, len(states), _HELO_STRIDE):
+        for number, first in enumerate(range(0, len(states), _HELO_STRIDE)):
             some = states[first : first + _HELO_STRIDE]
-            known = self._helos.get(first)
-            if known is None or not _are_the_same(known.key, some):
-                known = self._helos[first] = _Block(some, self._written(some, _add_helo, now, known))
-            yield known.pieces
+            known, key = self._helos[number] if self._helos else None, list(map(_OF_HELO, some))
+            if known is None or known.key != key:
+                known = Block(key, written(self.state.pool, some, _add_helo, now, known))
+            yield known
 
     def _address_blocks(self, now: float) -> Iterator[Pieces]:
-        state = self.state
-        left = SHOWN_FAILING
-        for number, revision in enumerate(state.revisions):
-            first, stop = number * STRIDE, min((number + 1) * STRIDE, state.pool.size)
+        state, left = self.state, SHOWN_FAILING
+        for sheet in self._sheets:
+            sheet.begin()
+        for number, first in enumerate(range(0, state.pool.size, STRIDE)):
             most = -1
             if state.pool.series is Shown.FAILING:
-                most = min(left, state.healths.count(FAILING, first, stop))
+                most = min(left, state.healths.count(FAILING, first, min(first + STRIDE, state.pool.size)))
                 left -= most
-            if first == stop or most == 0 or not revision:
-                self._addresses.pop(number, None)
-                continue
-            known = self._addresses.get(number)
-            if known is None or known.depends_on_time or known.key != (revision, most):
-                some = list(shown(state, first, stop, most))
-                known = self._addresses[number] = _Block(
-                    (revision, most),
-                    self._written(some, add_address, now, known),
-                    any(one.may_be_flapping for one in some),
-                )
-            yield known.pieces
+            for sheet in self._sheets:
+                yield sheet.block(number, most, now)
 
-    def _written(
-        self, some: Iterable[T], add: Callable[[Lines, Pool, T, float], None], now: float, before: "_Block | None"
-    ) -> Pieces:
-        lines, pool = Lines(), self.state.pool
-        for one in some:
-            try:
-                add(lines, pool, one, now)
-            except Exception:  # whatever it is, the others must be shown
-                log.exception("an address or HELO name cannot be shown", pool=pool.name, state=ascii(one))
-        return _pieces(lines, {} if before is None else before.pieces)
+
+def _add_address(lines: Lines, pool: Pool, state: AddressState, now: float) -> None:
+    add_address(lines, pool, state, now)
+
+
+def _add_times(lines: Lines, pool: Pool, state: AddressState, _now: float) -> None:
+    add_times(lines, pool, state)
 
 
 def _add_helo(lines: Lines, pool: Pool, state: HeloState, _now: float) -> None:
     add_helo(lines, pool.name, state)
-
-
-def _pieces(lines: Lines, before: Pieces) -> Pieces:
-    """Compress the lines of each family, unless they are as they were *before*."""
-    pieces: dict[Family, Piece] = {}
-    for family, text in lines.texts().items():
-        known = before.get(family)
-        pieces[family] = known if known is not None and known.is_of(text) else Piece.of(text)
-    return pieces
-
-
-def _are_the_same(known: object, some: list[HeloState]) -> bool:
-    return isinstance(known, list) and len(known) == len(some) and all(map(_is, known, some))
-
-
-def _is(one: object, other: object) -> bool:
-    return one is other

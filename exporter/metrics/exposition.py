@@ -53,6 +53,15 @@ class Exposition:
             return gzip_member(Piece.joined(pieces)), content_type
         return b"".join([piece.text() for piece in pieces]), content_type
 
+    def writing_ahead(self) -> Iterator[bool]:
+        """Write what the next scrape will show, as far as it has settled since this was last called: a part a step."""
+        steps = self._text.writing_ahead()
+        while True:
+            with self._lock:
+                if next(steps, None) is None:
+                    return
+            yield True
+
     def _fleet_pieces(self, encoder: Encoder, content_type: str, *, is_open: bool) -> Iterator[Piece]:
         if content_type.endswith(_RENAMING):
             yield from _written(encoder, self._fleet)

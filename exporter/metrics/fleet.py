@@ -61,6 +61,7 @@ class FleetCollector(Collector):
                 add_helo(scrape, name, helo)
             for address in shown(state, 0, state.pool.size, SHOWN_FAILING):
                 add_address(scrape, state.pool, address, now)
+                add_times(scrape, state.pool, address)
         yield from scrape.metrics()
 
     def count_dropped(self, pools: Mapping[str, PoolState]) -> None:
@@ -146,7 +147,7 @@ def add_helo(scrape: Sink, pool: str, state: HeloState) -> None:
 
 
 def add_address(scrape: Sink, pool: Pool, state: AddressState, now: float) -> None:
-    """Add the series of one address."""
+    """Add the series of one address, but for those of `add_times`: only news of the address changes them."""
     expect = pool.expect
     labels = (pool.name, str(state.target.address))
     if state.iprev is not None:
@@ -174,6 +175,11 @@ def add_address(scrape: Sink, pool: Pool, state: AddressState, now: float) -> No
         scrape[catalogue.ADDRESS_HEALTHY].add(labels, healthy)
     for finding in () if healthy else problems(state, expect):  # what is held is judged, so a healthy one has none
         scrape[catalogue.ADDRESS_PROBLEM].add((*labels, finding.check, finding.reason or ""), 1)
+
+
+def add_times(scrape: Sink, pool: Pool, state: AddressState) -> None:
+    """Add the series of one address that every sample of it changes."""
+    labels = (pool.name, str(state.target.address))
     for family, moment in (
         (catalogue.LAST_SAMPLE, state.sampled_at),
         (catalogue.LAST_CONCLUSIVE_SAMPLE, state.concluded_at),

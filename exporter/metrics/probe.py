@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from exporter.checks.verdicts import CheckName, Result
 from exporter.inventory.pool import Pool
 from exporter.metrics import catalogue
-from exporter.metrics.fleet import Scrape, add_address
+from exporter.metrics.fleet import Scrape, add_address, add_times
 from exporter.state.address import AddressState
 
 
@@ -34,6 +34,7 @@ class ProbeCollector(Collector):
         scrape[catalogue.PROBE_SUCCESS].add((), self._is_known())
         scrape[catalogue.PROBE_DURATION].add((), self._seconds)
         add_address(scrape, self._pool, self._state, self._state.sampled_at)
+        add_times(scrape, self._pool, self._state)
         for metric in scrape.metrics():
             metric.documentation = metric.documentation.replace(catalogue.SAMPLED, "Sampled by this probe.")
             yield metric

@@ -80,5 +80,4 @@ def _copy(run: Run, mine: "PoolState", old: "PoolState", change: Callable[[Form]
     for stride in range(run.here // NAMES_STRIDE, (stop - 1) // NAMES_STRIDE + 1):
         part = numbers(max(run.here, stride * NAMES_STRIDE), min(stop, (stride + 1) * NAMES_STRIDE))
         mine.name_changes[stride] += sum(map(concluded.__getitem__, part))
-    for stride in range(run.here // STRIDE, (stop - 1) // STRIDE + 1):
-        mine.revisions[stride] += 1
+    mine.renew(range(run.here // STRIDE, (stop - 1) // STRIDE + 1))

@@ -7,7 +7,7 @@ it from another thread.
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from exporter.checks.check import Evidence
@@ -39,8 +39,9 @@ class PoolState:
     With *room* it is kept in numbers, and only what is of interest in detail, as far as there is room: see
     `exporter.state.compact`. A state that was made of numbers has no evidence, and findings without sentences.
 
-    *revisions* counts, for each `STRIDE` neighbours, how often anything about one of them was recorded, and
-    *helo_revision* the same of HELO names: whoever shows them sees by it what is still as it was shown.
+    *revisions* counts, for each `STRIDE` neighbours, how often anything about one of them was recorded, *news* how
+    often that was more than when, and *helo_revision* the former of HELO names: whoever shows them sees by it what is
+    still as it was shown.
 
     *healths* has one octet an address, so that counting and finding the failing ones of half a million, or those of
     one prefix, costs microseconds. *name_changes* counts, for each `NAMES_STRIDE` neighbours, how often the PTR names
@@ -57,6 +58,7 @@ class PoolState:
         self.healths = bytearray(pool.size)
         self.name_changes = [0] * (pool.size // NAMES_STRIDE + 1)
         self.revisions = array("Q", bytes(8 * (pool.size // STRIDE + 1)))
+        self.news = array("Q", self.revisions)
         self.helo_revision = 0
         self._addresses = CompactStates(pool.targets, room) if room else FullStates(pool.size)
         self._next: CompactStates | FullStates | None = None
@@ -138,7 +140,8 @@ class PoolState:
         state, changes = before.observe(report, evidence, at)
         if before.latest is None or state.held is not before.held:
             self._note_health(index, state)
-        self._put(index, state)
+        is_new = is_news(before, state)
+        self._put(index, state, is_new=is_new)
         if state.receivers is not before.receivers:
             self._tally.subtract(self._outcomes(before))
             self._tally.update(self._outcomes(state))
@@ -150,7 +153,7 @@ class PoolState:
         for pair in results.items():
             samples[pair] += 1
         if self.unsaved is not None:
-            self.unsaved.note(index, is_news=is_news(before, state))
+            self.unsaved.note(index, is_news=is_new)
         for change in changes:
             self.counters.changes[change.after.check, change.after.result] += 1
         return changes
@@ -166,7 +169,7 @@ class PoolState:
     def restore(self, index: int, state: AddressState) -> None:
         """Begin with what is known from before of the target at *index*; nothing was recorded of it yet."""
         self._note_health(index, state)
-        self._put(index, state)
+        self._put(index, state, is_new=True)
         self._count(state, 1)
         if state.iprev is not None:
             self.name_changes[index // NAMES_STRIDE] += 1
@@ -195,8 +198,7 @@ class PoolState:
                 if state is not None:
                     new.put(index, state, is_failing=self.healths[index] == FAILING)
             self._addresses, self._next = new, None
-            for stride in range(len(self.revisions)):
-                self.revisions[stride] += 1
+            self.renew(range(len(self.revisions)))
 
     def inheriting(self, old: "PoolState") -> Iterator[None]:
         """Take over what *old* knows of the targets and HELO names that both have, a step at a time.
@@ -219,12 +221,19 @@ class PoolState:
         for _ in self.inheriting(old):
             pass
 
-    def _put(self, index: int, state: AddressState) -> None:
+    def renew(self, strides: Iterable[int]) -> None:
+        """Whatever was shown of these strides is out of date."""
+        for stride in strides:
+            self.revisions[stride] += 1
+            self.news[stride] += 1
+
+    def _put(self, index: int, state: AddressState, *, is_new: bool) -> None:
         is_failing = self.healths[index] == FAILING
         self._addresses.put(index, state, is_failing=is_failing)
         if self._next is not None:
             self._next.put(index, state, is_failing=is_failing)
         self.revisions[index // STRIDE] += 1
+        self.news[index // STRIDE] += is_new
 
     def _count(self, example: AddressState, count: int) -> None:
         """Count *count* addresses that are like *example* and were not known before."""

@@ -13,7 +13,7 @@ from exporter.web.connections import Connections, Patience
 from exporter.web.guards import SECURITY_HEADERS, Guards, is_cross_site
 from exporter.web.pages import Pages
 from exporter.web.probe import Probe
-from exporter.web.scrapes import Scrapes
+from exporter.web.scrapes import Rendering, Scrapes
 from exporter.web.search import Search
 from exporter.web.sources import Sources
 
@@ -24,14 +24,13 @@ _LEAVING_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """What the server shows; each is called for every request that asks for it.
+    """What the server shows: the *metrics*, and what is called for every request that asks for it.
 
-    *metrics* takes the `Accept` header and whether to compress, runs in a thread, and gives body and content type.
     *ready* gives None when ready, else why not. *reload* gives None when the new configuration is in use, else why it
     is not; it is None itself where reloading over HTTP is off.
     """
 
-    metrics: Callable[[str, bool], tuple[bytes, str]]
+    metrics: Rendering
     ready: Callable[[], str | None]
     sources: Sources
     probe: Probe
@@ -87,6 +86,7 @@ class WebServer:
 
     async def stop(self) -> None:
         """Let running requests end, and close."""
+        self._scrapes.stop()
         await self._following.aclose()
         if self._connections is not None:
             await self._connections.stop(_LEAVING_SECONDS)

@@ -162,28 +162,29 @@ def show_scrapes(seconds: float) -> None:
     print(f"\n| {one['series']:,} series | exporter's processor time | to prometheus-client |\n|---|--:|--:|")
     for label, key in (
         ("prometheus-client, custom collector", "reference"),
-        ("everything changed", "changed"),
+        ("every address turned", "turned"),
+        ("every address sampled anew", "sampled"),
         ("nothing changed", "unchanged"),
     ):
         print(f"| {label} | {one[f'{key}_seconds'] * 1e3:.1f} ms | {one[f'{key}_seconds'] / reference:.4f} |")
     print(f"\nThe octets are {'those' if one['same'] else 'NOT those'} of prometheus-client.")
-    times, cpu = prometheus_scrapes(seconds)
-    print("\n| Prometheus' scrape of the same | median | to node_exporter | its processor time | to node_exporter |")
-    print("|---|--:|--:|--:|--:|")
+    found = prometheus_scrapes(seconds)
+    base = found.get("node_exporter")
+    print("\n| Prometheus' scrape of the same | median | to node_exporter ", end="")
+    print("| processor time of the exporter | to node_exporter | written ahead |")
+    print("|---|--:|--:|--:|--:|--:|")
     for job, label in (
         ("node_exporter", "node_exporter, textfile collector"),
         ("reference", "prometheus-client, custom collector"),
-        ("changed", "everything sampled anew"),
+        ("turned", "every address turned"),
+        ("sampled", "every address sampled anew"),
         ("still", "nothing changed"),
     ):
-        if job in times:
-            cells = (f"{one[job]:.3f} s | {_ratio(one, job)}" for one in (times, cpu))
+        if job in found:
+            one = found[job]
+            ratios = [f"{mine / its:.2f}" for mine, its in zip(one, base, strict=True) if its] if base else ["", ""]
+            cells = (f"{one.time:.3f} s", ratios[0], f"{one.cpu:.3f} s", ratios[1], f"{one.ahead:.3f} s")
             print(f"| {label} | {' | '.join(cells)} |")
-
-
-def _ratio(found: dict[str, float], job: str) -> str:
-    base = found.get("node_exporter")
-    return f"{found[job] / base:.2f}" if base else "not installed"
 
 
 def show_holds(networks: int) -> None:

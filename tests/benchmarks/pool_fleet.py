@@ -1,7 +1,7 @@
 """Measures what a fleet costs in this process, with its answers at hand; prints one JSON object a mode.
 
-`fleet` builds pools and records a sample of each address; `scrapes` renders 100,000 series; `serve` shows them to a
-real Prometheus, every address sampled anew between two scrapes; `ring` paces samples that cost nothing.
+`fleet` builds pools and records a sample of each address; `scrapes` renders 100,000 series; `ring` paces samples that
+cost nothing.
 """
 
 import argparse
@@ -13,11 +13,11 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.exposition import generate_latest
 
@@ -33,13 +33,12 @@ from exporter.metrics.fleet import FleetCollector
 from exporter.sampling.round import Round
 from exporter.state.board import Board
 from exporter.state.pool import PoolState
-from exporter.web.scrapes import Scrapes
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 FIRST = int(IPv4Address("10.0.0.0"))
 SERIES = 100_000
-SERIES_EACH = 11
-"""Series of an address that has one HELO name and never changed."""
+SERIES_EACH = 12
+"""Series of an address that has one HELO name and changed once."""
 ROUNDS = 5
 
 
@@ -78,7 +77,7 @@ def _networks(first: int, stop: int) -> list[str]:
 
 
 def answer(question: Question) -> Answer:
-    """What a DNS in which every address is forward-confirmed says."""
+    """What a DNS in which every address is forward-confirmed, and says its own name, says."""
     if question.rdtype == "PTR":
         octets = "-".join(question.name.split(".")[3::-1])
         return _answer(DomainName.trusted(f"mail-{octets}.outbound.example.test"))
@@ -87,15 +86,27 @@ def answer(question: Question) -> Answer:
     return _answer(Address(bytes(map(int, question.name.split(".")[0].split("-")[1:]))))
 
 
+def broken(question: Question) -> Answer:
+    """What one says in which every address has one PTR record more, and none is forward-confirmed."""
+    told = answer(question)
+    if question.rdtype == "PTR":
+        return told._replace(records=(*told.records, DomainName.trusted("old.example.test")))
+    return told if question.rdtype == "AAAA" else _answer(Address(b"\xc0\x00\x02\x01"))
+
+
 def _answer(record: Any) -> Answer:
     return Answer._make((Status.ANSWER, (record,), (), 300, "127.0.0.1:53", 1.79e9, ()))
 
 
-def sweep(state: PoolState, at: float) -> None:
+def sweep(state: PoolState, at: float, ask: Callable[[Question], Answer] = answer) -> None:
     """Sample every address of a pool."""
-    targets = state.pool.targets
     for index in range(state.pool.size):
-        state.record(index, *judge(report(targets[index]), answer), at + index * 0.001)
+        sample(state, index, at + index * 0.001, ask)
+
+
+def sample(state: PoolState, index: int, at: float, ask: Callable[[Question], Answer] = answer) -> None:
+    """Sample one address of a pool."""
+    state.record(index, *judge(report(state.pool.targets[index]), ask), at)
 
 
 def measured(act: Callable[[], Any]) -> float:
@@ -132,82 +143,43 @@ def measure_fleet(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def shown_fleet() -> tuple[PoolState, FleetCollector]:
-    """As many addresses as have 100,000 series, all sampled."""
+    """As many addresses as have 100,000 series, all of which were broken once."""
     board = Board()
     helo = "mail-{octet1}-{octet2}-{octet3}-{octet4}.outbound.example.test"
     text = configuration(SERIES // SERIES_EACH, 1, helo, series="all", receivers="[]")
     board.adopt(build(parse(text, "benchmark")))
     (state,) = board.pools.values()
+    sweep(state, 1.78e9, broken)
     sweep(state, 1.79e9)
     return state, FleetCollector(board, dict, time.time)
 
 
 def measure_scrapes(_options: argparse.Namespace) -> dict[str, Any]:
-    """Render 100,000 series: all changed, nothing changed, and as prometheus-client does it."""
+    """Render 100,000 series: all turned, all sampled anew, nothing changed, and as prometheus-client does it."""
     state, collector = shown_fleet()
     exposition = Exposition(collector)
     registry = CollectorRegistry()
     registry.register(collector)
-    changed, unchanged, reference = [], [], []
+    render = partial(exposition.render, OPENMETRICS, compress=True)
+    turned, sampled, unchanged, reference = [], [], [], []
     for number in range(ROUNDS):
-        sweep(state, 1.79e9 + 100 * number)
-        changed.append(measured(lambda: exposition.render(OPENMETRICS, compress=True)))
-        unchanged.append(measured(lambda: exposition.render(OPENMETRICS, compress=True)))
+        sweep(state, 1.79e9 + 300 * number, broken)
+        turned.append(measured(render))
+        sweep(state, 1.79e9 + 300 * number + 100)
+        turned.append(measured(render))
+        sweep(state, 1.79e9 + 300 * number + 200)
+        sampled.append(measured(render))
+        unchanged.append(measured(render))
         reference.append(measured(lambda: gzip.compress(generate_latest(registry))))
     body = exposition.render(OPENMETRICS, compress=False)[0]
     return {
         "series": sum(not line.startswith(b"#") for line in body.splitlines()),
         "same": body.startswith(generate_latest(registry).removesuffix(b"# EOF\n")),
-        "changed_seconds": statistics.median(changed),
+        "turned_seconds": statistics.median(turned),
+        "sampled_seconds": statistics.median(sampled),
         "unchanged_seconds": statistics.median(unchanged),
         "reference_seconds": statistics.median(reference),
     }
-
-
-async def serve(options: argparse.Namespace) -> None:
-    """Serve 100,000 series on /metrics: `changed` (all are sampled anew after a scrape), `still`, `reference`."""
-    state, collector = shown_fleet()
-    exposition = Exposition(collector)
-    registry = CollectorRegistry()
-    registry.register(collector)
-    rounds = iter(range(1, 10**6))
-    kept: set[asyncio.Task[None]] = set()
-    taken: list[float] = []
-
-    def render(accept: str, compress: bool) -> tuple[bytes, str]:  # as `Scrapes` has it
-        began = time.thread_time()
-        try:
-            if options.show != "reference":
-                return exposition.render(accept, compress=compress)
-            return gzip.compress(generate_latest(registry)), f"{OPENMETRICS};charset=utf-8"
-        finally:
-            taken.append(time.thread_time() - began)
-
-    async def cpu(_request: web.Request) -> web.Response:
-        return web.json_response(statistics.median(taken))
-
-    async def sample() -> None:
-        await asyncio.sleep(0.5)
-        sweep(state, 1.79e9 + 100 * next(rounds))
-
-    async def handler(request: web.Request) -> web.Response:
-        body, content_type = await scrapes.get(request.headers.get("Accept", ""), compress=True)
-        if options.show == "changed":
-            task = asyncio.create_task(sample())
-            kept.add(task)
-            task.add_done_callback(kept.discard)
-        return web.Response(body=body, headers={"Content-Type": content_type, "Content-Encoding": "gzip"})
-
-    scrapes = Scrapes(render)
-    app = web.Application()
-    app.router.add_get("/metrics", handler)
-    app.router.add_get("/cpu", cpu)
-    if options.textfile:
-        await asyncio.to_thread(Path(options.textfile).write_bytes, exposition.render("", compress=False)[0])
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", options.port).start()
-    await asyncio.Event().wait()
 
 
 async def measure_ring(options: argparse.Namespace) -> dict[str, Any]:
@@ -248,17 +220,12 @@ async def measure_ring(options: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     """Measure what the command line says."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("mode", choices=["fleet", "scrapes", "serve", "ring"])
+    parser.add_argument("mode", choices=["fleet", "scrapes", "ring"])
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--pools", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=6.0)
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--textfile", default="")
-    parser.add_argument("--show", choices=["changed", "still", "reference"], default="still")
     options = parser.parse_args()
-    if options.mode == "serve":
-        asyncio.run(serve(options))
-    elif options.mode == "ring":
+    if options.mode == "ring":
         print(json.dumps(asyncio.run(measure_ring(options))))
     else:
         print(json.dumps({"fleet": measure_fleet, "scrapes": measure_scrapes}[options.mode](options)))

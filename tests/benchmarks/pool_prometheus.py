@@ -4,6 +4,7 @@ The rule of this file: all of them are scraped in turn in one run, so that whate
 all of them.
 """
 
+import json
 import socket
 import subprocess
 import sys
@@ -12,34 +13,44 @@ import time
 import urllib.request
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.benchmarks.pool_service import cpu_seconds, node_exporter, node_exporter_program
+from tests.benchmarks.pool_shown import SCRAPE_SECONDS, SHOWN
 from tests.integration.servers.process import free_port, wait_until
 from tests.integration.servers.prometheus import Prometheus
 
 
-def prometheus_scrapes(seconds: float) -> tuple[dict[str, float], dict[str, float]]:
-    """The median time of a real Prometheus' scrapes of the same series, by what shows them, each in its process.
+class Shown(NamedTuple):
+    """By scrape, in seconds: the median *time* that Prometheus took for it, and the processor time of its exporter.
 
-    And the processor time that each took to show them: per scrape.
+    *ahead* is what that took before it was asked.
     """
+
+    time: float
+    cpu: float
+    ahead: float = 0.0
+
+
+def prometheus_scrapes(seconds: float) -> dict[str, Shown]:
+    """What a real Prometheus' scrapes of the same series take, by what shows them, each in its process."""
     node_port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         processes, jobs = {}, []
         try:
-            for show in ("changed", "still", "reference"):
+            for show in SHOWN:
                 port = free_port()
-                serve = [sys.executable, "-m", "tests.benchmarks.pool_fleet", "serve", f"--port={port}"]
-                textfile = f"--textfile={folder}/fleet.prom" if show == "still" else "--textfile="
-                processes[show] = subprocess.Popen([*serve, f"--show={show}", textfile])
+                serve = [sys.executable, "-m", "tests.benchmarks.pool_shown", show, f"--port={port}"]
+                textfile = [f"--textfile={folder}/fleet.prom"] if show == "still" else []
+                processes[show] = subprocess.Popen([*serve, *textfile])
                 jobs.append(_job(show, port))
             if program := node_exporter_program():
                 processes["node_exporter"] = node_exporter(program, node_port, Path(folder))
                 jobs.append(_job("node_exporter", node_port))
             for job in jobs:
                 wait_until(partial(_listens, _target(job)), "the fleet is shown", 120)
-            config = {"scrape_configs": jobs, "global": {"scrape_interval": "20s", "scrape_timeout": "20s"}}
+            pace = f"{SCRAPE_SECONDS:.0f}s"
+            config = {"scrape_configs": jobs, "global": {"scrape_interval": pace, "scrape_timeout": pace}}
             prometheus = Prometheus([], config=config)
             prometheus.start()
             try:
@@ -51,19 +62,21 @@ def prometheus_scrapes(seconds: float) -> tuple[dict[str, float], dict[str, floa
                 taken = {one.labels["job"]: one.value for one in prometheus.query(f"quantile_over_time(0.5, {window})")}
             finally:
                 prometheus.stop()
-            cpu = {job["job_name"]: _asked(_target(job)) for job in jobs if job["job_name"] != "node_exporter"}
+            found = {show: Shown(taken[show], *_asked(_target(job))) for show, job in zip(SHOWN, jobs, strict=False)}
             if "node_exporter" in scrapes:
-                cpu["node_exporter"] = spent["node_exporter"] / scrapes["node_exporter"]
-            return taken, cpu
+                cpu = spent["node_exporter"] / scrapes["node_exporter"]
+                found["node_exporter"] = Shown(taken["node_exporter"], cpu)
+            return found
         finally:
             for process in processes.values():
                 process.terminate()
                 process.wait(timeout=60)
 
 
-def _asked(target: str) -> float:
+def _asked(target: str) -> tuple[float, float]:
     with urllib.request.urlopen(f"http://{target}/cpu", timeout=60) as answer:
-        return float(answer.read())
+        found = json.load(answer)
+    return found["scrape"], found["ahead"]
 
 
 def _target(job: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import gzip
 import zlib
+from itertools import islice
 
 import pytest
 from hypothesis import given
@@ -18,10 +19,11 @@ from exporter.checks.helo_name import helo_name
 from exporter.checks.receivers import DEFAULT_RECEIVERS
 from exporter.checks.report import report
 from exporter.inventory.pool import Series
-from exporter.metrics import blocks, catalogue, fleet
+from exporter.metrics import blocks, catalogue, fleet, sheets
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.fleet import FleetCollector
 from exporter.state import board as boards
+from exporter.state import carrying
 from exporter.state import pool as pools
 from exporter.state.board import Board
 from tests.factories import World
@@ -47,7 +49,9 @@ def small_blocks():
     with pytest.MonkeyPatch.context() as patch:
         for module, name, value in (
             (pools, "STRIDE", 5),
+            (carrying, "STRIDE", 5),
             (blocks, "STRIDE", 5),
+            (sheets, "STRIDE", 5),
             (blocks, "_HELO_STRIDE", 3),
             (blocks, "SHOWN_FAILING", 6),
             (fleet, "SHOWN_FAILING", 6),
@@ -88,12 +92,13 @@ SAMPLE = st.tuples(
     st.sampled_from(WORLDS) | label_lists.map(lambda labels: labels or [b"x"]),
 )
 SCRAPES = st.tuples(st.sampled_from(ACCEPTED), st.floats(0, 1e5))
-STEPS = st.lists(st.tuples(ADOPT | SAMPLE | SAMPLE | SAMPLE | SAMPLE, SCRAPES), min_size=1, max_size=12)
+AHEAD = st.tuples(st.just("ahead"), st.integers(1, 3), st.integers(1, 20))
+STEPS = st.lists(st.tuples(ADOPT | SAMPLE | SAMPLE | SAMPLE | SAMPLE | AHEAD, SCRAPES), min_size=1, max_size=12)
 
 
 @given(ADOPT, STEPS, st.booleans())
 def test_every_scrape_is_what_prometheus_client_writes(first, steps, predicts):
-    """After any samples, reloads and scrapes: nothing that was kept is out of date, in any format."""
+    """After any samples, reloads, scrapes and writing ahead: nothing that was kept is out of date, in any format."""
     receivers = DEFAULT_RECEIVERS if predicts else ()
     board = Board()
     now = 0.0
@@ -111,6 +116,9 @@ def test_every_scrape_is_what_prometheus_client_writes(first, steps, predicts):
                 name = pools.DomainName.from_labels(labels)
                 reverse = Question(board.pools[next(iter(board.pools))][index].target.address.reverse_name, "PTR")
                 sample(board, place, index, World({reverse: frozenset({name})}), float(at))
+            case ("ahead", times, most):
+                for _ in range(times):
+                    list(islice(exposition.writing_ahead(), most))
         reference = FleetCollector(board, shown.lags, shown.now)
         reference.dropped = dict(shown.dropped)
         body, content_type = exposition.render(accept, compress=False)
@@ -248,7 +256,7 @@ def test_an_address_that_cannot_be_shown_takes_no_other_with_it(monkeypatch):
     body, _ = exposed().render(TEXT, compress=False)
 
     assert b'maildns_fcrdns_match{ip="198.51.100.4",pool="pool-0-all"} 0.0\n' in body
-    assert b'ip="198.51.100.3",pool="pool-0-all"' not in body
+    assert b'maildns_fcrdns_match{ip="198.51.100.3",pool="pool-0-all"}' not in body
     assert b'maildns_pool_addresses{pool="pool-2-none"} 16.0\n' in body
     assert b'maildns_pool_addresses{pool="pool-1-failing"}' not in body
 
@@ -275,25 +283,103 @@ def test_a_scrape_sees_one_generation():
         assert board.looks == 1
 
 
-def test_what_did_not_change_is_not_written_again(monkeypatch):
-    """The cost follows what changed: one address, one block of its pool; nothing, no block at all."""
+@pytest.mark.parametrize("is_compact", [False, True])
+def test_after_a_reload_what_was_known_is_shown(monkeypatch, is_compact):
+    """Though nothing was sampled since: in a pool that other receivers are asked about now."""
+    if is_compact:
+        monkeypatch.setattr(boards, "FULL_ADDRESSES", 1)
+    board, exposition = sampled_pool()
+    before = board.pools["pool-0-all"]
+    board.adopt(generation(Series.ALL, receivers=DEFAULT_RECEIVERS))
+    assert board.pools["pool-0-all"] is not before
+
+    body, _ = exposition.render(TEXT, compress=False)
+    assert body.count(b"maildns_fcrdns_match{") == SIZE
+    assert body.count(b"maildns_last_sample_timestamp_seconds{") == SIZE
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """What was written of addresses: their news, and their times."""
+    counts = {"add_address": [], "add_times": []}
+    for name, found in counts.items():
+        original = getattr(fleet, name)
+
+        def add(lines, pool, one, *rest, original=original, found=found):
+            found.append(str(one.target.address))
+            original(lines, pool, one, *rest)
+
+        monkeypatch.setattr(blocks, name, add)
+    return counts
+
+
+def counted(written):
+    """How many addresses were written since the last look: news, and times."""
+    counts = tuple(len(found) for found in written.values())
+    for found in written.values():
+        found.clear()
+    return counts
+
+
+def sampled_pool(mode=Series.ALL):
+    """A board of one pool that was sampled and scraped, and its exposition."""
     board = Board()
-    board.adopt(generation(Series.ALL))
+    board.adopt(generation(mode))
     for index in range(SIZE):
         sample(board, 0, index, RIGHT, 1.0)
     exposition = Exposition(FleetCollector(board, dict, lambda: 1.0))
-    written = []
-    monkeypatch.setattr(
-        blocks,
-        "add_address",
-        lambda lines, made, one, now: (written.append(one), fleet.add_address(lines, made, one, now)),
-    )
-    counts = []
-    for change in (None, None, 7, None):
-        if change is not None:
-            sample(board, 0, change, RIGHT, 2.0)
-        written.clear()
-        exposition.render(TEXT, compress=True)
-        counts.append(len(written))
+    exposition.render(TEXT, compress=True)
+    return board, exposition
 
-    assert counts == [SIZE, 0, 5, 0]
+
+def test_what_did_not_change_is_not_written_again(written):
+    """The cost follows what changed: of one address, one block of its pool; of times only, those; of nothing, none."""
+    board, exposition = sampled_pool()
+    assert counted(written) == (SIZE, SIZE)
+    for change, expected_counts in ((None, (0, 0)), (RIGHT, (0, 5)), (None, (0, 0)), (BROKEN, (5, 5)), (None, (0, 0))):
+        if change is not None:
+            sample(board, 0, 7, change, 2.0)
+        exposition.render(TEXT, compress=True)
+        assert counted(written) == expected_counts
+
+
+def test_what_has_settled_is_written_ahead_of_the_scrape(written):
+    """Not what moved since the last look; and what moves again is left to the scrape."""
+    board, exposition = sampled_pool()
+    counted(written)
+    sample(board, 0, 7, BROKEN, 2.0)
+    sample(board, 0, 0, RIGHT, 2.0)
+    ahead = [(len(list(exposition.writing_ahead())), counted(written)) for _ in range(3)]
+    assert ahead == [(0, (0, 0)), (3, (5, 10)), (0, (0, 0))]
+
+    exposition.render(TEXT, compress=True)
+    assert counted(written) == (0, 0)
+
+
+def test_between_two_scrapes_a_block_is_written_ahead_once(written):
+    """However often it changes: that takes no more time than scrapes do."""
+    board, exposition = sampled_pool()
+    counted(written)
+    for number in range(10):
+        sample(board, 0, 7, (BROKEN, RIGHT)[number % 2], 2.0 + number)
+        list(exposition.writing_ahead())
+        list(exposition.writing_ahead())
+    assert counted(written) == (5, 5)
+
+    exposition.render(TEXT, compress=True)
+    assert counted(written) == (5, 5)
+    sample(board, 0, 7, BROKEN, 20.0)
+    list(exposition.writing_ahead())
+    list(exposition.writing_ahead())
+    assert counted(written) == (5, 5)
+
+
+@pytest.mark.parametrize("mode", [Series.FAILING, Series.NONE])
+def test_pools_that_show_few_addresses_write_nothing_ahead(written, mode):
+    """There is little to write, and which of them are shown is known at the scrape only."""
+    board, exposition = sampled_pool(mode)
+    counted(written)
+    sample(board, 0, 7, BROKEN, 2.0)
+    for _ in range(3):
+        assert list(exposition.writing_ahead()) == []
+    assert counted(written) == (0, 0)
