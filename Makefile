@@ -6,6 +6,9 @@ BIN    := $(VENV)/bin
 CONFIG ?=
 ARGS   ?=
 
+# The tests start the exporter as a program some hundred times: without bytecode each would compile it anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run test check truth soak fuzz bench bench-pool lint types imports operator-models dashboards screenshots image-test chart dist lock clean
 

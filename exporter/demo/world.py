@@ -79,6 +79,7 @@ class Resolution:
 class World:
     """Records, faults and episodes. Not thread-safe: it belongs to one event loop, or to one test.
 
+    *records* are lines in zone-file format, *published* is what was read from such lines before.
     *clock* gives seconds from anywhere, and never goes back; *speed* is how many seconds of the world pass in one of
     the clock's. A speed of 0 stops the world at its first moment.
     """
@@ -87,13 +88,13 @@ class World:
         self,
         records: Iterable[str] = (),
         *,
+        published: Iterable[RecordSet] = (),
         faults: Iterable[FaultAt] = (),
         episodes: Sequence[Episode] = (),
         clock: Callable[[], float] = time.monotonic,
         speed: float = 1.0,
-        source: str = "records",
     ) -> None:
-        self.zone = Zone(parse_records(records, source=source))
+        self.zone = Zone([*published, *parse_records(records)])
         self._faults: dict[tuple[DomainName, str | None], Fault] = {}
         self._episodes = episodes
         self._under_way: dict[int, Callable[[], None]] = {}
