@@ -3,8 +3,6 @@
 The rule of this file: what it writes, a DNS server reads back as the same octets.
 """
 
-from exporter.checks.names import DomainName
-
 _MAX_STRING = 255
 
 
@@ -12,11 +10,6 @@ def txt_line(owner: str, text: bytes) -> str:
     """A TXT record; a long text is split into strings of 255 octets, which readers join again."""
     pieces = [text[at : at + _MAX_STRING] for at in range(0, len(text), _MAX_STRING)] or [b""]
     return " ".join([f"{owner}. TXT", *map(_quoted, pieces)])
-
-
-def cname_line(owner: str, target: DomainName) -> str:
-    """A CNAME record."""
-    return f"{owner}. CNAME {target}."
 
 
 def _quoted(text: bytes) -> str:
