@@ -42,6 +42,19 @@ OF_MAIL_SERVERS = [
     ("192.0.2.1", "mta1.dynamicdns.example.org"),
     ("192.0.2.1", "static.example.org"),
     ("192.0.2.1", "adsl.example"),
+    ("192.0.2.1", "mail.unknown"),
+    ("198.51.100.7", "cust-100-8.lns3.example.au"),
+    ("198.51.100.7", "cust-51-7.lns3.example.au"),
+    ("198.51.100.7", "cust-1007.lns3.example.au"),
+    ("198.51.100.7", "cust-0100-0007.lns3.example.au"),
+    ("198.51.100.7", "smtp-198-51-100.example.net"),
+    ("198.51.100.7", "mx198-100-51-7.example.net"),
+    ("198.51.100.7", "c6336407aa.example.net"),
+    ("198.51.100.7", "1980511000070.example.net"),
+    ("2001:db8::64:7", "cust-100-7.lns3.example.au"),
+    ("2001:db8:1:2:3:4:5:6", "mail-3-4-5-7.example.net"),
+    ("2001:db8:1:2:3:4:5:6", "mail-6-5-4-3.example.net"),
+    ("2001:db8::1a2b:3c4d:5e6f:7081", "mail-1a2b3c4d5e6f708.example.net"),
 ]
 
 OF_LINES = [
@@ -62,7 +75,18 @@ OF_LINES = [
     ("198.51.100.7", "localhost", "placeholder"),
     ("198.51.100.7", "7.100.51.198.in-addr.arpa", "reverse-tree"),
     ("2001:db8:1:2:3:4:5:6", "2001-db8-1-2-3-4-5-6.dyn6.example.net", "address"),
+    ("198.51.100.7", "007100051198.pools.example.net", "address"),
+    ("198.51.100.7", "mail.198.51.100.007.example.net", "address"),
+    ("198.51.100.7", "h0xc6336407.example.net", "address"),
+    ("198.51.100.7", "a-1-198-51-100-7-2.example.net", "address"),
+    ("198.51.100.7", "7-100-dsl.cust.example.net", "line"),
+    ("198.51.100.7", "not-set.example", "placeholder"),
+    ("198.51.100.7", "7-100.unused.example.net", "placeholder"),
     ("2001:db8::1a2b:3c4d:5e6f:7081", "1a2b3c4d5e6f7081.ipv6.example.net", "address"),
+    ("2001:db8::1a2b:3c4d:5e6f:7081", "1.8.0.7.f.6.e.5.d.4.c.3.b.2.a.1.example.net", "address"),
+    ("2001:db8::1a2b:3c4d:5e6f:7081", "1a2b-3c4d.5e6f-7081.example.net", "address"),
+    ("2001:db8:1:2:3::6", "0003-0-0000-0006.example.net", "address"),
+    ("2001:db8:1:2:3:4:5:6", "x1-2-3-4-5-6-7.example.net", "address"),
 ]
 
 

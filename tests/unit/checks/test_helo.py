@@ -245,3 +245,89 @@ def test_microsoft_365_by_design():
         "helo-address-match": "helo-mismatch",
         "helo-ptr-match": "helo-not-ptr",
     }
+
+
+ALIASES = "mail.example.org CNAME mta.example.org\nmta.example.org CNAME mta1.example.net\n"
+DELEGATED = "1.2.0.192.in-addr.arpa CNAME 1.a.example.org\n1.a.example.org CNAME 1.b.example.net\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "check", "sentence", "records"),
+    [
+        pytest.param(
+            "[192.0.2.1]",
+            "",
+            "helo-ptr-match",
+            "The HELO name [192.0.2.1] is an address literal, not a host name.",
+            (),
+            id="a-literal",
+        ),
+        pytest.param(
+            "192.0.2.1", "", "helo-syntax", "The HELO name 192.0.2.1 is a bare address, not a host name.", (), id="bare"
+        ),
+        pytest.param(
+            "mail.example.org",
+            f"{ALIASES}mta1.example.net A 192.0.2.9\nmta1.example.net A 192.0.2.8",
+            "helo-address-match",
+            "The HELO name mail.example.org resolves to 192.0.2.8, 192.0.2.9, not to 192.0.2.1.",
+            ("mta1.example.net. A 192.0.2.1",),
+            id="the-end-of-its-aliases-is-where-the-record-goes",
+        ),
+        pytest.param(
+            "mail.example.org",
+            f"{ALIASES}mta1.example.net TXT x",
+            "helo-address-match",
+            "The HELO name mail.example.org has no A record, so it does not resolve to 192.0.2.1.",
+            ("mta1.example.net. A 192.0.2.1",),
+            id="and-so-it-is-without-an-address",
+        ),
+        pytest.param(
+            "mail.example.org",
+            f"{DELEGATED}1.b.example.net PTR other.example.org",
+            "helo-ptr-match",
+            "The HELO name mail.example.org is not a PTR name of 192.0.2.1; that is other.example.org.",
+            ("1.b.example.net. PTR mail.example.org.",),
+            id="the-ptr-record-goes-to-the-end-of-the-delegation",
+        ),
+        pytest.param(
+            "mail.example.org",
+            "mail.example.org A !timeout\nmail.example.org AAAA 2001:db8::1",
+            "helo-address-match",
+            "The mail.example.org A lookup got no answer (timeout): nothing is known to be wrong.",
+            None,
+            id="no-answer-about-the-address",
+        ),
+        pytest.param(
+            "mail.example.org",
+            "mail.example.org TXT x\nmail.example.org AAAA !servfail",
+            "helo-resolves",
+            "The mail.example.org AAAA lookup got no answer (servfail): nothing is known to be wrong.",
+            None,
+            id="no-answer-about-one-family",
+        ),
+        pytest.param(
+            "mail.example.org",
+            "1.2.0.192.in-addr.arpa PTR !refused",
+            "helo-ptr-match",
+            "The 1.2.0.192.in-addr.arpa PTR lookup got no answer (refused): nothing is known to be wrong.",
+            None,
+            id="no-answer-about-the-ptr",
+        ),
+        pytest.param(
+            "mail.example.org",
+            "1.2.0.192.in-addr.arpa PTR !refused",
+            "helo-aligned",
+            "The PTR lookup got no answer (refused): nothing is known to be wrong.",
+            None,
+            id="no-answer-about-the-alignment",
+        ),
+    ],
+)
+def test_what_a_person_is_told(text, zone, check, sentence, records):
+    """The sentence names what was found, and the record to publish has the owner that a server would look at last."""
+    finding = evaluate(text, zone)[check]
+
+    assert finding.sentence == sentence
+    assert (finding.mend.records if finding.mend else None) == records
+    if records:
+        assert finding.mend.zone == records[0].partition(". ")[0]

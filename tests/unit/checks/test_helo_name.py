@@ -146,6 +146,15 @@ def test_all_is_right():
             "192.0.2.9 has no PTR name: 9.2.0.192.in-addr.arpa does not exist.",
             id="a-known-failure-outweighs-silence",
         ),
+        pytest.param(
+            "mail.example.org A 192.0.2.8\nmail.example.org A 192.0.2.9\n"
+            "8.2.0.192.in-addr.arpa PTR other.example.org\nother.example.org A 192.0.2.7",
+            "forward-mismatch",
+            "Not forward-confirmed: 2 of the 4 addresses of the HELO name mail.example.org: 192.0.2.8, 192.0.2.9. "
+            "192.0.2.8 is not forward-confirmed: its PTR name other.example.org resolves to 192.0.2.7, "
+            "not to 192.0.2.8.",
+            id="the-first-of-several-is-explained",
+        ),
     ],
 )
 def test_what_is_said_of_the_addresses(more, reason, sentence):
@@ -194,6 +203,7 @@ def test_a_literal_is_not_looked_up():
     found, evidence = judge(helo_name(HeloName.parse("[192.0.2.1]"), ours), World())
 
     assert found.resolves is False
+    assert found.is_complete is True
     assert {finding.reason.value for finding in found.findings} == {"helo-literal"}
     assert evidence == {}
 

@@ -30,6 +30,7 @@ from tests.strategies import domain_names, label_lists
         pytest.param("a\nb", r"a\010b", id="newline"),
         pytest.param("</script>.example.org", "</script>.example.org", id="markup-is-text"),
         pytest.param("a" * 63 + ".org", "a" * 63 + ".org", id="63-octets-in-a-label"),
+        pytest.param(r"\@" + "A" * 62 + ".org", r"\@" + "a" * 62 + ".org", id="63-octets-with-an-escape"),
         pytest.param(".".join(["a" * 63] * 3 + ["a" * 61]), ".".join(["a" * 63] * 3 + ["a" * 61]), id="255-octets"),
     ],
 )

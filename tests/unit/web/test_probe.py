@@ -88,6 +88,7 @@ async def test_a_sample_ends_before_the_scraper_gives_up(header, seconds):
     await probed.ask("target=192.0.2.10", **({} if header is None else {TIMEOUT_HEADER.replace("-", "_"): header}))
 
     assert [one[3] for one in probed.sampled] == [pytest.approx(seconds)]
+    assert [accept for _, _, accept in probed.rendered] == [""]
 
 
 @pytest.mark.parametrize(
