@@ -1,4 +1,4 @@
-"""What is remembered of a HELO name: numbers that only a conclusive sample moves, and worse ones only when seen twice."""
+"""What is held of a HELO name: numbers that only a conclusive sample moves, for the worse only when seen twice."""
 
 import pytest
 from hypothesis import given
