@@ -146,29 +146,31 @@ class _Judge:
             octets = binascii.a2b_base64(key.encode(), strict_mode=True)
         except ValueError:
             return self._unreadable("p= is not base64, or was cut short")
+        hints = []
         if kind == "ed25519":
             if len(octets) != _ED25519_OCTETS:
                 what = "it is wrapped in a SubjectPublicKeyInfo" if is_ed25519_info(octets) else f"{len(octets)} octets"
                 return self._unreadable(f"an Ed25519 key is its 32 octets as they are, and here {what}")
-            return DkimReport(self.name, DomainFinding(_CHECK, Result.PASS, self.selector), bits=8 * len(octets))
-        rsa = rsa_key(octets)
-        if rsa is None:
-            return self._unreadable("p= is no RSA public key")
-        if rsa.bits < _MIN_BITS:
-            sentence = (
-                f"The DKIM key {self.selector} has {rsa.bits} bits; verifiers reject keys under {_MIN_BITS} (RFC 8301)."
-            )
-            return replace(self._failed(DomainReason.DKIM_KEY_WEAK, sentence, _NEW_KEY), bits=rsa.bits)
-        hints = []
-        if rsa.bits < _GOOD_BITS:
-            sentence = f"The DKIM key {self.selector} has {rsa.bits} bits; {_GOOD_BITS} are advised (RFC 8301)."
-            hints.append(self._hint(DomainReason.DKIM_KEY_SHORT, sentence, Mend(_NEW_KEY, self.owner)))
+            bits = 8 * len(octets)
+        else:
+            rsa = rsa_key(octets)
+            if rsa is None:
+                return self._unreadable("p= is no RSA public key")
+            bits = rsa.bits
+            if bits < _MIN_BITS:
+                sentence = (
+                    f"The DKIM key {self.selector} has {bits} bits; verifiers reject keys under {_MIN_BITS} (RFC 8301)."
+                )
+                return replace(self._failed(DomainReason.DKIM_KEY_WEAK, sentence, _NEW_KEY), bits=bits)
+            if bits < _GOOD_BITS:
+                sentence = f"The DKIM key {self.selector} has {bits} bits; {_GOOD_BITS} are advised (RFC 8301)."
+                hints.append(self._hint(DomainReason.DKIM_KEY_SHORT, sentence, Mend(_NEW_KEY, self.owner)))
         hashes = _list(tags.get("h"))
         if hashes and "sha256" not in hashes:
             sentence = f"The DKIM key {self.selector} allows only h={clip(tags.get('h'))}, and verifiers want sha256."
             mend = Mend("Publish the record without h=.", self.owner, *self._rewritten(tags, "h", ""))
-            return DkimReport(self.name, self._fails(DomainReason.DKIM_NO_SHA256, sentence, mend), bits=rsa.bits)
-        return DkimReport(self.name, DomainFinding(_CHECK, Result.PASS, self.selector), tuple(hints), bits=rsa.bits)
+            return DkimReport(self.name, self._fails(DomainReason.DKIM_NO_SHA256, sentence, mend), bits=bits)
+        return DkimReport(self.name, DomainFinding(_CHECK, Result.PASS, self.selector), tuple(hints), bits=bits)
 
     def _rewritten(self, tags: Tags, name: str, value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The record without a value of a tag, or without the tag; and the record as it is."""

@@ -58,6 +58,73 @@ def test_a_dangling_selector_names_both_ends():
     assert finding.mend.zone == AT
 
 
+ED25519_INFO = "MCowBQYDK2VwAyEAZLzdlFONs2tSBW0pVlB4/f/JQbLvpDX5maSXTUo7xxQ="
+
+
+@pytest.mark.parametrize(
+    ("zone", "sentence"),
+    [
+        pytest.param("", f"The DKIM selector s1 has no key: {AT} does not exist.", id="nxdomain"),
+        pytest.param(f"{AT} A 192.0.2.1", f"The DKIM selector s1 has no key: {AT} has no TXT record.", id="nodata"),
+        pytest.param(
+            f"{AT} TXT k=ed25519; p={ED25519_INFO}",
+            "The DKIM key s1 cannot be read: an Ed25519 key is its 32 octets as they are, "
+            "and here it is wrapped in a SubjectPublicKeyInfo.",
+            id="ed25519-in-asn1",
+        ),
+        pytest.param(
+            f"{AT} TXT k=ed25519; p=aGVsbG8=",
+            "The DKIM key s1 cannot be read: an Ed25519 key is its 32 octets as they are, and here 5 octets.",
+            id="ed25519-of-another-length",
+        ),
+        pytest.param(f"{AT} TXT s=a:b; {KEY}", "The DKIM key s1 is not for email: s=a:b.", id="the-services-are-told"),
+        pytest.param(
+            f"{AT} TXT {KEY}; h=sha1:md5",
+            "The DKIM key s1 allows only h=sha1:md5, and verifiers want sha256.",
+            id="the-hashes-are-told",
+        ),
+        pytest.param(
+            f"{AT} TXT a\n{AT} TXT b",
+            f"{AT} has 2 key records; which of them a verifier takes is undefined.",
+            id="several-of-which-none-is-a-key",
+        ),
+    ],
+)
+def test_what_a_person_is_told(zone, sentence):
+    """What was found is in the sentence."""
+    assert evaluate(zone).finding.sentence == sentence
+
+
+@pytest.mark.parametrize(
+    ("record", "mended"),
+    [
+        pytest.param(
+            "v=DKIM1; n=a : b; t=y : s; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7h cvPapiMlrwIaaPcHURo=",
+            "v=DKIM1; n=a : b; t=s; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+            id="only-the-flag-goes",
+        ),
+        pytest.param(f"v=DKIM1;t=y;{KEY}", f"v=DKIM1; {KEY}", id="and-the-tag-with-its-last-flag"),
+        pytest.param(f"v=DKIM1; s=a:b; {KEY}", f"v=DKIM1; {KEY}", id="services"),
+        pytest.param(f"h=sha1; {KEY}", KEY, id="hashes"),
+    ],
+)
+def test_a_record_is_rewritten_but_for_what_is_wrong(record, mended):
+    """The mend has all other tags as they are, in their order, the key without white space, at the end of the CNAME."""
+    report = evaluate(f"{AT} CNAME {THERE}\n{THERE} TXT {record}\n{THERE} TXT a stranger")
+    (mend,) = [said.mend for said in (report.finding, *report.hints) if said.mend]
+
+    assert mend.records == (f'{THERE}. TXT "{mended}"',)
+    assert mend.replaces == (f'{THERE}. TXT "{record}"',)
+    assert mend.zone == THERE
+
+
+def test_of_several_keys_the_others_go():
+    """Which one signs is not for us to say: all but one are named."""
+    mend = evaluate(f"{AT} TXT {KEY}\n{AT} TXT v=DKIM1; p=\n{AT} TXT x").finding.mend
+
+    assert (mend.records, mend.replaces) == ((), (f'{AT}. TXT "v=DKIM1; p="',))
+
+
 def test_a_selector_may_have_several_labels():
     """A selector is a name of its own (RFC 6376 section 3.1); one that cannot be in the DNS is refused."""
     assert key_name("2026.mail", name("example.org")) == "2026.mail._domainkey.example.org"

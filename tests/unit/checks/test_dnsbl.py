@@ -98,6 +98,80 @@ def test_an_ipv6_list_has_the_mapped_test_points():
     assert Question(name(f"{MAPPED}.zen.example.org"), "A") in evidence
 
 
+LISTED = f"{MAPPED}.zen.example.org A 127.0.0.2\n"
+UNLISTED = LISTED.replace("2", "1", 1)
+POINT = b"\xff\xff\x7f\0\0\x01"
+
+
+@pytest.mark.parametrize(
+    ("family", "zone", "health"),
+    [
+        pytest.param(
+            4,
+            "zen.example.org TXT x",
+            ListHealth(
+                ZONE,
+                4,
+                works=False,
+                reason=Reason.DNSBL_UNTRUSTED,
+                sentence="zen.example.org does not work: its test point 127.0.0.2 is not listed (RFC 5782 section 5).",
+            ),
+            id="holds-nothing",
+        ),
+        pytest.param(
+            4,
+            "2.0.0.127.zen.example.org A 203.0.113.7",
+            ListHealth(
+                ZONE,
+                4,
+                works=False,
+                reason=Reason.DNSBL_UNTRUSTED,
+                sentence="zen.example.org does not work: its test point 127.0.0.2 is 203.0.113.7 (RFC 5782 section 5).",
+            ),
+            id="answers-as-no-list-does",
+        ),
+        pytest.param(
+            6,
+            LISTED + UNLISTED,
+            ListHealth(
+                ZONE,
+                6,
+                works=False,
+                reason=Reason.DNSBL_UNTRUSTED,
+                sentence=f"zen.example.org lists everything: even its test point {Address(bytes(10) + POINT)}, "
+                "which no list has (RFC 5782 section 5).",
+            ),
+            id="lists-everything",
+        ),
+        pytest.param(
+            6,
+            LISTED + UNLISTED.replace("127.0.0.2", "!servfail"),
+            ListHealth(
+                ZONE,
+                6,
+                works=None,
+                reason=Reason.SERVFAIL,
+                sentence=f"The {UNLISTED.partition(' ')[0]} A lookup got no answer (servfail).",
+            ),
+            id="says-nothing-of-the-other-point",
+        ),
+    ],
+)
+def test_the_health_of_a_list(family, zone, health):
+    """Section 5: the one test point is listed, the other is not; what is wrong instead is said."""
+    assert judge(list_health(LIST, family), World.parse(zone))[0] == health
+
+
+def test_why_it_is_unknown_whether_an_address_is_listed():
+    """What is wrong with the list follows, where that is known."""
+    why = ListHealth(ZONE, 4, works=None, reason=Reason.TIMEOUT, sentence="It was silent.")
+    unknown = "Whether zen.example.org lists 192.0.2.10 is unknown."
+
+    assert evaluate("", health=why).finding.sentence == f"{unknown} It was silent."
+    assert evaluate("", health=ListHealth(ZONE, 4, works=None)).finding.sentence == unknown
+    assert evaluate("", health=ListHealth(ZONE, 4, works=None)).finding.reason is Reason.DNSBL_UNTRUSTED
+
+
 def test_a_known_health_is_not_asked_for_again():
     """A list that is known to work costs one question an address; one that does not, none."""
     works = judge(dnsbl(CHECK, OURS, LIST, ListHealth(ZONE, 4, works=True)), World())
