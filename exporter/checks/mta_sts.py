@@ -17,7 +17,7 @@ from exporter.checks.zone_lines import txt_line
 
 _CHECK = DomainCheckName.MTA_STS
 _ID = re.compile("[A-Za-z0-9]{1,32}")
-_VERSION = re.compile(rb"v=STSv1[ \t]*(?:;|\Z)")
+_VERSION = re.compile(rb"v=STSv1[ \t]*;")  # section 3.1: what begins with anything else is discarded
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,25 @@ CASES = [
     ),
     (mx, "example.org A 192.0.2.1", "pass", None, "mx-missing"),
     (mx, "", "fail", "mx-missing", None),
+    (
+        mx,
+        "example.org MX 10 mx.example.org\nmx.example.org A 192.0.2.1\nmx.example.org AAAA !timeout",
+        "pass",
+        None,
+        None,
+    ),
+    (mx, "example.org TXT x\nexample.org AAAA !refused", "unknown", "refused", None),
+    (mx, "example.org A 192.0.2.1\nexample.org AAAA !refused", "pass", None, "mx-missing"),
+    (
+        mx,
+        (
+            "example.org MX 10 a.example.org\nexample.org MX 20 b.example.org\n"
+            "a.example.org A 192.0.2.1\na.example.org AAAA !timeout\nb.example.org A !servfail"
+        ),
+        "unknown",
+        "servfail",
+        None,
+    ),
     (mx, "example.org MX !timeout", "unknown", "timeout", None),
     (mx, "example.org MX 10 mx.example.org\nmx.example.org A !servfail", "unknown", "servfail", None),
     (mta_sts, f"{STS}\n{STS_HOST}", "pass", None, None),
@@ -42,6 +61,12 @@ CASES = [
     (mta_sts, "_mta-sts.example.org TXT v=STSv1; id=2026-01-01;", "fail", "mta-sts-syntax", None),
     (mta_sts, "_mta-sts.example.org TXT v=STSv1;", "fail", "mta-sts-syntax", None),
     (mta_sts, "_mta-sts.example.org TXT v=STSv10; id=1", "fail", "mta-sts-missing", None),
+    (mta_sts, "_mta-sts.example.org TXT v=STSv1", "fail", "mta-sts-missing", None),
+    (mta_sts, f"_mta-sts.example.org TXT v=STSv1\n{STS}\n{STS_HOST}", "pass", None, None),
+    (mta_sts, f"_mta-sts.example.org TXT v=STSv1\t; id={'a' * 32}\n{STS_HOST}", "pass", None, None),
+    (mta_sts, f"_mta-sts.example.org TXT v=STSv1; id={'a' * 33}\n{STS_HOST}", "fail", "mta-sts-syntax", None),
+    (mta_sts, f"{STS}\nmta-sts.example.org AAAA 2001:db8::80", "pass", None, None),
+    (mta_sts, f"{STS}\nmta-sts.example.org AAAA !refused", "unknown", "refused", None),
     (mta_sts, f"_mta-sts.example.org TXT something else\n{STS}\n{STS_HOST}", "pass", None, None),
     (mta_sts, "_mta-sts.example.org TXT !refused", "unknown", "refused", None),
     (tls_rpt, RPT, "pass", None, None),
@@ -55,6 +80,9 @@ CASES = [
     ),
     (tls_rpt, "_smtp._tls.example.org TXT v=TLSRPTv1; rua=tls@example.org", "fail", "tls-rpt-syntax", None),
     (tls_rpt, "_smtp._tls.example.org TXT v=TLSRPTv1;", "fail", "tls-rpt-syntax", None),
+    (tls_rpt, "_smtp._tls.example.org TXT v=TLSRPTv1", "fail", "tls-rpt-missing", None),
+    (tls_rpt, "_smtp._tls.example.org TXT x; v=TLSRPTv1; rua=mailto:a@example.org", "fail", "tls-rpt-missing", None),
+    (tls_rpt, f"_smtp._tls.example.org TXT v=TLSRPTv1\n{RPT}", "pass", None, None),
     (tls_rpt, "_smtp._tls.example.org TXT !servfail", "unknown", "servfail", None),
 ]
 

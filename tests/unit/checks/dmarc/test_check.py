@@ -1,5 +1,6 @@
 """DMARC: what must hold in any world. What RFC 9989 says is in tests/conformance/dmarc."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -105,3 +106,143 @@ def test_destinations():
     assert [destination(uri) for uri in ("https://example.org/x", "mailto:d", "mailto:@x", "mailto:d@a..b")] == [
         None
     ] * 4
+
+
+@pytest.mark.parametrize(
+    ("record", "uris", "bad"),
+    [
+        ("rua=mailto:d@example.org", ("mailto:d@example.org",), ()),
+        ("rua=mailto:d@example.org!10m", ("mailto:d@example.org",), ()),
+        ("rua=mailto:a@example.org , https://example.net/x", ("mailto:a@example.org", "https://example.net/x"), ()),
+        ("rua=d@example.org", (), ("rua=d@example.org",)),
+        ("rua=mailto:d", (), ("rua=mailto:d",)),
+        ("rua=MAILTO:d", (), ("rua=MAILTO:d",)),
+        ("rua=mailto:d@-example.org,mailto:a@example.org", ("mailto:a@example.org",), ("rua=mailto:d@-example.org",)),
+        ("rua=mailto:d!x@example.org", (), ("rua=mailto:d!x@example.org",)),
+        ("rua=https://example.org/!x", (), ("rua=https://example.org/!x",)),
+        ("rua=", (), ("rua=",)),
+    ],
+)
+def test_what_is_a_place_for_reports(record, uris, bad):
+    """A URI, of which a mailto: one has a mailbox at a host name; a size at its end no longer counts (section 4.8)."""
+    read = parse_dmarc(f"v=DMARC1; p=none; {record}".encode())
+
+    assert (read.rua, read.bad_tags) == (uris, bad)
+
+
+@pytest.mark.parametrize("uri", ["https://d@example.org", "mailto:d@a\\.b", "mailto:d@example.org.x_y", "mailto:"])
+def test_what_nobody_can_be_asked_about(uri):
+    """Other schemes have no host that could agree, and no escape stands for a dot."""
+    assert destination(uri) is None
+
+
+def _only(zone, reason):
+    """What is said with *reason* of example.org in a world of these records."""
+    report, _ = judge(dmarc(name("example.org")), World.parse(zone))
+    (said,) = [it for it in (*report.findings, *report.hints) if it.reason == reason]
+    return said
+
+
+REPORTS = "rua=mailto:d@example.org"
+
+
+@pytest.mark.parametrize(
+    ("record", "reason", "mended"),
+    [
+        (f"v=DMARC1; sp=none; {REPORTS}", "dmarc-monitoring", f"v=DMARC1; p=quarantine; sp=none; {REPORTS}"),
+        (f"v=DMARC1; p=reject; t=y; {REPORTS}", "dmarc-testing", f"v=DMARC1; p=reject; {REPORTS}"),
+        (
+            f"v=DMARC1; p=reject; sp=none; np=quarantine; adkim=s; {REPORTS}",
+            "dmarc-weaker-subdomains",
+            f"v=DMARC1; p=reject; adkim=s; {REPORTS}",
+        ),
+        (
+            "v=DMARC1; p=reject; rua=mailto:d@example.org!1m,mailto:e@example.org; ruf=mailto:d@example.org!2g; pct=5",
+            "dmarc-historic-tag",
+            f"v=DMARC1; p=reject; {REPORTS},mailto:e@example.org; ruf=mailto:d@example.org",
+        ),
+        ("v=DMARC1; p=reject; rua=!1m", "dmarc-historic-tag", "v=DMARC1; p=reject"),
+        (f"v=DMARC1; sp=all; {REPORTS}", "dmarc-policy", f"v=DMARC1; p=none; {REPORTS}"),
+        (f"v=DMARC1; p=rejct; np=al; {REPORTS}", "dmarc-policy", f"v=DMARC1; p=none; {REPORTS}"),
+    ],
+)
+def test_a_record_is_rewritten_but_for_what_is_wrong(record, reason, mended):
+    """All other tags stay as they are, in their order, p first after the version; what goes is named."""
+    mend = _only(f"_dmarc.example.org TXT {record}", reason).mend
+
+    assert mend.records == (f'_dmarc.example.org. TXT "{mended}"',)
+    assert mend.replaces == (f'_dmarc.example.org. TXT "{record}"',)
+
+
+@pytest.mark.parametrize(
+    ("record", "reason", "sentence"),
+    [
+        (
+            "v=DMARC1; adkim=s",
+            "dmarc-policy",
+            "has no p=, so receivers do not apply it at all (RFC 9989 section 4.10.1).",
+        ),
+        (
+            f"v=DMARC1; p=rejct; sp=x; {REPORTS}",
+            "dmarc-policy",
+            "has p=rejct, sp=x, so receivers treat it as p=none (RFC 9989 section 4.10.1).",
+        ),
+        (
+            f"v=DMARC1; p=reject; pct=5; rf=afrf; {REPORTS}!1m",
+            "dmarc-historic-tag",
+            "has what receivers no longer read (RFC 9989): pct=, rf=, mailto:d@example.org!1m.",
+        ),
+        (
+            f"v=DMARC1; p=reject; adkim=x; {REPORTS}",
+            "dmarc-bad-tag",
+            "has what receivers cannot read and ignore: adkim=x.",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_record_is_quoted(record, reason, sentence):
+    """And what receivers make of it is said."""
+    said = _only(f"_dmarc.example.org TXT {record}", reason)
+
+    assert said.sentence == f"The DMARC record of example.org {sentence}"
+
+
+def test_octets_of_a_record_that_is_ignored_are_shown_as_escapes():
+    """What is no ASCII cannot break the sentence."""
+    held = {Question(name("_dmarc.example.org"), "TXT"): frozenset([Text(b"v=dmarc1; p=none; x=\xff")])}
+    report, _ = judge(dmarc(name("example.org")), World(held))
+
+    assert report.findings[0].sentence.endswith(r"spelled so: v=dmarc1; p=none; x=\xff.")
+
+
+def test_a_policy_of_its_own_asks_for_nothing_more():
+    """Whether the domain exists matters only where a record above it says np."""
+    own = "_dmarc.mail.example.org TXT v=DMARC1; p=reject; np=none; rua=mailto:d@mail.example.org"
+    above = "_dmarc.example.org TXT v=DMARC1; p=reject; rua=mailto:d@example.org"
+
+    for zone in (own, above):
+        _, evidence = judge(dmarc(name("mail.example.org")), World.parse(zone))
+        assert {question.rdtype for question in evidence} == {"TXT"}
+
+
+def test_the_question_that_ended_the_walk_is_told():
+    """Of several without an answer it is the one nearest to the domain."""
+    zone = "_dmarc.mail.example.org TXT !refused\n_dmarc.example.org TXT !servfail"
+    report, _ = judge(dmarc(name("a.mail.example.org")), World.parse(zone))
+
+    (finding,) = report.findings
+    assert finding.sentence == (
+        "The _dmarc.mail.example.org TXT lookup got no answer (refused): nothing is known to be wrong."
+    )
+
+
+def test_ten_destinations_are_asked_the_same_ones_each_time():
+    """The first ten hosts in order, each once, however they are listed."""
+    hosts = [f"r{number:02}.example.net" for number in range(12, 0, -1)]
+    places = ",".join([f"mailto:d@{host}" for host in (*hosts, *hosts)])
+    report, evidence = judge(
+        dmarc(name("example.org")), World.parse(f"_dmarc.example.org TXT v=DMARC1;p=none;rua={places}")
+    )
+
+    assert [it.host for it in report.destinations] == sorted(hosts)[:10]
+    assert {it.is_authorised for it in report.destinations} == {False}
+    assert len(evidence) == 2 + 10

@@ -1,0 +1,70 @@
+"""Tag lists (RFC 6376 section 3.2): what is read, what is wrong with one, and how its parts are shown."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.checks.tags import Tags, clip, parse_tags
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs", "problem"),
+    [
+        pytest.param(b"v=DKIM1; p=abc", (("v", "DKIM1"), ("p", "abc")), "", id="two"),
+        pytest.param(b" v =\tDKIM1 ;\r\n p= a b ; ", (("v", "DKIM1"), ("p", "a b")), "", id="white-space-around"),
+        pytest.param(b"v=1;;n=2;", (("v", "1"), ("n", "2")), "", id="nothing-between"),
+        pytest.param(b"p=", (("p", ""),), "", id="an-empty-value"),
+        pytest.param(b"p=a=b==", (("p", "a=b=="),), "", id="equals-signs-in-a-value"),
+        pytest.param(b"x_y1=1", (("x_y1", "1"),), "", id="digits-and-underscores-in-a-name"),
+        pytest.param(b"N=1; n=2", (("N", "1"), ("n", "2")), "", id="names-are-case-sensitive"),
+        pytest.param(b"", (), "", id="nothing"),
+        pytest.param(b"moo; v=1", (("v", "1"),), "moo is no tag of the form name=value", id="no-equals-sign"),
+        pytest.param(b"=x; v=1", (("v", "1"),), "=x is no tag of the form name=value", id="no-name"),
+        pytest.param(b"a-b=x; v=1", (("v", "1"),), "a-b=x is no tag of the form name=value", id="a-hyphen"),
+        pytest.param(b"a b=x", (), "a b=x is no tag of the form name=value", id="a-space-in-a-name"),
+        pytest.param(b"p=1; p=2", (("p", "1"), ("p", "2")), "the tag p occurs more than once", id="twice"),
+        pytest.param(
+            b"p=1;p=2;moo", (("p", "1"), ("p", "2")), "the tag p occurs more than once", id="the-first-problem"
+        ),
+        pytest.param(b"n=\xfc", (("n", r"\xfc"),), "", id="octets-outside-ascii"),
+    ],
+)
+def test_a_list_is_read(text, pairs, problem):
+    """Everything that is a tag, in its order, and the first thing that is wrong."""
+    assert parse_tags(text) == Tags(pairs, problem)
+
+
+def test_the_first_of_several_counts():
+    """Names as written; what is not there has the default."""
+    tags = parse_tags(b"p=1; q=; p=2")
+
+    assert [tags.get(name) for name in ("p", "q", "x", "P")] == ["1", "", "", ""]
+    assert (tags.get("q", "none"), tags.get("x", "none")) == ("", "none")
+    assert [name in tags for name in ("p", "q", "x")] == [True, True, False]
+
+
+@given(st.binary(max_size=200))
+def test_any_octets_are_read(octets):
+    """Into printable or white ASCII, names without either: no record can break a sentence, or the reader."""
+    for name, value in parse_tags(octets).pairs:
+        assert name.replace("_", "").isalnum() or set(name) == {"_"}
+        assert value.isascii()
+        assert value == value.strip(" \t\r\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("", ""),
+        ("plain", "plain"),
+        ("a\tb\x1b[31m", r"a\009b\027[31m"),
+        ("x" * 80, "x" * 80),
+        ("x" * 81, "x" * 80 + "..."),
+        ("\n" * 20, r"\010" * 20),
+        ("\n" * 21, r"\010" * 20 + "..."),
+    ],
+)
+def test_a_text_is_short_and_printable_in_a_sentence(text, shown):
+    """Eighty characters as they are shown, escapes included."""
+    assert clip(text) == shown
+    assert clip("abc", 2) == "ab..."
