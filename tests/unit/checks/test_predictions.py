@@ -5,14 +5,15 @@ from hypothesis import strategies as st
 
 from exporter.checks import predictions as module
 from exporter.checks.check import judge
-from exporter.checks.predictions import Predicted
+from exporter.checks.predictions import Predicted, predictions
 from exporter.checks.receivers import DEFAULT_RECEIVERS, Receiver
 from exporter.checks.report import report
 from tests.factories import SERVFAIL, World, question, target
 from tests.strategies import outages, targets, worlds
 
 EVERYONE = tuple(Receiver)
-MTA = target("192.0.2.10", "mail.example.org")
+MTA_NAME = "mail.example.org"
+MTA = target("192.0.2.10", MTA_NAME)
 RIGHT = World.parse(
     """
     10.2.0.192.in-addr.arpa PTR mail.example.org
@@ -49,6 +50,30 @@ def test_unchanged_evidence_is_not_judged_again(monkeypatch):
 
     assert later.receivers is earlier.receivers
     assert again.keys() == evidence.keys()
+
+
+def test_what_spf_asked_is_not_asked_again():
+    """TXT records are no receiver's here, so one that is among the evidence costs nothing and decides nothing."""
+    earlier, evidence = sampled(MTA, RIGHT)
+    more = {**evidence, question("example.org", "TXT"): SERVFAIL}
+
+    later, asked = judge(predictions(MTA, EVERYONE, Predicted(more, earlier.receivers)), RIGHT)
+
+    assert later is earlier.receivers
+    assert question("example.org", "TXT") not in asked
+
+
+def test_another_kind_of_nothing_is_judged_anew():
+    """A name that exists without addresses is not one that does not exist, though neither has records."""
+    empty, gone = (
+        World.parse(f"10.2.0.192.in-addr.arpa PTR x.example.org\n{more}") for more in (f"{MTA_NAME} TXT x", "")
+    )
+    earlier, evidence = sampled(MTA, empty)
+
+    later, _ = sampled(MTA, gone, Predicted(evidence, earlier.receivers))
+
+    assert later.receivers is not earlier.receivers
+    assert later == sampled(MTA, gone)[0]
 
 
 def test_what_nobody_wants_any_more_is_not_asked_for():

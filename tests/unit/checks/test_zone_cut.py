@@ -85,6 +85,59 @@ def test_a_delegation_is_seen_when_its_zone_is_silent():
     assert zones.delegating.is_certain
 
 
+def test_a_way_that_is_lost_leaves_the_zone_open():
+    """Without the PTR answer and without its first step, the zone of the reverse name is only where to ask further."""
+    lost = {question("13.2.0.192.in-addr.arpa", rdtype): Status.REFUSED for rdtype in ("PTR", "CNAME")}
+    zones, evidence = judge(reverse_zones(address("192.0.2.13")), WORLD.without_answers_to(lost))
+
+    assert lost.keys() <= evidence.keys()
+    assert zones.owner == "13.2.0.192.in-addr.arpa"
+    assert zones.delegating is None
+    assert found(zones.cut)[0] == "2.0.192.in-addr.arpa"
+    assert not zones.cut.is_certain
+    assert zones.cut.unanswered == (name("13.2.0.192.in-addr.arpa"), Status.REFUSED)
+
+
+def test_of_several_silent_names_the_one_nearest_to_the_zone_is_told():
+    """The zone may begin there, and at none that is further from it without beginning there too."""
+    reverse = "13.2.0.192.in-addr.arpa"
+    lost = {question(reverse, rdtype): Status.REFUSED for rdtype in ("PTR", "CNAME", "SOA")}
+    lost[question("2.0.192.in-addr.arpa", "SOA")] = Status.TIMEOUT
+    zones, _ = judge(reverse_zones(address("192.0.2.13")), WORLD.without_answers_to(lost))
+
+    assert (zones.cut.zone, zones.cut.unanswered) == (".", (name("2.0.192.in-addr.arpa"), Status.TIMEOUT))
+
+
+def test_what_is_behind_an_alias_is_another_names():
+    """Neither an SOA record nor name servers that a CNAME leads to are the zone's own."""
+    world = World.parse(
+        """
+        a.example.org CNAME other.example
+        other.example SOA ns.other.example. noc.other.example. 1
+        other.example NS ns.other.example.
+        example.org SOA ns.example.org. noc.example.org. 1
+        """
+    )
+    cut, _ = judge(zone_cut(name("a.example.org")), world)
+    servers = question("example.org", "NS")
+    aliased, _ = judge(
+        zone_cut(name("example.org")), lambda it: world(question("a.example.org", "NS") if it == servers else it)
+    )
+
+    assert found(cut) == ("example.org", "noc@example.org", [], True)
+    assert aliased.servers == ()
+
+
+def test_eight_names_are_asked_for_at_once():
+    """A zone among the first eight costs no more than those, whatever is above it."""
+    world = World.parse("0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa SOA a. b. 1")
+    _, near = judge(reverse_zones(address("2001:db8::")), world)
+    _, far = judge(reverse_zones(address("2001:db8::10")), WORLD)
+
+    assert sorted(question.rdtype for question in near) == ["NS", "PTR", *["SOA"] * 8]
+    assert sorted(question.rdtype for question in far) == ["NS", "PTR", *["SOA"] * 32]
+
+
 def test_an_ipv6_name_is_walked_to_its_end():
     """34 labels take a few steps, not 34."""
     zones, evidence = judge(reverse_zones(address("2001:db8::10")), WORLD)
@@ -121,6 +174,11 @@ def test_an_outage_may_withhold_the_zone_but_never_move_it(ip, data):
         pytest.param("\\027[31m.example.org", None, id="an-escape-sequence-is-none"),
         pytest.param("x.\\010evil.example.org", None, id="a-newline-in-the-domain-is-none"),
         pytest.param("a\\.\\.b.example.org", None, id="two-dots-are-none"),
+        pytest.param("\\.a.example.org", None, id="a-dot-at-the-start-is-none"),
+        pytest.param("a\\..example.org", None, id="a-dot-at-the-end-is-none"),
+        pytest.param("hostmaster.example", None, id="a-domain-of-one-label-is-none"),
+        pytest.param("a.b_c.example", None, id="a-domain-that-is-no-host-name-is-none"),
+        pytest.param("\\252.example.org", None, id="an-octet-outside-ascii-is-none"),
     ],
 )
 def test_rname_as_a_mail_address(rname, wanted):
