@@ -28,7 +28,7 @@ check: lint types imports            ## Run what needs no server, with few examp
 truth: $(VENV)/.dev            ## Look for 200 known faults among 10,000 addresses in 20% noise, in simulated time
 	$(BIN)/python -m tests.truth $(ARGS)
 
-soak: $(VENV)/.dev            ## Bear 100,000 addresses, 40 scrapers, reloads and an outage at once, for five minutes
+soak: $(VENV)/.dev            ## Carry 100,000 addresses, 40 scrapers, reloads and an outage at once, for five minutes
 	$(BIN)/python -m tests.soak $(ARGS)
 
 fuzz: $(VENV)/.dev            ## Attack the DNS engine with 200,000 mutants of real packets
@@ -51,9 +51,9 @@ types: $(VENV)/.dev            ## Check types
 imports: $(VENV)/.dev            ## Check that imports point down the house
 	$(BIN)/lint-imports
 
-operator-models: build/operator-models/.installed            ## Install the types that monitors and rules are held to, apart from all else
+operator-models: build/operator-models/.installed            ## Install the Prometheus operator's types, against which monitors and rules are tested
 
-dashboards: $(VENV)/.dev            ## Write the dashboards, rules and alerts anew, and the chart's copies of them
+dashboards: $(VENV)/.dev            ## Regenerate the dashboards, rules and alerts, and the chart's copies of them
 	$(BIN)/python -m dashboards.generator
 	$(BIN)/python helm/build.py
 
@@ -63,14 +63,14 @@ screenshots: $(VENV)/.dev            ## Draw the dashboards from the demo's live
 image-test: $(VENV)/.dev            ## Build the image and run it (needs root, podman, runc, debootstrap, prometheus; or docker: ARGS)
 	$(BIN)/python -m tests.image $(ARGS)
 
-chart: $(VENV)/.dev            ## Build what in the chart is made of something else: copies of rules, tables
+chart: $(VENV)/.dev            ## Regenerate the generated parts of the chart: copies of rules, tables
 	$(BIN)/python helm/build.py
 
 dist: $(VENV)/.dev            ## Build a release into dist/: sdist, wheel, chart, bill of materials
 	rm -rf dist
 	$(BIN)/python deploy/release.py dist
 
-lock:            ## Write the locks anew from pyproject.toml (needs uv)
+lock:            ## Regenerate the locks from pyproject.toml (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 	    --upgrade pyproject.toml -o requirements/run.lock
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
@@ -92,12 +92,14 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) || { echo "the venv module is missing: apt install python3-venv" >&2; exit 1; }
 
 $(VENV)/.run: requirements/run.lock | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.lock
+	@echo "Installing the locked dependencies into $(VENV), once."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.lock
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.lock pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "Installing the locked tools and dependencies into $(VENV), once for each lock."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/.run
 
 # An environment of its own: cloudcoil brings plugins for pytest and mypy along, which ours must not load.

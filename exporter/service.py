@@ -50,7 +50,7 @@ from exporter.state.two_lists import Comparisons
 from exporter.web.access import Access
 from exporter.web.connections import Patience
 from exporter.web.probe import Probe
-from exporter.web.server import Endpoints, WebServer
+from exporter.web.server import Endpoints, WebServer, written
 from exporter.web.sources import ConfigurationStatus, Sources
 
 log = structlog.get_logger()
@@ -131,7 +131,7 @@ class Service:
             self._schedule.start()
             self._follow(self._domain_sampler.due(time.time()))
             self._feeds.start()
-            log.info("serving", on=" ".join(f"{host}:{port}" for host, port in self.addresses), **self._board.sizes)
+            log.info("serving", on=" ".join(map(written, self.addresses)), **self._board.sizes)
             self.listening.set()
             await self.stopping.wait()
             log.info("stopping")

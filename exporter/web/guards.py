@@ -63,11 +63,11 @@ class Guards:
         except NotConfiguredError as missing:
             return self._say(request, 404, str(missing))
         except web.HTTPMethodNotAllowed as wrong:
-            response = self._say(request, 405, f"{', '.join(sorted(wrong.allowed_methods))} would be right here")
+            response = self._say(request, 405, f"{', '.join(sorted(wrong.allowed_methods))} is the method to use here")
             response.headers["Allow"] = wrong.headers["Allow"]
             return response
         except web.HTTPNotFound:
-            return self._say(request, 404, "there is nothing here")
+            return self._say(request, 404, "not found")
 
     def _say(self, request: web.Request, status: int, what: str) -> web.Response:
         if request.path.startswith(f"{self._base}/api/"):

@@ -37,6 +37,12 @@ class Endpoints:
     reload: Callable[[], Awaitable[str | None]] | None
 
 
+def written(address: tuple[str, int]) -> str:
+    """A bound (host, port) as people write it."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 class WebServer:
     """Serves *endpoints* on the given addresses, at most *max_requests* at once; health is always answered.
 

@@ -6,7 +6,7 @@ DNS_QUERIES = Family(
     "maildns_dns_queries_total",
     "counter",
     ("resolver", "qtype", "outcome"),
-    "Queries sent to the servers of the resolver, retries included, by what became of them.",
+    "Queries sent to the servers of the resolver, retries included, by outcome.",
 )
 DNS_QUERY_DURATION = Family(
     "maildns_dns_query_duration_seconds",
@@ -18,14 +18,14 @@ DNS_CACHE_HITS = Family(
     "maildns_dns_cache_hits_total",
     "counter",
     ("resolver", "qtype", "outcome"),
-    "Questions that the cache answered, by what it answered.",
+    "Questions that were answered from the cache, by outcome.",
 )
 DNS_IGNORED_PACKETS = Family(
     "maildns_dns_ignored_packets_total",
     "counter",
     ("resolver", "reason"),
-    "Packets that came over UDP and were not the reply to what was asked. They change no answer: the right one is "
-    "still waited for.",
+    "UDP packets that were not the reply to a query. They change no answer: the exporter goes on waiting for the "
+    "right one.",
 )
 DNS_OVERFLOWED_QUESTIONS = Family(
     "maildns_dns_overflowed_questions_total",
@@ -43,20 +43,20 @@ CANARY_OK = Family(
     "maildns_canary_ok",
     "gauge",
     ("resolver", "server"),
-    "1 if the server answers the canary's questions as it should, 0 if not: then no verdict rests on it.",
+    "1 if the server answers the canary's questions as it should; 0 if not, and no verdict rests on what it says.",
 )
 RESOLVER_DISAGREEMENT = Family(
     "maildns_resolver_disagreement",
     "gauge",
     POOL_LABELS,
-    "Addresses and HELO names of the pool that resolvers disagree about: of the latest sample, one saw a failure where "
-    "another saw none. At most 10000 of all pools together.",
+    "Addresses and HELO names of the pool that resolvers disagree about: in the latest sample, one saw a failure "
+    "where another saw none. At most 10000 over all pools.",
 )
 DOMAIN_RESOLVER_DISAGREEMENT = Family(
     "maildns_domain_resolver_disagreement",
     "gauge",
     ("domain",),
-    "1 while resolvers disagree about the domain: of the latest sample, one saw a failure where another saw none; "
+    "1 while resolvers disagree about the domain: in the latest sample, one saw a failure where another saw none; "
     "else 0.",
 )
 RESOLVER_DISAGREEMENTS = Family(

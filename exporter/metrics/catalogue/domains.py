@@ -55,7 +55,7 @@ DOMAIN_CHANGES = Family(
     "maildns_domain_result_changes_total",
     "counter",
     ("domain", "check", "result"),
-    "Conclusive results of the domain that changed, or changed their reasons, by what they changed to.",
+    "Conclusive results of the domain that changed, or whose reasons changed, by the new result.",
 )
 
 DOMAIN_SPF_VALID = Family(
@@ -81,8 +81,8 @@ DOMAIN_SPF_AUTHORISED = Family(
     "maildns_domain_spf_authorised_addresses",
     "gauge",
     ("domain", "family"),
-    "Addresses that pass the domain's SPF record, of IPv4 (4) and IPv6 (6); those that only an evaluation can tell "
-    "are not counted.",
+    "Addresses that pass the domain's SPF record, of IPv4 (4) and IPv6 (6); those that depend on more than the "
+    "address (macros, ptr) are not counted.",
 )
 DOMAIN_SPF_UNUSED = Family(
     "maildns_domain_spf_unused_addresses",
@@ -100,15 +100,15 @@ DOMAIN_SPF_OPEN = Family(
     "maildns_domain_spf_open_addresses",
     "gauge",
     ("domain", "pool"),
-    "Addresses of a pool that sends for the domain of which only an evaluation can tell whether they pass: the record "
-    "has macros, or ptr.",
+    "Addresses of a pool that sends for the domain for which only a full evaluation can tell whether they pass: the "
+    "record has macros or ptr.",
 )
 DOMAIN_SPF_UNCONFIRMED = Family(
     "maildns_domain_spf_unconfirmed_addresses",
     "gauge",
     ("domain", "pool"),
-    "Addresses of the pool that pass the domain's SPF record and are not forward-confirmed, by what is held of them; "
-    "10,000 at most are counted, among the first 20,000 of the pool that fail any check. "
+    "Addresses of the pool that pass the domain's SPF record and are not forward-confirmed, by their last conclusive "
+    "results; at most 10,000 are counted, among the first 20,000 of the pool that fail any check. "
     "The pool need not name the domain.",
 )
 

@@ -13,7 +13,8 @@ POOL_CHECK_EXPECTED = Family(
     "maildns_pool_check_expected",
     "gauge",
     ("pool", "check"),
-    "1 if the pool expects its addresses to pass the check, so that a failure is a problem; 0 if it is none.",
+    "1 if the pool expects its addresses to pass the check, so that a failure is a problem; 0 if failures are by "
+    "design.",
 )
 POOL_RECEIVER_RESULTS = Family(
     "maildns_pool_receiver_results",
@@ -27,7 +28,7 @@ POOL_INTERVAL = Family(
     "maildns_pool_interval_seconds",
     "gauge",
     POOL_LABELS,
-    "In how many seconds each address of the pool is sampled once, while sampling keeps up.",
+    "Seconds in which each address of the pool is sampled once, as long as sampling keeps up.",
 )
 POOL_ROUNDS = Family("maildns_pool_rounds_total", "counter", POOL_LABELS, "Rounds over the pool that ended.")
 POOL_ROUND_DURATION = Family(
@@ -37,8 +38,8 @@ POOL_OLDEST_SAMPLE = Family(
     "maildns_pool_oldest_sample_timestamp_seconds",
     "gauge",
     POOL_LABELS,
-    "When the address of the pool that was not sampled for the longest was last sampled, as Unix time; "
-    "absent until each was sampled once.",
+    "When the address of the pool that has waited longest was last sampled, as Unix time; absent until every address "
+    "has been sampled once.",
 )
 POOL_CHANGES = Family(
     "maildns_pool_changes_total", "counter", POOL_LABELS, "Conclusive results of the pool's addresses that changed."
@@ -47,13 +48,13 @@ SAMPLES = Family(
     "maildns_samples_total",
     "counter",
     ("pool", "check", "result"),
-    "Samples of the pool's addresses by what each check came to.",
+    "Samples of the pool's addresses, by the result of each check.",
 )
 RESULT_CHANGES = Family(
     "maildns_result_changes_total",
     "counter",
     ("pool", "check", "result"),
-    "Conclusive results that changed, or changed their reason, by what they changed to.",
+    "Conclusive results that changed, or whose reason changed, by the new result.",
 )
 SAMPLING_LAG = Family(
     "maildns_sampling_lag_seconds",

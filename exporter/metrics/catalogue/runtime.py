@@ -3,14 +3,17 @@
 from exporter.metrics.catalogue.family import Family
 
 EVENT_LOOP_LAG = Family(
-    "maildns_event_loop_lag_seconds", "gauge", (), "The longest that the event loop was held in the last 15 seconds."
+    "maildns_event_loop_lag_seconds",
+    "gauge",
+    (),
+    "The longest time that the event loop was blocked in the last 15 seconds.",
 )
 BUILD_INFO = Family("maildns_build_info", "gauge", ("version", "python"), "1, with the version that runs.")
 RELOAD_SUCCESSFUL = Family(
     "maildns_config_last_reload_successful",
     "gauge",
     (),
-    "1 if the configuration was good when it was last read, 0 if it was not and the one before it stays.",
+    "1 if the configuration was good when it was last read, 0 if it was bad and the previous one is still in use.",
 )
 RELOAD_SUCCESS_TIMESTAMP = Family(
     "maildns_config_last_reload_success_timestamp_seconds",
@@ -22,7 +25,8 @@ PROBE_SUCCESS = Family(
     "maildns_probe_success",
     "gauge",
     (),
-    "1 if the DNS said enough to judge every check that the pool expects, be it good or bad; 0 if not. In /probe only.",
+    "1 if the DNS answered enough to judge every check that the pool expects, passing or failing; 0 if not. In /probe "
+    "only.",
 )
 PROBE_DURATION = Family(
     "maildns_probe_duration_seconds", "gauge", (), "How long the sample of this probe took. In /probe only."

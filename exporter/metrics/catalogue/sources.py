@@ -11,31 +11,31 @@ SOURCE_CONFLICTS = Family(
     "maildns_pool_source_conflicting_addresses",
     "gauge",
     SOURCE_LABELS,
-    "Addresses that the source has too, and that are in another pool.",
+    "Addresses that the source names, but that belong to another pool.",
 )
 SOURCE_ADDED = Family(
     "maildns_pool_source_added_addresses_total",
     "counter",
     SOURCE_LABELS,
-    "Addresses that came with a change of the source, those that it had at first left out.",
+    "Addresses that changes of the source added; those of its first reading are not counted.",
 )
 SOURCE_REMOVED = Family(
     "maildns_pool_source_removed_addresses_total",
     "counter",
     SOURCE_LABELS,
-    "Addresses that left with a change of the source.",
+    "Addresses that changes of the source removed.",
 )
 SOURCE_SUCCESS = Family(
     "maildns_pool_source_last_refresh_success",
     "gauge",
     SOURCE_LABELS,
-    "1 if the source was right when it was last looked at, 0 if it was not and what it had before stays.",
+    "1 if the source could be used when it was last read, 0 if it could not and its previous addresses are kept.",
 )
 SOURCE_SUCCESS_TIMESTAMP = Family(
     "maildns_pool_source_last_refresh_success_timestamp_seconds",
     "gauge",
     SOURCE_LABELS,
-    "When the source was last looked at and right, as Unix time; absent before that.",
+    "When the source was last read and could be used, as Unix time; absent before that.",
 )
 SOURCE_PROBLEM = Family(
     "maildns_pool_source_problem",

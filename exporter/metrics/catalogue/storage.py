@@ -8,10 +8,10 @@ STORAGE_OK = Family(
     "maildns_storage_ok",
     "gauge",
     (),
-    f"1 if what is known is saved, 0 if it cannot be; sampling goes on without. {_ONLY}",
+    f"1 if state is being saved, 0 if it cannot be; sampling goes on regardless. {_ONLY}",
 )
 STORAGE_ERRORS = Family(
-    "maildns_storage_errors_total", "counter", ("trouble",), f"Attempts to save that failed, by why. {_ONLY}"
+    "maildns_storage_errors_total", "counter", ("trouble",), f"Attempts to save that failed, by cause. {_ONLY}"
 )
 STORAGE_BYTES = Family(
     "maildns_storage_bytes", "gauge", (), f"Size of the file of the storage, its write-ahead log included. {_ONLY}"
@@ -26,7 +26,7 @@ STORAGE_RESTORED = Family(
     "maildns_storage_restored_addresses",
     "gauge",
     (),
-    f"Addresses that were known from before this process. {_ONLY}",
+    f"Addresses whose state was restored at the start. {_ONLY}",
 )
 STORAGE_UNREADABLE = Family(
     "maildns_storage_unreadable_rows_total",
@@ -38,5 +38,5 @@ STORAGE_LOST_CHANGES = Family(
     "maildns_storage_lost_changes_total",
     "counter",
     (),
-    f"Changes that were pushed out of memory before they could be written. {_ONLY}",
+    f"Changes that were dropped from memory before they could be written. {_ONLY}",
 )
