@@ -1,12 +1,14 @@
 """The state of one address over its samples."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.check import judge
 from exporter.checks.report import report
-from exporter.checks.verdicts import CheckName, Reason, Result
+from exporter.checks.verdicts import CheckName, Finding, Reason, Result
 from exporter.state.address import AddressState, confirmed, health, problems, shown_ptr
 from tests.factories import SERVFAIL, World, target
 
@@ -73,7 +75,9 @@ def test_outages_leave_no_trace_in_what_is_held(worlds):
 
 def test_nothing_is_known_before_the_first_conclusive_sample():
     """Neither healthy nor unhealthy: unknown."""
-    assert health(AddressState(MTA), EVERYTHING) is None
+    never = AddressState(MTA)
+    assert (never.sampled_at, never.concluded_at, never.changed_at) == (0.0, 0.0, 0.0)
+    assert health(never, EVERYTHING) is None
     assert health(sampled(SILENT), EVERYTHING) is None
 
 
@@ -137,6 +141,67 @@ def test_another_helo_name_keeps_what_is_known_of_the_address():
     assert state.iprev is not None
 
 
+def test_a_domain_that_was_a_helo_name_too_keeps_what_is_known_of_it():
+    """With the HELO name goes what is held of it as one; what it came to as a sender's domain stays."""
+    name = "mail.example.org"
+    domain = Finding(CheckName.SPF_MAILFROM, Result.FAIL, name, Reason.SPF_FAIL)
+    listed = Finding(CheckName.DNSBL, Result.PASS, name)
+    state = sampled(RIGHT)
+    held = {**state.held, (domain.check, name): domain, (listed.check, name): listed}
+
+    after = replace(state, held=held).retarget(target("192.0.2.10", "other.example.org"))
+
+    assert list(after.held) == [(CheckName.FCRDNS, ""), (CheckName.SPF_MAILFROM, name), (CheckName.DNSBL, name)]
+    assert after.latest is None
+    assert state.retarget(MTA) is state
+
+
+RENAMED = World.parse(
+    "10.2.0.192.in-addr.arpa PTR a.example.org\na.example.org A 192.0.2.10\n"
+    "10.2.0.192.in-addr.arpa PTR mail.example.org\nmail.example.org A 192.0.2.10"
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "is_news"),
+    [
+        pytest.param((), RIGHT, False, id="the-first-sample"),
+        pytest.param((RIGHT,), RIGHT, False, id="the-same-again"),
+        pytest.param((RIGHT,), BROKEN, True, id="a-failure"),
+        pytest.param((BROKEN,), RIGHT, True, id="a-mend"),
+        pytest.param((RIGHT,), RENAMED, True, id="another-ptr-name-though-every-check-passes"),
+        pytest.param((RENAMED, SILENT), RENAMED, False, id="what-was-held-through-an-outage"),
+        pytest.param((RIGHT, SILENT), RENAMED, True, id="a-name-that-changed-during-an-outage"),
+        pytest.param((RIGHT,), SILENT, False, id="an-outage"),
+        pytest.param((SILENT,), RIGHT, False, id="the-first-conclusive-sample"),
+    ],
+)
+def test_news_is_what_differs_conclusively_from_what_is_held(before, now, is_news):
+    """Names count as much as results; what the DNS leaves open, and what was not known before, is none."""
+    assert sampled(*before).is_news(judge(report(MTA), now)[0]) is is_news
+
+
+@pytest.mark.parametrize(
+    ("held", "healthy"),
+    [
+        pytest.param(None, True, id="a-list-that-never-said-anything-is-passed-over"),
+        pytest.param(Result.PASS, True, id="not-listed"),
+        pytest.param(Result.FAIL, False, id="listed"),
+    ],
+)
+def test_a_block_list_may_refuse_to_say_anything(held, healthy):
+    """Then the other checks decide; were it the only one, nothing would be known."""
+    zone, reasons = "zen.example.org", {Result.PASS: None, Result.FAIL: Reason.DNSBL_LISTED, None: None}
+    silent = Finding(CheckName.DNSBL, Result.UNKNOWN, zone, Reason.DNSBL_BLOCKED)
+    state = sampled(RIGHT)
+    latest = state.latest._replace(findings=(*state.latest.findings, silent))
+    slots = {} if held is None else {(CheckName.DNSBL, zone): Finding(CheckName.DNSBL, held, zone, reasons[held])}
+    state = replace(state, latest=latest, held={**state.held, **slots})
+
+    assert health(state, EVERYTHING) is healthy
+    assert health(state, frozenset({CheckName.DNSBL})) is (None if held is None else healthy)
+
+
 def test_a_ptr_name_that_keeps_changing_is_flapping_until_it_stays():
     """Four changes within six hours make a name unfit for a label; six quiet hours make it fit again."""
     rotating = [
@@ -146,8 +211,12 @@ def test_a_ptr_name_that_keeps_changing_is_flapping_until_it_stays():
     state = sampled(*rotating)
 
     assert not sampled(*rotating[:4]).is_flapping(now=5.0)
+    assert (sampled(*rotating[:4]).may_be_flapping, state.may_be_flapping) == (False, True)
+    assert state.renamed_at == (2.0, 3.0, 4.0, 5.0)
     assert state.is_flapping(now=6.0)
-    assert not state.is_flapping(now=6 * 3600.0 + 10)
+    assert state.is_flapping(now=6 * 3600.0 + 1.9)
+    assert not state.is_flapping(now=6 * 3600.0 + 2.0)
+    assert sampled(*rotating, rotating[0]).renamed_at == (3.0, 4.0, 5.0, 6.0)
     assert shown_ptr(state.iprev) == "e.example.org"
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.verdicts import CheckName, Finding, Reason, Result
-from exporter.state.held import believed, hold, worsens
+from exporter.state.held import believed, gathered, hold, worsens
 
 CHECKS = (CheckName.FCRDNS, CheckName.HELO_RESOLVES)
 REASONS = {
@@ -89,3 +89,27 @@ def test_what_is_not_judged_any_more_is_not_held():
 
     assert after == {(CheckName.SPF_MAILFROM, "example.org"): kept}
     assert changes == ()
+
+
+def test_a_failure_that_is_held_needs_no_second_witness():
+    """It passed for a moment and fails as it did: that is believed at once, and with another reason it is not."""
+    was, passes = (
+        finding(CheckName.FCRDNS, Result.FAIL, Reason.PTR_NXDOMAIN),
+        finding(CheckName.FCRDNS, Result.PASS, None),
+    )
+    other = finding(CheckName.FCRDNS, Result.FAIL, Reason.FORWARD_MISMATCH)
+    held, _ = hold({}, [was])
+
+    assert believed(held, [passes], [was]) == (was,)
+    (doubted,) = believed(held, [passes], [other])
+    assert (doubted.result, doubted.reason, doubted.subject) == (Result.UNKNOWN, Reason.UNCONFIRMED, other.subject)
+    assert believed(held, [was], [passes]) == (passes,)
+
+
+@given(st.lists(findings(), min_size=1, max_size=4))
+def test_of_several_samples_one_failure_is_one(several):
+    """The first failure of each check counts; without any, the latest sample does."""
+    for place, found in enumerate(gathered(several)):
+        mine = [sample[place] for sample in several]
+        failing = [one for one in mine if one.result is Result.FAIL]
+        assert found is (failing[0] if failing else mine[-1])
