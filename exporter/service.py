@@ -103,13 +103,18 @@ class Service:
         self._access = Access(self._options.web_config)
         self._configuration = configuration
         self._reload_status.succeeded_at = time.time()
-        self._resolvers = await _started(configuration)
+        self._resolvers = await Resolvers.started(configuration.resolver_settings())
+        self._schedule = Schedule(self._tick)
         self._sampler = Sampler(
-            self._board, lambda: self._resolvers, self._blocklists, on_change=self._changed, disputes=self._disputes
+            self._board,
+            lambda: self._resolvers,
+            self._blocklists,
+            on_change=self._changed,
+            disputes=self._disputes,
+            due=self._schedule.due_in,
         )
         self._domain_sampler = DomainSampler(self._domains, lambda: self._resolvers, self._disputes, self._changed)
         self._feeds = Feeds(lambda: self._resolvers, lambda: self._begin(self._refed), self._notes, self._options.shard)
-        self._schedule = Schedule(self._tick)
         web = WebServer(
             self._endpoints(),
             max_requests=self._options.max_requests,
@@ -180,7 +185,7 @@ class Service:
         """Ask new resolvers from now on, if they changed; the old ones end when what they were asked is answered."""
         if configuration.resolver_settings() == self._configuration.resolver_settings():
             return
-        old, self._resolvers = self._resolvers, await _started(configuration)
+        old, self._resolvers = self._resolvers, await Resolvers.started(configuration.resolver_settings())
         self._begin(old.retire)
 
     async def _refed(self) -> None:
@@ -291,9 +296,3 @@ class Service:
         task = asyncio.create_task(do())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-async def _started(configuration: Configuration) -> Resolvers:
-    resolvers = Resolvers(configuration.resolver_settings())
-    await resolvers.start()
-    return resolvers

@@ -6,6 +6,7 @@ The rule of this file: it chooses, and nothing else; whoever was chosen answers 
 import asyncio
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Self
 
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import OnAnswer
@@ -63,6 +64,13 @@ class Resolvers:
     async def start(self) -> None:
         """Start all of them."""
         await asyncio.gather(*[resolver.start() for resolver in self._resolvers])
+
+    @classmethod
+    async def started(cls, settings: Sequence[ResolverSettings]) -> Self:
+        """Resolvers of these *settings*, started."""
+        resolvers = cls(settings)
+        await resolvers.start()
+        return resolvers
 
     async def close(self) -> None:
         """Close all of them; see `Resolver.close`."""

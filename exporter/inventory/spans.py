@@ -43,13 +43,3 @@ class Spans(Sequence[int]):
 
     def __iter__(self) -> Iterator[int]:
         return chain.from_iterable(self.ranges)
-
-    def rest(self, start: int, size: int) -> Iterator[range]:
-        """What these, which are in order, leave of the numbers from *start* to *size* - 1, and of those before it."""
-        for low, high in ((start, size), (0, start)):
-            at = low
-            for one in self.ranges:
-                if at < one.stop and one.start < high:
-                    yield range(at, one.start)
-                    at = one.stop
-            yield range(at, high)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from exporter.checks.addresses import Address
 from exporter.inventory.draws import Turn
 from exporter.inventory.spans import Spans
+from exporter.sampling.evenly import Evenly
 from exporter.state.pool import FAILING, PoolState
 
 _LEAST_KNOWN = 64
@@ -20,33 +21,44 @@ class Agenda:
 
     *random* are addresses drawn from ranges that are too big to be listed: they are no addresses of the pool.
 
-    *since* is where a round was dropped because the pool changed: this one begins there, so that however often a pool
-    changes, each address has its turn. The first *at_once* items need not wait.
+    Those of *order* have their turn in a circle that begins at *since*, at the same share of each round: where a round
+    was dropped because the pool changed, the next one goes on. What was never sampled is *at_once* besides; in the
+    first round of a pool that is all there is, and nothing waits.
     """
 
     def __init__(self, state: PoolState, since: Address | None = None) -> None:
         self.helos = tuple(state.helos)
         self.turn: Turn | None = None
-        self.order: Sequence[int]
-        self.at_once = 0
         pool = state.pool
         self.random = tuple(pool.unlisted.draw(state.sample.key, state.sample.turn))
-        before = len(self.random) + len(self.helos)
+        outside = range(-len(self.random) - len(self.helos), 0)
         start = 0 if since is None else pool.source.next_position(since) % max(1, pool.size)
-        if pool.plan is not None:
-            prefixes = pool.prefixes
-            self.turn = Turn(prefixes, pool.plan, state.sample.key, state.sample.turn)
-            self.turn.add(_known_to_fail(state, max(_LEAST_KNOWN, self.turn.drawn)))
+        never = Spans(())
+        known: range = range(0)
+        if pool.plan is None:
+            ring = Spans([range(start, pool.size), range(start)])
+            never = state.unsampled()
+            is_new = len(never) == pool.size > 0
+        else:
+            self.turn = Turn(pool.prefixes, pool.plan, state.sample.key, state.sample.turn)
+            known = self.turn.add(_known_to_fail(state, max(_LEAST_KNOWN, self.turn.drawn)))
             place = self.turn.place_of(start) if start else 0
-            self.order = Spans([range(-before, 0), range(place, len(self.turn)), range(place)])
-            self.at_once = len(self.order) if state.round_seconds is None else 0
+            ring = Spans([range(place, self.turn.drawn), range(place)])
+            is_new = True
+        self.order: Sequence[int] = ()
+        self.at_once: Sequence[int]
+        if is_new and state.round_seconds is None:
+            self.at_once = Spans([outside, *ring.ranges, known])
             return
-        never = state.unsampled()
-        whole = len(never) == pool.size
-        others = [range(start, pool.size), range(start)] if whole else [*never.ranges, *never.rest(start, pool.size)]
-        self.order = Spans([range(-before, 0), *others])
-        if never:
-            self.at_once = before + len(never)
+        names = zip(range(-len(self.helos), 0), self.helos, strict=True)
+        unheard = [range(item, item + 1) for item, text in names if state.helos[text].latest is None]
+        self.at_once = Spans([*unheard, *never.ranges])
+        self.order = Evenly(Evenly(ring, known), outside)
+
+    @property
+    def hurries(self) -> bool:
+        """Whether nothing in it is spread over the interval."""
+        return bool(self.at_once) and not self.order
 
     def outside(self, item: int) -> str | Address:
         """The HELO name, or the address of *random*, that an item below 0 stands for."""

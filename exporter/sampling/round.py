@@ -26,11 +26,12 @@ class Startable(Protocol):
 
 
 class Round:
-    """Starts every item of *order* once: the first *at_once* now, the others spread evenly over *span_seconds*.
+    """Starts every item of *order* once, spread evenly over *span_seconds*, and those of *at_once* as soon as it may.
 
-    *prepare* makes the sampling of one item; it must call the given function when it ends. At most *limit* are under
-    way together, and none for longer than *deadline_seconds*. *ended* is called when the last one is over, never from
-    within `begin`.
+    What is due of the order comes before what is to come at once, so that however much that is, the order is kept to
+    its pace. *prepare* makes the sampling of one item; it must call the given function when it ends. At most *limit*
+    are under way together, and none for longer than *deadline_seconds*. *ended* is called when the last one is over,
+    never from within `begin`.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Round:
         prepare: Callable[[int, Callable[[], None]], Startable],
         ended: Callable[["Round"], None],
         *,
-        at_once: int,
+        at_once: Sequence[int] = (),
         span_seconds: float,
         limit: int,
         deadline_seconds: float,
@@ -53,9 +54,10 @@ class Round:
         self._limit = limit
         self._deadline = deadline_seconds
         self._next = 0
+        self._hurried = 0
         self._added: deque[int] = deque()
         self._started = 0
-        self._open: dict[int, tuple[Startable, float]] = {}
+        self._open: dict[int, tuple[Startable, float, int]] = {}
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._pump_soon: asyncio.Handle | None = None
@@ -77,15 +79,17 @@ class Round:
         for handle in (self._timer, self._pump_soon):
             if handle is not None:
                 handle.cancel()
-        for sampling, _ in self._open.values():
+        for sampling, _, _ in self._open.values():
             sampling.drop()
         self._open.clear()
         self._added.clear()
 
     @property
-    def rest(self) -> int:
-        """How many items of the order are not started yet."""
-        return self._size - self._next
+    def reached(self) -> int | None:
+        """The first item of the order that is not over; of what comes at once, if there is no order; None for none."""
+        order, following = (self._order, self._next) if self._size else (self._at_once, self._hurried)
+        place = min([place for _, _, place in self._open.values() if place >= 0], default=following)
+        return order[place] if place < len(order) else None
 
     @property
     def in_flight(self) -> int:
@@ -94,20 +98,18 @@ class Round:
 
     def lag_seconds(self) -> float:
         """How late the next sample is; 0.0 while the round keeps up. What is due at once is as late as it takes."""
-        if self.is_over or self._next <= self._at_once or self._next >= self._size:
+        if self.is_over or self._next >= self._size:
             return 0.0
         return max(0.0, self._loop.time() - self._due(self._next))
 
     def _due(self, place: int) -> float:
-        spread = self._size - self._at_once
-        return self.began if place < self._at_once else self.began + self._span * (place - self._at_once) / spread
+        return self.began + self._span * place / self._size
 
     def _due_by(self, moment: float) -> int:
         """How many items are due by *moment*, which is not before the round began: those before that place."""
         if not self._span:
             return self._size
-        spread = self._size - self._at_once
-        return min(self._size, self._at_once + int((moment - self.began) * spread / self._span) + 1)
+        return min(self._size, int((moment - self.began) * self._size / self._span) + 1)
 
     def _pump(self) -> None:
         self._pump_soon = None
@@ -119,23 +121,31 @@ class Round:
                 self._start(self._added.popleft(), now)
             elif self._next < due:
                 self._next += 1
-                self._start(self._order[self._next - 1], now)
+                self._start(self._order[self._next - 1], now, self._next - 1)
+            elif self._hurried < len(self._at_once):
+                self._hurried += 1
+                self._start(self._at_once[self._hurried - 1], now, -1 if self._size else self._hurried - 1)
             else:
                 break
             started += 1
         self._expire(now)
-        if self._next >= self._size and not self._added and not self._open:
+        if not self._open and self._is_started:
             self._end()
         elif started == _BURST:
             self._repump()
         else:
             self._rearm()
 
-    def _start(self, item: int, now: float) -> None:
+    @property
+    def _is_started(self) -> bool:
+        """Whether there is nothing left to be started."""
+        return self._next >= self._size and self._hurried >= len(self._at_once) and not self._added
+
+    def _start(self, item: int, now: float, place: int = -1) -> None:
         number = self._started
         self._started = number + 1
         sampling = self._prepare(item, partial(self._close, number))
-        self._open[number] = (sampling, now)
+        self._open[number] = (sampling, now, place)
         try:
             sampling.start()
         except Exception as error:  # noqa: BLE001  # whatever it is, the other samples must not suffer
@@ -144,13 +154,13 @@ class Round:
     def _close(self, number: int) -> None:
         still_open = self._open
         still_open.pop(number, None)
-        if len(still_open) == self._limit - 1 or (not still_open and self._next >= self._size):
+        if len(still_open) == self._limit - 1 or (not still_open and self._is_started):
             self._repump()  # otherwise the timer is set already
 
     def _expire(self, now: float) -> None:
         """End what has been under way for too long; the oldest come first."""
         while self._open:
-            number, (sampling, began) = next(iter(self._open.items()))
+            number, (sampling, began, _) = next(iter(self._open.items()))
             if began + self._deadline > now:
                 return
             try:

@@ -1,4 +1,8 @@
-"""Keeps every pool sampled: a round when the schedule says so, and the first one at once."""
+"""Keeps every pool sampled: a round when the schedule says so, and the first one at once.
+
+The rule of this file: no address waits for longer than an interval. All rounds of a pool go round in the same circle,
+and the first one that is spread follows the hurried one so soon that it comes to its last address in time.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -40,7 +44,9 @@ a receiver looks at them; and all of it again, up to three times, to confirm."""
 class Sampler:
     """Runs the rounds of the pools on the board, at most one a pool.
 
-    *asker* gives whoever answers questions at the moment: a reload may have put another one in place.
+    *asker* gives whoever answers questions at the moment: a reload may have put another one in place. *due* is told
+    in how many seconds a pool's next round is due, where that is another time than the schedule's: all later ones are
+    an interval apart from then on.
     """
 
     def __init__(
@@ -51,8 +57,10 @@ class Sampler:
         *,
         on_change: OnChange,
         disputes: Disputes | None = None,
+        due: Callable[[str, float], None] = lambda _pool, _seconds: None,
     ) -> None:
         self._board = board
+        self._due = due
         self._asker = asker
         self._disputes = Disputes() if disputes is None else disputes
         self._on_change = on_change
@@ -124,7 +132,7 @@ class Sampler:
                     self._begins_at[name] = state.sample.reached
                 continue
             index = state.stalest()
-            if index is not None and state.sampled_at(index):
+            if index is not None:
                 self._begins_at[name] = state.pool.targets[index].address
 
     def stop(self) -> None:
@@ -143,9 +151,9 @@ class Sampler:
     def _drop(self, name: str, *, goes_on: bool) -> None:
         """End a round whose pool is gone or changed; where it *goes_on*, the next one begins where this one stopped."""
         state, agenda, running = self._rounds.pop(name)
-        items = agenda.order[len(agenda.order) - running.rest : len(agenda.order) - running.rest + 1] if goes_on else ()
-        if items and items[0] >= 0:
-            self._begins_at[name] = state.pool.targets[agenda.position(items[0])[0]].address
+        item = running.reached if goes_on else None
+        if item is not None and item >= 0:
+            self._begins_at[name] = state.pool.targets[agenda.position(item)[0]].address
         running.cancel()
 
     def _is_sampled(self, pool: str, subject: Disputed) -> bool:
@@ -162,7 +170,7 @@ class Sampler:
         running = Round(
             agenda.order,
             lambda item, finished: self._prepare(state, agenda, item, finished),
-            lambda over: self._ended(state, over),
+            lambda over: self._ended(state, agenda, over),
             at_once=agenda.at_once,
             span_seconds=state.pool.interval_seconds * _SPREAD,
             limit=max(1, asker.max_in_flight // max(1, len(self._board.pools))),
@@ -206,14 +214,17 @@ class Sampler:
         if state.healths.count(FAILING, start, end) == 1:
             current[2].add(agenda.turn.search(index))
 
-    def _ended(self, state: PoolState, over: Round) -> None:
-        name = state.pool.name
+    def _ended(self, state: PoolState, agenda: Agenda, over: Round) -> None:
+        name, interval = state.pool.name, state.pool.interval_seconds
         del self._rounds[name]
         seconds = asyncio.get_running_loop().time() - over.began
         state.counters.rounds += 1
         state.round_seconds = seconds
         state.sample.end()
         log.debug("round ended", pool=name, addresses=state.pool.size, seconds=round(seconds, 3))
-        if name in self._overdue:
+        if agenda.hurries:
+            self._overdue.discard(name)
+            self._due(name, max(0.0, min((1 - _SPREAD) * interval, interval - seconds)))
+        elif name in self._overdue:
             self._overdue.discard(name)
             self._begin(state)

@@ -91,6 +91,11 @@ class Schedule:
                 self._plan(name, seconds, first.get(name, 0.0))
         self._intervals = dict(intervals)
 
+    def due_in(self, name: str, seconds: float) -> None:
+        """Let the pool *name* be due in so many *seconds*, and at its interval from then on."""
+        if name in self._intervals:
+            self._plan(name, self._intervals[name], seconds)
+
     @property
     def loop_lag_seconds(self) -> float:
         """The longest that a heartbeat came too late, of the latest ones: for so long the event loop was held."""

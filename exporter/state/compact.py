@@ -171,6 +171,11 @@ class CompactStates(Sequence[AddressState | None]):
         """The oldest of the moments at which addresses from *first* to before *stop* were last sampled."""
         return min(self._sampled[first:stop])
 
+    def stalest(self) -> int | None:
+        """Of those that were ever sampled, which was not for the longest: the first of several; None for none."""
+        oldest = min(filter(None, self._sampled), default=None)
+        return None if oldest is None else self._sampled.index(oldest)
+
     def _used(self, numbers: Iterable[int]) -> Iterator[tuple[int, Form | None]]:
         return ((number, self._forms[number]) for number in set(numbers))
 

@@ -53,3 +53,8 @@ class FullStates(Sequence[AddressState | None]):
     def oldest(self, first: int, stop: int) -> float:
         """The oldest of the moments at which addresses from *first* to before *stop* were last sampled."""
         return min([0.0 if state is None else state.sampled_at for state in self._states[first:stop]])
+
+    def stalest(self) -> int | None:
+        """Of those that were ever sampled, which was not for the longest: the first of several; None for none."""
+        sampled = [place for place in range(len(self._states)) if self.sampled_at(place)]
+        return min(sampled, key=self.sampled_at, default=None)

@@ -106,13 +106,8 @@ class PoolState:
         return min([moment for _, moment in tuple(self._oldest.values())], default=0.0)
 
     def stalest(self) -> int | None:
-        """The target that was not sampled for the longest, the first of several; None if there are none at all."""
-        oldest = self.oldest_sample()
-        number = min([number for number, (_, moment) in self._oldest.items() if moment == oldest], default=None)
-        if number is None:
-            return None
-        stride = range(number * STRIDE, min(self.pool.size, (number + 1) * STRIDE))
-        return min(stride, key=self._addresses.sampled_at)
+        """Of the targets that were ever sampled, which was not for the longest: the first of several; None for none."""
+        return self._addresses.stalest()
 
     def results(self) -> dict[CheckResult, int]:
         """How many addresses have which latest result, by check; the three results of a check sum to the size."""

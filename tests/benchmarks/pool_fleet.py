@@ -205,7 +205,6 @@ async def measure_ring(options: argparse.Namespace) -> dict[str, Any]:
         range(options.count),
         Nothing,
         lambda _: ended.set(),
-        at_once=0,
         span_seconds=options.seconds,
         limit=500,
         deadline_seconds=60.0,

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from contextlib import asynccontextmanager
 from math import inf
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from exporter import service as service_module
@@ -237,14 +238,15 @@ async def measure(networks: list[str], shown: int) -> dict[str, dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         measured = Measured(networks, shown, Path(folder) / "maildns.db")
 
-        async def started(_configuration: Any) -> Any:
+        async def started(_settings: Any) -> Any:
             return measured.dns
 
-        usual, service_module._started = service_module._started, started
+        usual: Any = service_module.Resolvers
+        service_module.Resolvers = SimpleNamespace(started=started)  # type: ignore[misc,assignment]
         try:
             await measured.run()
         finally:
-            service_module._started = usual
+            service_module.Resolvers = usual  # type: ignore[misc]
         return measured.seconds
 
 

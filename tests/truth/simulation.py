@@ -117,8 +117,14 @@ class Simulation:
         self._board.adopt(await asyncio.to_thread(build, parse(_configuration(plan.addresses), "simulated")))
         state = self._board.pools[_POOL]
         self._numbers = {target.address: place for place, target in enumerate(state.pool.targets)}
-        sampler = Sampler(self._board, lambda: self._resolvers, on_change=self._changed, disputes=self._disputes)
-        schedule = Schedule(sampler.tick)
+        schedule = Schedule(lambda pool: sampler.tick(pool))
+        sampler = Sampler(
+            self._board,
+            lambda: self._resolvers,
+            on_change=self._changed,
+            disputes=self._disputes,
+            due=schedule.due_in,
+        )
         sampler.follow()
         schedule.start()
         schedule.follow({_POOL: INTERVAL_SECONDS})

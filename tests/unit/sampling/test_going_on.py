@@ -1,4 +1,4 @@
-"""Rounds go on where they were stopped: no address waits for longer than an interval because of a restart."""
+"""No address waits for longer than an interval, be it after the first round, a reload or a restart."""
 
 import asyncio
 import itertools
@@ -20,11 +20,17 @@ SLACK_SECONDS = 60.0  # a draw, of which a round has 64
 
 
 class Asker(DrawnAsker):
-    """Notes when each address was asked about, or, with *prefix_octets*, each prefix."""
+    """Notes when each address was asked about, or, with three *octets*, each prefix.
 
-    def __init__(self, octets):
-        super().__init__(lambda _address: False)
+    *seconds* is how long a first round of *count* of them takes: one is asked about after the other.
+    """
+
+    def __init__(self, octets, seconds=0.0, count=1, is_broken=lambda _address: False):
+        super().__init__(is_broken)
         self.octets = octets
+        self.delay = seconds / count / 2
+        if seconds:
+            self.max_in_flight = 1
         self.moments = {}
 
     def ask(self, question, on_answer, **how):
@@ -39,23 +45,42 @@ class Life:
     """A process: a sampler whose rounds are due when APScheduler would say so, with what the one before left."""
 
     def __init__(self, board, asker):
-        self.sampler = Sampler(board, lambda: asker, on_change=lambda _pool, _change: None)
+        self.sampler = Sampler(board, lambda: asker, on_change=lambda _pool, _change: None, due=self.due)
         self.sampler.resume()
         self.sampler.follow()
+        self.board = board
+        self.timer = None
+
+    def due(self, pool, seconds):
+        """Let a round be due in so many seconds, and each interval from then on."""
+        assert pool == "big"
+        if self.timer is not None:
+            self.timer.cancel()
+        self.timer = asyncio.get_running_loop().call_later(seconds, self.tick)
+
+    def tick(self):
+        """A round is due."""
+        self.due("big", HOUR)
+        self.sampler.tick("big")
+
+    def use(self, text):
+        """Reload."""
+        self.board.adopt(build(parse(text, "test")))
+        self.sampler.follow()
+        self.tick()
 
     async def last(self, seconds):
         """Go on for so long, and be killed."""
-        for _ in range(int(seconds // HOUR)):
-            self.sampler.tick("big")
-            await asyncio.sleep(HOUR)
-        self.sampler.tick("big")
-        await asyncio.sleep(seconds % HOUR)
+        if self.timer is None:
+            self.tick()
+        await asyncio.sleep(seconds)
+        self.timer.cancel()
         self.sampler.stop()
 
 
-def lived(text, octets, lives, down):
+def lived(text, octets, lives, down, asker=None):
     """When each subject was asked about, over some lives of these lengths, in seconds, and some time between them."""
-    asker = Asker(octets)
+    asker = asker or Asker(octets)
 
     async def main():
         board = Board()
@@ -85,13 +110,75 @@ def _restarted(before, text):
 
 
 def gaps(moments):
-    """How long each subject waited, but for the first time, when all of them come at once and then are spread."""
-    return [later - before for times in moments.values() for before, later in itertools.pairwise(times[1:])]
+    """How long each subject waited, each time."""
+    return [later - before for times in moments.values() for before, later in itertools.pairwise(times)]
+
+
+BOTH = pytest.mark.parametrize(("text", "octets", "count"), [(SMALL, 4, 128), (DRAWN, 3, 64)], ids=["all", "drawn"])
+
+
+@BOTH
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.3, 0.85])
+def test_the_second_sample_comes_within_an_interval_of_the_first(text, octets, count, share):
+    """However long a share of the interval the hurried first round takes, and all later ones are an interval apart."""
+    moments = lived(text, octets, [5 * HOUR], 0.0, Asker(octets, share * HOUR, count))
+
+    assert len(moments) == count
+    assert max(gaps(moments)) <= HOUR + SLACK_SECONDS
+    assert {len(times) for times in moments.values()} <= {5, 6}
+    steady = [gap for times in moments.values() for gap in gaps({"": times[1:]})]
+    assert min(steady) >= HOUR - SLACK_SECONDS
+
+
+@BOTH
+def test_the_second_round_is_no_burst(text, octets, count):
+    """The hurry of the first round does not come again: from then on the DNS has the same to do at any time."""
+    moments = lived(text, octets, [4 * HOUR], 0.0)
+
+    began = min(min(times) for times in moments.values())
+    later = sorted(at - began for times in moments.values() for at in times[1:])
+    spacing = 0.9 * HOUR / count
+    assert later[0] >= 0.1 * HOUR
+    assert max(sum(begin <= at < begin + 10 * spacing for at in later) for begin in later) <= 12
+
+
+def test_a_pool_too_big_for_its_interval_goes_round_without_a_pause():
+    """Where even in a hurry a round takes longer than the interval, no address waits for longer than a round."""
+    moments = lived(SMALL, 4, [12 * HOUR], 0.0, Asker(4, 1.4 * HOUR, 128))
+
+    assert max(gaps(moments)) <= 1.4 * HOUR + 2 * SLACK_SECONDS
+
+
+def test_what_fails_besides_moves_no_prefix():
+    """Failures that are looked at in each round come and go: the draws keep their moments."""
+    broken = set()
+    asker = Asker(3, is_broken=lambda address: address.rpartition(".")[0] in broken)
+    second = lived(DRAWN, 3, [2.5 * HOUR], 0.0, asker)
+    assert len(second) == 64
+
+    async def main():
+        board = Board()
+        board.adopt(build(parse(DRAWN, "test")))
+        asker.moments.clear()
+        life = Life(board, asker)
+        life.tick()
+        for failing in (3, 0, 12, 0):
+            await asyncio.sleep(HOUR)
+            broken.clear()
+            broken.update(f"10.0.{third}" for third in range(failing))
+        await asyncio.sleep(HOUR)
+        life.timer.cancel()
+        life.sampler.stop()
+
+    clock.run(main())
+    well = {prefix: times for prefix, times in asker.moments.items() if int(prefix.split(".")[2]) >= 12}
+    assert len(well) == 52
+    assert max(gaps(well)) <= HOUR + SLACK_SECONDS
 
 
 @pytest.mark.parametrize("down", [0.0, 900.0])
 @pytest.mark.parametrize("stops_at", [600.0, 1800.0, 3200.0, 3500.0])
-@pytest.mark.parametrize(("text", "octets", "count"), [(SMALL, 4, 128), (DRAWN, 3, 64)], ids=["all", "drawn"])
+@BOTH
 def test_no_gap_is_longer_than_an_interval(text, octets, count, stops_at, down):
     """Besides the time that nothing ran; wherever in its round it was stopped, and twice in a row."""
     moments = lived(text, octets, [2 * HOUR + stops_at, HOUR / 3, 5 * HOUR], down)
@@ -121,13 +208,48 @@ def test_a_pool_that_changed_goes_on_in_the_new_order():
         board = Board()
         board.adopt(build(parse(SMALL, "test")))
         life = Life(board, asker)
-        for minutes in (60, 60, 40, 60, 60, 60):
-            life.sampler.tick("big")
-            await asyncio.sleep(minutes * 60)
-            if minutes == 40:
-                board.adopt(build(parse(SMALL.replace("1h,", "1h, helo_names: [mail.example.org],"), "test")))
-                life.sampler.follow()
-        life.sampler.stop()
+        life.tick()
+        await asyncio.sleep(160 * 60)
+        life.use(SMALL.replace("1h,", "1h, helo_names: [mail.example.org],"))
+        await life.last(3 * HOUR)
 
     clock.run(main())
+    assert max(gaps(asker.moments)) <= HOUR + SLACK_SECONDS
+
+
+@pytest.mark.parametrize("every", [20.0, 400.0, 2000.0, 3500.0])
+def test_addresses_that_come_keep_none_waiting(every):
+    """However often some come, all new ones are sampled at once, and nobody waits: neither they nor the old ones."""
+    asker = Asker(4, 900.0, 64)
+
+    async def main():
+        board = Board()
+        board.adopt(build(parse(SMALL.replace("/25", "/26"), "test")))
+        life = Life(board, asker)
+        life.tick()
+        await asyncio.sleep(1.7 * HOUR)
+        for number in range(1, 17):
+            more = ", ".join([f"{{ip: 198.51.100.{last}}}" for last in range(number)])
+            life.use(SMALL.replace("/25}", f"/26}}, {more}"))
+            await asyncio.sleep(every)
+        await life.last(3 * HOUR)
+
+    clock.run(main())
+    assert len(asker.moments) == 64 + 16
+    assert max(gaps(asker.moments)) <= HOUR + SLACK_SECONDS
+
+
+def test_addresses_that_came_while_nothing_ran_keep_the_others_in_their_turn():
+    """After a restart with a configuration that grew, those that are known go on where they were."""
+    asker = Asker(4)
+
+    async def main():
+        board = Board()
+        board.adopt(build(parse(SMALL, "test")))
+        await Life(board, asker).last(2.6 * HOUR)
+        more = SMALL.replace("/25}", "/25}, {network: 198.51.100.0/28}")
+        await Life(_restarted(board, more), asker).last(3 * HOUR)
+
+    clock.run(main())
+    assert len(asker.moments) == 128 + 16
     assert max(gaps(asker.moments)) <= HOUR + SLACK_SECONDS

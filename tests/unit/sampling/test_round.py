@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -50,7 +51,7 @@ class Log:
         self.ended_after = None
 
 
-async def ride(order, *, seconds, at_once, span, limit, deadline=10.0, kind=Job):
+async def ride(order, *, seconds, span, limit, at_once=(), deadline=10.0, kind=Job):
     """Run one round to its end; *seconds* says how long each item takes (None: for ever)."""
     log, over = Log(), asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -77,25 +78,26 @@ async def ride(order, *, seconds, at_once, span, limit, deadline=10.0, kind=Job)
 @settings(deadline=None)
 @given(
     takes=st.lists(st.sampled_from([0, 0.001, 0.5, 3.0, None]), max_size=150),
-    at_once=st.integers(0, 150),
+    ordered=st.integers(0, 150),
     span=st.sampled_from([0.0, 1.0, 270.0]),
     limit=st.integers(1, 40),
 )
-def test_every_item_is_started_once_in_order_within_the_limit(takes, at_once, span, limit):
+def test_every_item_is_started_once_in_order_within_the_limit(takes, ordered, span, limit):
     """Nothing is lost, repeated, or started beyond the limit, whatever hangs; what hangs is given up."""
-    log = clock.run(
-        ride(range(len(takes)), seconds=takes.__getitem__, at_once=min(at_once, len(takes)), span=span, limit=limit)
-    )
+    order, at_once = range(len(takes))[:ordered], range(len(takes))[ordered:]
+    log = clock.run(ride(order, at_once=at_once, seconds=takes.__getitem__, span=span, limit=limit))
 
-    assert [index for index, _ in log.started] == list(range(len(takes)))
+    started = [index for index, _ in log.started]
+    assert [index for index in started if index in order] == [*order]
+    assert [index for index in started if index in at_once] == [*at_once]
     assert log.most_open <= limit
-    assert log.given_up == [index for index, seconds in enumerate(takes) if seconds is None]
+    assert log.given_up == [index for index in started if takes[index] is None]
     assert log.open == 0
 
 
 def test_a_round_is_spread_evenly_over_its_span():
     """Ten addresses in 270 s: one each 27 s, never a burst."""
-    log = clock.run(ride(range(10), seconds=lambda _: 0.01, at_once=0, span=270.0, limit=100))
+    log = clock.run(ride(range(10), seconds=lambda _: 0.01, span=270.0, limit=100))
 
     for index, began in log.started:
         assert abs(began - 27.0 * index) < 0.02
@@ -103,15 +105,55 @@ def test_a_round_is_spread_evenly_over_its_span():
 
 def test_what_is_new_comes_at_once_and_the_rest_is_spread():
     """After a reload the unknown addresses are sampled first, at the permitted rate; the known ones in their time."""
-    log = clock.run(ride(range(10), seconds=lambda _: 0.01, at_once=5, span=100.0, limit=100))
+    log = clock.run(ride(range(5, 10), seconds=lambda _: 0.01, at_once=range(5), span=100.0, limit=100))
 
-    assert all(began < 0.01 for _, began in log.started[:5])
-    assert [round(began) for _, began in log.started[5:]] == [0, 20, 40, 60, 80]
+    moments = dict(log.started)
+    assert all(moments[index] < 0.01 for index in range(5))
+    assert [round(moments[index]) for index in range(5, 10)] == [0, 20, 40, 60, 80]
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_what_comes_at_once_keeps_nothing_of_the_order_waiting(limit):
+    """However long the new ones take, the known ones keep their pace, and wait for one sample at most."""
+    log = clock.run(
+        ride(range(10), seconds=lambda _: 1.0, at_once=range(10, 310), span=270.0, limit=limit, deadline=60.0)
+    )
+
+    moments = dict(log.started)
+    assert all(0.0 <= moments[index] - 27.0 * index <= 1.1 for index in range(10))
+    assert max(moments[index] for index in range(10, 310)) <= 310 / limit + 2
+
+
+@pytest.mark.parametrize(
+    ("order", "at_once", "reached"),
+    [(range(10), range(10, 12), 5), ((), range(10, 20), 10), (range(1), range(10, 12), None)],
+    ids=["the-order", "where-there-is-none", "all"],
+)
+def test_it_is_known_how_far_a_round_has_come(order, at_once, reached):
+    """The first item of the order that is not over counts, whatever is still to come at once."""
+
+    async def half():
+        running = Round(
+            order,
+            lambda index, finished: Job(Log(), index, None if index >= 10 else 0.0, finished),
+            lambda _: None,
+            at_once=at_once,
+            span_seconds=100.0,
+            limit=3,
+            deadline_seconds=1000.0,
+        )
+        running.begin()
+        await asyncio.sleep(45.0)
+        found = running.reached
+        running.cancel()
+        return found
+
+    assert clock.run(half()) == reached
 
 
 def test_a_hung_item_holds_up_nobody_and_ends_at_its_deadline():
     """With room for two, one that never answers leaves the other place to the rest."""
-    log = clock.run(ride(range(20), seconds=lambda i: None if i == 0 else 0.1, at_once=20, span=0, limit=2, deadline=5))
+    log = clock.run(ride(range(20), seconds=lambda i: None if i == 0 else 0.1, span=0, limit=2, deadline=5))
 
     assert log.given_up == [0]
     assert max(began for _, began in log.started) < 2.5
@@ -123,7 +165,7 @@ def test_a_stalled_loop_makes_no_burst_beyond_the_limit():
 
     async def stalled():
         asyncio.get_running_loop().call_later(1.0, asyncio.get_running_loop().pass_time, 600.0)
-        return await ride(range(100), seconds=lambda _: 0.5, at_once=0, span=270.0, limit=7)
+        return await ride(range(100), seconds=lambda _: 0.5, span=270.0, limit=7)
 
     log = clock.run(stalled())
 
@@ -137,10 +179,10 @@ def test_a_cancelled_round_drops_what_is_under_way_and_says_nothing_more():
     async def cancelled():
         log = Log()
         running = Round(
-            range(10),
+            range(2, 10),
             lambda index, finished: Job(log, index, None, finished),
             lambda _: log.started.append("ended"),
-            at_once=2,
+            at_once=range(2),
             span_seconds=10.0,
             limit=5,
             deadline_seconds=60.0,
@@ -153,7 +195,7 @@ def test_a_cancelled_round_drops_what_is_under_way_and_says_nothing_more():
 
     log = clock.run(cancelled())
 
-    assert log.dropped == [0, 1, 2]
+    assert sorted(log.dropped) == [0, 1, 2]
     assert len(log.started) == 3
 
 
@@ -176,11 +218,13 @@ def test_an_item_that_raises_keeps_no_round_from_its_end():
     async def broken():
         asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(str(context["exception"])))
         seconds = {0: 0, 1: None, 2: 0.5}
-        return await ride(range(30), seconds=lambda i: seconds[i % 3], at_once=15, span=9.0, limit=2, kind=Broken)
+        return await ride(
+            range(15, 30), at_once=range(15), seconds=lambda i: seconds[i % 3], span=9.0, limit=2, kind=Broken
+        )
 
     log = clock.run(broken())
 
-    assert [index for index, _ in log.started] == list(range(30))
+    assert sorted(index for index, _ in log.started) == list(range(30))
     assert log.open == 0
     assert told.count("cannot start") == 30
     assert told.count("cannot give up") == len(log.given_up) == 10
@@ -188,7 +232,7 @@ def test_an_item_that_raises_keeps_no_round_from_its_end():
 
 def test_an_empty_round_ends():
     """A pool without addresses has rounds too."""
-    assert clock.run(ride((), seconds=lambda _: 0, at_once=0, span=10.0, limit=1)).started == []
+    assert clock.run(ride((), seconds=lambda _: 0, span=10.0, limit=1)).started == []
 
 
 def test_lag_is_how_late_the_next_item_is():
@@ -200,7 +244,6 @@ def test_lag_is_how_late_the_next_item_is():
             range(10),
             lambda index, finished: Job(log, index, None if index == 2 else 0.01, finished),
             lambda _: None,
-            at_once=0,
             span_seconds=10.0,
             limit=1,
             deadline_seconds=60.0,

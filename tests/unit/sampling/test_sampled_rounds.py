@@ -51,7 +51,7 @@ class Asker(Patient):
                 answer = Answer(Status.ANSWER, (DomainName(f"m-{'-'.join(reversed(octets))}.example.org"),))
         else:
             answer = Answer(Status.ANSWER, (Address.parse(".".join(octets)),))
-        asyncio.get_running_loop().call_later(0.01, on_answer, question, answer)
+        asyncio.get_running_loop().call_later(self.delay, on_answer, question, answer)
 
 
 class Watched:

@@ -118,6 +118,32 @@ def test_pools_come_and_go():
     assert of("new") == [90, 150]
 
 
+def test_a_pool_that_is_due_at_another_time_is_in_step_with_that_from_then_on():
+    """Sooner or later than the schedule has it, a step of the wall clock included; one that is gone stays away."""
+    heard = []
+    with time_machine.travel(START, tick=False) as wall:
+
+        async def main():
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            schedule = Schedule(lambda name: heard.append((round(loop.time() - began), name)))
+            schedule.start()
+            schedule.follow({"sooner": 60, "later": 60, "others": 60})
+            await asyncio.sleep(20)
+            schedule.due_in("sooner", 6.0)
+            schedule.due_in("later", 50.0)
+            schedule.due_in("gone", 1.0)
+            await asyncio.sleep(190)
+            schedule.stop()
+
+        clock.run(main(), on_pass=wall.shift)
+
+    assert [when for when, name in heard if name == "sooner"] == [0, 26, 86, 146, 206]
+    assert [when for when, name in heard if name == "later"] == [0, 70, 130, 190]
+    assert [when for when, name in heard if name == "others"] == [0, 60, 120, 180]
+    assert len(heard) == 13
+
+
 def test_the_lag_of_the_loop_is_seen_and_forgotten():
     """A loop that was held for two seconds says so for fifteen heartbeats, and then no more."""
     with time_machine.travel(START, tick=False) as wall:

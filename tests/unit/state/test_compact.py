@@ -78,7 +78,8 @@ def facts(state):
         assert state.is_sampled(index) == (one.latest is not None)
         assert state.sampled_at(index) == one.sampled_at
         assert state.ptr_names(index) == (names[0] if names else ())
-    assert state.stalest() == min(range(state.pool.size), key=state.sampled_at, default=None)
+    sampled = filter(state.sampled_at, range(state.pool.size))
+    assert state.stalest() == min(sampled, key=state.sampled_at, default=None)
     counted = (state.results(), state.receiver_results(), bytes(state.healths), state.name_changes)
     return addresses, counted, state.oldest_sample(), [one.target for one in state.sampled()]
 
