@@ -19,7 +19,7 @@ from exporter.checks.verdicts import Result
 from exporter.inventory.ranges import Run
 from exporter.inventory.spans import Spans
 from exporter.state.address import AddressState
-from exporter.state.forms import Form, Rebuilder, Times, form_of
+from exporter.state.forms import Form, Outline, Rebuilder, Times, form_of
 from exporter.state.ptr_names import PtrNames
 
 _RENAMED_SECONDS = 6 * 3600.0
@@ -142,6 +142,15 @@ class CompactStates(Sequence[AddressState | None]):
         It is 0 for one of which nothing is known.
         """
         return self._numbers[first:stop]
+
+    def outline(self, index: int) -> Outline | None:
+        """What the state at *index* is made of; None where nothing is known, or it is kept in detail."""
+        with self._lock:
+            form = self._forms[self._numbers[index]]
+            if form is None or index in self._details:
+                return None
+            times = Times(self._sampled[index], self._concluded[index], self._changed[index])
+            return Outline(form, *self._names[index], times)
 
     def unsampled(self) -> Spans:
         """The addresses without a latest report."""

@@ -107,6 +107,15 @@ def retargeted(form: Form, places: Mapping[int, int], names: int) -> Form:
     )
 
 
+class Outline(NamedTuple):
+    """All that makes the state of a target of its *form*: its PTR names, those that are confirmed, and its times."""
+
+    form: Form
+    ptr_names: Sequence[str]
+    confirmed_names: Sequence[str]
+    times: Times
+
+
 class Rebuilder:
     """Makes states of one form; what all of them have in common is made once."""
 

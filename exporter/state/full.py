@@ -6,6 +6,7 @@ from typing import overload
 from exporter.checks.names import DomainName
 from exporter.inventory.spans import Spans
 from exporter.state.address import AddressState
+from exporter.state.forms import Outline
 
 
 class FullStates(Sequence[AddressState | None]):
@@ -45,6 +46,10 @@ class FullStates(Sequence[AddressState | None]):
         """The PTR names that the last conclusive sample of the address at *index* found."""
         state = self._states[index]
         return () if state is None or state.iprev is None else state.iprev.ptr_names
+
+    def outline(self, index: int) -> Outline | None:  # noqa: ARG002  # whatever it is
+        """None: all is kept in detail."""
+        return None
 
     def unsampled(self) -> Spans:
         """The addresses without a latest report."""

@@ -23,6 +23,7 @@ from exporter.state.address import AddressState, health
 from exporter.state.change import Change
 from exporter.state.compact import CompactStates, Room
 from exporter.state.counters import CheckResult, PoolCounters, zeros
+from exporter.state.forms import Outline
 from exporter.state.full import FullStates
 from exporter.state.helo import HeloState
 from exporter.state.receivers import ReceiverOutcome, tally
@@ -84,6 +85,10 @@ class PoolState:
     def unsampled(self) -> Spans:
         """The targets without a latest report, in their order."""
         return self._addresses.unsampled()
+
+    def outline(self, index: int) -> Outline | None:
+        """What the state of the target at *index* can be made of; None where there is more to it, or nothing at all."""
+        return self._addresses.outline(index)
 
     def sampled_at(self, index: int) -> float:
         """When the target at *index* was last sampled, as Unix time; 0.0 for never."""

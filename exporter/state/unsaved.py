@@ -72,9 +72,25 @@ class Unsaved:
         """Whether there is news."""
         return bool(self.helos) or self._marks.find(_ALL) >= 0
 
+    @property
+    def news(self) -> int:
+        """How many addresses have news."""
+        return self._marks.count(_ALL)
+
     def take(self, limit: int) -> list[int]:
         """Take up to *limit* addresses that have news."""
         return list(self._taken(_ALL, limit))
+
+    def take_of(self, indexes: Iterable[int], limit: int) -> list[int]:
+        """Take up to *limit* of *indexes* that have news."""
+        marks, taken = self._marks, list[int]()
+        for index in indexes:
+            if len(taken) >= limit:
+                break
+            if marks[index] == _ALL:
+                marks[index] = 0
+                taken.append(index)
+        return taken
 
     def take_sampled(self) -> list[int]:
         """Take the addresses that were merely sampled again."""

@@ -22,6 +22,7 @@ from exporter.state.pool import PoolState
 from exporter.state.storage.addresses import address_state, address_text, helo_state, helo_text
 from exporter.state.storage.blocks import Blocks
 from exporter.state.storage.notes import Key
+from exporter.state.storage.patterns import Patterns
 
 CHUNK = 500
 """How many rows are made, or read, before others get their turn."""
@@ -46,14 +47,23 @@ def save_addresses(
     connection: sqlite3.Connection, pool: int, state: PoolState, indexes: Sequence[int], breathe: Callable[[], None]
 ) -> None:
     """Write what is known of the addresses at *indexes*."""
-    rest = iter(indexes)
+    rest, patterns = iter(indexes), Patterns()
     while chunk := list(islice(rest, CHUNK)):
         rows = []
         for index in chunk:
-            known = state[index]
-            if known.latest is not None or known.held:
-                text, packed = address_text(known), known.target.address.packed
-                rows.append((pool, packed, known.sampled_at, text, checksum(packed, text)))
+            outline = state.outline(index)
+            if outline is None:
+                known = state[index]
+                if known.latest is None and not known.held:
+                    continue
+                target, sampled_at, text = known.target, known.sampled_at, address_text(known)
+            elif outline.form.verdict is None and not outline.form.held:
+                continue
+            else:
+                target, sampled_at = state.pool.targets[index], outline.times.sampled_at
+                text = patterns.text(target, outline)
+            packed = target.address.packed
+            rows.append((pool, packed, sampled_at, text, checksum(packed, text)))
         connection.executemany(
             "INSERT OR REPLACE INTO addresses (pool, address, sampled_at, state, crc) VALUES (?, ?, ?, ?, ?)", rows
         )
