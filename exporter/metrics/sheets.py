@@ -69,14 +69,19 @@ class Sheet:
     def writing_ahead(self, now: float) -> Iterator[bool]:
         """Write each stale block that did not move since the last call; a step for each. All addresses are shown."""
         seen, self._seen = self._seen, array("Q", self._revisions)
-        settled = [number for number, both in enumerate(zip(seen, self._seen, strict=False)) if both[0] == both[1]]
+        settled = [number for number, pair in enumerate(zip(seen, self._seen, strict=False)) if pair[0] == pair[1]]
         for number in settled:
-            known = self._blocks.get(number)
-            is_stale = known is None or (known.key != (self._revisions[number], -1) and not known.depends_on_time)
-            if is_stale and self._revisions[number] and number not in self._ahead:
+            if number not in self._ahead and self._is_stale(number):
                 self._ahead.add(number)
                 self.block(number, -1, now)
                 yield True
+
+    def _is_stale(self, number: int) -> bool:
+        """Whether a block has what is not written; what depends on the time has to be written at the scrape anyway."""
+        revision, known = self._revisions[number], self._blocks.get(number)
+        if known is None:
+            return bool(revision)
+        return known.key != (revision, -1) and not known.depends_on_time
 
 
 def written(

@@ -179,7 +179,7 @@ class Measured:
         sweep(self.state(SHOWN), 1.79e9)
         await self.of("scrape, all series new", lambda: self.get("/metrics"))
         sweep(self.state(SHOWN), 1.79e9 + 100)
-        await self.of("scrape, all series changed", lambda: self.get("/metrics"))
+        await self.of("scrape, all sampled anew", lambda: self.get("/metrics"))
         await self.of("scrape, nothing changed", lambda: self.get("/metrics"))
         for path in (
             "/",

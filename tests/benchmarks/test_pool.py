@@ -59,7 +59,7 @@ async def test_what_holds_a_small_service():
     """Everything that is measured can be done, and each step has its two figures."""
     found = await pool_holds.measure(["198.18.0.0/26", "198.18.1.0/26"], 20)
 
-    assert {"first sweep", "scrape, all series changed", "`/config`", "reload, other HELO names"} <= set(found)
+    assert {"first sweep", "scrape, all sampled anew", "`/config`", "reload, other HELO names"} <= set(found)
     assert all(one["callback"] > 0 and one["turn"] >= 0 for one in found.values())
 
 
