@@ -31,6 +31,16 @@ CASES = [
         None,
         "mx-alias",
     ),
+    (
+        mx,
+        (
+            "example.org MX 10 mx.example.org\nmx.example.org CNAME m.example.org\n"
+            "m.example.org A 192.0.2.1\nmx.example.org AAAA !timeout"
+        ),
+        "pass",
+        None,
+        "mx-alias",
+    ),
     (mx, "example.org A 192.0.2.1", "pass", None, "mx-missing"),
     (mx, "", "fail", "mx-missing", None),
     (

@@ -53,6 +53,28 @@ def test_every_domain_has_one_owner(name, count):
     owners = [index for index in range(count) if Shard(index, count).owns_name(name)]
     assert len(owners) == 1
     assert Shard(owners[0], count).owns_name(f"{name}.")
+    assert Shard(owners[0], count).owns_name(name.upper())
+    assert Shard(owners[0], count).owns_name(name.lower())
+
+
+@pytest.mark.parametrize(
+    ("count", "of_addresses", "of_names"),
+    [
+        (1, [0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0]),
+        (2, [1, 1, 1, 0, 0, 0, 0], [0, 0, 0, 1]),
+        (5, [2, 2, 3, 3, 0, 0, 0], [2, 2, 4, 4]),
+        (MAX_SHARDS, [413, 413, 415, 481, 37, 37, 51], [209, 209, 423, 894]),
+    ],
+)
+def test_who_owns_what_is_the_same_in_every_release(count, of_addresses, of_names):
+    """While shards are upgraded one by one, an old one and a new one must agree; a /24, or a /64, has one owner."""
+    ips = ["192.0.2.1", "192.0.2.255", "192.0.3.0", "10.0.0.1", "2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:1::"]
+    names = ["example.org", "Example.ORG.", "mail.example.org", "x"]
+
+    for ip, owner in zip(ips, of_addresses, strict=True):
+        assert Shard(owner, count).owns(Address.parse(ip))
+    for name, owner in zip(names, of_names, strict=True):
+        assert Shard(owner, count).owns_name(name)
 
 
 @given(

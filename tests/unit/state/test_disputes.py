@@ -61,3 +61,36 @@ def test_memory_is_bounded(monkeypatch):
         disputes.wait("pool", address)
     assert (disputes.count("pool"), disputes.waited("pool", OTHER)) == (1, 0)
     assert disputes.disagreements == {("one", "two"): 2}
+    disputes.note("pool", MTA, Dispute(FAILING, TWO, ONE), 5.0)
+    disputes.wait("pool", MTA)
+    assert disputes.of("pool", MTA) == Dispute(FAILING, TWO, ONE, 1.0, 5.0)
+    assert (len(disputes), disputes.waited("pool", MTA)) == (1, 2)
+    assert disputes.disagreements == {("one", "two"): 3}
+
+    disputes.settle("pool", MTA)
+    assert disputes.note("pool", OTHER, Dispute(FAILING, ONE, TWO), 6.0)
+
+
+def test_what_is_kept_counts_on():
+    """Of what a reload leaves, the dispute, its beginning and the count of waiting are as they were."""
+    disputes = Disputes()
+    for subject in (MTA, OTHER):
+        disputes.note("kept", subject, Dispute(FAILING, ONE, ONE), 1.0)
+        disputes.wait("kept", subject)
+    disputes.keep(lambda _pool, subject: subject == OTHER)
+    disputes.wait("kept", OTHER)
+
+    assert (len(disputes), disputes.waited("kept", OTHER), disputes.waited("kept", MTA)) == (1, 2, 0)
+    assert disputes.of("kept", MTA) is None
+    assert disputes.of("nowhere", MTA) is None
+    assert not disputes.note("kept", OTHER, Dispute(FAILING, ONE, ONE), 9.0)
+    assert disputes.of("kept", OTHER).since == 1.0
+    assert disputes.disagreements == {("one", "one"): 3}
+
+
+def test_a_pool_that_has_no_disputes_settles_none():
+    """A sample of what was never disputed ends nothing, and begins nothing."""
+    disputes = Disputes()
+
+    assert not disputes.settle("pool", MTA)
+    assert (len(disputes), disputes.is_empty, list(disputes)) == (0, True, [])
