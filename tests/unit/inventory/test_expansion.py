@@ -1,12 +1,15 @@
 """What an SPF record makes of a pool, and when an expansion may replace another."""
 
 import ipaddress
+from dataclasses import replace
 
 import pytest
 
+from exporter.checks.answers import Answer, Status
 from exporter.checks.check import judge
 from exporter.checks.names import DomainName
-from exporter.inventory.expansion import Expansion, Trouble, expand, expansion, loses, together
+from exporter.config.entry_rules import MAX_POOL_ADDRESSES
+from exporter.inventory.expansion import MAX_LISTED, Expansion, Trouble, expand, expansion, loses, together
 from tests.factories import World
 
 ZONE = """
@@ -114,3 +117,93 @@ def test_an_expansion_loses_what_the_next_one_lacks():
         assert not loses(less, whole)
         both = together(whole, less)
         assert (both.listed, both.space) == (whole.listed, whole.space)
+
+
+def of(terms: str, zone: str = "", *names: str) -> Expansion:
+    """The expansion of a record of these terms."""
+    return expanded(f'spf.example.com TXT "v=spf1 {terms} -all"\n{zone}', *names)
+
+
+@pytest.mark.parametrize(
+    ("terms", "listed_addresses", "ranges"),
+    [
+        pytest.param("ip6:2001:db8::/112", MAX_LISTED, 0, id="a-112-is-listed"),
+        pytest.param("ip6:2001:db8::/111", 0, 1, id="a-111-is-not"),
+        pytest.param("ip6:2001:db8::/112 ip6:2001:db8::1:0/112", 0, 1, id="nor-are-two-that-are-one"),
+        pytest.param("ip6:2001:db8::/111 ip6:2001:db9::/128 ip6:2001:db7::/64", 1, 2, id="each-on-its-own"),
+    ],
+)
+def test_what_is_too_big_to_be_listed(terms, listed_addresses, ranges):
+    """IPv6 ranges of more than 65,536 addresses are space, in their order."""
+    found = of(terms)
+
+    assert (found.listed.size, len(found.space)) == (listed_addresses, ranges)
+    assert list(found.space) == sorted(found.space)
+    assert found.troubles == ()
+
+
+@pytest.mark.parametrize(("host", "troubles"), [("", ()), ("ip4:192.0.2.1", (Trouble.TOO_MANY_ADDRESSES,))])
+def test_a_pool_has_room_for_so_many(host, troubles):
+    """As many as a pool may have are listed; of one more, none is, and nothing of its space either."""
+    length = 32 - (MAX_POOL_ADDRESSES.bit_length() - 1)
+    rest = MAX_POOL_ADDRESSES - (1 << (32 - length))
+    terms = [f"ip4:10.0.0.0/{length}", "ip6:2001:db8::/64"]
+    at = int(ipaddress.ip_address("172.16.0.0"))
+    while rest:
+        bits = rest.bit_length() - 1
+        terms.append(f"ip4:{ipaddress.ip_address(at)}/{32 - bits}")
+        at, rest = at + (1 << bits), rest - (1 << bits)
+    found = of(" ".join([*terms, host]))
+
+    assert found.troubles == troubles
+    assert (found.listed.size, len(found.space)) == ((0, 0) if troubles else (MAX_POOL_ADDRESSES, 1))
+
+
+def test_the_shortest_of_all_answers_says_how_long_it_lasts():
+    """Those that went unanswered, and those that are not to be kept, say nothing."""
+    compiled, evidence = judge(expand("spf.example.com", []), World.parse(ZONE))
+    (first, second, third, *rest) = evidence
+    ttls = {first: 60, second: 30, third: 0}
+
+    changed = {asked: answer._replace(ttl=ttls.get(asked, 300)) for asked, answer in evidence.items()}
+    assert expansion(compiled, [], changed).ttl_seconds == 30
+    changed[second] = Answer(Status.TIMEOUT, ttl=5)
+    assert expansion(compiled, [], changed).ttl_seconds == 60
+    assert expansion(compiled, [], {}).ttl_seconds == 0
+    assert len(rest) > 1
+
+
+def test_two_expansions_together():
+    """Addresses and space of either; what is wrong, and for how long it lasts, is the second's to say."""
+    first = of("ip4:192.0.2.0/25 ip6:2001:db8::/64")
+    second = replace(of("ip4:192.0.2.128/25 ip6:2001:db8:1::/64 exists:%{i}.example.com"), ttl_seconds=7.0)
+    both = together(first, second)
+
+    assert listed(both) == {"192.0.2.0": 256}
+    assert both.space == (*first.space, *second.space)
+    assert (both.troubles, both.terms, both.ttl_seconds) == (second.troubles, second.terms, 7.0)
+    assert second.terms == ("exists:%{i}.example.com in the record of spf.example.com",)
+    assert loses(first, second)
+    assert loses(first, replace(first, space=()))
+    assert not loses(first, both)
+
+
+def test_names_are_asked_for_in_both_families():
+    """Their addresses are evidence of the expansion; a record without names asks for nothing more."""
+    world = World.parse(ZONE)
+    _, with_name = judge(expand("spf.example.com", [DomainName("helo.example.com")]), world)
+    _, without = judge(expand("spf.example.com", []), world)
+
+    assert sorted(map(str, with_name.keys() - without.keys())) == ["helo.example.com A", "helo.example.com AAAA"]
+
+
+def test_what_is_better_than_none():
+    """A record that nobody gets through, with what it lists, is; one that was not answered, or lists none, is not."""
+    broken = of("ip4:192.0.2.0/24 include:gone.example.com")
+    silent = of("ip4:192.0.2.0/24 include:i.example.com", "i.example.com TXT !timeout")
+    nobody = of("include:gone.example.com")
+
+    assert broken.troubles == nobody.troubles == (Trouble.PERMERROR,)
+    assert (broken.is_sound, broken.is_usable) == (False, True)
+    assert (silent.is_sound, silent.is_usable) == (False, False)
+    assert (nobody.is_sound, nobody.is_usable) == (False, False)
