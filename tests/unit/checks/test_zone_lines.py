@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter.checks.zone_lines import txt_line
+from tests.examples import examples
 
 
 def read(line):
@@ -18,6 +19,7 @@ def read(line):
     return owner.to_text(), dns.rdatatype.to_text(rdataset.rdtype), record
 
 
+@examples(40)
 @given(st.one_of(st.binary(max_size=600), st.binary(min_size=250, max_size=260)))
 @example(b"")
 @example(b'"; \\ 7')

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.dns.cookies import CookieJar
+from tests.examples import examples
 
 OURS = b"\x01\x02\x03\x04\x05\x06\x07\x08"
 THEIRS = b"\xf0" * 8
@@ -59,6 +60,7 @@ def test_our_part_alone_shows_nothing():
     assert (shared.expected, shared.sent, shared.accepts(b"")) == (False, OURS, True)
 
 
+@examples(60)
 @given(st.lists(st.sampled_from(["missed", "cookie", "echo", "none"]), max_size=20))
 def test_after_three_misses_in_a_row_none_is_expected(events):
     """A cookie in between begins the count anew; a reply without one that is not believed does not."""

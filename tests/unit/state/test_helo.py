@@ -78,7 +78,7 @@ def test_each_number_is_the_last_conclusive_one(zones, expected):
 
 
 @given(worlds(), worlds(), st.data())
-@examples(50)
+@examples(30)
 def test_an_outage_moves_no_number_to_what_it_never_was(first, second, data):
     """With answers lost, each number is the one from before or the one that all answers would have given."""
     said = HeloName.parse("mta1.example.org")

@@ -11,6 +11,7 @@ from exporter.inventory.draws import Plan
 from exporter.state.counters import PoolCounters
 from exporter.state.pool import FAILING, HEALTHY, UNKNOWN, PoolState
 from exporter.state.prefixes import SHOWN, WorstPrefixes
+from tests.examples import examples
 from tests.unit.state.test_pool import record
 from tests.unit.web.pools import BROKEN, RIGHT, pool
 
@@ -22,6 +23,7 @@ def state_of(made):
     return PoolState(made, PoolCounters())
 
 
+@examples(40)
 @given(st.lists(st.sampled_from([UNKNOWN, HEALTHY, FAILING]), min_size=SOURCE.size, max_size=SOURCE.size))
 def test_every_failing_address_is_in_its_prefix(healths):
     """The worst first, then in the order of addresses; a swept prefix is told with all that the pool has of it."""

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from exporter.checks.verdicts import CheckName, Result
 from exporter.state.sample import SampleState
+from tests.examples import examples
 from tests.factories import address
 
 FCRDNS, SYNTAX, DNSBL = CheckName.FCRDNS, CheckName.HELO_SYNTAX, CheckName.DNSBL
@@ -14,6 +15,7 @@ NOTHING = {FCRDNS: (0, 0), SYNTAX: (0, 0)}
 draws = st.fixed_dictionaries({}, optional={check: st.sampled_from(Result) for check in (FCRDNS, SYNTAX, DNSBL)})
 
 
+@examples(40)
 @given(st.lists(draws, max_size=20))
 def test_a_round_sums_what_the_dns_answered(drawn):
     """By check: addresses with a conclusive result, and how many fail; nothing of checks that the pool lacks."""

@@ -59,7 +59,7 @@ octets = st.lists(
 ).map(lambda some: b"v=spf1 " + b" ".join(some))
 
 
-@examples(60)
+@examples(40)
 @given(st.lists(octets, min_size=1, max_size=3))
 def test_what_is_written_can_be_read(records):
     """Whatever the records, the one in place of them is well-formed."""
