@@ -8,10 +8,10 @@ from typing import Any
 import helm_python
 import jsonschema
 import kubernetes_validate.utils
-import yaml
 from referencing import Registry, Resource
 
 from tests.assets.foreign_kinds import SCHEMAS
+from tests.yaml_files import read_all_yaml, read_yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CHART = ROOT / "helm" / "maildns-exporter"
@@ -30,7 +30,7 @@ def chart(folder: Path = CHART) -> helm_python.Chart:
 
 def ci_values(name: str) -> dict[str, Any]:
     """One of the values files in ci/."""
-    return yaml.safe_load(VALUES[name].read_text())
+    return read_yaml(VALUES[name].read_text())
 
 
 def render(values: Mapping[str, Any] | None = None, folder: Path = CHART, release: str = "mail") -> list[Object]:
@@ -40,7 +40,7 @@ def render(values: Mapping[str, Any] | None = None, folder: Path = CHART, releas
         document
         for template, text in sorted(rendered.items())
         if not template.endswith(".txt")
-        for document in yaml.safe_load_all(text)
+        for document in read_all_yaml(text)
         if document is not None
     ]
 

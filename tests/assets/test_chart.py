@@ -4,12 +4,12 @@ import re
 
 import helm_python
 import pytest
-import yaml
 
 from exporter import __version__
 from exporter.config.loader import parse
 from tests.assets import charts
 from tests.assets.charts import CHART, NEWEST, OLDEST, VALUES, ci_values, render
+from tests.yaml_files import read_yaml
 
 FEATURES = [None, *VALUES]
 
@@ -208,7 +208,7 @@ def test_names(release, values, name):
 
 def test_the_versions_are_those_of_the_package():
     """Chart, image and package are released together."""
-    metadata = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    metadata = read_yaml((CHART / "Chart.yaml").read_text())
 
     assert metadata["version"] == metadata["appVersion"] == __version__
     assert charts.exporter_container(render())["image"].endswith(f":{__version__}")

@@ -5,15 +5,15 @@ import json
 import re
 
 import pytest
-import yaml
 
 from tests.assets.charts import CHART, ROOT, chart
+from tests.yaml_files import read_yaml
 
 SPEC = importlib.util.spec_from_file_location("chart_build", ROOT / "helm" / "build.py")
 build = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(build)
 
-VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+VALUES = read_yaml((CHART / "values.yaml").read_text())
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
 
@@ -86,4 +86,4 @@ def test_every_section_of_the_schema_is_closed():
 @pytest.mark.parametrize("text", re.findall(r"```yaml\n(.*?)```", (CHART / "README.md").read_text(), re.DOTALL))
 def test_the_readmes_examples_are_values(text):
     """A reader who copies an example gets what the schema accepts."""
-    chart().validate_schema(yaml.safe_load(text))
+    chart().validate_schema(read_yaml(text))

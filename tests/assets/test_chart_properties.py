@@ -5,7 +5,6 @@ import json
 from typing import Any
 
 import helm_python
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from tests.assets import charts
 from tests.assets.charts import CHART, NEWEST, VALUES, ci_values, render
 from tests.assets.schema_strategies import SchemaStrategies
 from tests.examples import examples
+from tests.yaml_files import read_yaml
 
 PEER = {"podSelector": {"matchLabels": {"app": "prometheus"}}}
 KUBERNETES = {
@@ -130,4 +130,4 @@ def test_the_configuration_arrives_as_it_was_written(config):
 
     assert problems == []
     assert json.loads(json.dumps(root.plain())) == {**config, "pools": []}
-    assert yaml.safe_load(found["data"]["maildns.yml"]) == {**config, "pools": []}
+    assert read_yaml(found["data"]["maildns.yml"]) == {**config, "pools": []}

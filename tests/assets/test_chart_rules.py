@@ -12,11 +12,12 @@ from tests.assets import charts
 from tests.assets.charts import CHART, ci_values, render
 from tests.integration.servers.prometheus import promtool
 from tests.integration.servers.tools import require
+from tests.yaml_files import read_yaml
 
 RULES = [
     rule
     for path in sorted((CHART / "files" / "rules").glob("*"))
-    for group in yaml.safe_load(path.read_text())["groups"]
+    for group in read_yaml(path.read_text())["groups"]
     for rule in group["rules"]
 ]
 ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
@@ -123,8 +124,8 @@ def test_alerts_for_grafana_arrive_whole():
         if found["metadata"]["labels"].get("grafana_alert") == "1"
     ]
 
-    assert {name: yaml.safe_load(text) for name, text in found["data"].items()} == {
-        file.name: yaml.safe_load(file.read_text()) for file in (CHART / "files" / "grafana-alerting").glob("*")
+    assert {name: read_yaml(text) for name, text in found["data"].items()} == {
+        file.name: read_yaml(file.read_text()) for file in (CHART / "files" / "grafana-alerting").glob("*")
     }
 
 

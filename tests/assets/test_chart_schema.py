@@ -2,10 +2,10 @@
 
 import helm_python
 import pytest
-import yaml
 
 from tests.assets import charts
 from tests.assets.charts import NEWEST, OLDEST, render
+from tests.yaml_files import read_yaml
 
 
 @pytest.mark.parametrize(
@@ -146,4 +146,4 @@ def test_the_storage_is_in_the_volume_unless_it_is_put_elsewhere(storage, path, 
     objects = render({"persistence": {"enabled": True}, "config": config})
 
     text = charts.one(objects, "ConfigMap")["data"]["maildns.yml"]
-    assert yaml.safe_load(text)["storage"] == {"path": path, **rest}
+    assert read_yaml(text)["storage"] == {"path": path, **rest}

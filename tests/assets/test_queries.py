@@ -3,7 +3,6 @@
 import re
 
 import pytest
-import yaml
 
 from dashboards.generator.address_rules import ADDRESS_CHECKS
 from dashboards.generator.authentication_rules import AUTHENTICATION_CHECKS
@@ -14,6 +13,7 @@ from exporter.checks.domain import DomainCheckName
 from exporter.checks.verdicts import CheckName
 from tests.assets.dashboard_files import NAMES, all_queries, labels_in, load
 from tests.assets.promql import WrongQueryError, labels_of, metrics_of
+from tests.yaml_files import read_yaml
 
 RECORDINGS = [rule for group in GROUPS for rule in group.recordings]
 ALERTS = [alert for group in GROUPS for alert in group.alerts]
@@ -90,7 +90,7 @@ def test_every_check_of_a_domain_has_alerts():
 def test_the_alerts_for_grafana_need_no_recording_rule():
     """What the rules record is written out in the queries, which give the same labels."""
     text = (FOLDER / "grafana-alerting" / "maildns.alerts.yml").read_text(encoding="utf-8")
-    rules = [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
+    rules = [rule for group in read_yaml(text)["groups"] for rule in group["rules"]]
     by_name = {alert.name: alert for alert in ALERTS}
 
     assert {rule["title"] for rule in rules} == set(by_name)

@@ -3,11 +3,11 @@
 import re
 
 import pytest
-import yaml
 
 from dashboards.generator import grafana_rules
 from dashboards.generator.outputs import FOLDER
 from tests.integration.servers.prometheus import promtool
+from tests.yaml_files import read_yaml
 
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
 EXAMPLES = {
@@ -36,8 +36,8 @@ def test_the_example_for_prometheus_is_a_good_configuration(tmp_path):
 
 def test_the_example_for_grafana_has_the_data_source_of_the_alerts():
     """Copied as they are, the alerts find their data source, and the dashboards' folder is the alerts'."""
-    (source,) = yaml.safe_load(EXAMPLES["/etc/grafana/provisioning/datasources/prometheus.yml"])["datasources"]
-    (provider,) = yaml.safe_load(EXAMPLES["/etc/grafana/provisioning/dashboards/maildns.yml"])["providers"]
+    (source,) = read_yaml(EXAMPLES["/etc/grafana/provisioning/datasources/prometheus.yml"])["datasources"]
+    (provider,) = read_yaml(EXAMPLES["/etc/grafana/provisioning/dashboards/maildns.yml"])["providers"]
 
     assert source["uid"] == grafana_rules.DATASOURCE_UID
     assert source["type"] == "prometheus"
@@ -46,7 +46,7 @@ def test_the_example_for_grafana_has_the_data_source_of_the_alerts():
 
 def test_the_example_policies_tell_contact_points_that_exist():
     """Every receiver is one of the contact points."""
-    config = yaml.safe_load(EXAMPLES["/etc/grafana/provisioning/alerting/policies.yml"])
+    config = read_yaml(EXAMPLES["/etc/grafana/provisioning/alerting/policies.yml"])
     points = {point["name"] for point in config["contactPoints"]}
 
     for policy in config["policies"]:

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
 from exporter.checks.addresses import Address
 from exporter.checks.check import judge
@@ -12,13 +11,14 @@ from exporter.checks.names import DomainName
 from exporter.checks.report import report
 from exporter.checks.verdicts import CheckName
 from tests.factories import World, name, target
+from tests.yaml_files import read_yaml
 
 HERE = Path(__file__).parent
 
 
 def cases(file):
     """Read the cases of a file, each named after itself."""
-    loaded = yaml.safe_load((HERE / file).read_text())
+    loaded = read_yaml((HERE / file).read_text())
     return [pytest.param(case, id=re.sub(r"[^a-z0-9]+", "-", case["case"].lower())) for case in loaded]
 
 

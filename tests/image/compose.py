@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tests.image.engine import ROOT, Engine
 from tests.integration.servers.process import wait_until
+from tests.yaml_files import read_yaml
 
 FILE = ROOT / "deploy" / "compose" / "compose.yml"
 RULES = ROOT / "dashboards" / "prometheus" / "maildns.rules.yml"
@@ -44,7 +43,7 @@ def prometheus_sees(engine: Engine, image: str, folder: Path) -> Iterator[tuple[
     if program is None:
         yield "Prometheus of the Compose file", False, "not installed: apt-get install prometheus"
         return
-    services = yaml.safe_load(FILE.read_text())["services"]
+    services = read_yaml(FILE.read_text())["services"]
     exporter, prometheus = services["maildns-exporter"], services["prometheus"]
     (folder / "hosts").write_text("127.0.0.1 localhost maildns-exporter\n")
     (folder / "hosts").chmod(0o644)
@@ -71,7 +70,7 @@ def prometheus_sees(engine: Engine, image: str, folder: Path) -> Iterator[tuple[
     )
     found = asked("query?query=count(maildns_fcrdns_match)")["result"]
     yield "it has the demo world", bool(found), found
-    wanted = sum(len(group["rules"]) for group in yaml.safe_load(RULES.read_text())["groups"])
+    wanted = sum(len(group["rules"]) for group in read_yaml(RULES.read_text())["groups"])
     loaded = [rule for group in asked("rules")["groups"] for rule in group["rules"]]
     yield "it has the rules", len(loaded) == wanted, f"{len(loaded)} of {wanted}"
 

@@ -1,12 +1,11 @@
 """What `make image-test` is made of, without an engine."""
 
-import yaml
-
 from tests.assets.charts import ROOT
 from tests.image.compose import FILE, flags
 from tests.image.engine import RESTRICTED
+from tests.yaml_files import read_yaml
 
-SERVICES = yaml.safe_load(FILE.read_text())["services"]
+SERVICES = read_yaml(FILE.read_text())["services"]
 
 
 def test_every_container_is_run_as_it_is_told_to():

@@ -5,6 +5,7 @@ import yaml
 
 from tests.integration.servers.knot import Knot
 from tests.integration.serving import configuration_text, hurried, serving
+from tests.yaml_files import read_yaml
 
 pytestmark = pytest.mark.integration
 
@@ -57,7 +58,7 @@ def load(port):
         [{"ip": ip, "helo": f"{name}.example.org"} for name, ip in HOSTS.items()],
         mail_from_domains=["split.example.org"],
     )
-    document = yaml.safe_load(text)
+    document = read_yaml(text)
     document["dnsbls"] = [
         {"zone": f"{name}.example.org", "interval": "1m", "max_queries_per_second": "unlimited"} for name in LISTS
     ]

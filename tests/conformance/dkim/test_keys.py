@@ -3,15 +3,15 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
 from exporter.checks.answers import Text
 from exporter.checks.check import judge
 from exporter.checks.dkim import dkim
 from exporter.checks.domain import DomainReason
 from tests.factories import World, name, question
+from tests.yaml_files import read_yaml
 
-CASES = yaml.safe_load(Path(__file__).with_name("keys.yml").read_text(encoding="utf-8"))
+CASES = read_yaml(Path(__file__).with_name("keys.yml").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])

@@ -3,15 +3,15 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
 from exporter.checks.check import judge
 from exporter.checks.dmarc.check import dmarc
 from exporter.checks.domain import overall
 from exporter.checks.verdicts import Result
 from tests.factories import World, name
+from tests.yaml_files import read_yaml
 
-CASES = yaml.safe_load(Path(__file__).with_name("records.yml").read_text(encoding="utf-8"))
+CASES = read_yaml(Path(__file__).with_name("records.yml").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from exporter.checks.addresses import Address
 from exporter.checks.answers import MailExchange, Question, Record, Status, Text
 from exporter.checks.names import DomainName
 from tests.factories import World
+from tests.yaml_files import read_all_yaml
 
 SUITE = Path(__file__).with_name("rfc7208-tests.yml")
 ASKED = ("A", "AAAA", "MX", "PTR", "TXT")
@@ -35,7 +34,7 @@ class Case:
 
 def cases() -> Iterator[Case]:
     """Every case of the suite, in its order."""
-    for scenario in yaml.safe_load_all(SUITE.read_text(encoding="utf-8")):
+    for scenario in read_all_yaml(SUITE.read_text(encoding="utf-8")):
         world = _world(scenario["zonedata"])
         for name, case in scenario["tests"].items():
             allowed = case["result"]

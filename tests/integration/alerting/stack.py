@@ -23,6 +23,7 @@ from exporter.demo.demo_world import demo_world
 from exporter.demo.server import DemoServer
 from tests.integration.servers.http import is_ok
 from tests.integration.servers.process import DEADLINE_SECONDS, Server
+from tests.yaml_files import read_yaml
 
 ROOT = FOLDER.parent
 RULES = FOLDER / "prometheus" / "maildns.rules.yml"
@@ -40,7 +41,7 @@ PTR_RECORD = f"{PTR_OWNER}. 1 PTR notices.example.org."
 
 def hurried_rules(folder: Path) -> Path:
     """The rules but one, evaluated each second; alerts wait two seconds, and go on for one."""
-    rules = yaml.safe_load(RULES.read_text(encoding="utf-8"))
+    rules = read_yaml(RULES.read_text(encoding="utf-8"))
     for group in rules["groups"]:
         group["interval"] = "1s"
         group["rules"] = [rule for rule in group["rules"] if rule.get("alert") != "MailDnsExporterDown"]
@@ -102,7 +103,7 @@ class Exporter(Server):
 
     def command(self) -> list[str]:
         """Write maildns.yml."""
-        config = yaml.safe_load(demo_configuration(self._dns.server.port, interval=INTERVAL))
+        config = read_yaml(demo_configuration(self._dns.server.port, interval=INTERVAL))
         config["pools"] = [pool for pool in config["pools"] if not self._pools or pool["name"] in self._pools]
         if self._pools:
             del config["domains"]  # most of which have something the matter with them
@@ -167,7 +168,7 @@ class Webhook:
 def alertmanager_config(webhook: Webhook) -> dict[str, Any]:
     """The route of dashboards/prometheus/alertmanager.yml, in a hurry, with whoever it tells on the webhook."""
     text = (FOLDER / "prometheus" / "alertmanager.yml").read_text(encoding="utf-8")
-    config: dict[str, Any] = yaml.safe_load(text)
+    config: dict[str, Any] = read_yaml(text)
     for route in (config["route"], *config["route"]["routes"]):
         route |= {"group_wait": "0s", "group_interval": "1s"}
     for receiver in config["receivers"]:

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from dashboards.generator.outputs import FOLDER
 from tests.integration.alerting.stack import Dns, Exporter, hurried_rules
@@ -12,6 +11,7 @@ from tests.integration.servers.alertmanager import Alertmanager
 from tests.integration.servers.http import get_json
 from tests.integration.servers.process import wait_until
 from tests.integration.servers.prometheus import Prometheus
+from tests.yaml_files import read_yaml
 
 pytestmark = pytest.mark.integration
 
@@ -20,7 +20,7 @@ README = (FOLDER / "README.md").read_text(encoding="utf-8")
 
 def test_copied_examples_watch_the_exporter_and_tell_alertmanager(tmp_path: Path):
     """Only ports and the folder are ours, and the pace: Prometheus scrapes, evaluates each rule, knows whom to tell."""
-    route = yaml.safe_load((FOLDER / "prometheus" / "alertmanager.yml").read_text(encoding="utf-8"))
+    route = read_yaml((FOLDER / "prometheus" / "alertmanager.yml").read_text(encoding="utf-8"))
     with Dns() as dns, Exporter(dns, ["corporate"]) as exporter, Alertmanager(route) as alertmanager:
         ours = {
             "/etc/prometheus/maildns.rules.yml": str(hurried_rules(tmp_path)),
@@ -42,7 +42,7 @@ def _example(path: str, ours: dict[str, str]) -> dict[str, Any]:
     for theirs, replacement in ours.items():
         assert theirs in text
         text = text.replace(theirs, replacement)
-    config: dict[str, Any] = yaml.safe_load(text)
+    config: dict[str, Any] = read_yaml(text)
     return config
 
 

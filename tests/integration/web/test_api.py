@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 import jsonschema
 import pytest
-import yaml
 
 from exporter.demo.domain_scenarios import load_domain_scenarios
 from exporter.demo.scenarios import load_scenarios
@@ -19,10 +18,11 @@ from exporter.web.documents import EVIDENCE_NOT_KEPT
 from tests.integration.servers.process import DEADLINE_SECONDS
 from tests.integration.serving import Exporter
 from tests.integration.web.demo import WorldClock, watched_demo
+from tests.yaml_files import read_yaml
 
 pytestmark = [pytest.mark.integration]
 
-OPENAPI = yaml.safe_load(Path("docs/openapi.yaml").read_text())
+OPENAPI = read_yaml(Path("docs/openapi.yaml").read_text())
 
 VALUES = {
     "limit": ["1", "7", "500", "0", "-1", "501", "x", "NaN", "1e3", ""],

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.unit.config.reading import problems_of
+from tests.yaml_files import read_yaml
 
 CASES = [
     pytest.param(case["text"], case["problems"], id=f"{path.stem}-{case['id']}")
     for path in sorted(Path(__file__).with_name("mistakes").glob("*.yml"))
-    for case in yaml.safe_load(path.read_text(encoding="utf-8"))
+    for case in read_yaml(path.read_text(encoding="utf-8"))
 ]
 
 

@@ -5,12 +5,12 @@ import ssl
 from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.errors import ConfigError
 from exporter.web.web_config import RateLimit, is_bcrypt, load_web_config, parse_web_config
+from tests.yaml_files import read_yaml
 
 HASH = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG"
 FOLDER = Path("/etc/maildns")
@@ -75,7 +75,7 @@ def test_every_key_of_the_format_is_known():
     assert config.rate_limit == RateLimit(0.5, 7)
 
 
-MISTAKES = yaml.safe_load(Path(__file__).with_name("web_config_mistakes.yml").read_text())
+MISTAKES = read_yaml(Path(__file__).with_name("web_config_mistakes.yml").read_text())
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake["problems"][0].partition(": ")[0])

@@ -9,12 +9,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from exporter.checks.addresses import Address
 from exporter.checks.helo import HeloName
 from exporter.checks.receivers import Receiver, ReceiverResult
 from tests.factories import World
+from tests.yaml_files import read_yaml
 
 FILE = Path(__file__).resolve().parents[3] / "conformance" / "receivers.yaml"
 
@@ -66,4 +65,4 @@ def _read(entry: Mapping[str, Any]) -> Scenario:
     )
 
 
-SCENARIOS = tuple(map(_read, yaml.safe_load(FILE.read_text())["scenarios"]))
+SCENARIOS = tuple(map(_read, read_yaml(FILE.read_text())["scenarios"]))
