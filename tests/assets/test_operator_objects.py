@@ -11,6 +11,7 @@ from tests.assets.charts import NEWEST, ROOT, VALUES, ci_values, render, validat
 from tests.assets.foreign_kinds import SCHEMAS
 from tests.integration.servers.tools import missing
 
+pytestmark = pytest.mark.slow  # loading the operator's types takes seconds
 READER = Path(__file__).with_name("operator_models.py")
 PYTHON = ROOT / "build" / "operator-models" / "bin" / "python"
 OPERATORS = {"ServiceMonitor", "PodMonitor", "Probe", "PrometheusRule"}

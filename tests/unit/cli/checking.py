@@ -17,9 +17,9 @@ from exporter.cli.check_subjects import Subject, Wanted, subject_of
 from exporter.cli.commands import cli
 from exporter.config.loader import parse
 from exporter.demo.configuration import demo_configuration
-from exporter.demo.demo_world import demo_world
+from exporter.demo.demo_world import FAULTS, demo_world
 from exporter.demo.server import DemoServer
-from exporter.demo.world import World
+from exporter.demo.world import Fault, World
 from tests.unit.demo.judging import found_in
 
 CONFIGURATION = parse(demo_configuration(53), "demo")
@@ -53,11 +53,14 @@ class Demo:
 
 
 @asynccontextmanager
-async def demo(folder: Path, at: float = 0.0) -> AsyncIterator[Demo]:
-    """Serve the demo world as it is at that age."""
+async def demo(folder: Path, at: float = 0.0, *, silence: Fault = Fault.SILENT) -> AsyncIterator[Demo]:
+    """Serve the demo world as it is at that age; what is silent in it does *silence*."""
     now = [0.0]
     world = demo_world(clock=lambda: now[0])
     now[0] = at
+    for name, fault, *_ in FAULTS:
+        if fault is Fault.SILENT:
+            world.set_fault(name, silence)
     async with DemoServer(world) as server:
         file = folder / "demo.yml"
         file.write_text(demo_configuration(server.port))

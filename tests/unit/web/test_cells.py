@@ -12,7 +12,7 @@ from exporter.state.counters import PoolCounters
 from exporter.state.pool import PoolState
 from exporter.web.cells import MAX_CELLS, Maps, cells
 from exporter.web.map_drawing import draw_map
-from tests.unit.web.pools import BROKEN, RIGHT, pool
+from tests.unit.web.pools import BROKEN, RIGHT, nameless, pool
 
 networks = st.lists(
     st.tuples(st.integers(0, 255), st.integers(0, 255), st.integers(20, 32)).map(
@@ -27,7 +27,7 @@ networks = st.lists(
 @given(networks)
 def test_cells_are_a_partition(several):
     """Laid end to end, the cells are all places of the pool, and each address lies in the prefix of its cell."""
-    made = pool(*several)
+    made = nameless(*several)
     end = 0
     for cell in cells(made):
         assert cell.first == end
@@ -42,7 +42,7 @@ def test_a_pool_that_would_have_too_many_cells_gets_shorter_prefixes():
     """4,352 addresses in as many prefixes of 24 bits: 1,088 prefixes of 22 bits are drawn."""
     scattered = [f"10.{second}.{third}.0/32" for second in range(17) for third in range(256)]
 
-    found = cells(pool(*scattered))
+    found = cells(nameless(*scattered))
 
     assert len(found) == 17 * 256 / 4 < MAX_CELLS
     assert {cell.network.prefixlen for cell in found} == {22}
@@ -77,7 +77,7 @@ def test_what_was_not_sampled_for_three_intervals_is_not_known():
 
 def test_half_a_million_addresses_are_a_light_picture():
     """1,954 cells, a quarter of them failing, are less than 60 kB of paths and at most 200 links."""
-    state = PoolState(pool("10.0.0.0/13"), PoolCounters())
+    state = PoolState(nameless("10.0.0.0/13"), PoolCounters())
     for at in range(0, state.pool.size, 1024):
         state.healths[at] = 2
         state.healths[at + 256] = state.healths[at + 512] = 1

@@ -17,6 +17,7 @@ from exporter.state.blocklists import Blocklists
 from exporter.state.board import Board
 from exporter.state.domain_board import DomainBoard
 from exporter.state.journal import Journal, Which
+from exporter.state.storage import saver
 from exporter.state.storage.keeper import Keeper
 from exporter.state.storage.notes import MAX_OCTETS, Notes
 from tests.domains import SETTINGS as DOMAIN_SETTINGS
@@ -28,6 +29,13 @@ from tests.unit.web.pools import BROKEN, RIGHT, pools
 DEADLINE_SECONDS = 300.0
 OTHER = replace(DOMAIN_SETTINGS, name=domain_name("other.example"))
 NO_KEY = without("s2._domainkey")
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    """Commit as soon as there is something, and try again at once: what is waited for is the same, without the wait."""
+    monkeypatch.setattr(saver, "COMMIT_SECONDS", 0.05)
+    monkeypatch.setattr(saver, "_RETRY_SECONDS", 0.05)
 
 
 class Kept:
