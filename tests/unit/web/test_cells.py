@@ -91,7 +91,7 @@ def test_half_a_million_addresses_are_a_light_picture():
 @pytest.mark.parametrize(("prefix", "scale"), [("198.51.100.0/28", 2.8), ("10.0.0.0/13", 1.0)])
 def test_each_failing_level_has_a_sign_of_its_own(prefix, scale):
     """Four shapes, each inside its cell, so that who does not see red from green sees what fails."""
-    drawing = draw_map(Maps().shades(PoolState(pool(prefix), PoolCounters()), 1.0))
+    drawing = draw_map(Maps().shades(PoolState(nameless(prefix), PoolCounters()), 1.0))
 
     signs = dict(drawing.signs)
     assert sorted(signs) == [1, 2, 3, 4]
