@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cli.checking import demo
+from tests.unit.cli.checking import demo, run
 
 ROOT = Path.cwd()
 
@@ -89,16 +89,31 @@ async def test_exit_codes(tmp_path):
         (["192.0.2.1", "--mail-from", "@"], "is no mail address, like bounces@example.org, and no domain"),
         (["192.0.2.1", "--mail-from", "<>"], "the empty sender <> has no domain"),
         (["192.0.2.1", "--profile", "microsoft"], "is not a profile; did you mean `microsoft-365`?"),
-        (["192.0.2.1", "--config.file", "none.yml"], "none.yml: does not exist: name the configuration file"),
         (["--helo", "mail.example.org"], "--helo is about one address: maildns-exporter check 192.0.2.10 --helo ..."),
         (["--trace"], "--trace is about one address"),
         ([], "give an address, like maildns-exporter check 192.0.2.10, or a configuration with --config.file"),
-        (["--config.file", "bad.yml"], "bad.yml:1:1: pool: is not a known key; did you mean `pools`?"),
     ],
     ids=lambda it: " ".join(it)[:40] if isinstance(it, list) else "",
 )
-async def test_a_message_says_what_would_be_right(tmp_path, arguments, message):
-    """Whatever is wrong with the command line or the configuration is exit code 2, with one sentence that helps."""
+async def test_a_message_says_what_would_be_right(arguments, message):
+    """Whatever is wrong with the command line is exit code 2, with one sentence that helps."""
+    told = await run("check", *arguments)
+
+    assert (told.code, told.out) == (2, "")
+    assert message in " ".join(told.err.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["300.1.1.1"], "'300.1.1.1' is not an IPv4 or IPv6 address, like 192.0.2.10 or 2001:db8::10"),
+        (["192.0.2.1", "--config.file", "none.yml"], "none.yml: does not exist: name the configuration file"),
+        (["--config.file", "bad.yml"], "bad.yml:1:1: pool: is not a known key; did you mean `pools`?"),
+    ],
+    ids=["command-line", "no-configuration", "bad-configuration"],
+)
+async def test_a_message_is_all_that_a_process_says(tmp_path, arguments, message):
+    """Exit code 2 and the sentence come through, of the configuration too, and no traceback with them."""
     (tmp_path / "bad.yml").write_text("pool: []\n")
 
     code, out, err = await started("check", *arguments, folder=tmp_path)
