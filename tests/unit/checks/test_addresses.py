@@ -58,7 +58,10 @@ def test_what_is_refused(text, complaint):
         Address.parse(text)
 
 
-@given(st.text(max_size=50))
+spellings = st.ip_addresses().flatmap(lambda it: st.sampled_from([str(it), it.exploded, it.exploded.upper(), f" {it}"]))
+
+
+@given(st.text(max_size=50) | spellings)
 def test_any_text_is_read_or_refused(text):
     """No text does worse than `ValueError`."""
     try:

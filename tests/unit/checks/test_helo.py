@@ -72,7 +72,11 @@ def test_what_no_server_can_say(text):
         HeloName.parse(text)
 
 
-@given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=300))
+printable = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=300)
+dotted = st.from_regex(r"[A-Za-z0-9_-]{1,9}([.][A-Za-z0-9-]{1,9}){0,3}[.]?", fullmatch=True)
+
+
+@given(printable | dotted)
 def test_whatever_a_server_can_say_is_judged(text):
     """Any printable argument has a syntax finding, and only a qualified host name passes."""
     said = HeloName.parse(text)

@@ -43,7 +43,10 @@ def test_the_first_of_several_counts():
     assert [name in tags for name in ("p", "q", "x")] == [True, True, False]
 
 
-@given(st.binary(max_size=200))
+pieces = st.sampled_from([b"a", b"_", b"1", b"=", b";", b" ", b"\t", b"\xff", b"-"])
+
+
+@given(st.binary(max_size=200) | st.lists(pieces, max_size=30).map(b"".join))
 def test_any_octets_are_read(octets):
     """Into printable or white ASCII, names without either: no record can break a sentence, or the reader."""
     for name, value in parse_tags(octets).pairs:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter.config.configuration import Configuration
@@ -128,6 +128,7 @@ def judge(text: str) -> None:
         assert 0 <= problem.line <= 1 + sum(map(text.count, LINE_BREAKS))
 
 
+@example("pools: [{name: a, addresses: [{ip: 192.0.2.1}]}]")
 @given(st.text(st.characters(exclude_categories=()), max_size=200))
 def test_any_text_gives_a_configuration_or_a_configuration_error(text):
     """No text, surrogates and controls included, gets anything else out of the loader."""

@@ -29,7 +29,16 @@ def test_a_network_is_what_the_standard_library_has(address, length):
             Network.parse(text)
 
 
-@given(st.text(st.sampled_from("0123456789abcdef.:/ %-\uff11"), max_size=24))
+networks = st.builds(
+    lambda address, length: str(
+        ipaddress.ip_network((address.packed, min(length, 8 * len(address.packed))), strict=False)
+    ),
+    any_addresses,
+    lengths,
+)
+
+
+@given(st.text(st.sampled_from("0123456789abcdef.:/ %-\uff11"), max_size=24) | networks)
 def test_any_text_is_a_network_or_a_value_error(text):
     """What is read is written back to the same network."""
     try:

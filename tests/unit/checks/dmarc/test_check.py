@@ -12,7 +12,7 @@ from exporter.checks.dmarc.walk import walk_targets
 from exporter.checks.domain import overall
 from exporter.checks.names import DomainName
 from exporter.checks.verdicts import Result
-from tests.factories import World, name
+from tests.factories import World, name, question
 from tests.strategies import outages
 
 START = name("a.mail.example.org")
@@ -221,7 +221,9 @@ def test_a_policy_of_its_own_asks_for_nothing_more():
 
     for zone in (own, above):
         _, evidence = judge(dmarc(name("mail.example.org")), World.parse(zone))
-        assert {question.rdtype for question in evidence} == {"TXT"}
+        assert {asked.rdtype for asked in evidence} == {"TXT"}
+    _, evidence = judge(dmarc(name("mail.example.org")), World.parse(above.replace("p=reject", "p=reject; np=none")))
+    assert question("mail.example.org", "MX") in evidence
 
 
 def test_the_question_that_ended_the_walk_is_told():
