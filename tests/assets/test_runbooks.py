@@ -1,6 +1,8 @@
 """The runbooks: a page for each alert, an alert for each page, each with the same five parts."""
 
+import json
 import re
+from collections.abc import Iterator
 
 import pytest
 
@@ -35,6 +37,31 @@ def test_links_between_pages_lead_somewhere(page):
     """Every relative link is a page."""
     for link in re.findall(r"\]\(([\w.]+)\)", page.read_text(encoding="utf-8")):
         assert (RUNBOOKS / link).is_file()
+
+
+def titles(part: object) -> Iterator[str]:
+    """Whatever a dashboard calls its panels, rows, columns and itself."""
+    if isinstance(part, dict):
+        yield from [part["title"]] if isinstance(part.get("title"), str) else []
+        yield from part.get("renameByName", {}).values()
+    for one in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from titles(one)
+
+
+SHOWN = {
+    title.rpartition(" / ")[2]
+    for file in (FOLDER / "grafana").glob("*.json")
+    for title in titles(json.loads(file.read_text(encoding="utf-8")))
+} | {"Targets"}
+"""And the page of Prometheus itself."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_names_what_is_there(page):
+    """Whatever stands in italics with a capital is a dashboard, or a panel, row or column of one."""
+    text = page.read_text(encoding="utf-8")
+
+    assert set(re.findall(r"(?<![*\w])\*([A-Z][^*\n]+)\*(?!\*)", text)) <= SHOWN
 
 
 def test_the_list_of_pages_is_complete():
