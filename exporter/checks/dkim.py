@@ -111,7 +111,7 @@ class _Judge:
     def _not_one(self, records: tuple[bytes, ...]) -> DomainFinding:
         sentence = f"{self.owner} has {len(records)} key records; which of them a verifier takes is undefined."
         lines = tuple([txt_line(self.owner, record) for record in records])
-        advice = "Leave the record of the key that signs, and take the others out."
+        advice = "Keep only the record of the key that signs: take the lines below out unless one of them is that key."
         return self._fails(DomainReason.DKIM_SEVERAL_RECORDS, sentence, Mend(advice, self.owner, replaces=lines[1:]))
 
     def _of_tags(self, tags: Tags) -> DkimReport:

@@ -128,10 +128,12 @@ def mend_markdown(one: Examined | NameExamined | DomainExamined, mend: Mend) -> 
         if publishing.where:
             yield f"  In {escaped(publishing.where)}:"
             yield ""
-        yield from _fence(publishing.lines, "  ")
+        if publishing.lines:
+            yield from _fence(publishing.lines, "  ")
         if publishing.instead_of:
-            yield ""
-            yield "  in place of:"
+            if publishing.lines:
+                yield ""
+            yield "  in place of:" if publishing.lines else "  remove:"
             yield ""
             yield from _fence(publishing.instead_of, "  ")
     yield ""

@@ -188,7 +188,7 @@ def mend_text(one: Examined | NameExamined | DomainExamined, mend: Mend) -> Iter
         for line in publishing.lines:
             yield f"        {line}"
         if publishing.instead_of:
-            yield "    in place of:"
+            yield "    in place of:" if publishing.lines else "    remove:"
         for line in publishing.instead_of:
             yield f"        {line}"
 

@@ -22,7 +22,7 @@ def mends(text):
     for line in text.splitlines():
         if line.startswith("        ") and lines is not None:
             lines.append(line.strip())
-        elif line.strip() == "in place of:":
+        elif line.strip() in {"in place of:", "remove:"}:
             lines = withdraw
         elif line.startswith("    "):
             lines = publish

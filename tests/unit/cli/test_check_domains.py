@@ -63,6 +63,18 @@ async def test_a_domain_of_no_configuration_is_held_to_what_is_usual(tmp_path):
     assert "    in place of:\n" in told.out
 
 
+async def test_what_has_only_to_go_stands_in_place_of_nothing(tmp_path):
+    """Of two DKIM keys one is to be removed: no line to publish is promised, and Markdown has no empty block."""
+    async with demo(tmp_path) as world:
+        keys = ("--domain", "keys.example", "--dkim-selector", "several")
+        told = await world.check_ad_hoc(*keys)
+        ticket = await world.check_ad_hoc(*keys, "--output", "markdown")
+
+    assert "run by hostmaster@right.example:\n    remove:\n        several._domainkey.keys.example. TXT" in told.out
+    assert "run by hostmaster@right.example:\n\n  remove:\n\n  ```text\n  several._domainkey" in ticket.out
+    assert "```text\n  ```" not in ticket.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
