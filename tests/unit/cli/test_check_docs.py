@@ -47,7 +47,7 @@ def test_every_word_is_explained_and_no_other(heading, words):
 
 def test_fails_and_unknowns_are_apart():
     """The reasons of an unknown are those that are no fault of the address."""
-    section = VERDICTS.split("Those of an unknown", 1)
+    section = VERDICTS.split("The reason of an `unknown`", 1)
     unknown = {reason for reason in Reason if f"| `{reason}` |" in section[1].split("## Receivers")[0]}
     assert unknown == {
         *[Reason(it) for it in ("timeout", "servfail", "refused", "network", "tls", "malformed", "chain", "canary")],
