@@ -129,6 +129,10 @@ class World:
         if asked in self.outages:
             return Answer(self.outages[asked])
         owner, chain = asked.name, []
+        if (
+            asked.rdtype == "CNAME" and owner in self.cnames
+        ):  # what is asked for is not followed (RFC 1034 section 3.6.2)
+            return Answer(Status.ANSWER, (self.cnames[owner],), ttl=300)
         while owner in self.cnames:
             owner = self.cnames[owner]
             chain.append(owner)

@@ -88,7 +88,7 @@ def reverse_zones(address: Address) -> Check[ReverseZones]:
     if not ptr.is_conclusive:
         # The way to the PTR record was lost with the answer; its first step may still be known.
         (alias,) = yield [Question(reverse, "CNAME")]
-        owner = (*alias.names, *alias.chain[-1:], reverse)[0]
+        owner = (*alias.names, reverse)[0]
         if not alias.is_conclusive:
             cut = yield from zone_cut(reverse)
             return ReverseZones(address, reverse, replace(cut, unanswered=cut.unanswered or (reverse, alias.status)))

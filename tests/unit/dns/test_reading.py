@@ -115,6 +115,14 @@ def test_a_name_has_one_alias():
     assert conclude(content((WWW, WEB, 60), (WWW, WEB, 20)), WWW)[:4] == (None, (), (WEB,), 20)
 
 
+def test_an_alias_that_was_asked_for_is_no_chain():
+    """Whoever asks for the CNAME record gets it, and is led nowhere (RFC 1034 section 3.6.2)."""
+    made = Content(0)
+    made.add_answer(WWW, True, WEB, 60)
+
+    assert conclude(made, WWW)[:4] == (Status.ANSWER, (WEB,), (), 60)
+
+
 @pytest.mark.parametrize("links", [MAX_LINKS, MAX_LINKS + 1])
 def test_sixteen_aliases_are_followed(links):
     """One more is a chain that is too long."""
