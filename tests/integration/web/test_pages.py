@@ -140,15 +140,18 @@ async def test_no_verdict_is_told_by_colour_alone():
         visiting(browser, f"http://{exporter.address}/pools/newsletter") as visit,
     ):
         page = visit.page
-        heights = [
-            await page.locator(f"#headline .bar-{kind}").evaluate("it => it.getBoundingClientRect().height")
-            for kind in ("open", "good", "bad")
-        ]
+        await page.wait_for_selector("#headline .bar-good")
+        await page.wait_for_selector("#headline .bar-bad")
+        heights = await page.evaluate(
+            "['open', 'good', 'bad'].map(kind => "
+            "document.querySelector(`#headline .bar-${kind}`).getBoundingClientRect().height)"
+        )
         assert sorted(set(heights)) == heights
-        fill = await page.locator(".map a .cell").first.evaluate("it => getComputedStyle(it).fill")
-        assert fill == 'url("#level-4")'
-        sign = page.locator("#level-4 .sign")
-        assert await sign.evaluate("it => getComputedStyle(it).fill") == "rgb(255, 255, 255)"
+        await page.wait_for_selector(".map a .cell")
+        fills = await page.evaluate(
+            "['.map a .cell', '#level-4 .sign'].map(part => getComputedStyle(document.querySelector(part)).fill)"
+        )
+        assert fills == ['url("#level-4")', "rgb(255, 255, 255)"]
 
 
 async def test_hostile_names_are_text():
