@@ -132,12 +132,13 @@ class Service:
             self.addresses = await web.start(list(self._options.listen))
             self._handle_signals()
             await restoring
-            self._sampler.resume()
-            self._schedule.start()
-            self._follow(self._domain_sampler.due(time.time()))
-            self._feeds.start()
-            log.info("serving", on=" ".join(map(written, self.addresses)), **self._board.sizes)
-            self.listening.set()
+            if not self.stopping.is_set():
+                self._sampler.resume()
+                self._schedule.start()
+                self._follow(self._domain_sampler.due(time.time()))
+                self._feeds.start()
+                log.info("serving", on=" ".join(map(written, self.addresses)), **self._board.sizes)
+                self.listening.set()
             await self.stopping.wait()
             log.info("stopping")
         finally:
@@ -157,6 +158,7 @@ class Service:
     def stop(self) -> None:
         """End `run`."""
         self.stopping.set()
+        self._keeper.end_soon()
 
     async def reload(self) -> str | None:
         """Read the configuration again and use it; if it is bad, say why and go on with the one in use."""

@@ -115,7 +115,7 @@ class Keeper:
     async def restore(self) -> None:
         """Give the boards what is known of targets that were not sampled yet, a little at a time.
 
-        That is about pools, and other things, that are new since this was last done.
+        That is about pools, and other things, that are new since this was last done. `end_soon` ends it early.
         """
         names, self._to_restore = self._to_restore, set()
         status, entry = self.status, self._entry
@@ -125,10 +125,11 @@ class Keeper:
         others: dict[str, int] = {}
         try:
             for part in self._parts:
-                others[part.name] = await self._restore_part(part, entry, status)
+                if not self._is_over:
+                    others[part.name] = await self._restore_part(part, entry, status)
             for name in names:
                 state = self._pools.get(name)
-                if state is not None:
+                if state is not None and not self._is_over:
                     await self._restore_pool(name, state, entry, status)
         except (StorageError, OSError) as error:
             log.warning("the stored state cannot be read", path=entry.path, reason=str(error))
@@ -147,7 +148,7 @@ class Keeper:
         since = time.time() - entry.retention.seconds
         async with contextlib.aclosing(_read(Path(entry.path), state, since, status)) as chunks:
             async for chunk in chunks:
-                if self._pools.get(name) is not state:
+                if self._pools.get(name) is not state or self._is_over:
                     return
                 for index, known in chunk:
                     if not state.sampled_at(index):
@@ -182,9 +183,13 @@ class Keeper:
             return found  # the metric says so; what is in memory is true all the same
         return found + older
 
+    def end_soon(self) -> None:
+        """Nothing that is restored from now on is of use to anybody: what is not, is in the file all the same."""
+        self._is_over = True
+
     async def stop(self) -> None:
         """Save everything, and end."""
-        self._is_over = True
+        self.end_soon()
         await self._end()
 
     async def _end(self) -> None:

@@ -20,6 +20,7 @@ from exporter.state.journal import Journal, Which
 from exporter.state.storage import saver
 from exporter.state.storage.keeper import Keeper
 from exporter.state.storage.notes import MAX_OCTETS, Notes
+from exporter.state.storage.rows import CHUNK
 from tests.domains import SETTINGS as DOMAIN_SETTINGS
 from tests.domains import SILENT, SOUND, sample, without
 from tests.factories import name as domain_name
@@ -174,6 +175,33 @@ async def test_a_reload_keeps_and_restores(tmp_path):
         again.keeper.restore_soon()
         await again.until(lambda status: status.restored == 17)
         assert list(again.known("b")) == ["203.0.113.1"]
+
+
+async def test_the_end_does_not_wait_for_a_restore(tmp_path):
+    """It ends at the next step; what was not read is in the file all the same, and is there after the next start."""
+    everything = {"a": "10.0.0.0/21"}
+    now = time.time()
+    async with Kept(tmp_path / "maildns.db", everything) as first:
+        for index in range(2048):
+            first.sample("a", index, at=now - 100)
+
+    half = Kept(tmp_path / "maildns.db", everything)
+    await half.keeper.use(half.entry)
+    half.adopt(**everything)
+    state = half.board.pools["a"]
+    restore = state.restore
+
+    def restored(index, known):
+        restore(index, known)
+        half.keeper.end_soon()
+
+    state.restore = restored
+    await half.keeper.restore()
+    await half.keeper.stop()
+    assert 0 < len(half.known()) <= CHUNK
+
+    async with Kept(tmp_path / "maildns.db", everything) as again:
+        assert len(again.known()) == 2048
 
 
 async def test_another_file_gets_everything(tmp_path):
