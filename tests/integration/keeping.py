@@ -19,6 +19,7 @@ import yaml
 
 from exporter.config.loader import load
 from exporter.demo.server import DemoServer
+from exporter.demo.wire import Observe
 from exporter.demo.world import World
 from tests.integration.servers.process import free_port, wait_until
 
@@ -28,16 +29,20 @@ INTERVAL_SECONDS = 10
 
 
 class Process:
-    """An exporter on the configuration file *path*."""
+    """An exporter on the configuration file *path*; with *hurried_seconds*, it samples more often than one may."""
 
-    def __init__(self, path: Path, *arguments: str, enter: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, path: Path, *arguments: str, enter: tuple[str, ...] = (), hurried_seconds: float | None = None
+    ) -> None:
         self.port = free_port()
         self._log = path.with_suffix(".log")
         command = [*enter, sys.executable, "-m", "exporter", f"--config.file={path}", "--log.format=json"]
+        command += [f"--web.listen-address=127.0.0.1:{self.port}", *arguments]
+        if hurried_seconds is not None:
+            program = "tests.integration.hurried_exporter"
+            command = [sys.executable, "-m", program, str(path), str(self.port), str(hurried_seconds)]
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, f"--web.listen-address=127.0.0.1:{self.port}", *arguments], cwd=ROOT, stderr=log
-            )
+            self.process = subprocess.Popen(command, cwd=ROOT, stderr=log)
 
     def get(self, path: str) -> tuple[int, str]:
         """Ask for a path: status and body; status 0 while it does not listen."""
@@ -88,9 +93,11 @@ class Process:
 
 
 @contextmanager
-def process(path: Path, *arguments: str, enter: tuple[str, ...] = ()) -> Iterator[Process]:
+def process(
+    path: Path, *arguments: str, enter: tuple[str, ...] = (), hurried_seconds: float | None = None
+) -> Iterator[Process]:
     """Run an exporter, and end it whatever happens."""
-    running = Process(path, *arguments, enter=enter)
+    running = Process(path, *arguments, enter=enter, hurried_seconds=hurried_seconds)
     try:
         yield running
     finally:
@@ -123,11 +130,14 @@ def rows(storage: Path, query: str) -> list[tuple[Any, ...]]:
 
 
 class Dns:
-    """A world on a port of its own, in a thread of its own, so that a test may wait for processes."""
+    """A world on a port of its own, in a thread of its own, so that a test may wait for processes.
 
-    def __init__(self, world: World) -> None:
+    *observe* is told each question, in that thread.
+    """
+
+    def __init__(self, world: World, observe: Observe | None = None) -> None:
         self._loop = asyncio.new_event_loop()
-        self._server = DemoServer(world)
+        self._server = DemoServer(world, observe=observe)
         self._thread = threading.Thread(target=self._loop.run_forever)
 
     @property
