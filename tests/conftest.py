@@ -4,6 +4,7 @@ The rule of this file: continuous integration (`HYPOTHESIS_PROFILE=ci`, as .ci/r
 time, so that it fails for what was changed and for nothing else; whoever runs the tests here looks for new ones.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,12 @@ settings.register_profile(
 settings.register_profile("ci", parent=settings.get_profile("here"), derandomize=True, print_blob=True)
 settings.register_profile("quick", parent=settings.get_profile("here"), max_examples=20)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "here"))
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector thousands of tests: none of them goes away, and it would look at all each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

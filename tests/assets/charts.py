@@ -1,6 +1,7 @@
 """Renders the chart with Helm's own code, and holds what comes out to what a cluster would hold it to."""
 
 import functools
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,14 +36,20 @@ def ci_values(name: str) -> dict[str, Any]:
 
 def render(values: Mapping[str, Any] | None = None, folder: Path = CHART, release: str = "mail") -> list[Object]:
     """Every object that an installation with *values* would make."""
-    rendered = chart(folder).render(dict(values or {}), name=release, namespace="monitoring")
     return [
         document
-        for template, text in sorted(rendered.items())
+        for template, text in _rendered(json.dumps(values or {}), folder, release).items()
         if not template.endswith(".txt")
         for document in read_all_yaml(text)
         if document is not None
     ]
+
+
+@functools.lru_cache(64)
+def _rendered(values: str, folder: Path, release: str) -> dict[str, str]:
+    """The text of every template: most values are rendered by several tests, and the objects are theirs to change."""
+    rendered = chart(folder).render(json.loads(values), name=release, namespace="monitoring")
+    return dict(sorted(rendered.items()))
 
 
 def notes(values: Mapping[str, Any] | None = None) -> str:

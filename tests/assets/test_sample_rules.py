@@ -10,6 +10,7 @@ from tests.assets.rule_cases import RULES, always, series
 from tests.integration.servers.prometheus import promtool
 
 LABELS = {"pool": "corporate", "check": "fcrdns"}
+pytestmark = pytest.mark.slow  # scipy takes seconds to load
 
 
 def score_ends(size, sampled, failed):

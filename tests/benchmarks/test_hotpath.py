@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
+import pytest
 
+
+@pytest.mark.slow
 def test_a_short_round():
     """A round without a kernel gives every verdict, a cost, and the functions that take it."""
     command = [sys.executable, "-m", "tests.benchmarks.hotpath", "--count", "600", "--rounds", "1", "--count-bytecodes"]

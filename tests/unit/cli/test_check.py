@@ -31,15 +31,18 @@ def mends(text):
     return publish, withdraw
 
 
-@pytest.mark.parametrize(
-    "scenario",
-    [
-        it
-        for it in SCENARIOS
-        if it.iprev is not IprevVerdict.TEMPERROR and Result.UNKNOWN not in {it.results[check][0] for check in it.more}
-    ],
-    ids=lambda it: f"{it.target.address}@{it.at:g}",
-)
+def _mendable():
+    """All that publishing could mend; one of each pool is quick, and tried first."""
+    seen = set()
+    for it in SCENARIOS:
+        if it.iprev is IprevVerdict.TEMPERROR or Result.UNKNOWN in {it.results[check][0] for check in it.more}:
+            continue
+        marks = pytest.mark.slow if it.pool in seen else ()
+        seen.add(it.pool)
+        yield pytest.param(it, marks=marks, id=f"{it.target.address}@{it.at:g}")
+
+
+@pytest.mark.parametrize("scenario", list(_mendable()))
 async def test_publishing_what_is_printed_turns_the_verdict_to_pass(tmp_path, scenario):
     """What the text tells to publish, published, leaves nothing that publishing could mend.
 
@@ -122,6 +125,7 @@ async def test_the_examples_of_kb_3019655_come_out_as_it_says(tmp_path):
     assert "To fix it" not in told.out
 
 
+@pytest.mark.slow
 async def test_everything_in_the_configuration(tmp_path):
     """Each address once and in order: a line for a pass, everything for the others, and a sum; a finding makes it 1."""
     async with demo(tmp_path, silence=Fault.REFUSED) as here:

@@ -13,6 +13,7 @@ SCHEMA = json.loads(Path("docs/check.schema.json").read_text(encoding="utf-8"))
 SCENARIOS = [it for it in load_domain_scenarios() if not it.at]
 
 
+@pytest.mark.slow
 async def test_every_domain_of_the_demo_is_told_in_every_form(tmp_path):
     """The exit code follows what is expected; JSON fits its schema; text and Markdown name what fails, and how."""
     async with demo(tmp_path) as world:

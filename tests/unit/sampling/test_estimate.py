@@ -3,6 +3,8 @@
 from math import sqrt
 from random import Random
 
+import pytest
+
 from exporter.checks.verdicts import CheckName, Result
 from exporter.inventory.draws import Plan, Turn
 from exporter.inventory.prefixes import Prefixes
@@ -64,11 +66,13 @@ def _covered(populations: list[int]) -> int:
     return covered
 
 
+@pytest.mark.slow
 def test_the_truth_is_inside_the_interval():
     """Of 100 rounds over 100 worlds of full /24s, in 93 at least; and every /24 that is wholly broken is found."""
     assert _covered([256] * 256) >= 93
 
 
+@pytest.mark.slow
 def test_small_prefixes_do_not_bend_the_estimate():
     """Nor where most prefixes have a few addresses and some have many: each address counts as much as any other."""
     assert _covered([256] * 64 + [8] * 100 + [64] * 128) >= 93
