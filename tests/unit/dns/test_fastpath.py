@@ -267,18 +267,36 @@ def test_no_octets_raise_anything_else(octets, rdtype):
                 reader(wire, rdtype=rdtype)
 
 
+PLAIN_LABELS = st.one_of(
+    st.text("aZ09-", min_size=1, max_size=5),
+    st.sampled_from([45, 48, 57, 63]).map(lambda count: "m" * count),  # lengths that look like a hyphen and digits
+).map(lambda text: bytes([len(text)]) + text.encode())
+PLAIN_NAMES = st.lists(PLAIN_LABELS, max_size=5).map(lambda some: b"".join(some) + b"\0")
+
+
 @given(
-    st.one_of(st.binary(max_size=40), st.lists(st.sampled_from([b"\1a", b"\2B-", b"\0", b"\x40", b"\x30", b"a" * 48])))
+    st.one_of(
+        PLAIN_NAMES,
+        st.binary(max_size=40),
+        st.lists(PLAIN_LABELS | st.sampled_from([b"\2B_", b"\0", b"\x40", b"\x30", b"a" * 48])).map(b"".join),
+    )
 )
 @example(b"\1a\0\0")
-@example([b"\x60" + b"a" * 96, b"\0"])
-@example([b"\x30" + b"a" * 48, b"\0"])
-def test_ordinary_names_are_read_as_any_name_is(parts):
-    """The short cut for ordinary names gives what the reader of all names gives, or leaves it to that."""
-    wire = parts if isinstance(parts, bytes) else b"".join(parts)
-    packet = bytes(12) + wire
+@example(b"\x60" + b"a" * 96 + b"\0")
+@example(b"\x30" + b"a" * 48 + b"\0")
+def test_ordinary_names_are_read_as_any_name_is(wire):
+    """The short cut gives what the reader of all names gives, or leaves it to that; so of the next name beside it."""
+    for name_at in (wire, wire, b"\1X" + wire, b"\2x-" + wire):
+        packet = bytes(12) + name_at
 
-    read_at_once = plain_name(packet, 12, len(packet))
+        read_at_once = plain_name(packet, 12, len(packet))
 
-    if read_at_once is not None:
-        assert NameReader(packet).read(12) == (read_at_once, len(packet))
+        if read_at_once is not None:
+            assert NameReader(packet).read(12) == (read_at_once, len(packet))
+
+
+def test_most_names_are_ordinary():
+    """So the short cut is taken, whatever the case of their letters."""
+    packet = bytes(12) + b"\3WWW\x07example\3oRg\0"
+
+    assert plain_name(packet, 12, len(packet)) == name("www.example.org")
