@@ -72,6 +72,7 @@ def test_publishing_a_mend_makes_its_check_pass(scenario):
     """The records that a finding tells to publish are right, instead of those that are there and beside them."""
     found, _ = judge(whole_report(scenario), world_at(scenario.at).answer)
     for finding in found.findings:
+        assert (finding.mend is not None) == (finding.result is Result.FAIL)
         if finding.mend is None or not finding.mend.records:
             continue
         replaced, added = world_at(scenario.at), world_at(scenario.at)
