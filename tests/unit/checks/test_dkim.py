@@ -84,6 +84,11 @@ ED25519_INFO = "MCowBQYDK2VwAyEAZLzdlFONs2tSBW0pVlB4/f/JQbLvpDX5maSXTUo7xxQ="
             id="the-hashes-are-told",
         ),
         pytest.param(
+            f"{AT} TXT v=DKIM1; k=rsa",
+            f"The DKIM record at {AT} cannot be read: there is no p= with the key.",
+            id="no-key-in-the-record",
+        ),
+        pytest.param(
             f"{AT} TXT a\n{AT} TXT b",
             f"{AT} has 2 key records; which of them a verifier takes is undefined.",
             id="several-of-which-none-is-a-key",

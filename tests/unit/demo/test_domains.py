@@ -62,7 +62,7 @@ def test_the_table_has_every_way_to_go_wrong():
     "scenario", [it for it in SCENARIOS if it.faults or it.hints], ids=lambda it: f"{it.domain}@{it.at:g}"
 )
 def test_publishing_a_mend_ends_what_it_is_for(scenario):
-    """Each failure has a mend, and nothing else but hints; one with records or replacements, applied, takes its finding or hint away."""
+    """Each failure has a mend; one with records or replacements, applied, takes its finding or hint away."""
     report = examined(scenario, world_at(scenario.at))
     for finding in report.findings:
         assert (finding.mend is not None) == (finding.result is Result.FAIL), finding

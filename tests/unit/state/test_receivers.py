@@ -14,7 +14,7 @@ from exporter.config.loader import parse
 from exporter.inventory.build import build
 from exporter.state.address import AddressState
 from exporter.state.board import Board
-from exporter.state.receivers import ReceiverOutcome, tally
+from exporter.state.receivers import ReceiverOutcome, tally, verdicts_worsen
 from tests.factories import World, target
 
 MTA = target("192.0.2.10", "mail.example.org")
@@ -87,6 +87,19 @@ def test_a_second_refusal_that_the_first_lookup_did_not_have_is_not_believed():
     state = one_sample(after(RIGHT), RENAMED, confirming=BROKEN)
 
     assert shares(state) == {"gmail": 1.0, "strict-helo-equals-ptr": 0.0}
+
+
+def test_one_receiver_that_accepts_less_wants_confirming():
+    """However many others accept as before; more, the same, and what is not conclusive, do not."""
+    right, renamed, broken, silent = (
+        judge(report(MTA, policies=POLICIES), world)[0].receivers for world in (RIGHT, RENAMED, BROKEN, SILENT)
+    )
+
+    assert verdicts_worsen(right, renamed)
+    assert verdicts_worsen(right, broken)
+    assert verdicts_worsen((), renamed)
+    assert not any(verdicts_worsen(held, now) for held, now in [(broken, right), (right, silent), ((), right)])
+    assert not any(verdicts_worsen(same, same) for same in (right, renamed, broken, silent))
 
 
 def test_the_same_object_is_kept_while_nothing_changes():

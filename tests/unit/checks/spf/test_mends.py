@@ -44,6 +44,7 @@ def test_the_terms_that_can_stay(record, kept):
             id="other-modifiers-go",
         ),
         pytest.param([b"v=spf1 mx", b"v=spf1 a"], ["mx", "a"], id="without-an-end"),
+        pytest.param([b"v=spf1 ?all", b"v=spf1 mx +all"], ["mx", "?all"], id="whatever-the-end-says"),
     ],
 )
 def test_several_records_as_one(records, kept):
