@@ -142,7 +142,14 @@ def test_what_is_too_big_to_be_listed(terms, listed_addresses, ranges):
     assert found.troubles == ()
 
 
-@pytest.mark.parametrize(("host", "troubles"), [("", ()), ("ip4:192.0.2.1", (Trouble.TOO_MANY_ADDRESSES,))])
+@pytest.mark.parametrize(
+    ("host", "troubles"),
+    [
+        ("", ()),
+        ("ip4:192.0.2.1", (Trouble.TOO_MANY_ADDRESSES,)),
+        ("ip6:2001:db8:1::1", (Trouble.TOO_MANY_ADDRESSES,)),
+    ],
+)
 def test_a_pool_has_room_for_so_many(host, troubles):
     """As many as a pool may have are listed; of one more, none is, and nothing of its space either."""
     length = 32 - (MAX_POOL_ADDRESSES.bit_length() - 1)
@@ -157,6 +164,19 @@ def test_a_pool_has_room_for_so_many(host, troubles):
 
     assert found.troubles == troubles
     assert (found.listed.size, len(found.space)) == ((0, 0) if troubles else (MAX_POOL_ADDRESSES, 1))
+
+
+@pytest.mark.parametrize(
+    ("ip", "count"),
+    [("2001:db8::", 1), ("2001:db8::1:ffff", 1), ("2001:db8:1::7", 1), ("2001:db8::2:0", 0), ("2001:db8:2::1", 0)],
+)
+def test_what_a_name_resolves_to_is_listed_where_it_is_in_the_space(ip, count):
+    """In any of its ranges, ends included; what is in none of them is not the pool's."""
+    zone = f"helo.example.com AAAA {ip}\nhelo.example.com A 192.0.2.1"
+    found = of("ip6:2001:db8::/111 ip6:2001:db8:1::/64", zone, "helo.example.com")
+
+    assert listed(found) == dict.fromkeys([str(ipaddress.ip_address(ip))][:count], 1)
+    assert len(found.space) == 2
 
 
 def test_the_shortest_of_all_answers_says_how_long_it_lasts():
