@@ -38,6 +38,7 @@ from exporter.sampling.feeds import Feeds
 from exporter.sampling.probe import sample_now
 from exporter.sampling.sampler import Sampler
 from exporter.sampling.schedule import Schedule
+from exporter.sampling.servers import follow_servers
 from exporter.state.blocklists import Blocklists
 from exporter.state.board import Board
 from exporter.state.change import Change, told
@@ -93,15 +94,13 @@ class Service:
         self._reloading = asyncio.Lock()
         self._adopting = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self.listening = asyncio.Event()
-        self.stopping = asyncio.Event()
+        self.listening, self.stopping = asyncio.Event(), asyncio.Event()
         self.addresses: list[tuple[str, int]] = []
 
     async def run(self) -> None:
         """Serve. Raises `ConfigError` for a bad configuration at the start, `CannotRunError` for a taken port."""
-        configuration = self._options.load()
+        self._configuration = configuration = self._options.load()
         self._access = Access(self._options.web_config)
-        self._configuration = configuration
         self._reload_status.succeeded_at = time.time()
         self._resolvers = await Resolvers.started(configuration.resolver_settings())
         self._schedule = Schedule(self._tick)
@@ -137,6 +136,7 @@ class Service:
                 self._schedule.start()
                 self._follow(self._domain_sampler.due(time.time()))
                 self._feeds.start()
+                self._begin(lambda: follow_servers(lambda: self._resolvers))
                 log.info("serving", on=" ".join(map(written, self.addresses)), **self._board.sizes)
                 self.listening.set()
             await self.stopping.wait()

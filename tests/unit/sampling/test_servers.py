@@ -1,0 +1,80 @@
+"""What the log is told of DNS servers."""
+
+from typing import NamedTuple
+
+import pytest
+from structlog.testing import capture_logs
+
+from exporter.checks.answers import Status
+from exporter.dns.endpoints import parse_endpoint
+from exporter.dns.resolver import ServerHealth
+from exporter.dns.settings import ResolverSettings
+from exporter.sampling.servers import ServerNews
+
+SILENT = "a DNS server does not answer"
+LYING = "a DNS server fails its canary, so nothing it says is believed"
+BACK = "a DNS server is back"
+
+
+class Group(NamedTuple):
+    """A resolver as far as its servers are looked at."""
+
+    name: str
+    settings: ResolverSettings
+    servers: tuple[ServerHealth, ...]
+
+
+def group(*, up=True, ok=True, contradicted=False, canary=True, error=None):
+    """A resolver of one server that is so."""
+    settings = ResolverSettings(name="local")
+    if not canary:
+        settings = ResolverSettings(name="local", canary=None)
+    server = ServerHealth(parse_endpoint("192.0.2.53"), up, error, ok, contradicted, 0.001)
+    return Group("local", settings, (server,))
+
+
+WELL = group()
+FRESH = group(ok=False)
+DOWN = group(up=False, ok=False, error=Status.TIMEOUT)
+LIAR = group(ok=False, contradicted=True)
+
+
+@pytest.mark.parametrize(
+    ("course", "expected"),
+    [
+        pytest.param([FRESH, WELL, WELL], [], id="a-good-start-is-no-news"),
+        pytest.param([FRESH, DOWN, DOWN, WELL], [SILENT, BACK], id="one-line-a-change"),
+        pytest.param([WELL, DOWN, FRESH, DOWN], [SILENT], id="after-a-reload-nothing-is-known"),
+        pytest.param([WELL, LIAR, DOWN, WELL], [LYING, SILENT, BACK], id="from-one-trouble-to-another"),
+        pytest.param([DOWN, group(ok=False, canary=False)], [SILENT, BACK], id="without-a-canary-an-answer-is-enough"),
+    ],
+)
+def test_each_change_is_one_line(course, expected):
+    """Whatever is not known yet changes nothing that was told."""
+    news = ServerNews()
+    with capture_logs() as logged:
+        for one in course:
+            news.look([one])
+
+    assert [line["event"] for line in logged] == expected
+    assert all((line["resolver"], line["server"]) == ("local", str(WELL.servers[0].endpoint)) for line in logged)
+
+
+def test_a_silent_server_is_a_warning_with_its_reason_and_one_that_is_back_is_not():
+    """So that whoever looks for warnings finds the outage, and how it shows."""
+    news = ServerNews()
+    with capture_logs() as logged:
+        news.look([DOWN])
+        news.look([WELL])
+
+    assert [(line["log_level"], line.get("reason")) for line in logged] == [("warning", "timeout"), ("info", None)]
+
+
+def test_a_server_that_left_the_configuration_is_forgotten():
+    """When it comes back while it is still silent, that is told again."""
+    news = ServerNews()
+    with capture_logs() as logged:
+        for several in ([DOWN], [], [DOWN]):
+            news.look(several)
+
+    assert [line["event"] for line in logged] == [SILENT, SILENT]
