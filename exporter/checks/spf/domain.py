@@ -14,6 +14,7 @@ from exporter.checks.spf.compiled import CompiledSpf
 from exporter.checks.spf.mends import merged, replacement, terms
 from exporter.checks.spf.ranges import size
 from exporter.checks.spf.results import LIMITS, Limits, SpfResult
+from exporter.checks.spf.terms import Mechanism
 from exporter.checks.spf.tree import Node, Tree, Trouble, spf_tree
 from exporter.checks.verdicts import Mend, Reason, Result, some
 
@@ -156,9 +157,18 @@ def _passes_all(domain: DomainName, tree: Tree, compiled: CompiledSpf) -> Domain
     if not guilty:
         mend = Mend("Take out the terms that authorise so much: large networks, and includes of them.", tree.owner)
         return _fails(domain, DomainReason.SPF_PASSES_ALL, sentence, mend)
-    kept = [term for term in terms(tree.records[0]) if term not in guilty]
-    mend = replacement("End the record in -all.", tree.owner, tree.records, [*kept, "-all"])
+    vast = [it.text for it in top.mechanisms if it.qualifier is SpfResult.PASS and _is_vast(it)] if top else []
+    kept = [term for term in terms(tree.records[0]) if term not in {*guilty, *vast}]
+    without = f", without what lets everybody pass too: {some(vast)}" if vast else ""
+    mend = replacement(f"End the record in -all{without}.", tree.owner, tree.records, [*kept, "-all"])
     return _fails(domain, DomainReason.SPF_PASSES_ALL, sentence, mend)
+
+
+def _is_vast(mechanism: Mechanism) -> bool:
+    """Whether it names half of all IPv4 addresses or more by itself, be it where nobody reads on."""
+    if mechanism.network is not None:
+        return mechanism.network.family == 4 and mechanism.network.high - mechanism.network.low + 1 >= _EVERYBODY
+    return mechanism.name in {"a", "mx"} and mechanism.prefix4 <= 1
 
 
 def _hints(domain: DomainName, tree: Tree) -> list[Hint]:

@@ -70,6 +70,13 @@ VOID = "a.example a:b.example a:c.example"
             id="everybody-by-all",
         ),
         pytest.param(
+            "example.org TXT v=spf1 mx ip4:192.0.2.0/24 all ip4:192.0.2.1/0 a/1",
+            DomainReason.SPF_PASSES_ALL,
+            "End the record in -all, without what lets everybody pass too: ip4:192.0.2.1/0, a/1.",
+            "v=spf1 mx ip4:192.0.2.0/24 -all",
+            id="everybody-by-all-and-by-networks-behind-it",
+        ),
+        pytest.param(
             "example.org TXT v=spf1 include:a.example -all\na.example TXT v=spf1 +all",
             DomainReason.SPF_PASSES_ALL,
             "Take out the terms that authorise so much: large networks, and includes of them.",
