@@ -225,3 +225,19 @@ def test_servfail_is_no_missing_ptr():
     state = sampled(RIGHT.without_answers_to({}), World(outages=dict.fromkeys(RIGHT.records, SERVFAIL.status)))
 
     assert problems(state, EVERYTHING) == ()
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown"),
+    [
+        pytest.param("mail.example.org A 192.0.2.10", "mail.example.org", id="the-one-that-confirms-it"),
+        pytest.param("", "a.example.org", id="failing-that-the-first"),
+    ],
+)
+def test_one_ptr_name_stands_for_an_address(zone, shown):
+    """A name that confirms it goes before one that does not; without PTR names there is none."""
+    reverse = "10.2.0.192.in-addr.arpa PTR"
+    state = sampled(World.parse(f"{reverse} a.example.org\n{reverse} mail.example.org\n{zone}"))
+
+    assert shown_ptr(state.iprev) == shown
+    assert shown_ptr(sampled(BROKEN).iprev) is None
