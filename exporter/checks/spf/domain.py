@@ -11,6 +11,7 @@ from exporter.checks.domain import AnyReason, DomainCheckName, DomainFinding, Do
 from exporter.checks.names import DomainName
 from exporter.checks.spf.compile import compile_spf
 from exporter.checks.spf.compiled import CompiledSpf
+from exporter.checks.spf.macros import expand
 from exporter.checks.spf.mends import merged, replacement, terms
 from exporter.checks.spf.ranges import size
 from exporter.checks.spf.results import LIMITS, Limits, SpfResult
@@ -64,7 +65,7 @@ def spf_domain(domain: DomainName, *, limits: Limits = LIMITS) -> Check[SpfDomai
     if len(tree.void_terms) > limits.void_lookups:
         findings.append(_over_void_limit(domain, tree, limits))
     if size(compiled.authorised(4)) >= _EVERYBODY:
-        findings.append(_passes_all(domain, tree, compiled))
+        findings.append((yield from _passes_all(domain, tree, compiled, limits)))
     return SpfDomainReport(
         domain,
         tuple(findings) or (DomainFinding(_CHECK, Result.PASS, domain),),
@@ -150,25 +151,34 @@ def _over_void_limit(domain: DomainName, tree: Tree, limits: Limits) -> DomainFi
     return _fails(domain, Reason.SPF_VOID_LOOKUP_LIMIT, sentence, mend)
 
 
-def _passes_all(domain: DomainName, tree: Tree, compiled: CompiledSpf) -> DomainFinding:
+def _passes_all(domain: DomainName, tree: Tree, compiled: CompiledSpf, limits: Limits) -> Check[DomainFinding]:
     sentence = f"SPF of {domain} lets everybody pass: {size(compiled.authorised(4)):,} IPv4 addresses are authorised."
-    top = tree.nodes[0].record if tree.nodes else None
-    guilty = [it.text for it in top.mechanisms if it.name == "all" and it.qualifier is SpfResult.PASS] if top else []
+    passing = [it for it in tree.nodes[0].record.mechanisms if it.qualifier is SpfResult.PASS] if tree.nodes else []
+    guilty = {it.text for it in passing if it.name == "all"}
     if not guilty:
         mend = Mend("Take out the terms that authorise so much: large networks, and includes of them.", tree.owner)
         return _fails(domain, DomainReason.SPF_PASSES_ALL, sentence, mend)
-    vast = [it.text for it in top.mechanisms if it.qualifier is SpfResult.PASS and _is_vast(it)] if top else []
+    sizes: dict[str, int] = {}
+    for it in passing:  # also where nobody reads on now: it is read as soon as the all is gone
+        if it.text not in guilty:
+            sizes[it.text] = yield from _most(it, domain, limits)
+    vast = [text for text, most in sizes.items() if most >= _EVERYBODY]
     kept = [term for term in terms(tree.records[0]) if term not in {*guilty, *vast}]
     without = f", without what lets everybody pass too: {some(vast)}" if vast else ""
     mend = replacement(f"End the record in -all{without}.", tree.owner, tree.records, [*kept, "-all"])
+    if sum(sizes[term] for term in kept if term in sizes) >= _EVERYBODY:
+        mend = Mend("End the record in -all, and take out most of what authorises so much.", tree.owner)
     return _fails(domain, DomainReason.SPF_PASSES_ALL, sentence, mend)
 
 
-def _is_vast(mechanism: Mechanism) -> bool:
-    """Whether it names half of all IPv4 addresses or more by itself, be it where nobody reads on."""
+def _most(mechanism: Mechanism, domain: str, limits: Limits) -> Check[int]:
+    """How many IPv4 addresses it names by itself; a host counts as one address, and macros as nobody."""
     if mechanism.network is not None:
-        return mechanism.network.family == 4 and mechanism.network.high - mechanism.network.low + 1 >= _EVERYBODY
-    return mechanism.name in {"a", "mx"} and mechanism.prefix4 <= 1
+        return mechanism.network.high - mechanism.network.low + 1 if mechanism.network.family == 4 else 0
+    if mechanism.name == "include" and mechanism.target is not None and mechanism.target.letters <= {"d"}:
+        included = yield from compile_spf(expand(mechanism.target, {"d": domain}), limits=limits)
+        return size(included.authorised(4))
+    return 1 << (32 - mechanism.prefix4) if mechanism.name in {"a", "mx"} else 0
 
 
 def _hints(domain: DomainName, tree: Tree) -> list[Hint]:

@@ -77,6 +77,20 @@ VOID = "a.example a:b.example a:c.example"
             id="everybody-by-all-and-by-networks-behind-it",
         ),
         pytest.param(
+            "example.org TXT v=spf1 all mx include:a.example\na.example TXT v=spf1 ip4:0.0.0.0/1 -all",
+            DomainReason.SPF_PASSES_ALL,
+            "End the record in -all, without what lets everybody pass too: include:a.example.",
+            "v=spf1 mx -all",
+            id="everybody-by-all-and-by-an-include-behind-it",
+        ),
+        pytest.param(
+            "example.org TXT v=spf1 ip4:0.0.0.0/2 ip4:64.0.0.0/2 all",
+            DomainReason.SPF_PASSES_ALL,
+            "End the record in -all, and take out most of what authorises so much.",
+            None,
+            id="everybody-by-all-and-by-several-networks",
+        ),
+        pytest.param(
             "example.org TXT v=spf1 include:a.example -all\na.example TXT v=spf1 +all",
             DomainReason.SPF_PASSES_ALL,
             "Take out the terms that authorise so much: large networks, and includes of them.",
