@@ -8,8 +8,6 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -20,7 +18,6 @@ from exporter.dns.resolvers import Resolvers
 from exporter.errors import ConfigError
 from exporter.inventory.blocklists import list_plans
 from exporter.inventory.domains import watched_domains
-from exporter.inventory.shard import ALONE, Shard
 from exporter.metrics.blocklists import BlocklistCollector
 from exporter.metrics.disagreement import DisagreementCollector
 from exporter.metrics.dns import DnsCollector
@@ -32,6 +29,7 @@ from exporter.metrics.runtime import ReloadStatus, RuntimeCollector
 from exporter.metrics.samples import SampleCollector
 from exporter.metrics.sources import SourceCollector
 from exporter.metrics.storage import StorageCollector
+from exporter.options import Options
 from exporter.sampling.blocklists import BlocklistSampler
 from exporter.sampling.domains import DomainSampler
 from exporter.sampling.feeds import Feeds
@@ -49,28 +47,11 @@ from exporter.state.storage.keeper import Keeper, is_fresh
 from exporter.state.storage.notes import Notes
 from exporter.state.two_lists import Comparisons
 from exporter.web.access import Access
-from exporter.web.connections import Patience
 from exporter.web.probe import Probe
 from exporter.web.server import Endpoints, WebServer, written
 from exporter.web.sources import ConfigurationStatus, Sources
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the command line says about serving. *load* reads the configuration anew, or raises `ConfigError`."""
-
-    load: Callable[[], Configuration]
-    listen: tuple[tuple[str | None, int], ...] = ((None, 10047),)
-    enable_lifecycle: bool = False
-    max_requests: int = 40
-    route_prefix: str = "/"
-    probe_offset_seconds: float = 0.5
-    web_config: Path | None = None
-    external_path: str | None = None
-    patience: Patience | None = None
-    shard: Shard = ALONE
 
 
 class Service:

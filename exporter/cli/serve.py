@@ -11,7 +11,8 @@ from exporter.cli.systemd import attended
 from exporter.cli.watch import fingerprint, watched
 from exporter.config.configuration import Configuration
 from exporter.inventory.shard import ALONE, Shard
-from exporter.service import Options, Service
+from exporter.options import Options
+from exporter.service import Service
 
 
 def serve(load: Callable[[], Configuration], *, file: Path, reload_seconds: float, **flags: Any) -> None:

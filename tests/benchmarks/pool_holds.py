@@ -24,7 +24,8 @@ from exporter.cli import collector
 from exporter.cli.logs import configure
 from exporter.config.loader import parse
 from exporter.dns.voices import Voice
-from exporter.service import Options, Service
+from exporter.options import Options
+from exporter.service import Service
 from exporter.state.board import FULL_ADDRESSES
 from tests.benchmarks import pool_world as world
 from tests.benchmarks.pool_fleet import SERIES, SERIES_EACH, answer, sweep

@@ -4,7 +4,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-from exporter.service import Options, Service
+from exporter.options import Options
+from exporter.service import Service
 from tests.integration.serving import hurried
 
 

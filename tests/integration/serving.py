@@ -16,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.config.configuration import Configuration
 from exporter.config.durations import Duration
 from exporter.config.loader import parse
-from exporter.service import Options, Service
+from exporter.options import Options
+from exporter.service import Service
 from exporter.web.connections import Patience
 from tests.integration.servers.process import DEADLINE_SECONDS
 
