@@ -42,7 +42,8 @@ _LAG_SECONDS = 60.0
 class Plan:
     """What is simulated: the liar is the server at this place, which is asked first if that is 0; None for none.
 
-    *silences* are from when to when a server, by its place, answers nothing, in intervals.
+    *silences* are from when to when a server, by its place, answers nothing, in intervals. A fault that lasts for
+    *patience* intervals has to be told within as many.
     """
 
     addresses: int = 10_000
@@ -52,6 +53,7 @@ class Plan:
     liar: int | None = 0
     seed: int = 1
     silences: tuple[tuple[int, float, float], ...] = ()
+    patience: int = 2
 
 
 @dataclass
@@ -83,7 +85,7 @@ class Outcome:
         false = sum(complaint.startswith("false") for complaint in self.complaints)
         return [
             f"{plan.addresses} addresses, {plan.intervals} intervals, seed {plan.seed}, {voices}, liar: {plan.liar}",
-            f"  faults: {plan.faults} of {len(KINDS)} kinds, {self.due} of them for two intervals or longer",
+            f"  faults: {plan.faults} of {len(KINDS)} kinds, {self.due} of them for {plan.patience} intervals or more",
             f"  reported: {len(delays)}; within {median(delays):.2f} intervals (median), {delays[-1]:.2f} (all)",
             f"  recoveries told: {len(self.recovered)}, within {max(self.recovered, default=0.0):.2f} intervals",
             f"  samples {self.samples}, queries {self.queries}, lies told {self.lies}, disagreements {self.disputes}",
@@ -177,12 +179,12 @@ class Simulation:
     def _judge(self) -> None:
         outcome = self.outcome
         for number, fault in self._published.faults.items():
-            if fault.end - fault.begin >= 2 * INTERVAL_SECONDS:
+            if fault.end - fault.begin >= self._plan.patience * INTERVAL_SECONDS:
                 outcome.due += 1
                 delay = outcome.reported.get(number)
                 if delay is None:
                     self._complain(f"missed: {fault}")
-                elif delay > 2:
+                elif delay > self._plan.patience:
                     self._complain(f"late: {delay:.3f} intervals, {fault}")
         state = self._board.pools[_POOL]
         outcome.samples = sum(state.counters.samples[check, result] for check, result in _fcrdns(state))
