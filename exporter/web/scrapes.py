@@ -17,7 +17,7 @@ log = structlog.get_logger()
 Rendered = tuple[bytes, str]
 """A body and its content type."""
 
-_PAUSE_SECONDS = 0.5
+_PAUSE_SECONDS = 0.25
 """How often something is looked for that can be written ahead."""
 _PATIENCE_SECONDS = 300.0
 """How long after a scrape another one is expected: more than any scrape interval that is in use."""

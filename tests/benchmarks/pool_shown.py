@@ -1,7 +1,7 @@
 """Shows 100,000 series to a real Prometheus, and counts the processor time that this takes.
 
 Between two scrapes every address is sampled once, evenly and in order, as rounds go: `sampled`, when each is as it
-was; `turned`, when each breaks or mends, so that every line but the conclusive ones is another. In `still` nothing
+was, and three lines in twelve are others; `turned`, when each breaks or mends, and seven are. In `still` nothing
 happens, `reference` is what prometheus-client does.
 """
 
@@ -20,10 +20,12 @@ from prometheus_client.openmetrics.exposition import generate_latest
 from exporter.metrics.exposition import Exposition
 from exporter.state.pool import PoolState
 from exporter.web.scrapes import Rendered, Scrapes
-from tests.benchmarks.pool_fleet import OPENMETRICS, answer, broken, sample, shown_fleet
+from tests.benchmarks.pool_fleet import OPENMETRICS, answer, broken, sample, shown_fleet, sweep
 
-SHOWN = ("turned", "sampled", "still", "reference")
-SCRAPE_SECONDS = 20.0
+SHOWN = {"turned": 23, "sampled": 25, "still": 19, "reference": 29}
+"""Every how many seconds each is scraped: none as often as another, so that no two always meet."""
+TEXTFILES = ("well.prom.new", "turned.prom.new")
+"""Names that node_exporter passes over, until one is copied to where it looks."""
 _STEP_SECONDS = 0.05
 
 
@@ -62,12 +64,12 @@ class Timed:
         return {"scrape": statistics.median(self.scrapes[1:]), "ahead": self.ahead / len(self.scrapes)}
 
 
-async def keep_sampling(state: PoolState, *, turning: bool) -> None:
-    """Sample each address once in `SCRAPE_SECONDS`, evenly and in order; every round after the first may turn all."""
+async def keep_sampling(state: PoolState, seconds: float, *, turning: bool) -> None:
+    """Sample each address once in so many *seconds*, evenly and in order; every round may turn all."""
     began, done = time.monotonic(), 0
     while True:
         await asyncio.sleep(_STEP_SECONDS)
-        due = int((time.monotonic() - began) / SCRAPE_SECONDS * state.pool.size)
+        due = int((time.monotonic() - began) / seconds * state.pool.size)
         for number in range(done, due):
             rounds, index = divmod(number, state.pool.size)
             ask = broken if turning and rounds % 2 == 0 else answer
@@ -75,8 +77,17 @@ async def keep_sampling(state: PoolState, *, turning: bool) -> None:
         done = due
 
 
-async def serve(show: str, port: int, textfile: Path | None) -> None:
-    """Show it on /metrics, and what that took on /cpu; *textfile* gets the same for node_exporter."""
+def write_textfiles(folder: Path) -> None:
+    """Write the same series for node_exporter, as `TEXTFILES` in *folder*: when all is well, and when all is turned."""
+    state, collector = shown_fleet()
+    exposition = Exposition(collector)
+    for name, ask in zip(TEXTFILES, (answer, broken), strict=True):
+        sweep(state, time.time(), ask)
+        (folder / name).write_bytes(exposition.render("", compress=False)[0])
+
+
+async def serve(show: str, port: int) -> None:
+    """Show it on /metrics, and what that took on /cpu."""
     state, collector = shown_fleet()
     exposition = Exposition(collector)
     registry = CollectorRegistry()
@@ -94,13 +105,11 @@ async def serve(show: str, port: int, textfile: Path | None) -> None:
     app = web.Application()
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/cpu", cpu)
-    if textfile:
-        await asyncio.to_thread(textfile.write_bytes, exposition.render("", compress=False)[0])
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     if show in {"sampled", "turned"}:
-        await keep_sampling(state, turning=show == "turned")
+        await keep_sampling(state, SHOWN[show], turning=show == "turned")
     await asyncio.Event().wait()
 
 
@@ -109,9 +118,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("show", choices=SHOWN)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--textfile", type=Path)
     options = parser.parse_args()
-    asyncio.run(serve(options.show, options.port, options.textfile))
+    asyncio.run(serve(options.show, options.port))
 
 
 if __name__ == "__main__":
