@@ -22,7 +22,7 @@ run: $(VENV)/.run            ## Serve the demo world, or CONFIG=maildns.yml, on 
 test: lint types imports operator-models            ## Run every check and every test
 	$(BIN)/pytest -q -n $$((2 * $$(nproc))) --dist worksteal $(ARGS)
 
-check: lint types imports            ## Run what needs neither a server nor much time, with few examples a property: a minute
+check: lint types imports            ## Run what needs neither a server nor much time, with few examples a property: little more than a minute
 	HYPOTHESIS_PROFILE=quick $(BIN)/pytest -q -n auto --dist worksteal -m "not integration and not slow" $(ARGS)
 
 truth: $(VENV)/.dev            ## Look for 200 known faults among 10,000 addresses in 20% noise, in simulated time
