@@ -40,9 +40,10 @@ bench: $(VENV)/.dev            ## Measure the DNS engine against its peers, side
 bench-pool: $(VENV)/.dev            ## Measure a pool of 458,752 addresses: loading, sweep, memory, scrapes
 	$(BIN)/python -m tests.benchmarks.pool $(ARGS)
 
-lint: $(VENV)/.dev            ## Check style and format
+lint: $(VENV)/.dev            ## Check style and format, and find unused code
 	$(BIN)/ruff check --quiet
 	$(BIN)/ruff format --check --quiet
+	$(BIN)/vulture
 
 types: $(VENV)/.dev            ## Check types
 	$(BIN)/mypy
@@ -53,9 +54,8 @@ imports: $(VENV)/.dev            ## Check that imports point down the house
 
 operator-models: build/operator-models/.installed            ## Install the Prometheus operator's types, against which monitors and rules are tested
 
-dashboards: $(VENV)/.dev            ## Regenerate the dashboards, rules and alerts, and the chart's copies of them
+dashboards: $(VENV)/.dev            ## Regenerate the dashboards, rules and alerts
 	$(BIN)/python -m dashboards.generator
-	$(BIN)/python helm/build.py
 
 screenshots: $(VENV)/.dev            ## Draw the dashboards from the demo's live data (needs prometheus, chromium, npm)
 	$(BIN)/python -m dashboards.screenshots.take
@@ -63,12 +63,12 @@ screenshots: $(VENV)/.dev            ## Draw the dashboards from the demo's live
 image-test: $(VENV)/.dev            ## Build the image and run it (needs root, podman, runc, debootstrap, prometheus; or docker: ARGS)
 	$(BIN)/python -m tests.image $(ARGS)
 
-chart: $(VENV)/.dev            ## Regenerate the generated parts of the chart: copies of rules, tables
-	$(BIN)/python helm/build.py
+chart: $(VENV)/.dev            ## Complete the chart in this checkout: rules, dashboards, table of values, schema
+	$(BIN)/python -m helm.build
 
 dist: $(VENV)/.dev            ## Build a release into dist/: sdist, wheel, chart, bill of materials
 	rm -rf dist
-	$(BIN)/python deploy/release.py dist
+	$(BIN)/python -m deploy.release dist
 
 lock:            ## Regenerate the locks from pyproject.toml (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \

@@ -1,9 +1,7 @@
-"""Builds everything that a release consists of, but for the image.
+"""Builds a release, apart from the image: `python -m deploy.release dist`, or `make dist`.
 
-    python deploy/release.py dist
-
-makes the sdist, the wheel (out of the sdist), the chart, a bill of materials of what the locks install (CycloneDX), and
-SHA256SUMS. It needs the development environment and nothing from elsewhere; publishing is the workflow's business.
+A release is an sdist, a wheel built from it, the chart, a bill of materials (CycloneDX) of the run-time lock, and
+SHA256SUMS. Nothing is downloaded: the development environment has all tools. The release workflow publishes the files.
 """
 # ruff: noqa: INP001
 
@@ -13,33 +11,36 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import helm_python
 
-ROOT = Path(__file__).resolve().parent.parent
+from exporter import __version__
+from helm.build import ROOT, complete_chart
 
 
 def build_packages(folder: Path) -> None:
-    """The sdist, and the wheel that is made of it, with the build backend that the locks pin."""
+    """Build the sdist, and the wheel from the sdist, with the build backend that the locks pin."""
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
 
 
 def build_chart(folder: Path) -> None:
-    """The chart's archive."""
-    helm_python.package(ROOT / "helm" / "maildns-exporter", destination=folder)
+    """Pack the chart, with the rules and dashboards."""
+    with TemporaryDirectory() as scratch:
+        helm_python.package(complete_chart(Path(scratch)), destination=folder)
 
 
-def build_bill_of_materials(folder: Path, version: str) -> None:
-    """What `requirements/run.lock` installs beside the exporter, each with the hashes that it may have."""
-    file = folder / f"maildns-exporter-{version}.cdx.json"
+def build_bill_of_materials(folder: Path) -> None:
+    """List what `requirements/run.lock` installs, with versions and hashes."""
+    file = folder / f"maildns-exporter-{__version__}.cdx.json"
     lock = ROOT / "requirements" / "run.lock"
     command = [sys.executable, "-W", "ignore", "-m", "cyclonedx_py", "requirements", str(lock)]
     command += ["--pyproject", str(ROOT / "pyproject.toml"), "--output-reproducible", "--output-file", str(file)]
     subprocess.run(command, check=True)  # noqa: S603
     bill = json.loads(file.read_text())
     product = bill["metadata"]["component"]
-    product |= {"version": version, "purl": f"pkg:pypi/maildns-exporter@{version}"}
+    product |= {"version": __version__, "purl": f"pkg:pypi/maildns-exporter@{__version__}"}
     everything = [component["bom-ref"] for component in bill["components"]]
     bill["dependencies"] = [
         {"ref": product["bom-ref"], "dependsOn": everything},
@@ -49,26 +50,23 @@ def build_bill_of_materials(folder: Path, version: str) -> None:
 
 
 def write_sums(folder: Path) -> None:
-    """SHA256SUMS, as sha256sum checks it."""
+    """Write SHA256SUMS in the format of sha256sum."""
     files = sorted(path for path in folder.iterdir() if path.name != "SHA256SUMS" and not path.name.startswith("."))
     lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files]
     (folder / "SHA256SUMS").write_text("".join(lines))
 
 
 def main() -> None:
-    """Build all of it into the folder that is named, which has to be empty or new."""
-    parser = argparse.ArgumentParser(description="Build what a release consists of.")
-    parser.add_argument("folder", type=Path)
+    """Build a release in the folder named on the command line."""
+    parser = argparse.ArgumentParser(description="Build a release, apart from the image.")
+    parser.add_argument("folder", type=Path, help="a folder that is empty or does not exist")
     folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
-        parser.error(f"{folder} is not empty: a release has nothing in it that was there before")
-    sys.path.insert(0, str(ROOT))
-    from exporter import __version__  # the version is in one place
-
+        parser.error(f"{folder} is not empty: name an empty folder, so that only new files are released")
     build_packages(folder)
     build_chart(folder)
-    build_bill_of_materials(folder, __version__)
+    build_bill_of_materials(folder)
     write_sums(folder)
 
 

@@ -1,22 +1,19 @@
-"""Makes what in the chart is made of something else: its copies of rules and dashboards, its table of values.
+"""Generates the parts of the chart that come from other files: `python -m helm.build`, or `make chart`.
 
-    python helm/build.py           writes them
-    python helm/build.py --check   says what is stale, and exits with 1
-
-The rule of this file: values.yaml and `dashboards/` are the sources. Descriptions stand in the comments of values.yaml
-that begin with ``# --``; from there they go into README.md and into values.schema.json.
+It copies rules and dashboards from `dashboards/` into the chart's `files/`, which git ignores. It writes the comments of
+values.yaml that begin with ``# --`` into the table of README.md and the descriptions of values.schema.json.
 """
 # ruff: noqa: INP001
 
-import argparse
 import json
 import re
-import sys
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
 
 ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "helm" / "maildns-exporter"
@@ -25,9 +22,8 @@ COPIES = {
     "dashboards": "grafana/*.json",
     "grafana-alerting": "grafana-alerting/*.yml",
 }
-"""Folders in the chart's `files/`, and what in `dashboards/` they are copies of."""
+"""Folders below the chart's `files/`, and which files of `dashboards/` are copied there."""
 
-_KEY = re.compile(r"( *)([A-Za-z]+):(?: (.*))?")
 _TABLE = re.compile(r"(<!-- values -->\n).*(<!-- end of values -->)", re.DOTALL)
 
 
@@ -39,27 +35,29 @@ class Value(NamedTuple):
     default: Any
 
 
-def values(text: str) -> Iterator[Value]:
-    """Every documented key, in the order of the file."""
-    tree = yaml.safe_load(text)
-    path: list[str] = []
+def values(text: str) -> list[Value]:
+    """Every documented key of values.yaml, in the order of the file."""
+    return list(_values(YAML().load(text), text.splitlines(), ()))
+
+
+def _values(section: CommentedMap, lines: list[str], path: tuple[str, ...]) -> Iterator[Value]:
+    for key, value in section.items():
+        if description := _comment_above(lines, section.lc.key(key)[0]):
+            yield Value((*path, key), description, value)
+        elif isinstance(value, CommentedMap):
+            yield from _values(value, lines, (*path, key))
+
+
+def _comment_above(lines: list[str], number: int) -> str:
+    """The ``# --`` comment that ends directly above a line (counted from 0), as one line; empty if there is none."""
     comment: list[str] = []
-    for line in text.splitlines():
-        stripped = line.strip()
-        if stripped.startswith("# -- "):
-            comment = [stripped.removeprefix("# -- ")]
-        elif stripped.startswith("# ") and comment:
-            comment.append(stripped.removeprefix("# "))
-        elif key := _KEY.fullmatch(line):
-            path = [*path[: len(key[1]) // 2], key[2]]
-            if comment:
-                default = tree
-                for part in path:
-                    default = default[part]
-                yield Value(tuple(path), " ".join(comment), default)
-            comment = []
-        else:
-            comment = []
+    for line in map(str.strip, reversed(lines[:number])):
+        if not line.startswith("# "):
+            break
+        comment.insert(0, line.removeprefix("# ").removeprefix("-- "))
+        if line.startswith("# -- "):
+            return " ".join(comment)
+    return ""
 
 
 def table(documented: list[Value]) -> str:
@@ -72,7 +70,7 @@ def table(documented: list[Value]) -> str:
 
 
 def described(schema: dict[str, Any], documented: list[Value]) -> dict[str, Any]:
-    """The schema with the descriptions of values.yaml; a shared definition keeps none of its own."""
+    """The schema with the descriptions of values.yaml. Keys of a shared definition get none."""
     for value in documented:
         parent = schema
         for part in value.path[:-1]:
@@ -82,52 +80,44 @@ def described(schema: dict[str, Any], documented: list[Value]) -> dict[str, Any]
         if parent in schema["definitions"].values():
             continue
         reference = node.pop("$ref", None)
-        if reference is not None:  # draft 7 ignores what stands beside a $ref
+        if reference is not None:  # draft 7 ignores the keys beside a $ref
             node["allOf"] = [{"$ref": reference}]
-        parent["properties"][value.path[-1]] = {"description": value.description} | {
-            key: inner for key, inner in node.items() if key != "description"
-        }
+        parent["properties"][value.path[-1]] = {"description": "", **node} | {"description": value.description}
     return schema
 
 
-def built() -> dict[Path, str]:
-    """Every file that is made, with what it should hold."""
-    files: dict[Path, str] = {}
-    for folder, source in COPIES.items():
-        for path in sorted((ROOT / "dashboards").glob(source)):
-            files[CHART / "files" / folder / path.name] = path.read_text()
-    documented = list(values((CHART / "values.yaml").read_text()))
+def documents() -> dict[Path, str]:
+    """What README.md and values.schema.json should contain."""
+    documented = values((CHART / "values.yaml").read_text())
     readme, schema = CHART / "README.md", CHART / "values.schema.json"
-    files[readme] = _TABLE.sub(lambda match: f"{match[1]}{table(documented)}{match[2]}", readme.read_text())
-    files[schema] = json.dumps(described(json.loads(schema.read_text()), documented), indent=2) + "\n"
-    return files
+    return {
+        readme: _TABLE.sub(lambda match: f"{match[1]}{table(documented)}{match[2]}", readme.read_text()),
+        schema: json.dumps(described(json.loads(schema.read_text()), documented), indent=2) + "\n",
+    }
 
 
-def stale() -> dict[Path, str | None]:
-    """What differs from what it should be; None for a copy whose original is gone."""
-    files = built()
-    copied = [path for folder in COPIES for path in (CHART / "files" / folder).glob("*")]
-    wrong: dict[Path, str | None] = {path: None for path in copied if path not in files}
-    wrong |= {path: text for path, text in files.items() if not path.exists() or path.read_text() != text}
-    return wrong
+def copy_files(chart: Path) -> None:
+    """Make the `files/` of a chart's folder again from the rules and dashboards."""
+    shutil.rmtree(chart / "files", ignore_errors=True)
+    for folder, source in COPIES.items():
+        (chart / "files" / folder).mkdir(parents=True)
+        for path in (ROOT / "dashboards").glob(source):
+            shutil.copy(path, chart / "files" / folder)
+
+
+def complete_chart(folder: Path) -> Path:
+    """Copy the chart into *folder*, with rules and dashboards, as a release packs it. Returns the copy's path."""
+    chart = folder / CHART.name
+    shutil.copytree(CHART, chart, ignore=shutil.ignore_patterns("files"))
+    copy_files(chart)
+    return chart
 
 
 def main() -> None:
-    """Write, or check."""
-    parser = argparse.ArgumentParser(description="Build what in the chart is made of something else.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if something is stale")
-    is_check = parser.parse_args().check
-    wrong = stale()
-    for path, text in wrong.items():
-        sys.stdout.write(f"{'stale' if is_check else 'written'}: {path.relative_to(ROOT)}\n")
-        if is_check:
-            continue
-        if text is None:
-            path.unlink()
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-    sys.exit(1 if is_check and wrong else 0)
+    """Write all of it into the chart's folder."""
+    for path, text in documents().items():
+        path.write_text(text)
+    copy_files(CHART)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""Renders the chart with Helm's own code, and holds what comes out to what a cluster would hold it to."""
+"""Renders the chart with Helm's own code and validates the objects as a cluster would."""
 
+import atexit
 import functools
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import helm_python
@@ -11,31 +13,39 @@ import jsonschema
 import kubernetes_validate.utils
 from referencing import Registry, Resource
 
+from helm.build import CHART, complete_chart
 from tests.assets.foreign_kinds import SCHEMAS
 from tests.yaml_files import read_all_yaml, read_yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-CHART = ROOT / "helm" / "maildns-exporter"
 VALUES = {path.name.removesuffix("-values.yaml"): path for path in sorted((CHART / "ci").glob("*-values.yaml"))}
 OLDEST, NEWEST = "1.29", kubernetes_validate.utils.major_minor(kubernetes_validate.utils.latest_version())
-"""The versions of Kubernetes between which the chart has to work; the oldest is that of Chart.yaml."""
+"""The oldest and the newest version of Kubernetes that the chart is tested with. Chart.yaml requires the oldest."""
 
 Object = dict[str, Any]
 
 
 @functools.cache
-def chart(folder: Path = CHART) -> helm_python.Chart:
-    """The chart, loaded."""
-    return helm_python.Chart.load(folder)
+def released() -> Path:
+    """A temporary copy of the chart, complete with rules and dashboards as in a release."""
+    folder = TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    return complete_chart(Path(folder.name))
+
+
+@functools.cache
+def chart(folder: Path | None = None) -> helm_python.Chart:
+    """The chart in *folder*, by default the complete one, loaded."""
+    return helm_python.Chart.load(folder or released())
 
 
 def ci_values(name: str) -> dict[str, Any]:
-    """One of the values files in ci/."""
+    """The values of a file in ci/."""
     return read_yaml(VALUES[name].read_text())
 
 
-def render(values: Mapping[str, Any] | None = None, folder: Path = CHART, release: str = "mail") -> list[Object]:
-    """Every object that an installation with *values* would make."""
+def render(values: Mapping[str, Any] | None = None, folder: Path | None = None, release: str = "mail") -> list[Object]:
+    """Every object that an installation with *values* creates."""
     return [
         document
         for template, text in _rendered(json.dumps(values or {}), folder, release).items()
@@ -46,14 +56,14 @@ def render(values: Mapping[str, Any] | None = None, folder: Path = CHART, releas
 
 
 @functools.lru_cache(64)
-def _rendered(values: str, folder: Path, release: str) -> dict[str, str]:
-    """The text of every template: most values are rendered by several tests, and the objects are theirs to change."""
+def _rendered(values: str, folder: Path | None, release: str) -> dict[str, str]:
+    """The text of every template. Several tests render the same values, and each may change the objects it parses."""
     rendered = chart(folder).render(json.loads(values), name=release, namespace="monitoring")
     return dict(sorted(rendered.items()))
 
 
-def notes(values: Mapping[str, Any] | None = None) -> str:
-    """What a person is told after an installation."""
+def rendered_notes(values: Mapping[str, Any] | None = None) -> str:
+    """The text that Helm prints after an installation."""
     rendered = chart().render(dict(values or {}), name="mail", namespace="monitoring")
     return rendered["maildns-exporter/templates/NOTES.txt"]
 
@@ -91,7 +101,7 @@ def pod_specs(objects: list[Object]) -> Iterator[Object]:
 
 
 def validate(found: Object, version: str) -> None:
-    """Raise if a cluster of this version would refuse the object, or does not know one of its keys."""
+    """Raise if a cluster of this version would refuse the object or does not know one of its keys."""
     if found["kind"] in SCHEMAS:
         jsonschema.validate(found, SCHEMAS[found["kind"]])
     else:
@@ -100,7 +110,7 @@ def validate(found: Object, version: str) -> None:
 
 @functools.cache
 def _validator(api_version: str, kind: str, version: str) -> Any:
-    """What `kubernetes_validate.validate` makes anew for each object, with the strict schemas that it brings along."""
+    """A validator with the strict schemas of kubernetes_validate, which itself would build one for each object."""
     group, _, number = api_version.rpartition("/")
     name = "-".join(filter(None, (kind.lower(), group.partition(".")[0], number)))
     registry = Resource.from_contents(_strict_schema(version, "_definitions")) @ Registry()

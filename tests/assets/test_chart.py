@@ -23,7 +23,7 @@ def values_of(feature: str | None) -> dict:
 def test_lint_is_silent(feature):
     """Helm's strict lint finds nothing, not even something to recommend."""
     report = helm_python.lint(
-        CHART, values_of(feature), strict=True, namespace="monitoring", kube_version=f"v{OLDEST}.0"
+        charts.released(), values_of(feature), strict=True, namespace="monitoring", kube_version=f"v{OLDEST}.0"
     )
 
     assert report["messages"] == []
@@ -249,7 +249,7 @@ def test_notes_say_what_is_watched(values, said, unsaid):
 
 def notes_of(values: dict) -> str:
     """The notes, of which nothing may be left unrendered."""
-    text = charts.notes(values)
+    text = charts.rendered_notes(values)
     assert "{{" not in text
     assert "<no value>" not in text
     return text
@@ -257,7 +257,7 @@ def notes_of(values: dict) -> str:
 
 def test_package(tmp_path):
     """The package has the templates, the schema and the rules in it, and renders like the folder."""
-    archive = helm_python.package(CHART, destination=tmp_path)
+    archive = helm_python.package(charts.released(), destination=tmp_path)
 
     assert archive.endswith(f"maildns-exporter-{__version__}.tgz")
     with helm_python.Chart.load(archive) as packaged:

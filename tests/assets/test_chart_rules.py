@@ -9,14 +9,14 @@ import pytest
 import yaml
 
 from tests.assets import charts
-from tests.assets.charts import CHART, ci_values, render
+from tests.assets.charts import CHART, ROOT, ci_values, render
 from tests.integration.servers.prometheus import promtool
 from tests.integration.servers.tools import require
 from tests.yaml_files import read_yaml
 
 RULES = [
     rule
-    for path in sorted((CHART / "files" / "rules").glob("*"))
+    for path in sorted((ROOT / "dashboards" / "prometheus").glob("*.rules.yml"))
     for group in read_yaml(path.read_text())["groups"]
     for rule in group["rules"]
 ]
@@ -79,12 +79,23 @@ def test_a_threshold_replaces_the_number_that_ends_the_expression(threshold):
 def test_an_alert_without_a_number_has_no_threshold(tmp_path):
     """Where there is nothing to replace, asking for it is an error that says what to do."""
     folder = tmp_path / "maildns-exporter"
-    shutil.copytree(CHART, folder)
+    shutil.copytree(charts.released(), folder)
     rule = {"alert": "Gone", "expr": "up unless maildns_build_info"}
     (folder / "files" / "rules" / "more.yml").write_text(yaml.safe_dump({"groups": [{"name": "g", "rules": [rule]}]}))
 
     with pytest.raises(helm_python.HelmError, match="does not end in a number: set expr"):
         render({"prometheusRule": {"enabled": True, "alerts": {"Gone": {"threshold": 1}}}}, folder)
+
+
+@pytest.mark.parametrize("section", ["prometheusRule", "dashboards", "grafanaAlerts"])
+def test_a_git_checkout_has_no_rules_and_says_so(section, tmp_path):
+    """Where `make chart` was not run, an error names the key and the command. Nothing is installed without its rules."""
+    folder = tmp_path / "maildns-exporter"
+    shutil.copytree(CHART, folder, ignore=shutil.ignore_patterns("files"))
+
+    assert render({}, folder)
+    with pytest.raises(helm_python.HelmError, match=rf"{section}.enabled: this chart has no files/.* run `make chart`"):
+        render({section: {"enabled": True}}, folder)
 
 
 @pytest.mark.parametrize("values", [{}, ci_values("alerts")["prometheusRule"]], ids=["defaults", "changed"])
@@ -105,7 +116,7 @@ def test_dashboards_arrive_whole():
     maps = [
         found for found in charts.of_kind(objects, "ConfigMap") if "grafana_dashboard" in found["metadata"]["labels"]
     ]
-    files = sorted((CHART / "files" / "dashboards").glob("*"))
+    files = sorted((ROOT / "dashboards" / "grafana").glob("*.json"))
 
     assert [json.loads(text) for found in maps for text in found["data"].values()] == [
         json.loads(file.read_text()) for file in files
@@ -125,7 +136,7 @@ def test_alerts_for_grafana_arrive_whole():
     ]
 
     assert {name: read_yaml(text) for name, text in found["data"].items()} == {
-        file.name: read_yaml(file.read_text()) for file in (CHART / "files" / "grafana-alerting").glob("*")
+        file.name: read_yaml(file.read_text()) for file in (ROOT / "dashboards" / "grafana-alerting").glob("*.yml")
     }
 
 

@@ -103,7 +103,7 @@ def test_promtool_takes_the_web_configuration(tmp_path):
 )
 def test_notes_say_what_keeps_prometheus_out(values, wanted):
     """A monitor that would be refused is named, and what it lacks."""
-    text = charts.notes({"webConfig": {"enabled": True, **values}, "serviceMonitor": {"enabled": True}})
+    text = charts.rendered_notes({"webConfig": {"enabled": True, **values}, "serviceMonitor": {"enabled": True}})
 
     hints = {"serviceMonitor.basicAuth is empty", "serviceMonitor.tlsConfig is empty"}
     assert {hint for hint in hints if hint in text} == wanted

@@ -147,6 +147,14 @@ annotations:
 {{- printf "/%s/%s" (trimAll "/" $root.Values.web.routePrefix) (index . 1) | replace "//" "/" }}
 {{- end }}
 
+{{/* Fail if no file of the chart matches a pattern: a git checkout has no rules and dashboards. Takes root, pattern, key. */}}
+{{- define "maildns-exporter.requireFiles" -}}
+{{- $root := index . 0 }}
+{{- if not ($root.Files.Glob (index . 1)) }}
+{{- fail (printf "%s: this chart has no %s, because it comes from a git checkout: run `make chart` there, or install a released chart" (index . 2) (index . 1)) }}
+{{- end }}
+{{- end }}
+
 {{- define "maildns-exporter.dashboardName" -}}
 {{- base . | trimSuffix (ext .) | lower | replace "_" "-" }}
 {{- end }}

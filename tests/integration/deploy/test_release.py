@@ -15,6 +15,7 @@ import helm_python
 import pytest
 
 from exporter import __version__
+from tests.assets import charts
 from tests.assets.charts import ROOT
 from tests.integration.servers.http import is_ok
 from tests.integration.servers.process import free_port, wait_until
@@ -32,7 +33,7 @@ LOCKED = re.findall(r"^([a-z0-9-]+)==(\S+)(?: ; ([^\\]+))?", (ROOT / "requiremen
 def release(tmp_path_factory):
     """A folder with everything that a release consists of."""
     folder = tmp_path_factory.mktemp("release") / "dist"
-    subprocess.run([sys.executable, ROOT / "deploy" / "release.py", folder], check=True, timeout=300)
+    subprocess.run([sys.executable, "-m", "deploy.release", folder], cwd=ROOT, check=True, timeout=300)
     return folder
 
 
@@ -91,10 +92,11 @@ def test_the_sdist_has_what_tests_and_packagers_need(release):
 
 
 def test_the_chart_renders(release):
-    """The archive is a chart of this version."""
+    """The archive is a chart of this version, and has the rules and dashboards that a git checkout lacks."""
+    values = {section: {"enabled": True} for section in ("prometheusRule", "dashboards", "grafanaAlerts")}
     with helm_python.Chart.load(release / CHART) as chart:
         assert chart.version == __version__
-        assert chart.render({}, name="mail")
+        assert chart.render(values, name="mail") == charts.chart().render(values, name="mail")
 
 
 def test_the_bill_of_materials_names_every_locked_distribution(release):
@@ -146,9 +148,9 @@ def test_it_completes_for_a_shell(installed, shell):
 def test_nothing_is_written_over(tmp_path):
     """A folder with something in it is refused: who knows what it was."""
     (tmp_path / "old").touch()
-    command = [sys.executable, ROOT / "deploy" / "release.py", tmp_path]
+    command = [sys.executable, "-m", "deploy.release", tmp_path]
 
-    refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
 
     assert refused.returncode == 2
     assert "is not empty" in refused.stderr
