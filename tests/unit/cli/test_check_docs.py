@@ -6,11 +6,10 @@ from pathlib import Path
 import click
 import pytest
 
-from exporter.checks.domain import DomainReason
+from exporter.checks.domain import DomainCheckName, DomainReason
 from exporter.checks.receivers import DEFAULT_RECEIVERS, POLICIES
 from exporter.checks.verdicts import CheckName, IprevVerdict, Reason
 from exporter.cli.commands import cli
-from exporter.config.profiles import BUILT_IN
 from tests.unit.cli.checking import demo
 
 VERDICTS = Path("docs/verdicts.md").read_text(encoding="utf-8")
@@ -34,10 +33,10 @@ def first_cells(page, heading):
     [
         ("Forward-confirmed reverse DNS", IprevVerdict),
         ("Checks", CheckName),
+        ("Checks of a domain", DomainCheckName),
         ("Reasons", Reason),
         ("Domains", DomainReason),
         ("Receivers", POLICIES),
-        ("Profiles", BUILT_IN),
     ],
 )
 def test_every_word_is_explained_and_no_other(heading, words):
@@ -65,14 +64,6 @@ def test_receivers_have_their_sources_and_the_short_list_is_the_default():
         policy = next(it for it in POLICIES if f"`{it}`" == receiver)
         assert source == POLICIES[policy].source
         assert (is_short == "yes") == (policy in DEFAULT_RECEIVERS)
-
-
-def test_profiles_have_what_they_leave_out_and_why():
-    """What a profile does not expect is all the checks but those that it does."""
-    for name, missing, reason in rows(VERDICTS, "Profiles"):
-        profile = BUILT_IN[name.strip("`")]
-        assert missing == ", ".join(f"`{check}`" for check in CheckName if check not in profile.expect)
-        assert reason == profile.reason
 
 
 @pytest.mark.parametrize(
