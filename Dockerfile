@@ -1,6 +1,6 @@
-# The image of maildns-exporter: Python, the locked dependencies, the package, and nothing else of ours.
+# The image of maildns-exporter: Python, the locked dependencies and the package.
 #
-# The base is pinned by digest; renovate proposes newer ones. Another base, of the same Python version in both stages:
+# The base is pinned by digest; renovate proposes newer ones. To use another base in both stages:
 #   docker build --build-arg PYTHON_IMAGE=registry.example.org/python@sha256:... .
 ARG PYTHON_IMAGE=docker.io/library/python:3.13-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285
 
@@ -8,8 +8,8 @@ FROM ${PYTHON_IMAGE} AS build
 WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 COPY requirements/run.lock requirements/build.lock requirements/
-# Every dependency is one of the lock's, to the octet, and comes as a wheel: nothing is compiled or run to install it.
-# What builds has an environment of its own: whatever packages the base has are left as they are.
+# Every dependency is a wheel with a hash in the lock: nothing is compiled, and no code runs to install it.
+# The build tools have their own environment, so that the packages of the base stay unchanged.
 RUN ["python", "-m", "venv", "--without-pip", "/opt/maildns-exporter"]
 RUN ["python", "-m", "pip", "--python", "/opt/maildns-exporter", "install", "--require-hashes", "--only-binary", ":all:", "-r", "requirements/run.lock"]
 RUN ["python", "-m", "venv", "--without-pip", "/opt/build"]
@@ -19,7 +19,7 @@ COPY exporter exporter
 RUN ["python", "-m", "pip", "--python", "/opt/build", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", "/wheel", "."]
 RUN ["python", "-m", "pip", "--python", "/opt/maildns-exporter", "install", "--no-deps", "--no-index", "--find-links", "/wheel", "maildns-exporter"]
 RUN ["python", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "/opt/maildns-exporter/lib"]
-# The folder of a storage, so that a fresh volume there belongs to the user who writes in it.
+# The folder of the database: a new volume mounted there gets this owner, the exporter's user.
 RUN ["python", "-c", "import os; os.makedirs('/state/maildns-exporter', 0o750)"]
 
 FROM ${PYTHON_IMAGE}

@@ -1,4 +1,4 @@
-# Everything is set up by the targets themselves: a machine with Python 3.11 or newer and make is enough.
+# The targets install what they need: Python 3.11 or newer and make are enough.
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 CONFIG ?=
 ARGS   ?=
 
-# The tests start the exporter as a program some hundred times: without bytecode each would compile it anew.
+# The tests start the exporter as a program some hundred times. Without bytecode, each start would compile it again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -18,23 +18,23 @@ help:            ## Show this list
 run: $(VENV)/.run            ## Serve the demo world, or CONFIG=maildns.yml, on port 10047
 	$(BIN)/python -m exporter $(if $(CONFIG),--config.file=$(CONFIG),demo) $(ARGS)
 
-# Half of the tests wait for servers, and leave the processor to others: so there are two workers to each.
+# Half of the tests wait for servers and use no CPU, so there are two workers for each core.
 test: lint types imports operator-models            ## Run every check and every test
 	$(BIN)/pytest -q -n $$((2 * $$(nproc))) --dist worksteal $(ARGS)
 
-check: lint types imports            ## Run what needs neither a server nor much time, with few examples a property: little more than a minute
+check: lint types imports            ## Run the checks and the tests that need no server, with few examples for each property: little more than a minute
 	HYPOTHESIS_PROFILE=quick $(BIN)/pytest -q -n auto --dist worksteal -m "not integration and not slow" $(ARGS)
 
-truth: $(VENV)/.dev            ## Look for 200 known faults among 10,000 addresses in 20% noise, in simulated time
+truth: $(VENV)/.dev            ## Find 200 known faults among 10,000 addresses with 20% noise, in simulated time
 	$(BIN)/python -m tests.truth $(ARGS)
 
-soak: $(VENV)/.dev            ## Carry 100,000 addresses, 40 scrapers, reloads and an outage at once, for five minutes
+soak: $(VENV)/.dev            ## Run with 100,000 addresses, 40 scrapers, reloads and an outage for five minutes
 	$(BIN)/python -m tests.soak $(ARGS)
 
-fuzz: $(VENV)/.dev            ## Attack the DNS engine with 200,000 mutants of real packets
+fuzz: $(VENV)/.dev            ## Test the DNS engine with 200,000 mutations of real packets
 	$(BIN)/python -m tests.fuzz.engine --mutants 200000 $(ARGS)
 
-bench: $(VENV)/.dev            ## Measure the DNS engine against its peers, side by side
+bench: $(VENV)/.dev            ## Compare the DNS engine with other libraries
 	$(BIN)/python -m tests.benchmarks.engine $(ARGS)
 
 bench-pool: $(VENV)/.dev            ## Measure a pool of 458,752 addresses: loading, sweep, memory, scrapes
@@ -49,10 +49,10 @@ types: $(VENV)/.dev            ## Check types
 	$(BIN)/mypy
 	MYPYPATH=. $(BIN)/mypy --explicit-package-bases dashboards
 
-imports: $(VENV)/.dev            ## Check that imports point down the house
+imports: $(VENV)/.dev            ## Check the import rules between packages
 	$(BIN)/lint-imports
 
-operator-models: build/operator-models/.installed            ## Install the Prometheus operator's types, against which monitors and rules are tested
+operator-models: build/operator-models/.installed            ## Install the Prometheus operator's types, which validate monitors and rules in a test
 
 dashboards: $(VENV)/.dev            ## Regenerate the dashboards, rules and alerts
 	$(BIN)/python -m dashboards.generator
@@ -102,9 +102,9 @@ $(VENV)/.dev: requirements/dev.lock pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/.run
 
-# An environment of its own: cloudcoil brings plugins for pytest and mypy along, which ours must not load.
+# A separate environment: cloudcoil installs plugins for pytest and mypy, which the tests must not load.
 build/operator-models/.installed: requirements/operator-models.lock | $(BIN)/python
 	rm -rf $(@D)
 	$(BIN)/python -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/operator-models.lock \
-	    && touch $@ || echo "the operator's models cannot be installed: their test is skipped, or fails where tools are required" >&2
+	    && touch $@ || echo "the operator's models cannot be installed: their test is skipped, or fails if MAILDNS_REQUIRE_TOOLS is set" >&2

@@ -1,10 +1,10 @@
-{{/* Names, labels and whatever more than one object needs. */}}
+{{/* Names, labels and other parts that several objects share. */}}
 
 {{- define "maildns-exporter.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimAll "-" }}
 {{- end }}
 
-{{/* 52 characters leave room for what Kubernetes and this chart append. */}}
+{{/* 52 characters leave room for the suffixes that Kubernetes and this chart append. */}}
 {{- define "maildns-exporter.fullname" -}}
 {{- $name := include "maildns-exporter.name" . }}
 {{- if .Values.fullnameOverride }}
@@ -26,8 +26,8 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{/*
-Labels of an object: those for all objects, those given as `extra`, and the chart's own, each winning over the last.
-With `application` it goes by another name, and no selector of the exporter's finds it.
+Labels of an object: `commonLabels`, then `extra`, then the chart's own; later ones replace earlier ones.
+`application` replaces the name label, so that the exporter's selectors do not match the object.
 */}}
 {{- define "maildns-exporter.labels" -}}
 {{- $root := .root | default . }}
@@ -43,7 +43,7 @@ With `application` it goes by another name, and no selector of the exporter's fi
 {{- mergeOverwrite (deepCopy $root.Values.commonLabels) $extra $own | toYaml }}
 {{- end }}
 
-{{/* Metadata of an object: `root`, `name`, and perhaps `namespace`, `labels`, `annotations`, `application`. */}}
+{{/* Metadata of an object. Takes `root`, `name`, and optionally `namespace`, `labels`, `annotations`, `application`. */}}
 {{- define "maildns-exporter.metadata" -}}
 name: {{ .name | quote }}
 namespace: {{ .namespace | default (include "maildns-exporter.namespace" .root) | quote }}
@@ -60,7 +60,7 @@ annotations:
 {{- default (ternary $made "default" .Values.serviceAccount.create) .Values.serviceAccount.name }}
 {{- end }}
 
-{{/* An image's reference: `image` and, for an empty tag, `tag`. */}}
+{{/* Reference of an image. Takes `image` and `tag`, the default for an empty tag. */}}
 {{- define "maildns-exporter.image" -}}
 {{- $repository := .image.repository }}
 {{- if .image.registry }}{{ $repository = printf "%s/%s" .image.registry $repository }}{{ end }}
@@ -71,7 +71,7 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{/* maildns.yml: what was configured, and the Unbound beside the exporter where no resolvers were named. */}}
+{{/* maildns.yml: `config`, with Unbound as the resolver if `config` has none, and with the path of the storage. */}}
 {{- define "maildns-exporter.configuration" -}}
 {{- $configuration := deepCopy .Values.config }}
 {{- if and .Values.unbound.enabled (not (hasKey $configuration "resolvers")) }}
@@ -90,7 +90,7 @@ annotations:
 {{ .Values.configFrom.key | quote }}: |
   {{- include "maildns-exporter.configuration" . | nindent 2 }}
 {{- range $name, $content := .Values.configFiles }}
-{{- if eq $name $.Values.configFrom.key }}{{ fail (printf "configFiles.%s: is the configuration itself: write it in config" $name) }}{{ end }}
+{{- if eq $name $.Values.configFrom.key }}{{ fail (printf "configFiles.%s: is the name of the configuration file: write the configuration in config" $name) }}{{ end }}
 {{ $name | quote }}: {{ $content | toJson }}
 {{- end }}
 {{- end }}
@@ -103,7 +103,7 @@ annotations:
 {{- default (printf "%s-web" (include "maildns-exporter.fullname" .)) .Values.webConfig.existingSecret }}
 {{- end }}
 
-{{/* web.yml: what was configured, and the certificate of `tlsSecret` where nothing is said of TLS. */}}
+{{/* web.yml: `webConfig.content`, with the certificate of `tlsSecret` if it has no `tls_server_config`. */}}
 {{- define "maildns-exporter.webConfiguration" -}}
 {{- $content := deepCopy .Values.webConfig.content }}
 {{- if and .Values.webConfig.tlsSecret (not (hasKey $content "tls_server_config")) }}
@@ -113,7 +113,7 @@ annotations:
 {{- toYaml $content }}
 {{- end }}
 
-{{/* HTTPS or HTTP: as `existingSecret` is said to be, or as the chart's own web configuration is. */}}
+{{/* HTTPS or HTTP: `webConfig.tls` decides for an `existingSecret`, else the content of the web configuration. */}}
 {{- define "maildns-exporter.scheme" -}}
 {{- $tls := .Values.webConfig.tls }}
 {{- if not .Values.webConfig.existingSecret }}
@@ -122,7 +122,7 @@ annotations:
 {{- ternary "HTTPS" "HTTP" (and .Values.webConfig.enabled $tls) }}
 {{- end }}
 
-{{/* "true" where a client without a certificate gets no further than the handshake. */}}
+{{/* "true" if clients need a certificate. */}}
 {{- define "maildns-exporter.clientCertificates" -}}
 {{- $required := .Values.webConfig.clientCertificates }}
 {{- if not .Values.webConfig.existingSecret }}
@@ -132,7 +132,7 @@ annotations:
 {{- if and .Values.webConfig.enabled $required }}true{{ end }}
 {{- end }}
 
-{{/* "true" where the chart's own web configuration has users. */}}
+{{/* "true" if `webConfig.content` has users. */}}
 {{- define "maildns-exporter.hasUsers" -}}
 {{- if and .Values.webConfig.enabled (get .Values.webConfig.content "basic_auth_users") }}true{{ end }}
 {{- end }}

@@ -1,4 +1,4 @@
-{{/* The pod: the same in the Deployment of one shard and in the StatefulSet of several. */}}
+{{/* The pod template, shared by the Deployment (one shard) and the StatefulSet (several). */}}
 
 {{- define "maildns-exporter.arguments" -}}
 - --config.file=/etc/maildns-exporter/{{ .Values.configFrom.key }}
@@ -29,7 +29,7 @@
 
 {{- define "maildns-exporter.podAnnotations" -}}
 {{- $annotations := dict }}
-{{/* Live reload looks at the configuration alone: other files are read when the exporter starts. */}}
+{{/* Live reload covers the configuration only. The exporter reads other files when it starts. */}}
 {{- if .Values.configFrom.name }}
 {{- else if not .Values.configReload.enabled }}
 {{- $_ := set $annotations "checksum/config" (include "maildns-exporter.configurationFiles" . | sha256sum) }}
@@ -207,7 +207,7 @@ spec:
 {{- $root := index . 0 }}
 {{- $probe := index . 2 -}}
 {{- if include "maildns-exporter.clientCertificates" $root -}}
-# The kubelet has no certificate to show: an open port is all that it can see.
+# The kubelet has no client certificate, so it can only check that the port is open.
 tcpSocket:
   port: http
 {{- else -}}

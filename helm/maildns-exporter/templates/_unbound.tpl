@@ -1,8 +1,8 @@
-{{/* Unbound beside the exporter: a sidecar container that starts before it and ends after it. */}}
+{{/* Unbound in the exporter's pod: a sidecar container that starts before the exporter and stops after it. */}}
 
 {{- define "maildns-exporter.unboundContainer" -}}
 - name: unbound
-  # No probes: it listens on the loopback, where the kubelet is not. The exporter's canary tells whether it is well.
+  # No probes: the kubelet cannot reach the loopback address. The exporter's canary checks that Unbound works.
   image: {{ include "maildns-exporter.image" (dict "image" .Values.unbound.image "tag" .Values.unbound.image.tag) | quote }}
   imagePullPolicy: {{ .Values.unbound.image.pullPolicy }}
   restartPolicy: Always
@@ -29,7 +29,7 @@ server:
   interface: 127.0.0.1
   port: {{ int .Values.unbound.port }}
   access-control: 127.0.0.0/8 allow
-  # The container runs unprivileged on a read-only root: nothing is written, nothing is switched.
+  # The container is unprivileged and its root is read-only: Unbound cannot write files or change its user.
   username: ""
   chroot: ""
   directory: ""
@@ -39,7 +39,7 @@ server:
   verbosity: 1
   num-threads: 1
   so-reuseport: no
-  # Validates: a forged answer is SERVFAIL, which is no verdict. The keys are those of the root zone since 2017 and 2024.
+  # Validation turns a forged answer into SERVFAIL, which gives no verdict. The keys are the root zone's of 2017 and 2024.
   module-config: "validator iterator"
   trust-anchor: ". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D"
   trust-anchor: ". IN DS 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16"
@@ -49,11 +49,11 @@ server:
   harden-below-nxdomain: yes
   harden-algo-downgrade: no
   unwanted-reply-threshold: 1000000
-  # Random case in query names (0x20), and no more of a name than a server has to know.
+  # Random case in query names (0x20), and QNAME minimisation (RFC 9156).
   use-caps-for-id: yes
   qname-minimisation: yes
   aggressive-nsec: no
-  # The exporter wants to know what is published now.
+  # The exporter must see what is published now.
   cache-max-ttl: {{ int .Values.unbound.cacheMaxTTL }}
   cache-max-negative-ttl: {{ int .Values.unbound.cacheMaxTTL }}
   serve-expired: no
