@@ -1,7 +1,7 @@
 """Generates the parts of the chart that come from other files: `python -m helm.build`, or `make chart`.
 
-It copies rules and dashboards from `dashboards/` into the chart's `files/`, which git ignores. It writes the comments of
-values.yaml that begin with ``# --`` into the table of README.md and the descriptions of values.schema.json.
+It copies rules and dashboards from `dashboards/` into the chart's `files/`, which git ignores. It writes the comments
+of values.yaml that begin with ``# --`` into the table of README.md and the descriptions of values.schema.json.
 """
 # ruff: noqa: INP001
 

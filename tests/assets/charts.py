@@ -62,7 +62,7 @@ def _rendered(values: str, folder: Path | None, release: str) -> dict[str, str]:
     return dict(sorted(rendered.items()))
 
 
-def rendered_notes(values: Mapping[str, Any] | None = None) -> str:
+def install_text(values: Mapping[str, Any] | None = None) -> str:
     """The text that Helm prints after an installation."""
     rendered = chart().render(dict(values or {}), name="mail", namespace="monitoring")
     return rendered["maildns-exporter/templates/NOTES.txt"]

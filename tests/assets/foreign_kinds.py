@@ -1,8 +1,7 @@
-"""What the objects look like whose kinds are not Kubernetes' own: the Prometheus operator's, and the Gateway API's.
+"""Schemas of the custom resources that the chart creates: the Prometheus operator's and the Gateway API's.
 
-The rule of this file: it allows the keys that the chart sets, with their types after the CustomResourceDefinitions,
-and no others. A key that the operator does not know is dropped in silence by the API server, so a misspelt one must
-be found here.
+They allow only the keys that the chart sets, with the types of the CustomResourceDefinitions. The API server drops a
+misspelt key without an error, so the tests must find it.
 """
 
 from typing import Any
@@ -24,8 +23,8 @@ def _mapping(required: tuple[str, ...] = (), /, **properties: Any) -> dict[str, 
     }
 
 
-def _list(items: dict[str, Any], least: int = 0) -> dict[str, Any]:
-    return {"type": "array", "items": items, "minItems": least}
+def _list(items: dict[str, Any], min_items: int = 0) -> dict[str, Any]:
+    return {"type": "array", "items": items, "minItems": min_items}
 
 
 def _kind(version: str, spec: dict[str, Any]) -> dict[str, Any]:
@@ -127,4 +126,4 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         _mapping(parentRefs=_list(_PARENT), hostnames=_list(_TEXT), rules=_list(_ROUTE)),
     ),
 }
-"""By kind, what is allowed."""
+"""The schema of each kind."""

@@ -1,10 +1,10 @@
-"""Reads objects of the Prometheus operator's kinds, and says what the operator would not take, or would lose.
+"""Validates objects of the Prometheus operator's kinds with the operator's types.
 
     build/operator-models/bin/python tests/assets/operator_models.py < objects.json
 
-The rule of this file: it runs in an environment of its own (`make operator-models`), which has the operator's types as
-models of cloudcoil's and nothing of ours. For each object on its standard input, a list, there is a text on its
-standard output, a list too: empty where the object is read without a complaint, and written again is what it was.
+It runs in a separate environment (`make operator-models`) with the operator's types as pydantic models of cloudcoil.
+Input is a JSON list of objects. Output is a JSON list with a message for each: empty if the object is valid and keeps
+every key.
 """
 
 import json
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 
 def complaint(found: dict[str, Any]) -> str:
-    """What is wrong with an object; a key that its type does not have is lost on the way, as with the API server."""
+    """What is wrong with an object. Its model drops unknown keys, as the API server does."""
     model = getattr(v1, found["kind"])
     try:
         read = model.model_validate(found)
@@ -26,15 +26,15 @@ def complaint(found: dict[str, Any]) -> str:
     return "\n".join(lost(found, kept, found["kind"]))
 
 
-def lost(before: Any, after: Any, place: str) -> list[str]:
-    """Where the two differ: what one has and the other has not, or has otherwise."""
+def lost(before: Any, after: Any, path: str) -> list[str]:
+    """A line for each difference between two JSON values."""
     if isinstance(before, dict) and isinstance(after, dict):
         keys = sorted(before.keys() | after.keys())
-        return [line for key in keys for line in lost(before.get(key), after.get(key), f"{place}.{key}")]
+        return [line for key in keys for line in lost(before.get(key), after.get(key), f"{path}.{key}")]
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         pairs = enumerate(zip(before, after, strict=True))
-        return [line for number, (one, other) in pairs for line in lost(one, other, f"{place}[{number}]")]
-    return [] if before == after else [f"{place}: {before!r} became {after!r}"]
+        return [line for number, (one, other) in pairs for line in lost(one, other, f"{path}[{number}]")]
+    return [] if before == after else [f"{path}: {before!r} became {after!r}"]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
-"""Values at random that a JSON schema accepts, for as much of draft 7 as the chart's schema uses.
+"""Random values that a JSON schema accepts, for the part of draft 7 that the chart's schema uses.
 
-The rule of this file: it reads the schema, and knows nothing of the chart. Conditions between sections (`if`, `not`)
-are not its business: who draws has to ask whether the whole is accepted.
+Conditions between sections (`if`, `not`) are ignored: validate the drawn values as a whole.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,16 +17,16 @@ KNOWN = frozenset(
 
 
 class SchemaStrategies:
-    """Strategies for parts of one schema; *samples* stand for nodes whose `$comment` names them."""
+    """Strategies for nodes of one schema. Nodes whose `$comment` is a key of *samples* draw from its examples."""
 
     def __init__(self, definitions: Mapping[str, Any], samples: Mapping[str, Sequence[Any]]) -> None:
         self._definitions = definitions
         self._samples = samples
 
     def of(self, node: Mapping[str, Any]) -> st.SearchStrategy[Any]:
-        """What *node* accepts. Raises `ValueError` for a word of JSON schema that this file does not know."""
+        """Values that *node* accepts. Raises `ValueError` for an unsupported keyword of JSON schema."""
         if unknown := node.keys() - KNOWN:
-            raise ValueError(f"not understood: {sorted(unknown)}")
+            raise ValueError(f"unsupported keywords: {sorted(unknown)}")
         comment = str(node.get("$comment", ""))
         if comment in self._samples:
             return st.sampled_from(self._samples[comment])
@@ -53,14 +52,13 @@ class SchemaStrategies:
         return by_type[node["type"]](node)
 
     def _string(self, node: Mapping[str, Any]) -> st.SearchStrategy[str]:
-        # A `$` of Python's would let a line feed pass behind it, one of Go's does not.
+        # In Python, `$` also matches before a final line feed; in Go it does not.
         drawn = st.from_regex(node["pattern"].replace("$", r"\Z")) if "pattern" in node else PRINTABLE
-        least, most = node.get("minLength", 0), node.get("maxLength", 1000)
-        return drawn.filter(lambda text: least <= len(text) <= most)
+        return drawn.filter(lambda text: node.get("minLength", 0) <= len(text) <= node.get("maxLength", 1000))
 
     def _array(self, node: Mapping[str, Any]) -> st.SearchStrategy[list[Any]]:
-        least = node.get("minItems", 0)
-        lists = st.lists(self.of(node["items"]), min_size=least, max_size=max(least, 3))
+        min_size = node.get("minItems", 0)
+        lists = st.lists(self.of(node["items"]), min_size=min_size, max_size=max(min_size, 3))
         return (
             lists.filter(lambda items: all(items.count(item) == 1 for item in items))
             if "uniqueItems" in node

@@ -1,4 +1,4 @@
-"""The chart lints and renders with Helm's own code, and a cluster would take everything that it renders."""
+"""The chart lints and renders with Helm's own code, and its objects are valid in a cluster."""
 
 import re
 
@@ -21,7 +21,7 @@ def values_of(feature: str | None) -> dict:
 
 @pytest.mark.parametrize("feature", FEATURES)
 def test_lint_is_silent(feature):
-    """Helm's strict lint finds nothing, not even something to recommend."""
+    """Helm's strict lint reports nothing, not even a recommendation."""
     report = helm_python.lint(
         charts.released(), values_of(feature), strict=True, namespace="monitoring", kube_version=f"v{OLDEST}.0"
     )
@@ -33,7 +33,7 @@ def test_lint_is_silent(feature):
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 @pytest.mark.parametrize("feature", FEATURES)
 def test_every_object_is_valid(feature, version):
-    """Nothing that is rendered has a key that its kind does not have, or a value of another type."""
+    """Every key of every object exists in its kind, and every value has the right type."""
     objects = render(values_of(feature))
 
     assert objects
@@ -42,34 +42,34 @@ def test_every_object_is_valid(feature, version):
 
 
 def empty(node, path=""):
-    """Where a key has nothing behind it: the template of a value that is not there."""
+    """The paths of all keys without a value: a template printed the key of an empty value."""
     inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     return [path] * (node is None) + [found for key, value in inner for found in empty(value, f"{path}.{key}")]
 
 
 @pytest.mark.parametrize("feature", FEATURES)
 def test_no_key_is_left_empty(feature):
-    """What is not set is not there: a reviewer need not ask what `annotations:` with nothing behind it means."""
-    assert {found["kind"]: places for found in render(values_of(feature)) if (places := empty(found))} == {}
+    """Keys without a value are left out, such as `annotations:` if there are none."""
+    assert {found["kind"]: paths for found in render(values_of(feature)) if (paths := empty(found))} == {}
 
 
 @pytest.mark.parametrize("feature", FEATURES)
-def test_the_exporter_takes_the_configuration(feature):
-    """The rendered file keeps every rule of the exporter's own loader."""
+def test_the_exporter_accepts_the_configuration(feature):
+    """The exporter's own loader accepts the rendered file."""
     objects = render(values_of(feature))
     files = [found.get("data") or found.get("stringData") or {} for found in objects]
-    held = [file["maildns.yml"] for file in files if "maildns.yml" in file]
+    found = [file["maildns.yml"] for file in files if "maildns.yml" in file]
     if feature == "config-existing":
-        assert held == []
+        assert found == []
         return
 
-    (text,) = held
+    (text,) = found
     assert parse(text, "maildns.yml").pools
 
 
 @pytest.mark.parametrize("feature", FEATURES)
 def test_a_pod_is_restricted(feature):
-    """Every container of every pod keeps the Pod Security Standard "restricted", and has no token."""
+    """Every container of every pod meets the Pod Security Standard "restricted", and no pod mounts a token."""
     specs = list(charts.pod_specs(render(values_of(feature))))
 
     assert len(specs) == 2
@@ -92,15 +92,15 @@ def test_a_pod_is_restricted(feature):
 
 @pytest.mark.parametrize("feature", FEATURES)
 def test_no_mount_is_a_sub_path(feature):
-    """A file mounted with subPath would stay as it was when the pod began, and live reload would never see another."""
+    """The kubelet never updates a file mounted with subPath, so live reload would not work."""
     for spec in charts.pod_specs(render(values_of(feature))):
         for container in spec["containers"]:
             assert not any("subPath" in mount for mount in container.get("volumeMounts", []))
 
 
 @pytest.mark.parametrize("feature", FEATURES)
-def test_selectors_find_the_exporter_alone(feature):
-    """Every selector, whosever it is, fits the exporter's pods, and not that of `helm test`."""
+def test_selectors_match_the_exporter_only(feature):
+    """Every selector matches the exporter's pods and not the pod of `helm test`."""
     objects = render(values_of(feature))
     ours = charts.workload(objects)["spec"]["template"]["metadata"]["labels"].items()
     test = charts.one(objects, "Pod")["metadata"]["labels"].items()
@@ -116,7 +116,7 @@ def test_selectors_find_the_exporter_alone(feature):
 
 
 def test_a_service_monitor_selects_the_service():
-    """It selects by labels that the Service has, in its namespace, and scrapes a port that it has."""
+    """Its labels, namespace and port are those of the Service."""
     objects = render(ci_values("service-monitor"))
     monitor, service = charts.one(objects, "ServiceMonitor"), charts.one(objects, "Service")
 
@@ -127,7 +127,7 @@ def test_a_service_monitor_selects_the_service():
 
 
 def test_the_network_policy_opens_the_ports_of_the_resolvers():
-    """53 over UDP and TCP always; for every server the port that it is asked on, over what it is asked with."""
+    """53 over UDP and TCP always, and the port and protocol of every configured server."""
     policy = charts.one(render(ci_values("network-policy")), "NetworkPolicy")["spec"]
     dns = {(port["protocol"], port["port"]) for port in policy["egress"][0]["ports"]}
 
@@ -139,7 +139,7 @@ def test_the_network_policy_opens_the_ports_of_the_resolvers():
 
 
 def test_a_constraint_without_a_selector_gets_that_of_the_release():
-    """Spreading is of these pods among themselves."""
+    """A topology spread constraint applies to the pods of the release."""
     spec = charts.workload(render(ci_values("scheduling")))["spec"]
     (constraint,) = spec["template"]["spec"]["topologySpreadConstraints"]
 
@@ -155,8 +155,8 @@ def test_a_constraint_without_a_selector_gets_that_of_the_release():
         pytest.param(False, "configFiles", True, id="a-file-beside-it-without-live-reload"),
     ],
 )
-def test_pods_restart_exactly_where_nobody_would_notice_a_change(live, change, restarts):
-    """The pod template carries a checksum of what the exporter reads only when it starts, and of nothing else."""
+def test_pods_restart_only_if_live_reload_misses_a_change(live, change, restarts):
+    """The pod template has a checksum of exactly those files that the exporter reads only when it starts."""
     before, after = (
         charts.workload(render({"configReload": {"enabled": live}, change: {"key": text}}))["spec"]["template"]
         for text in ("one", "two")
@@ -167,7 +167,7 @@ def test_pods_restart_exactly_where_nobody_would_notice_a_change(live, change, r
 
 @pytest.mark.parametrize("path", ["/", "/maildns", "/a/b"])
 def test_paths_begin_with_the_route_prefix(path):
-    """Probes, scrapes and the ingress ask where the exporter answers."""
+    """Probes, scrapes and the ingress use paths below the route prefix."""
     values = {
         "web": {"routePrefix": path},
         "serviceMonitor": {"enabled": True},
@@ -197,7 +197,7 @@ def test_paths_begin_with_the_route_prefix(path):
     ],
 )
 def test_names(release, values, name):
-    """Objects are called after the release and the chart, and never longer than Kubernetes allows."""
+    """Names consist of the release and the chart, and are no longer than Kubernetes allows."""
     if name is None:
         with pytest.raises(helm_python.HelmError, match="fullnameOverride"):
             render(values, release=release)
@@ -215,48 +215,55 @@ def test_the_versions_are_those_of_the_package():
     assert metadata["kubeVersion"] == f">={OLDEST}.0-0"
 
 
-def test_notes_say_what_to_do_next():
-    """They warn of the example that is watched, name the first scrape, and grow silent on what is done."""
-    fresh = notes_of({})
+def test_the_install_text_show_what_to_do_next():
+    """It warns about the example address and shows how to scrape. It omits hints that the values already follow."""
+    fresh = checked_text({})
     assert "192.0.2.10" in fresh
     assert re.search(r"port-forward service/mail-maildns-exporter 10047$", fresh, re.MULTILINE)
     assert "serviceMonitor.enabled" in fresh
 
-    done = notes_of({**ci_values("pools"), "serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}})
+    done = checked_text(
+        {**ci_values("pools"), "serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}}
+    )
     assert "WARNING" not in done
     assert "serviceMonitor.enabled" not in done
     assert "prometheusRule.enabled" not in done
 
 
 @pytest.mark.parametrize(
-    ("values", "said", "unsaid"),
+    ("values", "present", "absent"),
     [
         pytest.param({}, "watches 1 pool from", "and 0", id="one-pool"),
         pytest.param(ci_values("pools"), "watches 2 pools from", "and 0", id="pools"),
         pytest.param(ci_values("domains"), "watches 1 pool and 1 domain from", "domains from", id="a-domain"),
-        pytest.param(ci_values("config-existing"), "watches what Secret maildns-configuration", "pool", id="theirs"),
+        pytest.param(
+            ci_values("config-existing"),
+            "watches what is configured in Secret maildns-configuration",
+            "pool",
+            id="theirs",
+        ),
         pytest.param({"config": {"storage": {"path": "a"}}}, "set persistence.enabled", "nothing else", id="no-volume"),
         pytest.param(ci_values("persistence"), "watches", "persistence.enabled", id="a-volume"),
     ],
 )
-def test_notes_say_what_is_watched(values, said, unsaid):
-    """They count what is watched, and tell of a storage that no volume is there for."""
-    text = notes_of(values)
+def test_the_install_text_count_what_is_watched(values, present, absent):
+    """It counts pools and domains, and warns about a database without a volume."""
+    text = checked_text(values)
 
-    assert said in text
-    assert unsaid not in text
+    assert present in text
+    assert absent not in text
 
 
-def notes_of(values: dict) -> str:
-    """The notes, of which nothing may be left unrendered."""
-    text = charts.rendered_notes(values)
+def checked_text(values: dict) -> str:
+    """The text that Helm prints after an installation. Fails if a template in it was not rendered."""
+    text = charts.install_text(values)
     assert "{{" not in text
     assert "<no value>" not in text
     return text
 
 
 def test_package(tmp_path):
-    """The package has the templates, the schema and the rules in it, and renders like the folder."""
+    """The package renders the same objects as the folder, and leaves out ci/."""
     archive = helm_python.package(charts.released(), destination=tmp_path)
 
     assert archive.endswith(f"maildns-exporter-{__version__}.tgz")

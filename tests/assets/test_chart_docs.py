@@ -27,7 +27,7 @@ def resolved(node):
 
 
 def leaves(values, schema, path=()):
-    """Every key that can be set: a mapping that the schema knows the keys of is not one, its keys are."""
+    """The path of every key that can be set. For a mapping with keys in the schema, these are the paths of its keys."""
     for key, value in values.items():
         inner = resolved(schema["properties"][key])
         if isinstance(value, dict) and "properties" in inner and not is_verbatim((*path, key)):
@@ -37,12 +37,12 @@ def leaves(values, schema, path=()):
 
 
 def is_verbatim(path):
-    """Whether the section is handed on as it is, so that its own comment describes all of it."""
+    """Whether the section is rendered unchanged, so that one comment describes all of it."""
     return path[-1] == "resources"
 
 
 def test_every_value_is_described():
-    """Each key of values.yaml has a comment that makes a sentence."""
+    """Each key of values.yaml has a comment with complete sentences."""
     documented = {value.path: value.description for value in build.values((CHART / "values.yaml").read_text())}
 
     assert list(leaves(VALUES, SCHEMA)) == list(documented)
@@ -51,7 +51,7 @@ def test_every_value_is_described():
 
 
 def test_values_and_schema_know_the_same_keys():
-    """What the schema allows has a default, and what has a default is allowed."""
+    """Every key in the schema has a default, and every default is in the schema."""
 
     def compare(values, schema, path):
         allowed = set(resolved(schema).get("properties", {})) - ({"global"} if not path else set())
@@ -65,7 +65,7 @@ def test_values_and_schema_know_the_same_keys():
 
 
 def test_every_section_of_the_schema_is_closed():
-    """No mapping whose keys are known takes others."""
+    """A mapping with keys in the schema refuses unknown keys."""
 
     def check(node, path):
         if isinstance(node, dict):
@@ -81,5 +81,5 @@ def test_every_section_of_the_schema_is_closed():
 
 @pytest.mark.parametrize("text", re.findall(r"```yaml\n(.*?)```", (CHART / "README.md").read_text(), re.DOTALL))
 def test_the_readmes_examples_are_values(text):
-    """A reader who copies an example gets what the schema accepts."""
+    """The schema accepts every example in the README."""
     chart().validate_schema(read_yaml(text))

@@ -1,4 +1,4 @@
-"""Whatever the schema accepts renders and is valid, and whatever is configured arrives as it was written."""
+"""Values that the schema accepts render valid objects, and the exporter reads the configuration unchanged."""
 
 import functools
 import json
@@ -42,19 +42,19 @@ KUBERNETES = {
     ],
     "text": ["apiVersion: v1\nkind: ConfigMap\nmetadata: {name: text}\n"],
 }
-"""What Kubernetes' own types stand for in a try: the schema leaves them to the cluster, which knows them."""
+"""Examples for each of Kubernetes' own types, which the schema does not describe."""
 
 
 @functools.cache
 def sections() -> dict[str, st.SearchStrategy[Any]]:
-    """For each key at the top, what the schema accepts for it, as far as one section can tell."""
+    """For each top-level key, values that the schema of its section accepts."""
     schema = json.loads((CHART / "values.schema.json").read_text())
     strategies = SchemaStrategies(
         schema["definitions"], {f"Kubernetes: {kind}": samples for kind, samples in KUBERNETES.items()}
     )
-    elsewhere = {"config", "global"}  # the test below draws configurations
+    elsewhere = {"config", "global"}  # another test draws configurations
     made = {key: strategies.of(node) for key, node in schema["properties"].items() if key not in elsewhere}
-    # What a cluster knows and no schema of one section can: alerts by their names, file names that are taken.
+    # The schema of a section does not know the names of alerts and the name of the configuration file.
     made["prometheusRule"] = made["prometheusRule"].map(lambda rule: {**rule, "alerts": {}})
     made["configFiles"] = made["configFiles"].map(
         lambda files: {key: files[key] for key in files.keys() - {"maildns.yml"}}
@@ -64,7 +64,7 @@ def sections() -> dict[str, st.SearchStrategy[Any]]:
 
 @st.composite
 def some_values(draw: st.DrawFn) -> dict[str, Any]:
-    """Values with a few keys set at random, on top of the defaults or of a file in ci/."""
+    """The defaults or a file in ci/, with a few random keys."""
     base = draw(st.sampled_from([None, *VALUES]))
     values = {} if base is None else ci_values(base)
     for key in draw(st.lists(st.sampled_from(sorted(sections())), min_size=1, max_size=4, unique=True)):
@@ -73,7 +73,7 @@ def some_values(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def is_accepted(values: dict[str, Any]) -> bool:
-    """Whether the schema lets the values pass. Sections at odds with one another are the only reason why not."""
+    """Whether the schema accepts the values. It may refuse them only because of conditions between sections."""
     refusal = ""
     try:
         charts.chart().validate_schema(values)
@@ -85,8 +85,8 @@ def is_accepted(values: dict[str, Any]) -> bool:
 
 @examples(40)
 @given(some_values().filter(is_accepted))
-def test_whatever_the_schema_accepts_is_valid(values):
-    """No accepted value makes an object that does not render, does not parse or is not valid."""
+def test_accepted_values_render_valid_objects(values):
+    """All values that the schema accepts render objects that are valid in a cluster."""
     for found in render(values):
         charts.validate(found, NEWEST)
 
@@ -122,8 +122,8 @@ NUMBERS = st.integers(-(2**53), 2**53) | st.floats(-1000, 1000).map(lambda numbe
         max_size=5,
     )
 )
-def test_the_configuration_arrives_as_it_was_written(config):
-    """The exporter reads from the ConfigMap what stands in the values: no text became a number, nor a number text."""
+def test_the_exporter_reads_the_configuration_unchanged(config):
+    """The exporter reads the same data from the ConfigMap: no string became a number, and no number a string."""
     (found,) = charts.of_kind(render({"config": {**config, "pools": []}}), "ConfigMap")
 
     root, problems = read_tree(found["data"]["maildns.yml"], "maildns.yml")

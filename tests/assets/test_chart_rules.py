@@ -1,4 +1,4 @@
-"""What the chart installs beside the exporter is what the project ships, changed only as its user asked."""
+"""The chart installs the project's rules, alerts and dashboards, with the changes in the values only."""
 
 import json
 import shutil
@@ -24,20 +24,20 @@ ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
 
 
 def installed(values):
-    """The rules of the PrometheusRule: the groups, and the alerts by name."""
+    """The groups of the PrometheusRule, and its alerts by name."""
     groups = charts.one(render({"prometheusRule": {"enabled": True, **values}}), "PrometheusRule")["spec"]["groups"]
     return groups, {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
 
 
 def test_unchanged_rules_are_the_projects_own():
-    """Nothing is lost, added or reordered on the way into a PrometheusRule."""
+    """A PrometheusRule has the same rules in the same order."""
     groups, _ = installed({})
 
     assert [rule for group in groups for rule in group["rules"]] == RULES
 
 
-def test_every_alert_can_be_switched_off():
-    """With all of them off only recording rules are left, and no group is empty."""
+def test_every_alert_can_be_disabled():
+    """With all alerts disabled, only recording rules remain, and no group is empty."""
     groups, alerts = installed({"alerts": {name: {"enabled": False} for name in ALERTS}})
 
     assert not alerts
@@ -46,7 +46,7 @@ def test_every_alert_can_be_switched_off():
 
 
 def test_an_alert_is_changed_as_asked_and_no_other():
-    """Labels and annotations are merged, durations and the expression replaced; the rest stays."""
+    """Labels and annotations are merged, durations and the expression replaced. Other keys stay."""
     name, other = list(ALERTS)[:2]
     change = {"expr": "vector(1)", "for": "1h", "labels": {"severity": "info"}, "annotations": {"summary": "Ours."}}
     _, alerts = installed({"alertLabels": {"team": "mail"}, "alerts": {name: change}})
@@ -63,8 +63,8 @@ def test_an_alert_is_changed_as_asked_and_no_other():
 
 
 @pytest.mark.parametrize("threshold", [0, 3, 0.25, -1, 2000000])
-def test_a_threshold_replaces_the_number_that_ends_the_expression(threshold):
-    """Wherever an alert compares with a number in the end, that number can be another."""
+def test_a_threshold_replaces_the_number_at_the_end_of_the_expression(threshold):
+    """This works for every alert whose expression ends in a number."""
     comparing = [name for name, rule in ALERTS.items() if rule["expr"].rstrip()[-1].isdigit()]
     assert comparing
     _, alerts = installed({"alerts": {name: {"threshold": threshold} for name in comparing}})
@@ -77,7 +77,7 @@ def test_a_threshold_replaces_the_number_that_ends_the_expression(threshold):
 
 
 def test_an_alert_without_a_number_has_no_threshold(tmp_path):
-    """Where there is nothing to replace, asking for it is an error that says what to do."""
+    """If the expression does not end in a number, the error says to set `expr`."""
     folder = tmp_path / "maildns-exporter"
     shutil.copytree(charts.released(), folder)
     rule = {"alert": "Gone", "expr": "up unless maildns_build_info"}
@@ -89,7 +89,7 @@ def test_an_alert_without_a_number_has_no_threshold(tmp_path):
 
 @pytest.mark.parametrize("section", ["prometheusRule", "dashboards", "grafanaAlerts"])
 def test_a_git_checkout_has_no_rules_and_says_so(section, tmp_path):
-    """Where `make chart` was not run, an error names the key and the command. Nothing is installed without its rules."""
+    """If `make chart` was not run, an error names the key and the command. No empty object is installed."""
     folder = tmp_path / "maildns-exporter"
     shutil.copytree(CHART, folder, ignore=shutil.ignore_patterns("files"))
 
@@ -99,8 +99,8 @@ def test_a_git_checkout_has_no_rules_and_says_so(section, tmp_path):
 
 
 @pytest.mark.parametrize("values", [{}, ci_values("alerts")["prometheusRule"]], ids=["defaults", "changed"])
-def test_promtool_takes_the_rules(values, tmp_path):
-    """The rules of the PrometheusRule, put into a file, are rules to Prometheus, without a complaint."""
+def test_promtool_accepts_the_rules(values, tmp_path):
+    """promtool finds no error in the rules of the PrometheusRule, and has no recommendation."""
     groups, _ = installed(values)
     file = tmp_path / "rules.yml"
     file.write_text(yaml.safe_dump({"groups": groups}))
@@ -110,8 +110,8 @@ def test_promtool_takes_the_rules(values, tmp_path):
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_dashboards_arrive_whole():
-    """Each dashboard is in a ConfigMap of its own, with the label and the folder that Grafana's sidecar reads."""
+def test_dashboards_are_unchanged():
+    """Each dashboard has a ConfigMap with the label and the folder that Grafana's sidecar reads."""
     objects = render({"dashboards": {"enabled": True, "annotations": {"grafana_folder": "Post"}}})
     maps = [
         found for found in charts.of_kind(objects, "ConfigMap") if "grafana_dashboard" in found["metadata"]["labels"]
@@ -127,8 +127,8 @@ def test_dashboards_arrive_whole():
         assert found["metadata"]["annotations"] == {"grafana_folder": "Post"}
 
 
-def test_alerts_for_grafana_arrive_whole():
-    """They are one ConfigMap, for the sidecar that looks for alerts."""
+def test_alerts_for_grafana_are_unchanged():
+    """They are in one ConfigMap with the label that Grafana's sidecar reads."""
     (found,) = [
         found
         for found in charts.of_kind(render({"grafanaAlerts": {"enabled": True}}), "ConfigMap")
@@ -141,8 +141,8 @@ def test_alerts_for_grafana_arrive_whole():
 
 
 @pytest.mark.parametrize("values", [{"enabled": True}, ci_values("unbound")["unbound"]], ids=["defaults", "more"])
-def test_unbound_takes_its_configuration(values, tmp_path):
-    """Unbound's own check finds nothing wrong with unbound.conf."""
+def test_unbound_accepts_its_configuration(values, tmp_path):
+    """unbound-checkconf finds no error in unbound.conf."""
     maps = charts.of_kind(render({"unbound": values}), "ConfigMap")
     (text,) = [found["data"]["unbound.conf"] for found in maps if "unbound.conf" in found["data"]]
     file = tmp_path / "unbound.conf"

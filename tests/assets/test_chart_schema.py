@@ -1,4 +1,4 @@
-"""The schema refuses what the chart would not understand, and says where; shards and volumes are what was asked for."""
+"""The schema refuses invalid values with their path, and shards and volumes follow the values."""
 
 import helm_python
 import pytest
@@ -42,9 +42,9 @@ from tests.yaml_files import read_yaml
         pytest.param(
             {"configFrom": {"name": "theirs"}, "configFiles": {"a": "b"}},
             "at '/configFiles': maxProperties",
-            id="files-for-an-object-of-others",
+            id="files-for-an-existing-object",
         ),
-        pytest.param({"webConfig": {"enabled": True}}, "at '/webConfig'", id="web-configuration-of-nothing"),
+        pytest.param({"webConfig": {"enabled": True}}, "at '/webConfig'", id="empty-web-configuration"),
         pytest.param({"shards": 2, "probe": {"enabled": True}}, "at '/probe/enabled'", id="probe-of-any-shard"),
         pytest.param(
             {"configFrom": {"name": "theirs"}, "probe": {"enabled": True}}, "at '/probe/targets'", id="probe-of-nothing"
@@ -58,14 +58,14 @@ from tests.yaml_files import read_yaml
             "name the addresses to probe",
             id="probe-of-networks",
         ),
-        pytest.param({"configFiles": {"maildns.yml": "x"}}, "write it in config", id="configuration-as-a-file"),
+        pytest.param({"configFiles": {"maildns.yml": "x"}}, "write the configuration in config", id="configuration-as-a-file"),
         pytest.param(
             {"prometheusRule": {"enabled": True, "alerts": {"Nope": {}}}}, "there is no such alert", id="alert"
         ),
     ],
 )
-def test_a_mistake_is_refused_with_its_place(values, message):
-    """A mistake is an error before anything is installed, and the error names it."""
+def test_a_mistake_is_refused_with_its_path(values, message):
+    """A mistake is an error before anything is installed, and the message names the key."""
     with pytest.raises(helm_python.HelmError) as caught:
         render(values)
 
@@ -73,7 +73,7 @@ def test_a_mistake_is_refused_with_its_place(values, message):
 
 
 def valid(objects):
-    """The objects, of which every one has to be valid in the oldest and the newest version."""
+    """The objects, after validation with the oldest and the newest version of Kubernetes."""
     for found in objects:
         for version in (OLDEST, NEWEST):
             charts.validate(found, version)
@@ -81,7 +81,7 @@ def valid(objects):
 
 
 def test_shards_are_a_stateful_set():
-    """Each pod is told its ordinal and their number, and a ServiceMonitor finds each of them once."""
+    """Each pod gets its ordinal and the number of pods, and the ServiceMonitor selects each pod once."""
     objects = valid(render({"shards": 3, "serviceMonitor": {"enabled": True}}))
     workload = charts.workload(objects)
     container = charts.exporter_container(objects)
@@ -103,13 +103,13 @@ def test_shards_are_a_stateful_set():
     [
         pytest.param(1, {}, 1, 0, id="one-claim"),
         pytest.param(1, {"type": "emptyDir"}, 0, 0, id="no-claim"),
-        pytest.param(1, {"existingClaim": "journal"}, 0, 0, id="a-claim-of-others"),
+        pytest.param(1, {"existingClaim": "journal"}, 0, 0, id="an-existing-claim"),
         pytest.param(3, {"storageClassName": "fast"}, 0, 1, id="a-claim-each"),
         pytest.param(3, {"type": "emptyDir"}, 0, 0, id="no-claims"),
     ],
 )
 def test_the_journal_has_a_volume(shards, persistence, claims, templates):
-    """What is written can be, survives where it was asked to, is mounted, and is where the configuration says."""
+    """A volume of the right type is mounted where the configuration puts the database, and the pod can write to it."""
     objects = valid(render({"shards": shards, "persistence": {"enabled": True, **persistence}}))
     spec = charts.workload(objects)["spec"]
     mounts = charts.exporter_container(objects)["volumeMounts"]
@@ -127,7 +127,7 @@ def test_the_journal_has_a_volume(shards, persistence, claims, templates):
 
 
 def test_shards_share_no_claim():
-    """One volume for several writers is refused."""
+    """One volume for several shards is refused."""
     with pytest.raises(helm_python.HelmValuesError, match="at '/persistence/existingClaim'"):
         render({"shards": 2, "persistence": {"enabled": True, "existingClaim": "journal"}})
 
@@ -141,7 +141,7 @@ def test_shards_share_no_claim():
     ],
 )
 def test_the_storage_is_in_the_volume_unless_it_is_put_elsewhere(storage, path, rest):
-    """What `config.storage` says is kept; of its path only the lack is made up for."""
+    """The chart sets only a missing path of `config.storage`, and keeps its other keys."""
     config = {"pools": [], **({"storage": storage} if storage else {})}
     objects = render({"persistence": {"enabled": True}, "config": config})
 

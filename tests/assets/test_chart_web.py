@@ -1,4 +1,4 @@
-"""TLS and passwords in the chart: what probes, monitors and `helm test` speak, and what Prometheus' own tool thinks."""
+"""TLS and passwords in the chart: the schemes of probes, monitors and `helm test`, and the web configuration."""
 
 import subprocess
 
@@ -21,20 +21,25 @@ USERS = {"basic_auth_users": {"prometheus": "$2y$10$X6mUmwAUS3TnsFYGYmHPnuPqfIsx
         pytest.param({"content": USERS}, "HTTP", True, id="passwords-alone"),
         pytest.param({"content": USERS, "tlsSecret": "maildns-tls"}, "HTTPS", True, id="a-certificate-and-passwords"),
         pytest.param({"tlsSecret": "maildns-tls"}, "HTTPS", True, id="a-certificate-alone"),
-        pytest.param({"content": {"tls_server_config": MUTUAL}}, "HTTPS", False, id="certificates-of-clients"),
-        pytest.param({"existingSecret": "theirs"}, "HTTPS", True, id="theirs"),
-        pytest.param({"existingSecret": "theirs", "tls": False}, "HTTP", True, id="theirs-without-tls"),
-        pytest.param({"existingSecret": "theirs", "clientCertificates": True}, "HTTPS", False, id="theirs-for-clients"),
+        pytest.param({"content": {"tls_server_config": MUTUAL}}, "HTTPS", False, id="client-certificates"),
+        pytest.param({"existingSecret": "theirs"}, "HTTPS", True, id="existing"),
+        pytest.param({"existingSecret": "theirs", "tls": False}, "HTTP", True, id="existing-without-tls"),
+        pytest.param(
+            {"existingSecret": "theirs", "clientCertificates": True},
+            "HTTPS",
+            False,
+            id="existing-with-client-certificates",
+        ),
         pytest.param(
             {"existingSecret": "theirs", "tls": False, "content": {"tls_server_config": MUTUAL}},
             "HTTP",
             True,
-            id="theirs-counts-before-content",
+            id="existing-takes-precedence",
         ),
     ],
 )
-def test_probes_and_scrapes_speak_what_is_switched_on(web, scheme, is_open):
-    """HTTPS exactly with TLS; where a certificate of the client is required, probes look at the port alone."""
+def test_probes_and_scrapes_use_the_right_scheme(web, scheme, is_open):
+    """HTTPS only with TLS. If client certificates are required, probes only check the port."""
     objects = render({"webConfig": {"enabled": True, **web}, "podMonitor": {"enabled": True}})
     container = charts.exporter_container(objects)
 
@@ -49,8 +54,8 @@ def test_probes_and_scrapes_speak_what_is_switched_on(web, scheme, is_open):
     assert "--web.config.file=/etc/maildns-exporter-web/web.yml" in container["args"]
 
 
-def test_without_it_nothing_of_it_is_there():
-    """No Secret, no flag, no mount, and HTTP, even with values that only its switch would use."""
+def test_a_disabled_web_configuration_has_no_effect():
+    """No Secret, no flag, no mount, and HTTP, even with other keys of `webConfig` set."""
     objects = render({"webConfig": {"content": {"tls_server_config": TLS}, "tlsSecret": "maildns-tls"}})
     container = charts.exporter_container(objects)
 
@@ -61,7 +66,7 @@ def test_without_it_nothing_of_it_is_there():
 
 
 def test_a_changed_web_configuration_restarts_nothing():
-    """The exporter looks at it every second, so the pods stay as they are."""
+    """The exporter reads it again by itself, so the pod template has no checksum of it."""
     one, other = (
         charts.workload(render({"webConfig": {"enabled": True, "content": {**USERS, "rate_limit": {"burst": burst}}}}))
         for burst in (1, 2)
@@ -71,10 +76,10 @@ def test_a_changed_web_configuration_restarts_nothing():
 
 
 @pytest.mark.integration
-def test_promtool_takes_the_web_configuration(tmp_path):
-    """What is rendered is exporter-toolkit's format, certificate and all."""
+def test_promtool_accepts_the_web_configuration(tmp_path):
+    """The rendered file has exporter-toolkit's format, including the certificate."""
     values = ci_values("web-config")
-    del values["webConfig"]["content"]["rate_limit"]  # Debian's promtool is older than that
+    del values["webConfig"]["content"]["rate_limit"]  # Debian's promtool is too old for it
     text = charts.one(render(values), "Secret")["stringData"]["web.yml"]
     assert "cert_file: /etc/maildns-exporter-tls/tls.crt" in text
     certificate, key = Authority(tmp_path).sign("tls", "DNS:maildns.example.org")
@@ -98,19 +103,19 @@ def test_promtool_takes_the_web_configuration(tmp_path):
     [
         pytest.param({"content": USERS}, {"serviceMonitor.basicAuth is empty"}, id="password"),
         pytest.param({"tlsSecret": "a"}, {"serviceMonitor.tlsConfig is empty"}, id="tls"),
-        pytest.param({"existingSecret": "a", "tls": False}, set(), id="who-knows"),
+        pytest.param({"existingSecret": "a", "tls": False}, set(), id="unknown-content"),
     ],
 )
-def test_notes_say_what_keeps_prometheus_out(values, wanted):
-    """A monitor that would be refused is named, and what it lacks."""
-    text = charts.rendered_notes({"webConfig": {"enabled": True, **values}, "serviceMonitor": {"enabled": True}})
+def test_the_install_text_name_missing_credentials(values, wanted):
+    """It names the monitor whose scrapes would fail, and the missing key."""
+    text = charts.install_text({"webConfig": {"enabled": True, **values}, "serviceMonitor": {"enabled": True}})
 
     hints = {"serviceMonitor.basicAuth is empty", "serviceMonitor.tlsConfig is empty"}
     assert {hint for hint in hints if hint in text} == wanted
 
 
-def test_a_probe_asks_the_service_for_the_addresses_of_the_configuration():
-    """Each address that is named by itself, at the path of `/probe`, below the route prefix, in a job of its own."""
+def test_a_probe_requests_the_addresses_of_the_configuration():
+    """Its targets are the single addresses, its path is `/probe` below the route prefix, and it has its own job."""
     values = {**ci_values("probe"), "web": {"routePrefix": "/maildns"}}
     objects = render(values)
     probe, service = charts.one(objects, "Probe")["spec"], charts.one(objects, "Service")["metadata"]
@@ -124,8 +129,8 @@ def test_a_probe_asks_the_service_for_the_addresses_of_the_configuration():
     assert probe["jobName"] == "mail-maildns-exporter-probe"
 
 
-def test_targets_that_are_named_are_probed_instead():
-    """Whoever names targets has those, whatever the configuration has."""
+def test_probe_targets_replace_the_addresses_of_the_configuration():
+    """`probe.targets` takes precedence over the configuration."""
     probe = charts.one(render({"probe": {"enabled": True, "targets": ["198.51.100.1"]}}), "Probe")
 
     assert probe["spec"]["targets"]["staticConfig"]["static"] == ["198.51.100.1"]

@@ -1,4 +1,4 @@
-"""Dockerfile, Compose file, workflows: pinned, least privileged, and about files that are there."""
+"""Dockerfile, Compose file and workflows: pinned versions, few privileges, and files that exist."""
 
 import json
 import re
@@ -22,12 +22,12 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
 def instructions(name):
-    """What stands behind each instruction of that name in the Dockerfile."""
+    """The arguments of each instruction of that name in the Dockerfile."""
     return re.findall(rf"^{name} ((?:.*\\\n)*.*)$", DOCKERFILE, re.MULTILINE)
 
 
 def test_the_base_is_pinned_and_the_same_in_both_stages():
-    """Every stage begins with the image that the argument names, by its digest."""
+    """Every stage starts from the image of the build argument, which has a digest."""
     (argument,) = [text for text in instructions("ARG") if text.startswith("PYTHON_IMAGE=")]
 
     assert re.search(r"@sha256:[0-9a-f]{64}$", argument)
@@ -35,7 +35,7 @@ def test_the_base_is_pinned_and_the_same_in_both_stages():
 
 
 def test_no_instruction_needs_a_shell():
-    """All that runs, at build time or later, is a list of words."""
+    """All commands, at build time and at run time, are lists of arguments."""
     commands = instructions("RUN") + instructions("CMD") + instructions("ENTRYPOINT")
     commands += [text.rpartition("CMD ")[2] for text in instructions("HEALTHCHECK")]
 
@@ -44,29 +44,29 @@ def test_no_instruction_needs_a_shell():
 
 
 def test_the_image_runs_as_the_user_of_the_chart():
-    """The image's user is the pod's; both are numbers, so that Kubernetes can tell that it is not root."""
+    """Image and pod have the same user. It is a number, so that Kubernetes can check that it is not root."""
     context = read_yaml((CHART / "values.yaml").read_text())["podSecurityContext"]
 
     assert instructions("USER") == [f"{context['runAsUser']}:{context['runAsGroup']}"]
 
 
-def test_the_state_has_one_place_everywhere():
-    """Chart, unit and image mean the same folder, and the image's belongs to the user who writes in it."""
+def test_the_state_has_the_same_path_everywhere():
+    """Chart, unit and image use the same folder, and in the image it belongs to the exporter's user."""
     unit = (ROOT / "deploy" / "systemd" / "maildns-exporter.service").read_text()
     objects = render({"persistence": {"enabled": True}})
     (mount,) = [mount for mount in charts.exporter_container(objects)["volumeMounts"] if mount["name"] == "data"]
-    place = mount["mountPath"]
+    path = mount["mountPath"]
     (made,) = [json.loads(text)[-1] for text in instructions("RUN") if "makedirs" in text]
     (copied,) = [text.split() for text in instructions("COPY") if "/state" in text]
 
-    assert f"/var/lib/{re.search(r'^StateDirectory=(.*)$', unit, re.MULTILINE)[1]}" == place
-    assert f"path: {place}/maildns.db" in unit
-    assert f"'/state/{Path(place).name}'" in made
-    assert copied == ["--from=build", f"--chown={instructions('USER')[0]}", "/state", str(Path(place).parent)]
+    assert f"/var/lib/{re.search(r'^StateDirectory=(.*)$', unit, re.MULTILINE)[1]}" == path
+    assert f"path: {path}/maildns.db" in unit
+    assert f"'/state/{Path(path).name}'" in made
+    assert copied == ["--from=build", f"--chown={instructions('USER')[0]}", "/state", str(Path(path).parent)]
 
 
 def test_dependencies_are_hashed_and_nothing_is_compiled():
-    """What pip fetches for the image is in a lock, to the octet."""
+    """Every download of pip for the image has a hash in a lock."""
     for text in instructions("RUN"):
         command = json.loads(text)
         if "install" in command and "--no-index" not in command:
@@ -77,7 +77,7 @@ def test_dependencies_are_hashed_and_nothing_is_compiled():
 
 
 def test_the_build_sees_what_it_copies():
-    """Each file that the Dockerfile copies exists, and .dockerignore lets it through."""
+    """Each file that the Dockerfile copies exists, and .dockerignore does not exclude it."""
     allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
     copied = [source for text in instructions("COPY") if "--from" not in text for source in text.split()[:-1]]
 
@@ -94,14 +94,14 @@ def test_the_build_sees_what_it_copies():
     ],
 )
 def test_files_keep_their_schemas(schema, files):
-    """Each is what those who read it expect."""
+    """Each file is valid for the program that reads it."""
     checked = CliRunner().invoke(check_jsonschema.main, ["--builtin-schema", f"vendor.{schema}", *map(str, files)])
 
     assert checked.exit_code == 0, checked.output
 
 
 def test_workflows_are_audited():
-    """zizmor, at its strictest, finds no unpinned action, no excess permission, no injection."""
+    """zizmor, with its strictest persona, finds no unpinned action, no excess permission, no injection."""
     zizmor = Path(sys.executable).with_name("zizmor")
     command = [zizmor, "--offline", "--no-progress", "--persona", "pedantic", *WORKFLOWS]
 
@@ -110,19 +110,19 @@ def test_workflows_are_audited():
     assert audited.returncode == 0, audited.stdout
 
 
-def test_workflows_run_what_there_is():
-    """Every target of make that a workflow calls is in the Makefile."""
+def test_workflows_use_existing_targets():
+    """Every make target of a workflow is in the Makefile."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     runs = [line for path in WORKFLOWS for line in re.findall(r"run: (.*\bmake .*)", path.read_text())]
-    words = [shlex.split(re.split(r"\bmake ", line, maxsplit=1)[1]) for line in runs]
-    called = {word for line in words for word in line if "=" not in word}
+    arguments = [shlex.split(re.split(r"\bmake ", line, maxsplit=1)[1]) for line in runs]
+    called = {argument for line in arguments for argument in line if "=" not in argument}
 
     assert called
     assert called <= targets
 
 
 def test_the_workflow_installs_what_the_tests_need():
-    """Every package that .ci/run installs is installed there too, but for the browser, which the runner has."""
+    """It installs every package of .ci/run, except the browser, which the runner already has."""
     wanted = re.search(r"^packages=\((.*?)^\)", (ROOT / ".ci" / "run").read_text(), re.MULTILINE | re.DOTALL)[1].split()
     steps = read_yaml((ROOT / ".github" / "workflows" / "check.yml").read_text())["jobs"]["test"]["steps"]
     (installed,) = [step["run"].replace("\\\n", " ") for step in steps if "apt-get" in step.get("run", "")]
@@ -131,8 +131,8 @@ def test_the_workflow_installs_what_the_tests_need():
     assert set(wanted) - set(line.split()) == {"chromium"}
 
 
-def test_compose_mounts_what_there_is():
-    """Every file and folder that a container is given is there, and is given to be read only."""
+def test_compose_mounts_existing_files():
+    """Every mounted file and folder exists, and is mounted read-only."""
     services = read_yaml(COMPOSE.read_text())["services"]
     mounts = [mount.split(":") for service in services.values() for mount in service.get("volumes", [])]
     ours = [mount for mount in mounts if mount[0].startswith(".")]
@@ -145,7 +145,7 @@ def test_compose_mounts_what_there_is():
 
 
 def test_compose_scrapes_and_shows_the_exporter():
-    """Prometheus takes its configuration, and Grafana's datasource is the one that the alerts ask."""
+    """promtool accepts Prometheus' configuration, and the alerts use Grafana's data source."""
     folder = COMPOSE.parent
     checked = promtool("check", "config", "--syntax-only", folder / "prometheus.yml")
     assert checked.returncode == 0, checked.stderr

@@ -1,4 +1,4 @@
-"""What the chart makes for the Prometheus operator is read by its own types, whole; so is all that our list allows."""
+"""The Prometheus operator's own types accept the objects of the chart, and every key of `foreign_kinds`."""
 
 import functools
 import json
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow  # loading the operator's types takes seconds
 READER = Path(__file__).with_name("operator_models.py")
 PYTHON = ROOT / "build" / "operator-models" / "bin" / "python"
 OPERATORS = {"ServiceMonitor", "PodMonitor", "Probe", "PrometheusRule"}
-"""The kinds of `monitoring.coreos.com` that the chart makes."""
+"""The kinds of `monitoring.coreos.com` that the chart creates."""
 UNUSUAL = {
     "serviceMonitor-and-rules": {
         "serviceMonitor": {"enabled": True, **ci_values("web-config")["serviceMonitor"], "sampleLimit": 1},
@@ -36,7 +36,7 @@ UNUSUAL = {
         }
     },
 }
-"""Values that no file in ci/ has together."""
+"""Combinations of values that no file in ci/ has."""
 
 
 def fullest(schema):
@@ -78,7 +78,7 @@ FULLEST = {kind: {**fullest(SCHEMAS[kind]), "kind": kind} for kind in sorted(OPE
 
 @pytest.fixture(scope="module")
 def complaints():
-    """What the operator's types have to say of each of them; asked once, for they take seconds to load."""
+    """The messages of the operator's types for all objects. One process checks all, because it starts slowly."""
     if not (PYTHON.parents[1] / ".installed").exists():
         missing("the operator's models are not installed: make operator-models")
     asked = {**rendered(), **FULLEST}
@@ -90,14 +90,14 @@ def complaints():
     return dict(zip(asked, json.loads(done.stdout), strict=True))
 
 
-def test_the_operator_reads_every_object_whole(complaints):
-    """Of what any of the values files renders it refuses nothing, and loses no key; of every kind there is one."""
+def test_the_operator_accepts_every_object(complaints):
+    """The values files render all kinds, and the operator's types accept each object and keep every key."""
     assert {found["kind"] for found in rendered().values()} == OPERATORS
     assert {name: text for name in rendered() if (text := complaints[name])} == {}
 
 
 def test_the_operator_knows_everything_that_is_allowed(complaints):
-    """Each key of the allow-list is one of the operator's types: nothing is allowed that it would drop in silence."""
+    """Each key of `foreign_kinds` exists in the operator's types, which would drop it otherwise."""
     for found in [*rendered().values(), *FULLEST.values()]:
         validate(found, NEWEST)
 
@@ -105,6 +105,6 @@ def test_the_operator_knows_everything_that_is_allowed(complaints):
 
 
 def test_a_misspelt_key_and_a_wrong_type_are_found(complaints):
-    """What the API server would drop in silence, or refuse, has its place named."""
+    """A message has the path of a key that the API server would drop or refuse."""
     assert complaints["misspelt"] == "ServiceMonitor.spec.endpoints[0].sheme: 'http' became None"
     assert "spec.endpoints.0.interval" in complaints["of another type"]

@@ -1,8 +1,8 @@
-"""The Compose file's exporter and Prometheus, run as it says, where there is no Compose and no image of Prometheus.
+"""Runs the exporter and Prometheus of the Compose file, without Compose and without Prometheus' image.
 
-The rule of this file: commands, mounts, limits and users come from the Compose file. Three things stand in for what a
-registry would bring: Prometheus is Debian's, mounted into our own image; both containers share a network in which
-nothing but its loopback exists; and the exporter's name is an entry in the hosts file.
+Commands, mounts, limits and users come from the Compose file. Three things differ: Prometheus is Debian's program,
+mounted into the exporter's image; both containers share a network with a loopback interface only; and the exporter's
+name is an entry in the hosts file.
 """
 
 import json
@@ -21,23 +21,23 @@ ASK = "import sys, urllib.request as u; print(u.urlopen('http://127.0.0.1:9090/a
 
 
 def flags(service: dict[str, Any]) -> list[str]:
-    """The mounts of a service and its scratch folders, as `run` has them; a volume is a folder in memory here."""
-    words: list[str] = []
+    """The mounts of a service as flags of `run`. A tmpfs replaces each volume."""
+    arguments: list[str] = []
     for mount in service.get("volumes", []):
         source, target, *mode = mount.split(":")
         if source.startswith("."):
-            words += ["--volume", ":".join([str((FILE.parent / source).resolve()), target, *mode])]
+            arguments += ["--volume", ":".join([str((FILE.parent / source).resolve()), target, *mode])]
         else:
-            words += ["--mount", f"type=tmpfs,destination={target},tmpfs-mode=1777"]
+            arguments += ["--mount", f"type=tmpfs,destination={target},tmpfs-mode=1777"]
     for folder in service.get("tmpfs", []):
-        words += ["--tmpfs", folder]
-    return words
+        arguments += ["--tmpfs", folder]
+    return arguments
 
 
 def prometheus_sees(engine: Engine, image: str, folder: Path) -> Iterator[tuple[str, bool, object]]:
-    """Whether Prometheus, with the Compose file's configuration, scrapes the exporter and takes the rules.
+    """Whether Prometheus, with the Compose file's configuration, scrapes the exporter and loads the rules.
 
-    *folder* is empty, and takes the hosts file.
+    The hosts file is written into *folder*.
     """
     program = shutil.which("prometheus")
     if program is None:
@@ -49,10 +49,10 @@ def prometheus_sees(engine: Engine, image: str, folder: Path) -> Iterator[tuple[
     (folder / "hosts").chmod(0o644)
     first = engine.start("maildns-exporter", image, ["--network", "none", *flags(exporter)], exporter["command"])
     wait_until(lambda: engine.health(first) == "healthy", "what Prometheus depends on", 120)
-    theirs = ["--network", f"container:{first}", "--user", "65534:65534", "--entrypoint", "/prometheus-program"]
+    own = ["--network", f"container:{first}", "--user", "65534:65534", "--entrypoint", "/prometheus-program"]
     mounted = ["--volume", f"{folder / 'hosts'}:/etc/hosts:ro"]
     mounted += ["--volume", f"{program}:/prometheus-program:ro", "--no-healthcheck"]
-    second = engine.start("maildns-prometheus", image, [*theirs, *mounted, *flags(prometheus)], prometheus["command"])
+    second = engine.start("maildns-prometheus", image, [*own, *mounted, *flags(prometheus)], prometheus["command"])
 
     def asked(path: str) -> Any:
         text = engine.python(second, ASK, path)
@@ -64,18 +64,18 @@ def prometheus_sees(engine: Engine, image: str, folder: Path) -> Iterator[tuple[
 
     wait_until(lambda: set(health().values()) == {"up"}, "both targets are up", 120)
     yield (
-        "Prometheus scrapes the exporter by its name, and itself",
+        "Prometheus scrapes the exporter by name, and itself",
         health().keys() == {"maildns", "prometheus"},
         health(),
     )
     found = asked("query?query=count(maildns_fcrdns_match)")["result"]
-    yield "it has the demo world", bool(found), found
+    yield "Prometheus has the series of the demo world", bool(found), found
     wanted = sum(len(group["rules"]) for group in read_yaml(RULES.read_text())["groups"])
     loaded = [rule for group in asked("rules")["groups"] for rule in group["rules"]]
-    yield "it has the rules", len(loaded) == wanted, f"{len(loaded)} of {wanted}"
+    yield "Prometheus has the rules", len(loaded) == wanted, f"{len(loaded)} of {wanted}"
 
     def healths() -> set[str]:
         return {rule["health"] for group in asked("rules")["groups"] for rule in group["rules"]}
 
     wait_until(lambda: "unknown" not in healths(), "every rule was evaluated", 120)
-    yield "every rule can be evaluated", healths() == {"ok"}, healths()
+    yield "no evaluation of a rule fails", healths() == {"ok"}, healths()

@@ -1,7 +1,6 @@
-"""The container engine: podman or docker, by their common command line.
+"""The container engine: podman or docker, through their common command line.
 
-The rule of this file: it knows the engine, and nothing of the exporter. Podman keeps its images below build/, apart
-from those of whoever runs this, and is told to do without what a container inside a container does not have: a
+Podman stores its images below build/, separate from the user's. Its settings avoid what is missing inside a container:
 systemd, limits to raise, the right to mount an overlay.
 """
 
@@ -18,11 +17,11 @@ ROOT = Path(__file__).resolve().parents[2]
 STORE = ROOT / "build" / "image"
 
 RESTRICTED = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
-"""How docs/install.md and the Compose file tell to run it."""
+"""The restrictions of docs/install.md and the Compose file."""
 
 
 class Engine:
-    """Builds images and runs containers; on leaving it, those that it started are gone, and their volumes."""
+    """Builds images and runs containers. On exit, it removes the containers that it started and their volumes."""
 
     def __init__(self, name: str) -> None:
         self._command = [name]
@@ -47,7 +46,7 @@ class Engine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for container in reversed(self._started):  # one that lends its network cannot go first
+        for container in reversed(self._started):  # a container whose network another one uses must be removed last
             gone = self.call("rm", "--force", "--volumes", container, check=False)
             if gone.returncode:
                 sys.stderr.write(f"{container} may be left: {gone.stderr[-500:]}\n")
@@ -55,25 +54,25 @@ class Engine:
             self.call("volume", "rm", "--force", volume, check=False)
 
     def call(self, *arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run the engine's program; what it says is in the error, if *check* finds one."""
-        words = [*self._command, *map(str, arguments)]
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=900, env=self._environment)
+        """Run the engine's program. If *check* is true and it fails, exit with its output."""
+        command = [*self._command, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900, env=self._environment)
         if check and done.returncode:
-            raise SystemExit(f"{' '.join(words)}\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+            raise SystemExit(f"{' '.join(command)}\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
         return done
 
     def build(self, tag: str, **arguments: str) -> None:
-        """Build the Dockerfile with its *arguments*."""
-        given = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
+        """Build the Dockerfile with these build arguments."""
+        given = [option for name, value in arguments.items() for option in ("--build-arg", f"{name}={value}")]
         self.call("build", *self._build, *given, "--tag", tag, ROOT)
 
     def inspect(self, what: str) -> dict[str, Any]:
-        """What the engine knows of an image or a container."""
+        """The engine's metadata of an image or a container."""
         (found,) = json.loads(self.call("inspect", what).stdout)
         return found
 
     def start(self, name: str, image: str, flags: Sequence[object], command: Sequence[str]) -> str:
-        """Start a container as the Compose file does, with more *flags*; its name, which begins with *name*."""
+        """Start a restricted container with additional *flags*. Returns its name, which begins with *name*."""
         self._number += 1
         name = f"{name}-{os.getpid()}-{self._number}"
         self._started.append(name)
@@ -81,21 +80,21 @@ class Engine:
         return name
 
     def volume(self) -> str:
-        """A volume that was not there before; its name."""
+        """The name of a new volume."""
         self._volumes.append(f"maildns-check-{os.getpid()}-{len(self._volumes)}")
         return self._volumes[-1]
 
     def python(self, container: str, program: str, *arguments: str) -> str:
-        """What a Python program prints inside the container; empty if it fails."""
+        """The output of a Python program inside the container. Empty if it fails."""
         return self.call("exec", container, "python", "-c", program, *arguments, check=False).stdout
 
     def health(self, container: str) -> str:
-        """How the image's health check finds the container: asked for now, where the engine has no clock for it."""
+        """The result of the image's health check. Podman has no timer for it here, so it runs now."""
         if self._command[0] == "podman":
             return "starting" if self.call("healthcheck", "run", container, check=False).returncode else "healthy"
         return str(self.inspect(container)["State"]["Health"]["Status"])
 
     def stop(self, container: str) -> int:
-        """End it with SIGTERM; what it exits with."""
+        """Stop the container with SIGTERM and return its exit status."""
         self.call("stop", "--time", 30, container)
         return int(self.inspect(container)["State"]["ExitCode"])

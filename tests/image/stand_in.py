@@ -1,8 +1,7 @@
-"""A base image where no registry is to be had: Debian's own Python, in the release that the real base is made of.
+"""A base image that needs no registry: Debian 13 from debootstrap (as root), with Debian's Python 3.13 and pip.
 
-The rule of this file: it says what the stand-in is. It is Debian 13, made by debootstrap (as root), with Debian's
-Python 3.13 and pip, and with the certificates that this machine trusts; the real one is Debian 13 with a Python 3.13
-that was compiled for it. What differs is the Python's build and its place.
+The base of the Dockerfile is also Debian 13, with another build of Python 3.13 in another folder. The stand-in has the
+certificates that this machine trusts.
 """
 
 import shutil
@@ -18,7 +17,7 @@ _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def stand_in(engine: Engine) -> str:
-    """Make it, unless it is there from the last time; its name."""
+    """Create the image, unless it exists, and return its name."""
     if not engine.call("image", "inspect", NAME, check=False).returncode:
         return NAME
     folder = STORE / "debian"

@@ -1,4 +1,4 @@
-"""What `make image-test` is made of, without an engine."""
+"""The parts of `make image-test` that need no engine."""
 
 from tests.assets.charts import ROOT
 from tests.image.compose import FILE, flags
@@ -8,11 +8,11 @@ from tests.yaml_files import read_yaml
 SERVICES = read_yaml(FILE.read_text())["services"]
 
 
-def test_every_container_is_run_as_it_is_told_to():
-    """Compose file, documentation and `make image-test` take the same away from a container."""
-    told = (ROOT / "docs" / "install.md").read_text()
+def test_every_container_has_the_same_restrictions():
+    """Compose file, documentation and `make image-test` restrict a container in the same way."""
+    documented = (ROOT / "docs" / "install.md").read_text()
 
-    assert " ".join(RESTRICTED) in told
+    assert " ".join(RESTRICTED) in documented
     for service in SERVICES.values():
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
@@ -20,9 +20,9 @@ def test_every_container_is_run_as_it_is_told_to():
 
 
 def test_mounts_are_those_of_the_compose_file():
-    """Files and folders are bound where the Compose file has them; a volume is a folder in memory."""
-    words = flags(SERVICES["prometheus"])
+    """Files and folders are mounted as in the Compose file, and a tmpfs replaces a volume."""
+    arguments = flags(SERVICES["prometheus"])
 
-    assert f"{FILE.parent / 'prometheus.yml'}:/etc/prometheus/prometheus.yml:ro" in words
-    assert "type=tmpfs,destination=/prometheus,tmpfs-mode=1777" in words
+    assert f"{FILE.parent / 'prometheus.yml'}:/etc/prometheus/prometheus.yml:ro" in arguments
+    assert "type=tmpfs,destination=/prometheus,tmpfs-mode=1777" in arguments
     assert flags({"tmpfs": ["/tmp"]}) == ["--tmpfs", "/tmp"]

@@ -1,10 +1,8 @@
-"""What runs inside the sandbox: a demo DNS, the exporter as its container would start it, and a scrape.
+"""The program inside the sandbox of `Pod`: `python inside.py PORT COMMAND...`.
 
-    python inside.py PORT COMMAND...
-
-serves the demo world on PORT, starts COMMAND, and does what it is told on its standard input, a line each:
-``get PATH [USER:PASSWORD]``, ``python ARGUMENTS`` (in JSON), ``writable`` and ``stop``. Each is answered with a line of
-JSON.
+It serves the demo world's DNS on PORT, starts the exporter with COMMAND, and executes one order for each line of its
+standard input: ``get PATH [USER:PASSWORD]``, ``python ARGUMENTS`` (a JSON list), ``writable`` and ``stop``. It answers
+each with a line of JSON.
 """
 
 import asyncio
@@ -25,11 +23,11 @@ EXPORTER = f"{os.environ.get('SCHEME', 'http')}://127.0.0.1:10047"
 
 
 def get(argument: str) -> dict[str, object]:
-    """What the exporter answers; status 0 while it does not listen."""
-    path, _, who = argument.partition(" ")
+    """Status and body of the exporter's response. The status is 0 while it does not listen."""
+    path, _, credentials = argument.partition(" ")
     request = urllib.request.Request(EXPORTER + path)
-    if who:
-        request.add_header("Authorization", f"Basic {base64.b64encode(who.encode()).decode()}")
+    if credentials:
+        request.add_header("Authorization", f"Basic {base64.b64encode(credentials.encode()).decode()}")
     unverified = ssl._create_unverified_context() if EXPORTER.startswith("https:") else None  # as the kubelet does
     try:
         with urllib.request.urlopen(request, timeout=60, context=unverified) as response:
@@ -41,13 +39,13 @@ def get(argument: str) -> dict[str, object]:
 
 
 def python(arguments: str) -> dict[str, object]:
-    """What another container of the same image exits with, whose command is `python`."""
+    """Exit status and errors of another container of the same image, with the command `python`."""
     done = subprocess.run([sys.executable, *json.loads(arguments)], capture_output=True, text=True, timeout=60)
     return {"exit": done.returncode, "errors": done.stderr}
 
 
 def writable() -> dict[str, object]:
-    """Who this is, and where it may write a file."""
+    """The user, the capabilities, and the folders where the user may write."""
     folders = ["/", "/tmp", "/var/tmp", "/run", "/etc/maildns-exporter", str(Path.cwd())]
     capabilities = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("CapEff")]
     return {
@@ -59,7 +57,7 @@ def writable() -> dict[str, object]:
 
 
 async def main(port: int, command: list[str]) -> None:
-    """Serve, start, obey, and end the exporter as Kubernetes would."""
+    """Serve the DNS, start the exporter, execute orders, and stop the exporter with SIGTERM."""
     async with DemoServer(demo_world(), port=port):
         exporter = await asyncio.create_subprocess_exec(*command)
         try:

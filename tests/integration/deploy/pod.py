@@ -1,8 +1,8 @@
-"""The exporter's pod without a cluster: what the chart renders, run in a sandbox by bubblewrap.
+"""The exporter's pod without a cluster: bubblewrap runs the container that the chart renders, in a sandbox.
 
-As in the pod, it is an unprivileged user without capabilities, everything is read-only, and the ConfigMap is a folder
-with a link to the present generation of its files, which the kubelet switches. The sandbox has a network of its own, in
-which nothing but its loopback exists: the ports are those of the container, and no test is in another's way.
+As in a pod, the user is unprivileged and has no capabilities, and everything is read-only. The ConfigMap is a folder
+with a link to the current generation of its files, which the kubelet switches. The sandbox has its own network with a
+loopback interface only, so that tests can use the container's ports at the same time.
 """
 
 import json
@@ -22,10 +22,10 @@ MOUNT = "/etc/maildns-exporter"
 
 
 class Pod:
-    """A running pod with the container's *arguments* and the ConfigMap's *files*; the demo DNS is on *dns_port*.
+    """A running pod with the container's *arguments* and the ConfigMap's *files*. The demo DNS listens on *dns_port*.
 
-    *secrets* are folders by where they are mounted; *scheme* is what the exporter is asked with. *volume* is where the
-    container may write, in /var/lib.
+    *secrets* maps mount paths to folders. *scheme* is the scheme of requests to the exporter. *volume* is a mount path
+    in /var/lib and the writable folder that is mounted there.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Pod:
         self.publish(files)
 
     def publish(self, files: dict[str, str]) -> None:
-        """Switch to another generation of the files, atomically, as the kubelet does."""
+        """Switch atomically to a new generation of the files, as the kubelet does."""
         self._generation += 1
         generation = self._folder / f"..{self._generation}"
         generation.mkdir()
@@ -85,7 +85,7 @@ class Pod:
                 self.exit_code()
 
     def exit_code(self) -> int:
-        """End the exporter with SIGTERM; what it exits with."""
+        """Stop the exporter with SIGTERM and return its exit status."""
         code = int(self._order("stop")["exit"])
         self._process.wait(300)
         return code
@@ -98,17 +98,17 @@ class Pod:
         answer: dict[str, Any] = json.loads(self._process.stdout.readline())
         return answer
 
-    def get(self, path: str, who: str = "") -> tuple[int, str]:
-        """Ask the exporter, from within the pod: the status (0 while it does not listen), and the body.
+    def get(self, path: str, credentials: str = "") -> tuple[int, str]:
+        """Request a path of the exporter from within the pod. Returns status (0 while it does not listen) and body.
 
-        *who* is ``user:password``, if a password is to be given.
+        *credentials* are ``user:password``, if a password is needed.
         """
-        answer = self._order(f"get {path} {who}")
+        answer = self._order(f"get {path} {credentials}")
         assert answer["ended"] is None, f"the exporter ended with status {answer['ended']}"
         return answer["status"], answer["body"]
 
     def helm_test(self, container: Mapping[str, Any]) -> dict[str, Any]:
-        """What the container of `helm test` comes to, with the pod for the Service: `exit`, and `errors`."""
+        """Run the container of `helm test` with the pod in place of the Service. Returns `exit` and `errors`."""
         program, *options = container["command"]
         assert program == "python"
         *arguments, url = container["args"]
@@ -117,16 +117,16 @@ class Pod:
         here = f"{scheme}://127.0.0.1:{port_and_path}"
         return self._order(f"python {json.dumps([*options, *arguments, here])}")
 
-    def who(self) -> dict[str, Any]:
-        """Which user it is, with which capabilities, and which of the usual folders it may write in."""
+    def privileges(self) -> dict[str, Any]:
+        """The user, its capabilities, and the usual folders in which it may write."""
         return self._order("writable")
 
-    def wait_for(self, path: str, text: str, who: str = "") -> str:
-        """Wait until the exporter answers 200 with *text* in it; the whole answer."""
+    def wait_for(self, path: str, text: str, credentials: str = "") -> str:
+        """Wait until the exporter answers 200 and the body contains *text*. Returns the body."""
         seen: list[str] = []
 
         def is_there() -> bool:
-            status, body = self.get(path, who)
+            status, body = self.get(path, credentials)
             seen[:] = [body]
             return status == 200 and text in body
 

@@ -1,4 +1,4 @@
-"""What the chart renders is what the exporter is started with: the container's arguments, and the ConfigMap's files."""
+"""The exporter runs with the container's arguments and the ConfigMap's files that the chart renders."""
 
 import os
 import re
@@ -23,7 +23,7 @@ DNS = [{"name": "demo", "servers": ["127.0.0.1:5300"], "canary": False}]
 
 
 def pod_of(values, folder, dns_port=5300):
-    """The pod of an installation with *values*."""
+    """The pod of an installation with *values*, and the exporter's container."""
     objects = render(values)
     container = charts.exporter_container(objects)
     (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "configuration"]
@@ -32,13 +32,13 @@ def pod_of(values, folder, dns_port=5300):
 
 
 def files_of(objects):
-    """What the exporter's ConfigMap holds."""
+    """The files in the exporter's ConfigMap."""
     (files,) = [found["data"] for found in charts.of_kind(objects, "ConfigMap") if "maildns.yml" in found["data"]]
     return files
 
 
 def test_it_starts_is_probed_and_scraped(tmp_path):
-    """With the rendered arguments it becomes ready where the probes ask, and shows what was configured."""
+    """With the rendered arguments it becomes ready at the path of the probe and shows the configured address."""
     pod, container = pod_of({"config": {"resolvers": DNS, "pools": [POOL]}}, tmp_path)
     with pod:
         pod.wait_for(container["readinessProbe"]["httpGet"]["path"], "ready")
@@ -48,12 +48,12 @@ def test_it_starts_is_probed_and_scraped(tmp_path):
         assert re.search(r'^maildns_fcrdns_match{.*ip="192.0.2.10".*} 1(\.0)?$', metrics, re.MULTILINE)
         assert 'maildns_pool_addresses{pool="corporate"} 1' in metrics
         assert pod.get("/-/reload")[0] in {403, 405}
-        assert pod.who() == {"uid": 65532, "gid": 65532, "capabilities": 0, "folders": []}
+        assert pod.privileges() == {"uid": 65532, "gid": 65532, "capabilities": 0, "folders": []}
         assert pod.exit_code() == 0
 
 
 def test_helm_test_passes_when_the_exporter_is_scraped(tmp_path):
-    """The rendered test ends with 0 where the exporter answers, below its prefix too; elsewhere it says what it got."""
+    """The rendered test exits with 0 if the exporter answers below its route prefix. Otherwise it prints the error."""
     values = {"web": {"routePrefix": "/maildns"}, "config": {"resolvers": DNS, "pools": [POOL]}}
     pod, _ = pod_of(values, tmp_path)
     (right,), (wrong,) = (
@@ -69,7 +69,7 @@ def test_helm_test_passes_when_the_exporter_is_scraped(tmp_path):
 
 
 def test_a_changed_configmap_is_used_without_a_restart(tmp_path):
-    """The kubelet switches the files, the exporter notices; a bad one changes nothing but the metric that says so."""
+    """The exporter reloads files that the kubelet switched. An invalid one changes only the metric of the reload."""
     values = {"configReload": {"interval": "1s"}}
     first, second, bad = (
         {**values, "config": {"resolvers": DNS, "pools": pools}}
@@ -89,7 +89,7 @@ def test_a_changed_configmap_is_used_without_a_restart(tmp_path):
 
 
 def test_tls_and_passwords(tmp_path):
-    """With a Secret of cert-manager's kind, probes need no password, and a scrape gets in with one alone."""
+    """With a Secret as cert-manager creates it, probes need no password, and a scrape needs one."""
     hashed = bcrypt.hashpw(b"sesame", bcrypt.gensalt(4)).decode()
     web = {"enabled": True, "tlsSecret": "maildns-tls", "content": {"basic_auth_users": {"prometheus": hashed}}}
     objects = render({"webConfig": web, "config": {"resolvers": DNS, "pools": [POOL]}})
@@ -118,29 +118,29 @@ def test_tls_and_passwords(tmp_path):
         assert pod.helm_test(charts.one(objects, "Pod")["spec"]["containers"][0]) == {"exit": 0, "errors": ""}
 
 
-def test_what_is_known_outlives_the_pod(tmp_path):
-    """With the rendered volume and configuration, a pod that follows another one knows what that one knew."""
+def test_results_survive_the_pod(tmp_path):
+    """With the rendered volume and configuration, a new pod restores the results of the old one."""
     objects = render({"persistence": {"enabled": True}, "config": {"resolvers": DNS, "pools": [POOL]}})
     container = charts.exporter_container(objects)
     (mount,) = [mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] == "data"]
     volume = tmp_path / "volume"
     as_with_an_fs_group(volume)
 
-    for turn, known in enumerate(("0", "1")):
-        folder = tmp_path / str(turn)
+    for number, restored in enumerate(("0", "1")):
+        folder = tmp_path / str(number)
         folder.mkdir()
         with Pod(folder, container["args"], files_of(objects), 5300, volume=(mount, volume)) as pod:
             pod.wait_for("/metrics", "\nmaildns_storage_ok 1")
-            pod.wait_for("/metrics", f"\nmaildns_storage_restored_addresses {known}")
+            pod.wait_for("/metrics", f"\nmaildns_storage_restored_addresses {restored}")
             pod.wait_for("/metrics", "\nmaildns_fcrdns_match{")
             assert pod.exit_code() == 0
         assert (volume / "maildns.db").stat().st_mode & 0o777 == 0o600
 
 
 def as_with_an_fs_group(volume):
-    """Make a folder as the kubelet leaves a volume: somebody else's, of the pod's group, which may write in it.
+    """Create a folder like a volume with fsGroup: another user owns it, and the pod's group may write to it.
 
-    In the sandbox the group of this process is the pod's. Only root can give a folder away; it stays ours otherwise.
+    In the sandbox, the group of this process is the pod's. Only root can change the owner.
     """
     volume.mkdir()
     if os.geteuid() == 0:
@@ -149,7 +149,7 @@ def as_with_an_fs_group(volume):
 
 
 def test_three_shards_add_up_to_the_whole(tmp_path):
-    """Of three pods of one release each watches its part: their aggregates sum to the pool, no address is in two."""
+    """Each of three pods samples its part. Their aggregates add up to the pool, and no address is in two of them."""
     networks = [{"network": f"10.0.{number}.0/30"} for number in range(16)]
     pool = {"name": "office", "addresses": networks}
     values = {"shards": 3, "config": {"resolvers": DNS, "pools": [pool]}}
@@ -172,7 +172,7 @@ def test_three_shards_add_up_to_the_whole(tmp_path):
 
 
 def test_every_flag_that_a_value_sets_is_one(tmp_path):
-    """Below a route prefix, with another log, fewer requests and reloads over HTTP allowed, all of it is understood."""
+    """The exporter accepts the flags for route prefix, log, number of requests and reloads over HTTP."""
     web = {"routePrefix": "/maildns", "maxRequests": 2, "enableLifecycle": True}
     values = {"web": web, "log": {"level": "debug", "format": "json"}, "extraArgs": ["--log.level=error"]}
     pod, container = pod_of({**values, "config": {"resolvers": DNS, "pools": [POOL]}}, tmp_path)
@@ -181,8 +181,8 @@ def test_every_flag_that_a_value_sets_is_one(tmp_path):
         pod.wait_for("/maildns/metrics", "\nmaildns_build_info{")
 
 
-def test_without_resolvers_it_asks_the_unbound_beside_it(tmp_path):
-    """With the sidecar on, the configuration names the port that Unbound is told to listen on."""
+def test_without_resolvers_it_queries_the_sidecar(tmp_path):
+    """With the sidecar enabled, the configuration has the port where Unbound listens."""
     pod, _ = pod_of({"unbound": {"enabled": True}, "config": {"pools": [POOL]}}, tmp_path, dns_port=10053)
     with pod:
         metrics = pod.wait_for("/metrics", "\nmaildns_fcrdns_match{")
@@ -190,8 +190,8 @@ def test_without_resolvers_it_asks_the_unbound_beside_it(tmp_path):
         assert 'server="127.0.0.1:10053"' in metrics
 
 
-def test_the_unbound_beside_it_starts_unprivileged_and_answers(tmp_path):
-    """With the rendered command and configuration Unbound needs no privilege, writes nothing, and answers."""
+def test_the_sidecar_starts_unprivileged_and_answers(tmp_path):
+    """With the rendered command and configuration, Unbound needs no privileges, writes nothing, and answers."""
     port = free_port()
     local = 'local-data: "mail.example.org. A 192.0.2.1"'
     objects = render({"unbound": {"enabled": True, "port": port, "extraServerConfig": local}})
@@ -217,7 +217,7 @@ def test_the_unbound_beside_it_starts_unprivileged_and_answers(tmp_path):
 
 
 def asked(port):
-    """The addresses of mail.example.org, as the server on *port* has them; none while there is no server."""
+    """The addresses of mail.example.org from the server on *port*. Empty while there is no server."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(1)
         client.connect(("127.0.0.1", port))

@@ -1,4 +1,4 @@
-"""What is released works: installed into an empty environment, it runs with what the lock names and nothing else."""
+"""A release works: its files are complete, and the wheel runs in an environment with the locked dependencies only."""
 
 import hashlib
 import importlib.metadata
@@ -31,7 +31,7 @@ LOCKED = re.findall(r"^([a-z0-9-]+)==(\S+)(?: ; ([^\\]+))?", (ROOT / "requiremen
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory):
-    """A folder with everything that a release consists of."""
+    """A folder with the files of a release."""
     folder = tmp_path_factory.mktemp("release") / "dist"
     subprocess.run([sys.executable, "-m", "deploy.release", folder], cwd=ROOT, check=True, timeout=300)
     return folder
@@ -39,9 +39,9 @@ def release(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def installed(release, tmp_path_factory):
-    """The programs of an environment with the wheel in it, and the distributions of run.lock; no registry is asked.
+    """The `bin` folder of an environment with the wheel and the distributions of run.lock, without downloads.
 
-    They are linked from the environment that the tests run in, one by one: whatever else is there stays out of sight.
+    The distributions are linked from the environment of the tests, so that its other packages are not visible.
     """
     folder = tmp_path_factory.mktemp("empty")
     venv.create(folder, with_pip=False)
@@ -61,8 +61,8 @@ def installed(release, tmp_path_factory):
     return folder / "bin"
 
 
-def test_it_consists_of_what_it_should(release):
-    """Wheel, sdist, chart, bill of materials, and the sums of all of them."""
+def test_it_has_the_right_files(release):
+    """Wheel, sdist, chart, bill of materials, and the checksums of all of them."""
     assert {path.name for path in release.iterdir()} == {WHEEL, SDIST, CHART, BILL, "SHA256SUMS"}
     for line in (release / "SHA256SUMS").read_text().splitlines():
         digest, name = line.split("  ")
@@ -70,7 +70,7 @@ def test_it_consists_of_what_it_should(release):
 
 
 def test_the_wheel_has_the_package_and_nothing_else(release):
-    """Every file of exporter/ is in it, data included; no tests, no charts."""
+    """It has every file of exporter/, including data, and no tests or charts."""
     with zipfile.ZipFile(release / WHEEL) as wheel:
         names = set(wheel.namelist())
     tracked = subprocess.run(
@@ -81,8 +81,8 @@ def test_the_wheel_has_the_package_and_nothing_else(release):
     assert {name.split("/")[0] for name in names} == {"exporter", f"maildns_exporter-{__version__}.dist-info"}
 
 
-def test_the_sdist_has_what_tests_and_packagers_need(release):
-    """The tests, the chart, the locks and the unit are in it, and nothing of what only a checkout has."""
+def test_the_sdist_has_the_sources(release):
+    """It has the tests, the chart, the locks and the unit, and no files that git ignores."""
     with tarfile.open(release / SDIST) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
 
@@ -100,7 +100,7 @@ def test_the_chart_renders(release):
 
 
 def test_the_bill_of_materials_names_every_locked_distribution(release):
-    """Each has its version and hashes, and hangs on the exporter."""
+    """Each has its version and hashes, and is a dependency of the exporter."""
     bill = json.loads((release / BILL).read_text())
 
     assert bill["bomFormat"] == "CycloneDX"
@@ -112,7 +112,7 @@ def test_the_bill_of_materials_names_every_locked_distribution(release):
 
 
 def test_it_runs_from_an_empty_environment(installed, tmp_path):
-    """The installed program tells its version, checks a configuration, and serves the demo until it is told to stop."""
+    """The program prints its version, checks a configuration, and serves the demo until SIGTERM."""
     program = installed / "maildns-exporter"
     version = subprocess.run([program, "--version"], check=True, capture_output=True, text=True, timeout=300).stdout
     assert version.strip().endswith(__version__)
@@ -131,7 +131,7 @@ def test_it_runs_from_an_empty_environment(installed, tmp_path):
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_it_completes_for_a_shell(installed, shell):
-    """The program writes its own completion, as docs/install.md says."""
+    """The program prints its completion script, as docs/install.md describes."""
     completion = subprocess.run(
         [installed / "maildns-exporter"],
         env={"_MAILDNS_EXPORTER_COMPLETE": f"{shell}_source", "PATH": "/usr/bin:/bin"},
@@ -145,8 +145,8 @@ def test_it_completes_for_a_shell(installed, shell):
     assert "maildns-exporter" in completion.stdout
 
 
-def test_nothing_is_written_over(tmp_path):
-    """A folder with something in it is refused: who knows what it was."""
+def test_nothing_is_overwritten(tmp_path):
+    """A folder that is not empty is refused."""
     (tmp_path / "old").touch()
     command = [sys.executable, "-m", "deploy.release", tmp_path]
 

@@ -1,4 +1,4 @@
-"""The unit is one to systemd, shuts the service in, and the service tells systemd what it waits for."""
+"""systemd accepts the unit, the unit restricts the service, and the service sends the expected notifications."""
 
 import configparser
 import os
@@ -21,15 +21,15 @@ EXPOSURE = 2.0
 
 
 def settings():
-    """The keys of the unit's [Service] section; of one that is repeated, the last."""
+    """The keys of the unit's [Service] section. For a repeated key, the last value."""
     parser = configparser.RawConfigParser(strict=False)
     parser.optionxform = str
     parser.read(UNIT)
     return dict(parser["Service"])
 
 
-def test_systemd_takes_the_unit(tmp_path):
-    """systemd-analyze has nothing to say of it, but that the program is not installed here."""
+def test_systemd_accepts_the_unit(tmp_path):
+    """systemd-analyze reports nothing, once ExecStart is a program that exists here."""
     file = tmp_path / UNIT.name
     file.write_text(re.sub(r"^ExecStart=\S+", f"ExecStart={sys.executable}", UNIT.read_text(), flags=re.MULTILINE))
 
@@ -42,7 +42,7 @@ def test_systemd_takes_the_unit(tmp_path):
 
 
 def test_little_is_exposed():
-    """systemd's own measure of what a service may reach stays below 2."""
+    """The exposure level that systemd-analyze computes is below 2."""
     command = [require("systemd-analyze"), "security", "--offline=true", "--no-pager", UNIT]
 
     measured = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout
@@ -52,8 +52,8 @@ def test_little_is_exposed():
     assert float(found[1]) < EXPOSURE
 
 
-def test_the_service_does_what_the_unit_waits_for(tmp_path):
-    """Ready when it listens, alive while it runs, reloaded by the unit's signal, and gone with status 0."""
+def test_the_service_notifies_systemd(tmp_path):
+    """It reports when it is ready, alive and stopping, reloads on the unit's signal, and exits with status 0."""
     service = settings()
     assert service["Type"] == "notify"
     assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
@@ -83,7 +83,7 @@ def test_the_service_does_what_the_unit_waits_for(tmp_path):
 
 
 def test_a_bad_configuration_is_not_tried_again(tmp_path):
-    """The status with which the exporter refuses a configuration is the one that the unit does not restart after."""
+    """The unit does not restart the service after the exit status for an invalid configuration."""
     command = [sys.executable, "-m", "exporter", f"--config.file={tmp_path}/none.yml"]
 
     refused = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, timeout=300)
@@ -91,8 +91,8 @@ def test_a_bad_configuration_is_not_tried_again(tmp_path):
     assert str(refused.returncode) == settings()["RestartPreventExitStatus"]
 
 
-def test_the_user_of_the_unit_is_made(tmp_path):
-    """The user that systemd-sysusers makes is the one that the unit runs as."""
+def test_the_user_of_the_unit_is_created(tmp_path):
+    """The unit runs as the user that systemd-sysusers creates."""
     line = (UNIT.parent / "maildns-exporter.sysusers").read_text().splitlines()[-1]
 
     assert line.split()[:2] == ["u", settings()["User"]]
