@@ -1,6 +1,6 @@
 """Writes dashboards, rules and alerts into dashboards/: `python -m dashboards.generator`.
 
-With `--check` it writes nothing, names the files that are not as they should be, and exits 1 if there are any.
+With `--check` it writes nothing: it prints the files that are out of date, and exits with 1 if there are any.
 """
 
 import sys
@@ -9,7 +9,7 @@ from dashboards.generator.outputs import FOLDER, outputs
 
 
 def main(arguments: list[str]) -> int:
-    """Write, or check; gives the exit code."""
+    """Write or check; returns the exit code."""
     if arguments not in ([], ["--check"]):
         print("usage: python -m dashboards.generator [--check]", file=sys.stderr)
         return 2

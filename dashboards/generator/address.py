@@ -1,104 +1,95 @@
-"""The Address dashboard: one address over time, from its PTR names to what is wrong with them.
+"""The dashboard Address: PTR names, HELO names, SPF, block lists, receivers and problems of one address over time.
 
-The rule of this file: everything is about the one address of the variable `ip`; a large pool shows its address only
-while it has a problem, and the panels say so.
+Every panel is about the address of the variable `ip`. A large pool shows an address only while it has a problem; the
+panels say so when they have no data.
 """
 
 from collections.abc import Sequence
 
 from grafana_foundation_sdk.models import units
 
-from dashboards.generator import board
-from dashboards.generator.authentication_panels import address_authentication
+from dashboards.generator import dashboard
 from dashboards.generator.panels import (
-    COLOURED,
     COUNT,
     NARROW,
     AnyPanel,
-    lines,
-    number,
+    markdown,
     override,
-    prose,
-    rows,
-    timeline,
+    stat,
+    state_column,
+    state_timeline,
+    table,
+    time_series,
 )
-from dashboards.generator.queries import VARIABLES, select
-from dashboards.generator.receiver_panels import address_receivers
+from dashboards.generator.promql import VARIABLES, select
 from dashboards.generator.style import (
     BAD,
     CONCLUSIVE,
     CONFIRMED,
     GOOD,
+    LISTED,
     MATCHES,
+    NEUTRAL,
+    PASSES,
+    RECEIVER,
     UNKNOWN,
     YES_NO,
     State,
-    plain_mappings,
     steps,
 )
 from exporter.metrics import catalogue
 from exporter.metrics.catalogue import Family
 
-_IP = 'ip="$ip"'
-NOT_SHOWN = "Not known yet; or the address has no series: a large pool shows only addresses with a problem."
-NO_PROBLEM = "The address passes all checks that its pool expects."
-NO_HELO = "No HELO name is configured for the address, or nothing is known of it yet."
-_TIME = "dateTimeAsLocal"
-
-_EVIDENCE = {
-    "title": "The evidence, on the status page",
-    "url": "${exporter}/addresses/${ip}",
-    "targetBlank": True,
-}
-_PAIR_CHECKS: Sequence[tuple[str, Family]] = (
-    ("resolves to the address", catalogue.HELO_ADDRESS_MATCH),
-    ("is a PTR name", catalogue.HELO_PTR_MATCH),
-    ("is aligned", catalogue.HELO_ALIGNED),
+NOT_SHOWN = "Unknown yet, or the address has no series: a large pool shows only addresses with a problem."
+NO_PROBLEM = "The address passes every check that its pool expects."
+NO_HELO = "No HELO name is configured for the address, or nothing is known about it yet."
+NO_SPF = (
+    "The pool sends for no domain (mail_from_domains), and the HELO name has no SPF record and needs none; "
+    "or the address has no series."
 )
+NO_LIST = "These pools ask no block list (dnsbls), or none has answered yet."
 
 
 def _of(family: Family) -> str:
-    return select(family, _IP)
+    return select(family, 'ip="$ip"')
 
 
-def _word(title: str, description: str, family: Family, states: Sequence[State], *, worst: str = "min") -> AnyPanel:
-    return number(
+def _word(title: str, description: str, family: Family, states: Sequence[State]) -> AnyPanel:
+    return stat(
         title,
         description,
-        f"{worst}({_of(family)})",
+        f"min({_of(family)})",
         unit=units.NoUnit,
-        colours=steps(UNKNOWN),
+        thresholds=steps(UNKNOWN),
         states=states,
-        empty=NOT_SHOWN,
-        span=4,
-        link=_EVIDENCE,
+        no_value=NOT_SHOWN,
+        link=dashboard.EVIDENCE_LINK,
     )
 
 
-def _moment(title: str, description: str, family: Family, empty: str) -> AnyPanel:
-    return number(
+def _age(title: str, description: str, family: Family, no_value: str) -> AnyPanel:
+    return stat(
         title,
         description,
         f"max({_of(family)}) * 1000",
         unit="dateTimeFromNow",
-        colours=steps("#4A4A4A"),
-        empty=empty,
-        span=4,
+        thresholds=steps(NEUTRAL),
+        no_value=no_value,
     )
 
 
 def summary() -> Sequence[AnyPanel]:
-    """How it is now."""
+    """The current state."""
     return [
         _word(
             "Forward-confirmed",
-            "Whether a PTR name of the address resolves back to it (FCrDNS), as it was last known.",
+            "Whether a PTR name of the address resolves back to it (FCrDNS). The last known result.",
             catalogue.FCRDNS_MATCH,
             CONFIRMED,
         ),
         _word(
             "Latest sample",
-            "Whether the DNS answered the latest sample. If not, the values here are those of an earlier one.",
+            "Whether the DNS answered the latest sample. If not, the values here are from an earlier one.",
             catalogue.FCRDNS_CONCLUSIVE,
             CONCLUSIVE,
         ),
@@ -108,11 +99,9 @@ def summary() -> Sequence[AnyPanel]:
             catalogue.ADDRESS_HEALTHY,
             YES_NO,
         ),
-        _moment("Last sample", "When the address was last sampled.", catalogue.LAST_SAMPLE, NOT_SHOWN),
-        _moment(
-            "Last answer", "When the DNS last answered a sample of it.", catalogue.LAST_CONCLUSIVE_SAMPLE, NOT_SHOWN
-        ),
-        _moment(
+        _age("Last sample", "When the address was last sampled.", catalogue.LAST_SAMPLE, NOT_SHOWN),
+        _age("Last answer", "When the DNS last answered a sample.", catalogue.LAST_CONCLUSIVE_SAMPLE, NOT_SHOWN),
+        _age(
             "Last change",
             "When a conclusive result of the address last changed.",
             catalogue.LAST_CHANGE,
@@ -124,26 +113,26 @@ def summary() -> Sequence[AnyPanel]:
 def problems() -> Sequence[AnyPanel]:
     """What is wrong, now and before."""
     return [
-        rows(
+        table(
             "What is wrong",
-            "The checks that fail although the pool expects them, with the reason. The runbooks say of "
-            "each how to fix it; 'maildns-exporter check' prints the records to publish.",
+            "The expected checks that fail, with the reason. The runbooks say how to fix each reason; "
+            "'maildns-exporter check' prints the records to publish.",
             {"A": f"max by (pool, check, reason) ({_of(catalogue.ADDRESS_PROBLEM)})"},
             columns={"check": "Check", "reason": "Reason", "pool": "Pool"},
-            styles={"Check": [override("links", [_EVIDENCE])]},
+            styles={"Check": [override("links", [dashboard.EVIDENCE_LINK])]},
             sort="Check",
             ascending=True,
-            empty=NO_PROBLEM,
-            span=10,
+            no_value=NO_PROBLEM,
+            width=10,
             height=6,
         ),
-        timeline(
+        state_timeline(
             "Problems over time",
-            "Each problem, for as long as it lasted: the check, and the reason.",
+            "Each problem while it lasts: the check and the reason.",
             {"{{check}}: {{reason}}": f"max by (check, reason) ({_of(catalogue.ADDRESS_PROBLEM)})"},
             states=((1, "problem", BAD),),
-            empty=NO_PROBLEM,
-            span=14,
+            no_value=NO_PROBLEM,
+            width=14,
             height=6,
         ),
     ]
@@ -152,96 +141,135 @@ def problems() -> Sequence[AnyPanel]:
 def confirmation() -> Sequence[AnyPanel]:
     """PTR and forward records."""
     return [
-        timeline(
+        state_timeline(
             "Confirmation over time",
-            "Whether the address was forward-confirmed, as it was last known; and whether the DNS answered.",
+            "Whether the address was forward-confirmed, and whether it passed every expected check.",
             {
                 "forward-confirmed": f"min({_of(catalogue.FCRDNS_MATCH)})",
                 "as expected": f"min({_of(catalogue.ADDRESS_HEALTHY)})",
             },
             states=YES_NO,
-            empty=NOT_SHOWN,
-            span=24,
+            no_value=NOT_SHOWN,
             height=5,
-            link=_EVIDENCE,
+            link=dashboard.EVIDENCE_LINK,
         ),
-        timeline(
+        state_timeline(
             "Answers over time",
-            "Whether the DNS answered the samples. While it does not, nothing above changes.",
+            "Whether the DNS answered the samples. While it does not, the values above stay as they are.",
             {"the DNS": f"min({_of(catalogue.FCRDNS_CONCLUSIVE)})"},
             states=CONCLUSIVE,
-            empty=NOT_SHOWN,
-            span=24,
+            no_value=NOT_SHOWN,
             height=4,
         ),
-        lines(
+        time_series(
             "PTR names",
-            "How many PTR names the address has, and how many of them resolve back to it. One that does is enough; "
-            "with several, receivers that use only the first one see now this, now that.",
+            "How many PTR names the address has, and how many of them resolve back to it. One is enough; with several, "
+            "a receiver that uses only the first one gets changing results.",
             {
                 "PTR names": f"max({_of(catalogue.PTR_RECORDS)})",
                 "that resolve back": f"max({_of(catalogue.PTR_CONFIRMED_RECORDS)})",
             },
             unit=COUNT,
             colours={"PTR names": UNKNOWN, "that resolve back": GOOD},
-            empty=NOT_SHOWN,
-            span=12,
+            no_value=NOT_SHOWN,
             height=7,
         ),
-        timeline(
+        state_timeline(
             "Which PTR name",
-            "The PTR name over time: one that resolves back if there is one. 'flapping' if it keeps changing.",
+            "The PTR name over time, preferably one that resolves back. 'flapping' if it keeps changing.",
             {"{{ptr}}": f"max by (ptr) ({_of(catalogue.PTR_INFO)})"},
             states=((1, "published", GOOD),),
-            empty="The address has no PTR name, or the pool does not show them (ptr_info).",
-            span=12,
+            no_value="The address has no PTR name, or the pool does not show PTR names (ptr_info).",
+            width=12,
             height=7,
         ),
     ]
 
 
-def _with_helo(how: str, family: Family) -> str:
-    """A family about HELO names, for those of the address."""
-    said = f"max by (pool, helo) ({_of(catalogue.HELO_ADDRESS_MATCH)})"
-    return f"{how} by (helo) ({select(family)} and on (pool, helo) {said})"
+def _with_helo(aggregation: str, family: Family) -> str:
+    """*family*, which is about HELO names, for the HELO names of the address."""
+    names = f"max by (pool, helo) ({_of(catalogue.HELO_ADDRESS_MATCH)})"
+    return f"{aggregation} by (helo) ({select(family)} and on (pool, helo) {names})"
 
 
 def helo_names() -> Sequence[AnyPanel]:
-    """What the server says in HELO, against what the DNS says."""
+    """The names that the server gives in HELO, compared with the DNS."""
+    checks = {
+        "{{helo}} resolves to the address": catalogue.HELO_ADDRESS_MATCH,
+        "{{helo}} is a PTR name": catalogue.HELO_PTR_MATCH,
+        "{{helo}} is aligned": catalogue.HELO_ALIGNED,
+    }
     return [
-        timeline(
+        state_timeline(
             "HELO names over time",
-            "Each HELO name of the address: whether it resolves to the address, is one of its PTR names, and is in the "
-            "same domain as one. Orange is a difference, and a problem only where the pool expects "
-            "otherwise: see above.",
-            {f"{{{{helo}}}} {what}": f"min by (helo) ({_of(family)})" for what, family in _PAIR_CHECKS},
+            "Whether each HELO name resolves to the address, is one of its PTR names, and is in the domain of one. "
+            "Orange is a difference, and a problem only if the pool expects a match: see above.",
+            {legend: f"min by (helo) ({_of(family)})" for legend, family in checks.items()},
             states=MATCHES,
-            empty=NO_HELO,
-            span=14,
+            no_value=NO_HELO,
+            width=14,
             height=8,
         ),
-        rows(
+        table(
             "HELO names now",
-            "The HELO names of the address, and what is known of them the other way round: whether they "
-            "resolve, to how "
-            "many addresses, and how many of these are forward-confirmed.",
+            "The HELO names of the address, and the reverse check: whether they resolve, to how many addresses, and "
+            "how many of these are forward-confirmed.",
             {
                 "A": _with_helo("min", catalogue.HELO_RESOLVES),
                 "B": _with_helo("max", catalogue.HELO_ADDRESSES),
                 "C": _with_helo("max", catalogue.HELO_CONFIRMED_ADDRESSES),
             },
             columns={"helo": "HELO name", "Value #A": "Resolves", "Value #B": "Addresses", "Value #C": "Confirmed"},
-            styles={
-                "Resolves": [override("mappings", plain_mappings(YES_NO)), COLOURED, NARROW],
-                "Addresses": [NARROW],
-                "Confirmed": [NARROW],
-            },
+            styles={"Resolves": state_column(YES_NO), "Addresses": [NARROW], "Confirmed": [NARROW]},
             sort="HELO name",
             ascending=True,
-            empty=NO_HELO,
-            span=10,
+            no_value=NO_HELO,
+            width=10,
             height=8,
         ),
+    ]
+
+
+def authentication() -> Sequence[AnyPanel]:
+    """Results of SPF and the block lists."""
+    return [
+        state_timeline(
+            "SPF over time",
+            "Whether the address passes the SPF record of its HELO names (helo), and of the domains that its pool "
+            "sends for (mailfrom). A HELO name that has no record and needs none is not shown.",
+            {"{{identity}} {{domain}}": f"min by (identity, domain) ({_of(catalogue.SPF_PASS)})"},
+            states=PASSES,
+            no_value=NO_SPF,
+            width=12,
+            height=7,
+        ),
+        state_timeline(
+            "Block lists over time",
+            "Whether each configured list has the address. A list that refuses to answer, or lists everything, is not "
+            "shown.",
+            {"{{dnsbl}}": f"max by (dnsbl) ({_of(catalogue.DNSBL_LISTED)})"},
+            states=LISTED,
+            no_value=NO_LIST,
+            width=12,
+            height=7,
+        ),
+    ]
+
+
+def receivers() -> Sequence[AnyPanel]:
+    """What each kind of receiver would do with the address."""
+    accepts = f"min by (helo, receiver) ({_of(catalogue.RECEIVER_ACCEPTS)})"
+    return [
+        state_timeline(
+            "Receivers over time",
+            "Which connections from the address each kind of receiver would accept: all, some (it uses the first of "
+            "several PTR names, which changes), or none. The status page says why, and whether a refusal is by design "
+            "of the pool's profile.",
+            {"{{receiver}}, {{helo}}": f"floor({accepts}) + ceil({accepts})"},
+            states=RECEIVER,
+            no_value="No receiver is predicted for the address, or nothing is known about it yet.",
+            height=9,
+        )
     ]
 
 
@@ -249,30 +277,31 @@ HOW_TO_READ = """
 - Choose the **address** above. If it is not on the list, its pool is large and shows only addresses with a problem.
 - **Confirmation**: an address needs a PTR record, and one of its PTR names needs an A (IPv4) or AAAA (IPv6) record \
 with the address. Either may be reached through a CNAME.
-- **Values are held** while the DNS does not answer; *Latest sample* and *Answers over time* say when that is.
-- **Problems** are failures of what the pool expects. The same difference may be by design in another pool.
+- **Values keep their last known result** while the DNS does not answer; *Latest sample* and *Answers over time* show \
+when that is.
+- **Problems** are failures of checks that the pool expects. The same difference may be by design in another pool.
 - For the whole chain, question by question, follow *The evidence, on the status page*, or run \
 `maildns-exporter check ${ip}`: it also prints the records that would fix it.
 """
 
 
 def address() -> str:
-    """The dashboard's JSON."""
-    page = board.board(
-        board.ADDRESS_UID,
+    """The dashboard as JSON."""
+    page = dashboard.new_dashboard(
+        dashboard.ADDRESS_UID,
         "One outbound address over time: PTR names, forward confirmation, HELO names, problems and their reasons.",
     )
-    page.with_variable(board.pools())
+    page.with_variable(dashboard.pool_variable())
     page.with_variable(
-        board.choice("ip", "Address", catalogue.LAST_SAMPLE, f'{VARIABLES}, pool=~"$pool"', several=False).description(
-            "An address that has series of its own."
-        )
+        dashboard.variable(
+            "ip", "Address", catalogue.LAST_SAMPLE, f'{VARIABLES}, pool=~"$pool"', several=False
+        ).description("An address that has series of its own.")
     )
-    board.add_row(page, "Address ${ip} now", summary())
-    board.add_row(page, "Problems", problems())
-    board.add_row(page, "PTR names and forward confirmation", confirmation())
-    board.add_row(page, "HELO names", helo_names())
-    board.add_row(page, "SPF and block lists", address_authentication())
-    board.add_row(page, "What receivers would say", address_receivers())
-    board.add_row(page, "How to read this", [prose("How to read this", HOW_TO_READ)])
-    return board.finished(page)
+    dashboard.add_row(page, "Address ${ip} now", summary())
+    dashboard.add_row(page, "Problems", problems())
+    dashboard.add_row(page, "PTR names and forward confirmation", confirmation())
+    dashboard.add_row(page, "HELO names", helo_names())
+    dashboard.add_row(page, "SPF and block lists", authentication())
+    dashboard.add_row(page, "What receivers would do", receivers())
+    dashboard.add_row(page, "How to read this", [markdown("How to read this", HOW_TO_READ)])
+    return dashboard.to_json(page)

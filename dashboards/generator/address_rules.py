@@ -1,68 +1,74 @@
-"""What fires about outbound addresses: one block of recordings and alerts for each kind of problem.
+"""Rules about outbound addresses: confirmation, HELO names, unanswered questions, receivers, SPF and block lists.
 
-The rules of this file:
-
-1. Only `maildns_address_problem` makes an alert about an address. It follows what the pool expects, so nothing fires
-   for what is by design; and it is held while the DNS does not answer, so no outage can set an alert off, or end it.
-   A pool that shows no address at all has its counts, of the checks that it expects.
-2. One alert about a pool replaces those about its prefixes, one about a prefix those about its addresses. The
-   narrower one says so in its expression (`unless`), and waits longer.
+1. `maildns_address_problem` decides about each address. It follows what the pool expects, so nothing fires for a
+   difference that is by design. It keeps its value while the DNS does not answer, so no outage starts or ends an alert.
+   For a pool that shows no addresses, the counts of the checks that it expects decide.
+2. An alert about a pool replaces those about its prefixes, and an alert about a prefix those about its addresses: the
+   narrower alert excludes the wider one (`unless`) and waits longer.
+3. If the cause has an alert of its own, only that alert fires. A domain whose SPF record fails as a whole replaces the
+   alerts about the addresses that send for it.
 """
 
 from dataclasses import dataclass
 
+from dashboards.generator.exporter_rules import OVERFLOWS, RESOLVER_HEALTHY
 from dashboards.generator.promql import by_prefix
 from dashboards.generator.rules import Alert, Group, Recording, indented
-from dashboards.generator.watcher_rules import OVERFLOWS
 
 POOL_SIZE = "job_pool:maildns_pool_addresses:sum"
-MANY_AT_LEAST = 3
-MANY_SHARE = 0.1
-MANY_ANYHOW = 50
-PREFIX_SHARE = 0.8
-
-KEEPS_FIRING = "15m"
+_MANY_MIN = 3
+_MANY_SHARE = 0.1
+_MANY_ANYHOW = 50
+_PREFIX_SHARE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of problem that is alerted on for an address, and for a pool when many of its addresses have it."""
+    """A kind of problem, with one alert for an address and another for a pool in which many addresses have it."""
 
     name: str
 
     @property
     def count(self) -> str:
-        """The recording of how many addresses of a pool have it."""
+        """Name of the recording that counts the affected addresses of a pool."""
         return f"job_pool:maildns_{self.name}_problem:count"
 
     @property
     def many(self) -> str:
-        """The recording of the same, only for pools in which they are many."""
+        """Name of the same recording, restricted to pools with many affected addresses."""
         return f"job_pool:maildns_{self.name}_problem:many"
 
     def recordings(self, affected: str) -> list[Recording]:
-        """Both recordings, where *affected* counts the addresses by job and pool."""
+        """Both recordings; *affected* counts the addresses by job and pool."""
         return [
-            Recording(self.count, affected, f"How many addresses of a pool have a problem of the kind {self.name}."),
+            Recording(self.count, affected, f"Addresses of a pool with a problem of the kind {self.name}."),
             Recording(
                 self.many,
-                f"{self.count} >= {MANY_AT_LEAST}\n"
+                f"{self.count} >= {_MANY_MIN}\n"
                 "and (\n"
-                f"  {self.count} >= {MANY_ANYHOW}\n"
+                f"  {self.count} >= {_MANY_ANYHOW}\n"
                 "  or\n"
-                f"  {self.count} / {POOL_SIZE} >= {MANY_SHARE}\n"
+                f"  {self.count} / {POOL_SIZE} >= {_MANY_SHARE}\n"
                 ")",
-                f"The same where they are many: {MANY_SHARE:.0%} of the pool, or {MANY_ANYHOW} of a large one.",
+                f"The same, only for pools with many: {_MANY_MIN} or more and {_MANY_SHARE:.0%} of the pool, or "
+                f"{_MANY_ANYHOW} of a large pool.",
             ),
         ]
 
 
-WITHOUT_ADDRESSES = "unless on (job, pool) maildns_last_sample_timestamp_seconds"
-"""Only pools of which no address is shown: all of `series: none`, and those of `series: failing` that are well."""
+FCRDNS = Kind("fcrdns")
+HELO = Kind("helo")
+SPF = Kind("spf")
+DNSBL = Kind("dnsbl")
+
+HELO_CHECKS = ("helo-syntax", "helo-resolves", "helo-address-match", "helo-aligned", "helo-ptr-match")
+"""Causes before consequences (a name that does not resolve cannot match): the alert names the first that fails."""
+ADDRESS_CHECKS = ("fcrdns", *HELO_CHECKS, "spf-mailfrom", "spf-helo", "dnsbl")
+"""Every check of an address; each has alerts here. Causes come before consequences."""
 
 
 def failing(checks: str) -> str:
-    """How many addresses of a pool fail the worst of *checks*, a matcher, of those that it expects: by its counts."""
+    """Addresses of a pool that fail the worst of its expected *checks* (a label matcher), from the pool's counts."""
     return (
         "max by (job, pool) (\n"
         "  sum by (job, pool, check) (\n"
@@ -74,109 +80,94 @@ def failing(checks: str) -> str:
 
 
 def or_counted(shown: str, counted: str) -> str:
-    """*shown*, a count of addresses that are shown; of pools that show none, *counted*."""
-    return f"{shown}\nor (\n{indented(counted)}\n  {WITHOUT_ADDRESSES}\n)"
+    """*shown* counts addresses that have series; *counted* stands in for pools that show none.
+
+    Those are pools with `series: none`, and healthy ones with `series: failing`.
+    """
+    return f"{shown}\nor (\n{indented(counted)}\n  unless on (job, pool) maildns_last_sample_timestamp_seconds\n)"
 
 
-FCRDNS = Kind("fcrdns")
-HELO = Kind("helo")
+# Forward confirmation: a pool, a prefix, an address.
 
-PREFIX_FAILING = "job_pool_prefix:maildns_fcrdns_problem:count"
-PREFIX_SIZE = "job_pool_prefix:maildns_pool_addresses:sum"
-PREFIX_LOST = "job_pool_prefix:maildns_fcrdns_problem:most"
-
-HELO_CHECKS = ("helo-syntax", "helo-resolves", "helo-address-match", "helo-aligned", "helo-ptr-match")
-"""From cause to consequence: a name that does not resolve cannot match either, and the first one that fails is told."""
-
-ADDRESS_CHECKS = ("fcrdns", *HELO_CHECKS)
-"""Every check that has alerts here."""
-
+_PREFIX_FAILING = "job_pool_prefix:maildns_fcrdns_problem:count"
+_PREFIX_SIZE = "job_pool_prefix:maildns_pool_addresses:sum"
+_PREFIX_LOST = "job_pool_prefix:maildns_fcrdns_problem:most"
 _LOST = 'max by (job, pool, ip) (maildns_address_problem{check="fcrdns"})'
-_KNOWN = "max by (job, pool, ip) (maildns_fcrdns_match)"
 _LOST_WITH_REASON = 'max by (job, pool, ip, check, reason) (maildns_address_problem{check="fcrdns"})'
+_KNOWN = "max by (job, pool, ip) (maildns_fcrdns_match)"
 
-FCRDNS_RECORDINGS = [
+_FCRDNS_RECORDINGS = [
     Recording(POOL_SIZE, "sum by (job, pool) (maildns_pool_addresses)", "The size of a pool, over all shards."),
     *FCRDNS.recordings(or_counted(f"count by (job, pool) ({_LOST})", failing('check="fcrdns"'))),
     Recording(
-        PREFIX_FAILING,
+        _PREFIX_FAILING,
         or_counted(
             f"count by (job, pool, prefix) (\n{indented(by_prefix(_LOST))}\n)",
             "sum by (job, pool, prefix) (maildns_pool_failing_prefix_addresses)\n"
             f"<= on (job, pool) group_left () {FCRDNS.count}",
         ),
-        "How many addresses of a prefix (/24 or /64) are not forward-confirmed; where none is shown, how many fail.",
+        "Addresses of a prefix (/24 or /64) that are not forward-confirmed; if none is shown, those that fail.",
     ),
     Recording(
-        PREFIX_SIZE,
+        _PREFIX_SIZE,
         "sum by (job, pool, prefix) (maildns_pool_failing_prefix_sampled_addresses)\n"
         "or (\n"
         f"  count by (job, pool, prefix) (\n{indented(by_prefix(_KNOWN), 4)}\n  )\n"
         f"  and on (job, pool) (count by (job, pool) ({_KNOWN}) == {POOL_SIZE})\n"
         ")",
-        "How many addresses the pool has of a prefix, shown or not; where rounds draw, how many were sampled.",
+        "Addresses that the pool has in a prefix, shown or not; if the pool is not swept, those that were sampled.",
     ),
     Recording(
-        PREFIX_LOST,
-        f"{PREFIX_FAILING} >= {MANY_AT_LEAST}\nand\n{PREFIX_FAILING} / {PREFIX_SIZE} >= {PREFIX_SHARE}",
-        f"The same where it is the prefix that broke: {PREFIX_SHARE:.0%} of it.",
+        _PREFIX_LOST,
+        f"{_PREFIX_FAILING} >= {_MANY_MIN}\nand\n{_PREFIX_FAILING} / {_PREFIX_SIZE} >= {_PREFIX_SHARE}",
+        f"The same, only where {_PREFIX_SHARE:.0%} of the prefix fails.",
     ),
 ]
 
-FCRDNS_ALERTS = [
+_FCRDNS_ALERTS = [
     Alert(
-        "MailDnsPoolForwardConfirmationLost",
-        FCRDNS.many,
-        ">",
-        0,
-        "5m",
-        KEEPS_FIRING,
-        "critical",
-        "Many addresses of a pool are not forward-confirmed.",
-        "{{ $value }} addresses of pool {{ $labels.pool }} are not forward-confirmed (FCrDNS): their PTR names are "
-        "missing, or do not resolve back to them. Receivers such as Gmail refuse mail from them. So many at once "
-        "usually have one cause: look at the zone with their PTR records, and at the one with the names they point to.",
-        "The pool broke, not its addresses one by one: a zone, a delegation, a change of provider.",
+        name="MailDnsPoolForwardConfirmationLost",
+        query=FCRDNS.many,
+        pending="5m",
+        severity="critical",
+        summary="Many addresses of a pool are not forward-confirmed.",
+        description="{{ $value }} addresses of pool {{ $labels.pool }} are not forward-confirmed (FCrDNS): their PTR "
+        "names are missing or do not resolve back to them. Receivers such as Gmail refuse their mail. So many failures "
+        "at once usually have one cause: check the reverse zone, then the zone of the PTR names.",
+        comment="The pool broke, not each address: a zone, a delegation, a change of provider.",
     ),
     Alert(
-        "MailDnsPrefixForwardConfirmationLost",
-        f"{PREFIX_LOST}\nunless on (job, pool) {FCRDNS.many}",
-        ">",
-        0,
-        "10m",
-        KEEPS_FIRING,
-        "critical",
-        "A whole network of a pool is not forward-confirmed.",
-        "{{ $value }} addresses in {{ $labels.prefix }} of pool {{ $labels.pool }} are not forward-confirmed (FCrDNS), "
-        "nearly all that the pool has there. A reverse zone usually covers one such network: look at its "
-        "delegation and its servers first.",
-        "Reverse zones are cut at prefixes; when most of one fails, its zone does.",
+        name="MailDnsPrefixForwardConfirmationLost",
+        query=f"{_PREFIX_LOST}\nunless on (job, pool) {FCRDNS.many}",
+        pending="10m",
+        severity="critical",
+        summary="A whole network of a pool is not forward-confirmed.",
+        description="{{ $value }} addresses of pool {{ $labels.pool }} in {{ $labels.prefix }} are not "
+        "forward-confirmed (FCrDNS), nearly all that it has there. Receivers refuse their mail. One reverse zone "
+        "usually covers such a network: check its delegation and its servers first.",
+        comment="Reverse zones are cut at prefixes: if most of a prefix fails, its zone fails.",
     ),
     Alert(
-        "MailDnsForwardConfirmationLost",
-        f"{by_prefix(_LOST_WITH_REASON)}\n"
+        name="MailDnsForwardConfirmationLost",
+        query=f"{by_prefix(_LOST_WITH_REASON)}\n"
         f"unless on (job, pool) {FCRDNS.many}\n"
-        f"unless on (job, pool, prefix) {PREFIX_LOST}",
-        ">",
-        0,
-        "15m",
-        KEEPS_FIRING,
-        "critical",
-        "An outbound address is not forward-confirmed.",
-        "{{ $labels.ip }} of pool {{ $labels.pool }} is not forward-confirmed (FCrDNS): {{ $labels.reason }}. It needs "
-        "a PTR name that resolves back to it. Receivers such as Gmail refuse mail from it until then. "
-        "'maildns-exporter check {{ $labels.ip }}' prints the record to publish, and the zone it belongs in.",
-        "One address: its PTR record, or the record that its PTR name should have.",
+        f"unless on (job, pool, prefix) {_PREFIX_LOST}",
+        severity="critical",
+        summary="An outbound address is not forward-confirmed.",
+        description="{{ $labels.ip }} of pool {{ $labels.pool }} is not forward-confirmed (FCrDNS): "
+        "{{ $labels.reason }}. Receivers such as Gmail refuse its mail until a PTR name resolves back to it. Run "
+        "'maildns-exporter check {{ $labels.ip }}': it prints the record to publish and the zone for it.",
+        comment="One address: its PTR record, or the address record of its PTR name.",
     ),
 ]
+
+# HELO names.
 
 _HELO_PROBLEMS = "\nor on (job, pool, ip)\n".join(
     f'max by (job, pool, ip, check, reason) (maildns_address_problem{{check="{check}"}})' for check in HELO_CHECKS
 )
-
 _HELO_COUNTED = failing('check=~"helo-.+"')
-
-HELO_RECORDINGS = HELO.recordings(
+_HELO_RECORDINGS = HELO.recordings(
     or_counted(
         "count by (job, pool) (\n"
         '  max by (job, pool, ip) (maildns_address_problem{check=~"helo-.+"})\n'
@@ -186,45 +177,42 @@ HELO_RECORDINGS = HELO.recordings(
     )
 )
 
-HELO_ALERTS = [
+_HELO_ALERTS = [
     Alert(
-        "MailDnsPoolHeloBroken",
-        HELO.many,
-        ">",
-        0,
-        "15m",
-        KEEPS_FIRING,
-        "warning",
-        "The HELO names of many addresses of a pool are broken.",
-        "{{ $value }} addresses of pool {{ $labels.pool }} are forward-confirmed, but their HELO name does not pass "
-        "what the pool expects of it. Where they share a HELO name, look at that name's A and AAAA records first.",
-        "One HELO name often stands for a whole pool.",
+        name="MailDnsPoolHeloBroken",
+        query=HELO.many,
+        severity="warning",
+        summary="The HELO names of many addresses of a pool are broken.",
+        description="{{ $value }} addresses of pool {{ $labels.pool }} are forward-confirmed, but their HELO names "
+        "fail a check that the pool expects. Strict receivers refuse or defer their mail. If the addresses share a "
+        "HELO name, check its A and AAAA records first.",
+        comment="A whole pool often uses one HELO name.",
     ),
     Alert(
-        "MailDnsHeloBroken",
-        f"(\n{_HELO_PROBLEMS}\n)\n"
+        name="MailDnsHeloBroken",
+        query=f"(\n{_HELO_PROBLEMS}\n)\n"
         'unless on (job, pool, ip) maildns_address_problem{check="fcrdns"}\n'
         f"unless on (job, pool) {HELO.many}",
-        ">",
-        0,
-        "30m",
-        KEEPS_FIRING,
-        "warning",
-        "The HELO name of an outbound address is broken.",
-        "{{ $labels.ip }} of pool {{ $labels.pool }} is forward-confirmed, but one of its HELO names fails "
+        pending="30m",
+        severity="warning",
+        summary="The HELO name of an outbound address is broken.",
+        description="{{ $labels.ip }} of pool {{ $labels.pool }} is forward-confirmed, but one of its HELO names fails "
         "{{ $labels.check }}, which the pool expects: {{ $labels.reason }}. Strict receivers refuse or defer its mail. "
-        "'maildns-exporter check {{ $labels.ip }} --helo NAME' prints what to publish, or which name to configure.",
-        "The name that the server says, not the name that the DNS gives it; told only where the latter is right.",
+        "Run 'maildns-exporter check {{ $labels.ip }} --helo NAME': it prints what to publish, or which name to "
+        "configure.",
+        comment="About the name in HELO, not the PTR name; it fires only if the PTR name is right.",
     ),
 ]
 
-UNANSWERED_ALERTS = [
+# Unanswered questions, and what receivers do.
+
+_UNANSWERED_ALERTS = [
     Alert(
-        "MailDnsUnanswered",
-        "sum by (job, pool) (\n"
+        name="MailDnsUnanswered",
+        query="sum by (job, pool) (\n"
         '  maildns_pool_results{check="fcrdns", result="unknown"}\n'
         "  and on (job, instance, pool, check) (maildns_pool_check_expected == 1)\n"
-        "  unless on (job, instance) (avg_over_time(job_instance_resolver:maildns_resolver_well:max[6h]) < 0.98)\n"
+        f"  unless on (job, instance) (avg_over_time({RESOLVER_HEALTHY}[6h]) < 0.98)\n"
         f"  unless on (job, instance) ({OVERFLOWS} > 0.02)\n"
         ")\n"
         "and on (job, pool)\n"
@@ -232,61 +220,158 @@ UNANSWERED_ALERTS = [
         '  sum by (job, pool) (maildns_pool_results{check="fcrdns", result="unknown"})\n'
         f"  / on (job, pool) {POOL_SIZE} > 0.01\n"
         ")",
-        ">",
-        0,
-        "1h",
-        KEEPS_FIRING,
-        "warning",
-        "The DNS does not answer for addresses of a pool, though our resolvers are healthy.",
-        "For {{ $value }} addresses of pool {{ $labels.pool }} the DNS has not said for an hour whether they are "
-        "forward-confirmed, while our resolvers answer. Then the servers of their zones are at fault, and receivers "
-        "defer the mail (450): look at the delegation and the servers of the reverse zone, and its DNSSEC.",
-        "Not a failure of the address, and not of ours. Silent for six hours after our own resolver was unwell for "
-        "seven minutes (2% of them), or 2% of the questions overflowed, since results from that time stand until each "
+        pending="1h",
+        severity="warning",
+        summary="The DNS does not answer for addresses of a pool, though our resolvers are healthy.",
+        description="For an hour the DNS has not answered whether {{ $value }} addresses of pool {{ $labels.pool }} "
+        "are forward-confirmed. Our resolvers answer, so the servers of the addresses' zones fail, and receivers "
+        "defer the mail (450). Check the delegation, the servers and the DNSSEC of the reverse zone.",
+        comment="Neither the address nor our resolver fails. Silent for six hours after our own resolver failed for "
+        "seven minutes (2% of that time), or 2% of the questions overflowed: results from that time stay until each "
         "address was sampled again.",
     ),
 ]
 
 _PROBLEMS = "job_pool:maildns_address_problem:count"
-
-RECEIVER_RECORDINGS = [
+_RECEIVER_RECORDINGS = [
     Recording(
         _PROBLEMS,
         "count by (job, pool) (max by (job, pool, ip) (maildns_address_problem))\n"
         f"or {FCRDNS.count}\n"
         f"or {POOL_SIZE} * 0",
-        "How many addresses of a pool fail anything that is expected of them.",
+        "Addresses of a pool that fail any check that the pool expects.",
     ),
 ]
 
-RECEIVER_ALERTS = [
+_RECEIVER_ALERTS = [
     Alert(
-        "MailDnsReceiversRefuse",
-        "max by (job, pool) (\n"
+        name="MailDnsReceiversRefuse",
+        query="max by (job, pool) (\n"
         '  sum by (job, pool, receiver) (maildns_pool_receiver_results{result="refuse"})\n'
         f"  - on (job, pool) group_left () {_PROBLEMS}\n"
         ")\n"
         f"unless on (job, pool) {FCRDNS.many}\n"
         f"unless on (job, pool) {HELO.many}",
-        ">",
-        0,
-        "1h",
-        KEEPS_FIRING,
-        "warning",
-        "Receivers would refuse mail from addresses that pass all that is expected of them.",
-        "A common kind of receiver would refuse connections from addresses of pool {{ $labels.pool }}, at least "
-        "{{ $value }} more than have a problem, and not by design of its profile. Most often an address has several "
-        "PTR names, and only some of them resolve back: receivers that look only at the first one accept at one time "
-        "and refuse at another. "
-        "The dashboard Fleet says which receivers, the status page which addresses and why.",
-        "Not counted twice: where as many addresses have a problem as are refused, the problem's own alert says it.",
+        pending="1h",
+        severity="warning",
+        summary="Receivers would refuse mail from addresses that pass every check that their pool expects.",
+        description="A common kind of receiver would refuse connections from addresses of pool {{ $labels.pool }}: at "
+        "least {{ $value }} more than have a problem, and not by design of the pool's profile. Usually an address has "
+        "several PTR names and only some resolve back; a receiver that looks at the first one accepts and refuses by "
+        "turns. The dashboard Fleet names the receivers, the status page the addresses and the reasons.",
+        comment="Addresses with a problem do not count: they have an alert of their own.",
     ),
 ]
 
-# A kind of problem that is new to the exporter gets its Kind, its recordings and its alerts here, and its line below.
-GROUP = Group(
+ADDRESSES = Group(
     "maildns-addresses",
-    "30s",
-    [*FCRDNS_RECORDINGS, *HELO_RECORDINGS, *RECEIVER_RECORDINGS],
-    [*FCRDNS_ALERTS, *HELO_ALERTS, *UNANSWERED_ALERTS, *RECEIVER_ALERTS],
+    [*_FCRDNS_RECORDINGS, *_HELO_RECORDINGS, *_RECEIVER_RECORDINGS],
+    [*_FCRDNS_ALERTS, *_HELO_ALERTS, *_UNANSWERED_ALERTS, *_RECEIVER_ALERTS],
 )
+
+# SPF and block lists.
+
+_BROKEN_DOMAIN = 'maildns_domain_problem{check="spf"}'
+_SPF_COUNTED = failing('check=~"spf-.+"')
+
+
+def _own(check: str, *causes: str) -> str:
+    """The problems with *check* that no other alert covers.
+
+    Left out are problems for which the domain's record fails as a whole, and those that one of *causes* explains.
+    """
+    fails = f'maildns_spf_pass{{identity="{check.removeprefix("spf-")}"}} == 0'
+    broken_domain = (
+        f"({fails} and on (job, domain) {_BROKEN_DOMAIN})\n"
+        f"unless on (job, pool, ip) ({fails} unless on (job, domain) {_BROKEN_DOMAIN})"
+    )
+    unless = "\n".join(
+        f"  unless on (job, pool, ip) (\n{indented(cause, 4)}\n  )" for cause in (broken_domain, *causes)
+    )
+    return f'max by (job, pool, ip, check, reason) (\n  maildns_address_problem{{check="{check}"}}\n{unless}\n)'
+
+
+_NO_SUCH_NAME = (
+    'maildns_address_problem{check="spf-helo", reason="spf-none"}\n'
+    'and on (job, pool, ip) maildns_address_problem{check=~"helo-syntax|helo-resolves"}'
+)
+_SPF_PROBLEMS = f"{_own('spf-mailfrom')}\nor on (job, pool, ip)\n{_own('spf-helo', _NO_SUCH_NAME)}"
+
+_AUTHENTICATION_RECORDINGS = [
+    *SPF.recordings(
+        or_counted(
+            f"count by (job, pool) (\n{indented(_SPF_PROBLEMS)}\n)",
+            f"{_SPF_COUNTED}\n"
+            f"unless on (job, pool) (maildns_domain_spf_unauthorised_addresses and on (job, domain) {_BROKEN_DOMAIN})",
+        )
+    ),
+    *DNSBL.recordings(
+        or_counted(
+            'count by (job, pool) (max by (job, pool, ip) (maildns_address_problem{check="dnsbl"}))',
+            failing('check="dnsbl"'),
+        )
+    ),
+]
+
+_AUTHENTICATION_ALERTS = [
+    Alert(
+        name="MailDnsPoolSpfNotPassing",
+        query=SPF.many,
+        severity="critical",
+        summary="SPF does not authorise many addresses of a pool.",
+        description="The SPF record of a domain that they send for, or of their HELO name, does not authorise "
+        "{{ $value }} addresses of pool {{ $labels.pool }}. Receivers refuse or distrust their mail, and without a "
+        "DKIM signature DMARC fails. So many failures at once usually have one cause: somebody changed the record, or "
+        "one that it includes.",
+        comment="One record covers a whole pool.",
+    ),
+    Alert(
+        name="MailDnsSpfNotPassing",
+        query=f"(\n{_SPF_PROBLEMS}\n)\nunless on (job, pool) {SPF.many}",
+        pending="30m",
+        severity="warning",
+        summary="SPF does not authorise an outbound address.",
+        description="{{ $labels.ip }} of pool {{ $labels.pool }} fails {{ $labels.check }}, which the pool expects: "
+        "{{ $labels.reason }}. Receivers refuse or distrust its mail. Run 'maildns-exporter check {{ $labels.ip }}': "
+        "it prints the record to publish and the zone for it.",
+        comment="Usually a new address that nobody added to the record.",
+    ),
+    Alert(
+        name="MailDnsPoolListed",
+        query=DNSBL.many,
+        severity="critical",
+        summary="Many addresses of a pool are on block lists.",
+        description="{{ $value }} addresses of pool {{ $labels.pool }} are on a block list. Receivers that use the "
+        "list refuse their mail. A list includes a whole network if it blames the owner: ask the list what it "
+        "requires.",
+        comment="A list that lists everything, or refuses to answer, counts as unusable and lists nothing here.",
+    ),
+    Alert(
+        name="MailDnsListed",
+        query='max by (job, pool, ip) (maildns_address_problem{check="dnsbl"})\n'
+        f"unless on (job, pool) {DNSBL.many}\n"
+        f"unless on (job, pool) {FCRDNS.many}",
+        severity="warning",
+        summary="An outbound address is on a block list.",
+        description="{{ $labels.ip }} of pool {{ $labels.pool }} is on a block list. Receivers that use the list "
+        "refuse its mail. maildns_dnsbl_listed names the list. Find the reason for the listing, stop it, then ask for "
+        "removal.",
+        comment="Usually one customer or one hacked account.",
+    ),
+    Alert(
+        name="MailDnsBlockListUnusable",
+        query="min by (job, instance, dnsbl) (maildns_dnsbl_usable)\n"
+        f"unless on (job, instance) ({RESOLVER_HEALTHY} < 1)",
+        op="<",
+        threshold=1,
+        pending="6h",
+        severity="info",
+        summary="A block list cannot be trusted: whether it lists our addresses is unknown.",
+        description="For six hours {{ $labels.dnsbl }} has failed its test points, refused to answer, or been silent "
+        "when {{ $labels.instance }} asks. A listing there would go unnoticed. Most lists refuse public resolvers and "
+        "clients that ask too often: use a resolver of your own, or remove the list from dnsbls.",
+        comment="An unusable list lists nothing and clears nothing.",
+    ),
+]
+
+AUTHENTICATION = Group("maildns-authentication", _AUTHENTICATION_RECORDINGS, _AUTHENTICATION_ALERTS)

@@ -1,40 +1,52 @@
-"""The Fleet dashboard: is every outbound address confirmed, and if not, which pool is it, and why?
+"""The dashboard Fleet: is every outbound address confirmed, and if not, which pool is broken, and why?
 
-The rule of this file: counts of pools come from `maildns_pool_results`, which counts every address; reasons come from
-`maildns_address_problem`, which follows what each pool expects, and shows at most 1,000 addresses of a large pool.
+Counts of pools come from `maildns_pool_results`, which counts every address. Reasons come from
+`maildns_address_problem`, which follows what each pool expects and shows at most 1,000 addresses of a large pool.
+Every table is bounded and sorted with the worst first.
 """
 
 from collections.abc import Sequence
 
 from grafana_foundation_sdk.models import units
 
-from dashboards.generator import board
+from dashboards.generator import dashboard
 from dashboards.generator.address_rules import ADDRESS_CHECKS
-from dashboards.generator.authentication_panels import fleet_checks
-from dashboards.generator.authentication_rules import AUTHENTICATION_CHECKS
-from dashboards.generator.big_pool_panels import big_pools
-from dashboards.generator.domain_panels import fleet_domains
-from dashboards.generator.fleet_places import ADDRESS_LINKS, BAD_COUNT, NO_PROBLEM, helo_names, places
+from dashboards.generator.fleet_domains import domains
 from dashboards.generator.panels import (
     COUNT,
     NARROW,
     AnyPanel,
     counted,
-    lines,
-    number,
+    markdown,
     override,
-    prose,
-    rows,
     share,
-    timeline,
+    stat,
+    state_column,
+    state_timeline,
+    table,
+    time_series,
     wide,
 )
-from dashboards.generator.queries import increase, select
-from dashboards.generator.receiver_panels import fleet_receivers
-from dashboards.generator.source_panels import fleet_sources
-from dashboards.generator.style import BAD, GOOD, NOTICE, POOL, UNKNOWN, WELL, steps
-from dashboards.generator.words import IN_WORDS
+from dashboards.generator.promql import Estimate, by_prefix, increase, select
+from dashboards.generator.style import (
+    BAD,
+    GOOD,
+    HEALTHY,
+    NEUTRAL,
+    NOTICE,
+    POOL,
+    UNKNOWN,
+    YES_NO,
+    reason_mappings,
+    steps,
+)
 from exporter.metrics import catalogue
+from exporter.metrics.catalogue import Family
+
+NOTHING_YET = "Nothing was sampled yet, or no exporter is scraped."
+NO_PROBLEM = "No address has a problem: all checks that the pools expect pass."
+NO_SOURCE = "No pool reads its addresses from files or an SPF record: all are in the configuration."
+NOT_PREDICTED = "No receiver is predicted for these pools (receivers), or nothing is known about their addresses yet."
 
 _SIZE = select(catalogue.POOL_ADDRESSES)
 _PASS = select(catalogue.POOL_RESULTS, check="fcrdns", result="pass")
@@ -45,85 +57,77 @@ _ADDRESS_WITH_PROBLEM = f"max by (pool, ip) ({_PROBLEM})"
 _NONE_OF_A_POOL = f"sum by (pool) ({_SIZE}) * 0"
 _REASONS = f"count by (pool, check, reason) (max by (pool, ip, check, reason) ({_PROBLEM}))"
 _FIRST_REASON = " or on (pool, ip) ".join(
-    f"max by (pool, ip, reason) ({select(catalogue.ADDRESS_PROBLEM, check=check)})"
-    for check in (*ADDRESS_CHECKS, *AUTHENTICATION_CHECKS)
+    f"max by (pool, ip, reason) ({select(catalogue.ADDRESS_PROBLEM, check=check)})" for check in ADDRESS_CHECKS
 )
 _UP = select(catalogue.RESOLVER_UP)
-_WELL = f"min({select(catalogue.CANARY_OK)} * {_UP} or {_UP})"
-
-NOTHING_YET = "Nothing was sampled yet, or no exporter is scraped."
 
 
 def summary() -> Sequence[AnyPanel]:
-    """The answer in one number, and what it needs to be believed."""
+    """The answer in one number, and whether it can be trusted."""
     return [
-        number(
+        stat(
             "Forward-confirmed",
             "The share of all addresses whose latest sample found a PTR name that resolves back to them (FCrDNS). "
-            "What the DNS did not answer counts as not confirmed here; 'Unanswered' says how much that is.",
+            "Unanswered samples count as not confirmed here; 'Unanswered' shows how many there are.",
             f"sum({_PASS}) / sum({_SIZE})",
             unit=units.PercentUnit,
-            colours=steps(BAD, (0.9, NOTICE), (1, GOOD)),
-            empty=NOTHING_YET,
-            span=6,
+            thresholds=steps(BAD, (0.9, NOTICE), (1, GOOD)),
+            no_value=NOTHING_YET,
+            width=6,
         ),
-        number(
+        stat(
             "Not confirmed",
-            "Addresses whose PTR name is missing, or does not resolve back to them. Receivers refuse mail from these.",
+            "Addresses whose PTR name is missing or does not resolve back to them. Receivers refuse their mail.",
             f"sum({_FAIL})",
-            colours=steps(GOOD, (1, BAD)),
-            empty=NOTHING_YET,
+            thresholds=steps(GOOD, (1, BAD)),
+            no_value=NOTHING_YET,
         ),
-        number(
+        stat(
             "Unanswered",
-            "Addresses of which the DNS did not say whether they are confirmed, at their latest sample. "
-            "It is not known "
-            "that anything is wrong with them; their gauges keep the last value that was known.",
+            "Addresses for which the DNS did not answer the latest sample. Nothing is known to be wrong with them; "
+            "their gauges keep the last known value.",
             f"sum({_UNKNOWN})",
-            colours=steps(GOOD, (1, UNKNOWN)),
-            empty=NOTHING_YET,
+            thresholds=steps(GOOD, (1, UNKNOWN)),
+            no_value=NOTHING_YET,
         ),
-        number(
+        stat(
             "With a problem",
-            "Addresses that fail at least one check that their pool expects: confirmation, HELO names and "
-            "whatever else "
-            "is checked. Of a large pool at most 1,000 are counted here.",
+            "Addresses that fail at least one check that their pool expects. At most 1,000 addresses of a large pool "
+            "are counted here.",
             f"count({_ADDRESS_WITH_PROBLEM}) or sum({_SIZE}) * 0",
-            colours=steps(GOOD, (1, BAD)),
-            empty=NOTHING_YET,
+            thresholds=steps(GOOD, (1, BAD)),
+            no_value=NOTHING_YET,
         ),
-        number(
+        stat(
             "Addresses",
             "All addresses of the chosen pools.",
             f"sum({_SIZE})",
-            colours=steps("#4A4A4A"),
-            empty=NOTHING_YET,
-            span=3,
+            thresholds=steps(NEUTRAL),
+            no_value=NOTHING_YET,
+            width=3,
         ),
-        number(
+        stat(
             "Exporter",
-            "Whether the exporter's resolvers are to be trusted: each server answers, and passes the "
-            "canary's questions. "
-            "If not, the verdicts here are as they were before.",
-            _WELL,
+            "Whether the exporter's resolvers can be trusted: each server answers and passes its canaries. If not, the "
+            "verdicts here are from before.",
+            f"min({select(catalogue.CANARY_OK)} * {_UP} or {_UP})",
             unit=units.NoUnit,
-            colours=steps(UNKNOWN),
-            states=WELL,
-            empty="No resolver was asked yet.",
-            span=3,
-            link=board.EXPORTER_LINK,
+            thresholds=steps(UNKNOWN),
+            states=HEALTHY,
+            no_value="No resolver was asked yet.",
+            width=3,
+            link=dashboard.EXPORTER_LINK,
         ),
     ]
 
 
 def pools() -> Sequence[AnyPanel]:
-    """Which pool, and why."""
+    """Which pools have problems, and why."""
     return [
-        rows(
+        table(
             "Pools",
-            "Each pool, the worst first: how many of its addresses fail a check that it expects, and what is the "
-            "matter with most of them. Of an address that fails several checks the cause counts: what keeps it from "
-            "being forward-confirmed first, then its HELO name, SPF, block lists.",
+            "How many addresses of each pool fail an expected check, and the most common cause. If an address fails "
+            "several checks, the cause counts: forward confirmation first, then the HELO name, SPF, block lists.",
             {
                 "A": f"sum by (pool) ({_SIZE})",
                 "B": f"count by (pool) ({_ADDRESS_WITH_PROBLEM}) or {_NONE_OF_A_POOL}",
@@ -145,46 +149,131 @@ def pools() -> Sequence[AnyPanel]:
                 "Value #G": "Last change",
             },
             styles={
-                "Pool": [override("links", [board.POOL_LINK, board.POOL_PAGE_LINK]), wide(150)],
-                "With a problem": [*BAD_COUNT, NARROW],
+                "Pool": [dashboard.POOL_LINKS, wide(150)],
+                "With a problem": counted(BAD),
                 "Of the pool": [*share(BAD), wide(140)],
-                "Most common cause": [IN_WORDS, override("noValue", "all is as expected")],
+                "Most common cause": [
+                    override("mappings", reason_mappings()),
+                    override("noValue", "all is as expected"),
+                ],
                 "Of those": [NARROW],
-                "Not confirmed": [*BAD_COUNT, NARROW],
-                "Unanswered": [*counted(UNKNOWN), NARROW],
+                "Not confirmed": counted(BAD),
+                "Unanswered": counted(UNKNOWN),
                 "Addresses": [NARROW],
                 "Last change": [override("unit", "dateTimeFromNow"), override("noValue", "never"), wide(150)],
             },
             sort="With a problem",
-            empty=NOTHING_YET,
-            span=24,
+            no_value=NOTHING_YET,
+            width=24,
             height=11,
         ),
-        timeline(
+        state_timeline(
             "Pools over time",
-            "Each pool over time: vermilion while an address fails a check that the pool expects, grey while the DNS "
-            "does not answer for some, blue while all pass.",
+            "Vermilion while an address of the pool fails an expected check, grey while the DNS does not answer for "
+            "some, blue while all pass.",
             {
                 "{{pool}}": f"clamp_max(2 * ((count by (pool) ({_PROBLEM}) or {_NONE_OF_A_POOL}) > bool 0)"
                 f" + (sum by (pool) ({_UNKNOWN}) > bool 0), 2)"
             },
             states=POOL,
-            empty=NOTHING_YET,
-            span=12,
+            no_value=NOTHING_YET,
+            width=12,
             height=9,
         ),
-        rows(
+        table(
             "Why",
-            "What is wrong, by pool: the check that fails, the reason, and how many addresses it concerns. The "
-            "runbooks say of each reason how to fix it.",
+            "The checks that fail, the reasons, and how many addresses have them. The runbooks say how to fix each "
+            "reason.",
             {"A": _REASONS},
             columns={"pool": "Pool", "check": "Check", "reason": "Reason", "Value": "Addresses"},
-            styles={
-                "Pool": [override("links", [board.POOL_LINK, board.POOL_PAGE_LINK])],
-                "Addresses": [*BAD_COUNT, NARROW],
-            },
+            styles={"Pool": [dashboard.POOL_LINKS], "Addresses": counted(BAD)},
             sort="Addresses",
-            empty=NO_PROBLEM,
+            no_value=NO_PROBLEM,
+            height=9,
+        ),
+    ]
+
+
+def prefixes_and_addresses() -> Sequence[AnyPanel]:
+    """Which prefixes and which addresses have problems."""
+    lost = by_prefix(f"max by (pool, ip) ({select(catalogue.ADDRESS_PROBLEM, check='fcrdns')})")
+    size = f"sum by (pool, prefix) ({select(catalogue.POOL_FAILING_PREFIX_SAMPLED)})"
+    return [
+        table(
+            "Prefixes that are not confirmed",
+            "The fifty /24 (IPv4) and /64 (IPv6) networks with the most addresses that are not forward-confirmed. One "
+            "reverse zone usually covers such a network: if all of it fails, check the delegation. 'Of' counts the "
+            "pool's addresses there; if the pool is not swept, those that were sampled.",
+            {
+                "A": f"topk(50, count by (pool, prefix) ({lost}))",
+                "B": f"{size} and on (pool, prefix) count by (pool, prefix) ({lost})",
+            },
+            columns={"pool": "Pool", "prefix": "Prefix", "Value #A": "Not confirmed", "Value #B": "Of"},
+            styles={"Not confirmed": counted(BAD), "Of": [NARROW]},
+            sort="Not confirmed",
+            no_value="Every address that is expected to be is forward-confirmed.",
+            width=11,
+            height=10,
+        ),
+        table(
+            "Addresses with a problem",
+            "Up to 200 addresses that fail an expected check. Each links to its own dashboard and to the exporter's "
+            "evidence: every question and answer.",
+            {"A": f"topk(200, max by (pool, ip, check, reason) ({_PROBLEM}))"},
+            columns={"pool": "Pool", "ip": "Address", "check": "Check", "reason": "Reason"},
+            styles={"Address": [dashboard.ADDRESS_LINKS]},
+            sort="Pool",
+            ascending=True,
+            no_value=NO_PROBLEM,
+            width=13,
+            height=10,
+        ),
+    ]
+
+
+def _receiver_results(result: str, labels: str) -> str:
+    return f"sum by ({labels}) ({select(catalogue.POOL_RECEIVER_RESULTS, result=result)})"
+
+
+def receivers() -> Sequence[AnyPanel]:
+    """Which receivers would refuse, and from which pools."""
+    return [
+        table(
+            "Receivers",
+            "How many addresses of a pool each kind of receiver would refuse, for some or all connections. 'By "
+            "design': the pool's profile does not expect what the receiver requires. All other addresses are accepted. "
+            "Predicted from the DNS, following the receivers' source code.",
+            {
+                "A": _receiver_results("refuse", "pool, receiver"),
+                "B": _receiver_results("by-design", "pool, receiver"),
+                "C": _receiver_results("unknown", "pool, receiver"),
+            },
+            columns={
+                "pool": "Pool",
+                "receiver": "Receiver",
+                "Value #A": "Refused",
+                "Value #B": "By design",
+                "Value #C": "Not known",
+            },
+            styles={
+                "Pool": [dashboard.POOL_LINKS],
+                "Receiver": [wide(290)],
+                "Refused": counted(BAD),
+                "By design": counted(NOTICE),
+                "Not known": counted(UNKNOWN),
+            },
+            sort="Refused",
+            no_value=NOT_PREDICTED,
+            width=15,
+            height=9,
+        ),
+        time_series(
+            "Addresses that are refused",
+            "Addresses that each receiver would refuse, for some or all connections; without refusals by design.",
+            {"{{receiver}}": _receiver_results("refuse", "receiver")},
+            unit=COUNT,
+            no_value=NOT_PREDICTED,
+            width=9,
             height=9,
         ),
     ]
@@ -193,19 +282,19 @@ def pools() -> Sequence[AnyPanel]:
 def changes() -> Sequence[AnyPanel]:
     """What changed, and when."""
     return [
-        lines(
+        time_series(
             "Addresses with a problem",
             "How many addresses fail a check that their pool expects.",
             {"{{pool}}": f"count by (pool) ({_ADDRESS_WITH_PROBLEM}) or {_NONE_OF_A_POOL}"},
             unit=COUNT,
             stacked=True,
-            empty=NOTHING_YET,
-            span=8,
+            no_value=NOTHING_YET,
+            width=8,
         ),
-        lines(
+        time_series(
             "Changes",
-            "Conclusive results that changed, or changed their reason: to the worse, and to the better. Each was asked "
-            "for twice before it was believed.",
+            "Conclusive results that changed, or changed their reason, for the worse and for the better. Each was "
+            "asked twice before it was recorded.",
             {
                 "broke": f"sum({increase(catalogue.RESULT_CHANGES, result='fail')})",
                 "fixed": f"sum({increase(catalogue.RESULT_CHANGES, result='pass')})",
@@ -214,56 +303,266 @@ def changes() -> Sequence[AnyPanel]:
             colours={"broke": BAD, "fixed": GOOD},
             bars=True,
             stacked=True,
-            empty=NOTHING_YET,
-            span=7,
+            no_value=NOTHING_YET,
+            width=7,
         ),
-        rows(
+        table(
             "Latest changes",
-            "The twenty addresses of which a result changed last.",
+            "The twenty addresses with the latest change of a result.",
             {"A": f"topk(20, max by (pool, ip) ({select(catalogue.LAST_CHANGE)})) * 1000"},
             columns={"pool": "Pool", "ip": "Address", "Value": "Changed"},
-            styles={"Address": [ADDRESS_LINKS], "Changed": [override("unit", "dateTimeFromNow"), wide(140)]},
+            styles={
+                "Address": [dashboard.ADDRESS_LINKS],
+                "Changed": [override("unit", "dateTimeFromNow"), wide(140)],
+            },
             sort="Changed",
-            empty="No result has changed since it was first known.",
-            span=9,
+            no_value="No result has changed since it was first known.",
+            width=9,
         ),
+    ]
+
+
+def _results(result: str) -> str:
+    return f"sum by (pool, check) ({select(catalogue.POOL_RESULTS, result=result)})"
+
+
+def checks() -> Sequence[AnyPanel]:
+    """Every check of every pool in numbers, whether the pool expects it or not; and the block lists."""
+    return [
+        table(
+            "Checks in numbers",
+            "Addresses by the latest result of each check: confirmation, HELO names, SPF of the HELO name (spf-helo) "
+            "and of the domains that a pool sends for (spf-mailfrom), block lists (dnsbl). A failure is a problem only "
+            "if the pool expects the check to pass: see 'Why'.",
+            {"A": _results("pass"), "B": _results("fail"), "C": _results("unknown")},
+            columns={
+                "pool": "Pool",
+                "check": "Check",
+                "Value #A": "Pass",
+                "Value #B": "Fail",
+                "Value #C": "Not known",
+            },
+            styles={
+                "Pool": [dashboard.POOL_LINKS],
+                "Pass": [NARROW],
+                "Fail": counted(BAD),
+                "Not known": counted(UNKNOWN),
+            },
+            sort="Fail",
+            no_value=NOTHING_YET,
+            width=15,
+            height=9,
+        ),
+        table(
+            "Block lists",
+            "How many addresses each list has, and whether the list can be trusted. A list that fails its test points, "
+            "refuses to answer or is silent counts as listing nothing.",
+            {
+                "A": f"sum by (dnsbl) ({select(catalogue.DNSBL_LISTED)})",
+                "B": f"min by (dnsbl) ({select(catalogue.DNSBL_USABLE)})",
+            },
+            columns={"dnsbl": "List", "Value #A": "Listed", "Value #B": "Trusted"},
+            styles={"Listed": counted(BAD), "Trusted": state_column(YES_NO)},
+            sort="Listed",
+            no_value="These pools ask no block list (dnsbls).",
+            width=9,
+            height=9,
+        ),
+    ]
+
+
+def estimates() -> Sequence[AnyPanel]:
+    """The share that fails, with its error bounds, and the worst prefixes; for a pool that is swept, no estimate."""
+    estimate = Estimate(
+        f"sum by (pool, check) ({select(catalogue.POOL_SAMPLE_ADDRESSES)})",
+        f"sum by (pool, check) ({select(catalogue.POOL_SAMPLE_FAILURES)})",
+        f"sum by (pool) ({_SIZE})",
+        "pool",
+    )
+    ratio, effective = f"({estimate.ratio})", f"({estimate.effective})"
+    worst = f"sum by (pool, prefix) ({select(catalogue.POOL_FAILING_PREFIX_ADDRESSES)})"
+    sampled = f"sum by (pool, prefix) ({select(catalogue.POOL_FAILING_PREFIX_SAMPLED)})"
+    percentage = [override("unit", units.PercentUnit), override("decimals", 1), NARROW]
+    return [
+        table(
+            "What share fails",
+            "The share of addresses that fail each check, and the bounds that contain the true share in 95 of 100 "
+            "rounds. An estimate if a round samples some addresses of each prefix; an exact count if it samples all.",
+            {
+                "A": estimate.ratio,
+                "B": estimate.end(ratio, effective, upper=False),
+                "C": estimate.end(ratio, effective, upper=True),
+                "D": estimate.sampled,
+            },
+            columns={
+                "pool": "Pool",
+                "check": "Check",
+                "Value #A": "Fails",
+                "Value #B": "At least",
+                "Value #C": "At most",
+                "Value #D": "Sampled",
+            },
+            styles={
+                "Pool": [dashboard.POOL_LINKS],
+                **dict.fromkeys(("Fails", "At least", "At most"), percentage),
+                "Sampled": [NARROW],
+            },
+            sort="Fails",
+            no_value="No round has ended yet, or no exporter is scraped.",
+            width=14,
+            height=9,
+        ),
+        table(
+            "Worst prefixes",
+            "The prefixes with the most addresses that fail an expected check, up to 50 per pool, and the number that "
+            "was sampled there. The first round finds every prefix that is wholly broken, however big the pool is.",
+            {
+                "A": f"topk(50, {worst})",
+                "B": f"{sampled} and on (pool, prefix) topk(50, {worst})",
+            },
+            columns={"pool": "Pool", "prefix": "Prefix", "Value #A": "Failing", "Value #B": "Of"},
+            styles={"Pool": [dashboard.POOL_LINKS], "Failing": counted(BAD), "Of": [NARROW]},
+            sort="Failing",
+            no_value="No prefix has an address that fails an expected check.",
+            width=10,
+            height=9,
+        ),
+    ]
+
+
+def _source(aggregation: str, family: Family) -> str:
+    return f"{aggregation} by (pool, source) ({select(family)})"
+
+
+def sources() -> Sequence[AnyPanel]:
+    """The files and SPF records that pools read their addresses from."""
+    return [
+        table(
+            "Sources",
+            "How many addresses each source of a pool has, whether it could be used when it was last read, what is "
+            "wrong with it, and how many of its addresses belong to another pool. While a source fails, its last good "
+            "addresses stay.",
+            {
+                "A": _source("sum", catalogue.SOURCE_ADDRESSES),
+                "B": _source("min", catalogue.SOURCE_SUCCESS),
+                "C": f"max by (pool, source, reason) ({select(catalogue.SOURCE_PROBLEM)})",
+                "D": _source("sum", catalogue.SOURCE_CONFLICTS),
+                "E": f"{_source('min', catalogue.SOURCE_SUCCESS_TIMESTAMP)} * 1000",
+            },
+            columns={
+                "pool": "Pool",
+                "source": "Source",
+                "Value #A": "Addresses",
+                "Value #B": "Good",
+                "reason": "What is wrong",
+                "Value #D": "In other pools",
+                "Value #E": "Last good",
+            },
+            styles={
+                "Pool": [dashboard.POOL_LINKS],
+                "Source": [NARROW],
+                "Addresses": [NARROW],
+                "Good": state_column(YES_NO),
+                "What is wrong": [override("noValue", "nothing")],
+                "In other pools": counted(NOTICE),
+                "Last good": [override("unit", "dateTimeFromNow"), wide(140)],
+            },
+            sort="Good",
+            ascending=True,
+            no_value=NO_SOURCE,
+            width=17,
+            height=6,
+        ),
+        time_series(
+            "Addresses added and removed",
+            "By changes of the sources, after the first load.",
+            {
+                "{{pool}}: added": f"sum by (pool) ({increase(catalogue.SOURCE_ADDED)})",
+                "{{pool}}: removed": f"sum by (pool) ({increase(catalogue.SOURCE_REMOVED)})",
+            },
+            unit=COUNT,
+            bars=True,
+            no_value=NO_SOURCE,
+            width=7,
+            height=6,
+        ),
+    ]
+
+
+def helo_names() -> Sequence[AnyPanel]:
+    """The reverse check of HELO names: to which addresses they resolve."""
+    inside = f"max by (pool, helo) ({select(catalogue.HELO_POOL_ADDRESSES)})"
+    worst = f"topk(100, max by (pool, helo) ({select(catalogue.HELO_ADDRESSES)}))"
+    return [
+        table(
+            "HELO names, reverse check",
+            "Up to 100 HELO names: whether they resolve, to how many addresses, how many of those are "
+            "forward-confirmed, how many are in the pool, which share of the pool that is, and how many are outside "
+            "it. A name of Microsoft 365 covers a region: by design it has a part of the pool, and other addresses.",
+            {
+                "A": f"min by (pool, helo) ({select(catalogue.HELO_RESOLVES)}) and on (pool, helo) {worst}",
+                "B": worst,
+                "C": f"max by (pool, helo) ({select(catalogue.HELO_CONFIRMED_ADDRESSES)}) and on (pool, helo) {worst}",
+                "D": f"max by (pool, helo) ({select(catalogue.HELO_ADDRESSES_OUTSIDE_POOL)})"
+                f" and on (pool, helo) {worst}",
+                "E": f"{inside} and on (pool, helo) {worst}",
+                "F": f"{inside} / on (pool) group_left () sum by (pool) ({_SIZE}) and on (pool, helo) {worst}",
+            },
+            columns={
+                "pool": "Pool",
+                "helo": "HELO name",
+                "Value #A": "Resolves",
+                "Value #B": "Addresses",
+                "Value #C": "Confirmed",
+                "Value #E": "In the pool",
+                "Value #F": "Of the pool",
+                "Value #D": "Outside the pool",
+            },
+            styles={
+                "Resolves": state_column(YES_NO),
+                "Addresses": [NARROW],
+                "Confirmed": [NARROW],
+                "In the pool": [NARROW],
+                "Of the pool": [override("unit", units.PercentUnit), override("decimals", 0), NARROW],
+                "Outside the pool": [NARROW],
+            },
+            sort="Resolves",
+            ascending=True,
+            no_value="No HELO name is configured, or none was looked up yet.",
+            width=24,
+            height=9,
+        )
     ]
 
 
 HOW_TO_READ = """
 - **Forward-confirmed** (FCrDNS, *iprev pass* in RFC 8601): the address has a PTR name, and that name resolves back to \
 the address. One such name is enough. Large receivers refuse mail from addresses without one.
-- **Blue** is healthy, **vermilion** is broken, **grey** is not known: the DNS did not answer. What is grey was not \
-found to be wrong, and sets off no alert about an address; gauges keep what was known last.
-- **A problem** is a check that fails although the pool *expects* it (`expect` and `profile` in the configuration). \
-What is by design, such as HELO names of Microsoft 365 that are not PTR names, is counted in results but is no problem.
-- Samples are taken in the background, each address once in its pool's interval. A change for the worse is asked \
-again, past caches, before it is believed.
-- When **Exporter** is failing, look at the dashboard *Exporter* first: everything else here is then as old as that \
-failure.
+- **Blue** is healthy, **vermilion** is broken, **grey** is unknown: the DNS did not answer. Unknown is not a failure \
+and fires no alert about an address; gauges keep the last known value.
+- **A problem** is a failure of a check that the pool *expects* to pass (`expect` and `profile` in the configuration). \
+A difference by design, such as a HELO name of Microsoft 365 that is not a PTR name, is no problem.
+- The exporter samples each address once per interval of its pool. It asks again, past caches, before it records a \
+change for the worse.
+- When **Exporter** is failing, look at the dashboard *Exporter* first: everything here is then as old as that failure.
 """
 
 
-def how_to_read() -> Sequence[AnyPanel]:
-    """The page's own manual."""
-    return [prose("How to read this", HOW_TO_READ)]
-
-
 def fleet() -> str:
-    """The dashboard's JSON."""
-    page = board.board(
-        board.FLEET_UID,
+    """The dashboard as JSON."""
+    page = dashboard.new_dashboard(
+        dashboard.FLEET_UID,
         "Is every outbound mail address forward-confirmed? If not: which pool, which prefix, why, and since when.",
-    ).with_variable(board.pools())
-    board.add_row(page, "Is every outbound address confirmed?", summary())
-    board.add_row(page, "Which pools, and why", pools())
-    board.add_row(page, "Where", places())
-    board.add_row(page, "What receivers would say", fleet_receivers())
-    board.add_row(page, "What changed, and when", changes())
-    board.add_row(page, "Every check", fleet_checks())
-    board.add_row(page, "What share, and how sure", big_pools())
-    board.add_row(page, "Where pools have their addresses from", fleet_sources())
-    board.add_row(page, "Domains", fleet_domains())
-    board.add_row(page, "HELO names", helo_names())
-    board.add_row(page, "How to read this", how_to_read())
-    return board.finished(page)
+    ).with_variable(dashboard.pool_variable())
+    dashboard.add_row(page, "Is every outbound address confirmed?", summary())
+    dashboard.add_row(page, "Which pools, and why", pools())
+    dashboard.add_row(page, "Which prefixes and addresses", prefixes_and_addresses())
+    dashboard.add_row(page, "What receivers would do", receivers())
+    dashboard.add_row(page, "What changed, and when", changes())
+    dashboard.add_row(page, "Every check", checks())
+    dashboard.add_row(page, "What share fails, and how sure that is", estimates())
+    dashboard.add_row(page, "Sources of addresses", sources())
+    dashboard.add_row(page, "Domains", domains())
+    dashboard.add_row(page, "HELO names", helo_names())
+    dashboard.add_row(page, "How to read this", [markdown("How to read this", HOW_TO_READ)])
+    return dashboard.to_json(page)

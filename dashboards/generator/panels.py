@@ -1,6 +1,6 @@
-"""The kinds of panels that the dashboards are made of, each with everything that a panel must have.
+"""The kinds of panels on the dashboards, named as Grafana names them.
 
-The rule of this file: no panel without a title, a description, a unit, and words for the case that it has no data.
+Every panel has a title, a description, a unit, and a text to show when it has no data (*no_value*).
 """
 
 # ruff: noqa: FBT003  # the builders take booleans by position
@@ -10,47 +10,52 @@ from typing import Any
 
 from grafana_foundation_sdk.builders import common as build_common
 from grafana_foundation_sdk.builders import dashboard as build
-from grafana_foundation_sdk.builders import prometheus, stat, statetimeline, table, text, timeseries
+from grafana_foundation_sdk.builders import prometheus
+from grafana_foundation_sdk.builders import stat as build_stat
+from grafana_foundation_sdk.builders import statetimeline as build_timeline
+from grafana_foundation_sdk.builders import table as build_table
+from grafana_foundation_sdk.builders import text as build_text
+from grafana_foundation_sdk.builders import timeseries as build_timeseries
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import common, units
 from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from grafana_foundation_sdk.models.text import TextMode
 
-from dashboards.generator.style import GOOD, State, mappings, steps
+from dashboards.generator.style import GOOD, State, column_mappings, mappings, steps
 
 DATASOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 COUNT = "locale"
 """Whole numbers, with all their digits."""
 AnyPanel = Builder[model.Panel]
-"""A panel of any kind, ready to be put on a dashboard."""
-ROW_WIDTH = 24
+"""A panel of any kind."""
+_ROW_WIDTH = 24
 
 
-def number(
+def stat(
     title: str,
     description: str,
     expr: str,
     *,
     unit: str = COUNT,
-    colours: build.ThresholdsConfig,
+    thresholds: build.ThresholdsConfig,
     states: Sequence[State] = (),
-    empty: str,
-    span: int = 4,
+    no_value: str,
+    width: int = 4,
     height: int = 4,
     decimals: int | None = None,
     by: str | None = None,
     link: Mapping[str, Any] | None = None,
-) -> stat.Panel:
-    """One number, or one word, of now; one for each value of the label *by* if there is one."""
+) -> build_stat.Panel:
+    """The current value, or the word of *states* for it; one for each value of the label *by* if it is given."""
     panel = (
-        stat.Panel()
+        build_stat.Panel()
         .title(title)
         .description(description)
         .datasource(DATASOURCE)
-        .with_target(query(expr, legend=f"{{{{{by}}}}}" if by else title, instant=True))
+        .with_target(_query(expr, legend=f"{{{{{by}}}}}" if by else title, instant=True))
         .unit(unit)
-        .thresholds(colours)
+        .thresholds(thresholds)
         .color_scheme(build.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
         .mappings(mappings(states))
         .color_mode(common.BigValueColorMode.BACKGROUND_SOLID)
@@ -59,31 +64,31 @@ def number(
         .justify_mode(common.BigValueJustifyMode.CENTER)
         .orientation(common.VizOrientation.AUTO)
         .reduce_options(build_common.ReduceDataOptions().calcs(["lastNotNull"]))
-        .no_value(empty)
-        .span(span)
+        .no_value(no_value)
+        .span(width)
         .height(height)
     )
     if decimals is not None:
         panel.decimals(decimals)
     if link is not None:
-        panel.with_override(ANY_FIELD, [override("links", [link])])
+        panel.with_override(_ANY_FIELD, [override("links", [link])])
     return panel
 
 
-def timeline(
+def state_timeline(
     title: str,
     description: str,
     queries: Mapping[str, str],
     *,
     states: Sequence[State],
-    empty: str,
-    span: int = ROW_WIDTH,
+    no_value: str,
+    width: int = _ROW_WIDTH,
     height: int = 8,
     link: Mapping[str, Any] | None = None,
-) -> statetimeline.Panel:
-    """A bar for each series that shows its state over time; *queries* by the template of their series' names."""
+) -> build_timeline.Panel:
+    """The state of each series over time; *queries* maps the templates of series names to expressions."""
     panel = (
-        statetimeline.Panel()
+        build_timeline.Panel()
         .title(title)
         .description(description)
         .datasource(DATASOURCE)
@@ -98,37 +103,38 @@ def timeline(
         .show_value(common.VisibilityMode.AUTO)
         .align_value(common.TimelineValueAlignment.LEFT)
         .legend(build_common.VizLegendOptions().show_legend(True).placement(common.LegendPlacement.BOTTOM))
-        .no_value(empty)
-        .span(span)
+        .no_value(no_value)
+        .span(width)
         .height(height)
     )
-    add_queries(panel, queries)
+    _add_queries(panel, queries)
     if link is not None:
-        panel.with_override(ANY_FIELD, [override("links", [link])])
+        panel.with_override(_ANY_FIELD, [override("links", [link])])
     return panel
 
 
-def lines(
+def time_series(
     title: str,
     description: str,
     queries: Mapping[str, str],
     *,
     unit: str,
-    empty: str,
+    no_value: str,
     colours: Mapping[str, str] | None = None,
     bars: bool = False,
     stacked: bool = False,
-    span: int = 12,
+    width: int = 12,
     height: int = 8,
     limit: float | None = None,
-    least: float | None = None,
-) -> timeseries.Panel:
-    """Lines over time, or bars; *queries* by the template of their series' names, *colours* by the names themselves.
+    soft_max: float | None = None,
+) -> build_timeseries.Panel:
+    """Lines or bars over time.
 
-    The axis ends at *limit*, if there is one, and not below *least*; where things are counted, not below one.
+    *queries* maps the templates of series names to expressions, *colours* maps series names to colours. The axis ends
+    at *limit*, if that is given, and never below *soft_max* (1 for counts, so that the axis has no fractions).
     """
     panel = (
-        timeseries.Panel()
+        build_timeseries.Panel()
         .title(title)
         .description(description)
         .datasource(DATASOURCE)
@@ -153,24 +159,24 @@ def lines(
         .tooltip(
             build_common.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.DESCENDING)
         )
-        .no_value(empty)
-        .span(span)
+        .no_value(no_value)
+        .span(width)
         .height(height)
     )
-    add_queries(panel, queries)
+    _add_queries(panel, queries)
     if limit is not None:
         panel.max(limit)
     if unit == COUNT and not any("rate(" in expr for expr in queries.values()):
         panel.decimals(0)
-        least = least or 1
-    if least is not None:
-        panel.axis_soft_max(least)
+        soft_max = soft_max or 1
+    if soft_max is not None:
+        panel.axis_soft_max(soft_max)
     for name, colour in (colours or {}).items():
         panel.override_by_name(name, [override("color", {"mode": "fixed", "fixedColor": colour})])
     return panel
 
 
-def rows(
+def table(
     title: str,
     description: str,
     queries: Mapping[str, str],
@@ -179,17 +185,18 @@ def rows(
     styles: Mapping[str, Sequence[model.DynamicConfigValue]] | None = None,
     sort: str,
     ascending: bool = False,
-    empty: str,
-    span: int = 12,
+    no_value: str,
+    width: int = 12,
     height: int = 8,
-) -> table.Panel:
-    """A table of now.
+) -> build_table.Panel:
+    """A table of current values.
 
-    *queries* by refId are joined by their labels. *columns* are the columns that are shown, in this order: the label,
-    or "Value #A" for the value of query A (with one query "Value"), and the heading. *styles* are by heading.
+    *queries* maps refIds to expressions, whose results are joined by their labels. *columns* maps the shown fields, in
+    this order, to headings: a field is a label, or the value of query A as "Value #A" ("Value" if there is one query).
+    *styles* maps headings to overrides; *sort* is a heading.
     """
     panel = (
-        table.Panel()
+        build_table.Panel()
         .title(title)
         .description(description)
         .datasource(DATASOURCE)
@@ -197,12 +204,12 @@ def rows(
         .color_scheme(build.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
         .thresholds(steps("text"))
         .sort_by([build_common.TableSortByFieldState().display_name(sort).desc(not ascending)])
-        .no_value(empty)
-        .span(span)
+        .no_value(no_value)
+        .span(width)
         .height(height)
     )
     for ref, expr in queries.items():
-        panel.with_target(query(expr, instant=True, ref=ref).format(PromQueryFormat.TABLE))
+        panel.with_target(_query(expr, instant=True, ref=ref).format(PromQueryFormat.TABLE))
     if len(queries) > 1:
         panel.with_transformation(model.DataTransformerConfig(id_val="merge", options={}))
     panel.with_transformation(
@@ -219,48 +226,71 @@ def rows(
     )
     for heading in columns.values():
         style = (styles or {}).get(heading, ())
-        panel.override_by_name(heading, [NOTHING_IN_A_CELL, *[_fitting(one, heading) for one in style]])
+        panel.override_by_name(heading, [_EMPTY_CELL, *[_fitted(one, heading) for one in style]])
     return panel
 
 
-def _fitting(style: model.DynamicConfigValue, heading: str) -> model.DynamicConfigValue:
+def _fitted(style: model.DynamicConfigValue, heading: str) -> model.DynamicConfigValue:
     return wide(max(72, 8 * len(heading) + 24)) if style is NARROW else style
 
 
-def prose(title: str, content: str, *, span: int = ROW_WIDTH, height: int = 7) -> text.Panel:
-    """A text for people, in Markdown."""
+def markdown(title: str, content: str, *, width: int = _ROW_WIDTH, height: int = 7) -> build_text.Panel:
+    """A text in Markdown."""
     return (
-        text.Panel().title(title).description(title).mode(TextMode.MARKDOWN).content(content).span(span).height(height)
+        build_text.Panel()
+        .title(title)
+        .description(title)
+        .mode(TextMode.MARKDOWN)
+        .content(content)
+        .span(width)
+        .height(height)
     )
 
 
-def query(expr: str, *, legend: str = "", instant: bool = False, ref: str = "A") -> prometheus.Dataquery:
-    """A query of the dashboard's data source."""
+def _query(expr: str, *, legend: str = "", instant: bool = False, ref: str = "A") -> prometheus.Dataquery:
+    """A query to the dashboard's data source."""
     one = prometheus.Dataquery().datasource(DATASOURCE).expr(expr).ref_id(ref)
     if legend:
         one.legend_format(legend)
     return one.instant() if instant else one.range()
 
 
-def add_queries(panel: Any, queries: Mapping[str, str]) -> None:
-    """Add *queries*, by the template of their series' names, to *panel*."""
+def _add_queries(panel: Any, queries: Mapping[str, str]) -> None:
+    """Add *queries*, which map templates of series names to expressions, to *panel*."""
     for index, (legend, expr) in enumerate(queries.items()):
-        panel.with_target(query(expr, legend=legend, ref=chr(ord("A") + index)))
+        panel.with_target(_query(expr, legend=legend, ref=chr(ord("A") + index)))
 
 
 def override(name: str, value: object) -> model.DynamicConfigValue:
-    """One property that is other than the panel's."""
+    """A property of one column that differs from the panel's."""
     return model.DynamicConfigValue(id_val=name, value=value)
 
 
-def counted(colour: str, least: int = 1) -> list[model.DynamicConfigValue]:
-    """The style of a column of counts: *colour* from *least* on."""
-    levels = {"mode": "absolute", "steps": [{"value": None, "color": "text"}, {"value": least, "color": colour}]}
-    return [override("thresholds", levels), COLOURED]
+_ANY_FIELD = model.MatcherConfig(id_val="byRegexp", options=".*")
+_EMPTY_CELL = override("noValue", " ")  # without it, an empty cell shows the text for a panel without data
+COLOURED = override("custom.cellOptions", {"type": "color-text"})
+NARROW = override("custom.width", None)
+"""Style of a column as wide as its heading."""
+
+
+def wide(pixels: int) -> model.DynamicConfigValue:
+    """Style of a column of this width."""
+    return override("custom.width", pixels)
+
+
+def counted(colour: str, minimum: int = 1) -> list[model.DynamicConfigValue]:
+    """Style of a narrow column of counts: *colour* from *minimum* upwards."""
+    levels = {"mode": "absolute", "steps": [{"value": None, "color": "text"}, {"value": minimum, "color": colour}]}
+    return [override("thresholds", levels), COLOURED, NARROW]
+
+
+def state_column(states: Sequence[State]) -> list[model.DynamicConfigValue]:
+    """Style of a narrow column of states, shown as words."""
+    return [override("mappings", column_mappings(states)), COLOURED, NARROW]
 
 
 def share(colour: str) -> list[model.DynamicConfigValue]:
-    """The style of a column of shares: a bar of *colour* as long as the share is large, and the share; 0 is well."""
+    """Style of a column of shares: a bar in *colour* and a percentage; 0 is healthy."""
     levels = {"mode": "absolute", "steps": [{"value": None, "color": GOOD}, {"value": 1e-6, "color": colour}]}
     return [
         override("unit", units.PercentUnit),
@@ -270,16 +300,3 @@ def share(colour: str) -> list[model.DynamicConfigValue]:
         override("thresholds", levels),
         override("custom.cellOptions", {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}),
     ]
-
-
-ANY_FIELD = model.MatcherConfig(id_val="byRegexp", options=".*")
-COLOURED = override("custom.cellOptions", {"type": "color-text"})
-NARROW = override("custom.width", None)
-"""The style of a column that is no wider than its heading."""
-NOTHING_IN_A_CELL = override("noValue", " ")
-"""A cell without a value is empty: else it would say why the whole panel may be."""
-
-
-def wide(pixels: int) -> model.DynamicConfigValue:
-    """The style of a column that needs so much room."""
-    return override("custom.width", pixels)

@@ -1,10 +1,11 @@
-"""How states look: colours that colour-blind people can tell apart, and the words beside them.
+"""How states look: colours that colour-blind people can distinguish, and a word for each state.
 
-The rule of this file: a colour never stands alone. Blue is well, vermilion is broken, grey is not known, orange is
-worth a look (after Okabe and Ito); each state has a word of its own too.
+Blue is healthy, vermilion is broken, grey is unknown, orange is worth a look (after Okabe and Ito). A colour never
+stands alone: each state also has a word.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import dashboard as model
@@ -13,10 +14,11 @@ GOOD = "#0072B2"
 BAD = "#D55E00"
 UNKNOWN = "#8E8E8E"
 NOTICE = "#E69F00"
+NEUTRAL = "#4A4A4A"
 SERIES = ("#56B4E9", "#CC79A7", "#009E73", "#F0E442")
 
 State = tuple[float, str, str]
-"""A value, the word for it, and its colour."""
+"""A value, its word, and its colour."""
 
 YES_NO: Sequence[State] = ((0, "no", BAD), (1, "yes", GOOD))
 CONFIRMED: Sequence[State] = ((0, "not confirmed", BAD), (1, "confirmed", GOOD))
@@ -24,10 +26,39 @@ CONCLUSIVE: Sequence[State] = ((0, "no answer", UNKNOWN), (1, "answered", GOOD))
 PASSES: Sequence[State] = ((0, "does not pass", NOTICE), (1, "passes", GOOD))
 LISTED: Sequence[State] = ((0, "not listed", GOOD), (1, "listed", BAD))
 SAVED: Sequence[State] = ((0, "not saved", BAD), (1, "saved", GOOD))
-WELL: Sequence[State] = ((0, "failing", BAD), (1, "healthy", GOOD))
+HEALTHY: Sequence[State] = ((0, "failing", BAD), (1, "healthy", GOOD))
+RELOADED: Sequence[State] = ((0, "bad, old one in use", BAD), (1, "good", GOOD))
 MATCHES: Sequence[State] = ((0, "differs", NOTICE), (1, "matches", GOOD))
 RECEIVER: Sequence[State] = ((0, "refuses", NOTICE), (1, "accepts some", SERIES[1]), (2, "accepts", GOOD))
 POOL: Sequence[State] = ((0, "all pass", GOOD), (1, "some unanswered", UNKNOWN), (2, "some fail", BAD))
+
+REASONS = {
+    "ptr-nxdomain": "no PTR name",
+    "ptr-nodata": "no PTR name",
+    "forward-nxdomain": "PTR name does not exist",
+    "forward-nodata": "PTR name has no address",
+    "forward-mismatch": "PTR name has other addresses",
+    "helo-syntax": "HELO name is not a host name",
+    "helo-unqualified": "HELO name is a single label",
+    "helo-literal": "HELO is an address, not a name",
+    "helo-nxdomain": "HELO name does not exist",
+    "helo-nodata": "HELO name has no address",
+    "helo-mismatch": "HELO name has other addresses",
+    "helo-not-ptr": "HELO name is not the PTR name",
+    "helo-not-aligned": "HELO and PTR name: different domains",
+    "spf-none": "no SPF record",
+    "spf-neutral": "SPF is neutral about the address",
+    "spf-softfail": "SPF does not authorise it (~all)",
+    "spf-fail": "SPF does not authorise it",
+    "spf-syntax": "SPF record has a syntax error",
+    "spf-several-records": "more than one SPF record",
+    "spf-no-target": "SPF includes a missing record",
+    "spf-lookup-limit": "SPF needs too many lookups",
+    "spf-void-lookup-limit": "SPF has too many void lookups",
+    "spf-mx-limit": "SPF mx has too many hosts",
+    "dnsbl-listed": "on a block list",
+}
+"""Each reason for which a check of an address fails, in words short enough for a table."""
 
 
 def mappings(states: Sequence[State]) -> list[model.ValueMapping]:
@@ -39,8 +70,8 @@ def mappings(states: Sequence[State]) -> list[model.ValueMapping]:
     return [model.ValueMap(options=options)]
 
 
-def plain_mappings(states: Sequence[State]) -> list[dict[str, object]]:
-    """The same for one column of a table, where the field's own properties are overridden."""
+def column_mappings(states: Sequence[State]) -> list[dict[str, Any]]:
+    """The value mapping for *states* as an override of one table column."""
     options = {
         f"{value:g}": {"text": word, "color": color, "index": index}
         for index, (value, word, color) in enumerate(states)
@@ -48,8 +79,14 @@ def plain_mappings(states: Sequence[State]) -> list[dict[str, object]]:
     return [{"type": "value", "options": options}]
 
 
+def reason_mappings() -> list[dict[str, Any]]:
+    """The value mapping for a column of reasons."""
+    options = {reason: {"text": text, "index": index} for index, (reason, text) in enumerate(REASONS.items())}
+    return [{"type": "value", "options": options}]
+
+
 def steps(first: str, *others: tuple[float, str]) -> build.ThresholdsConfig:
-    """Colours by value: *first* up to the first of *others*, each of those from its value on."""
+    """Colours by value: *first* below the first of *others*, each other colour from its value upwards."""
     thresholds = [model.Threshold(value=None, color=first)]
     thresholds += [model.Threshold(value=value, color=color) for value, color in others]
     return build.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(thresholds)

@@ -1,4 +1,4 @@
-"""The committed dashboards: what the generator writes, and the conventions that all of them keep."""
+"""The committed dashboards: they are what the generator writes, and they keep the conventions."""
 
 import json
 import re
@@ -7,18 +7,19 @@ import pytest
 
 from dashboards.generator import style
 from dashboards.generator.outputs import FOLDER, outputs
+from exporter.checks.verdicts import Reason
 from exporter.web.pages import Pages
 from tests.assets.dashboard_files import NAMES, load, panels
 
 COLOURS = {
     value for name, value in vars(style).items() if name.isupper() and isinstance(value, str) and value[0] == "#"
-} | {"#4A4A4A", "text", *style.SERIES}
+} | {"text", *style.SERIES}
 PANELS = [pytest.param(panel, id=f"{name}: {panel['title']}") for name in NAMES for panel in panels(name)]
 
 
 @pytest.mark.parametrize("path", list(outputs()), ids=str)
 def test_committed_files_are_what_the_generator_writes(path):
-    """Nobody edited them by hand, nobody forgot `python -m dashboards.generator`."""
+    """Nobody edited them by hand, and nobody forgot to run `python -m dashboards.generator`."""
     assert (FOLDER / path).read_text(encoding="utf-8") == outputs()[path]
 
 
@@ -32,7 +33,7 @@ def test_no_other_generated_file_is_left():
 
 @pytest.mark.parametrize("panel", PANELS)
 def test_a_panel_explains_itself(panel):
-    """Title, description, unit, and words for when there is no data."""
+    """It has a title, a description, a unit, and a text for when there is no data."""
     assert panel["title"]
     assert panel["description"]
     if panel["type"] != "text":
@@ -44,7 +45,7 @@ def test_a_panel_explains_itself(panel):
 
 @pytest.mark.parametrize("panel", PANELS)
 def test_colours_are_of_the_palette(panel):
-    """Only colours that colour-blind people can tell apart, and never green against red."""
+    """All colours are ones that colour-blind people can distinguish; no green against red."""
     found = set(re.findall(r"#[0-9A-Fa-f]{6}\b", str(panel)))
 
     assert found <= COLOURS
@@ -53,7 +54,7 @@ def test_colours_are_of_the_palette(panel):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_dashboard_keeps_the_conventions(name):
-    """Fixed uid, tags, read-only, variables, a way to the other two and to the status page, a manual."""
+    """Fixed uid, tags, read-only, variables, links to the other two and to the status page, an explanation."""
     dashboard = load(name)
     variables = {variable["name"]: variable for variable in dashboard["templating"]["list"]}
 
@@ -71,7 +72,7 @@ def test_a_dashboard_keeps_the_conventions(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_link_to_the_status_page_leads_to_a_page(name):
-    """Below the exporter's URL it is a path that the exporter serves."""
+    """The exporter serves the path."""
     served = [re.sub(r"\{\w+\}", "[^/]+", path) for path, _ in Pages(None, None, "").routes()]
     links = set(re.findall(r'"\$\{exporter\}(/[^"]*)"', json.dumps(load(name))))
 
@@ -82,7 +83,7 @@ def test_a_link_to_the_status_page_leads_to_a_page(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_query_follows_the_variables(name):
-    """Job and instance are matched by each selector, and rates use Grafana's interval."""
+    """Each selector matches job and instance, and rates use Grafana's interval."""
     for panel in panels(name):
         for target in panel.get("targets", []):
             selectors = re.findall(r"\b(?:maildns|scrape)_\w+(\{?)", target["expr"])
@@ -95,15 +96,25 @@ def test_every_query_follows_the_variables(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_panels_do_not_overlap(name):
-    """Each place of the grid is taken once, and no panel sticks out."""
+    """Each cell of the grid belongs to one panel, and no panel exceeds the grid."""
     taken: set[tuple[int, int]] = set()
     for panel in load(name)["panels"]:
-        place = panel["gridPos"]
+        grid = panel["gridPos"]
         cells = {
-            (x, y)
-            for x in range(place["x"], place["x"] + place["w"])
-            for y in range(place["y"], place["y"] + place["h"])
+            (x, y) for x in range(grid["x"], grid["x"] + grid["w"]) for y in range(grid["y"], grid["y"] + grid["h"])
         }
-        assert place["x"] + place["w"] <= 24
+        assert grid["x"] + grid["w"] <= 24
         assert not cells & taken, panel["title"]
         taken |= cells
+
+
+def test_every_reason_of_a_failure_has_a_short_text():
+    """`REASONS` has the reasons for failures: those that come before the reasons for an unknown result."""
+    reasons = list(Reason)
+
+    assert list(style.REASONS) == reasons[: reasons.index(Reason.TIMEOUT)]
+
+
+def test_the_text_of_a_reason_fits_its_column():
+    """The column shows about forty characters."""
+    assert all(0 < len(text) <= 40 for text in style.REASONS.values())

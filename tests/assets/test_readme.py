@@ -1,11 +1,10 @@
-"""The examples of dashboards/README.md: they are what the programs that read them understand."""
+"""The examples of dashboards/README.md are valid for the programs that read them."""
 
 import re
 
 import pytest
 
-from dashboards.generator import grafana_rules
-from dashboards.generator.outputs import FOLDER
+from dashboards.generator.outputs import DATASOURCE_UID, FOLDER, GRAFANA_FOLDER
 from tests.integration.servers.prometheus import promtool
 from tests.yaml_files import read_yaml
 
@@ -17,7 +16,7 @@ EXAMPLES = {
 
 @pytest.mark.parametrize("path", re.findall(r"^\| `(\S+)` \|", README, re.MULTILINE))
 def test_every_file_of_the_table_exists(path):
-    """Nobody is told to copy what is not there."""
+    """The instructions name only files that exist."""
     assert (FOLDER / path).is_file() or (FOLDER / path.removeprefix("dashboards/")).is_file()
 
 
@@ -39,12 +38,12 @@ def test_the_example_for_grafana_has_the_data_source_of_the_alerts():
     (source,) = read_yaml(EXAMPLES["/etc/grafana/provisioning/datasources/prometheus.yml"])["datasources"]
     (provider,) = read_yaml(EXAMPLES["/etc/grafana/provisioning/dashboards/maildns.yml"])["providers"]
 
-    assert source["uid"] == grafana_rules.DATASOURCE_UID
+    assert source["uid"] == DATASOURCE_UID
     assert source["type"] == "prometheus"
-    assert provider["folder"] == grafana_rules.FOLDER
+    assert provider["folder"] == GRAFANA_FOLDER
 
 
-def test_the_example_policies_tell_contact_points_that_exist():
+def test_the_example_policies_name_contact_points_that_exist():
     """Every receiver is one of the contact points."""
     config = read_yaml(EXAMPLES["/etc/grafana/provisioning/alerting/policies.yml"])
     points = {point["name"] for point in config["contactPoints"]}

@@ -1,11 +1,11 @@
-"""The estimate of what share of a pool fails: Wilson's interval, worked out a second time, with scipy."""
+"""The estimated share of a pool that fails: Wilson's interval, calculated a second time with scipy."""
 
 import math
 
 import pytest
 import yaml
 
-from dashboards.generator.sample_rules import LOWER, RATIO, UPPER
+from dashboards.generator.pool_rules import LOWER, RATIO, UPPER
 from tests.assets.rule_cases import RULES, always, series
 from tests.integration.servers.prometheus import promtool
 
@@ -14,11 +14,11 @@ pytestmark = pytest.mark.slow  # scipy takes seconds to load
 
 
 def score_ends(size, sampled, failed):
-    """The ends of the 95% interval: those shares at which a score test only just does not reject the sample.
+    """The ends of the 95% interval: the shares at which a score test just does not reject the sample.
 
-    The variance is that of a sample without replacement. Solved as an equation, where the rules have the solution.
+    The variance is that of a sample without replacement. This solves the equation; the rules contain the solution.
     """
-    from scipy import optimize, stats  # a second to import, for this file only
+    from scipy import optimize, stats  # takes a second to import
 
     seen = failed / sampled
     deviations = stats.norm.ppf(0.975)
@@ -29,7 +29,7 @@ def score_ends(size, sampled, failed):
 
     if sampled == size:
         return seen, seen
-    inside = 1e-12  # where all fail, or none, the share that was seen solves the equation too
+    inside = 1e-12  # if all fail, or none, the observed share solves the equation too
     return (
         optimize.brentq(excess, 0.0, seen - inside) if failed else 0.0,
         optimize.brentq(excess, seen + inside, 1.0) if failed < sampled else 1.0,
@@ -49,7 +49,7 @@ def score_ends(size, sampled, failed):
     ],
 )
 def test_the_recorded_bounds_are_those_of_wilson(tmp_path, size, sampled, failed):
-    """Whatever the sample, to a hundredth of a percent; two shards' samples are one."""
+    """For every sample, to a hundredth of a percent; the samples of two shards are added."""
     lower, upper = score_ends(size, sampled, failed)
     scraped = {}
     for instance, part in (("a:1", (size - size // 3, sampled - sampled // 3, failed - failed // 3)),
@@ -65,8 +65,8 @@ def test_the_recorded_bounds_are_those_of_wilson(tmp_path, size, sampled, failed
 
 
 @pytest.mark.parametrize(("sampled", "failed"), [(1_792, 18), (1_792, 0), (40, 40), (1, 1), (10, 5)])
-def test_of_a_pool_without_end_the_bounds_are_those_of_scipy(tmp_path, sampled, failed):
-    """Where the sample is next to nothing of the pool, the correction does nothing: scipy has that interval."""
+def test_the_bounds_for_a_huge_pool_are_those_of_scipy(tmp_path, sampled, failed):
+    """For a sample much smaller than the pool the correction does nothing, and scipy calculates the same interval."""
     from scipy import stats
 
     wilson = stats.binomtest(failed, sampled).proportion_ci(0.95, method="wilson")
@@ -79,8 +79,8 @@ def test_of_a_pool_without_end_the_bounds_are_those_of_scipy(tmp_path, sampled, 
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
 
 
-def test_nothing_is_estimated_of_nothing(tmp_path):
-    """Before the first round there is no share, and not a share of zero."""
+def test_without_a_sample_there_is_no_estimate(tmp_path):
+    """Before the first round there is no series, rather than a share of zero."""
     scraped = series("maildns_pool_addresses", always(10), pool="corporate")
     for family in ("maildns_pool_sample_addresses", "maildns_pool_sample_failures"):
         scraped |= series(family, always(0), **LABELS)
@@ -91,7 +91,7 @@ def test_nothing_is_estimated_of_nothing(tmp_path):
 
 
 def write(folder, scraped, expected):
-    """A unit test for promtool: what each recording rule comes to."""
+    """A unit test for promtool with the expected value of each recording rule."""
     tests = [
         {
             "expr": f"round({record}, 0.0001)",

@@ -19,7 +19,7 @@ import structlog
 import yaml
 
 from dashboards.generator.outputs import FOLDER
-from dashboards.generator.sample_rules import LOWER, UPPER
+from dashboards.generator.pool_rules import LOWER, UPPER
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import OnAnswer

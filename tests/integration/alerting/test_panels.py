@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import pytest
 
-from dashboards.generator import authentication_panels, domain_panels, source_panels, trust_panels
+from dashboards.generator import address, exporter, fleet, fleet_domains
 from exporter.demo.configuration import demo_configuration
 from tests.assets.dashboard_files import PanelQuery, all_queries
 from tests.integration.alerting.conftest import Stack
@@ -46,28 +46,28 @@ WITHOUT_DATA: dict[str, str] = {
 """The queries that give nothing, each with the reason why."""
 
 _ALL_WELL = {
-    "fleet: Why": "No address has a problem: all checks that the pools expect pass.",
+    "fleet: Why": fleet.NO_PROBLEM,
     "fleet: Prefixes that are not confirmed": "Every address that is expected to be is forward-confirmed.",
-    "fleet: Addresses with a problem": "No address has a problem: all checks that the pools expect pass.",
-    "fleet: Worst prefixes": "No prefix has an address that fails what its pool expects.",
-    "address: What is wrong": "The address passes all checks that its pool expects.",
-    "address: Problems over time": "The address passes all checks that its pool expects.",
+    "fleet: Addresses with a problem": fleet.NO_PROBLEM,
+    "fleet: Worst prefixes": "No prefix has an address that fails an expected check.",
+    "address: What is wrong": address.NO_PROBLEM,
+    "address: Problems over time": address.NO_PROBLEM,
 }
 _NOT_CONFIGURED = {
-    "fleet: Block lists": "No list is asked for these pools (dnsbls).",
-    "fleet: Domains": domain_panels.NO_DOMAIN,
-    "fleet: What is wrong with domains": domain_panels.NO_PROBLEM,
-    "fleet: SPF records beside the pools": domain_panels.NO_RECORD,
-    "fleet: DKIM keys": "No selector is configured (dkim_selectors), or nothing is known of its key yet.",
+    "fleet: Block lists": "These pools ask no block list (dnsbls).",
+    "fleet: Domains": fleet_domains.NO_DOMAIN,
+    "fleet: What is wrong with domains": fleet_domains.NO_PROBLEM,
+    "fleet: SPF coverage of the pools": fleet_domains.NO_RECORD,
+    "fleet: DKIM keys": "No selector is configured (dkim_selectors), or nothing is known about its key yet.",
     "fleet: What could be better": "Nothing, or no domain is configured (domains).",
-    "fleet: Lookups of SPF records": domain_panels.NO_DOMAIN,
-    "fleet: Sources": source_panels.NO_SOURCE,
-    "fleet: Addresses that came and went": source_panels.NO_SOURCE,
-    "address: SPF over time": authentication_panels.NO_SPF,
-    "address: Block lists over time": authentication_panels.NO_LIST,
-    "exporter: Storage": trust_panels.NO_STORAGE,
-    "exporter: Since it was last written": trust_panels.NO_STORAGE,
-    "exporter: Size of the file": trust_panels.NO_STORAGE,
+    "fleet: Lookups of SPF records": fleet_domains.NO_DOMAIN,
+    "fleet: Sources": fleet.NO_SOURCE,
+    "fleet: Addresses added and removed": fleet.NO_SOURCE,
+    "address: SPF over time": address.NO_SPF,
+    "address: Block lists over time": address.NO_LIST,
+    "exporter: Storage": exporter.NO_STORAGE,
+    "exporter: Since it was last written": exporter.NO_STORAGE,
+    "exporter: Size of the file": exporter.NO_STORAGE,
 }
 EMPTY_WHEN_WELL = _ALL_WELL | _NOT_CONFIGURED
 """The panels without data on a healthy fleet of one pool, without domains and lists, and what they say instead."""

@@ -1,69 +1,74 @@
-"""The frame that the three dashboards share: variables, links to one another, annotations, where alerts show.
+"""What the three dashboards share: variables, links, and annotations that show alerts and reloads.
 
-The rule of this file: uids and variables are contracts. Links, bookmarks and provisioning hang on them.
+Uids and variables are contracts: links, bookmarks and provisioning depend on them.
 """
 
 # ruff: noqa: FBT003  # the builders take booleans by position
 
 from collections.abc import Sequence
+from typing import Any
 
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as model
 
-from dashboards.generator.panels import DATASOURCE, AnyPanel
-from dashboards.generator.queries import VARIABLES
+from dashboards.generator.panels import DATASOURCE, AnyPanel, override
+from dashboards.generator.promql import VARIABLES
 from dashboards.generator.style import BAD, UNKNOWN
 from exporter.metrics import catalogue
 from exporter.metrics.catalogue import Family
 
-TAG = "maildns"
 FLEET_UID = "maildns-fleet"
 ADDRESS_UID = "maildns-address"
 EXPORTER_UID = "maildns-exporter"
-TITLES = {
+_TITLES = {
     FLEET_UID: "Outbound mail DNS / Fleet",
     ADDRESS_UID: "Outbound mail DNS / Address",
     EXPORTER_UID: "Outbound mail DNS / Exporter",
 }
 
-EXPORTER_URL = "http://localhost:10047"
-"""Where people's browsers reach the exporter, until somebody enters it on the dashboard."""
+_EXPORTER_URL = "http://localhost:10047"  # until somebody enters the URL on the dashboard
 
 _KEEP = "${datasource:queryparam}&${job:queryparam}&${instance:queryparam}&${__url_time_range}"
 _POOL_OF_ROW = "${__data.fields.Pool}"
 _IP_OF_ROW = "${__data.fields.Address}"
 
-ADDRESS_LINK = {
-    "title": "This address over time",
-    "url": f"/d/{ADDRESS_UID}?var-pool={_POOL_OF_ROW}&var-ip={_IP_OF_ROW}&{_KEEP}",
-}
-EVIDENCE_LINK = {
-    "title": "The evidence, on the status page",
-    "url": f"${{exporter}}/addresses/{_IP_OF_ROW}",
-    "targetBlank": True,
-}
-POOL_PAGE_LINK = {
-    "title": "The pool, on the status page",
-    "url": f"${{exporter}}/pools/{_POOL_OF_ROW}",
-    "targetBlank": True,
-}
-DOMAIN_PAGE_LINK = {
-    "title": "The domain, on the status page",
-    "url": "${exporter}/domains/${__data.fields.Domain}",
-    "targetBlank": True,
-}
-POOL_LINK = {"title": "Only this pool", "url": f"/d/{FLEET_UID}?var-pool={_POOL_OF_ROW}&{_KEEP}"}
-EXPORTER_LINK = {"title": "How the exporter is", "url": f"/d/{EXPORTER_UID}?{_KEEP}"}
+
+def _page(title: str, path: str) -> dict[str, Any]:
+    """A link to a page of the exporter, in a new tab."""
+    return {"title": title, "url": f"${{exporter}}{path}", "targetBlank": True}
 
 
-def board(uid: str, description: str) -> build.Dashboard:
-    """An empty dashboard with its frame, but for the variables after `instance`."""
+POOL_LINKS = override(
+    "links",
+    [
+        {"title": "Only this pool", "url": f"/d/{FLEET_UID}?var-pool={_POOL_OF_ROW}&{_KEEP}"},
+        _page("The pool, on the status page", f"/pools/{_POOL_OF_ROW}"),
+    ],
+)
+ADDRESS_LINKS = override(
+    "links",
+    [
+        {
+            "title": "This address over time",
+            "url": f"/d/{ADDRESS_UID}?var-pool={_POOL_OF_ROW}&var-ip={_IP_OF_ROW}&{_KEEP}",
+        },
+        _page("The evidence, on the status page", f"/addresses/{_IP_OF_ROW}"),
+    ],
+)
+DOMAIN_LINKS = override("links", [_page("The domain, on the status page", "/domains/${__data.fields.Domain}")])
+EVIDENCE_LINK = _page("The evidence, on the status page", "/addresses/${ip}")
+"""The page of the address that is chosen on the dashboard Address."""
+EXPORTER_LINK = {"title": "The exporter's health", "url": f"/d/{EXPORTER_UID}?{_KEEP}"}
+
+
+def new_dashboard(uid: str, description: str) -> build.Dashboard:
+    """A dashboard without panels. The caller adds the variables that follow `instance`, and the rows."""
     dashboard = (
-        build.Dashboard(TITLES[uid])
+        build.Dashboard(_TITLES[uid])
         .uid(uid)
         .description(description)
-        .tags([TAG, "mail", "dns"])
+        .tags(["maildns", "mail", "dns"])
         .readonly()
         .tooltip(model.DashboardCursorSync.CROSSHAIR)
         .time("now-24h", "now")
@@ -72,10 +77,10 @@ def board(uid: str, description: str) -> build.Dashboard:
         .with_variable(
             build.DatasourceVariable("datasource").label("Data source").type("prometheus").regex("").multi(False)
         )
-        .with_variable(choice("job", "Job", catalogue.BUILD_INFO, ""))
-        .with_variable(choice("instance", "Exporter", catalogue.BUILD_INFO, 'job=~"$job"'))
+        .with_variable(variable("job", "Job", catalogue.BUILD_INFO, ""))
+        .with_variable(variable("instance", "Exporter", catalogue.BUILD_INFO, 'job=~"$job"'))
     )
-    for other, title in TITLES.items():
+    for other, title in _TITLES.items():
         if other != uid:
             dashboard.link(
                 build.DashboardLink(title.rpartition("/ ")[2])
@@ -93,21 +98,19 @@ def board(uid: str, description: str) -> build.Dashboard:
     return dashboard
 
 
-def finished(dashboard: build.Dashboard) -> str:
-    """The dashboard's JSON, as it is committed."""
-    dashboard.with_variable(build.TextBoxVariable("exporter").label("Exporter's URL").default_value(EXPORTER_URL))
+def to_json(dashboard: build.Dashboard) -> str:
+    """The dashboard as JSON, with numbered panels."""
+    dashboard.with_variable(build.TextBoxVariable("exporter").label("Exporter's URL").default_value(_EXPORTER_URL))
     built = dashboard.build()
     for number, panel in enumerate(built.panels or [], start=1):
         panel.id_val = number
     return JSONEncoder(sort_keys=True, indent=2).encode(built) + "\n"
 
 
-def choice(
-    name: str, label: str, family: Family, matchers: str, *, of: str | None = None, several: bool = True
-) -> build.QueryVariable:
-    """A variable whose values are those of the label *of* (its own name, if none is given) of *family*."""
-    query = f"label_values({family.name}{{{matchers}}}, {of or name})"
-    variable = (
+def variable(name: str, label: str, family: Family, matchers: str, *, several: bool = True) -> build.QueryVariable:
+    """A variable for the values of the label *name* of *family*; *several* of them can be chosen, or one."""
+    query = f"label_values({family.name}{{{matchers}}}, {name})"
+    made = (
         build.QueryVariable(name)
         .label(label)
         .datasource(DATASOURCE)
@@ -119,21 +122,20 @@ def choice(
     )
     if several:
         everything = model.VariableOption(text="All", value="$__all", selected=True)
-        variable.all_value(".+").current(everything)
-    return variable
+        made.all_value(".+").current(everything)
+    return made
 
 
-def pools() -> build.QueryVariable:
+def pool_variable() -> build.QueryVariable:
     """The variable for the pools of the chosen exporters."""
-    return choice("pool", "Pool", catalogue.POOL_ADDRESSES, VARIABLES)
+    return variable("pool", "Pool", catalogue.POOL_ADDRESSES, VARIABLES)
 
 
 def add_row(dashboard: build.Dashboard, title: str, panels: Sequence[AnyPanel]) -> None:
-    """Add a row of *panels*, or nothing where there are none."""
-    if panels:
-        dashboard.with_row(build.Row(title))
-        for panel in panels:
-            dashboard.with_panel(panel)
+    """Add a row of *panels*."""
+    dashboard.with_row(build.Row(title))
+    for panel in panels:
+        dashboard.with_panel(panel)
 
 
 def _annotation(name: str, expr: str, colour: str) -> build.AnnotationQuery:
