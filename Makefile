@@ -47,7 +47,7 @@ lint: $(VENV)/.dev            ## Check style and format, and find unused code
 
 types: $(VENV)/.dev            ## Check types
 	$(BIN)/mypy
-	MYPYPATH=. $(BIN)/mypy --explicit-package-bases dashboards
+	MYPYPATH=. $(BIN)/mypy --explicit-package-bases dashboards helm deploy
 
 imports: $(VENV)/.dev            ## Check the import rules between packages
 	$(BIN)/lint-imports
