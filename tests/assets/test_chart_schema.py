@@ -58,7 +58,9 @@ from tests.yaml_files import read_yaml
             "name the addresses to probe",
             id="probe-of-networks",
         ),
-        pytest.param({"configFiles": {"maildns.yml": "x"}}, "write the configuration in config", id="configuration-as-a-file"),
+        pytest.param(
+            {"configFiles": {"maildns.yml": "x"}}, "write the configuration in config", id="configuration-as-a-file"
+        ),
         pytest.param(
             {"prometheusRule": {"enabled": True, "alerts": {"Nope": {}}}}, "there is no such alert", id="alert"
         ),
