@@ -14,42 +14,40 @@ import structlog
 
 from exporter.config.configuration import Configuration
 from exporter.config.effective import Effective
-from exporter.dns.resolvers import Resolvers
+from exporter.dns.resolvers import Resolvers, follow_servers
 from exporter.errors import ConfigError
-from exporter.inventory.blocklists import list_plans
-from exporter.inventory.domains import watched_domains
-from exporter.metrics.blocklists import BlocklistCollector
-from exporter.metrics.disagreement import DisagreementCollector
-from exporter.metrics.dns import DnsCollector
-from exporter.metrics.domains import DomainsCollector
+from exporter.inventory.build import list_plans, watched_domains
+from exporter.metrics.collectors import (
+    BlocklistCollector,
+    DisagreementCollector,
+    DnsCollector,
+    DomainsCollector,
+    ReloadStatus,
+    RuntimeCollector,
+    SampleCollector,
+    SourceCollector,
+    StorageCollector,
+)
 from exporter.metrics.exposition import Exposition
-from exporter.metrics.fleet import FleetCollector
-from exporter.metrics.probe import render_probe
-from exporter.metrics.runtime import ReloadStatus, RuntimeCollector
-from exporter.metrics.samples import SampleCollector
-from exporter.metrics.sources import SourceCollector
-from exporter.metrics.storage import StorageCollector
+from exporter.metrics.fleet import FleetCollector, render_probe
 from exporter.options import Options
 from exporter.sampling.blocklists import BlocklistSampler
-from exporter.sampling.domains import DomainSampler
-from exporter.sampling.feeds import Feeds
-from exporter.sampling.probe import sample_now
-from exporter.sampling.sampler import Sampler
+from exporter.sampling.sampler import DomainSampler, Sampler
 from exporter.sampling.schedule import Schedule
-from exporter.sampling.servers import follow_servers
+from exporter.sampling.sources import Feeds
+from exporter.sampling.subjects import sample_now
 from exporter.state.blocklists import Blocklists
 from exporter.state.board import Board
-from exporter.state.change import Change, told
 from exporter.state.disputes import Disputes
-from exporter.state.domain_board import DomainBoard
-from exporter.state.journal import Journal
-from exporter.state.storage.keeper import Keeper, is_fresh
-from exporter.state.storage.notes import Notes
-from exporter.state.two_lists import Comparisons
+from exporter.state.domain import DomainBoard
+from exporter.state.journal import Change, Journal, told
+from exporter.state.spf_coverage import Comparisons
+from exporter.state.storage.key_values import Notes
+from exporter.state.storage.storage import Keeper, is_fresh
+from exporter.views.sources import ConfigurationStatus, Sources
 from exporter.web.access import Access
-from exporter.web.probe import Probe
+from exporter.web.api import Probe
 from exporter.web.server import Endpoints, WebServer, written
-from exporter.web.sources import ConfigurationStatus, Sources
 
 log = structlog.get_logger()
 

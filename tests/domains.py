@@ -4,8 +4,8 @@ from exporter.checks.check import judge
 from exporter.checks.domain import DomainCheckName
 from exporter.checks.domain_report import domain_report
 from exporter.config.configuration import DomainSettings
-from exporter.config.domain_entries import EXPECTED
-from exporter.config.durations import Duration
+from exporter.config.model import EXPECTED
+from exporter.config.values import Duration
 from tests.factories import World, name
 
 DOMAIN = name("example.org")

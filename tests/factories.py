@@ -14,7 +14,7 @@ from exporter.checks.answers import Answer, MailExchange, Question, Record, RRTy
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.report import Target
-from exporter.checks.verdicts import Mend
+from exporter.checks.result import Mend
 
 MAX_LINKS = 16
 

@@ -11,7 +11,7 @@ from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check
 from exporter.checks.names import DomainName
-from exporter.checks.verdicts import CheckName, Finding, Mend, Reason, Result, some
+from exporter.checks.result import CheckName, Finding, Mend, Reason, Result, some
 
 _LOOPBACK = 127
 _REFUSING = bytes([127, 255, 255])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from exporter.checks.answers import Answer, Question
-from exporter.checks.verdicts import Mend, Reason, Result
+from exporter.checks.result import Mend, Reason, Result
 
 
 class DomainCheckName(StrEnum):

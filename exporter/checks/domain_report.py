@@ -9,13 +9,11 @@ from typing import Any
 
 from exporter.checks.check import Check, parallel
 from exporter.checks.dkim import DkimReport, dkim
-from exporter.checks.dmarc.check import DmarcReport, dmarc
+from exporter.checks.dmarc import DmarcReport, dmarc
 from exporter.checks.domain import DomainFinding, Hint
-from exporter.checks.mta_sts import MtaStsReport, mta_sts
-from exporter.checks.mx import MxReport, mx
+from exporter.checks.inbound import MtaStsReport, MxReport, TlsRptReport, mta_sts, mx, tls_rpt
 from exporter.checks.names import DomainName
 from exporter.checks.spf.domain import SpfDomainReport, spf_domain
-from exporter.checks.tls_rpt import TlsRptReport, tls_rpt
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from exporter.checks.answers import Answer, Status
 from exporter.checks.check import Check, parallel
 from exporter.checks.helo import HeloName, forward_questions, judge_resolves, judge_syntax
 from exporter.checks.iprev import Iprev, iprev
-from exporter.checks.verdicts import CheckName, Finding, IprevVerdict, Reason, Result, some
+from exporter.checks.result import CheckName, Finding, IprevVerdict, Reason, Result, some
 
 ADDRESS_LIMIT = 64
 """How many addresses of each family are followed. The first in order, so that every sample drops the same ones."""

@@ -11,7 +11,7 @@ from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check
 from exporter.checks.names import DomainName
-from exporter.checks.verdicts import CheckName, Finding, IprevVerdict, Mend, Reason, Result, some
+from exporter.checks.result import CheckName, Finding, IprevVerdict, Mend, Reason, Result, some
 
 NAME_LIMIT = 10
 """How many PTR names are followed. RFC 8601 section 3 wants a limit; RFC 7208 section 4.6.4 has ten."""

@@ -3,12 +3,10 @@
 import asyncio
 from typing import Any
 
-from exporter.cli.serve import options
-from exporter.cli.systemd import attended
-from exporter.config.loader import parse
-from exporter.demo.configuration import demo_configuration
-from exporter.demo.demo_world import demo_world
+from exporter.cli.serve import attended, options
+from exporter.config.load import parse
 from exporter.demo.server import DemoServer
+from exporter.demo.world import demo_configuration, demo_world
 from exporter.service import Service
 
 

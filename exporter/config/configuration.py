@@ -11,18 +11,27 @@ from exporter.checks.domain import DomainCheckName
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import DEFAULT_RECEIVERS, Receiver
-from exporter.checks.verdicts import CheckName
-from exporter.config.address_entries import AddressEntry, NetworkEntry
-from exporter.config.dnsbl_entries import DnsblEntry
-from exporter.config.domain_entries import DomainEntry
-from exporter.config.durations import Duration
-from exporter.config.model import Document
-from exporter.config.pool_entries import PoolEntry, ProfileEntry, expectation
-from exporter.config.profiles import BUILT_IN, Profile
-from exporter.config.resolver_entries import CanaryEntry, ResolverEntry
-from exporter.config.sample_entries import AUTO, DEFAULT_UNLISTED_SAMPLES, SampleSettings, sample_settings
-from exporter.config.storage_entries import StorageEntry
-from exporter.config.values import SeriesMode
+from exporter.checks.result import CheckName
+from exporter.config.model import (
+    AUTO,
+    BUILT_IN,
+    DEFAULT_UNLISTED_SAMPLES,
+    AddressEntry,
+    CanaryEntry,
+    DnsblEntry,
+    Document,
+    DomainEntry,
+    NetworkEntry,
+    PoolEntry,
+    Profile,
+    ProfileEntry,
+    ResolverEntry,
+    SampleSettings,
+    StorageEntry,
+    expectation,
+    sample_settings,
+)
+from exporter.config.values import Duration, SeriesMode
 from exporter.dns.settings import CanarySettings, ResolverSettings, system_servers
 
 

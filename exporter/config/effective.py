@@ -12,15 +12,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from exporter.checks.domain import DomainCheckName
-from exporter.checks.verdicts import CheckName
-from exporter.config.address_entries import AddressEntry, NetworkEntry
+from exporter.checks.result import CheckName
 from exporter.config.configuration import Configuration, DomainSettings, PoolSettings
-from exporter.config.dnsbl_entries import DnsblEntry
-from exporter.config.profiles import Profile
-from exporter.config.resolver_entries import CanaryEntry, ResolverEntry
-from exporter.config.sample_entries import SampleSettings
-from exporter.config.scalars import AmbiguousError, read_plain
-from exporter.config.storage_entries import StorageEntry
+from exporter.config.model import (
+    AddressEntry,
+    CanaryEntry,
+    DnsblEntry,
+    NetworkEntry,
+    Profile,
+    ResolverEntry,
+    SampleSettings,
+    StorageEntry,
+)
+from exporter.config.tree import AmbiguousError, read_plain
 from exporter.config.values import UNLIMITED
 
 Data: TypeAlias = str | int | float | bool | list["Data"] | dict[str, "Data"]

@@ -8,15 +8,164 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from exporter.checks.receivers import Receiver
-from exporter.config.domain_entries import DomainEntry, DomainExpect, DomainExpectEdit, misfit
-from exporter.config.entry_rules import MAX_POOL_ADDRESSES, entry_violations, total_addresses
-from exporter.config.model import Document
-from exporter.config.overlaps import overlaps
-from exporter.config.pool_entries import Expect, ExpectEdit, PoolEntry, ProfileEntry
-from exporter.config.profiles import BUILT_IN
-from exporter.config.resolver_entries import CanaryEntry, ResolverEntry
+from exporter.config.model import (
+    BUILT_IN,
+    AddressEntry,
+    CanaryEntry,
+    Document,
+    DomainEntry,
+    DomainExpect,
+    DomainExpectEdit,
+    Expect,
+    ExpectEdit,
+    NetworkEntry,
+    PoolEntry,
+    ProfileEntry,
+    ResolverEntry,
+    misfit,
+)
 from exporter.config.tree import Path
 from exporter.config.values import did_you_mean
+
+# SECTION exporter.config.entry_rules
+# What holds for entries of addresses, wherever they are written: in the configuration or in a file of their
+# own.
+
+MAX_POOL_ADDRESSES = 1 << 20
+
+
+def entry_violations(
+    path: Path, entries: Sequence[AddressEntry | NetworkEntry]
+) -> Iterator[tuple[Path, str, Path | None]]:
+    """What is wrong with single *entries* of the list at *path*: where, what, and the other place if there is one."""
+    for index, entry in enumerate(entries):
+        at = (*path, index)
+        if isinstance(entry, NetworkEntry) and not is_listed(entry):
+            if entry.family == 4:
+                yield (*at, "network"), _too_large(entry), None
+            elif entry.helo:
+                yield (*at, "network"), _nobody_says(entry), None
+        helo_path = (*at, "helo")
+        first: dict[str, Path] = {}
+        for place, template in enumerate(entry.helo):
+            misfit = template.misfit(entry.family)
+            if misfit:
+                yield (*helo_path, place), misfit, None
+        for place, template in enumerate(entry.helo):
+            if template.said in first:
+                what = "is the same name as {other}: leave one of them out"
+                yield (*helo_path, place), what, first[template.said]
+            first.setdefault(template.said, (*helo_path, place))
+
+
+def is_listed(entry: AddressEntry | NetworkEntry) -> bool:
+    """Whether its addresses can be looked up one by one. An IPv6 network that cannot is sampled at random."""
+    return entry.last - entry.first < MAX_POOL_ADDRESSES
+
+
+def total_addresses(entries: Iterable[AddressEntry | NetworkEntry]) -> int:
+    """How many addresses the entries have together, those that two of them have counted once.
+
+    Networks that are too large by themselves are left out: they were complained of already, or are not listed.
+    """
+    total, family, end = 0, 0, -1
+    for entry in sorted(filter(is_listed, entries), key=lambda entry: (entry.family, entry.first)):
+        if entry.family != family:
+            family, end = entry.family, -1
+        total += max(0, entry.last - max(end, entry.first - 1))
+        end = max(end, entry.last)
+    return total
+
+
+def _too_large(entry: NetworkEntry) -> str:
+    return (
+        f"{entry.network} has {entry.network.size} addresses, and every one would be looked up in turn: a pool has at "
+        f"most {MAX_POOL_ADDRESSES}, a /{32 - MAX_POOL_ADDRESSES.bit_length() + 1}; list the networks that really send "
+        "mail"
+    )
+
+
+def _nobody_says(entry: NetworkEntry) -> str:
+    return (
+        f"{entry.network} has 2^{128 - entry.network.length} addresses, too many to look up one by one, so that nobody "
+        "is known who says its `helo`: write an `ip` with its `helo` for each address that sends"
+    )
+
+
+# SECTION exporter.config.overlaps
+# Addresses that are configured twice.
+#
+# The rule of this file: prefixes either nest or have nothing in common, so one pass over them in order, with
+# the prefixes
+# that enclose the present one on a stack, meets every pair that matters.
+
+Entry = AddressEntry | NetworkEntry
+
+
+class _Place:
+    """An entry, and where it is: pool, then index, which is also the order in the file."""
+
+    __slots__ = ("entry", "order")
+
+    def __init__(self, order: tuple[int, int], entry: Entry) -> None:
+        self.order = order
+        self.entry = entry
+
+    @property
+    def key(self) -> str:
+        return "ip" if isinstance(self.entry, AddressEntry) else "network"
+
+    @property
+    def text(self) -> str:
+        return str(self.entry.ip if isinstance(self.entry, AddressEntry) else self.entry.network)
+
+    @property
+    def path(self) -> Path:
+        return ("pools", self.order[0], "addresses", self.order[1], self.key)
+
+    @property
+    def sort_key(self) -> tuple[int, int, int, bool, tuple[int, int]]:
+        return self.entry.family, self.entry.first, -self.entry.last, self.key == "ip", self.order
+
+
+def overlaps(pools: Sequence[PoolEntry]) -> Iterator[tuple[Path, str, Path]]:
+    """Each entry that repeats another of its pool, or has an address in common with another pool.
+
+    Yields the path of the later of the two in the file, what is wrong, and the path of the earlier. Inside of one pool
+    an entry may lie within a network: the more specific one says what its HELO names are.
+    """
+    places = [
+        _Place((pool_index, index), entry)
+        for pool_index, pool in enumerate(pools)
+        for index, entry in enumerate(pool.addresses)
+    ]
+    enclosing: list[_Place] = []
+    for place in sorted(places, key=lambda place: place.sort_key):
+        while enclosing and not _encloses(enclosing[-1].entry, place.entry):
+            enclosing.pop()
+        if enclosing:
+            yield from _between(enclosing[-1], place, pools)
+        enclosing.append(place)
+
+
+def _between(outer: _Place, inner: _Place, pools: Sequence[PoolEntry]) -> Iterator[tuple[Path, str, Path]]:
+    """What is wrong with *inner* right inside of *outer*."""
+    earlier, later = sorted((outer, inner), key=lambda place: place.order)
+    same = outer.entry.first == inner.entry.first and outer.entry.last == inner.entry.last
+    if outer.order[0] != inner.order[0]:
+        pool = pools[earlier.order[0]].name
+        how = "is" if same else f"overlaps {earlier.text}, which is"
+        what = f"{later.text} {how} in the pool {pool!r} already, as {{other}}: an address belongs to one pool"
+        yield later.path, what, earlier.path
+    elif same and outer.key == inner.key:
+        yield later.path, f"{later.text} is in this pool already, as {{other}}: leave one of them out", earlier.path
+
+
+def _encloses(outer: Entry, inner: Entry) -> bool:
+    return outer.family == inner.family and outer.first <= inner.first and inner.last <= outer.last
+
+
+# SECTION exporter.config.rules
 
 T = TypeVar("T")
 

@@ -4,11 +4,13 @@ The rule of this file: a value type raises `PydanticCustomError` with a whole se
 pydantic's own types do, `exporter.config.explain` finds the words.
 """
 
+import ipaddress
 import math
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, PlainValidator
 from pydantic_core import PydanticCustomError
@@ -18,11 +20,122 @@ from exporter.checks.answers import Question, RRType
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import Receiver
-from exporter.checks.verdicts import CheckName
-from exporter.config.durations import Duration
-from exporter.config.networks import Network, parse_address
+from exporter.checks.result import CheckName
 from exporter.config.templates import MAX_HELO_LENGTH, HeloTemplate
-from exporter.dns.endpoints import Endpoint, parse_endpoint
+from exporter.dns.settings import Endpoint, parse_endpoint
+
+# SECTION exporter.config.durations
+# Lengths of time, as an operator writes them: ``30s``, ``5m``, ``1h30m``.
+#
+# The rule of this file: a number without its unit is no duration, since nobody can tell seconds from minutes by
+# looking.
+
+_UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+_WRITTEN = re.compile("".join(f"(?:(?P<{unit}>[0-9]{{1,9}}){unit}(?![a-z]))?" for unit in _UNITS))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Duration:
+    """A length of time in whole milliseconds; as text it is what `parse` reads."""
+
+    milliseconds: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Duration":
+        """Read whole numbers with the units d, h, m, s and ms, largest first, each at most once.
+
+        Raises `ValueError` with what would be right.
+        """
+        if re.fullmatch(r"[0-9]+(?:\.[0-9]+)?", text):
+            raise ValueError(f"{text} has no unit: write {text}s for seconds, or {text}m for minutes")
+        written = _WRITTEN.fullmatch(text)
+        if not text or written is None:
+            raise ValueError(f"{text!r} is not a duration: write whole numbers with units, like 500ms, 30s, 5m, 1h30m")
+        return cls(sum(int(written[unit] or 0) * size for unit, size in _UNITS.items()))
+
+    @property
+    def seconds(self) -> float:
+        """The same in seconds."""
+        return self.milliseconds / 1000
+
+    def __str__(self) -> str:
+        rest, text = self.milliseconds, ""
+        for unit, size in _UNITS.items():
+            count, rest = divmod(rest, size)
+            text += f"{count}{unit}" if count else ""
+        return text or "0s"
+
+
+# SECTION exporter.config.networks
+# Networks of addresses, as an operator or an SPF record writes them.
+
+
+def parse_address(text: str) -> Address:
+    """Read an address where a network is as often meant. Raises `ValueError` like `Address.parse`."""
+    if "/" in text:
+        try:
+            network = Network.parse(text)
+        except ValueError:
+            pass
+        else:
+            raise ValueError(f"{text!r} is a network: write {{network: {network}}}")
+    return Address.parse(text)
+
+
+class Network(NamedTuple):
+    """A prefix: the octets of its first address, and its length in bits. Every address in it counts, ends included."""
+
+    packed: bytes
+    length: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Network":
+        """Read a network in prefix notation.
+
+        Raises `ValueError`, saying what would be right, for a missing length, a netmask, host bits, and all that
+        `Address.parse` refuses in an address.
+        """
+        start, slash, length = text.partition("/")
+        if not slash:
+            raise ValueError(
+                f"{text!r} has no prefix length: a network is written like 198.51.100.0/28 or 2001:db8::/120"
+            )
+        address = Address.parse(start)
+        bits = len(address.packed) * 8
+        if not (length.isascii() and length.isdigit() and str(int(length[:4])) == length and int(length) <= bits):
+            raise ValueError(f"{text!r} has no prefix length from 0 to {bits} after the slash")
+        network = ipaddress.ip_network((address.packed, int(length)), strict=False)
+        if network.network_address.packed != address.packed:
+            raise ValueError(
+                f"{text!r} has host bits set: the network is {network}, the address alone is {address}/{bits}"
+            )
+        return cls(address.packed, int(length))
+
+    @property
+    def family(self) -> Literal[4, 6]:
+        """The IP version."""
+        return 4 if len(self.packed) == 4 else 6
+
+    @property
+    def first(self) -> int:
+        """Its lowest address, as a number."""
+        return int.from_bytes(self.packed, "big")
+
+    @property
+    def last(self) -> int:
+        """Its highest address, as a number."""
+        return self.first + self.size - 1
+
+    @property
+    def size(self) -> int:
+        """How many addresses it has."""
+        return 1 << (len(self.packed) * 8 - self.length)
+
+    def __str__(self) -> str:
+        return f"{Address(self.packed)}/{self.length}"
+
+
+# SECTION exporter.config.values
 
 T = TypeVar("T")
 

@@ -9,19 +9,14 @@ from collections.abc import Callable, Sequence
 
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import OnAnswer
-from exporter.dns.asking import Asking
-from exporter.dns.canary import Canary
-from exporter.dns.cookies import CookieJar
-from exporter.dns.health import Server
-from exporter.dns.job import Answered, Finish, Job
-from exporter.dns.matching import Matching
-from exporter.dns.pump import Pump
-from exporter.dns.randomness import Randomness, RandomSource
-from exporter.dns.replies import Replies
+from exporter.dns.canary import Canary, Watch
+from exporter.dns.codec import Randomness, RandomSource
+from exporter.dns.query import Asking, Matching, Replies
+from exporter.dns.queue import Answered, Finish, Job, Pump
+from exporter.dns.servers import CookieJar, Server
 from exporter.dns.settings import ResolverSettings
 from exporter.dns.statistics import Statistics
 from exporter.dns.transports import Transports
-from exporter.dns.watch import Watch
 
 _TICK_SECONDS = 0.02
 _WATCH_SECONDS = 0.5

@@ -5,21 +5,263 @@ say raises. Equal questions in flight are asked once, and what was answered is n
 """
 
 import asyncio
+import marshal
 import math
 import time
-from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable, KeysView, Sequence
+from struct import Struct
+from typing import Any, NamedTuple
 
-from exporter.checks.answers import Answer, Question, Status
+from exporter.checks.addresses import Address
+from exporter.checks.answers import (
+    Answer,
+    ExtendedError,
+    MailExchange,
+    Question,
+    Record,
+    StartOfAuthority,
+    Status,
+    Text,
+)
 from exporter.checks.check import OnAnswer
-from exporter.dns.cache import KEY_SUFFIXES, Cache
+from exporter.checks.names import DomainName
 from exporter.dns.canary import Verified
-from exporter.dns.endpoints import Endpoint
+from exporter.dns.codec import RandomSource
 from exporter.dns.engine import Engine
-from exporter.dns.job import Answered, Job
-from exporter.dns.randomness import RandomSource
-from exporter.dns.settings import ResolverSettings
-from exporter.dns.statistics import Statistics
+from exporter.dns.queue import Answered, Job
+from exporter.dns.settings import Endpoint, ResolverSettings
+from exporter.dns.statistics import RRTYPES, Statistics
+
+# SECTION exporter.dns.packing
+# Turns what an answer says into octets and back, for the cache.
+#
+# The rule of this file: the ordinary answer (addresses, or names, at the name itself) takes no more than its
+# records;
+# anything else goes through `marshal`, whose octets never leave the process.
+
+KIND_A, KIND_AAAA, KIND_NAMES, KIND_NODATA, KIND_NXDOMAIN, KIND_OTHER = range(6)
+
+Said = tuple[Status, tuple[Record, ...], tuple[DomainName, ...], tuple[ExtendedError, ...]]
+"""Status, records, chain and errors of an answer."""
+
+_NEGATIVE_KINDS = {KIND_NODATA: Status.NODATA, KIND_NXDOMAIN: Status.NXDOMAIN}
+_new = tuple.__new__
+_name = DomainName.trusted
+
+
+def encode(answer: Answer) -> tuple[int, bytes]:
+    """The kind and the octets of a conclusive answer."""
+    status, records, chain, _, _, _, errors = answer
+    if chain or errors:
+        return KIND_OTHER, _encode_other(answer)
+    if not records:
+        return KIND_NODATA if status is Status.NODATA else KIND_NXDOMAIN, b""
+    first = records[0]
+    if isinstance(first, Address):
+        packed = first.packed if len(records) == 1 else b"".join([record.packed for record in answer.addresses])
+        return KIND_A if len(first.packed) == 4 else KIND_AAAA, packed
+    if isinstance(first, DomainName):
+        return KIND_NAMES, first.encode() if len(records) == 1 else "\n".join(answer.names).encode()
+    return KIND_OTHER, _encode_other(answer)
+
+
+def decode(kind: int, octets: bytes) -> Said:
+    """What was encoded as *kind*."""
+    if kind == KIND_NAMES:
+        text = octets.decode()
+        names = (_name(text),) if "\n" not in text else tuple(map(_name, text.split("\n")))
+        return Status.ANSWER, names, (), ()
+    if kind == KIND_OTHER:
+        return _decode_other(octets)
+    if kind in _NEGATIVE_KINDS:
+        return _NEGATIVE_KINDS[kind], (), (), ()
+    width = 4 if kind == KIND_A else 16
+    return (
+        Status.ANSWER,
+        tuple([_new(Address, (octets[at : at + width],)) for at in range(0, len(octets), width)]),
+        (),
+        (),
+    )
+
+
+def _encode_other(answer: Answer) -> bytes:
+    records = [(_LETTERS[type(record)], _plain(record)) for record in answer.records]
+    errors = [(error.code, error.text) for error in answer.errors]
+    return marshal.dumps((answer.status.value, records, [str(name) for name in answer.chain], errors))
+
+
+def _decode_other(octets: bytes) -> Said:
+    status, records, chain, errors = marshal.loads(octets)  # noqa: S302  # our own octets, which never left the process
+    return (
+        Status(status),
+        tuple([_MAKERS[letter](value) for letter, value in records]),
+        tuple(map(_name, chain)),
+        tuple([ExtendedError(code, text) for code, text in errors]),
+    )
+
+
+def _plain(record: Record) -> object:
+    match record:
+        case Address(value) | Text(value):
+            return value
+        case MailExchange(preference, exchange):
+            return preference, str(exchange)
+        case StartOfAuthority(mname, rname, serial):
+            return str(mname), str(rname), serial
+        case name:
+            return str(name)
+
+
+_LETTERS: dict[type, str] = {Address: "a", DomainName: "n", MailExchange: "m", StartOfAuthority: "s", Text: "t"}
+_MAKERS: dict[str, Callable[[Any], Record]] = {
+    "a": Address,
+    "n": _name,
+    "m": lambda value: MailExchange(value[0], _name(value[1])),
+    "s": lambda value: StartOfAuthority(_name(value[0]), _name(value[1]), value[2]),
+    "t": Text,
+}
+
+
+# SECTION exporter.dns.cache
+# Remembers conclusive answers, in as little memory as they fit in.
+#
+# The rule of this file: an entry is hit only while its TTL lasts and it is younger than the asker allows, by a
+# monotonic
+# clock; what is inconclusive is never remembered. Size is bounded twice: in entries and in octets.
+#
+# An entry is one `bytes`: objects would take three times as much, and the garbage collector would go through
+# them.
+
+_HEAD = Struct("<ddIBB")  # when stored, when asked (Unix time), TTL, server, kind
+_HEAD_OCTETS = _HEAD.size
+_SERVER_AT = 20
+
+ENTRY_OCTETS = 250
+"""What an entry may take on average, key and dictionary included."""
+_OVERHEAD_OCTETS = 33 + 49 + 8 + 52  # headers of a bytes and a str, the ring, the dictionary when it is full
+
+_ANSWER = Status.ANSWER
+_unpack = _HEAD.unpack_from
+_pack = _HEAD.pack
+
+
+def key_of(question: Question) -> str:
+    """What a question is known by in the cache: a plain str, because a `DomainName` takes half as much memory again."""
+    return question.name + KEY_SUFFIXES[question.rdtype]
+
+
+KEY_SUFFIXES = {rdtype: f" {rdtype}" for rdtype in RRTYPES}
+
+
+class Cache:
+    """A bounded TTL cache. When it is full, the entry that came in first makes room.
+
+    *servers* are the texts of `Answer.server`, which an entry refers to by number.
+    """
+
+    def __init__(self, max_entries: int, servers: tuple[str, ...]) -> None:
+        self._max_entries = max_entries
+        self._max_octets = max_entries * ENTRY_OCTETS
+        self._servers = servers
+        self._entries: dict[str, bytes] = {}
+        self._ring: list[str] = []
+        self._next = 0
+        self.octets = 0
+        """An estimate of the memory that the entries take."""
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def keys(self) -> KeysView[str]:
+        """What is remembered, be it still good or not: a view that stays true."""
+        return self._entries.keys()
+
+    def get(self, key: str, now: float, max_age_seconds: float) -> Answer | None:
+        """The answer to a question, if it is still good. *key* is `key_of` it, *now* the monotonic time."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return None
+        stored_at, asked_at, ttl, server, kind = _unpack(entry)
+        age = now - stored_at
+        if age >= ttl or age >= max_age_seconds:
+            return None
+        tail = entry[_HEAD_OCTETS:]
+        if kind == KIND_A and len(tail) == 4:
+            record = _new(Address, (tail,))
+            return _new(Answer, (_ANSWER, (record,), (), ttl, self._servers[server], asked_at, ()))
+        status, records, chain, errors = decode(kind, tail)
+        return _new(Answer, (status, records, chain, ttl, self._servers[server], asked_at, errors))
+
+    def last_server(self, key: str) -> int | None:
+        """The number of the server that gave the last answer to a question, be it too old to be hit."""
+        entry = self._entries.get(key)
+        return None if entry is None else entry[_SERVER_AT]
+
+    def put(self, answers: Iterable[tuple[str, Answer]], server: int, now: float) -> None:
+        """Remember conclusive answers that came from *server*, by `key_of`, and forget the ones before them."""
+        entries, ring = self._entries, self._ring
+        max_entries, max_octets = self._max_entries, self._max_octets
+        for key, answer in answers:
+            _, records, chain, ttl, _, asked_at, errors = answer
+            record = records[0] if len(records) == 1 and not (chain or errors) else None
+            if type(record) is Address:  # `encode`, for nearly every answer there is
+                (tail,) = record
+                kind = KIND_A if len(tail) == 4 else KIND_AAAA
+            elif type(record) is DomainName:
+                kind, tail = KIND_NAMES, record.encode()
+            else:
+                kind, tail = encode(answer)
+            entry = _pack(now, asked_at, ttl, server, kind) + tail
+            octets = self.octets + len(key) + len(entry) + _OVERHEAD_OCTETS
+            if octets <= max_octets and len(ring) < max_entries and key not in entries:
+                entries[key] = entry
+                ring.append(key)
+                self.octets = octets
+            elif max_entries:
+                self._make_room(key, entry)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._entries.clear()
+        self._ring.clear()
+        self._next = 0
+        self.octets = 0
+
+    def _make_room(self, key: str, entry: bytes) -> None:
+        """Put an entry where there is one already, or no room."""
+        old = self._entries.get(key)
+        if old is not None:
+            self.octets += len(entry) - len(old)
+        else:
+            ring, at = self._ring, self._next
+            if len(ring) < self._max_entries:
+                ring.append(key)
+            else:
+                self._forget(ring[at])
+                ring[at] = key
+                self._next = at + 1 if at + 1 < self._max_entries else 0
+            self.octets += len(key) + len(entry) + _OVERHEAD_OCTETS
+        self._entries[key] = entry
+        if self.octets > self._max_octets:
+            self._evict()
+
+    def _evict(self) -> None:
+        """Make room for octets, not for entries: the oldest entry's place in the ring stays, and names nothing."""
+        ring = self._ring
+        while self.octets > self._max_octets:
+            at = self._next if self._next < len(ring) else 0
+            key = ring[at]
+            ring[at] = ""
+            self._next = at + 1 if at + 1 < self._max_entries else 0
+            self._forget(key)
+
+    def _forget(self, key: str) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self.octets -= len(key) + len(entry) + _OVERHEAD_OCTETS
+
+
+# SECTION exporter.dns.resolver
 
 _CONFIRMATION = "? "  # before the key of a question that goes past the cache: it joins no ordinary one in flight
 _FIRST_MARK = ord(" ") + 1  # in place of that space: the server that alone is asked, so that only its like are joined

@@ -5,15 +5,77 @@ The rule of this file: it chooses, and nothing else; whoever was chosen answers 
 
 import asyncio
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Self
+import secrets
+import socket
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Self
 
+import structlog
+
+from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import OnAnswer
+from exporter.checks.names import DomainName
 from exporter.dns.canary import Verified
-from exporter.dns.resolver import Resolver
+from exporter.dns.resolver import Resolver, ServerHealth
 from exporter.dns.settings import ResolverSettings
-from exporter.dns.voices import Voice, voice_in_turn, voices_of, well_voices
+
+if TYPE_CHECKING:
+    import dns.message
+
+
+# SECTION exporter.dns.voices
+# Who can agree with whom: the independent opinions that several resolvers, or several servers, amount to.
+#
+# The rule of this file: two answers count as two opinions only if they come from two voices. Where several
+# resolvers are
+# configured each is a voice; the servers of one resolver share its settings, and often an operator, and are
+# then one.
+# Where there is one resolver, each of its servers is a voice.
+
+
+class Voice(NamedTuple):
+    """One that can be asked for an opinion: a resolver, or, with *server* as in `Answer.server`, one of its servers."""
+
+    resolver: str
+    server: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.server} of {self.resolver}" if self.server else self.resolver
+
+
+def voices_of(resolvers: Sequence[Resolver], servers: Collection[str]) -> frozenset[Voice]:
+    """Whose word it is that *servers* gave."""
+    return _voices(resolvers, lambda server: str(server.endpoint) in servers)
+
+
+def well_voices(resolvers: Sequence[Resolver]) -> tuple[Voice, ...]:
+    """Who can be asked: who answers and is not caught lying, in the order of the configuration."""
+    well = _voices(resolvers, lambda server: server.up and not server.contradicted)
+    return tuple([voice for voice in _all_voices(resolvers) if voice in well])
+
+
+def voice_in_turn(resolvers: Sequence[Resolver], turn: int) -> Voice | None:
+    """Of those who can be asked, the one whose turn it is; None where there is no choice."""
+    well = well_voices(resolvers)
+    return well[turn % len(well)] if len(well) > 1 else None
+
+
+def _all_voices(resolvers: Sequence[Resolver]) -> list[Voice]:
+    if len(resolvers) > 1:
+        return [Voice(resolver.name) for resolver in resolvers]
+    (resolver,) = resolvers
+    return [Voice(resolver.name, str(server.endpoint)) for server in resolver.servers]
+
+
+def _voices(resolvers: Sequence[Resolver], fits: Callable[[ServerHealth], bool]) -> frozenset[Voice]:
+    if len(resolvers) > 1:
+        return frozenset(Voice(resolver.name) for resolver in resolvers if any(map(fits, resolver.servers)))
+    (resolver,) = resolvers
+    return frozenset(Voice(resolver.name, str(server.endpoint)) for server in resolver.servers if fits(server))
+
+
+# SECTION exporter.dns.resolvers
 
 
 class Resolvers:
@@ -143,3 +205,170 @@ class Resolvers:
         if well:
             return well[1] if confirm and len(well) > 1 else well[0]
         return next((resolver for resolver in self._resolvers if resolver.is_trusted), first)
+
+
+# SECTION exporter.dns.referral
+# Asks one server which servers it says a zone has: what the parent's side of a delegation is made of.
+#
+# The rule of this file: a referral (RFC 1034 section 4.3.2) counts as an answer here, and nowhere else. To a
+# stub it says
+# nothing of the records that it asked for; of a delegation it says everything.
+
+_MAX_OCTETS = 4096
+
+
+async def delegation(
+    zone: DomainName, server: Address, port: int = 53, *, timeout_seconds: float = 2.0, attempts: int = 2
+) -> Answer:
+    """The NS records that *server* has at *zone*, its own or those of a referral; never raises for what it says.
+
+    Over UDP, and over TCP where that is truncated or nothing came.
+    """
+    answer = Answer(Status.TIMEOUT)
+    where = f"[{server}]:{port}" if server.family == 6 else f"{server}:{port}"
+    for attempt in range(attempts + 1):
+        ask = _over_tcp if attempt == attempts or answer.status is Status.MALFORMED else _over_udp
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                packet = await ask(_query(zone), server, port)
+        except TimeoutError:
+            continue
+        except (OSError, asyncio.IncompleteReadError):
+            answer = Answer(Status.NETWORK)
+            continue
+        answer = _read(packet, zone, where)
+        if answer.status is not Status.MALFORMED:
+            return answer
+    return answer
+
+
+def _query(zone: DomainName) -> bytes:
+    labels = b"".join([bytes([len(label)]) + label for label in zone.labels])
+    return secrets.token_bytes(2) + b"\0\0\0\1\0\0\0\0\0\0" + labels + b"\0\0\2\0\1"
+
+
+async def _over_udp(query: bytes, server: Address, port: int) -> bytes:
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET if server.family == 4 else socket.AF_INET6, socket.SOCK_DGRAM) as udp:
+        udp.settimeout(0)
+        await loop.sock_connect(udp, (str(server), port))
+        await loop.sock_sendall(udp, query)
+        while True:
+            packet = await loop.sock_recv(udp, _MAX_OCTETS)
+            if _belongs(packet, query):
+                return packet
+
+
+async def _over_tcp(query: bytes, server: Address, port: int) -> bytes:
+    reader, writer = await asyncio.open_connection(str(server), port)
+    try:
+        writer.write(len(query).to_bytes(2) + query)
+        packet = await reader.readexactly(int.from_bytes(await reader.readexactly(2)))
+    finally:
+        writer.close()
+    return packet if _belongs(packet, query) else b""
+
+
+def _belongs(packet: bytes, query: bytes) -> bool:
+    """Whether the packet is a reply with the ID and the question of the query."""
+    end = len(query)
+    return packet[:2] == query[:2] and packet[2:3] >= b"\x80" and packet[12:end].lower() == query[12:].lower()
+
+
+def _read(packet: bytes, zone: DomainName, where: str) -> Answer:
+    import dns.flags
+    import dns.rcode
+    import dns.rdatatype
+
+    from exporter.dns.codec import UnreadableError
+    from exporter.dns.dnspython_codec import read_message  # dnspython takes 0.1 s to import
+
+    try:
+        message = read_message(packet)
+    except UnreadableError:
+        return Answer(Status.MALFORMED, server=where)
+    if message.flags & dns.flags.TC:
+        return Answer(Status.MALFORMED, server=where)
+    match message.rcode():
+        case dns.rcode.NOERROR:
+            names = _servers_in(message, zone)
+            refers = any(rrset.rdtype == dns.rdatatype.NS for rrset in message.authority)
+            # Servers of another zone are a referral that leads elsewhere: nothing is said of this one.
+            status = Status.ANSWER if names else Status.REFUSED if refers else Status.NODATA
+            return Answer(status, names, server=where)
+        case dns.rcode.NXDOMAIN:
+            return Answer(Status.NXDOMAIN, server=where)
+        case dns.rcode.SERVFAIL:
+            return Answer(Status.SERVFAIL, server=where)
+        case _:
+            return Answer(Status.REFUSED, server=where)
+
+
+def _servers_in(message: "dns.message.Message", zone: DomainName) -> tuple[DomainName, ...]:
+    """The NS records at *zone*, in the answer or, of a referral, in the authority section."""
+    import dns.rdatatype
+
+    for section in (message.answer, message.authority):
+        for rrset in section:
+            if rrset.rdtype == dns.rdatatype.NS and DomainName.from_labels(rrset.name.labels[:-1]) == zone:
+                return tuple([DomainName.from_labels(rdata.target.labels[:-1]) for rdata in rrset])
+    return ()
+
+
+# SECTION exporter.sampling.servers
+# Tells the log when a DNS server fails and when it is back.
+#
+# The rule of this file: one line for each change, none for what is not known yet, such as right after a reload.
+
+log = structlog.get_logger()
+
+_LOOK_SECONDS = 1.0
+_SILENT = "a DNS server does not answer"
+_LYING = "a DNS server fails its canary, so nothing it says is believed"
+_WELL = "a DNS server is back"
+
+
+class ServerNews:
+    """What the log was last told of each server."""
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, str], str] = {}
+
+    def look(self, resolvers: Iterable[Resolver]) -> None:
+        """Tell what changed. A server that is in no resolver any more is forgotten."""
+        told: dict[tuple[str, str], str] = {}
+        for resolver in resolvers:
+            has_canary = resolver.settings.canary is not None
+            for server in resolver.servers:
+                key = (resolver.name, str(server.endpoint))
+                before = self._told.get(key, _WELL)
+                now = _state(server, before, has_canary=has_canary)
+                if now != before:
+                    _tell(*key, now, server)
+                told[key] = now
+        self._told = told
+
+
+async def follow_servers(resolvers: Callable[[], Iterable[Resolver]]) -> None:
+    """Look at the servers of *resolvers* every second, until somebody cancels it."""
+    news = ServerNews()
+    while True:
+        news.look(resolvers())
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _state(server: ServerHealth, before: str, *, has_canary: bool) -> str:
+    if not server.up:
+        return _SILENT
+    if server.contradicted:
+        return _LYING
+    return _WELL if server.canary_ok or not has_canary else before
+
+
+def _tell(resolver: str, server: str, now: str, health: ServerHealth) -> None:
+    if now == _WELL:
+        log.info(now, resolver=resolver, server=server)
+    elif now == _SILENT and health.last_error is not None:
+        log.warning(now, resolver=resolver, server=server, reason=health.last_error.value)
+    else:
+        log.warning(now, resolver=resolver, server=server)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 from exporter.checks.answers import Status
-from exporter.dns.job import Job
-from exporter.dns.randomness import Take
+from exporter.dns.codec import Take
+from exporter.dns.queue import Job
 
 IDLE_SECONDS = 5.0
 MAX_PENDING = 100

@@ -1,18 +1,21 @@
 """From what the operator configured to what there is to sample."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
+from exporter.checks.dnsbl import Blocklist
 from exporter.checks.helo import HeloName
-from exporter.checks.spf.ranges import Range
-from exporter.config.address_entries import AddressEntry, NetworkEntry
-from exporter.config.configuration import Configuration, PoolSettings
-from exporter.config.entry_rules import is_listed
+from exporter.checks.names import DomainName
+from exporter.checks.spf.compiled import Range
+from exporter.config.configuration import Configuration, DomainSettings, PoolSettings
+from exporter.config.model import AddressEntry, NetworkEntry
+from exporter.config.rules import is_listed
 from exporter.config.values import SeriesMode
 from exporter.inventory.load import planned
+from exporter.inventory.not_enumerable import Unlisted, apart
 from exporter.inventory.pool import MAX_ALL_SERIES, MAX_HELO_NAMES, Pool, Series, Targets
 from exporter.inventory.ranges import AddressRange, AddressRanges
 from exporter.inventory.shard import ALONE, Shard
-from exporter.inventory.unlisted import Unlisted, apart
 
 
 def build(configuration: Configuration, shard: Shard = ALONE) -> tuple[Pool, ...]:
@@ -104,3 +107,44 @@ def _distinct(own: Iterable[HeloName], others: Iterable[HeloName]) -> tuple[tupl
                 return tuple(names), True
             names[name] = None
     return tuple(names), False
+
+
+# SECTION exporter.inventory.domains
+# From the domains that the operator configured to those that are watched here.
+
+
+def watched_domains(configuration: Configuration, shard: Shard = ALONE) -> tuple[DomainSettings, ...]:
+    """The domains of *configuration*, in its order: what *shard* has of them."""
+    return tuple([settings for settings in configuration.domains if shard.owns_name(settings.name)])
+
+
+# SECTION exporter.inventory.blocklists
+# The block lists that there are to ask, and how each may be asked.
+
+
+@dataclass(frozen=True, slots=True)
+class ListPlan:
+    """A list, how often every address is looked up in it, and how many questions a second it may be asked."""
+
+    blocklist: Blocklist
+    interval_seconds: float
+    max_queries_per_second: float
+
+    @property
+    def zone(self) -> DomainName:
+        """The zone of the list: its name in labels and findings."""
+        return self.blocklist.zone
+
+
+def list_plans(configuration: Configuration) -> tuple[ListPlan, ...]:
+    """The lists of *configuration*, in its order."""
+    return tuple(
+        [
+            ListPlan(
+                Blocklist(entry.zone, dict(entry.codes), tuple(sorted(family.version for family in entry.families))),
+                entry.interval.seconds,
+                entry.max_queries_per_second,
+            )
+            for entry in configuration.dnsbls
+        ]
+    )

@@ -15,11 +15,11 @@ from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import Receiver
 from exporter.checks.report import Target
-from exporter.checks.verdicts import CheckName
+from exporter.checks.result import CheckName
 from exporter.inventory.draws import Plan
+from exporter.inventory.not_enumerable import Unlisted
 from exporter.inventory.prefixes import Prefixes
 from exporter.inventory.ranges import AddressRanges
-from exporter.inventory.unlisted import Unlisted
 
 MAX_ALL_SERIES = 10_000
 """Addresses of a pool up to which each has series of its own, unless the operator says otherwise."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from exporter.checks.spf.ranges import Range, union
+from exporter.checks.spf.compiled import Range, union
 from exporter.config.configuration import Configuration
 from exporter.inventory.build import build_pool, source_of
 from exporter.inventory.load import planned

@@ -8,27 +8,49 @@ what did not change. Both run in a thread beside the event loop: they read immut
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 
-from prometheus_client import Metric
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from exporter.checks.verdicts import CheckName, IprevVerdict, Result
+from exporter.checks.report import spf_passes
+from exporter.checks.result import CheckName, Finding, IprevVerdict, Result
 from exporter.inventory.pool import Pool
 from exporter.inventory.pool import Series as Shown
-from exporter.metrics import catalogue
-from exporter.metrics.authentication import add_authentication
-from exporter.metrics.catalogue import Family, Series, Sink
+from exporter.metrics import families
+from exporter.metrics.families import Family, Series, Sink
 from exporter.state.address import AddressState, health, problems, shown_ptr
 from exporter.state.board import Board
 from exporter.state.helo import HeloState
+from exporter.state.known import Slot
 from exporter.state.pool import FAILING, PoolState
+
+# SECTION exporter.metrics.authentication
+# The series of one address about SPF and block lists, from what is held of its findings.
+
+_IDENTITIES = {CheckName.SPF_HELO: "helo", CheckName.SPF_MAILFROM: "mailfrom"}
+
+
+def add_authentication(sink: Sink, labels: tuple[str, ...], held: Mapping[Slot, Finding]) -> None:
+    """Add the series of the address with these *labels* to *sink*."""
+    for (check, subject), finding in held.items():
+        identity = _IDENTITIES.get(check)
+        if identity is not None:
+            passes = spf_passes(finding)
+            if passes is not None:
+                sink[families.SPF_PASS].add((*labels, identity, subject), passes)
+        elif check is CheckName.DNSBL:
+            sink[families.DNSBL_LISTED].add((*labels, subject), finding.result is Result.FAIL)
+
+
+# SECTION exporter.metrics.fleet
 
 SHOWN_FAILING = 1000
 """How many addresses of a pool are shown where only failing ones are."""
 
 _PAIRS = (
-    (CheckName.HELO_ADDRESS_MATCH, catalogue.HELO_ADDRESS_MATCH),
-    (CheckName.HELO_PTR_MATCH, catalogue.HELO_PTR_MATCH),
-    (CheckName.HELO_ALIGNED, catalogue.HELO_ALIGNED),
+    (CheckName.HELO_ADDRESS_MATCH, families.HELO_ADDRESS_MATCH),
+    (CheckName.HELO_PTR_MATCH, families.HELO_PTR_MATCH),
+    (CheckName.HELO_ALIGNED, families.HELO_ALIGNED),
 )
 
 
@@ -99,7 +121,7 @@ class Scrape(dict[Family, Series]):
         return series
 
     def metrics(self) -> Iterator[Metric]:
-        for family in catalogue.CATALOGUE:
+        for family in families.CATALOGUE:
             if family in self:
                 yield self[family].metric
 
@@ -108,39 +130,39 @@ def add_pool(scrape: Sink, state: PoolState, lag_seconds: float, dropped: int) -
     """Add the series of a pool as a whole."""
     pool = state.pool
     name = pool.name
-    scrape[catalogue.POOL_ADDRESSES].add((name,), pool.size)
-    scrape[catalogue.POOL_INTERVAL].add((name,), pool.whole_interval_seconds)
+    scrape[families.POOL_ADDRESSES].add((name,), pool.size)
+    scrape[families.POOL_INTERVAL].add((name,), pool.whole_interval_seconds)
     for (check, result), count in state.results().items():
-        scrape[catalogue.POOL_RESULTS].add((name, check, result), count)
+        scrape[families.POOL_RESULTS].add((name, check, result), count)
     for check in pool.checks:
-        scrape[catalogue.POOL_CHECK_EXPECTED].add((name, check), check in pool.expect)
+        scrape[families.POOL_CHECK_EXPECTED].add((name, check), check in pool.expect)
     for (receiver, outcome), count in state.receiver_results().items():
-        scrape[catalogue.POOL_RECEIVER_RESULTS].add((name, receiver, outcome), count)
+        scrape[families.POOL_RECEIVER_RESULTS].add((name, receiver, outcome), count)
     counters = state.counters
     for (check, result), count in counters.samples.items():
-        scrape[catalogue.SAMPLES].add((name, check, result), count)
+        scrape[families.SAMPLES].add((name, check, result), count)
     for (check, result), count in counters.changes.items():
-        scrape[catalogue.RESULT_CHANGES].add((name, check, result), count)
-    scrape[catalogue.POOL_CHANGES].add((name,), counters.all_changes)
-    scrape[catalogue.POOL_ROUNDS].add((name,), counters.rounds)
+        scrape[families.RESULT_CHANGES].add((name, check, result), count)
+    scrape[families.POOL_CHANGES].add((name,), counters.all_changes)
+    scrape[families.POOL_ROUNDS].add((name,), counters.rounds)
     if state.round_seconds is not None:
-        scrape[catalogue.POOL_ROUND_DURATION].add((name,), state.round_seconds)
+        scrape[families.POOL_ROUND_DURATION].add((name,), state.round_seconds)
     oldest = state.oldest_sample()
     if oldest:
-        scrape[catalogue.POOL_OLDEST_SAMPLE].add((name,), oldest)
-    scrape[catalogue.SAMPLING_LAG].add((name,), lag_seconds)
-    scrape[catalogue.SERIES_DROPPED].add((name,), dropped)
+        scrape[families.POOL_OLDEST_SAMPLE].add((name,), oldest)
+    scrape[families.SAMPLING_LAG].add((name,), lag_seconds)
+    scrape[families.SERIES_DROPPED].add((name,), dropped)
 
 
 def add_helo(scrape: Sink, pool: str, state: HeloState) -> None:
     """Add the series of one HELO name, the other way round."""
     labels = (pool, state.said.text)
     for family, value in (
-        (catalogue.HELO_RESOLVES, state.resolves),
-        (catalogue.HELO_ADDRESSES, state.addresses),
-        (catalogue.HELO_CONFIRMED_ADDRESSES, state.confirmed_addresses),
-        (catalogue.HELO_ADDRESSES_OUTSIDE_POOL, state.addresses_outside_pool),
-        (catalogue.HELO_POOL_ADDRESSES, state.pool_addresses),
+        (families.HELO_RESOLVES, state.resolves),
+        (families.HELO_ADDRESSES, state.addresses),
+        (families.HELO_CONFIRMED_ADDRESSES, state.confirmed_addresses),
+        (families.HELO_ADDRESSES_OUTSIDE_POOL, state.addresses_outside_pool),
+        (families.HELO_POOL_ADDRESSES, state.pool_addresses),
     ):
         if value is not None:
             scrape[family].add(labels, value)
@@ -151,14 +173,14 @@ def add_address(scrape: Sink, pool: Pool, state: AddressState, now: float) -> No
     expect = pool.expect
     labels = (pool.name, str(state.target.address))
     if state.iprev is not None:
-        scrape[catalogue.FCRDNS_MATCH].add(labels, state.iprev.verdict is IprevVerdict.PASS)
-        scrape[catalogue.PTR_RECORDS].add(labels, len(state.iprev.ptr_names))
-        scrape[catalogue.PTR_CONFIRMED_RECORDS].add(labels, len(state.iprev.confirmed_names))
+        scrape[families.FCRDNS_MATCH].add(labels, state.iprev.verdict is IprevVerdict.PASS)
+        scrape[families.PTR_RECORDS].add(labels, len(state.iprev.ptr_names))
+        scrape[families.PTR_CONFIRMED_RECORDS].add(labels, len(state.iprev.confirmed_names))
         name = shown_ptr(state.iprev)
         if pool.ptr_info and name is not None:
-            scrape[catalogue.PTR_INFO].add((*labels, "flapping" if state.is_flapping(now) else name), 1)
+            scrape[families.PTR_INFO].add((*labels, "flapping" if state.is_flapping(now) else name), 1)
     if state.latest is not None:
-        scrape[catalogue.FCRDNS_CONCLUSIVE].add(labels, state.latest.is_conclusive)
+        scrape[families.FCRDNS_CONCLUSIVE].add(labels, state.latest.is_conclusive)
     for said in state.target.helos:
         pair = (*labels, said.text)
         for check, family in _PAIRS:
@@ -168,22 +190,69 @@ def add_address(scrape: Sink, pool: Pool, state: AddressState, now: float) -> No
     for said, row in zip(state.target.helos, state.receivers, strict=False):
         for verdict in row:
             if verdict.receiver in pool.receivers:
-                scrape[catalogue.RECEIVER_ACCEPTS].add((*labels, said.text, verdict.receiver), verdict.share)
+                scrape[families.RECEIVER_ACCEPTS].add((*labels, said.text, verdict.receiver), verdict.share)
     add_authentication(scrape, labels, state.held)
     healthy = health(state, expect)
     if healthy is not None:
-        scrape[catalogue.ADDRESS_HEALTHY].add(labels, healthy)
+        scrape[families.ADDRESS_HEALTHY].add(labels, healthy)
     for finding in () if healthy else problems(state, expect):  # what is held is judged, so a healthy one has none
-        scrape[catalogue.ADDRESS_PROBLEM].add((*labels, finding.check, finding.reason or ""), 1)
+        scrape[families.ADDRESS_PROBLEM].add((*labels, finding.check, finding.reason or ""), 1)
 
 
 def add_times(scrape: Sink, pool: Pool, state: AddressState) -> None:
     """Add the series of one address that every sample of it changes."""
     labels = (pool.name, str(state.target.address))
     for family, moment in (
-        (catalogue.LAST_SAMPLE, state.sampled_at),
-        (catalogue.LAST_CONCLUSIVE_SAMPLE, state.concluded_at),
-        (catalogue.LAST_CHANGE, state.changed_at),
+        (families.LAST_SAMPLE, state.sampled_at),
+        (families.LAST_CONCLUSIVE_SAMPLE, state.concluded_at),
+        (families.LAST_CHANGE, state.changed_at),
     ):
         if moment:
             scrape[family].add(labels, moment)
+
+
+# SECTION exporter.metrics.probe
+# What `/probe` shows: the families of one address, as one sample found them, in a registry of their own.
+#
+# The rule of this file: nothing outlives the probe, and nothing of the background samples is in it.
+
+
+class ProbeCollector(Collector):
+    """Shows *state*, which one sample that took *seconds* led to."""
+
+    def __init__(self, pool: Pool, state: AddressState, seconds: float) -> None:
+        self._pool = pool
+        self._state = state
+        self._seconds = seconds
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing needs to be declared ahead."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """The two families of a probe, and those of the address."""
+        scrape = Scrape()
+        scrape[families.PROBE_SUCCESS].add((), self._is_known())
+        scrape[families.PROBE_DURATION].add((), self._seconds)
+        add_address(scrape, self._pool, self._state, self._state.sampled_at)
+        add_times(scrape, self._pool, self._state)
+        for metric in scrape.metrics():
+            metric.documentation = metric.documentation.replace(families.SAMPLED, "Sampled by this probe.")
+            yield metric
+
+    def _is_known(self) -> bool:
+        report = self._state.latest
+        return report is not None and all(
+            finding.result is not Result.UNKNOWN
+            for finding in report.findings
+            if finding.check in self._pool.expect and finding.check is not CheckName.DNSBL  # lists keep their own time
+        )
+
+
+def render_probe(pool: Pool, state: AddressState, seconds: float, accept: str) -> tuple[bytes, str]:
+    """The exposition of one probe and its content type, for the `Accept` header *accept*."""
+    registry = CollectorRegistry()
+    registry.register(ProbeCollector(pool, state, seconds))
+    encoder, content_type = choose_encoder(accept)
+    text: bytes = encoder(registry)
+    return text, content_type

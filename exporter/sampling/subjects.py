@@ -1,25 +1,77 @@
 """The two things that are sampled: an address of a pool, and a HELO name of a pool, the other way round."""
 
+import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import cast
 
 import structlog
 
 from exporter.checks.check import Check, Evidence
+from exporter.checks.domain import DomainFinding
+from exporter.checks.domain_report import DomainReport, domain_report
 from exporter.checks.helo_name import HeloNameReport, helo_name
-from exporter.checks.report import Report, report
-from exporter.checks.verdicts import Finding, IprevVerdict, Result
-from exporter.sampling.authentication import Authentication
-from exporter.sampling.disagreement import weigh
+from exporter.checks.report import Report, Target, Wanted, report
+from exporter.checks.result import CheckName, Finding, IprevVerdict, Reason, Result
+from exporter.inventory.pool import Pool
+from exporter.sampling.confirm import Asker, Sampling
+from exporter.sampling.spf_cache import Authentication, wanted_now
 from exporter.state.address import AddressState
-from exporter.state.change import Change
-from exporter.state.disputes import Dispute, Disputes
-from exporter.state.held import gathered
+from exporter.state.blocklists import Blocklists
+from exporter.state.disputes import DOMAINS, Dispute, Disputed, Disputes
+from exporter.state.domain import DomainBoard, DomainState
+from exporter.state.journal import Change
+from exporter.state.known import gathered, slots
 from exporter.state.pool import FAILING, PoolState
 
+# SECTION exporter.sampling.disagreement
+# Keeps the books on who disagrees about what, and tells the log when that begins and when it ends.
+#
+# The rule of this file: one line for each dispute, not for each sample of it.
+
 log = structlog.get_logger()
+
+
+def weigh(
+    disputes: Disputes,
+    pool: str,
+    subject: Disputed,
+    findings: Sequence[Finding],
+    dispute: Dispute | None,
+    now: float,
+    *,
+    is_waiting: bool,
+) -> None:
+    """Take in that a sample of *subject*, at Unix time *now*, came to *findings*, and to this of the voices' accord."""
+    if is_waiting:
+        disputes.wait(pool, subject)
+    if dispute is not None:
+        if disputes.note(pool, subject, dispute, now):
+            log.warning(
+                "resolvers disagree",
+                **_told(pool, subject),
+                check=dispute.failing.check.value,
+                failing=str(dispute.accuser),
+                passing=str(dispute.defender),
+                sentence=dispute.failing.sentence,
+            )
+    elif not is_waiting and _says_something(findings, disputes.of(pool, subject)) and disputes.settle(pool, subject):
+        log.info("resolvers agree again", **_told(pool, subject))
+
+
+def _told(pool: str, subject: Disputed) -> dict[str, str]:
+    return {"domain": str(subject)} if pool == DOMAINS else {"pool": pool, "subject": str(subject)}
+
+
+def _says_something(findings: Sequence[Finding], dispute: Dispute | None) -> bool:
+    """Whether anything is known by *findings* of what is disputed; of anything, where nothing is."""
+    slot = None if dispute is None else (dispute.failing.check, dispute.failing.subject)
+    return any(each.result is not Result.UNKNOWN and slot in {None, (each.check, each.subject)} for each in findings)
+
+
+# SECTION exporter.sampling.subjects
 
 OnChange = Callable[[str, Change], None]
 """Hears of each conclusive change: the pool's name, "" where it is about a domain, and the change."""
@@ -184,3 +236,164 @@ def doubted_report(report: Report, doubts: Mapping[int, Finding]) -> Report:
     if 0 in doubts:
         iprev = iprev._replace(verdict=IprevVerdict.TEMPERROR, finding=doubts[0])
     return report._replace(iprev=iprev, findings=findings)
+
+
+# SECTION exporter.sampling.domain_subject
+# What is sampled of a domain, in the form in which voices are compared.
+#
+# The rule of this file: a domain's checks may have several findings each, and another number of them in each
+# sample; so
+# opinions (`exporter.sampling.opinions`) are compared by slot, each of which comes to one result.
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one run of a domain's checks came to."""
+
+    report: DomainReport
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """One for each slot, the worst of it: a failure before what is unknown. Same slots, same order."""
+        return [_stand_in(found) for found in slots(self.report.findings).values()]
+
+
+class DomainSubject:
+    """A domain of the board, sampled by the settings that it has now."""
+
+    __slots__ = ("_board", "_disputes", "_on_change", "_settings")
+
+    def __init__(self, board: DomainBoard, state: DomainState, disputes: Disputes, on_change: OnChange) -> None:
+        self._board = board
+        self._settings = state.settings
+        self._disputes = disputes
+        self._on_change = on_change
+
+    @property
+    def _state(self) -> DomainState:
+        return self._board[self._settings.name]
+
+    def check(self) -> Check[Told]:
+        return Told((yield from domain_report(self._settings.name, self._settings.selectors)))
+
+    def turn(self) -> int | None:
+        return None
+
+    def worsens(self, report: Told) -> bool:
+        return self._state.worsens(report.report)
+
+    def is_news(self, report: Told) -> bool:
+        return self._state.is_news(report.report)
+
+    def confirmed(self, earlier: Sequence[Told], last: Told) -> Told:
+        return Told(self._state.confirmed([told.report for told in earlier], last.report))
+
+    def doubted(self, report: Told, doubts: Mapping[int, Finding]) -> Told:
+        places = {slot: place for place, slot in enumerate(slots(report.report.findings))}
+
+        def change(finding: DomainFinding) -> DomainFinding:
+            doubt = doubts.get(places[finding.check, finding.subject])
+            if doubt is None:
+                return finding
+            return replace(finding, result=doubt.result, reason=doubt.reason, sentence=doubt.sentence, mend=None)
+
+        return Told(report.report.with_findings(change))
+
+    def waited(self) -> int:
+        return self._disputes.waited(DOMAINS, self._settings.name)
+
+    def record(
+        self,
+        report: Told,
+        evidence: Evidence,
+        dispute: Dispute | None = None,
+        *,
+        is_waiting: bool = False,
+    ) -> None:
+        name, now = self._settings.name, time.time()
+        if dispute is not None or is_waiting or not self._disputes.is_empty:
+            weigh(self._disputes, DOMAINS, name, report.findings, dispute, now, is_waiting=is_waiting)
+        for change in self._board.record(name, report.report, evidence, now):
+            self._on_change("", change)
+
+    def broken(self, error: Exception) -> None:
+        log.error("a check is broken", domain=self._settings.name, exc_info=error)
+
+
+def _stand_in(findings: Sequence[DomainFinding]) -> Finding:
+    """One finding for all of a slot, in the words of an address's: whoever compares looks at no check's name."""
+    order = (Result.FAIL, Result.UNKNOWN, Result.PASS)
+    worst = min(findings, key=lambda finding: order.index(finding.result))
+    check, reason = cast("CheckName", worst.check), cast("Reason | None", worst.reason)
+    return Finding(check, worst.result, worst.subject, reason, worst.sentence)
+
+
+# SECTION exporter.sampling.probe
+# One sample now, for whoever waits for it: the board hears nothing of it.
+#
+# The rule of this file: a failure that is not held by the board is confirmed before it is told, as in the
+# background.
+
+
+class ProbeSubject(ReportSubject):
+    """A target of *pool*, of which *known* is known; *outcome* gets what the sample leads to."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        target: Target,
+        known: AddressState,
+        outcome: "asyncio.Future[AddressState]",
+        wanted: Wanted,
+    ) -> None:
+        self._pool = pool
+        self._wanted = wanted
+        self._target = target
+        self._known = known.retarget(target)
+        self._outcome = outcome
+
+    @property
+    def known(self) -> AddressState:
+        return self._known
+
+    def check(self) -> Check[Report]:
+        pool = self._pool
+        return report(self._target, suffix=pool.suffix, policies=pool.receivers, wanted=self._wanted)
+
+    def record(
+        self,
+        report: Report,
+        evidence: Evidence,
+        dispute: Dispute | None = None,  # noqa: ARG002  # the board hears nothing of it
+        *,
+        is_waiting: bool = False,  # noqa: ARG002
+    ) -> None:
+        state, _ = AddressState(self._target).observe(report, evidence, time.time())
+        if not self._outcome.done():
+            self._outcome.set_result(state)
+
+    def broken(self, error: Exception) -> None:
+        if not self._outcome.done():
+            self._outcome.set_exception(error)
+
+
+async def sample_now(
+    pool: Pool,
+    target: Target,
+    known: AddressState,
+    asker: Asker,
+    timeout_seconds: float,
+    blocklists: Blocklists | None = None,
+) -> AddressState:
+    """Sample *target*; after *timeout_seconds* whatever is not answered counts as a time-out."""
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[AddressState] = loop.create_future()
+    wanted = wanted_now(pool, target, Blocklists() if blocklists is None else blocklists)
+    sampling = Sampling(ProbeSubject(pool, target, known, outcome, wanted), asker, 0.0, lambda: None)
+    end = loop.call_later(timeout_seconds, sampling.give_up)
+    try:
+        sampling.start()
+        return await outcome
+    finally:
+        end.cancel()
+        sampling.drop()

@@ -8,12 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from exporter.checks.check import Evidence
 from exporter.checks.iprev import Iprev
-from exporter.checks.predictions import Predicted, Verdicts
-from exporter.checks.report import Report, Target
-from exporter.checks.verdicts import OTHER_SUBJECTS, CheckName, Finding, IprevVerdict, Reason, Result
-from exporter.state.change import Change
-from exporter.state.held import Held, believed, hold, worsens
-from exporter.state.receivers import believed_verdicts, hold_verdicts, verdicts_worsen
+from exporter.checks.report import Predicted, Report, Target, Verdicts
+from exporter.checks.result import OTHER_SUBJECTS, CheckName, Finding, IprevVerdict, Reason, Result
+from exporter.state.journal import Change
+from exporter.state.known import Held, believed, believed_verdicts, hold, hold_verdicts, verdicts_worsen, worsens
 
 _FLAPPING_CHANGES = 4
 _FLAPPING_SECONDS = 6 * 3600.0

@@ -12,10 +12,10 @@ from types import MappingProxyType
 from exporter.checks.addresses import Address
 from exporter.checks.dnsbl import ListHealth
 from exporter.checks.names import DomainName
-from exporter.checks.verdicts import CheckName, Finding, Reason, Result
-from exporter.inventory.blocklists import ListPlan
+from exporter.checks.result import CheckName, Finding, Reason, Result
+from exporter.inventory.build import ListPlan
 from exporter.inventory.pool import Pool
-from exporter.state.unsaved import UnsavedNames
+from exporter.state.dirty import UnsavedNames
 
 PENDING, _CLEAN, _LISTED = range(3)
 """What an octet up to 2 stands for: not asked yet, not listed, listed."""

@@ -9,9 +9,9 @@ from types import MappingProxyType
 
 from exporter.checks.addresses import Address
 from exporter.inventory.pool import Pool
-from exporter.state.compact import Room
 from exporter.state.counters import PoolCounters
 from exporter.state.pool import PoolState
+from exporter.state.store import Room
 
 FULL_ADDRESSES = 10_000
 """Addresses of all pools together up to which everything is kept of each: some 4 KB, so 40 MB at most.

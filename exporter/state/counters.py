@@ -3,12 +3,53 @@
 The rule of this file: a count only grows, and every known label value stands at 0 from the start.
 """
 
-from collections.abc import Iterable
+import secrets
+from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from exporter.checks.addresses import Address
 from exporter.checks.domain import DomainCheckName
-from exporter.checks.verdicts import CheckName, Result
-from exporter.state.unlisted import UnlistedSamples
+from exporter.checks.report import Report
+from exporter.checks.result import CheckName, Finding, IprevVerdict, Result
+
+# SECTION exporter.state.unlisted
+# What came of addresses that were drawn at random from IPv6 ranges that are too big to be listed.
+#
+# The rule of this file: nothing is kept of an address but where it fails, and of those only the latest. None of
+# it counts
+# in anything that is said of the pool's own addresses: an address that nobody uses has no PTR record, and need
+# not.
+
+KEPT = 20
+"""How many failures are remembered."""
+
+
+class UnlistedFailure(NamedTuple):
+    """An address that has PTR names of which none resolves back; *at* is Unix time."""
+
+    address: Address
+    finding: Finding
+    at: float
+
+
+@dataclass(slots=True)
+class UnlistedSamples:
+    """*verdicts* counts samples by what they came to; *failures* are the latest that fail, the newest last."""
+
+    verdicts: dict[IprevVerdict, int] = field(default_factory=lambda: dict.fromkeys(IprevVerdict, 0))
+    failures: deque[UnlistedFailure] = field(default_factory=lambda: deque(maxlen=KEPT))
+
+    def note(self, report: Report, at: float) -> None:
+        """Take in what was found at Unix time *at*."""
+        verdict = report.iprev.verdict
+        self.verdicts[verdict] += 1
+        if verdict is IprevVerdict.FAIL:
+            self.failures.append(UnlistedFailure(report.target.address, report.iprev.finding, at))
+
+
+# SECTION exporter.state.counters
 
 CheckResult = tuple[CheckName | DomainCheckName, Result]
 
@@ -40,3 +81,53 @@ class PoolCounters:
     def all_changes(self) -> int:
         """Changes of every check together."""
         return sum(self.changes.values())
+
+
+# SECTION exporter.state.sample
+# What the share of bad addresses is estimated from: one round's draws, every address as likely as any other.
+#
+# The rule of this file: only draws count, and only what the DNS answered; what is sampled because something
+# else failed
+# does not. A round's sums are shown when it has ended, so that no half of a pool stands for the whole.
+
+Sums = Mapping[CheckName, tuple[int, int]]
+"""By check: addresses with a conclusive result, and how many of them fail."""
+
+
+class SampleState:
+    """Where a pool's sampling stands, and the sums of the latest round that ended.
+
+    *key* chooses the order of draws, *turn* counts rounds, *reached* is the latest draw that was begun: whoever stores
+    them goes on where it stopped.
+    """
+
+    __slots__ = ("_sums", "key", "latest", "reached", "turn")
+
+    def __init__(self, checks: Iterable[CheckName], key: int | None = None, turn: int = 0) -> None:
+        self.key = secrets.randbits(63) if key is None else key
+        self.turn = turn
+        self.reached: Address | None = None
+        self.latest: Sums = dict.fromkeys(checks, (0, 0))
+        self._sums: dict[CheckName, tuple[int, int]] = {}
+
+    def begin(self) -> None:
+        """Begin the sums of a round."""
+        self._sums = dict.fromkeys(self.latest, (0, 0))
+
+    def note(self, results: Mapping[CheckName, Result]) -> None:
+        """Count a draw, by what each check came to."""
+        for check, result in results.items():
+            if result is not Result.UNKNOWN and check in self._sums:
+                addresses, failures = self._sums[check]
+                self._sums[check] = (addresses + 1, failures + (result is Result.FAIL))
+
+    def end(self) -> None:
+        """Show the sums of the round that ends, and go on to the next turn."""
+        self.latest = self._sums or self.latest
+        self._sums = {}
+        self.turn += 1
+
+    def inherit(self, old: "SampleState") -> None:
+        """Go on where *old* stands; its sums are shown until the next round has ended."""
+        self.key, self.turn, self.reached = old.key, old.turn, old.reached
+        self.latest = {check: old.latest.get(check, sums) for check, sums in self.latest.items()}

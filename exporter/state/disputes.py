@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from exporter.checks.addresses import Address
 from exporter.checks.names import DomainName
-from exporter.checks.verdicts import Finding
-from exporter.dns.voices import Voice
+from exporter.checks.result import Finding
+from exporter.dns.resolvers import Voice
 
 CAPACITY = 10_000
 """How many disputes are remembered; of what is beyond that, only disagreements are counted."""

@@ -4,19 +4,30 @@ The rule of this file: what the DNS leaves open changes the latest report, never
 function.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from exporter.checks.check import Evidence
 from exporter.checks.dkim import DkimReport
-from exporter.checks.dmarc.check import DmarcReport
+from exporter.checks.dmarc import DmarcReport
 from exporter.checks.domain import AnyReason, DomainCheckName, DomainFinding, Hint
 from exporter.checks.domain_report import DomainReport
+from exporter.checks.names import DomainName
+from exporter.checks.result import Result
 from exporter.checks.spf.domain import SpfDomainReport
-from exporter.checks.verdicts import Result
 from exporter.config.configuration import DomainSettings
-from exporter.state.change import Change
-from exporter.state.domain_held import Held, Slot, believed, hold, is_conclusive, slots, worsens
+from exporter.state.counters import CheckResult, zeros
+from exporter.state.dirty import UnsavedNames
+from exporter.state.journal import Change
+from exporter.state.known import (
+    DomainSlot,
+    KnownDomain,
+    confirmed_domain,
+    domain_worsens,
+    is_conclusive,
+    slots,
+    update_known_domain,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +41,8 @@ class DomainState:
     settings: DomainSettings
     latest: DomainReport | None = None
     evidence: Evidence = field(default_factory=dict)
-    held: Held = field(default_factory=dict)
-    hints: Mapping[Slot, tuple[Hint, ...]] = field(default_factory=dict)
+    held: KnownDomain = field(default_factory=dict)
+    hints: Mapping[DomainSlot, tuple[Hint, ...]] = field(default_factory=dict)
     spf: SpfDomainReport | None = None
     dkim: Mapping[str, DkimReport] = field(default_factory=dict)
     dmarc: DmarcReport | None = None
@@ -41,7 +52,7 @@ class DomainState:
 
     def observe(self, report: DomainReport, evidence: Evidence, at: float) -> "tuple[DomainState, tuple[Change, ...]]":
         """The state after one more sample, and what changed by it. *report* is to be believed: see `confirmed`."""
-        held, changed = hold(self.held, report.findings)
+        held, changed = update_known_domain(self.held, report.findings)
         changes = tuple([Change(self.settings.name, before, after, at, evidence) for before, after in changed])
         concluded = _conclusive_slots(report)
         keys = zip(self.settings.selectors, report.dkim, strict=True)
@@ -74,11 +85,11 @@ class DomainState:
 
     def worsens(self, report: DomainReport) -> bool:
         """Whether *report* has a failure that must be confirmed before it is believed."""
-        return worsens(self.held, report.findings)
+        return domain_worsens(self.held, report.findings)
 
     def is_news(self, report: DomainReport) -> bool:
         """Whether *report* conclusively says anything else than what is held: a verdict, or what is published."""
-        if hold(self.held, report.findings)[1]:
+        if update_known_domain(self.held, report.findings)[1]:
             return True
         if self.spf is not None and is_conclusive(report.spf.findings) and _said(self.spf) != _said(report.spf):
             return True
@@ -94,7 +105,7 @@ class DomainState:
     def confirmed(self, earlier: Sequence[DomainReport], last: DomainReport) -> DomainReport:
         """The report to believe where *earlier* ones had a failure that is not held, and *last* followed."""
         before = [finding for report in earlier for finding in report.findings]
-        return last.with_findings(lambda finding: believed(self.held, before, finding))
+        return last.with_findings(lambda finding: confirmed_domain(self.held, before, finding))
 
     @property
     def is_healthy(self) -> bool | None:
@@ -109,7 +120,7 @@ class DomainState:
     @property
     def problems(self) -> tuple[DomainFinding, ...]:
         """The expected checks that fail, by what is held: one finding for each check, reason and selector."""
-        failing: dict[tuple[Slot, AnyReason | None], DomainFinding] = {}
+        failing: dict[tuple[DomainSlot, AnyReason | None], DomainFinding] = {}
         for slot, findings in self.held.items():
             if slot[0] in self.settings.expect:
                 for finding in findings:
@@ -128,11 +139,11 @@ def is_failing(findings: Iterable[DomainFinding]) -> bool:
     return any(finding.result is Result.FAIL for finding in findings)
 
 
-def _conclusive_slots(report: DomainReport) -> list[Slot]:
+def _conclusive_slots(report: DomainReport) -> list[DomainSlot]:
     return [slot for slot, findings in slots(report.findings).items() if is_conclusive(findings)]
 
 
-def _about(slot: Slot, hints: Iterable[Hint]) -> tuple[Hint, ...]:
+def _about(slot: DomainSlot, hints: Iterable[Hint]) -> tuple[Hint, ...]:
     return tuple([hint for hint in hints if (hint.check, hint.subject) == slot])
 
 
@@ -147,3 +158,88 @@ def _said(report: SpfDomainReport) -> tuple[object, ...]:
     compiled = report.compiled
     families = (compiled.authorised(4), compiled.open(4), compiled.authorised(6), compiled.open(6))
     return (report.records, report.domains, report.lookups, report.void_lookups, *families)
+
+
+# SECTION exporter.state.domain_board
+# All that is remembered of domains: the state of every domain of the current configuration.
+#
+# The rule of this file: as on `exporter.state.board`, a reader sees one generation; what it reads of a domain
+# is
+# immutable.
+
+
+@dataclass(slots=True)
+class DomainCounters:
+    """What is counted of a domain, over its whole life in this process: *samples* and *changes* of results."""
+
+    samples: int
+    changes: dict[CheckResult, int]
+
+
+class DomainBoard(Mapping[DomainName, DomainState]):
+    """The states of the domains, by name, in the order of the configuration; counters go on while a name stays."""
+
+    def __init__(self) -> None:
+        self._states: dict[DomainName, DomainState] = {}
+        self._counters: dict[DomainName, DomainCounters] = {}
+        self.unsaved = UnsavedNames()
+
+    def __getitem__(self, name: DomainName) -> DomainState:
+        return self._states[name]
+
+    def __iter__(self) -> Iterator[DomainName]:
+        return iter(self._states)
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def find(self, name: str) -> DomainState | None:
+        """What is known of the domain that is called so, however it is written; None if it is not configured."""
+        try:
+            return self._states.get(DomainName(name))
+        except ValueError:
+            return None
+
+    def generation(self) -> Mapping[DomainName, DomainState]:
+        """What is known now, for a reader in another thread."""
+        return dict(self._states)
+
+    def counters(self, name: DomainName) -> DomainCounters:
+        """What is counted of a domain. A domain that just left has counted nothing."""
+        return self._counters.get(name) or _fresh()
+
+    def adopt(self, domains: Sequence[DomainSettings]) -> None:
+        """Make *domains* the current generation. What is known of those that stay is kept."""
+        states: dict[DomainName, DomainState] = {}
+        counters: dict[DomainName, DomainCounters] = {}
+        for settings in domains:
+            old = self._states.get(settings.name)
+            if old is None:
+                states[settings.name] = DomainState(settings)
+            else:
+                states[settings.name] = old if old.settings == settings else old.resettle(settings)
+            counters[settings.name] = self._counters.get(settings.name) or _fresh()
+        self._states, self._counters = states, counters
+
+    def record(self, name: DomainName, report: DomainReport, evidence: Evidence, at: float) -> tuple[Change, ...]:
+        """Take in one more report on *name*, sampled at Unix time *at*; say what changed by it."""
+        before = self._states[name]
+        self._states[name], changes = before.observe(report, evidence, at)
+        self.unsaved.note(name, is_news=bool(changes) or before.latest != report)
+        counters = self._counters[name]
+        counters.samples += 1
+        for change in changes:
+            counters.changes[change.after.check, change.after.result] += 1
+        return changes
+
+    def restore(self, state: DomainState) -> bool:
+        """Begin with what is known from before of a domain, if it is one here and was not sampled yet; whether so."""
+        mine = self._states.get(state.settings.name)
+        if mine is None or mine.sampled_at or mine.settings != state.settings:
+            return False
+        self._states[state.settings.name] = state
+        return True
+
+
+def _fresh() -> DomainCounters:
+    return DomainCounters(0, zeros(DomainCheckName, (Result.PASS, Result.FAIL)))

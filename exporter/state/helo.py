@@ -4,8 +4,8 @@ from dataclasses import dataclass, field, replace
 
 from exporter.checks.helo import HeloName
 from exporter.checks.helo_name import HeloNameReport
-from exporter.checks.verdicts import Result
-from exporter.state.held import Held, believed, hold, worsens
+from exporter.checks.result import Result
+from exporter.state.known import Held, believed, hold, worsens
 
 
 @dataclass(frozen=True, slots=True)

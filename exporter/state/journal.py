@@ -6,14 +6,189 @@ microseconds, or one more than the one before it, whichever is higher: so none h
 clock that is set back makes no disorder.
 """
 
+import json
 from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, get_args
 
 from exporter.checks.addresses import Address
+from exporter.checks.answers import (
+    Answer,
+    ExtendedError,
+    MailExchange,
+    Question,
+    Record,
+    RRType,
+    StartOfAuthority,
+    Status,
+    Text,
+)
+from exporter.checks.check import Evidence
+from exporter.checks.domain import DomainFinding
 from exporter.checks.names import DomainName
-from exporter.state.change import Change
-from exporter.state.evidence import pack
+from exporter.checks.report import Target
+from exporter.checks.result import Finding
+
+# SECTION exporter.state.change
+# What a change is: a conclusive finding that differs from the conclusive one before it.
+#
+# The rule of this file: a change is about an address of a pool, or about a domain, and is told in the same
+# words.
+
+AnyFinding = Finding | DomainFinding
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """*target* is what it is about: an address with its HELO names, or a domain. *at* is Unix time.
+
+    *evidence* is that of the sample that brought it; the journal packs it.
+    """
+
+    target: Target | DomainName
+    before: AnyFinding
+    after: AnyFinding
+    at: float
+    evidence: Evidence = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def address(self) -> Address | None:
+        """The address that it is about; None where it is about a domain."""
+        return self.target.address if isinstance(self.target, Target) else None
+
+    @property
+    def domain(self) -> DomainName | None:
+        """The domain that it is about; None where it is about an address."""
+        return self.target if isinstance(self.target, DomainName) else None
+
+
+def told(pool: str, change: Change) -> dict[str, str | None]:
+    """What a log line says of a *change* in *pool*, by name."""
+    before, after = change.before, change.after
+    about = {"pool": pool, "ip": str(change.address)} if change.domain is None else {"domain": change.domain}
+    return about | {
+        "check": after.check.value,
+        "subject": after.subject,
+        "before": before.result.value,
+        "after": after.result.value,
+        "reason": after.reason.value if after.reason else None,
+        "sentence": after.sentence,
+    }
+
+
+# SECTION exporter.state.evidence
+# Evidence as text: what was asked and answered, packed to be kept with a change for months.
+#
+# The rule of this file: what comes out of `unpack` is what went into `pack`, answer by answer; what does not
+# fit is left
+# out whole, so that nobody reads half an answer.
+
+MAX_OCTETS = 4096
+"""How long the packed evidence of one change may be: some twenty ordinary answers."""
+
+_RDTYPES = frozenset(get_args(RRType))
+_EMPTY = "[]"
+
+
+def pack(evidence: Evidence, most: int = MAX_OCTETS) -> str:
+    """The answers in their order, as ASCII text; as many of them as fit into *most* octets."""
+    packed: list[str] = []
+    room = most - len(_EMPTY)
+    for question, answer in evidence.items():
+        text = json.dumps(_packed(question, answer), separators=(",", ":"))
+        if len(text) < room:
+            packed.append(text)
+            room -= len(text) + 1
+    return f"[{','.join(packed)}]"
+
+
+def unpack(text: str) -> Evidence:
+    """What `pack` made *text* of. Raises `ValueError` if it is nothing of that kind."""
+    try:
+        return dict([_unpacked(*fields) for fields in json.loads(text)])
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError, RecursionError) as error:
+        raise ValueError(f"this is no packed evidence: {error}") from None
+
+
+def _packed(question: Question, answer: Answer) -> list[Any]:
+    return [
+        question.name,
+        question.rdtype,
+        answer.status,
+        [_record(record) for record in answer.records],
+        answer.chain,
+        answer.ttl,
+        answer.server,
+        round(answer.asked_at, 6),
+        [(error.code, error.text) for error in answer.errors],
+    ]
+
+
+def _unpacked(
+    name: str,
+    rdtype: RRType,
+    status: str,
+    records: Sequence[Any],
+    chain: Sequence[str],
+    ttl: int,
+    server: str,
+    asked_at: float,
+    errors: Sequence[tuple[int, str]],
+) -> tuple[Question, Answer]:
+    if rdtype not in _RDTYPES:
+        raise ValueError(f"{rdtype!r} is no type of record")
+    read = _READERS.get(rdtype, DomainName)
+    answer = Answer(
+        Status(status),
+        tuple([read(record) for record in records]),
+        tuple(map(DomainName, chain)),
+        int(ttl),
+        str(server),
+        float(asked_at),
+        tuple([ExtendedError(int(code), str(text)) for code, text in errors]),
+    )
+    return Question(DomainName(name), rdtype), answer
+
+
+def _record(record: Record) -> Any:
+    match record:
+        case Address():
+            return str(record)
+        case Text(joined):
+            return joined.decode("latin-1")
+        case _:
+            return record  # a name is a text, the others are tuples
+
+
+def _address(text: str) -> Address:
+    return Address.parse(text)
+
+
+def _exchange(fields: Sequence[Any]) -> MailExchange:
+    preference, exchange = fields
+    return MailExchange(int(preference), DomainName(exchange))
+
+
+def _authority(fields: Sequence[Any]) -> StartOfAuthority:
+    mname, rname, serial = fields
+    return StartOfAuthority(DomainName(mname), DomainName(rname), int(serial))
+
+
+def _text(text: str) -> Text:
+    return Text(text.encode("latin-1"))
+
+
+_READERS: dict[str, Callable[[Any], Record]] = {
+    "A": _address,
+    "AAAA": _address,
+    "MX": _exchange,
+    "SOA": _authority,
+    "TXT": _text,
+}
+
+
+# SECTION exporter.state.journal
 
 CAPACITY = 10_000
 

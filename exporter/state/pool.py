@@ -5,33 +5,120 @@ It is owned by the event loop; what it hands out (`AddressState`, `HeloState`) i
 it from another thread.
 """
 
+# ruff: noqa: SLF001  # it is a part of `PoolState` and `CompactStates`, in a file of its own
+
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from heapq import nsmallest
+from typing import NamedTuple
 
 from exporter.checks.check import Evidence
 from exporter.checks.helo_name import HeloNameReport
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import Receiver
 from exporter.checks.report import Report, Target
-from exporter.checks.verdicts import CheckName, Result
+from exporter.checks.result import CheckName, Result
 from exporter.inventory.pool import Pool
-from exporter.inventory.spans import Spans
-from exporter.state import carrying
+from exporter.inventory.prefixes import Prefixes
+from exporter.inventory.ranges import Run, Spans
 from exporter.state.address import AddressState, health
-from exporter.state.change import Change
-from exporter.state.compact import CompactStates, Room
-from exporter.state.counters import CheckResult, PoolCounters, zeros
-from exporter.state.forms import Outline
-from exporter.state.full import FullStates
+from exporter.state.counters import CheckResult, PoolCounters, SampleState, zeros
+from exporter.state.dirty import Unsaved, is_news
 from exporter.state.helo import HeloState
-from exporter.state.receivers import ReceiverOutcome, tally
-from exporter.state.sample import SampleState
-from exporter.state.strides import FAILING, HEALTHY, NAMES_STRIDE, STRIDE, UNKNOWN
-from exporter.state.unsaved import Unsaved, is_news
+from exporter.state.journal import Change
+from exporter.state.known import ReceiverOutcome, tally
+from exporter.state.store import CompactStates, Form, FullStates, Outline, Room, retargeted
 
-__all__ = ["FAILING", "HEALTHY", "NAMES_STRIDE", "STRIDE", "UNKNOWN", "PoolState", "worst"]
+# SECTION exporter.state.strides
+# How a pool's addresses are told apart and together: one octet of health each, and strides of neighbours.
+
+UNKNOWN, HEALTHY, FAILING = range(3)
+"""What `PoolState.healths` has for an address: whether every expected check passes, by what is held."""
+
+
+NAMES_STRIDE = 1024
+"""How many neighbours share an element of `PoolState.name_changes`."""
+
+STRIDE = 512
+"""How many neighbours share an element of `PoolState.revisions`."""
+
+
+# SECTION exporter.state.carrying
+# What is known of addresses that stay, carried over to the state of the next generation, a step at a time.
+#
+# The rule of this file: no step holds the event loop for long, and half a million addresses are carried over as
+# columns
+# of numbers, whatever their HELO names are from now on. Full states, and few neighbours, go one by one.
+
+ONE_BY_ONE = 256
+"""How many addresses make a step where each is taken by itself."""
+_AT_ONCE = 8192
+"""How many make a step where they are columns."""
+
+
+def carry(run: Run, mine: "PoolState", old: "PoolState") -> Iterator[None]:
+    """Take over what *old* has of the addresses of *run*; nothing is known of them in *mine* yet.
+
+    Of many neighbours whose names changed, what is held of a name stays where its template does.
+    """
+    here, there = mine._addresses, old._addresses
+    is_compact = isinstance(here, CompactStates) and isinstance(there, CompactStates)
+    if not (is_compact and (run.is_alike or run.size >= ONE_BY_ONE)):
+        for piece in run.pieces(ONE_BY_ONE):
+            _restore(piece, mine, old)
+            yield
+        return
+    change = _same if run.is_alike else _renaming(run, mine, old)
+    for piece in run.pieces(_AT_ONCE):
+        _copy(piece, mine, old, change, is_alike=run.is_alike)
+        yield
+
+
+def _same(form: Form) -> Form:
+    return form
+
+
+def _renaming(run: Run, mine: "PoolState", old: "PoolState") -> Callable[[Form], Form]:
+    """What becomes of the forms of *run*, whose servers say other names now."""
+    now, before = mine.pool.source.at(run.here)[1], old.pool.source.at(run.there)[1]
+    places = {place: now.index(template) for place, template in enumerate(before) if template in now}
+    return lambda form: retargeted(form, places, len(now))
+
+
+def _restore(run: Run, mine: "PoolState", old: "PoolState") -> None:
+    """Take them over one by one."""
+    targets = mine.pool.targets
+    for offset in range(run.size):
+        known = old._addresses[run.there + offset]
+        if known is not None:
+            mine.restore(run.here + offset, known.retarget(targets[run.here + offset]))
+
+
+def _copy(run: Run, mine: "PoolState", old: "PoolState", change: Callable[[Form], Form], *, is_alike: bool) -> None:
+    """The same, all at once."""
+    states, known = mine._addresses, old._addresses
+    if not (isinstance(states, CompactStates) and isinstance(known, CompactStates)):
+        raise TypeError("only columns are copied at once")
+    healths, concluded = {0: UNKNOWN}, {0: False}
+    numbers, stop = states.numbers, run.here + run.size
+    counts = states.copy(known, run, change)
+    for number, count in counts.items():
+        if number:
+            example = mine[run.here + numbers(run.here, stop).index(number)]
+            healths[number] = mine._health(example)
+            concluded[number] = example.iprev is not None
+            mine._count(example, count)
+    mine.healths[run.here : stop] = bytes(map(healths.__getitem__, numbers(run.here, stop)))
+    states.copy_details(known, run, lambda index: mine.healths[index] == FAILING, is_alike=is_alike)
+    for stride in range(run.here // NAMES_STRIDE, (stop - 1) // NAMES_STRIDE + 1):
+        part = numbers(max(run.here, stride * NAMES_STRIDE), min(stop, (stride + 1) * NAMES_STRIDE))
+        mine.name_changes[stride] += sum(map(concluded.__getitem__, part))
+    mine.renew(range(run.here // STRIDE, (stop - 1) // STRIDE + 1))
+
+
+# SECTION exporter.state.pool
 
 
 class PoolState:
@@ -192,7 +279,7 @@ class PoolState:
         elif room or isinstance(old, CompactStates):
             new = self._next = CompactStates(self.pool.targets, room) if room else FullStates(self.pool.size)
             for index in range(self.pool.size):
-                if index % carrying.ONE_BY_ONE == 0:
+                if index % ONE_BY_ONE == 0:
                     yield
                 state = old[index]
                 if state is not None:
@@ -206,7 +293,7 @@ class PoolState:
         Nothing may be recorded in either until the last step.
         """
         for run in self.pool.source.runs(old.pool.source):
-            yield from carrying.carry(run, self, old)
+            yield from carry(run, self, old)
         self.helos.update({text: state for text, state in old.helos.items() if text in self.helos})
         self.round_seconds = old.round_seconds if old.pool.size else None  # a round over nothing was none
         self.sample.inherit(old.sample)
@@ -275,3 +362,71 @@ def worst(report: Report) -> dict[CheckName, Result]:
         if before is None or before is Result.PASS or finding.result is Result.FAIL:
             results[finding.check] = finding.result
     return results
+
+
+# SECTION exporter.state.prefixes
+# The prefixes of a pool with the most failing addresses.
+#
+# The rule of this file: nothing is kept up to date by each result. The failing ones are found by looking
+# through one
+# octet an address, which takes microseconds for half a million, and only as long as those octets are not the
+# same.
+
+SHOWN = 50
+"""How many prefixes of a pool are told of."""
+
+
+class WorstPrefix(NamedTuple):
+    """One prefix, as people write it, with how many of its addresses fail, and of how many that is known.
+
+    Those are the ones that were sampled; where each round samples the whole pool, all that the pool has of it.
+    """
+
+    text: str
+    failing: int
+    sampled: int
+
+
+class WorstPrefixes:
+    """The worst prefixes of one pool; to be kept for as long as the pool's state is the same object."""
+
+    __slots__ = ("_found", "_prefixes", "_seen", "_state")
+
+    def __init__(self, state: PoolState) -> None:
+        self._state = state
+        self._seen = b""
+        self._found: tuple[WorstPrefix, ...] = ()
+        self._prefixes: Prefixes | None = None
+
+    @property
+    def state(self) -> PoolState:
+        """Whose prefixes these are."""
+        return self._state
+
+    def __call__(self) -> tuple[WorstPrefix, ...]:
+        """The prefixes that have failing addresses: the worst first, then in the order of addresses."""
+        present = bytes(self._state.healths)
+        if present != self._seen:
+            self._seen, self._found = present, self._search(present)
+        return self._found
+
+    def _search(self, healths: bytes) -> tuple[WorstPrefix, ...]:
+        needle = bytes((FAILING,))
+        position = healths.find(needle)
+        if position < 0:
+            return ()
+        if self._prefixes is None:
+            self._prefixes = self._state.pool.prefixes
+        counts: list[tuple[int, int]] = []
+        while position >= 0:
+            _, end = self._prefixes.of(position)
+            counts.append((-healths.count(needle, position, end), position))
+            position = healths.find(needle, end)
+        return tuple([self._told(self._prefixes, position, -count) for count, position in nsmallest(SHOWN, counts)])
+
+    def _told(self, prefixes: Prefixes, position: int, failing: int) -> WorstPrefix:
+        start, end = prefixes.of(position)
+        if self._state.pool.plan is None:
+            return WorstPrefix(prefixes.text(position), failing, end - start)
+        sampled = sum(self._state.sampled_at(index) > 0 for index in range(start, end))
+        return WorstPrefix(prefixes.text(position), failing, sampled)

@@ -5,19 +5,567 @@ until there is something good again.
 """
 
 import asyncio
+import base64
+import binascii
 import contextlib
 import hashlib
+import hmac
+import os
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import structlog
 
-from exporter.errors import ConfigError
-from exporter.web.passwords import Passwords
-from exporter.web.rate_limit import Bucket
-from exporter.web.tls import build_context
-from exporter.web.web_config import WebConfig, load_web_config
+from exporter.config.tree import Node, path_text, read_tree
+from exporter.config.values import Duration
+from exporter.errors import ConfigError, Problem
+
+# SECTION exporter.web.reader
+# Reading a mapping of the web configuration key by key.
+#
+# The rule of this file: whatever a key holds, something usable comes out; what was wrong is noted with its
+# place, and a
+# key that nobody asked for is wrong too.
+
+
+class Reader:
+    """Takes the keys of a mapping one by one; what nobody took is a problem too."""
+
+    def __init__(self, source: str, node: Node, problems: list[Problem], path: tuple[str, ...] = ()) -> None:
+        self._source = source
+        self._node = node
+        self._problems = problems
+        self._path = path
+        self._taken: set[str] = set()
+        self._children = node.content if isinstance(node.content, dict) else {}
+        if not isinstance(node.content, dict):
+            self.complain(None, "is no mapping (`key: value`)")
+
+    def complain(self, key: str | None, what: str) -> None:
+        """Note a problem with *key*, or with the mapping itself."""
+        child = None if key is None else self._children.get(key)
+        node = child or self._node
+        path = path_text([*self._path, *([] if key is None else [key])])
+        self._problems.append(Problem(self._source, node.line, node.column, path, what))
+
+    def names(self) -> tuple[str, ...]:
+        """Every key that is there."""
+        return tuple(self._children)
+
+    def section(self, key: str) -> "Reader | None":
+        """A mapping; None if it is not there."""
+        self._taken.add(key)
+        child = self._children.get(key)
+        if child is None or child.content is None:
+            return None
+        return Reader(self._source, child, self._problems, (*self._path, key))
+
+    def text(self, key: str, default: str = "") -> str:
+        """A text."""
+        self._taken.add(key)
+        content = self._content(key)
+        if content is None:
+            return default
+        if isinstance(content, str):
+            return content
+        self.complain(key, "is no text: put it in quotes")
+        return default
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        """True or false."""
+        self._taken.add(key)
+        content = self._content(key)
+        if content is None:
+            return default
+        if not isinstance(content, bool):
+            self.complain(key, "is neither true nor false")
+            return default
+        return content
+
+    def whole(self, key: str, low: int, high: int) -> int:
+        """A number from *low* to *high*."""
+        self._taken.add(key)
+        content = self._content(key)
+        if isinstance(content, bool) or not isinstance(content, int) or not low <= content <= high:
+            self.complain(key, f"is not a whole number from {low} to {high}")
+            return low
+        return content
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of texts."""
+        self._taken.add(key)
+        content = self._content(key)
+        if content is None:
+            return ()
+        if not isinstance(content, list) or not all(isinstance(one.content, str) for one in content):
+            self.complain(key, "is no list of texts")
+            return ()
+        return tuple([str(one.content) for one in content])
+
+    def finish(self) -> None:
+        """Complain of what nobody took."""
+        for key in self._children.keys() - self._taken:
+            self.complain(key, f"is not a known key; known are {', '.join(sorted(self._taken))}")
+
+    def _content(self, key: str) -> object:
+        child = self._children.get(key)
+        return None if child is None else child.content
+
+
+# SECTION exporter.web.web_config
+# `--web.config.file`: TLS, passwords, headers and a rate limit, in exporter-toolkit's format.
+#
+# The rule of this file: a file that exporter-toolkit takes is taken here, or refused with what would be right;
+# nothing
+# that it asks for is quietly left out. Every problem is reported at once, with its place. The one key without
+# an effect
+# is ``http2``: what is served is HTTP/1.1, as with any client that does not ask for more.
+
+MAX_BYTES = 1 << 20
+HEADERS = (
+    "Content-Security-Policy",
+    "Strict-Transport-Security",
+    "X-Content-Type-Options",
+    "X-Frame-Options",
+    "X-XSS-Protection",
+)
+VERSIONS = {
+    "TLS10": ssl.TLSVersion.TLSv1,
+    "TLS11": ssl.TLSVersion.TLSv1_1,
+    "TLS12": ssl.TLSVersion.TLSv1_2,
+    "TLS13": ssl.TLSVersion.TLSv1_3,
+}
+CLIENT_AUTH = {
+    "": ssl.CERT_NONE,
+    "NoClientCert": ssl.CERT_NONE,
+    "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
+    "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
+}
+_INSECURE = ("RequestClientCert", "RequireAnyClientCert")
+CURVES = {"CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1", "X25519": "X25519"}
+CIPHERS = {
+    f"TLS_ECDHE_{key}_WITH_{go}": f"ECDHE-{key}-{openssl}"
+    for key in ("RSA", "ECDSA")
+    for go, openssl in (
+        ("AES_128_CBC_SHA", "AES128-SHA"),
+        ("AES_256_CBC_SHA", "AES256-SHA"),
+        ("AES_128_GCM_SHA256", "AES128-GCM-SHA256"),
+        ("AES_256_GCM_SHA384", "AES256-GCM-SHA384"),
+        ("CHACHA20_POLY1305_SHA256", "CHACHA20-POLY1305"),
+        ("CHACHA20_POLY1305", "CHACHA20-POLY1305"),
+    )
+} | {
+    "TLS_AES_128_GCM_SHA256": "",  # those of TLS 1.3 are always on, here as in Go
+    "TLS_AES_256_GCM_SHA384": "",
+    "TLS_CHACHA20_POLY1305_SHA256": "",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """`tls_server_config`: where certificate, key and client CA are (a path, or the PEM text itself), and the rest."""
+
+    certificate: Path | str
+    key: Path | str
+    client_ca: Path | str | None = None
+    client_auth: ssl.VerifyMode = ssl.CERT_NONE
+    client_allowed_sans: tuple[str, ...] = ()
+    minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2
+    maximum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
+    ciphers: tuple[str, ...] = ()
+    prefer_server_ciphers: bool = True
+    curve: str | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that it is made of."""
+        return tuple([one for one in (self.certificate, self.key, self.client_ca) if isinstance(one, Path)])
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """A token bucket: *burst* requests at once, and one more every *interval_seconds*."""
+
+    interval_seconds: float
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class WebConfig:
+    """Who may come in, and how. *users* are bcrypt hashes by name."""
+
+    tls: TlsSettings | None = None
+    users: Mapping[str, bytes] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    rate_limit: RateLimit | None = None
+
+
+def load_web_config(path: Path) -> WebConfig:
+    """Read the file; paths in it start at its folder. Raises `ConfigError` with every problem."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ConfigError([Problem(str(path), 0, 0, "", "is larger than 1 MiB, which no web configuration is")])
+        text = content.decode("utf-8")
+    except OSError as error:
+        raise ConfigError([Problem(str(path), 0, 0, "", f"cannot be read: {error.strerror}")]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([Problem(str(path), 0, 0, "", "is not UTF-8: save it as UTF-8")]) from None
+    return parse_web_config(text, str(path), path.absolute().parent)
+
+
+def parse_web_config(text: str, source: str, folder: Path) -> WebConfig:
+    """Read a web configuration from *text*; *source* is what messages call it. Raises `ConfigError`."""
+    root, problems = read_tree(text, source)
+    if root is None or root.content is None:
+        if problems:
+            raise ConfigError(problems)
+        return WebConfig()
+    reader = Reader(source, root, problems)
+    tls = reader.section("tls_server_config")
+    http = reader.section("http_server_config")
+    rate = reader.section("rate_limit")
+    config = WebConfig(
+        tls=None if tls is None else _tls(tls, folder),
+        users=_users(reader.section("basic_auth_users")),
+        headers={} if http is None else _headers(http),
+        rate_limit=None if rate is None else _rate(rate),
+    )
+    reader.finish()
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def _tls(reader: Reader, folder: Path) -> TlsSettings:
+    certificate = _pem(reader, "cert", folder, required=True)
+    key = _pem(reader, "key", folder, required=True)
+    client_ca = _pem(reader, "client_ca", folder, required=False)
+    auth = reader.text("client_auth_type")
+    if auth in _INSECURE:
+        reader.complain("client_auth_type", f"is {auth}, which lets anybody in: write RequireAndVerifyClientCert")
+    elif auth not in CLIENT_AUTH:
+        reader.complain("client_auth_type", f"is none of {', '.join(filter(None, CLIENT_AUTH))}")
+    mode = CLIENT_AUTH.get(auth, ssl.CERT_NONE)
+    if mode is not ssl.CERT_NONE and client_ca is None:
+        reader.complain("client_auth_type", "needs client_ca_file: who signs the certificates of clients?")
+    if mode is ssl.CERT_NONE and client_ca is not None and auth not in _INSECURE:
+        reader.complain(
+            None,
+            "has a client CA, but asks no client for a certificate: set client_auth_type to RequireAndVerifyClientCert",
+        )
+    sans = reader.texts("client_allowed_sans")
+    if sans and mode is not ssl.CERT_REQUIRED:
+        reader.complain("client_allowed_sans", "needs client_auth_type: RequireAndVerifyClientCert")
+    minimum = _version(reader, "min_version", "TLS12")
+    maximum = _version(reader, "max_version", "TLS13")
+    if minimum > maximum:
+        reader.complain("max_version", "is below min_version")
+    settings = TlsSettings(
+        certificate=certificate or "",
+        key=key or "",
+        client_ca=client_ca,
+        client_auth=mode,
+        client_allowed_sans=sans,
+        minimum=minimum,
+        maximum=maximum,
+        ciphers=_ciphers(reader),
+        prefer_server_ciphers=reader.flag("prefer_server_cipher_suites", default=True),
+        curve=_curve(reader),
+    )
+    reader.finish()
+    return settings
+
+
+def _pem(reader: Reader, key: str, folder: Path, *, required: bool) -> Path | str | None:
+    inline, file = reader.text(key), reader.text(f"{key}_file")
+    if inline and file:
+        reader.complain(key, f"stands beside {key}_file: one of them is enough")
+    elif not inline and not file and required:
+        reader.complain(None, f"needs {key}_file")
+    if inline:
+        return inline
+    return folder / file if file else None
+
+
+def _version(reader: Reader, key: str, default: str) -> ssl.TLSVersion:
+    version = reader.text(key, default)
+    if version not in VERSIONS:
+        reader.complain(key, f"is none of {', '.join(VERSIONS)}")
+    return VERSIONS.get(version, VERSIONS[default])
+
+
+def _ciphers(reader: Reader) -> tuple[str, ...]:
+    names = reader.texts("cipher_suites")
+    for name in names:
+        if name not in CIPHERS:
+            reader.complain("cipher_suites", f"has {name}, which is none of {', '.join(sorted(CIPHERS))}")
+    return tuple([CIPHERS[name] for name in names if CIPHERS.get(name)])
+
+
+def _curve(reader: Reader) -> str | None:
+    names = reader.texts("curve_preferences")
+    if len(names) > 1:
+        reader.complain("curve_preferences", "has several curves: write the one that is wanted, or leave it out")
+    for name in names:
+        if name not in CURVES:
+            reader.complain("curve_preferences", f"has {name}, which is none of {', '.join(CURVES)}")
+    return CURVES.get(names[0]) if names else None
+
+
+def _users(reader: Reader | None) -> Mapping[str, bytes]:
+    if reader is None:
+        return {}
+    users: dict[str, bytes] = {}
+    for name in reader.names():
+        hashed = reader.text(name)
+        if is_bcrypt(hashed):
+            users[name] = hashed.encode("ascii")
+        else:
+            reader.complain(name, 'is no bcrypt hash, as `htpasswd -nBC 10 ""` makes it')
+        if not name or ":" in name:
+            reader.complain(name, "is no user name: it is empty, or has a colon in it")
+    return users
+
+
+def is_bcrypt(text: str) -> bool:
+    """Whether *text* is a bcrypt hash of a cost that ends in this century."""
+    kind, _, rest = text[1:].partition("$")
+    cost, _, digest = rest.partition("$")
+    alphabet = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    return (
+        text.startswith("$")
+        and kind in {"2a", "2b", "2y"}
+        and cost in {f"{number:02}" for number in range(4, 19)}
+        and len(digest) == 53
+        and all(character in alphabet for character in digest)
+    )
+
+
+def _headers(reader: Reader) -> Mapping[str, str]:
+    reader.flag("http2", default=True)
+    section = reader.section("headers")
+    reader.finish()
+    if section is None:
+        return {}
+    headers = {name: section.text(name) for name in HEADERS}
+    headers = {name: value for name, value in headers.items() if name in section.names()}
+    for name, value in headers.items():
+        if not value.isprintable() or not value.isascii():
+            section.complain(name, "has characters that no header can carry")
+    if headers.get("X-Frame-Options", "").lower() not in {"", "deny", "sameorigin"}:
+        section.complain("X-Frame-Options", "is neither deny nor sameorigin")
+    if headers.get("X-Content-Type-Options", "").lower() not in {"", "nosniff"}:
+        section.complain("X-Content-Type-Options", "is not nosniff")
+    section.finish()
+    return headers
+
+
+def _rate(reader: Reader) -> RateLimit | None:
+    text = reader.text("interval", "0s")
+    burst = reader.whole("burst", 1, 1_000_000)
+    reader.finish()
+    try:
+        interval = Duration(0) if text == "0" else Duration.parse(text)
+    except ValueError as error:
+        reader.complain("interval", str(error))
+        return None
+    return RateLimit(interval.seconds, burst) if interval.seconds else None
+
+
+# SECTION exporter.web.rate_limit
+# A rate limit for all requests together, as exporter-toolkit has it: a token bucket.
+
+
+class Bucket:
+    """Holds *burst* tokens at most, and gets one every *interval_seconds*."""
+
+    def __init__(self, limit: RateLimit, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._tokens = float(limit.burst)
+        self._filled_at = clock()
+
+    def take(self) -> bool:
+        """Take a token, if there is one."""
+        now = self._clock()
+        self._tokens = min(self._limit.burst, self._tokens + (now - self._filled_at) / self._limit.interval_seconds)
+        self._filled_at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+# SECTION exporter.web.passwords
+# Basic authentication: names and bcrypt hashes.
+#
+# The rule of this file: how long an answer takes says nothing about which names exist. Whoever asks, known or
+# not, costs
+# one bcrypt check against one of the configured hashes, or one look into the memory of such checks.
+
+_REMEMBERED = 256
+_THREADS = 2
+_WAITING = 16
+_MAX_OCTETS = 72
+"""What bcrypt looks at of a password; Go refuses longer ones when it makes a hash, so none can be right."""
+_MAX_HEADER = 4096
+
+
+class BusyError(Exception):
+    """Too many passwords are being checked already."""
+
+
+class Passwords:
+    """Checks credentials against *users*, bcrypt hashes by name. Checks run in threads of their own, few at a time."""
+
+    def __init__(self, users: Mapping[str, bytes]) -> None:
+        self._users = users
+        self._hashes = [users[name] for name in sorted(users)]
+        self._secret = os.urandom(32)
+        self._known: OrderedDict[bytes, bool] = OrderedDict()
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="bcrypt")
+        self._waiting = 0
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def are_right(self, authorization: str) -> bool:
+        """Whether an `Authorization` header has a right name and password. Raises `BusyError`."""
+        credentials = read_basic(authorization)
+        if credentials is None:
+            return False
+        name, password = credentials
+        hashed = self._users.get(name) or self._stand_in(name)
+        digest = self._digest(name, password, hashed)
+        known = self._known.get(digest)
+        if known is None:
+            known = await self._check(password, hashed)
+            self._remember(digest, is_right=known)
+        return known and name in self._users
+
+    def _stand_in(self, name: str) -> bytes:
+        """The hash that an unknown name is checked against: always the same one for a name, as if it were a user's."""
+        number = int.from_bytes(hmac.digest(self._secret, name.encode(), "sha256")[:8], "big")
+        return self._hashes[number % len(self._hashes)]
+
+    def _digest(self, name: str, password: bytes, hashed: bytes) -> bytes:
+        parts = b"".join([len(part).to_bytes(4, "big") + part for part in (name.encode(), password, hashed)])
+        return hmac.digest(self._secret, parts, hashlib.sha256)
+
+    async def _check(self, password: bytes, hashed: bytes) -> bool:
+        if self._waiting >= _THREADS + _WAITING:
+            raise BusyError
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, _matches, password, hashed)
+        finally:
+            self._waiting -= 1
+
+    def _remember(self, digest: bytes, *, is_right: bool) -> None:
+        """Keep the latest outcomes. Wrong ones too: else a second try would tell a known name from an unknown one."""
+        self._known[digest] = is_right
+        self._known.move_to_end(digest)
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+
+
+def _matches(password: bytes, hashed: bytes) -> bool:
+    """One bcrypt check, also for a password that cannot be right."""
+    import bcrypt
+
+    is_possible = len(password) <= _MAX_OCTETS and b"\0" not in password
+    matches = bcrypt.checkpw(password.replace(b"\0", b"\1")[:_MAX_OCTETS], hashed)
+    return matches and is_possible
+
+
+def read_basic(authorization: str) -> tuple[str, bytes] | None:
+    """Name and password of an `Authorization` header (RFC 7617); None if it has none."""
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic" or len(encoded) > _MAX_HEADER:
+        return None
+    try:
+        name, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
+        return (name.decode("utf-8"), password) if colon else None
+    except (binascii.Error, ValueError):
+        return None
+
+
+# SECTION exporter.web.tls
+# From the TLS settings to what greets clients.
+#
+# The rule of this file: a context is built whole or not at all, so that whoever has a good one can go on with
+# it.
+
+
+def build_context(settings: TlsSettings, source: str) -> ssl.SSLContext:
+    """The context for new connections. Raises `ConfigError` for files that cannot be used."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["http/1.1"])
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    if settings.prefer_server_ciphers:
+        context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
+    try:
+        context.minimum_version = settings.minimum
+        context.maximum_version = settings.maximum
+        if settings.ciphers:
+            context.set_ciphers(":".join(settings.ciphers))
+        if settings.curve is not None:
+            context.set_ecdh_curve(settings.curve)
+        _load_certificate(context, settings)
+        if settings.client_ca is not None:
+            context.load_verify_locations(cadata=_text(settings.client_ca))
+            context.verify_mode = settings.client_auth
+    except (OSError, ValueError) as error:  # an SSLError is an OSError
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        where = getattr(error, "filename", None)
+        what = f"cannot be used: {f'{where}: ' if where else ''}{reason}"
+        raise ConfigError([Problem(source, 0, 0, "tls_server_config", what)]) from None
+    return context
+
+
+def _load_certificate(context: ssl.SSLContext, settings: TlsSettings) -> None:
+    """Python's ssl loads files alone: a text is given to it as a file in memory, which no disk ever sees."""
+    if isinstance(settings.certificate, Path) and isinstance(settings.key, Path):
+        context.load_cert_chain(settings.certificate, settings.key, password="")
+        return
+    memory = os.memfd_create("certificate", os.MFD_CLOEXEC)
+    try:
+        os.write(memory, f"{_text(settings.key)}\n{_text(settings.certificate)}\n".encode())
+        context.load_cert_chain(f"/proc/self/fd/{memory}", password="")
+    finally:
+        os.close(memory)
+
+
+def _text(pem: Path | str) -> str:
+    return pem.read_text(encoding="ascii") if isinstance(pem, Path) else pem
+
+
+def is_allowed(certificate: dict[str, Any] | None, allowed: tuple[str, ...]) -> bool:
+    """Whether a client's certificate, as `SSLObject.getpeercert` gives it, has one of the *allowed* names."""
+    names = (certificate or {}).get("subjectAltName", ())
+    return any(_same(name, one) for _, name in names for one in allowed)
+
+
+def _same(name: str, allowed: str) -> bool:
+    if name == allowed:
+        return True
+    try:
+        return ip_address(name) == ip_address(allowed)
+    except ValueError:
+        return False
+
+
+# SECTION exporter.web.access
 
 log = structlog.get_logger()
 

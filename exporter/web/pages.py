@@ -5,29 +5,324 @@ works without the script.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import islice
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from aiohttp import web
 
-from exporter.checks.verdicts import Result
+from exporter import __version__
+from exporter.checks.receivers import by_design
+from exporter.checks.result import Result
+from exporter.inventory.pool import Pool
+from exporter.inventory.ranges import AddressRanges
 from exporter.state.domain import DomainState
 from exporter.state.journal import Which
-from exporter.state.pool import FAILING, PoolState
-from exporter.web.cells import SMALL, Maps
-from exporter.web.chain import chain
-from exporter.web.documents import EVIDENCE_NOT_KEPT
-from exporter.web.domains import domain_document, grouped_findings, lists_of
-from exporter.web.drawing import draw
-from exporter.web.fleet import fleet, listed, summarise, worst
-from exporter.web.map_drawing import draw_map
-from exporter.web.predictions import predicted
-from exporter.web.query import place_parameter, text_of, whole_number
-from exporter.web.rendering import environment, render
-from exporter.web.search import Search, Wanted, read_address
-from exporter.web.sources import Sources
+from exporter.state.pool import FAILING, UNKNOWN, PoolState
+from exporter.views.chain import chain, draw
+from exporter.views.documents import EVIDENCE_NOT_KEPT, predicted, printable, records_of, share_words
+from exporter.views.domains import domain_document, grouped_findings, lists_of
+from exporter.views.pools import fleet, listed, summarise, worst
+from exporter.views.sources import Sources
+from exporter.web.search import Search, Wanted, place_parameter, read_address, text_of, whole_number
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+# SECTION exporter.web.rendering
+# Turns what is known into HTML.
+#
+# The rule of this file: everything is escaped by the templates' engine, and nothing is marked as safe. Times
+# are written
+# in full; the script in the page makes ages of them.
+
+_TEMPLATES = Path(__file__).with_name("templates")
+
+
+def render(template: str, values: Mapping[str, Any]) -> str:
+    """One page."""
+    return environment().get_template(template).render(values)
+
+
+@cache
+def environment() -> "Environment":
+    """The templates, compiled. The first call takes a while: Jinja2 is imported when the first page is asked for."""
+    import jinja2
+
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.filters |= {
+        "iso": iso,
+        "clock": clock,
+        "duration": duration,
+        "number": number,
+        "percent": percent,
+        "share": share_words,
+        "printable": printable,
+        "records": records_of,
+        "breakable": breakable,
+    }
+    made.globals |= {"version": __version__, "by_design": by_design}
+    for name in made.list_templates():
+        made.get_template(name)
+    return made
+
+
+def iso(seconds: float) -> str:
+    """A Unix time for `datetime` attributes."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def clock(seconds: float) -> str:
+    """A Unix time for people."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def duration(seconds: float) -> str:
+    """A length of time for people: ``12 s``, ``5 min``, ``3 h``, ``2 d``."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms" if seconds else "0 s"
+    for limit, unit, size in ((120, "s", 1), (7200, "min", 60), (172_800, "h", 3600)):
+        if seconds < limit:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 86_400:.0f} d"
+
+
+def number(value: float) -> str:
+    """A count, with thin spaces between thousands."""
+    return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def percent(part: float, whole: float) -> float:
+    """A share for the width of a bar, from 0 to 100; what is there at all can be seen."""
+    if not whole or not part:
+        return 0.0
+    return round(max(1.0, 100 * part / whole), 2)
+
+
+def breakable(name: str) -> list[str]:
+    """A name, cut behind its dots, so that a browser can break the line there."""
+    pieces = name.split(".")
+    return [f"{piece}." for piece in pieces[:-1]] + pieces[-1:]
+
+
+# SECTION exporter.web.cells
+# The map of a pool: one cell an address where it is small, one a /24 (or /64) where it is big.
+#
+# The rule of this file: a cell is a run of neighbours in the pool's order, so that counting in it is one call
+# that costs
+# nothing, however many addresses it has.
+
+SMALL = 1024
+"""Addresses up to which each has a cell of its own."""
+MAX_CELLS = 4096
+"""Cells of a map; a pool that would have more gets shorter prefixes."""
+_STALE_INTERVALS = 3.0
+_WIDTHS = {4: 32, 6: 128}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A prefix, and which places of the pool are in it: *count* of them from *first*."""
+
+    network: IPv4Network | IPv6Network
+    first: int
+    count: int
+
+    @property
+    def label(self) -> str:
+        """The prefix, or the address if it is one alone."""
+        whole = self.network.prefixlen == self.network.max_prefixlen
+        return str(self.network.network_address) if whole else str(self.network)
+
+
+@dataclass(frozen=True, slots=True)
+class Shade:
+    """A cell as it is now. *level* 0 is healthy, 1 to 4 up to 1 %, 10 %, 50 % and more failing; None is not known.
+
+    None is also what has not been sampled for three intervals.
+    """
+
+    cell: Cell
+    failing: int
+    unknown: int
+    level: int | None
+
+
+class Maps:
+    """Keeps the cells of each pool for as long as the pool is the same."""
+
+    def __init__(self) -> None:
+        self._cells: dict[str, tuple[Pool, tuple[Cell, ...]]] = {}
+
+    def shades(self, state: PoolState, now: float) -> list[Shade]:
+        """The cells of a pool as they are at Unix time *now*."""
+        known = self._cells.get(state.pool.name)
+        if known is None or known[0] is not state.pool:
+            known = (state.pool, cells(state.pool))
+            self._cells[state.pool.name] = known
+        stale_before = now - _STALE_INTERVALS * state.pool.interval_seconds
+        return [_shade(state, cell, stale_before) for cell in known[1]]
+
+
+def cells(pool: Pool) -> tuple[Cell, ...]:
+    """The cells of a pool, in the order of its addresses."""
+    small = pool.size <= SMALL
+    lengths = {4: 32 if small else 24, 6: 128 if small else 64}
+    while True:
+        found: list[Cell] = []
+        for cell in _cut(pool.source, lengths):
+            found.append(cell)
+            if len(found) > MAX_CELLS:
+                break
+        else:
+            return tuple(found)
+        lengths = {family: max(0, length - 2) for family, length in lengths.items()}
+
+
+def _cut(source: AddressRanges, lengths: dict[int, int]) -> Iterator[Cell]:
+    """Cut ranges at the borders of prefixes; ranges that share a prefix share its cell."""
+    position = 0
+    open_cell: tuple[int, int] | None = None
+    first = 0
+    for one in source:
+        shift = _WIDTHS[one.family] - lengths[one.family]
+        start = one.first
+        while start <= one.last:
+            key = (one.family, start >> shift)
+            if key != open_cell:
+                if open_cell is not None:
+                    yield _cell(open_cell, lengths, first, position)
+                open_cell, first = key, position
+            stop = min(one.last, ((start >> shift) + 1 << shift) - 1)
+            position += stop - start + 1
+            start = stop + 1
+    if open_cell is not None:
+        yield _cell(open_cell, lengths, first, position)
+
+
+def _cell(key: tuple[int, int], lengths: dict[int, int], first: int, end: int) -> Cell:
+    family, prefix = key
+    length = lengths[family]
+    octets = (prefix << _WIDTHS[family] - length).to_bytes(_WIDTHS[family] // 8, "big")
+    return Cell(ip_network((octets, length)), first, end - first)
+
+
+def _shade(state: PoolState, cell: Cell, stale_before: float) -> Shade:
+    end = cell.first + cell.count
+    failing = state.healths.count(FAILING, cell.first, end)
+    unknown = state.healths.count(UNKNOWN, cell.first, end)
+    if unknown == cell.count or _is_stale(state, cell, stale_before):
+        return Shade(cell, failing, unknown, None)
+    share = failing / cell.count
+    return Shade(cell, failing, unknown, sum(share > limit for limit in (0, 0.01, 0.1, 0.5)))
+
+
+def _is_stale(state: PoolState, cell: Cell, stale_before: float) -> bool:
+    """Whether its last address was sampled too long ago: rounds go through the pool in order."""
+    return 0.0 < state.sampled_at(cell.first + cell.count - 1) < stale_before
+
+
+# SECTION exporter.web.map_drawing
+# The map of a pool as a picture: a grid of cells in the order of the addresses.
+#
+# The rule of this file: cells of one level are one path, so that four thousand of them weigh little; only those
+# that are
+# worth a visit are elements of their own. A level is told by a sign as well as by its colour, for many people
+# do not see
+# red from green.
+
+_LINKS = 200
+_DENSE = 512
+"""Cells from which on they are drawn small."""
+
+
+_SIGNS = {
+    1: "M4 4h2v2h-2z",
+    2: "M3 3h4v4h-4z",
+    3: "M2 2h6v6h-6z",
+    4: "M2 3l1-1 2 2 2-2 1 1-2 2 2 2-1 1-2-2-2 2-1-1 2-2z",
+}
+"""What a failing cell of ten by ten carries: a spot that grows, and a cross for the worst."""
+_NUMBER = re.compile(r"\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A failing cell with its place in the picture."""
+
+    x: int
+    y: int
+    shade: Shade
+
+    @property
+    def text(self) -> str:
+        """What it says to whoever points at it."""
+        cell = self.shade.cell
+        share = f"{self.shade.failing} of {cell.count} " if cell.count > 1 else ""
+        return f"{cell.label}: {share}failing"
+
+
+@dataclass(frozen=True, slots=True)
+class MapDrawing:
+    """A picture of *width* by *height*. *paths* are the cells of each level ("none", "0" to "4") in one path each."""
+
+    width: int
+    height: int
+    step: int
+    size: int
+    paths: tuple[tuple[str, str], ...]
+    spots: tuple[Spot, ...]
+
+    @property
+    def signs(self) -> list[tuple[int, str]]:
+        """The path of each failing level's sign, in the first cell of the grid."""
+        scale = self.size / 10
+        return [
+            (level, f"M1 1m{_NUMBER.sub(lambda number: f'{int(number[0]) * scale:g}', sign[1:])}")
+            for level, sign in _SIGNS.items()
+        ]
+
+
+def draw_map(shades: Sequence[Shade]) -> MapDrawing:
+    """Draw the cells; of the failing ones the worst are spots."""
+    dense = len(shades) > _DENSE
+    step, columns = (12, 80) if dense else (30, 32)
+    failing = [number for number, shade in enumerate(shades) if shade.failing and shade.level]
+    failing.sort(key=lambda number: -shades[number].failing / shades[number].cell.count)
+    spots = set(failing[:_LINKS])
+    paths: dict[str, list[str]] = {}
+    size = step - 2
+    for number, shade in enumerate(shades):
+        if number not in spots:
+            y, x = divmod(number, columns)
+            level = "none" if shade.level is None else str(shade.level)
+            paths.setdefault(level, []).append(f"M{x * step + 1} {y * step + 1}h{size}v{size}h-{size}z")
+    return MapDrawing(
+        columns * step,
+        max(1, -(-len(shades) // columns)) * step,
+        step,
+        size,
+        tuple([(level, "".join(cells)) for level, cells in sorted(paths.items())]),
+        tuple([Spot(n % columns * step + 1, n // columns * step + 1, shades[n]) for n in sorted(spots)]),
+    )
+
+
+# SECTION exporter.web.pages
 
 _PROBLEMS_EACH = 8
 _PAGE = 50

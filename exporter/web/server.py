@@ -1,21 +1,256 @@
 """The HTTP server: which path shows what."""
 
+import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Protocol
 
+import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
-from exporter.web.access import Access
-from exporter.web.api import Api
-from exporter.web.assets import asset
+from exporter.views.sources import Sources
+from exporter.web.access import Access, BusyError, is_allowed
+from exporter.web.api import Api, Probe, problem
 from exporter.web.connections import Connections, Patience
-from exporter.web.guards import SECURITY_HEADERS, Guards, is_cross_site
 from exporter.web.pages import Pages
-from exporter.web.probe import Probe
-from exporter.web.scrapes import Rendering, Scrapes
-from exporter.web.search import Search
-from exporter.web.sources import Sources
+from exporter.web.search import BadQueryError, NotConfiguredError, Search
+
+# SECTION exporter.web.assets
+# The files that pages need: style sheet, script, icon.
+#
+# The rule of this file: a closed list, read once; no path of a URL ever becomes a path of the file system.
+
+_FOLDER = Path(__file__).with_name("static")
+_TYPES = {"style.css": "text/css", "script.js": "text/javascript", "icon.svg": "image/svg+xml"}
+
+
+async def asset(request: web.Request) -> web.Response:
+    """Serve one of the files. Their URLs in pages change with the version, so they may be kept for a day."""
+    name = request.match_info["name"]
+    if name not in _TYPES:
+        raise web.HTTPNotFound
+    response = web.Response(body=_content(name), content_type=_TYPES[name], charset="utf-8")
+    response.headers["Cache-Control"] = "private, max-age=86400"
+    response.enable_compression()
+    return response
+
+
+@cache
+def _content(name: str) -> bytes:
+    return (_FOLDER / name).read_bytes()
+
+
+# SECTION exporter.web.guards
+# What every request passes before it is answered, and what every answer carries.
+#
+# The rule of this file: health is answered whatever else goes on, and nothing that a client sends makes a 5xx
+# but a 503.
+
+HEALTH_PATHS = frozenset({"/-/healthy", "/-/ready"})
+
+SECURITY_HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "deny",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class Guards:
+    """The middlewares, the first of which is the outermost. *base* is the route prefix, without a slash at its end."""
+
+    def __init__(self, connections: Connections, access: Access, *, base: str, max_requests: int) -> None:
+        self._connections = connections
+        self._access = access
+        self._base = base
+        self._max_requests = max_requests
+        self._active = 0
+
+    def middlewares(self) -> list[Middleware]:
+        """In the order in which a request passes them."""
+        return [self._watched, self._worded, self._admitted, self._limited]
+
+    def is_health(self, request: web.Request) -> bool:
+        """Whether a request asks for liveness or readiness."""
+        return request.path.removeprefix(self._base) in HEALTH_PATHS
+
+    @web.middleware
+    async def _watched(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        with self._connections.serving(request):
+            return await handler(request)
+
+    @web.middleware
+    async def _worded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Put what went wrong into words, as JSON where JSON was asked for."""
+        try:
+            return await handler(request)
+        except BadQueryError as bad:
+            return self._say(request, 400, str(bad))
+        except NotConfiguredError as missing:
+            return self._say(request, 404, str(missing))
+        except web.HTTPMethodNotAllowed as wrong:
+            response = self._say(request, 405, f"{', '.join(sorted(wrong.allowed_methods))} is the method to use here")
+            response.headers["Allow"] = wrong.headers["Allow"]
+            return response
+        except web.HTTPNotFound:
+            return self._say(request, 404, "not found")
+
+    def _say(self, request: web.Request, status: int, what: str) -> web.Response:
+        if request.path.startswith(f"{self._base}/api/"):
+            return problem(status, what)
+        return web.Response(status=status, text=f"{what}\n")
+
+    @web.middleware
+    async def _admitted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Let in whoever belongs. Health says nothing worth hiding, and who restarts us for want of it has no key."""
+        access = self._access
+        tls = access.config.tls
+        if tls is not None and tls.client_allowed_sans and not _has_name(request, tls.client_allowed_sans):
+            return self._say(request, 403, "your certificate has none of the names that may come in")
+        if self.is_health(request):
+            return await handler(request)
+        if access.bucket is not None and not access.bucket.take():
+            response = self._say(request, 429, "too many requests: try again")
+            response.headers["Retry-After"] = "1"
+            return response
+        if access.passwords is None:
+            return await handler(request)
+        try:
+            is_right = await access.passwords.are_right(request.headers.get("Authorization", ""))
+        except BusyError:
+            response = self._say(request, 503, "too many passwords are being checked: try again")
+            response.headers["Retry-After"] = "1"
+            return response
+        if is_right:
+            return await handler(request)
+        response = self._say(request, 401, "a name and a password are needed")
+        response.headers["WWW-Authenticate"] = 'Basic realm="maildns-exporter", charset="UTF-8"'
+        return response
+
+    @web.middleware
+    async def _limited(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self.is_health(request):
+            return await handler(request)
+        if self._active >= self._max_requests:
+            what = f"{self._max_requests} requests are being served already (--web.max-requests): try again"
+            response = self._say(request, 503, what)
+            response.headers["Retry-After"] = "1"
+            return response
+        self._active += 1
+        try:
+            return await handler(request)
+        finally:
+            self._active -= 1
+
+
+def _has_name(request: web.Request, allowed: tuple[str, ...]) -> bool:
+    certificate = None if request.transport is None else request.transport.get_extra_info("peercert")
+    return is_allowed(certificate, allowed)
+
+
+def is_cross_site(request: web.Request) -> bool:
+    """Whether a browser says that another site makes it send this request: such a one must not change anything."""
+    if request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}:
+        return True
+    origin = request.headers.get("Origin")
+    return origin is not None and origin.partition("://")[2] != request.host
+
+
+# SECTION exporter.web.scrapes
+# One rendering for all who scrape at the same time.
+#
+# The rule of this file: one is rendered at a time, in a thread: a second one beside it would only make both
+# late. Whoever
+# comes before one has begun, and wants it in the same form, gets the same octets. Whoever comes later gets the
+# next one:
+# nobody is shown less than was there when they asked, so that a scrape after a reload never has what that took
+# away.
+# What can be written ahead of the next scrape is, in small steps between scrapes, as long as somebody scrapes
+# at all.
+
+log = structlog.get_logger()
+
+Rendered = tuple[bytes, str]
+"""A body and its content type."""
+
+_PAUSE_SECONDS = 0.25
+"""How often something is looked for that can be written ahead."""
+_PATIENCE_SECONDS = 300.0
+"""How long after a scrape another one is expected: more than any scrape interval that is in use."""
+
+
+class Rendering(Protocol):
+    """What is scraped. It is used in a thread, by one at a time."""
+
+    def render(self, accept: str, *, compress: bool) -> Rendered:
+        """All of it, for an `Accept` header, compressed or not."""
+
+    def writing_ahead(self) -> Iterator[bool]:
+        """Steps, none of them long, that make the next rendering cheaper."""
+
+
+class Scrapes:
+    """Shares what *rendering* gives."""
+
+    def __init__(self, rendering: Rendering) -> None:
+        self._rendering = rendering
+        self._turn = asyncio.Lock()
+        self._to_begin: dict[tuple[str, bool], asyncio.Task[Rendered]] = {}
+        self._expected_until = 0.0
+        self._ahead: asyncio.Task[None] | None = None
+
+    async def get(self, accept: str, *, compress: bool) -> Rendered:
+        """The exposition in this form. Whoever gives up waiting takes it from nobody else."""
+        wanted = (accept, compress)
+        task = self._to_begin.get(wanted)
+        if task is None:
+            task = self._to_begin[wanted] = asyncio.create_task(self._rendered(accept, compress=compress))
+        return await asyncio.shield(task)
+
+    def stop(self) -> None:
+        """Write nothing ahead any more."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+
+    async def _rendered(self, accept: str, *, compress: bool) -> Rendered:
+        async with self._turn:
+            del self._to_begin[accept, compress]
+            rendered = await asyncio.to_thread(self._rendering.render, accept, compress=compress)
+        self._expect_another()
+        return rendered
+
+    def _expect_another(self) -> None:
+        self._expected_until = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+        if self._ahead is None or self._ahead.done():
+            self._ahead = asyncio.create_task(self._write_ahead())
+
+    async def _write_ahead(self) -> None:
+        loop = asyncio.get_running_loop()
+        while loop.time() < self._expected_until:
+            await asyncio.sleep(_PAUSE_SECONDS)
+            steps = self._rendering.writing_ahead()
+            try:
+                while await self._made_one_of(steps):
+                    pass
+            except Exception:  # the scrape will write it, or tell why not
+                log.exception("lines cannot be written ahead of the scrape")
+
+    async def _made_one_of(self, steps: Iterator[bool]) -> bool:
+        """Make one of the *steps*, if there is another one; a scrape that came meanwhile goes first."""
+        async with self._turn:
+            return await asyncio.to_thread(lambda: next(steps, False))
+
+
+# SECTION exporter.web.server
 
 _TEXT = "text/plain; charset=utf-8"
 _LEAVING_SECONDS = 10.0

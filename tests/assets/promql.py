@@ -1,7 +1,7 @@
-"""Which labels a PromQL expression gives, and what in it can never match: the catalogue's families held to account.
+"""The labels that a PromQL expression returns, and the errors in it.
 
-The rule of this file: it knows the catalogue, the recording rules and Prometheus' own series; any other name, and any
-label that a family does not have, is an error.
+Known names are the families of the catalogue, the recording rules and Prometheus' own series. Any other name, a label
+that a family does not have, and a join that never matches are errors.
 """
 
 from functools import cache
@@ -9,7 +9,7 @@ from functools import cache
 import promql_parser as promql
 
 from dashboards.generator.outputs import GROUPS
-from exporter.metrics.catalogue import CATALOGUE, Family
+from exporter.metrics.families import CATALOGUE, Family
 
 TARGET = frozenset({"job", "instance"})
 """The labels that Prometheus adds to what it scrapes."""
@@ -24,11 +24,11 @@ Labels = frozenset[str]
 
 
 class WrongQueryError(AssertionError):
-    """The query asks for what does not exist, or joins what never matches."""
+    """The query uses a name or label that does not exist, or joins vectors that never match."""
 
 
 def labels_of(expr: str) -> Labels:
-    """The labels of the series that *expr* gives. Raises `WrongQueryError`."""
+    """The labels of the series that *expr* returns. Raises `WrongQueryError`."""
     return _labels(_parsed(expr))
 
 
@@ -85,7 +85,7 @@ def _labels(node: promql.Expr) -> Labels:
             return _combined(node)
         case promql.NumberLiteral() | promql.StringLiteral():
             return frozenset()
-    raise WrongQueryError(f"what is {node}?")
+    raise WrongQueryError(f"unsupported expression: {node}")
 
 
 def _selected(node: promql.VectorSelector) -> Labels:

@@ -1,7 +1,6 @@
-"""Builders of what Prometheus has scraped, minute by minute, for promtool's tests of the rules.
+"""Builders of scraped series, minute by minute, for promtool's tests of the rules.
 
-The rule of this file: a fleet is well unless it is told otherwise. So a test says only what breaks, and whatever else
-fires is a failure of it.
+A fleet is healthy by default. So a test adds only what breaks, and fails if any other alert fires.
 """
 
 import re
@@ -26,7 +25,7 @@ Series = dict[str, str]
 
 @dataclass(frozen=True)
 class Firing:
-    """One alert that must fire: its labels beside `severity` and those of its expression, and the value it shows."""
+    """One alert that must fire, with its labels (without `severity`) and its value."""
 
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -34,14 +33,14 @@ class Firing:
 
 
 def series(family: str, values: str, /, **labels: str) -> Series:
-    """One series of the exporter at `WHO`, or of the one that *labels* name."""
+    """One series of the exporter at `WHO`, unless *labels* name another."""
     labels = {**WHO, **labels}
     text = ", ".join(f'{name}="{value}"' for name, value in labels.items())
     return {f"{family}{{{text}}}": values}
 
 
 def always(value: float) -> str:
-    """The same from the first minute to the last."""
+    """The same value from the first minute to the last."""
     return f"{value:g}x{MINUTES}"
 
 
@@ -54,7 +53,7 @@ def between(begins: int, ends: int, inside: float, outside: float | None = None)
 
 
 def watcher(**labels: str) -> Series:
-    """An exporter that is well, with one resolver of one server."""
+    """A healthy exporter, with one resolver of one server."""
     return {
         **series("up", always(1), **labels),
         **series("maildns_build_info", always(1), version="1", python="3", **labels),
@@ -65,12 +64,11 @@ def watcher(**labels: str) -> Series:
 
 
 def pool(name: str, ips: Iterable[str], *, size: int | None = None, **labels: str) -> Series:
-    """A pool whose addresses are all forward-confirmed and sampled every minute; *size* if more than "
-    "*ips* are in it."""
+    """A pool whose addresses are forward-confirmed and sampled every minute; *size* if it has more than *ips*."""
     ips = list(ips)
     size = len(ips) if size is None else size
     labels = {"pool": name, **labels}
-    held: Series = {
+    found: Series = {
         **series("maildns_pool_addresses", always(size), **labels),
         **series("maildns_pool_results", always(size), check="fcrdns", result="pass", **labels),
         **series("maildns_pool_results", always(0), check="fcrdns", result="fail", **labels),
@@ -82,18 +80,18 @@ def pool(name: str, ips: Iterable[str], *, size: int | None = None, **labels: st
         **series("maildns_series_dropped_total", always(0), **labels),
     }
     for check in ("fcrdns", "helo-resolves", "spf-mailfrom", "dnsbl"):
-        held |= series("maildns_pool_check_expected", always(1), check=check, **labels)
+        found |= series("maildns_pool_check_expected", always(1), check=check, **labels)
     for ip in ips:
-        held |= series("maildns_fcrdns_match", always(1), ip=ip, **labels)
-        held |= series("maildns_fcrdns_conclusive", always(1), ip=ip, **labels)
-        held |= series("maildns_last_sample_timestamp_seconds", f"0+60x{MINUTES}", ip=ip, **labels)
-    return held
+        found |= series("maildns_fcrdns_match", always(1), ip=ip, **labels)
+        found |= series("maildns_fcrdns_conclusive", always(1), ip=ip, **labels)
+        found |= series("maildns_last_sample_timestamp_seconds", f"0+60x{MINUTES}", ip=ip, **labels)
+    return found
 
 
 def problems(
     name: str, ips: Iterable[str], begins: int, ends: int, *, check: str = "fcrdns", reason: str = "ptr-nxdomain"
 ) -> Series:
-    """What shows that these addresses fail a check from one minute until another."""
+    """Series of addresses that fail a check from one minute until another."""
     found: Series = {}
     for ip in ips:
         labels = {"pool": name, "ip": ip}
@@ -104,7 +102,7 @@ def problems(
 
 
 def unit_test(scraped: Series, expected: Mapping[int, Iterable[Firing]]) -> dict[str, Any]:
-    """A unit test for promtool: exactly the *expected* alerts fire at each of those minutes, of all that there are."""
+    """A unit test for promtool: at each of those minutes exactly the *expected* alerts fire."""
     checks = []
     for minute, firing in expected.items():
         wanted = list(firing)

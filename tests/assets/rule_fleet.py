@@ -1,6 +1,6 @@
-"""The fleet that the rules are tried on, what can happen to it, and the alerts that this must set off.
+"""The fleet on which the rules are tested, what can break in it, and the alerts that must fire.
 
-The rule of this file: what happens is said in series, as the exporter would show it; no rule is consulted.
+A failure is a set of series, as the exporter would show them; no rule is used to build it.
 """
 
 from collections.abc import Iterable
@@ -58,7 +58,7 @@ def domain_broken(name: str, reason: str, **labels: str) -> Firing:
 
 
 def domain_problem(check: str, reason: str, begins: int, ends: int, selector: str = "") -> Series:
-    """What shows that a domain fails a check that is expected of it."""
+    """Series of a domain that fails an expected check."""
     return series(
         "maildns_domain_problem",
         between(begins, ends, 1),
@@ -70,7 +70,7 @@ def domain_problem(check: str, reason: str, begins: int, ends: int, selector: st
 
 
 def not_authorised(ips: Iterable[str], domain: str, begins: int, ends: int, identity: str = "mailfrom") -> Series:
-    """What shows that SPF does not let addresses pass for a domain, and that their pool expects it to."""
+    """Series of addresses that SPF does not authorise for a domain, although their pool expects it."""
     found = problems("corporate", ips, begins, ends, check=f"spf-{identity}", reason="spf-softfail")
     for ip in ips:
         labels = {"pool": "corporate", "ip": ip, "identity": identity, "domain": domain}
@@ -79,7 +79,7 @@ def not_authorised(ips: Iterable[str], domain: str, begins: int, ends: int, iden
 
 
 def worst_prefix(prefix: str, failing: int, of: int, begins: int, ends: int) -> Series:
-    """What shows how many addresses of a prefix fail, and of how many."""
+    """Series of a prefix in which *failing* addresses fail, of *of*."""
     labels = {"pool": "corporate", "prefix": prefix}
     return {
         **series("maildns_pool_failing_prefix_addresses", between(begins, ends, failing), **labels),
@@ -88,31 +88,31 @@ def worst_prefix(prefix: str, failing: int, of: int, begins: int, ends: int) -> 
 
 
 def counted(check: str, failing: int, begins: int, ends: int) -> Series:
-    """What shows that addresses of a pool fail a check, none of which is shown."""
+    """Series of a pool in which addresses fail a check, without series of the addresses."""
     return series(
         "maildns_pool_results", between(begins, ends, failing, 0), pool="corporate", check=check, result="fail"
     )
 
 
 def source(family: str, values: str, /, **labels: str) -> Series:
-    """One series about the SPF record that the pool is fed from."""
+    """One series about the SPF record that the pool is read from."""
     return series(f"maildns_pool_source_{family}", values, pool="corporate", source="spf", **labels)
 
 
 def source_failing(reason: str, begins: int, ends: int) -> Series:
-    """What shows that something is wrong with it."""
+    """Series of a problem with this record."""
     return source("problem", between(begins, ends, 1), reason=reason)
 
 
 def source_alert(name: str, value: str = "1", **labels: str) -> Firing:
-    """An alert about it."""
+    """An alert about this record."""
     return about(name, value, pool="corporate", source="spf", **labels)
 
 
 def replies(ignored: int, asked: int, overflowed: int = 0, begins: int = 10, ends: int = 60) -> Series:
-    """What a resolver counts in each minute of a while: packets that were ignored, queries, questions that overflowed.
+    """Per-minute counts of ignored packets, queries and overflowed questions of a resolver.
 
-    Before and after it is asked as much, and all is well.
+    Before and after that time it gets as many queries, and all is well.
     """
     found: Series = {}
     for name, count, usual in (
@@ -127,7 +127,7 @@ def replies(ignored: int, asked: int, overflowed: int = 0, begins: int = 10, end
 
 
 def domain_silent(begins: int, ends: int) -> Series:
-    """What shows that the DNS does not answer for a domain."""
+    """Series of a domain for which the DNS does not answer."""
     family = "maildns_domain_last_conclusive_sample_timestamp_seconds"
     return series(family, f"0+60x{begins - 1} {begins * 60 - 60}x{ends - begins}", domain="example.org")
 
@@ -143,12 +143,12 @@ def prefix_lost(prefix: str, value: int) -> Firing:
 
 
 def domain_gone(value: int) -> Firing:
-    """The alert about a domain of which everything is gone."""
+    """The alert about a domain whose records are all gone."""
     return Firing("MailDnsDomainGone", {"job": WHO["job"], "domain": "example.org"}, str(value))
 
 
 def broken(ips: Iterable[str], begins: int, ends: int) -> Series:
-    """What shows that these are not forward-confirmed, in a pool that shows only those that fail."""
+    """Series of unconfirmed addresses in a pool that shows only failing addresses."""
     found: Series = {}
     for ip in ips:
         labels = {"pool": "corporate", "ip": ip}
@@ -160,7 +160,7 @@ def broken(ips: Iterable[str], begins: int, ends: int) -> Series:
 
 
 def not_expected(check: str) -> Series:
-    """What shows that a pool does not expect a check to pass."""
+    """Series of a pool that does not expect a check to pass."""
     return series("maildns_pool_check_expected", always(0), pool="corporate", check=check)
 
 
@@ -170,7 +170,7 @@ def about(name: str, value: str = "0", **labels: str) -> Firing:
 
 
 def unanswered(count: int, begins: int, ends: int, of: int = len(IPS)) -> Series:
-    """What shows that the DNS does not answer for *count* addresses of a pool of *of*."""
+    """Series of a pool of *of* addresses: the DNS does not answer for *count* of them."""
     labels = {"pool": "corporate", "check": "fcrdns"}
     return {
         **series("maildns_pool_results", between(begins, ends, of - count, of), result="pass", **labels),
@@ -179,7 +179,7 @@ def unanswered(count: int, begins: int, ends: int, of: int = len(IPS)) -> Series
 
 
 def outage(begins: int, ends: int) -> Series:
-    """The only resolver is dead: nothing is conclusive until each was sampled again, values are held, sampling lags."""
+    """The only resolver is dead: nothing is conclusive until each was sampled again, values stay, sampling lags."""
     found = {
         **unanswered(len(IPS), begins, ends + 10),
         **series("maildns_resolver_up", between(begins, ends, 0, 1), **SERVER),
@@ -197,7 +197,7 @@ def outage(begins: int, ends: int) -> Series:
 
 
 def refused(result: str, count: int, begins: int, ends: int) -> Series:
-    """What shows that a receiver refuses *count* addresses."""
+    """Series of a receiver that refuses *count* addresses."""
     labels = {"pool": "corporate", "receiver": "gmail"}
     return {
         **series("maildns_pool_receiver_results", between(begins, ends, count, 0), result=result, **labels),

@@ -6,7 +6,7 @@ import helm_python
 import pytest
 
 from exporter import __version__
-from exporter.config.loader import parse
+from exporter.config.load import parse
 from tests.assets import charts
 from tests.assets.charts import CHART, NEWEST, OLDEST, VALUES, ci_values, render
 from tests.yaml_files import read_yaml

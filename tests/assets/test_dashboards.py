@@ -7,7 +7,7 @@ import pytest
 
 from dashboards.generator import style
 from dashboards.generator.outputs import FOLDER, outputs
-from exporter.checks.verdicts import Reason
+from exporter.checks.result import Reason
 from exporter.web.pages import Pages
 from tests.assets.dashboard_files import NAMES, load, panels
 

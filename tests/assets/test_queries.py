@@ -9,7 +9,7 @@ from dashboards.generator.domain_rules import DOMAIN_CHECKS
 from dashboards.generator.outputs import FOLDER, GROUPS
 from dashboards.generator.pool_rules import LOWER, RATIO, UPPER
 from exporter.checks.domain import DomainCheckName
-from exporter.checks.verdicts import CheckName
+from exporter.checks.result import CheckName
 from tests.assets.dashboard_files import NAMES, all_queries, labels_in, load
 from tests.assets.promql import WrongQueryError, labels_of, metrics_of
 from tests.yaml_files import read_yaml

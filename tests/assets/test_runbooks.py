@@ -1,4 +1,4 @@
-"""The runbooks: a page for each alert, an alert for each page, each with the same five parts."""
+"""The runbooks: one page per alert, each with the same sections."""
 
 import json
 import re
@@ -11,22 +11,22 @@ from dashboards.generator.outputs import FOLDER, GROUPS
 RUNBOOKS = FOLDER.parent / "docs" / "runbooks"
 ALERTS = {alert.name: alert for group in GROUPS for alert in group.alerts}
 PAGES = sorted(page for page in RUNBOOKS.glob("*.md") if page.stem != "README")
-PARTS = ["Who notices", "Confirm", "Fix", "By design?"]
+SECTIONS = ["Impact", "Confirm", "Fix"]
 
 
 def test_each_alert_has_a_page_and_each_page_an_alert():
-    """Nobody is sent to a page that is not there."""
+    """The link of each alert leads to a page."""
     assert {page.stem for page in PAGES} == set(ALERTS)
     assert {alert.runbook.rpartition("/")[2] for alert in ALERTS.values()} == {page.name for page in PAGES}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_page_has_all_its_parts(page):
-    """What it means, who notices, how to confirm it (with a command), how to fix it, whether it is by design."""
+def test_a_page_has_all_its_sections(page):
+    """What is broken, the impact, how to confirm it (with a command), how to fix it; sometimes when it is by design."""
     text = page.read_text(encoding="utf-8")
 
-    assert text.startswith(f"# {page.stem}\n")
-    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == PARTS
+    assert text.startswith(f"# {page.stem}\n\n")
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) in (SECTIONS, [*SECTIONS, "By design?"])
     if ALERTS[page.stem].severity == "critical":
         confirm = text.partition("## Confirm")[2].partition("\n## ")[0]
         assert "```console" in confirm
@@ -34,17 +34,17 @@ def test_a_page_has_all_its_parts(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_links_between_pages_lead_somewhere(page):
-    """Every relative link is a page."""
+    """Every relative link names a page."""
     for link in re.findall(r"\]\(([\w.]+)\)", page.read_text(encoding="utf-8")):
         assert (RUNBOOKS / link).is_file()
 
 
-def titles(part: object) -> Iterator[str]:
-    """Whatever a dashboard calls its panels, rows, columns and itself."""
-    if isinstance(part, dict):
-        yield from [part["title"]] if isinstance(part.get("title"), str) else []
-        yield from part.get("renameByName", {}).values()
-    for one in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+def titles(node: object) -> Iterator[str]:
+    """The titles of a dashboard, its rows, panels and columns."""
+    if isinstance(node, dict):
+        yield from [node["title"]] if isinstance(node.get("title"), str) else []
+        yield from node.get("renameByName", {}).values()
+    for one in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
         yield from titles(one)
 
 
@@ -53,12 +53,12 @@ SHOWN = {
     for file in (FOLDER / "grafana").glob("*.json")
     for title in titles(json.loads(file.read_text(encoding="utf-8")))
 } | {"Targets"}
-"""And the page of Prometheus itself."""
+"""The titles on the dashboards, and a page of Prometheus."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_names_what_is_there(page):
-    """Whatever stands in italics with a capital is a dashboard, or a panel, row or column of one."""
+    """Text in italics that begins with a capital is the title of a dashboard, row, panel or column."""
     text = page.read_text(encoding="utf-8")
 
     assert set(re.findall(r"(?<![*\w])\*([A-Z][^*\n]+)\*(?!\*)", text)) <= SHOWN

@@ -18,15 +18,14 @@ from collections.abc import Callable
 from types import FrameType, SimpleNamespace
 from typing import Any
 
-import exporter.dns.udp
+import exporter.dns.transports
 from exporter.checks.answers import Question
 from exporter.checks.check import Run
 from exporter.checks.names import DomainName
 from exporter.checks.report import Report, Target, report
-from exporter.dns.endpoints import parse_endpoint
+from exporter.dns.codec import wire_name
 from exporter.dns.resolver import Resolver
-from exporter.dns.settings import ResolverSettings
-from exporter.dns.wire import wire_name
+from exporter.dns.settings import ResolverSettings, parse_endpoint
 from tests.benchmarks.ours import targets_from
 
 IN_FLIGHT = 500
@@ -238,7 +237,7 @@ async def main() -> None:
     targets = targets_from(0, options.count)
     FakeSocket.answers = Answers(targets)
     fake = SimpleNamespace(socket=FakeSocket, SOCK_DGRAM=socket.SOCK_DGRAM)
-    exporter.dns.udp.socket = fake  # type: ignore[assignment, attr-defined]
+    exporter.dns.transports.socket = fake  # type: ignore[assignment, attr-defined]
     settings = ResolverSettings(
         servers=(parse_endpoint("127.0.0.1:53"),),
         max_queries_per_second=math.inf,

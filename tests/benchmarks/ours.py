@@ -22,10 +22,9 @@ from exporter.checks.answers import Question
 from exporter.checks.check import Run
 from exporter.checks.names import DomainName
 from exporter.checks.report import Report, Target, report
-from exporter.cli import collector
-from exporter.dns.endpoints import parse_endpoint
+from exporter.cli import serve
 from exporter.dns.resolver import Resolver
-from exporter.dns.settings import ResolverSettings
+from exporter.dns.settings import ResolverSettings, parse_endpoint
 from tests.integration import sweep
 from tests.integration.kinds import DOMAIN
 from tests.integration.running import holding
@@ -155,7 +154,7 @@ async def main() -> None:
         timeout_seconds=1,
         canary=None,
     )
-    collector.calm()  # as in service
+    serve.calm()  # as in service
     resolver = Resolver(settings)
     await resolver.start()
     try:

@@ -24,11 +24,11 @@ from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import OnAnswer
 from exporter.checks.names import DomainName
-from exporter.checks.verdicts import CheckName
-from exporter.config.loader import parse
+from exporter.checks.result import CheckName
+from exporter.config.load import parse
 from exporter.inventory.build import build
 from exporter.inventory.pool import Pool
-from exporter.metrics.samples import sums_of
+from exporter.metrics.collectors import sums_of
 from exporter.sampling.sampler import Sampler
 from exporter.state.board import Board
 from exporter.state.pool import FAILING

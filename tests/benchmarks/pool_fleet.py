@@ -26,11 +26,11 @@ from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import judge
 from exporter.checks.names import DomainName
 from exporter.checks.report import report
-from exporter.config.loader import parse
+from exporter.config.load import parse
 from exporter.inventory.build import build
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.fleet import FleetCollector
-from exporter.sampling.round import Round
+from exporter.sampling.schedule import Round
 from exporter.state.board import Board
 from exporter.state.pool import PoolState
 

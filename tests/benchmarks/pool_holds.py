@@ -20,10 +20,10 @@ from typing import Any
 from exporter import service as service_module
 from exporter.checks.answers import Answer, Question, Status, Text
 from exporter.checks.check import OnAnswer
-from exporter.cli import collector
-from exporter.cli.logs import configure
-from exporter.config.loader import parse
-from exporter.dns.voices import Voice
+from exporter.cli import serve
+from exporter.cli.serve import configure
+from exporter.config.load import parse
+from exporter.dns.resolvers import Voice
 from exporter.options import Options
 from exporter.service import Service
 from exporter.state.board import FULL_ADDRESSES
@@ -258,7 +258,7 @@ def main() -> None:
     parser.add_argument("--shown", type=int, default=SERIES // SERIES_EACH)
     options = parser.parse_args()
     configure("error", "logfmt")
-    collector.calm()
+    serve.calm()
     networks = [str(network) for network in world.NETWORKS[-options.networks :]]
     print(json.dumps(asyncio.run(measure(networks, options.shown))))
 

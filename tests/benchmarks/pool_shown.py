@@ -19,7 +19,7 @@ from prometheus_client.openmetrics.exposition import generate_latest
 
 from exporter.metrics.exposition import Exposition
 from exporter.state.pool import PoolState
-from exporter.web.scrapes import Rendered, Scrapes
+from exporter.web.server import Rendered, Scrapes
 from tests.benchmarks.pool_fleet import OPENMETRICS, answer, broken, sample, shown_fleet, sweep
 
 SHOWN = {"turned": 23, "sampled": 25, "still": 19, "reference": 29}

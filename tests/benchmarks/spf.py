@@ -8,13 +8,12 @@ import argparse
 import time
 
 from exporter.checks.addresses import Address
-from exporter.checks.authentication import Wanted, authentication
 from exporter.checks.check import judge
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
-from exporter.checks.report import Target
+from exporter.checks.report import Target, Wanted, authentication
+from exporter.checks.result import Result
 from exporter.checks.spf.compile import compile_spf
-from exporter.checks.verdicts import Result
 from tests.factories import World
 
 HELO = HeloName.parse("na01-bn1-obe.outbound.protection.outlook.example")

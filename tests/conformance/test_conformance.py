@@ -9,7 +9,7 @@ from exporter.checks.addresses import Address
 from exporter.checks.check import judge
 from exporter.checks.names import DomainName
 from exporter.checks.report import report
-from exporter.checks.verdicts import CheckName
+from exporter.checks.result import CheckName
 from tests.factories import World, name, target
 from tests.yaml_files import read_yaml
 

@@ -17,9 +17,8 @@ from typing import Any, Self
 
 import yaml
 
-from exporter.config.loader import load
-from exporter.demo.server import DemoServer
-from exporter.demo.wire import Observe
+from exporter.config.load import load
+from exporter.demo.server import DemoServer, Observe
 from exporter.demo.world import World
 from tests.integration.servers.process import free_port, wait_until
 

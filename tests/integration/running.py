@@ -11,9 +11,8 @@ from typing import Any
 from exporter.checks.answers import Question, RRType
 from exporter.checks.check import Check, Run
 from exporter.checks.names import DomainName
-from exporter.dns.endpoints import parse_endpoint
 from exporter.dns.resolver import Resolver
-from exporter.dns.settings import ResolverSettings
+from exporter.dns.settings import ResolverSettings, parse_endpoint
 
 
 @asynccontextmanager

@@ -14,8 +14,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.config.configuration import Configuration
-from exporter.config.durations import Duration
-from exporter.config.loader import parse
+from exporter.config.load import parse
+from exporter.config.values import Duration
 from exporter.options import Options
 from exporter.service import Service
 from exporter.web.connections import Patience

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from structlog.testing import capture_logs
 
-from exporter.config.loader import parse
+from exporter.config.load import parse
 from tests.integration.servers.knot import Knot
 from tests.integration.servers.process import DEADLINE_SECONDS
 from tests.integration.serving import serving

@@ -9,7 +9,7 @@ from exporter.checks.answers import Status
 from exporter.checks.names import DomainName
 from exporter.demo.server import DemoServer
 from exporter.demo.world import World
-from exporter.dns.referral import delegation
+from exporter.dns.resolvers import delegation
 from tests.integration.running import holding
 from tests.integration.servers.knot import Knot
 from tests.integration.servers.process import free_port

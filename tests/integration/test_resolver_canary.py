@@ -7,7 +7,7 @@ import pytest
 from exporter.checks.answers import Question, Status
 from exporter.checks.names import DomainName
 from exporter.checks.report import report
-from exporter.checks.verdicts import IprevVerdict, Reason
+from exporter.checks.result import IprevVerdict, Reason
 from exporter.dns.settings import CanarySettings
 from tests.factories import target
 from tests.integration.misbehaving import Misbehaving

@@ -9,7 +9,7 @@ from exporter.checks.answers import Question
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.report import Target, report
-from exporter.checks.verdicts import IprevVerdict, Result
+from exporter.checks.result import IprevVerdict, Result
 from tests.integration.kinds import DOMAIN, KINDS
 from tests.integration.running import resolver_for, sampled
 from tests.integration.servers.unbound import Unbound

@@ -8,8 +8,8 @@ import pytest
 
 from exporter.checks.addresses import Address
 from exporter.demo.world import Episode, World
-from exporter.state.storage.schema import MIGRATIONS, VERSION
-from exporter.web.documents import moment
+from exporter.state.storage.database import MIGRATIONS, VERSION
+from exporter.views.documents import moment
 from tests.integration.keeping import Dns, configuration, process
 from tests.integration.servers.process import wait_until
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from structlog.testing import capture_logs
 
-from exporter.config.loader import parse
+from exporter.config.load import parse
 from exporter.demo.server import DemoServer
 from exporter.demo.world import World
 from tests.integration.servers.process import DEADLINE_SECONDS

@@ -8,7 +8,7 @@ import dns.message
 import dns.rcode
 import pytest
 
-from exporter.config.loader import parse
+from exporter.config.load import parse
 from exporter.errors import ConfigError
 from exporter.inventory.build import build
 from tests.soak.load import Measured, Reader, fallen, read

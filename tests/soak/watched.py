@@ -16,7 +16,7 @@ from asyncio.base_events import _format_handle  # type: ignore[attr-defined]  # 
 from pathlib import Path
 from typing import IO, Any
 
-from exporter.cli import main as run
+from exporter.cli.main import main as run
 
 _TOLD_SECONDS = 0.02
 """A callback that takes less is not named."""

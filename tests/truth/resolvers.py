@@ -15,9 +15,8 @@ from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import OnAnswer
 from exporter.checks.names import DomainName
 from exporter.dns.canary import Verified
-from exporter.dns.endpoints import Endpoint, parse_endpoint
 from exporter.dns.resolver import ServerHealth
-from exporter.dns.settings import ResolverSettings
+from exporter.dns.settings import Endpoint, ResolverSettings, parse_endpoint
 from tests.truth.faults import NODATA, NXDOMAIN, TTL_SECONDS, Published, found
 
 LOSS, SERVFAIL, SLOW = 0.07, 0.07, 0.06

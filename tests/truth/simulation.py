@@ -17,8 +17,8 @@ import time_machine
 
 from exporter.checks.check import judge
 from exporter.checks.report import report
-from exporter.checks.verdicts import CheckName, Result
-from exporter.config.loader import parse
+from exporter.checks.result import CheckName, Result
+from exporter.config.load import parse
 from exporter.dns.resolvers import Resolvers
 from exporter.inventory.build import build
 from exporter.sampling.sampler import Sampler

@@ -4,13 +4,81 @@ The rule of this folder: a prediction is what the server would really do, on the
 may be a refusal; it is then marked as inconclusive, and must not overwrite what was known before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 from exporter.checks.addresses import Address
 from exporter.checks.check import Check, parallel
 from exporter.checks.helo import HeloName
-from exporter.checks.receivers.policies import DEFAULT_RECEIVERS, POLICIES, Policy
-from exporter.checks.receivers.verdicts import ACCEPTED, Receiver, ReceiverResult, ReceiverVerdict, by_design
+from exporter.checks.receivers import courier, exim, haraka, opensmtpd, postfix, sendmail, strict
+from exporter.checks.receivers.verdicts import ACCEPTED, Outcome, Receiver, ReceiverResult, ReceiverVerdict, by_design
+
+# SECTION exporter.checks.receivers.policies
+# Every receiver policy, with the rule that predicts it and the source in which that was read.
+#
+# The rule of this file: one entry a policy. How a receiver reasons is in the module of its name.
+
+
+class Policy(NamedTuple):
+    """How one kind of receiver judges, and where that is written: a file and line of its source, or a document."""
+
+    source: str
+    rule: Callable[[Address, HeloName], Check[Outcome]]
+
+
+POLICIES: Mapping[Receiver, Policy] = MappingProxyType(
+    {
+        Receiver.POSTFIX_UNKNOWN_CLIENT: Policy(
+            "Postfix 3.7 smtpd_peer.c:287-352, smtpd_check.c:1277", postfix.unknown_client
+        ),
+        Receiver.POSTFIX_UNKNOWN_REVERSE_CLIENT: Policy(
+            "Postfix 3.7 smtpd_check.c:1259", postfix.unknown_reverse_client
+        ),
+        Receiver.POSTFIX_INVALID_HELO: Policy("Postfix 3.7 smtpd_check.c:1413", postfix.invalid_helo),
+        Receiver.POSTFIX_NON_FQDN_HELO: Policy("Postfix 3.7 smtpd_check.c:1451", postfix.non_fqdn_helo),
+        Receiver.POSTFIX_UNKNOWN_HELO: Policy("Postfix 3.7 smtpd_check.c:1490", postfix.unknown_helo),
+        Receiver.EXIM_REVERSE_HOST_LOOKUP: Policy("Exim 4.96 acl.c:1306, host.c:1582-1810", exim.reverse_host_lookup),
+        Receiver.EXIM_VERIFY_HELO: Policy("Exim 4.96 smtp_in.c:3398, acl.c:1746", exim.verify_helo),
+        Receiver.EXIM_HELO_VERIFY_HOSTS: Policy("Exim 4.96 smtp_in.c:4147", exim.helo_verify_hosts),
+        Receiver.EXIM_HOST_LOOKUP: Policy("Exim 4.96 host.c:1582-1810", exim.host_lookup),
+        Receiver.HARAKA_NO_RDNS: Policy("haraka-plugin-fcrdns 1.2.1 index.js:160-244", haraka.no_rdns),
+        Receiver.HARAKA_NO_FCRDNS: Policy("haraka-plugin-fcrdns 1.2.1 index.js:160-244", haraka.no_fcrdns),
+        Receiver.HARAKA_HELO_RDNS_MATCH: Policy(
+            "haraka-plugin-helo.checks 1.1.3 index.js rdns_match", haraka.helo_rdns_match
+        ),
+        Receiver.HARAKA_HELO_FORWARD_DNS: Policy(
+            "haraka-plugin-helo.checks 1.1.3 index.js forward_dns", haraka.helo_forward_dns
+        ),
+        Receiver.HARAKA_HELO_VALID_HOSTNAME: Policy(
+            "haraka-plugin-helo.checks 1.1.3 index.js valid_hostname", haraka.helo_valid_hostname
+        ),
+        Receiver.HARAKA_HELO_LITERAL_MISMATCH: Policy(
+            "haraka-plugin-helo.checks 1.1.3 index.js literal_mismatch", haraka.helo_literal_mismatch
+        ),
+        Receiver.OPENSMTPD_RDNS: Policy("OpenSMTPD 6.8 smtp_session.c:650-708, lka_filter.c:1210", opensmtpd.rdns),
+        Receiver.OPENSMTPD_FCRDNS: Policy("OpenSMTPD 6.8 smtp_session.c:650-708, lka_filter.c:1196", opensmtpd.fcrdns),
+        Receiver.SENDMAIL_REQUIRE_RDNS: Policy("Sendmail 8.17 cf/m4/proto.m4:1857", sendmail.require_rdns),
+        Receiver.COURIER_BOFHCHECKHELO: Policy("Courier 1.0 submit.C:777-870", courier.bofhcheckhelo),
+        Receiver.RFC8601_IPREV: Policy("RFC 8601 sections 2.7.3 and 3", strict.iprev),
+        Receiver.GMAIL: Policy("Google's email sender guidelines, reply 550-5.7.25", strict.gmail),
+        Receiver.STRICT_HELO_EQUALS_PTR: Policy("Microsoft KB 3019655", strict.helo_equals_ptr),
+        Receiver.STRICT_HELO_EQUALS_VERIFIED_PTR: Policy("Microsoft KB 3019655", strict.helo_equals_verified_ptr),
+    }
+)
+
+DEFAULT_RECEIVERS: tuple[Receiver, ...] = (
+    Receiver.POSTFIX_UNKNOWN_CLIENT,
+    Receiver.POSTFIX_UNKNOWN_HELO,
+    Receiver.EXIM_REVERSE_HOST_LOOKUP,
+    Receiver.EXIM_VERIFY_HELO,
+    Receiver.GMAIL,
+    Receiver.STRICT_HELO_EQUALS_PTR,
+)
+"""The policies that are predicted where the configuration names none: each stands for a family of receivers."""
+
+
+# SECTION exporter.checks.receivers
 
 __all__ = [
     "ACCEPTED",

@@ -13,12 +13,13 @@ from exporter.checks.receivers.evidence import (
     Forward,
     Sight,
     family_first,
+    is_ipv4,
+    is_ipv6,
     see_names_in_both,
     sight_of_both,
 )
-from exporter.checks.receivers.literals import is_ipv4, is_ipv6
 from exporter.checks.receivers.verdicts import ACCEPTED, Outcome, refused
-from exporter.checks.verdicts import CheckName
+from exporter.checks.result import CheckName
 
 _REFUSE, _DEFER = 517, 417
 

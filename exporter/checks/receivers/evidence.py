@@ -4,6 +4,7 @@ The rule of this file: it sorts answers into what can be told apart, and leaves 
 Nobody asks for more than `NAME_LIMIT` names, sorted first, so that every sample drops the same ones.
 """
 
+import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -114,3 +115,26 @@ def no_ptr(address: Address) -> str:
 def silent_ptr(address: Address) -> str:
     """Say in a clause that the PTR question went unanswered."""
     return f"the DNS does not say which PTR names {address} has"
+
+
+# SECTION exporter.checks.receivers.literals
+# Addresses as they stand in HELO, read as leniently as the receivers' own parsers do.
+#
+# The rule of this file: no error and no `Address` comes out of it; it only says what a text could be taken for.
+
+
+def is_ipv4(text: str) -> bool:
+    """Whether it is four decimal numbers up to 255, leading zeros allowed."""
+    parts = text.split(".")
+    return len(parts) == 4 and all(part.isdigit() and len(part) <= 3 and int(part) <= 255 for part in parts)
+
+
+def is_ipv6(text: str) -> bool:
+    """Whether it is an IPv6 address without a zone."""
+    if "%" in text:
+        return False
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True

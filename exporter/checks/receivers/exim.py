@@ -22,14 +22,15 @@ from exporter.checks.receivers.evidence import (
     Sight,
     describe,
     family_first,
+    is_ipv4,
+    is_ipv6,
     no_ptr,
     see_names_in_both,
     sight_of_both,
     silent_ptr,
 )
-from exporter.checks.receivers.literals import is_ipv4, is_ipv6
 from exporter.checks.receivers.verdicts import ACCEPTED, Outcome, refused
-from exporter.checks.verdicts import CheckName
+from exporter.checks.result import CheckName
 
 _FAIL, _DEFER, _SYNTAX = 550, 451, 501
 

@@ -20,13 +20,14 @@ from exporter.checks.receivers.evidence import (
     ask_names,
     ask_ptr,
     family_first,
+    is_ipv4,
+    is_ipv6,
     no_ptr,
     sight_of_both,
     silent_ptr,
 )
-from exporter.checks.receivers.literals import is_ipv4, is_ipv6
 from exporter.checks.receivers.verdicts import ACCEPTED, Outcome, drawn, refused
-from exporter.checks.verdicts import CheckName
+from exporter.checks.result import CheckName
 
 _AT_CONNECT, _AT_HELO, _LATER = 554, 550, 450
 

@@ -11,10 +11,19 @@ from exporter.checks.addresses import Address
 from exporter.checks.check import Check
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
-from exporter.checks.receivers.evidence import NAME_LIMIT, Forward, ask_ptr, describe, no_ptr, see_names, silent_ptr
-from exporter.checks.receivers.literals import is_ipv4, is_ipv6
+from exporter.checks.receivers.evidence import (
+    NAME_LIMIT,
+    Forward,
+    ask_ptr,
+    describe,
+    is_ipv4,
+    is_ipv6,
+    no_ptr,
+    see_names,
+    silent_ptr,
+)
 from exporter.checks.receivers.verdicts import ACCEPTED, Outcome, ReceiverResult, drawn, refused
-from exporter.checks.verdicts import CheckName
+from exporter.checks.result import CheckName
 
 _REFUSE, _SYNTAX = 550, 501
 _MAX_HELO = 255

@@ -19,13 +19,14 @@ from exporter.checks.receivers.evidence import (
     Sight,
     ask_ptr,
     describe,
+    is_ipv4,
+    is_ipv6,
     no_ptr,
     see_names,
     silent_ptr,
 )
-from exporter.checks.receivers.literals import is_ipv4, is_ipv6
 from exporter.checks.receivers.verdicts import ACCEPTED, Outcome, drawn, refused
-from exporter.checks.verdicts import CheckName
+from exporter.checks.result import CheckName
 
 _UNKNOWN = 450  # unknown_client_reject_code, unknown_hostname_reject_code
 _INVALID = 501  # invalid_hostname_reject_code

@@ -16,13 +16,13 @@ from exporter.checks.receivers.evidence import (
     Sight,
     ask_ptr,
     describe,
+    is_ipv4,
     no_ptr,
     see_names,
     silent_ptr,
 )
-from exporter.checks.receivers.literals import is_ipv4
 from exporter.checks.receivers.verdicts import ACCEPTED, Outcome, drawn, refused
-from exporter.checks.verdicts import CheckName
+from exporter.checks.result import CheckName
 
 _FAIL, _DEFER, _SYNTAX = 550, 451, 501
 _MAX_HELO = 256

@@ -12,7 +12,7 @@ from exporter.checks.iprev import NAME_LIMIT as IPREV_NAME_LIMIT
 from exporter.checks.names import DomainName
 from exporter.checks.receivers.evidence import NAME_LIMIT, Forward, ask_ptr, no_ptr, see_names, sight, silent_ptr
 from exporter.checks.receivers.verdicts import ACCEPTED, Outcome, deferred, refused, rejected
-from exporter.checks.verdicts import CheckName
+from exporter.checks.result import CheckName
 
 _GMAIL = 550
 

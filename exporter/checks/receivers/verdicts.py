@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from exporter.checks.verdicts import CheckName
+from exporter.checks.result import CheckName
 
 
 class Receiver(StrEnum):

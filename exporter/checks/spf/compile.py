@@ -12,22 +12,24 @@ from typing import Literal
 from exporter.checks.answers import Answer, Question, RRType, Status
 from exporter.checks.check import Check, parallel
 from exporter.checks.names import DomainName
-from exporter.checks.spf.compiled import BITS, CompiledSpf, OpenTerm, RangeMap
+from exporter.checks.spf.compiled import BITS, CompiledSpf, OpenTerm, Range, RangeMap, Remaining
 from exporter.checks.spf.macros import MacroString, expand, name_of
-from exporter.checks.spf.outcomes import (
+from exporter.checks.spf.results import LIMITS, Limits, Outcome, SpfResult
+from exporter.checks.spf.terms import (
+    Mechanism,
+    SpfRecord,
+    block,
     matched,
     no_name,
     no_target,
     nothing_matches,
     only_record,
+    spf_records,
     too_many_exchanges,
     too_many_lookups,
     too_many_void_lookups,
     unanswered,
 )
-from exporter.checks.spf.ranges import Range, Remaining
-from exporter.checks.spf.results import LIMITS, Limits, Outcome, SpfResult
-from exporter.checks.spf.terms import Mechanism, SpfRecord, block, spf_records
 
 State = tuple[int, int]
 """Lookups and void lookups that an address has behind it."""

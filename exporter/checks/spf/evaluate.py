@@ -5,27 +5,37 @@ and the first that is missing ends it. So an outage can only withhold a result; 
 section 5.5 demands, is marked as doubt.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, RRType, Status
 from exporter.checks.check import Check
+from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
+from exporter.checks.result import CheckName, Finding, Mend, Reason, Result
+from exporter.checks.spf.compiled import CompiledSpf
 from exporter.checks.spf.macros import MacroString, dotted, expand, name_of, parse_macros
-from exporter.checks.spf.outcomes import (
+from exporter.checks.spf.results import LIMITS, Explain, Identity, Limits, Outcome, SpfResult, SpfVerdict, Step
+from exporter.checks.spf.terms import (
+    BadTerm,
+    Mechanism,
+    SpfRecord,
+    block,
     matched,
     no_name,
     no_target,
     nothing_matches,
     only_record,
+    read_record,
+    spf_records,
     too_many_exchanges,
     too_many_lookups,
     too_many_void_lookups,
     unanswered,
 )
-from exporter.checks.spf.results import LIMITS, Explain, Identity, Limits, Outcome, SpfResult, SpfVerdict, Step
-from exporter.checks.spf.terms import Mechanism, SpfRecord, block, spf_records
+from exporter.checks.txt_records import txt_line
 
 
 class Ended(Exception):  # noqa: N818  # no error: the RFC's "check_host() immediately returns"
@@ -281,3 +291,126 @@ class _Evaluation:
 
 def _shown(answer: Answer) -> str:
     return ", ".join(map(str, answer.addresses[:3])) or str(answer.status)
+
+
+# SECTION exporter.checks.spf.mends
+# What to publish in place of an SPF record that says the wrong thing.
+#
+# The rule of this file: every record that it writes is well-formed, whatever the record that it starts from.
+
+_VERSION = "v=spf1"
+
+
+def naming(address: Address) -> str:
+    """The term that names one address."""
+    return f"ip{address.family}:{address}"
+
+
+def terms(record: bytes) -> list[str]:
+    """The terms of a record that can stay in it: well-formed, and no modifier for the second time."""
+    kept: list[str] = []
+    modifiers: set[str] = set()
+    for octets in record[len(_VERSION) :].split(b" "):
+        read = read_record(b"v=spf1 " + octets)
+        if not octets or isinstance(read, BadTerm):
+            continue
+        term = octets.decode("ascii")
+        if read.redirect is not None or read.exp is not None:
+            name = term.partition("=")[0].lower()
+            if name in modifiers:
+                continue
+            modifiers.add(name)
+        kept.append(term)
+    return kept
+
+
+def merged(records: Sequence[bytes]) -> list[str]:
+    """The terms of several records as one: everything that authorises, then the first ``all`` or ``redirect``."""
+    kept: list[str] = []
+    last: list[str] = []
+    for term in dict.fromkeys([term for record in records for term in terms(record)]):
+        name = term.lstrip("+-~?").lower()
+        if name == "all" or name.startswith("redirect="):
+            last.append(term)
+        elif "=" not in term.partition(":")[0]:
+            kept.append(term)
+    return kept + last[:1]
+
+
+def replacement(advice: str, owner: str, records: Sequence[bytes], new: Sequence[str]) -> Mend:
+    """Publish a record of these terms in place of *records*."""
+    text = " ".join([_VERSION, *new]).encode("ascii")
+    return Mend(
+        advice,
+        zone=owner,
+        records=(txt_line(owner, text),),
+        replaces=tuple([txt_line(owner, record) for record in records]),
+    )
+
+
+def authorising(address: Address, owner: str, records: Sequence[bytes], *, advice: str = "") -> Mend:
+    """Name the address first in the record, where no term before it and no limit can stand in its way."""
+    if not records:
+        said = advice or f"Publish an SPF record for {owner} that authorises the address."
+        return replacement(said, owner, (), [naming(address), "-all"])
+    said = advice or "Authorise the address: publish the record below in place of the present one."
+    kept = terms(records[0]) if len(records) == 1 else merged(records)
+    return replacement(said, owner, records, [naming(address), *kept])
+
+
+# SECTION exporter.checks.spf.findings
+# What an SPF outcome means for the operator of one address: a finding, and what to publish.
+#
+# The rule of this file: only a pass is a pass, and what the DNS did not say is unknown.
+
+_ELSEWHERE = (Reason.SPF_NO_TARGET, Reason.SPF_LOOKUP_LIMIT, Reason.SPF_VOID_LOOKUP_LIMIT, Reason.SPF_MX_LIMIT)
+"""What naming the address gets around, and what still has to be put right."""
+
+
+def spf_helo(address: Address, said: HeloName, *, limits: Limits = LIMITS) -> Check[SpfVerdict]:
+    """Evaluate the HELO identity (RFC 7208 section 2.3); a name that is no domain name has the result none."""
+    return (yield from spf(address, "helo", said.text, helo=said.text, limits=limits))
+
+
+def spf_mailfrom(address: Address, mail_from: str, *, helo: str = "", limits: Limits = LIMITS) -> Check[SpfVerdict]:
+    """Evaluate the MAIL FROM identity (section 2.4); *mail_from* is a mailbox, or a domain for its postmaster."""
+    _, at, domain = mail_from.rpartition("@")
+    return (yield from spf(address, "mailfrom", domain, sender=mail_from if at else "", helo=helo, limits=limits))
+
+
+def spf_finding(check: CheckName, address: Address, verdict: SpfVerdict) -> Finding:
+    """The finding of one evaluation; its subject is the domain."""
+    if verdict.doubt is not None and verdict.result is not SpfResult.TEMPERROR:
+        sentence = (
+            f"SPF of {verdict.domain} for {address} is {verdict.result} if its ptr term does not match, "
+            f"but the PTR names got no answer ({verdict.doubt})."
+        )
+        return Finding(check, Result.UNKNOWN, verdict.domain, Reason.of(verdict.doubt), sentence)
+    return _finding(check, address, verdict.domain, verdict.outcome, verdict.owner, verdict.records)
+
+
+def compiled_finding(check: CheckName, address: Address, compiled: CompiledSpf) -> Finding | None:
+    """The same finding, from a compiled record; None where the address has to be evaluated."""
+    outcome = compiled.outcome(address)
+    if outcome is None:
+        return None
+    return _finding(check, address, compiled.domain, outcome, compiled.owner, compiled.records)
+
+
+def _finding(
+    check: CheckName, address: Address, domain: str, outcome: Outcome, owner: str, records: tuple[bytes, ...]
+) -> Finding:
+    result, reason, why = outcome
+    if result is SpfResult.PASS:
+        return Finding(check, Result.PASS, domain)
+    sentence = f"SPF of {domain} for {address} is {result}, not pass: {why}."
+    if result is SpfResult.TEMPERROR:
+        return Finding(check, Result.UNKNOWN, domain, reason, sentence)
+    if not owner:
+        mend = Mend("Make the server use a qualified domain name, for which an SPF record can be published.")
+        return Finding(check, Result.FAIL, domain, reason, sentence, mend)
+    advice = ""
+    if reason in _ELSEWHERE:
+        advice = "Put right what is wrong with the record; naming the address first, as below, helps it meanwhile."
+    mend = authorising(address, owner, records, advice=advice)
+    return Finding(check, Result.FAIL, domain, reason, sentence, mend)

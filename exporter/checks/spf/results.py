@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Literal, NamedTuple
 
 from exporter.checks.answers import Status
-from exporter.checks.verdicts import Reason
+from exporter.checks.result import Reason
 
 Identity = Literal["helo", "mailfrom"]
 """Which of a client's two identities is judged (RFC 7208 sections 2.3 and 2.4)."""

@@ -1,4 +1,4 @@
-"""What can happen to addresses and their HELO names, and the alerts that this must set off."""
+"""Failures of addresses and their HELO names, and the alerts that must fire."""
 
 import pytest
 
@@ -30,7 +30,7 @@ ADDRESSES = [
     pytest.param(
         FLEET | problems("corporate", IPS[:1], 10, 40),
         {24: [], 26: [lost(IPS[0], "192.0.2.0/24")], 50: [lost(IPS[0], "192.0.2.0/24")], 60: []},
-        id="an address that is not forward-confirmed fires after 15 minutes, and resolves after the mend",
+        id="an address that is not forward-confirmed fires after 15 minutes, and ends after the fix",
     ),
     pytest.param(
         FLEET | problems("corporate", IPS[:1], 10, 20),
@@ -91,7 +91,7 @@ ADDRESSES = [
     pytest.param(
         SHOWS_FAILING | broken(WIDE[:5], 10, 40),
         {30: [lost(ip, "198.51.0.0/24") for ip in WIDE[:5]]},
-        id="where nobody knows how large a prefix is, it is not said to be lost",
+        id="a prefix of unknown size is not reported as lost",
     ),
     pytest.param(
         NO_SERIES | counted("fcrdns", 5, 10, 40) | worst_prefix("198.51.0.0/24", 5, 5, 10, 40),
@@ -101,7 +101,7 @@ ADDRESSES = [
     pytest.param(
         NO_SERIES | counted("helo-resolves", 5, 10, 40) | worst_prefix("198.51.0.0/24", 5, 5, 10, 40),
         {30: []},
-        id="where no address is shown, a prefix that fails something else is not said to be unconfirmed",
+        id="where no address is shown, a prefix that fails something else is not reported as unconfirmed",
     ),
     pytest.param(
         NO_SERIES | counted("fcrdns", 200, 10, 40),
@@ -116,7 +116,7 @@ ADDRESSES = [
     pytest.param(
         NO_SERIES | counted("helo-resolves", 200, 10, 60) | counted("fcrdns", 5, 10, 60),
         {50: [Firing("MailDnsPoolHeloBroken", SHARED, "195")], 90: []},
-        id="so does one whose HELO names are broken, but for those that may be unconfirmed",
+        id="a pool without series with broken HELO names fires, without those that may be unconfirmed",
     ),
     pytest.param(
         FLEET | problems("corporate", IPS[:1], 10, 80, check="helo-resolves", reason="helo-nxdomain"),
@@ -126,7 +126,7 @@ ADDRESSES = [
             90: [helo_broken(IPS[0], "helo-resolves", "helo-nxdomain")],
             100: [],
         },
-        id="a HELO name that does not resolve fires after 30 minutes, and resolves after the mend",
+        id="a HELO name that does not resolve fires after 30 minutes, and ends after the fix",
     ),
     pytest.param(
         FLEET
@@ -134,14 +134,14 @@ ADDRESSES = [
         | problems("corporate", IPS[:1], 10, 80, check="helo-ptr-match", reason="helo-not-ptr")
         | problems("corporate", IPS[:1], 10, 80, check="helo-resolves", reason="helo-nxdomain"),
         {60: [helo_broken(IPS[0], "helo-resolves", "helo-nxdomain")]},
-        id="of several failed HELO checks the cause is told, once",
+        id="of several failed HELO checks one alert names the cause",
     ),
     pytest.param(
         FLEET
         | problems("corporate", IPS[:1], 10, 80)
         | problems("corporate", IPS[:1], 10, 80, check="helo-ptr-match", reason="ptr-nxdomain"),
         {60: [lost(IPS[0], "192.0.2.0/24")]},
-        id="a HELO name is not told of where the address itself is not confirmed",
+        id="no alert about a HELO name if the address is not confirmed",
     ),
     pytest.param(
         FLEET | problems("corporate", IPS, 10, 40, check="helo-resolves", reason="helo-nxdomain"),
@@ -151,12 +151,12 @@ ADDRESSES = [
     pytest.param(
         FLEET | unanswered(3, 10, 90),
         {69: [], 71: [Firing("MailDnsUnanswered", SHARED, "3")], 106: []},
-        id="silent servers of a zone are told of after an hour, without blaming the addresses",
+        id="silent servers of a zone fire after an hour, without alerts about the addresses",
     ),
     pytest.param(
         {**watcher(), **pool("corporate", IPS, size=1000)} | unanswered(3, 10, 120, of=1000),
         {100: []},
-        id="a few silences in a thousand addresses are the Internet",
+        id="a few unanswered questions in a thousand addresses are normal",
     ),
     pytest.param(
         FLEET | refused("refuse", 2, 10, 80),
@@ -166,7 +166,7 @@ ADDRESSES = [
     pytest.param(
         FLEET | refused("refuse", 1, 10, 90) | problems("corporate", IPS[:1], 10, 90),
         {80: [lost(IPS[0], "192.0.2.0/24")]},
-        id="receivers are not told of where the address has an alert of its own",
+        id="no alert about receivers if the address has an alert of its own",
     ),
     pytest.param(FLEET | refused("by-design", 9, 10, 90), {80: []}, id="what is refused by design pages nobody"),
 ]

@@ -1,4 +1,4 @@
-"""What SPF and block lists can say of addresses, and the alerts that this must set off."""
+"""Failures of SPF and listings on block lists, and the alerts that must fire."""
 
 import pytest
 
@@ -25,14 +25,14 @@ AUTHENTICATION = [
             50: [Firing("MailDnsPoolSpfNotPassing", SHARED, "300"), Firing("MailDnsPoolListed", SHARED, "200")],
             90: [],
         },
-        id="and one that SPF does not authorise, or that is listed",
+        id="a pool without series fires for SPF and for block lists",
     ),
     pytest.param(
         FLEET
         | problems("corporate", IPS[:1], 10, 80, check="spf-helo", reason="spf-fail")
         | problems("corporate", IPS[:1], 10, 80, check="spf-mailfrom", reason="spf-softfail"),
         {39: [], 41: [spf_failing(IPS[0], "spf-mailfrom", "spf-softfail")], 100: []},
-        id="an address that SPF does not authorise fires once after 30 minutes, and resolves after the mend",
+        id="an address that SPF does not authorise fires once after 30 minutes, and ends after the fix",
     ),
     pytest.param(
         FLEET | problems("corporate", IPS, 10, 60, check="spf-helo", reason="spf-none"),
@@ -42,12 +42,12 @@ AUTHENTICATION = [
     pytest.param(
         FLEET | not_authorised(IPS, "example.org", 10, 60) | domain_problem("spf", "spf-syntax", 10, 60),
         {55: [domain_broken("MailDnsDomainSpfInvalid", "spf-syntax")], 90: []},
-        id="a domain whose record fails speaks for the pool that sends for it",
+        id="a domain whose record fails is one alert, and none about the pool that sends for it",
     ),
     pytest.param(
         FLEET | not_authorised(IPS[:1], "example.org", 10, 60) | domain_problem("spf", "spf-syntax", 10, 60),
         {55: [domain_broken("MailDnsDomainSpfInvalid", "spf-syntax")], 90: []},
-        id="and for a single address",
+        id="nor about a single address",
     ),
     pytest.param(
         FLEET
@@ -62,7 +62,7 @@ AUTHENTICATION = [
                 spf_failing(IPS[1], "spf-helo", "spf-softfail"),
             ]
         },
-        id="but not for what another domain's record does",
+        id="but alerts about other domains' records still fire",
     ),
     pytest.param(
         NO_SERIES
@@ -70,14 +70,14 @@ AUTHENTICATION = [
         | series("maildns_domain_spf_unauthorised_addresses", always(300), pool="corporate", domain="example.org")
         | domain_problem("spf", "spf-syntax", 10, 60),
         {55: [domain_broken("MailDnsDomainSpfInvalid", "spf-syntax")], 90: []},
-        id="a domain whose record fails speaks for a pool of which no address is shown",
+        id="a domain whose record fails is one alert, and none about a pool without series",
     ),
     pytest.param(
         FLEET
         | problems("corporate", IPS[:1], 10, 80, check="spf-helo", reason="spf-none")
         | problems("corporate", IPS[:1], 10, 80, check="helo-resolves", reason="helo-nxdomain"),
         {60: [helo_broken(IPS[0], "helo-resolves", "helo-nxdomain")]},
-        id="a HELO name that does not exist is told of, and not that it has no SPF record",
+        id="a HELO name that does not exist fires, but not its missing SPF record",
     ),
     pytest.param(
         FLEET | problems("corporate", IPS[:2], 10, 60, check="dnsbl", reason="dnsbl-listed"),

@@ -1,4 +1,4 @@
-"""What can happen to domains, and the alerts that this must set off."""
+"""Failures of domains, and the alerts that must fire."""
 
 import pytest
 
@@ -9,7 +9,7 @@ DOMAINS = [
     pytest.param(
         FLEET | domain_problem("spf", "spf-lookup-limit", 10, 60),
         {24: [], 26: [domain_broken("MailDnsDomainSpfInvalid", "spf-lookup-limit")], 90: []},
-        id="an SPF record with too many lookups fires after 15 minutes, and resolves after the mend",
+        id="an SPF record with too many lookups fires after 15 minutes, and ends after the fix",
     ),
     pytest.param(
         FLEET
@@ -63,11 +63,11 @@ DOMAINS = [
             386: [Firing("MailDnsDomainUnanswered", {"job": WHO["job"], "domain": "example.org"}, "6h 17m 0s")],
             419: [],
         },
-        id="silent servers of a domain are told of after six hours",
+        id="silent servers of a domain fire after six hours",
     ),
     pytest.param(
         FLEET | domain_silent(10, 400) | outage(10, 390),
         {389: [about("MailDnsResolverFailing", resolver="local")]},
-        id="a domain is not told of where our own resolver is silent",
+        id="no alert about a domain while our own resolver is silent",
     ),
 ]

@@ -1,4 +1,4 @@
-"""What can happen to the watcher and to what feeds it, and the alerts that this must set off."""
+"""Failures of the exporter and of the sources of its pools, and the alerts that must fire."""
 
 import pytest
 
@@ -67,7 +67,7 @@ WATCHER = [
     pytest.param(
         FLEET | source_failing("unanswered", 10, 60) | outage(10, 60),
         {40: [about("MailDnsResolverFailing", resolver="local")], 90: []},
-        id="a source is not told of while our own resolver is silent",
+        id="no alert about a source while our own resolver is silent",
     ),
     pytest.param(
         FLEET | source_failing("not-enumerable", 10, 90),
@@ -92,7 +92,7 @@ WATCHER = [
         | source("added_addresses_total", "0x59 14x361")
         | source("removed_addresses_total", "0x59 10x361"),
         {63: []},
-        id="a pool of which some addresses come and go is a pool",
+        id="a pool may gain and lose some addresses",
     ),
     pytest.param(
         FLEET | replies(ignored=6000, asked=300),
@@ -102,7 +102,7 @@ WATCHER = [
             58: [about("MailDnsForgedReplies", "20", resolver="local")],
             90: [],
         },
-        id="more wrong replies than queries are somebody's doing",
+        id="more wrong replies than queries are a flood",
     ),
     pytest.param(
         FLEET | replies(ignored=290, asked=300), {40: []}, id="a late reply for nearly each query is a slow server"
@@ -118,12 +118,12 @@ WATCHER = [
             80: [about("MailDnsQuestionsOverflow", "1", resolver="local")],
             130: [],
         },
-        id="questions that overflow are one alert, and blame neither the zones nor the pace",
+        id="questions that overflow are one alert, and none about zones or lag",
     ),
     pytest.param(
         FLEET | replies(ignored=0, asked=300, overflowed=60) | outage(10, 60),
         {40: [about("MailDnsResolverFailing", resolver="local")], 90: []},
-        id="that a silent resolver's queue overflows is not told beside it",
+        id="no alert about a full queue while its resolver is silent",
     ),
     pytest.param(
         series("up", always(1), job="node", instance="node:9100"),
@@ -145,7 +145,7 @@ WATCHER = [
         | series("maildns_pool_oldest_sample_timestamp_seconds", f"0+60x30 1800x{MINUTES}", pool="corporate")
         | series("maildns_sampling_lag_seconds", between(30, MINUTES, 1200, 0), pool="corporate"),
         {80: [about("MailDnsSamplingLags", "20m 0s", pool="corporate")]},
-        id="verdicts are old because sampling lags: that is told, once",
+        id="verdicts are old because sampling lags: one alert, about the lag",
     ),
     pytest.param(
         FLEET
@@ -186,7 +186,7 @@ WATCHER = [
     pytest.param(
         FLEET | series("maildns_config_last_reload_successful", between(10, 40, 0, 1)),
         {14: [], 16: [about("MailDnsReloadFailed")], 41: []},
-        id="a bad configuration is told of until it is fixed",
+        id="a bad configuration fires until it is fixed",
     ),
     pytest.param(
         FLEET | series("maildns_series_dropped_total", f"0x30 0+100x30 3000x{MINUTES}", pool="corporate"),

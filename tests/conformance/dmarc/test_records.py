@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from exporter.checks.check import judge
-from exporter.checks.dmarc.check import dmarc
+from exporter.checks.dmarc import dmarc
 from exporter.checks.domain import overall
-from exporter.checks.verdicts import Result
+from exporter.checks.result import Result
 from tests.factories import World, name
 from tests.yaml_files import read_yaml
 

@@ -18,9 +18,8 @@ from typing import Any, Self
 import yaml
 
 from dashboards.generator.outputs import FOLDER
-from exporter.demo.configuration import demo_configuration
-from exporter.demo.demo_world import demo_world
 from exporter.demo.server import DemoServer
+from exporter.demo.world import demo_configuration, demo_world
 from tests.integration.servers.http import is_ok
 from tests.integration.servers.process import DEADLINE_SECONDS, Server
 from tests.yaml_files import read_yaml

@@ -9,7 +9,7 @@ from typing import TypeVar
 import pytest
 
 from dashboards.generator import address, exporter, fleet, fleet_domains
-from exporter.demo.configuration import demo_configuration
+from exporter.demo.world import demo_configuration
 from tests.assets.dashboard_files import PanelQuery, all_queries
 from tests.integration.alerting.conftest import Stack
 from tests.integration.alerting.stack import IP, PTR_OWNER, PTR_RECORD

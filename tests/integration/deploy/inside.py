@@ -16,8 +16,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from exporter.demo.demo_world import demo_world
 from exporter.demo.server import DemoServer
+from exporter.demo.world import demo_world
 
 EXPORTER = f"{os.environ.get('SCHEME', 'http')}://127.0.0.1:10047"
 

@@ -7,11 +7,9 @@ from typing import Any
 
 import yaml
 
-from exporter.config.loader import parse
-from exporter.demo.configuration import demo_configuration
-from exporter.demo.demo_world import demo_world
+from exporter.config.load import parse
 from exporter.demo.server import DemoServer
-from exporter.demo.world import World
+from exporter.demo.world import World, demo_configuration, demo_world
 from tests.integration.servers.process import DEADLINE_SECONDS
 from tests.integration.serving import Exporter, serving
 

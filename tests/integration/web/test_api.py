@@ -11,10 +11,9 @@ from urllib.parse import quote
 import jsonschema
 import pytest
 
-from exporter.demo.domain_scenarios import load_domain_scenarios
-from exporter.demo.scenarios import load_scenarios
+from exporter.demo.world import load_domain_scenarios, load_scenarios
 from exporter.state import board
-from exporter.web.documents import EVIDENCE_NOT_KEPT
+from exporter.views.documents import EVIDENCE_NOT_KEPT
 from tests.integration.servers.process import DEADLINE_SECONDS
 from tests.integration.serving import Exporter
 from tests.integration.web.demo import WorldClock, watched_demo

@@ -5,7 +5,7 @@ import re
 import pytest
 from axe_playwright_python.async_playwright import Axe
 
-from exporter.demo.scenarios import load_scenarios
+from exporter.demo.world import load_scenarios
 from tests.integration.web.browser import chromium, visiting
 from tests.integration.web.demo import WorldClock, watched_demo
 

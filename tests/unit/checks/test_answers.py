@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.answers import Answer, ExtendedError, MailExchange, Question, Status, Text
-from exporter.checks.verdicts import CheckName, Finding, Mend, Reason, Result, some
+from exporter.checks.result import CheckName, Finding, Mend, Reason, Result, some
 from tests.factories import address, name, question
 from tests.strategies import HOSTS, INCONCLUSIVE, NEIGHBOURS
 

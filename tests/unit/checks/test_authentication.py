@@ -4,11 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.authentication import Wanted, authentication, spf_passes
 from exporter.checks.check import judge
-from exporter.checks.report import report
+from exporter.checks.report import Wanted, authentication, report, spf_passes
+from exporter.checks.result import CheckName, Finding, Reason, Result
 from exporter.checks.spf.compile import compile_spf
-from exporter.checks.verdicts import CheckName, Finding, Reason, Result
 from tests.factories import World, name, target
 from tests.strategies import OURS, outages
 from tests.unit.checks.spf.worlds import DOMAINS, spf_worlds

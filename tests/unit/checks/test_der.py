@@ -5,7 +5,7 @@ import base64
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.der import is_ed25519_info, read, rsa_key
+from exporter.checks.dkim import is_ed25519_info, read, rsa_key
 
 INFO = base64.b64decode(
     "MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAMkpuKqqjQZ87Xow/2KWtEDRqFn+rB6Jfxqb+7JEossMptUXO0RcNi10O7jbRomN"

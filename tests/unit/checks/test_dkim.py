@@ -8,7 +8,7 @@ from exporter.checks.answers import Answer, Question, Text
 from exporter.checks.check import judge
 from exporter.checks.dkim import dkim, key_name
 from exporter.checks.domain import DomainReason
-from exporter.checks.verdicts import Reason, Result
+from exporter.checks.result import Reason, Result
 from tests.factories import World, name, question
 from tests.strategies import INCONCLUSIVE
 

@@ -8,7 +8,7 @@ from exporter.checks.addresses import Address
 from exporter.checks.answers import Question, Status
 from exporter.checks.check import judge
 from exporter.checks.dnsbl import Blocklist, ListHealth, dnsbl, list_health, query_name
-from exporter.checks.verdicts import CheckName, Reason, Result
+from exporter.checks.result import CheckName, Reason, Result
 from tests.factories import World, address, name
 from tests.strategies import INCONCLUSIVE, any_addresses
 

@@ -2,14 +2,12 @@
 
 from exporter.checks.check import judge
 from exporter.checks.dkim import dkim
-from exporter.checks.dmarc.check import dmarc
+from exporter.checks.dmarc import dmarc
 from exporter.checks.domain import DomainCheckName
 from exporter.checks.domain_report import domain_report
-from exporter.checks.mta_sts import mta_sts
-from exporter.checks.mx import mx
+from exporter.checks.inbound import mta_sts, mx, tls_rpt
+from exporter.checks.result import Result
 from exporter.checks.spf.domain import spf_domain
-from exporter.checks.tls_rpt import tls_rpt
-from exporter.checks.verdicts import Result
 from tests.factories import World, name
 
 DOMAIN = name("example.org")

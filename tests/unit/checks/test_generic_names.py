@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 
-from exporter.checks.generic_names import GenericRule, generic_name
+from exporter.checks.examination import GenericRule, generic_name
 from tests.factories import address, name
 from tests.strategies import any_addresses, domain_names
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from exporter.checks.answers import Question
 from exporter.checks.check import judge
 from exporter.checks.helo import HeloName, helo, judge_syntax
-from exporter.checks.verdicts import CheckName, Result
+from exporter.checks.result import CheckName, Result
 from tests.factories import World, address, name
 from tests.strategies import HELOS, NEIGHBOURS, targets, worlds
 

@@ -12,7 +12,7 @@ from exporter.checks.check import Run, judge
 from exporter.checks.helo import HeloName
 from exporter.checks.helo_name import helo_name
 from exporter.checks.iprev import iprev
-from exporter.checks.verdicts import CheckName, IprevVerdict, Result
+from exporter.checks.result import CheckName, IprevVerdict, Result
 from tests.factories import World, address, addresses
 from tests.strategies import HELOS, OURS, outages, worlds
 

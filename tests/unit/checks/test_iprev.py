@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import judge
 from exporter.checks.iprev import NAME_LIMIT, iprev
-from exporter.checks.verdicts import IprevVerdict, Reason, Result
+from exporter.checks.result import IprevVerdict, Reason, Result
 from tests.factories import World, address, name, names
 from tests.strategies import INCONCLUSIVE, outages, target_addresses, worlds
 

@@ -3,11 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks import predictions as module
+from exporter.checks import report as module
 from exporter.checks.check import judge
-from exporter.checks.predictions import Predicted, predictions
 from exporter.checks.receivers import DEFAULT_RECEIVERS, Receiver
-from exporter.checks.report import report
+from exporter.checks.report import Predicted, predictions, report
 from tests.factories import SERVFAIL, World, question, target
 from tests.strategies import outages, targets, worlds
 

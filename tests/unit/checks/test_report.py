@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from exporter.checks.answers import Answer, Question
 from exporter.checks.check import judge
 from exporter.checks.report import report
-from exporter.checks.verdicts import CheckName, IprevVerdict, Result
+from exporter.checks.result import CheckName, IprevVerdict, Result
 from tests.factories import World, name, target
 from tests.strategies import outages, targets, worlds
 

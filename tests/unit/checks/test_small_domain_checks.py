@@ -6,10 +6,8 @@ from hypothesis import strategies as st
 
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import judge
-from exporter.checks.mta_sts import mta_sts
-from exporter.checks.mx import mx
-from exporter.checks.tls_rpt import tls_rpt
-from exporter.checks.verdicts import Result
+from exporter.checks.inbound import mta_sts, mx, tls_rpt
+from exporter.checks.result import Result
 from tests.factories import World, name
 from tests.strategies import outages
 

@@ -3,10 +3,8 @@
 import pytest
 
 from exporter.checks.check import judge
-from exporter.checks.mta_sts import mta_sts
-from exporter.checks.mx import mx
-from exporter.checks.tls_rpt import tls_rpt
-from exporter.checks.verdicts import Result
+from exporter.checks.inbound import mta_sts, mx, tls_rpt
+from exporter.checks.result import Result
 from tests.factories import World, name
 
 DOMAIN = name("example.org")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.tags import Tags, clip, parse_tags
+from exporter.checks.txt_records import Tags, clip, parse_tags
 
 
 @pytest.mark.parametrize(

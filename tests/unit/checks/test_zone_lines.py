@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exporter.checks.zone_lines import txt_line
+from exporter.checks.txt_records import txt_line
 from tests.examples import examples
 
 

@@ -12,14 +12,12 @@ from exporter.checks.addresses import Address
 from exporter.checks.check import judge
 from exporter.checks.examination import examine
 from exporter.checks.helo import HeloName
-from exporter.cli.check_run import Examined
-from exporter.cli.check_subjects import Subject, Wanted, subject_of
-from exporter.cli.commands import cli
-from exporter.config.loader import parse
-from exporter.demo.configuration import demo_configuration
-from exporter.demo.demo_world import FAULTS, demo_world
+from exporter.cli.examination import Examined
+from exporter.cli.main import cli
+from exporter.cli.subjects import Subject, Wanted, subject_of
+from exporter.config.load import parse
 from exporter.demo.server import DemoServer
-from exporter.demo.world import Fault, World
+from exporter.demo.world import FAULTS, Fault, World, demo_configuration, demo_world
 from tests.unit.demo.judging import found_in
 
 CONFIGURATION = parse(demo_configuration(53), "demo")

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from exporter.cli import main
+from exporter.cli.main import main
 from exporter.state.storage.database import Database
-from exporter.state.storage.history import save_changes
+from exporter.state.storage.tables import save_changes
 from tests.unit.state.storage.journals import written
 
 CONFIGURATION = """

@@ -5,9 +5,8 @@ import re
 
 import pytest
 
-from exporter.checks.verdicts import IprevVerdict, Result
-from exporter.demo.scenarios import load_scenarios
-from exporter.demo.world import Fault
+from exporter.checks.result import IprevVerdict, Result
+from exporter.demo.world import Fault, load_scenarios
 from tests.unit.cli.checking import demo, run
 
 SCENARIOS = load_scenarios()

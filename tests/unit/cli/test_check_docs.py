@@ -8,8 +8,8 @@ import pytest
 
 from exporter.checks.domain import DomainCheckName, DomainReason
 from exporter.checks.receivers import DEFAULT_RECEIVERS, POLICIES
-from exporter.checks.verdicts import CheckName, IprevVerdict, Reason
-from exporter.cli.commands import cli
+from exporter.checks.result import CheckName, IprevVerdict, Reason
+from exporter.cli.main import cli
 from tests.unit.cli.checking import demo
 
 VERDICTS = Path("docs/verdicts.md").read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from exporter.demo.domain_scenarios import load_domain_scenarios
+from exporter.demo.world import load_domain_scenarios
 from tests.unit.cli.checking import demo, run
 
 SCHEMA = json.loads(Path("docs/check.schema.json").read_text(encoding="utf-8"))

@@ -7,10 +7,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from exporter.cli.check_outcome import Overall
+from exporter.cli.subjects import Overall
 from exporter.demo.server import DemoServer
 from exporter.demo.world import World
-from exporter.web.helo_names import share_words
+from exporter.views.documents import share_words
 from tests.unit.cli.checking import demo, run
 
 SCHEMA = json.loads(Path("docs/check.schema.json").read_text(encoding="utf-8"))

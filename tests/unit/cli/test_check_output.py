@@ -16,14 +16,12 @@ from exporter.checks.check import judge
 from exporter.checks.examination import examine
 from exporter.checks.receivers import Receiver
 from exporter.checks.report import Target
-from exporter.checks.verdicts import CheckName, IprevVerdict, Reason
-from exporter.cli.check_json import documents
-from exporter.cli.check_markdown import escaped, markdown
-from exporter.cli.check_outcome import Overall, worst
-from exporter.cli.check_run import Examined
-from exporter.cli.check_subjects import Subject
-from exporter.cli.check_text import Paper, text
-from exporter.demo.scenarios import load_scenarios
+from exporter.checks.result import CheckName, IprevVerdict, Reason
+from exporter.cli.examination import Examined
+from exporter.cli.examine import documents
+from exporter.cli.subjects import Overall, Subject, worst
+from exporter.cli.text import Paper, escaped, markdown, text
+from exporter.demo.world import load_scenarios
 from tests.strategies import domain_names
 from tests.unit.cli.checking import examined
 

@@ -11,17 +11,15 @@ from exporter.checks.addresses import Address
 from exporter.checks.answers import Status
 from exporter.checks.check import judge
 from exporter.checks.zone_cut import reverse_zones
-from exporter.cli.check_json import documents
-from exporter.cli.check_markdown import markdown
-from exporter.cli.check_outcome import Overall
-from exporter.cli.check_text import Paper, text
-from exporter.cli.check_trace import trace
-from exporter.cli.check_words import outcome
+from exporter.cli.examine import documents
+from exporter.cli.sentences import outcome
+from exporter.cli.subjects import Overall
+from exporter.cli.text import Paper, markdown, text
+from exporter.cli.trace import trace
 from exporter.demo.server import DemoServer
 from exporter.demo.world import World
-from exporter.dns.endpoints import parse_endpoint
 from exporter.dns.resolvers import Resolvers
-from exporter.dns.settings import ResolverSettings
+from exporter.dns.settings import ResolverSettings, parse_endpoint
 from tests.unit.cli.checking import examined
 
 SCHEMA = json.loads(Path("docs/check.schema.json").read_text(encoding="utf-8"))

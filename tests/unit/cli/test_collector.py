@@ -5,13 +5,13 @@ import sys
 
 PROGRAM = """
 import gc, weakref
-from exporter.cli import collector
+from exporter.cli import serve
 
 class Cycle:
     def __init__(self):
         self.myself = self
 
-collector.calm()
+serve.calm()
 gone = []
 while not gone:
     weakref.finalize(Cycle(), gone.append, True)

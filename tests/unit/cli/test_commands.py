@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from exporter import __version__
-from exporter.cli import main
+from exporter.cli.main import main
 
 GOOD = "pools: [{name: a, addresses: [{ip: 192.0.2.10, helo: mail.example.org}]}]\n"
 BAD = "pools: [{name: a, interval: 3, addresses: [{ip: 010.1.1.1}]}]\nresolver: 1\n"

@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from exporter.cli.external_url import ExternalUrl
+from exporter.cli.main import ExternalUrl
 
 
 @pytest.mark.parametrize(

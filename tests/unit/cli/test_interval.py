@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from exporter.cli.interval import Interval
+from exporter.cli.main import Interval
 
 
 @pytest.mark.parametrize(

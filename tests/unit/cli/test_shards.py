@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from exporter.cli.shards import shard_of
+from exporter.cli.main import shard_of
 from exporter.inventory.shard import ALONE, Shard
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.cli.systemd import attended, notify, watchdog_seconds
+from exporter.cli.serve import attended, notify, watchdog_seconds
 
 
 @pytest.fixture

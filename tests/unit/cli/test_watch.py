@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 
-from exporter.cli.watch import fingerprint, watched
+from exporter.cli.serve import fingerprint, watched
 
 DEADLINE_SECONDS = 300
 OFTEN = 0.001

@@ -1,6 +1,6 @@
 """What the tests of the configuration share: read a text, and get its problems as they are shown."""
 
-from exporter.config.loader import parse
+from exporter.config.load import parse
 from exporter.errors import ConfigError
 
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from exporter.checks.domain import DomainCheckName
 from exporter.checks.receivers import Receiver
-from exporter.checks.verdicts import CheckName
-from exporter.config.profiles import BUILT_IN
+from exporter.checks.result import CheckName
+from exporter.config.model import BUILT_IN
 
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,12}", fullmatch=True)
 suffixes = st.sampled_from(["example.com", "mail.example.org", "xn--bcher-kva.example", "no.example"])

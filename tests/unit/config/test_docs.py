@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from exporter.checks.addresses import Address
-from exporter.checks.verdicts import CheckName
-from exporter.config.loader import parse
-from exporter.config.model import sections
-from exporter.config.profiles import BUILT_IN
+from exporter.checks.result import CheckName
+from exporter.config.load import parse
+from exporter.config.model import BUILT_IN, sections
 from exporter.config.templates import PLACEHOLDERS, HeloTemplate
 
 PAGE = Path("docs/configuration.md").read_text(encoding="utf-8")

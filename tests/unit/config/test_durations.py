@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.config.durations import Duration
+from exporter.config.values import Duration
 
 
 @pytest.mark.parametrize(

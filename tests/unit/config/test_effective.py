@@ -4,13 +4,9 @@ import json
 
 from hypothesis import given
 
-from exporter.config.dnsbl_entries import DnsblEntry
-from exporter.config.domain_entries import DomainEntry
 from exporter.config.effective import Effective, as_data, render
-from exporter.config.loader import parse
-from exporter.config.pool_entries import PoolEntry
-from exporter.config.resolver_entries import ResolverEntry
-from exporter.config.storage_entries import StorageEntry
+from exporter.config.load import parse
+from exporter.config.model import DnsblEntry, DomainEntry, PoolEntry, ResolverEntry, StorageEntry
 from tests.unit.config.strategies import documents
 
 MINIMAL = "pools: [{name: a, addresses: [{ip: 192.0.2.1, helo: mail.example.com}]}]"

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter.config.configuration import Configuration
-from exporter.config.loader import MAX_BYTES, load, parse
+from exporter.config.load import MAX_BYTES, load, parse
 from exporter.errors import ConfigError
 from tests.unit.dns.certificates import make_certificate
 

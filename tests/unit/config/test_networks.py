@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.addresses import Address
-from exporter.config.networks import Network
+from exporter.config.values import Network
 from tests.strategies import any_addresses
 
 lengths = st.integers(0, 128)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from exporter.checks.verdicts import CheckName
-from exporter.config.loader import parse
-from exporter.config.profiles import BUILT_IN
+from exporter.checks.result import CheckName
+from exporter.config.load import parse
+from exporter.config.model import BUILT_IN
 
 EVERYTHING = set(CheckName)
 

@@ -1,15 +1,13 @@
 """Judges a scenario of the demo world as its pool is configured, and says which pools there are."""
 
-from exporter.checks.authentication import Wanted
 from exporter.checks.check import Check, judge, parallel
 from exporter.checks.dnsbl import Blocklist, dnsbl
-from exporter.checks.report import Report, report
-from exporter.checks.verdicts import CheckName
-from exporter.cli.check_pools import Expansions, pools_of
+from exporter.checks.report import Report, Wanted, report
+from exporter.checks.result import CheckName
+from exporter.cli.subjects import Expansions, pools_of
 from exporter.config.configuration import Configuration
-from exporter.config.loader import parse
-from exporter.demo.scenarios import DNSBLS, MAIL_FROM_DOMAINS, Scenario
-from exporter.demo.world import World
+from exporter.config.load import parse
+from exporter.demo.world import DNSBLS, MAIL_FROM_DOMAINS, Scenario, World
 from exporter.inventory.expansion import expand, expansion
 from exporter.inventory.pool import Pool
 

@@ -1,16 +1,12 @@
 """The demo's configuration file, read as any other."""
 
-from exporter.checks.authentication import Wanted
 from exporter.checks.check import judge
 from exporter.checks.dnsbl import dnsbl
-from exporter.checks.report import report
-from exporter.checks.verdicts import CheckName, Result
-from exporter.config.loader import parse
-from exporter.demo.configuration import demo_configuration
-from exporter.demo.demo_world import demo_world
-from exporter.demo.scenarios import load_scenarios
-from exporter.inventory.blocklists import list_plans
-from exporter.inventory.build import build
+from exporter.checks.report import Wanted, report
+from exporter.checks.result import CheckName, Result
+from exporter.config.load import parse
+from exporter.demo.world import demo_configuration, demo_world, load_scenarios
+from exporter.inventory.build import build, list_plans
 from exporter.inventory.expansion import Trouble
 from tests.unit.demo.judging import found_in, watched_pools
 

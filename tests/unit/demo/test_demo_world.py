@@ -5,9 +5,8 @@ import pytest
 from exporter.checks.answers import Question, Status
 from exporter.checks.check import judge
 from exporter.checks.names import DomainName
-from exporter.checks.verdicts import CheckName, IprevVerdict, Reason, Result
-from exporter.demo.demo_world import demo_world
-from exporter.demo.scenarios import load_scenarios
+from exporter.checks.result import CheckName, IprevVerdict, Reason, Result
+from exporter.demo.world import demo_world, load_scenarios
 from tests.unit.demo.judging import whole_report
 
 SCENARIOS = load_scenarios()

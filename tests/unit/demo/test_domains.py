@@ -5,11 +5,9 @@ import pytest
 from exporter.checks.check import judge
 from exporter.checks.domain import DomainCheckName, DomainReason
 from exporter.checks.domain_report import domain_report
-from exporter.checks.verdicts import Reason, Result
-from exporter.config.loader import parse
-from exporter.demo.configuration import demo_configuration
-from exporter.demo.demo_world import demo_world
-from exporter.demo.domain_scenarios import load_domain_scenarios
+from exporter.checks.result import Reason, Result
+from exporter.config.load import parse
+from exporter.demo.world import demo_configuration, demo_world, load_domain_scenarios
 
 SCENARIOS = load_domain_scenarios()
 EXTRAS = {DomainCheckName.MTA_STS, DomainCheckName.TLS_RPT}

@@ -14,12 +14,8 @@ import pytest
 
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.names import DomainName
-from exporter.demo.demo_world import demo_world
-from exporter.demo.records import decode
-from exporter.demo.scenarios import load_scenarios
 from exporter.demo.server import DemoServer
-from exporter.demo.world import World
-from exporter.demo.zone import name_of
+from exporter.demo.world import World, decode, demo_world, load_scenarios, name_of
 from exporter.errors import CannotRunError
 from tests.unit.demo.judging import whole_report
 

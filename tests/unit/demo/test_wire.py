@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.names import DomainName
-from exporter.demo.wire import UDP_PAYLOAD, Responder
+from exporter.demo.server import UDP_PAYLOAD, Responder
 from exporter.demo.world import Fault, World
 from tests.strategies import domain_names
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.names import DomainName
-from exporter.demo.zone import RecordSet, Zone, lineage, parse_records
+from exporter.demo.world import RecordSet, Zone, lineage, parse_records
 from tests.strategies import domain_names
 
 NAMES = tuple(map(DomainName, [".", "org", "example.org", "a.example.org", "b.a.example.org", "example.net"]))

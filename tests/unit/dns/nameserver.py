@@ -10,8 +10,7 @@ import dns.message
 import dns.rcode
 import dns.rrset
 
-from exporter.dns.endpoints import Endpoint, parse_endpoint
-from exporter.dns.settings import ResolverSettings
+from exporter.dns.settings import Endpoint, ResolverSettings, parse_endpoint
 
 Reply = dns.message.Message | bytes | None
 Handler = Callable[[dns.message.QueryMessage, str], Reply | Iterable[Reply] | Awaitable[Reply]]

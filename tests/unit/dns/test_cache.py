@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from exporter.checks.answers import Answer, ExtendedError, MailExchange, Question, StartOfAuthority, Status, Text
 from exporter.checks.names import DomainName
-from exporter.dns.cache import ENTRY_OCTETS, Cache, key_of
+from exporter.dns.resolver import ENTRY_OCTETS, Cache, key_of
 from tests.factories import address, name, names
 from tests.strategies import domain_names, ipv4_addresses, ipv6_addresses
 

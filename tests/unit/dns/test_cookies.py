@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.dns.cookies import CookieJar
+from exporter.dns.servers import CookieJar
 from tests.examples import examples
 
 OURS = b"\x01\x02\x03\x04\x05\x06\x07\x08"

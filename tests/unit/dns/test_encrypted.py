@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from exporter.checks.answers import Question, Status
-from exporter.dns.endpoints import parse_endpoint
+from exporter.dns.settings import parse_endpoint
 from tests.factories import address, name
 from tests.unit.dns.certificates import make_certificate, serving_context
 from tests.unit.dns.nameserver import name_server, records

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from exporter.dns.endpoints import Endpoint, parse_endpoint
+from exporter.dns.settings import Endpoint, parse_endpoint
 
 
 @pytest.mark.parametrize(

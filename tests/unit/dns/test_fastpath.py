@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from exporter.checks.answers import MailExchange, StartOfAuthority, Status, Text
 from exporter.checks.names import DomainName
-from exporter.dns.fastpath import read_reply
-from exporter.dns.slowpath import read_unusual
-from exporter.dns.wire import NameReader, UnreadableError, UnusualError, plain_name
+from exporter.dns.codec import NameReader, UnreadableError, UnusualError, plain_name, read_reply
+from exporter.dns.dnspython_codec import read_unusual
 from tests.factories import address, name, names
 from tests.unit.dns.nameserver import records
 

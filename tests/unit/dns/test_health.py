@@ -1,8 +1,8 @@
 """A server is up while it answers, down when it is silent, and asked in an order that follows from that."""
 
 from exporter.checks.answers import Status
-from exporter.dns.endpoints import parse_endpoint
-from exporter.dns.health import LESSON_SECONDS, Server, order
+from exporter.dns.servers import LESSON_SECONDS, Server, order
+from exporter.dns.settings import parse_endpoint
 
 
 def server(number=0):

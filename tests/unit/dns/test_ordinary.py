@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.names import DomainName
-from exporter.dns.job import Job
-from exporter.dns.ordinary import take_ordinary
+from exporter.dns.query import take_ordinary
+from exporter.dns.queue import Job
 from tests.factories import address, name
 from tests.unit.dns.nameserver import records
 from tests.unit.dns.test_fastpath import query, read, replies

@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.dns.pacing import TokenBucket, Waiting
+from exporter.dns.queue import TokenBucket, Waiting
 
 
 @given(st.floats(0.1, 10_000), st.lists(st.floats(0, 0.05), max_size=300))

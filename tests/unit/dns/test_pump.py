@@ -5,8 +5,7 @@ import math
 import time
 
 from exporter.checks.answers import Question
-from exporter.dns.job import Job
-from exporter.dns.pump import Pump
+from exporter.dns.queue import Job, Pump
 from exporter.dns.settings import ResolverSettings
 from tests.factories import name
 from tests.unit.dns.nameserver import eventually

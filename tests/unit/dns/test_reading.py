@@ -7,8 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.answers import Status
-from exporter.dns.reading import MAX_LINKS, MAX_NEGATIVE_TTL, MAX_RECORDS, MAX_TTL, Content, clamp, conclude
-from exporter.dns.wire import UnreadableError
+from exporter.dns.codec import (
+    MAX_LINKS,
+    MAX_NEGATIVE_TTL,
+    MAX_RECORDS,
+    MAX_TTL,
+    Content,
+    UnreadableError,
+    clamp,
+    conclude,
+)
 from tests.factories import address, addresses, name
 
 WWW, WEB, ORG, ROOT = name("www.example.org"), name("web.example.net"), name("example.org"), name(".")

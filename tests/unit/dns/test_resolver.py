@@ -11,8 +11,8 @@ import pytest
 
 from exporter.checks.answers import Answer, ExtendedError, Question, Status
 from exporter.checks.names import DomainName
-from exporter.dns.endpoints import Endpoint
 from exporter.dns.resolver import Resolver
+from exporter.dns.settings import Endpoint
 from tests.factories import address, name, names
 from tests.unit.dns.nameserver import eventually, name_server, records, settings
 

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from exporter.dns.segments import can_segment, send_segments
+from exporter.dns.transports import can_segment, send_segments
 from tests.integration.servers.tools import missing
 from tests.unit.dns.udp_pair import udp_pair, wait_for_error
 

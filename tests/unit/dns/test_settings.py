@@ -4,9 +4,8 @@ import dns.flags
 import pytest
 
 from exporter.checks.answers import Status
-from exporter.dns.endpoints import parse_endpoint
 from exporter.dns.resolver import Resolver
-from exporter.dns.settings import CanarySettings, ResolverSettings, system_servers
+from exporter.dns.settings import CanarySettings, ResolverSettings, parse_endpoint, system_servers
 from tests.factories import question
 from tests.unit.dns.nameserver import name_server, records, settings
 

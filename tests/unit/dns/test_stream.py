@@ -7,8 +7,8 @@ import struct
 import time
 
 from exporter.checks.answers import Question, Status
-from exporter.dns.job import Job
-from exporter.dns.randomness import Randomness
+from exporter.dns.codec import Randomness
+from exporter.dns.queue import Job
 from exporter.dns.stream import MAX_CONNECTIONS, MAX_PENDING, StreamChannel
 from tests.factories import name
 

@@ -7,11 +7,11 @@ import time
 import pytest
 
 from exporter.checks.answers import Question, Status
-from exporter.dns.endpoints import Endpoint
-from exporter.dns.job import Job
-from exporter.dns.randomness import Randomness
+from exporter.dns.codec import Randomness
+from exporter.dns.queue import Job
 from exporter.dns.resolver import Resolver
-from exporter.dns.udp import MAX_SOCKETS, SLOTS, SOCKET_SECONDS, Burst, UdpChannel
+from exporter.dns.settings import Endpoint
+from exporter.dns.transports import MAX_SOCKETS, SLOTS, SOCKET_SECONDS, Burst, UdpChannel
 from tests.factories import name
 from tests.unit.dns.nameserver import DEADLINE_SECONDS, eventually, name_server, settings
 from tests.unit.dns.test_resolver import WWW, holds_all, resolving

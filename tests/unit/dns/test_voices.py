@@ -6,8 +6,7 @@ import contextlib
 import dns.rcode
 
 from exporter.checks.answers import Status
-from exporter.dns.resolvers import Resolvers
-from exporter.dns.voices import Voice
+from exporter.dns.resolvers import Resolvers, Voice
 from tests.factories import question
 from tests.unit.dns.nameserver import name_server, records, settings
 

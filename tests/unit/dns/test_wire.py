@@ -6,9 +6,8 @@ import dns.name
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.dns.edns import opt_record, read_options
-from exporter.dns.randomness import Randomness
-from exporter.dns.wire import NameReader, mixed_case, wire_name
+from exporter.dns.codec import NameReader, Randomness, mixed_case, wire_name
+from exporter.dns.servers import opt_record, read_options
 from tests.strategies import domain_names
 
 

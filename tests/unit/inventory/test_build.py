@@ -9,8 +9,8 @@ from exporter.checks.addresses import Address
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.report import Target
-from exporter.checks.verdicts import CheckName
-from exporter.config.loader import load, parse
+from exporter.checks.result import CheckName
+from exporter.config.load import load, parse
 from exporter.inventory.build import build
 from exporter.inventory.pool import MAX_ALL_SERIES, MAX_HELO_NAMES, Series
 from tests.unit.config.strategies import documents

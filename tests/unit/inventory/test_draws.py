@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.addresses import Address
-from exporter.inventory.draws import SEARCH, Plan, Turn
-from exporter.inventory.permutation import permuted
+from exporter.inventory.draws import SEARCH, Plan, Turn, permuted
 from exporter.inventory.prefixes import Prefixes
 from exporter.inventory.ranges import AddressRange, AddressRanges
 

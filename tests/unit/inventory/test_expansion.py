@@ -8,7 +8,7 @@ import pytest
 from exporter.checks.answers import Answer, Status
 from exporter.checks.check import judge
 from exporter.checks.names import DomainName
-from exporter.config.entry_rules import MAX_POOL_ADDRESSES
+from exporter.config.rules import MAX_POOL_ADDRESSES
 from exporter.inventory.expansion import MAX_LISTED, Expansion, Trouble, expand, expansion, loses, together
 from tests.factories import World
 

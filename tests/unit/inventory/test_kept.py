@@ -5,8 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.inventory.expansion import Expansion, Trouble
-from exporter.inventory.kept import Kept, from_text, to_text
+from exporter.inventory.expansion import Expansion, Kept, Trouble, from_text, to_text
 from exporter.inventory.ranges import AddressRange, AddressRanges
 
 FOUND = Kept(

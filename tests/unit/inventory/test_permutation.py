@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.inventory.permutation import chance, mixed, permuted
+from exporter.inventory.draws import chance, mixed, permuted
 
 NUMBERS = st.integers(min_value=0, max_value=2**128 - 1)
 

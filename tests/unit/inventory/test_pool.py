@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.config.loader import parse
+from exporter.config.load import parse
 from exporter.inventory.build import build
 from exporter.inventory.draws import Plan
 

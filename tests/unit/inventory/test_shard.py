@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.addresses import Address
-from exporter.config.loader import parse
+from exporter.config.load import parse
 from exporter.inventory.build import build
 from exporter.inventory.ranges import AddressRange, AddressRanges
 from exporter.inventory.shard import MAX_SHARDS, Shard

@@ -5,7 +5,7 @@ import ipaddress
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.config.loader import parse
+from exporter.config.load import parse
 from exporter.inventory.ranges import AddressRange, AddressRanges
 from exporter.inventory.shard import Shard
 from exporter.inventory.sources import Fed, Origin, merge
@@ -62,8 +62,8 @@ def test_shards_have_together_what_one_has(spf_b, files_c):
 
 def test_names_survive_what_another_source_says():
     """An address of a file keeps its HELO name where the record of SPF has it too."""
-    from exporter.config.fed_file import parse_entries
     from exporter.inventory.build import ranges_of
+    from exporter.inventory.files import parse_entries
 
     files = ranges_of(parse_entries("[{ip: 10.0.0.9, helo: nine.example.com}]", "c.yml"))
     made = merge(CONFIGURATION, {"c": Fed(files=files, spf=ranges((0, 20)))})

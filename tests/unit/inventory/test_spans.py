@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.inventory.spans import Spans
+from exporter.inventory.ranges import Spans
 
 marks = st.lists(st.booleans(), max_size=60).map(bytes)
 

@@ -4,12 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.addresses import Address
-from exporter.checks.spf.ranges import size, union
-from exporter.config.loader import parse
+from exporter.checks.spf.compiled import size, union
+from exporter.config.load import parse
 from exporter.inventory.build import build
+from exporter.inventory.not_enumerable import Unlisted, apart
 from exporter.inventory.notices import notices
 from exporter.inventory.shard import Shard
-from exporter.inventory.unlisted import Unlisted, apart
 
 keys = st.integers(0, 2**63 - 1)
 

@@ -1,9 +1,8 @@
 """What the exposition shows of SPF."""
 
-from exporter.checks.authentication import Wanted
 from exporter.checks.check import judge
-from exporter.checks.report import report
-from exporter.config.loader import parse
+from exporter.checks.report import Wanted, report
+from exporter.config.load import parse
 from exporter.inventory.build import build
 from exporter.metrics.fleet import FleetCollector
 from exporter.state.board import Board

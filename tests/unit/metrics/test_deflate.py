@@ -6,7 +6,7 @@ import zlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.metrics.deflate import Piece, gzip_member
+from exporter.metrics.exposition import Piece, gzip_member
 
 texts = st.lists(st.binary(max_size=300) | st.integers(0, 9000).map(lambda count: b"maildns " * count), max_size=8)
 

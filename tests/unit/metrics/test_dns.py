@@ -3,7 +3,7 @@
 from exporter.dns.resolvers import Resolvers
 from exporter.dns.settings import ResolverSettings
 from exporter.dns.statistics import IGNORED_REASONS
-from exporter.metrics.dns import DnsCollector
+from exporter.metrics.collectors import DnsCollector
 
 
 def shown(resolvers):

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from exporter.metrics.catalogue import CATALOGUE
+from exporter.metrics.families import CATALOGUE
 
 PAGE = Path("docs/metrics.md")
 ROW = re.compile(r"^\| `(maildns_\w+)` \| (\w+) \| ([\w, ]*) ?\| \S.*\|$", re.MULTILINE)

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from exporter.config.loader import parse
+from exporter.config.load import parse
 from exporter.inventory.build import build
-from exporter.metrics.catalogue import CATALOGUE
-from exporter.metrics.domains import DomainsCollector
+from exporter.metrics.collectors import DomainsCollector
+from exporter.metrics.families import CATALOGUE
 from exporter.state.board import Board
-from exporter.state.domain_board import DomainBoard
-from exporter.state.two_lists import Comparisons
+from exporter.state.domain import DomainBoard
+from exporter.state.spf_coverage import Comparisons
 from tests.domains import DOMAIN, EVERYTHING, SETTINGS, SILENT, SOUND, ZONE, sample, without
 from tests.factories import World
 

@@ -19,11 +19,11 @@ from exporter.checks.helo_name import helo_name
 from exporter.checks.receivers import DEFAULT_RECEIVERS
 from exporter.checks.report import report
 from exporter.inventory.pool import Series
-from exporter.metrics import blocks, catalogue, fleet, sheets
+from exporter.metrics import exposition, families, fleet
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.fleet import FleetCollector
 from exporter.state import board as boards
-from exporter.state import carrying
+from exporter.state import pool as pool_module
 from exporter.state import pool as pools
 from exporter.state.board import Board
 from tests.factories import World
@@ -49,11 +49,11 @@ def small_blocks():
     with pytest.MonkeyPatch.context() as patch:
         for module, name, value in (
             (pools, "STRIDE", 5),
-            (carrying, "STRIDE", 5),
-            (blocks, "STRIDE", 5),
-            (sheets, "STRIDE", 5),
-            (blocks, "_HELO_STRIDE", 3),
-            (blocks, "SHOWN_FAILING", 6),
+            (pool_module, "STRIDE", 5),
+            (exposition, "STRIDE", 5),
+            (exposition, "STRIDE", 5),
+            (exposition, "_HELO_STRIDE", 3),
+            (exposition, "SHOWN_FAILING", 6),
             (fleet, "SHOWN_FAILING", 6),
             (boards, "FULL_ADDRESSES", 2 * SIZE),
             (boards, "DETAILED_ADDRESSES", 3),
@@ -220,7 +220,7 @@ class Fine(Collector):
     """Gives one family."""
 
     def collect(self):
-        series = catalogue.EVENT_LOOP_LAG.series()
+        series = families.EVENT_LOOP_LAG.series()
         series.add((), 0.125)
         yield series.metric
 
@@ -248,11 +248,13 @@ def test_an_address_that_cannot_be_shown_takes_no_other_with_it(monkeypatch):
         return add
 
     monkeypatch.setattr(
-        blocks,
+        exposition,
         "add_address",
         refuse(fleet.add_address, lambda _, one, *__: str(one.target.address) == "198.51.100.3"),
     )
-    monkeypatch.setattr(blocks, "add_pool", refuse(fleet.add_pool, lambda one, *_: one.pool.name == "pool-1-failing"))
+    monkeypatch.setattr(
+        exposition, "add_pool", refuse(fleet.add_pool, lambda one, *_: one.pool.name == "pool-1-failing")
+    )
     body, _ = exposed().render(TEXT, compress=False)
 
     assert b'maildns_fcrdns_match{ip="198.51.100.4",pool="pool-0-all"} 0.0\n' in body
@@ -309,7 +311,7 @@ def written(monkeypatch):
             found.append(str(one.target.address))
             original(lines, pool, one, *rest)
 
-        monkeypatch.setattr(blocks, name, add)
+        monkeypatch.setattr(exposition, name, add)
     return counts
 
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
-from exporter.metrics.catalogue import Family
-from exporter.metrics.lines import Lines
+from exporter.metrics.exposition import Lines
+from exporter.metrics.families import Family
 
 hostile = st.text() | st.sampled_from(
     ['"', "\\", "\n", "\\n", 'a"b\\c\nd', "}", "\r", "\u2028", "# EOF\n", "\ud83d\ude00"]

@@ -2,7 +2,7 @@
 
 from exporter.checks.check import judge
 from exporter.checks.report import report
-from exporter.config.loader import parse
+from exporter.config.load import parse
 from exporter.inventory.build import build
 from exporter.metrics.fleet import FleetCollector
 from exporter.state.board import Board

@@ -2,10 +2,10 @@
 
 from exporter.checks.check import judge
 from exporter.checks.report import report
-from exporter.config.loader import parse
+from exporter.config.load import parse
 from exporter.inventory.build import build
+from exporter.metrics.collectors import SampleCollector
 from exporter.metrics.fleet import FleetCollector
-from exporter.metrics.samples import SampleCollector
 from exporter.state.board import Board
 from tests.factories import World
 

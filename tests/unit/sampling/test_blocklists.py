@@ -6,9 +6,8 @@ import itertools
 import pytest
 
 from exporter.checks.answers import Status
-from exporter.config.loader import parse
-from exporter.inventory.blocklists import list_plans
-from exporter.inventory.build import build
+from exporter.config.load import parse
+from exporter.inventory.build import build, list_plans
 from exporter.sampling.blocklists import BlocklistSampler
 from exporter.state.blocklists import Blocklists
 from exporter.state.board import Board

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from exporter.checks.answers import Status
-from exporter.checks.verdicts import Result
-from exporter.dns.voices import Voice
-from exporter.sampling.domains import DomainSampler
+from exporter.checks.result import Result
+from exporter.dns.resolvers import Voice
+from exporter.sampling.sampler import DomainSampler
 from exporter.state.disputes import DOMAINS, Disputes
-from exporter.state.domain_board import DomainBoard
+from exporter.state.domain import DomainBoard
 from tests import clock
 from tests.domains import DOMAIN, SETTINGS, SILENT, SOUND, without
 from tests.factories import name

@@ -5,11 +5,11 @@ from random import Random
 
 import pytest
 
-from exporter.checks.verdicts import CheckName, Result
+from exporter.checks.result import CheckName, Result
 from exporter.inventory.draws import Plan, Turn
 from exporter.inventory.prefixes import Prefixes
 from exporter.inventory.ranges import AddressRange, AddressRanges
-from exporter.state.sample import SampleState
+from exporter.state.counters import SampleState
 
 Z = 1.959964
 FCRDNS = CheckName.FCRDNS

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.sampling.evenly import Evenly
+from exporter.sampling.schedule import Evenly
 
 sizes = st.integers(0, 60)
 

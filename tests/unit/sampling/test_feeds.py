@@ -6,14 +6,13 @@ from math import inf
 import pytest
 
 from exporter.checks.answers import Status
-from exporter.config.loader import parse
+from exporter.config.load import parse
 from exporter.inventory.expansion import Trouble
 from exporter.inventory.shard import Shard
 from exporter.inventory.sources import Origin
-from exporter.metrics.sources import SourceCollector
-from exporter.sampling.feed import LEAST_SECONDS, RETRY_SECONDS
-from exporter.sampling.feeds import Feeds
-from exporter.state.storage.notes import Notes
+from exporter.metrics.collectors import SourceCollector
+from exporter.sampling.sources import LEAST_SECONDS, RETRY_SECONDS, Feeds
+from exporter.state.storage.key_values import Notes
 from tests import clock
 from tests.factories import World
 

@@ -7,8 +7,8 @@ import pytest
 
 from exporter.sampling.sampler import Sampler
 from exporter.state.board import Board
-from exporter.state.storage.notes import Notes
-from exporter.state.storage.positions import go_on, note_position, note_reached
+from exporter.state.storage.key_values import Notes
+from exporter.state.storage.writer import go_on, note_position, note_reached
 from tests import clock
 from tests.unit.sampling.test_sampled_rounds import Asker as DrawnAsker
 from tests.unit.sampling.test_sampled_rounds import build, configuration, parse

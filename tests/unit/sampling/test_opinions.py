@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.names import DomainName
-from exporter.checks.verdicts import CheckName, Finding, Reason, Result
-from exporter.dns.voices import Voice
-from exporter.sampling.opinions import Opinions
-from exporter.state.held import believed, gathered
+from exporter.checks.result import CheckName, Finding, Reason, Result
+from exporter.dns.resolvers import Voice
+from exporter.sampling.confirm import Opinions
+from exporter.state.known import believed, gathered
 
 PASS = Finding(CheckName.FCRDNS, Result.PASS)
 FAIL = Finding(CheckName.FCRDNS, Result.FAIL, reason=Reason.PTR_NXDOMAIN, sentence="It has no PTR record.")

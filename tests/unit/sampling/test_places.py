@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.verdicts import CheckName, Finding, Result
-from exporter.config.loader import parse
+from exporter.checks.result import CheckName, Finding, Result
+from exporter.config.load import parse
 from exporter.inventory.build import build
-from exporter.sampling.places import Places
+from exporter.sampling.blocklists import Places
 from exporter.state.blocklists import PoolListings
 from tests.factories import address, name
 

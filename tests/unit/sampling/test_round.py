@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.sampling.round import Round
+from exporter.sampling.schedule import Round
 from tests import clock
 
 

@@ -7,14 +7,14 @@ from math import inf
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Status
 from exporter.checks.names import DomainName
-from exporter.checks.verdicts import CheckName
-from exporter.config.loader import parse
+from exporter.checks.result import CheckName
+from exporter.config.load import parse
 from exporter.inventory.build import build
 from exporter.inventory.draws import SEARCH
-from exporter.metrics.samples import sums_of
+from exporter.metrics.collectors import sums_of
 from exporter.sampling.sampler import Sampler
 from exporter.state.board import Board
-from exporter.state.prefixes import WorstPrefixes
+from exporter.state.pool import WorstPrefixes
 from tests import clock
 from tests.unit.sampling.test_sampler import Asker as Patient
 

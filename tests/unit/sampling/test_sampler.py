@@ -7,9 +7,9 @@ from math import inf
 import pytest
 
 from exporter.checks.answers import Answer, Status
-from exporter.checks.verdicts import CheckName, Result
-from exporter.config.loader import parse
-from exporter.dns.voices import Voice
+from exporter.checks.result import CheckName, Result
+from exporter.config.load import parse
+from exporter.dns.resolvers import Voice
 from exporter.inventory.build import build
 from exporter.sampling.sampler import Sampler
 from exporter.state.board import Board

@@ -6,10 +6,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.checks.answers import Status
-from exporter.dns.endpoints import parse_endpoint
 from exporter.dns.resolver import ServerHealth
-from exporter.dns.settings import ResolverSettings
-from exporter.sampling.servers import ServerNews
+from exporter.dns.resolvers import ServerNews
+from exporter.dns.settings import ResolverSettings, parse_endpoint
 
 SILENT = "a DNS server does not answer"
 LYING = "a DNS server fails its canary, so nothing it says is believed"

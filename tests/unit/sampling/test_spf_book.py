@@ -6,7 +6,7 @@ import pytest
 
 from exporter.checks.answers import Status
 from exporter.checks.spf.results import SpfResult
-from exporter.sampling.spf_book import LEAST_SECONDS, WORTH_USES, SpfBook
+from exporter.sampling.spf_cache import LEAST_SECONDS, WORTH_USES, SpfBook
 from tests import clock
 from tests.factories import World, address
 from tests.unit.sampling.askers import WorldAsker

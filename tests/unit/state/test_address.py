@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exporter.checks.check import judge
 from exporter.checks.report import report
-from exporter.checks.verdicts import CheckName, Finding, Reason, Result
+from exporter.checks.result import CheckName, Finding, Reason, Result
 from exporter.state.address import AddressState, confirmed, health, problems, shown_ptr
 from tests.factories import SERVFAIL, World, target
 

@@ -2,14 +2,12 @@
 
 import pytest
 
-from exporter.checks.authentication import Wanted
 from exporter.checks.check import judge
 from exporter.checks.dnsbl import ListHealth
-from exporter.checks.report import report
-from exporter.checks.verdicts import CheckName, Finding, Reason, Result
-from exporter.config.loader import parse
-from exporter.inventory.blocklists import list_plans
-from exporter.inventory.build import build
+from exporter.checks.report import Wanted, report
+from exporter.checks.result import CheckName, Finding, Reason, Result
+from exporter.config.load import parse
+from exporter.inventory.build import build, list_plans
 from exporter.state.address import AddressState, health
 from exporter.state.blocklists import Blocklists
 from tests.factories import World, name, target

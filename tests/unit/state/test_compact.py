@@ -7,20 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.answers import Question
-from exporter.checks.authentication import spf_passes
 from exporter.checks.check import judge
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import DEFAULT_RECEIVERS
-from exporter.checks.report import report
-from exporter.checks.verdicts import CheckName, Finding, Result
+from exporter.checks.report import report, spf_passes
+from exporter.checks.result import CheckName, Finding, Result
 from exporter.config.templates import HeloTemplate
 from exporter.inventory.ranges import AddressRanges
-from exporter.state import carrying, compact, ptr_names
+from exporter.state import pool as pool_module
+from exporter.state import store
 from exporter.state.board import DETAILED_ADDRESSES, FULL_ADDRESSES, Board
-from exporter.state.compact import Room
 from exporter.state.counters import PoolCounters
-from exporter.state.forms import WITHOUT_WORDS, form_of
 from exporter.state.pool import PoolState
+from exporter.state.store import WITHOUT_WORDS, Room, form_of
 from tests.factories import World
 from tests.unit.web.pools import BROKEN, RIGHT, SILENT, pool
 
@@ -43,11 +42,11 @@ samples = st.lists(
 def small_blocks():
     """Names are packed again and again, forms are forgotten, and few neighbours are carried over at once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ptr_names, "_BLOCK", 3)
-        patch.setattr(ptr_names, "_OPEN_BLOCKS", 1)
-        patch.setattr(compact, "_MOST_FORMS", 3)
-        patch.setattr(carrying, "ONE_BY_ONE", 2)
-        patch.setattr(carrying, "_AT_ONCE", 3)
+        patch.setattr(store, "_BLOCK", 3)
+        patch.setattr(store, "_OPEN_BLOCKS", 1)
+        patch.setattr(store, "_MOST_FORMS", 3)
+        patch.setattr(pool_module, "ONE_BY_ONE", 2)
+        patch.setattr(pool_module, "_AT_ONCE", 3)
         yield
 
 
@@ -301,7 +300,7 @@ def test_the_board_keeps_small_pools_in_full_and_shares_room_among_the_others():
 def test_a_swept_address_costs_24_octets():
     """Columns and packed names of 50,000 addresses with names like those of big providers."""
     count = 50_000
-    states = compact.CompactStates([None] * count, Room(DETAILED_ADDRESSES))
+    states = store.CompactStates([None] * count, Room(DETAILED_ADDRESSES))
     columns = (states._sampled, states._concluded, states._changed, states._numbers)
     octets = sum(column.itemsize * len(column) for column in columns) + count  # and its health
 

@@ -1,6 +1,6 @@
 """What is counted of a pool: every known pair from the start, and nothing that goes back."""
 
-from exporter.checks.verdicts import CheckName, Result
+from exporter.checks.result import CheckName, Result
 from exporter.state.counters import PoolCounters, zeros
 
 FCRDNS, SYNTAX = CheckName.FCRDNS, CheckName.HELO_SYNTAX

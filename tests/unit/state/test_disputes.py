@@ -1,8 +1,8 @@
 """Disputes: since when, until when, of whom, and how many are remembered."""
 
 from exporter.checks.addresses import Address
-from exporter.checks.verdicts import CheckName, Finding, Reason, Result
-from exporter.dns.voices import Voice
+from exporter.checks.result import CheckName, Finding, Reason, Result
+from exporter.dns.resolvers import Voice
 from exporter.state import disputes as module
 from exporter.state.disputes import Dispute, Disputes
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.domain import DomainCheckName
-from exporter.checks.verdicts import Reason, Result
+from exporter.checks.result import Reason, Result
 from exporter.state.domain import DomainState
 from tests.domains import EVERYTHING, KEY, SETTINGS, SILENT, SOUND, ZONE, sample, without
 from tests.factories import World

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.domain import DomainCheckName, DomainFinding, DomainReason
-from exporter.checks.verdicts import Reason, Result
-from exporter.state.domain_held import believed, hold, is_conclusive, slots, worsens
+from exporter.checks.result import Reason, Result
+from exporter.state.known import confirmed_domain, domain_worsens, is_conclusive, slots, update_known_domain
 
 SPF = DomainCheckName.SPF
 PASS = DomainFinding(SPF, Result.PASS, "example.org")
@@ -25,7 +25,7 @@ def held_after(*samples):
     """What is held after some samples, each believed."""
     held = {}
     for findings in samples:
-        held, _ = hold(held, findings)
+        held, _ = update_known_domain(held, findings)
     return held
 
 
@@ -46,7 +46,7 @@ def held_after(*samples):
 )
 def test_what_is_held(before, after, held, changes):
     """Each pair of samples, and what stands after it."""
-    now, changed = hold(held_after(before) if before else {}, after)
+    now, changed = update_known_domain(held_after(before) if before else {}, after)
 
     assert now[SLOT] == held
     assert len(changed) == changes
@@ -54,8 +54,8 @@ def test_what_is_held(before, after, held, changes):
 
 def test_a_change_is_told_by_what_differs():
     """Of several failures, the one that came, or that went."""
-    (came,) = hold(held_after((LOOP,)), (LOOP, LIMIT))[1]
-    (went,) = hold(held_after((LOOP, LIMIT)), (LOOP,))[1]
+    (came,) = update_known_domain(held_after((LOOP,)), (LOOP, LIMIT))[1]
+    (went,) = update_known_domain(held_after((LOOP, LIMIT)), (LOOP,))[1]
 
     assert came == (LOOP, LIMIT)
     assert went == (LIMIT, LOOP)
@@ -65,7 +65,7 @@ def test_a_change_is_told_by_what_differs():
 def test_what_is_open_takes_no_failure_away(samples, last):
     """Whatever was held and whatever comes, with something open: every failure is still there, no pass is new."""
     before = held_after(*samples)
-    after, _ = hold(before, (*last, OPEN))
+    after, _ = update_known_domain(before, (*last, OPEN))
 
     failures = {one.reason for one in before.get(SLOT, ()) if one.result is Result.FAIL}
     assert failures <= {one.reason for one in after.get(SLOT, ())}
@@ -80,7 +80,7 @@ def test_only_a_failure_that_is_not_held_has_to_be_confirmed(samples, findings):
     reasons = {one.reason for one in held.get(SLOT, ())}
     new = [one for one in findings if one.result is Result.FAIL and one.reason not in reasons]
 
-    assert worsens(held, findings) == bool(new)
+    assert domain_worsens(held, findings) == bool(new)
 
 
 @given(st.lists(groups, max_size=6), groups, groups)
@@ -91,7 +91,7 @@ def test_a_failure_is_believed_when_it_is_held_or_failed_twice(samples, first, s
     failed_before = any(one.result is Result.FAIL for one in first)
 
     for finding in second:
-        said = believed(held, first, finding)
+        said = confirmed_domain(held, first, finding)
         if finding.result is Result.FAIL and finding.reason not in reasons and not failed_before:
             assert (said.result, said.reason) == (Result.UNKNOWN, Reason.UNCONFIRMED)
         else:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.answers import Answer, ExtendedError, MailExchange, Question, StartOfAuthority, Status, Text
-from exporter.state.evidence import MAX_OCTETS, pack, unpack
+from exporter.state.journal import MAX_OCTETS, pack, unpack
 from tests.strategies import INCONCLUSIVE, any_addresses, domain_names, ipv4_addresses, ipv6_addresses
 
 numbers = st.integers(0, 2**31)

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.verdicts import CheckName, Finding, Reason, Result
-from exporter.state.held import believed, gathered, hold, worsens
+from exporter.checks.result import CheckName, Finding, Reason, Result
+from exporter.state.known import believed, gathered, hold, worsens
 
 CHECKS = (CheckName.FCRDNS, CheckName.HELO_RESOLVES)
 REASONS = {

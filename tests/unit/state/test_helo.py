@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from exporter.checks.check import judge
 from exporter.checks.helo import HeloName
 from exporter.checks.helo_name import helo_name
-from exporter.checks.verdicts import CheckName, Reason, Result
+from exporter.checks.result import CheckName, Reason, Result
 from exporter.state.helo import HeloState
 from tests.examples import examples
 from tests.factories import World

@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.domain import DomainCheckName, DomainFinding
-from exporter.checks.verdicts import CheckName, Finding, Reason, Result
-from exporter.state.change import Change
-from exporter.state.journal import MAX_NUMBER, Journal, Which
+from exporter.checks.result import CheckName, Finding, Reason, Result
+from exporter.state.journal import MAX_NUMBER, Change, Journal, Which
 from tests.factories import address, name, target
 
 LOST = Change(

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from exporter.inventory.draws import Plan
 from exporter.state.counters import PoolCounters
-from exporter.state.pool import FAILING, HEALTHY, UNKNOWN, PoolState
-from exporter.state.prefixes import SHOWN, WorstPrefixes
+from exporter.state.pool import FAILING, HEALTHY, SHOWN, UNKNOWN, PoolState, WorstPrefixes
 from tests.examples import examples
 from tests.unit.state.test_pool import record
 from tests.unit.web.pools import BROKEN, RIGHT, pool

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from exporter.checks.check import judge
 from exporter.checks.receivers import Receiver
 from exporter.checks.report import report
-from exporter.checks.verdicts import CheckName
-from exporter.config.loader import parse
+from exporter.checks.result import CheckName
+from exporter.config.load import parse
 from exporter.inventory.build import build
 from exporter.state.address import AddressState
 from exporter.state.board import Board
-from exporter.state.receivers import ReceiverOutcome, tally, verdicts_worsen
+from exporter.state.known import ReceiverOutcome, tally, verdicts_worsen
 from tests.factories import World, target
 
 MTA = target("192.0.2.10", "mail.example.org")

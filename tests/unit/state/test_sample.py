@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.verdicts import CheckName, Result
-from exporter.state.sample import SampleState
+from exporter.checks.result import CheckName, Result
+from exporter.state.counters import SampleState
 from tests.examples import examples
 from tests.factories import address
 

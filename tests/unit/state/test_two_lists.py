@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from exporter.checks.check import judge
 from exporter.checks.report import report
 from exporter.checks.spf.compile import compile_spf
-from exporter.config.loader import parse
+from exporter.config.load import parse
 from exporter.inventory.build import build
 from exporter.state.board import Board
-from exporter.state.two_lists import Comparisons, count, two_lists
+from exporter.state.spf_coverage import Comparisons, count, two_lists
 from tests.domains import DOMAIN
 from tests.factories import World, address
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from exporter.checks.check import judge
 from exporter.checks.report import report
 from exporter.state.counters import PoolCounters
+from exporter.state.dirty import Unsaved
 from exporter.state.pool import PoolState
-from exporter.state.unsaved import Unsaved
 from tests.unit.web.pools import BROKEN, RIGHT, SILENT, pool
 
 notes = st.lists(st.tuples(st.integers(0, 9), st.booleans()))

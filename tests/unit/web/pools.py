@@ -2,7 +2,7 @@
 
 import yaml
 
-from exporter.config.loader import parse
+from exporter.config.load import parse
 from exporter.inventory.build import build
 from exporter.inventory.pool import Pool
 from exporter.state.board import Board

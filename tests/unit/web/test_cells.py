@@ -10,8 +10,7 @@ from exporter.checks.check import judge
 from exporter.checks.report import report
 from exporter.state.counters import PoolCounters
 from exporter.state.pool import PoolState
-from exporter.web.cells import MAX_CELLS, Maps, cells
-from exporter.web.map_drawing import draw_map
+from exporter.web.pages import MAX_CELLS, Maps, cells, draw_map
 from tests.unit.web.pools import BROKEN, RIGHT, nameless, pool
 
 networks = st.lists(

@@ -8,9 +8,8 @@ from exporter.checks.answers import Question
 from exporter.checks.check import judge
 from exporter.checks.names import DomainName
 from exporter.checks.report import report
-from exporter.checks.verdicts import CheckName
-from exporter.web.chain import Shape, chain
-from exporter.web.drawing import WIDTH, draw, folded
+from exporter.checks.result import CheckName
+from exporter.views.chain import WIDTH, Shape, chain, draw, folded
 from tests.factories import World, target
 
 MTA = target("192.0.2.10", "mail.example.org")

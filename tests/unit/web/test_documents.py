@@ -9,10 +9,10 @@ from exporter.checks.answers import Answer, ExtendedError, Question, Status
 from exporter.checks.check import judge
 from exporter.checks.names import DomainName
 from exporter.checks.report import report
-from exporter.checks.verdicts import CheckName
+from exporter.checks.result import CheckName
 from exporter.state.address import AddressState
-from exporter.web.documents import address_documents, evidence_document, moment, printable
-from exporter.web.fleet import Listed
+from exporter.views.documents import address_documents, evidence_document, moment, printable
+from exporter.views.pools import Listed
 from tests.factories import World, target
 
 MTA = target("192.0.2.10", "mail.example.org", "other.example.org")

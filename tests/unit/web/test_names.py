@@ -10,8 +10,8 @@ from exporter.checks.names import DomainName
 from exporter.checks.report import report
 from exporter.state.counters import PoolCounters
 from exporter.state.pool import PoolState
-from exporter.web import names
-from exporter.web.names import NameIndex
+from exporter.web import search
+from exporter.web.search import NameIndex
 from tests.factories import World
 from tests.unit.web.pools import SILENT, pool
 
@@ -30,7 +30,7 @@ def narrow_strides():
     """Several strides in a small pool."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("exporter.state.pool.NAMES_STRIDE", 4)
-        patch.setattr(names, "NAMES_STRIDE", 4)
+        patch.setattr(search, "NAMES_STRIDE", 4)
         yield
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.web.passwords import Passwords, read_basic
+from exporter.web.access import Passwords, read_basic
 
 
 def header(name: str, password: str | bytes) -> str:

@@ -12,12 +12,12 @@ from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import judge
 from exporter.checks.names import DomainName
 from exporter.checks.report import report
-from exporter.config.loader import parse
+from exporter.config.load import parse
 from exporter.inventory.build import build
 from exporter.state.address import AddressState
 from exporter.state.board import Board
-from exporter.web.probe import TIMEOUT_HEADER, Probe, explain
-from exporter.web.query import BadQueryError
+from exporter.web.api import TIMEOUT_HEADER, Probe, explain
+from exporter.web.search import BadQueryError
 from tests.factories import World, hosts, name, target
 
 CONFIGURATION = {

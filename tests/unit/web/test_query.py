@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from multidict import MultiDict
 from yarl import URL
 
-from exporter.web.query import BadQueryError, place_parameter, place_text, seconds_of, text_of, whole_number
+from exporter.web.search import BadQueryError, place_parameter, place_text, seconds_of, text_of, whole_number
 
 
 def asked(query: str) -> MultiDict[str]:

@@ -3,8 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.web.rate_limit import Bucket
-from exporter.web.web_config import RateLimit
+from exporter.web.access import Bucket, RateLimit
 
 
 @given(st.lists(st.floats(0, 5), max_size=60), st.integers(1, 10), st.floats(0.1, 3))

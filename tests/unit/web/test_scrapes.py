@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from exporter.web import scrapes as module
-from exporter.web.scrapes import Scrapes
+from exporter.web import server as module
+from exporter.web.server import Scrapes
 
 SECONDS = 30.0
 

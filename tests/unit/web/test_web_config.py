@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.errors import ConfigError
-from exporter.web.web_config import RateLimit, is_bcrypt, load_web_config, parse_web_config
+from exporter.web.access import RateLimit, is_bcrypt, load_web_config, parse_web_config
 from tests.yaml_files import read_yaml
 
 HASH = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG"

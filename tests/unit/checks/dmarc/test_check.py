@@ -6,12 +6,10 @@ from hypothesis import strategies as st
 
 from exporter.checks.answers import Answer, Question, Record, Text
 from exporter.checks.check import judge
-from exporter.checks.dmarc.check import dmarc
-from exporter.checks.dmarc.record import destination, parse_dmarc
-from exporter.checks.dmarc.walk import walk_targets
+from exporter.checks.dmarc import destination, dmarc, parse_dmarc, walk_targets
 from exporter.checks.domain import overall
 from exporter.checks.names import DomainName
-from exporter.checks.verdicts import Result
+from exporter.checks.result import Result
 from tests.factories import World, name, question
 from tests.strategies import outages
 

@@ -15,7 +15,7 @@ from exporter.checks.receivers import (
     by_design,
     receivers,
 )
-from exporter.checks.verdicts import CheckName
+from exporter.checks.result import CheckName
 from tests.factories import World, address
 from tests.strategies import HELOS, HOSTS, INCONCLUSIVE, outages, target_addresses, worlds
 

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from exporter.checks.addresses import Address
 from exporter.checks.check import judge
 from exporter.checks.spf.compile import compile_spf
-from exporter.checks.spf.compiled import OpenTerm
+from exporter.checks.spf.compiled import OpenTerm, size
 from exporter.checks.spf.evaluate import spf
-from exporter.checks.spf.ranges import size
 from exporter.checks.spf.results import Limits, SpfResult
 from tests.examples import examples
 from tests.factories import World, address

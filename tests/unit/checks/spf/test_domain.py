@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from exporter.checks.check import judge
 from exporter.checks.domain import DomainReason, overall
+from exporter.checks.result import Reason, Result
 from exporter.checks.spf.domain import spf_domain
-from exporter.checks.verdicts import Reason, Result
 from tests.examples import examples
 from tests.factories import World, name
 from tests.strategies import outages

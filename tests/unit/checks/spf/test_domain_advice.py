@@ -3,7 +3,7 @@
 import pytest
 
 from exporter.checks.domain import DomainReason
-from exporter.checks.verdicts import Reason, Result
+from exporter.checks.result import Reason, Result
 from tests.unit.checks.spf.test_domain import evaluate, many
 
 

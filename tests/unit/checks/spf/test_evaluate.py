@@ -7,11 +7,10 @@ from hypothesis import strategies as st
 from exporter.checks.answers import Answer, Status, Text
 from exporter.checks.check import judge
 from exporter.checks.helo import HeloName
+from exporter.checks.result import CheckName, Reason, Result
 from exporter.checks.spf.compile import compile_spf
-from exporter.checks.spf.evaluate import spf
-from exporter.checks.spf.findings import compiled_finding, spf_finding, spf_helo, spf_mailfrom
+from exporter.checks.spf.evaluate import compiled_finding, spf, spf_finding, spf_helo, spf_mailfrom
 from exporter.checks.spf.results import SpfResult
-from exporter.checks.verdicts import CheckName, Reason, Result
 from tests.examples import examples
 from tests.factories import World, address, question
 from tests.strategies import outages

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.spf.mends import authorising, merged, naming, replacement, terms
+from exporter.checks.spf.evaluate import authorising, merged, naming, replacement, terms
 from exporter.checks.spf.terms import BadTerm, read_record
 from tests.examples import examples
 from tests.factories import address

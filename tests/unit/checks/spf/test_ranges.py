@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from exporter.checks.check import judge
 from exporter.checks.spf.compile import compile_spf
-from exporter.checks.spf.lists import side_by_side
-from exporter.checks.spf.ranges import Remaining, difference, size, union
+from exporter.checks.spf.compiled import Remaining, difference, side_by_side, size, union
 from tests.factories import World
 
 ranges = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)).map(sorted).map(tuple), max_size=12)

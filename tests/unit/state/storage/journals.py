@@ -2,9 +2,8 @@
 
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.domain import DomainCheckName, DomainFinding, DomainReason
-from exporter.checks.verdicts import CheckName, Finding, Mend, Reason, Result
-from exporter.state.change import Change
-from exporter.state.journal import Entry, Journal
+from exporter.checks.result import CheckName, Finding, Mend, Reason, Result
+from exporter.state.journal import Change, Entry, Journal
 from tests.factories import address, name, target
 
 PASSES = Finding(CheckName.FCRDNS, Result.PASS)

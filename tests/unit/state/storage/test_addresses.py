@@ -12,7 +12,7 @@ from exporter.checks.receivers import Receiver
 from exporter.checks.report import report
 from exporter.state.address import AddressState
 from exporter.state.helo import HeloState
-from exporter.state.storage.addresses import address_state, address_text, helo_state, helo_text
+from exporter.state.storage.codec import address_state, address_text, helo_state, helo_text
 from tests.strategies import HELOS, OURS, outages, targets, worlds
 
 NOW = 1000.0

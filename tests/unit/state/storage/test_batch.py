@@ -8,18 +8,18 @@ import pytest
 from exporter.checks.check import judge
 from exporter.checks.report import report
 from exporter.state.counters import PoolCounters
+from exporter.state.dirty import Unsaved
 from exporter.state.journal import Journal
 from exporter.state.pool import PoolState
-from exporter.state.storage import batch
-from exporter.state.storage.notes import Notes
-from exporter.state.unsaved import Unsaved
+from exporter.state.storage import writer
+from exporter.state.storage.key_values import Notes
 from tests.unit.web.pools import BROKEN, RIGHT, pool
 
 
 @pytest.fixture(autouse=True)
 def few_rows(monkeypatch):
     """Four addresses fit into a transaction."""
-    monkeypatch.setattr(batch, "_ROWS", 4)
+    monkeypatch.setattr(writer, "_ROWS", 4)
 
 
 def sampled(network, broken, name="corporate"):
@@ -36,7 +36,7 @@ def batches(states, changes=()):
     """The places that go into each transaction, by pool."""
     waiting, found = deque(changes), []
     while True:
-        taken = batch.take(states, Notes(), waiting, [], with_times=False)
+        taken = writer.take(states, Notes(), waiting, [], with_times=False)
         if taken.is_empty:
             return found
         found.append([[*indexes] for state in states for owner, indexes, _ in taken.pools if owner is state])

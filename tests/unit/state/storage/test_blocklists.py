@@ -9,14 +9,13 @@ from hypothesis import strategies as st
 
 from exporter.checks.addresses import Address
 from exporter.checks.dnsbl import ListHealth
-from exporter.checks.verdicts import CheckName, Finding, Mend, Reason, Result
-from exporter.config.loader import parse
-from exporter.inventory.blocklists import list_plans
-from exporter.inventory.build import build
+from exporter.checks.result import CheckName, Finding, Mend, Reason, Result
+from exporter.config.load import parse
+from exporter.inventory.build import build, list_plans
 from exporter.state.blocklists import Blocklists
-from exporter.state.storage.blocklists import KeptBlocklists
-from exporter.state.storage.rows import Reading
-from exporter.state.storage.schema import MIGRATIONS
+from exporter.state.storage.codec import Reading
+from exporter.state.storage.database import MIGRATIONS
+from exporter.state.storage.tables import KeptBlocklists
 from tests.factories import address, name
 
 ZEN = name("zen.example.org")

@@ -17,11 +17,10 @@ from exporter.checks.report import report
 from exporter.state.counters import PoolCounters
 from exporter.state.journal import ALL
 from exporter.state.pool import PoolState
-from exporter.state.storage.database import Database
-from exporter.state.storage.history import load_changes, page, save_changes
-from exporter.state.storage.rows import Reading, pool_id, save_addresses, save_times
-from exporter.state.storage.schema import MIGRATIONS, VERSION
+from exporter.state.storage.codec import Reading, pool_id, save_addresses, save_times
+from exporter.state.storage.database import MIGRATIONS, VERSION, Database
 from exporter.state.storage.status import StorageError, Trouble
+from exporter.state.storage.tables import load_changes, page, save_changes
 from tests.unit.state.storage.journals import written
 from tests.unit.web.pools import BROKEN, RIGHT, pool
 
@@ -216,7 +215,7 @@ def test_pages_of_changes_meet_each_once(tmp_path):
 
 def test_whoever_has_no_storage_loads_no_sqlite():
     """Starting is quick for those who do not need it."""
-    code = "import exporter.service, exporter.cli.commands, sys; print('sqlite3' in sys.modules)"
+    code = "import exporter.service, exporter.cli.main, sys; print('sqlite3' in sys.modules)"
 
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300).stdout
 

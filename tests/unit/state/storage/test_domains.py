@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exporter.checks.domain import DomainCheckName
 from exporter.state.domain import DomainState
-from exporter.state.storage.domains import MAX_OCTETS, domain_state, domain_text
+from exporter.state.storage.tables import MAX_OCTETS, domain_state, domain_text
 from tests.domains import EVERYTHING, SETTINGS, SILENT, SOUND, ZONE, sample, without
 from tests.factories import World
 from tests.strategies import outages
@@ -80,7 +80,7 @@ def test_damaged_text_is_refused_or_read(state, data):
 )
 def test_a_row_has_a_bound(monkeypatch, room, is_left):
     """A record without end costs the evidence first, then what is shown of it, and never what is held."""
-    monkeypatch.setattr("exporter.state.storage.domains.MAX_OCTETS", room)
+    monkeypatch.setattr("exporter.state.storage.tables.MAX_OCTETS", room)
     networks = " ".join(f"ip4:10.{one // 128}.{one % 128 * 2}.0/24" for one in range(500))
     zone = ZONE.replace("v=spf1 ip4:198.51.100.0/28 ip6:2001:db8::/64 -all", f"v=spf1 {networks} -all")
     state, _ = DomainState(ALL).observe(*sample(World.parse(zone), ALL), 1.0)

@@ -11,16 +11,16 @@ import pytest
 
 from exporter.checks.check import judge
 from exporter.checks.report import report
-from exporter.checks.verdicts import Result
-from exporter.config.storage_entries import StorageEntry
+from exporter.checks.result import Result
+from exporter.config.model import StorageEntry
 from exporter.state.blocklists import Blocklists
 from exporter.state.board import Board
-from exporter.state.domain_board import DomainBoard
+from exporter.state.domain import DomainBoard
 from exporter.state.journal import Journal, Which
-from exporter.state.storage import saver
-from exporter.state.storage.keeper import Keeper
-from exporter.state.storage.notes import MAX_OCTETS, Notes
-from exporter.state.storage.rows import CHUNK
+from exporter.state.storage import writer
+from exporter.state.storage.codec import CHUNK
+from exporter.state.storage.key_values import MAX_OCTETS, Notes
+from exporter.state.storage.storage import Keeper
 from tests.domains import SETTINGS as DOMAIN_SETTINGS
 from tests.domains import SILENT, SOUND, sample, without
 from tests.factories import name as domain_name
@@ -35,8 +35,8 @@ NO_KEY = without("s2._domainkey")
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
     """Commit as soon as there is something, and try again at once: what is waited for is the same, without the wait."""
-    monkeypatch.setattr(saver, "COMMIT_SECONDS", 0.05)
-    monkeypatch.setattr(saver, "_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(writer, "COMMIT_SECONDS", 0.05)
+    monkeypatch.setattr(writer, "_RETRY_SECONDS", 0.05)
 
 
 class Kept:

@@ -9,14 +9,11 @@ from hypothesis import strategies as st
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.report import Target
-from exporter.state.compact import Room
 from exporter.state.counters import PoolCounters
-from exporter.state.forms import Rebuilder
 from exporter.state.pool import PoolState
-from exporter.state.storage.addresses import address_text
-from exporter.state.storage.patterns import Patterns
-from exporter.state.storage.rows import Reading, pool_id, save_addresses
-from exporter.state.storage.schema import MIGRATIONS
+from exporter.state.storage.codec import Patterns, Reading, address_text, pool_id, save_addresses
+from exporter.state.storage.database import MIGRATIONS
+from exporter.state.store import Rebuilder, Room
 from tests.unit.state.test_compact import TWO_NAMES, record, samples, the_pool
 
 ODD = ['a"b.example.org', "100%.example.org", "a\\000b.example.org", "%(ptr)s.example.org", "\\u0001ptr.example.org"]

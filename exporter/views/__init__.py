@@ -1,0 +1,1 @@
+"""Results as documents: what JSON, pages, text and Markdown render."""

@@ -1,0 +1,409 @@
+"""JSON objects: what is known of an address, as `check --output json` prints it and `/api/v1/` serves it.
+
+The rule of this file: keys and values are contracts (docs/openapi.yaml); whatever the DNS said is a string of printable
+ASCII in here.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from exporter.checks.addresses import Address
+from exporter.checks.answers import Answer, MailExchange, Question, Record, StartOfAuthority, Status, Text
+from exporter.checks.check import Evidence, judge
+from exporter.checks.domain import DomainCheckName
+from exporter.checks.helo import HeloName
+from exporter.checks.iprev import Iprev
+from exporter.checks.names import DomainName
+from exporter.checks.receivers import DEFAULT_RECEIVERS, ReceiverVerdict, by_design, receivers
+from exporter.checks.report import Target
+from exporter.checks.result import OTHER_SUBJECTS, CheckName, Finding, Mend, Result
+from exporter.checks.spf.results import SpfVerdict
+from exporter.dns.resolvers import Voice
+from exporter.inventory.pool import Pool
+from exporter.state.address import AddressState
+from exporter.state.disputes import DOMAINS, Dispute, Disputed
+from exporter.state.helo import HeloState
+from exporter.state.journal import AnyFinding, Entry, unpack
+from exporter.state.pool import FAILING, HEALTHY
+from exporter.views.pools import Listed, PoolSummary, UnlistedSummary
+
+# SECTION exporter.web.predictions
+# What receivers would say, as far as the evidence of a sample tells.
+#
+# The rule of this file: it asks nothing. A receiver that looks at something which the sample did not ask for is
+# left out,
+# rather than shown with a guess; one whose question went unanswered is shown, for a mail server would not know
+# either.
+
+_NOT_ASKED = Answer(Status.TIMEOUT)
+
+
+def predicted(state: AddressState) -> list[tuple[HeloName, Sequence[ReceiverVerdict]]]:
+    """The verdicts on each HELO name of a sampled address.
+
+    They are those of the sample or, where its pool predicts none, what follows from the evidence all the same.
+    """
+    said = state.target.helos
+    if state.latest is not None and len(state.latest.receivers) == len(said):
+        return list(zip(said, state.latest.receivers, strict=True))
+    return [(name, predict(state.target.address, name, state.evidence)) for name in said]
+
+
+def predict(address: Address, said: HeloName, evidence: Evidence) -> list[ReceiverVerdict]:
+    """The verdicts that follow from *evidence*, in the order of the receivers."""
+    missing: set[Question] = set()
+
+    def answer(question: Question) -> Answer:
+        known = evidence.get(question)
+        if known is None:
+            missing.add(question)
+            return _NOT_ASKED
+        return known
+
+    verdicts: list[ReceiverVerdict] = []
+    for receiver in DEFAULT_RECEIVERS:
+        missing.clear()
+        (verdict,), _ = judge(receivers(address, said, [receiver]), answer)
+        if verdict.is_conclusive or not missing:
+            verdicts.append(verdict)
+    return verdicts
+
+
+# SECTION exporter.web.documents
+
+Json: TypeAlias = dict[str, Any]
+
+EVIDENCE_NOT_KEPT = (
+    "Not kept: in pools of this size the answers are for some addresses at a time, the failing ones first. "
+    "A check of the address now tells them."
+)
+
+HEALTHS = {HEALTHY: "healthy", FAILING: "failing"}
+
+
+def moment(seconds: float) -> str | None:
+    """A Unix time as RFC 3339 writes it, in UTC; None for never."""
+    if not seconds:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def printable(text: str) -> str:
+    """*text* with everything outside printable ASCII written as an escape."""
+    return "".join(
+        [
+            character if " " <= character <= "~" else character.encode("unicode_escape").decode("ascii")
+            for character in text
+        ]
+    )
+
+
+def checked(
+    pool: str | None,
+    target: Target,
+    said: HeloName | None,
+    iprev: Iprev,
+    findings: Iterable[Finding],
+    evidence: Evidence,
+    expect: Collection[CheckName],
+    *,
+    receivers: Iterable[ReceiverVerdict] = (),
+    spf: Iterable[SpfVerdict] = (),
+) -> Json:
+    """The object of one address and HELO name *said*: what `check --output json` prints."""
+    mine = [finding for finding in findings if _is_about(finding, said)]
+    return {
+        "ip": str(target.address),
+        "helo": None if said is None else said.text,
+        "pool": pool,
+        "iprev": {
+            "verdict": iprev.verdict.value,
+            "reason": None if iprev.finding.reason is None else iprev.finding.reason.value,
+            "ptr_names": list(iprev.ptr_names),
+            "confirmed_names": list(iprev.confirmed_names),
+        },
+        "checks": [finding_document(finding, expect) for finding in mine],
+        "receivers": [_receiver(verdict, expect) for verdict in receivers],
+        "spf": [_spf(verdict) for verdict in spf],
+        "evidence": evidence_document(evidence),
+    }
+
+
+def _spf(verdict: SpfVerdict) -> Json:
+    return {
+        "identity": verdict.identity,
+        "domain": printable(verdict.domain),
+        "result": verdict.result.value,
+        "why": printable(verdict.outcome.why),
+    }
+
+
+def _receiver(verdict: ReceiverVerdict, expect: Collection[CheckName]) -> Json:
+    return {
+        "receiver": verdict.receiver.value,
+        "verdict": verdict.result.value,
+        "code": verdict.code,
+        "share": verdict.share,
+        "conclusive": verdict.is_conclusive,
+        "by_design": by_design(verdict, expect),
+        "sentence": verdict.sentence,
+    }
+
+
+def finding_document(finding: AnyFinding, expect: Collection[CheckName | DomainCheckName]) -> Json:
+    """What one check came to."""
+    return {
+        "check": finding.check.value,
+        "subject": printable(finding.subject),
+        "result": finding.result.value,
+        "expected": finding.check in expect,
+        "reason": None if finding.reason is None else finding.reason.value,
+        "sentence": printable(finding.sentence),
+        "mend": None if finding.mend is None else mend_document(finding.mend),
+    }
+
+
+def mend_document(mend: Mend) -> Json:
+    """What would turn a failure into a pass."""
+    return {
+        "advice": mend.advice,
+        "zone": mend.zone,
+        "records": list(mend.records),
+        "replaces": list(mend.replaces),
+    }
+
+
+def evidence_document(evidence: Evidence) -> list[Json]:
+    """Each question with its answer."""
+    return [
+        {
+            "name": question.name,
+            "type": question.rdtype,
+            "status": answer.status.value,
+            "records": records_of(answer),
+            "chain": list(answer.chain),
+            "ttl": answer.ttl,
+            "server": printable(answer.server),
+            "time": moment(answer.asked_at),
+            "errors": [{"code": error.code, "text": printable(error.text)} for error in answer.errors],
+        }
+        for question, answer in evidence.items()
+    ]
+
+
+def records_of(answer: Answer) -> list[str]:
+    """The records of an answer as a zone file has them."""
+    return [_record(record) for record in answer.records]
+
+
+def _record(record: Record) -> str:
+    match record:
+        case MailExchange(preference, exchange):
+            return f"{preference} {exchange}"
+        case StartOfAuthority(mname, rname, serial):
+            return f"{mname} {rname} {serial}"
+        case Text(joined):
+            return printable(joined.decode("latin-1"))
+        case _:
+            return str(record)
+
+
+def address_documents(address: Listed, expect: Collection[CheckName]) -> list[Json]:
+    """What is known of a sampled address: one object for each of its HELO names, one if it has none.
+
+    `iprev` and `checks` are those of the latest sample; `held` says what is held of each check through outages.
+    `evidence` is None where it is not kept, and `evidence_note` says why.
+    """
+    state = address.state
+    report = state.latest
+    if report is None:
+        return []
+    names: Sequence[tuple[HeloName | None, Sequence[ReceiverVerdict]]] = predicted(state) or [(None, ())]
+    return [
+        checked(
+            address.pool,
+            state.target,
+            said,
+            report.iprev,
+            report.findings,
+            state.evidence,
+            expect,
+            receivers=verdicts,
+        )
+        | ({} if state.evidence else {"evidence": None})
+        | {"evidence_note": None if state.evidence else EVIDENCE_NOT_KEPT}
+        | listed_document(address)
+        | {"held": [finding_document(finding, expect) for finding in state.held.values() if _is_about(finding, said)]}
+        for said, verdicts in names
+    ]
+
+
+def _is_about(finding: Finding, said: HeloName | None) -> bool:
+    return finding.check in OTHER_SUBJECTS or finding.subject in {"", said.text if said is not None else ""}
+
+
+def listed_document(address: Listed) -> Json:
+    """An address in a list."""
+    state = address.state
+    return {
+        "ip": str(state.target.address),
+        "pool": address.pool,
+        "helos": [said.text for said in state.target.helos],
+        "health": HEALTHS.get(address.health, "unknown"),
+        "problems": [
+            {
+                "check": finding.check.value,
+                "reason": None if finding.reason is None else finding.reason.value,
+                "sentence": finding.sentence,
+            }
+            for finding in address.problems
+        ],
+        "conclusive": None if state.latest is None else state.latest.is_conclusive,
+        "sampled_at": moment(state.sampled_at),
+        "concluded_at": moment(state.concluded_at),
+        "changed_at": moment(state.changed_at),
+    }
+
+
+def pool_document(summary: PoolSummary) -> Json:
+    """A pool in numbers."""
+    return {
+        "name": summary.name,
+        "addresses": summary.size,
+        "healthy": summary.healthy,
+        "failing": summary.failing,
+        "unknown": summary.unknown,
+        "unanswered": summary.unanswered,
+        "interval_seconds": summary.interval_seconds,
+        "rounds": summary.rounds,
+        "round_duration_seconds": summary.round_seconds,
+        "lag_seconds": summary.lag_seconds,
+        "checks": [
+            {
+                "check": one.check.value,
+                "expected": one.expected,
+                Result.PASS.value: one.passed,
+                Result.FAIL.value: one.failed,
+                Result.UNKNOWN.value: one.unknown,
+            }
+            for one in summary.checks
+        ],
+        "unlisted": None if summary.unlisted is None else _unlisted(summary.unlisted),
+    }
+
+
+def _unlisted(unlisted: UnlistedSummary) -> Json:
+    return {
+        "ranges": list(unlisted.ranges),
+        "samples_per_round": unlisted.drawn,
+        "verdicts": {verdict.value: count for verdict, count in unlisted.verdicts.items()},
+        "failures": [
+            {
+                "ip": str(one.address),
+                "reason": None if one.finding.reason is None else one.finding.reason.value,
+                "sentence": printable(one.finding.sentence),
+                "sampled_at": moment(one.at),
+            }
+            for one in unlisted.failures
+        ],
+    }
+
+
+def change_document(
+    entry: Entry,
+    expect: Mapping[str, Collection[CheckName]],
+    expect_of_domains: Mapping[DomainName, Collection[DomainCheckName]],
+) -> Json:
+    """A change of the journal; *expect* by pool, *expect_of_domains* by domain."""
+    change = entry.change
+    expected: Collection[CheckName | DomainCheckName] = expect.get(entry.pool, ())
+    if change.domain is not None:
+        expected = expect_of_domains.get(change.domain, ())
+    return {
+        "number": entry.number,
+        "time": moment(change.at),
+        "pool": entry.pool or None,
+        "ip": None if change.address is None else str(change.address),
+        "domain": change.domain,
+        "check": change.after.check.value,
+        "subject": change.after.subject,
+        "expected": change.after.check in expected,
+        "before": _side(change.before),
+        "after": _side(change.after),
+        "evidence": evidence_document(unpack(entry.evidence)),
+    }
+
+
+def _side(finding: AnyFinding) -> Json:
+    return {
+        "result": finding.result.value,
+        "reason": None if finding.reason is None else finding.reason.value,
+        "sentence": printable(finding.sentence),
+    }
+
+
+# SECTION exporter.web.disputes
+# JSON of what resolvers disagree about.
+#
+# The rule of this file: as in `exporter.web.documents`.
+
+
+def dispute_document(pool: str, subject: Disputed, dispute: Dispute) -> Json:
+    """One address, one HELO name or one domain that resolvers disagree about."""
+    failing = dispute.failing
+    about: Json = {"pool": pool, "domain": None, "ip": None, "helo": None, "subject": None}
+    if pool == DOMAINS:
+        about |= {"pool": None, "domain": str(subject), "subject": failing.subject}
+    elif isinstance(subject, Address):
+        about |= {"ip": str(subject), "helo": failing.subject or None}
+    else:
+        about |= {"helo": str(subject)}
+    return about | {
+        "check": failing.check.value,
+        "reason": None if failing.reason is None else failing.reason.value,
+        "sentence": printable(failing.sentence),
+        "failing": _voice(dispute.accuser),
+        "passing": _voice(dispute.defender),
+        "since": moment(dispute.since),
+        "sampled_at": moment(dispute.at),
+    }
+
+
+def _voice(voice: Voice) -> Json:
+    return {"resolver": voice.resolver, "server": voice.server or None}
+
+
+# SECTION exporter.web.helo_names
+# HELO names, the other way round: which share of its pool a name covers, for pages and JSON.
+#
+# The rule of this file: a share that is not nothing never reads as nothing, and one that is not the whole never
+# as all.
+
+
+def share_words(part: int, whole: int) -> str:
+    """*part* of *whole* in percent."""
+    if not whole or part in {0, whole}:
+        return "100%" if part and part == whole else "0%"
+    share = 100 * part / whole
+    if share < 1:
+        return "under 1%"
+    return "over 99%" if share > 99 else f"{share:.0f}%"
+
+
+def helo_name_document(pool: Pool, state: HeloState) -> Json:
+    """A HELO name of *pool*: its addresses in numbers, and what is held of its checks."""
+    inside = state.pool_addresses
+    return {
+        "helo": state.said.text,
+        "pool": pool.name,
+        "resolves": state.resolves,
+        "addresses": state.addresses,
+        "confirmed_addresses": state.confirmed_addresses,
+        "addresses_outside_pool": state.addresses_outside_pool,
+        "pool_addresses": inside,
+        "pool_share": None if inside is None or not pool.size else inside / pool.size,
+        "checks": [finding_document(one, pool.expect) for one in (state.latest.findings if state.latest else ())],
+        "held": [finding_document(one, pool.expect) for one in state.held.values()],
+        "sampled_at": moment(state.sampled_at),
+    }

@@ -1,0 +1,212 @@
+"""What is known of domains, for pages and as JSON.
+
+The rule of this file: keys and values are contracts (docs/openapi.yaml); whatever the DNS said is a string of printable
+ASCII in here; and of ranges of addresses as many are
+shown as a person can read.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from exporter.checks.dkim import DkimReport
+from exporter.checks.dmarc import DmarcReport
+from exporter.checks.domain import DomainCheckName, DomainFinding, Hint
+from exporter.checks.domain_report import DomainReport
+from exporter.checks.result import Result
+from exporter.checks.spf.domain import SpfDomainReport
+from exporter.inventory.ranges import range_text
+from exporter.state.domain import DomainState
+from exporter.state.spf_coverage import FAMILIES, ByFamily, PoolList, TwoLists, count
+from exporter.views.documents import Json, evidence_document, finding_document, mend_document, moment, printable
+from exporter.views.sources import Sources
+
+SHOWN_RANGES = 50
+"""How many ranges of a list are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """The first of some ranges, as text; *more* of them are not shown, and *addresses* are in all of them."""
+
+    shown: tuple[str, ...]
+    more: int
+    addresses: int
+
+
+def ranges_of(ranges: ByFamily) -> Ranges:
+    """Ranges for people: a network where it is one, else its first and last address."""
+    texts = [range_text(family, one) for family in FAMILIES for one in ranges[family][: SHOWN_RANGES + 1]]
+    total = sum(len(ranges[family]) for family in FAMILIES)
+    return Ranges(tuple(texts[:SHOWN_RANGES]), max(0, total - SHOWN_RANGES), count(ranges))
+
+
+def lists_of(sources: Sources, state: DomainState) -> TwoLists | None:
+    """The domain's SPF record beside the pools; None while that is not known. May be called from any thread."""
+    if state.spf is None:
+        return None
+    return sources.comparisons.of(state.settings.name, state.spf.compiled, sources.board.pools.values())
+
+
+def health_word(state: DomainState) -> str:
+    """Whether every expected check passes, in the word of the API."""
+    return {True: "healthy", False: "failing", None: "unknown"}[state.is_healthy]
+
+
+def listed_domain(state: DomainState) -> Json:
+    """A domain in a list."""
+    return {
+        "domain": state.settings.name,
+        "health": health_word(state),
+        "problems": [
+            {
+                "check": finding.check.value,
+                "subject": finding.subject,
+                "reason": None if finding.reason is None else finding.reason.value,
+                "sentence": printable(finding.sentence),
+            }
+            for finding in state.problems
+        ],
+        "interval_seconds": state.settings.interval.seconds,
+        "sampled_at": moment(state.sampled_at),
+        "concluded_at": moment(state.concluded_at),
+        "changed_at": moment(state.changed_at),
+    }
+
+
+def domain_document(state: DomainState, lists: TwoLists | None) -> Json:
+    """All that is known of a domain: `checks` and `evidence` of the latest sample, the rest as it is held."""
+    expect = state.settings.expect
+    report = state.latest
+    return listed_domain(state) | {
+        "checks": [] if report is None else findings_document(report.findings, expect),
+        "held": findings_document([finding for group in state.held.values() for finding in group], expect),
+        "hints": [hint_document(hint) for hints in state.hints.values() for hint in hints],
+        **records_document(state.spf, state.dkim.items(), state.dmarc, report),
+        "lists": None if lists is None else _lists(lists),
+        "evidence": evidence_document(state.evidence),
+    }
+
+
+def grouped_findings(state: DomainState) -> Mapping[str, list[tuple[DomainFinding, DomainFinding | None]]]:
+    """The latest findings: the expected failures, what is not known, the other failures, the passes.
+
+    With what is not known comes what is held of it.
+    """
+    groups: dict[str, list[tuple[DomainFinding, DomainFinding | None]]] = {
+        "failing": [],
+        "unknown": [],
+        "aside": [],
+        "passing": [],
+    }
+    for finding in state.latest.findings if state.latest is not None else ():
+        if finding.result is Result.PASS:
+            groups["passing"].append((finding, None))
+        elif finding.result is Result.UNKNOWN:
+            held = state.held.get((finding.check, finding.subject), (None,))
+            groups["unknown"].append((finding, held[0]))
+        else:
+            groups["failing" if finding.check in state.settings.expect else "aside"].append((finding, None))
+    return groups
+
+
+def findings_document(findings: Iterable[DomainFinding], expect: Collection[DomainCheckName]) -> list[Json]:
+    """Each finding; the subject is the DKIM selector, or the domain."""
+    return [finding_document(finding, expect) for finding in findings]
+
+
+def hint_document(hint: Hint) -> Json:
+    """Something that works and could be better."""
+    return {
+        "check": hint.check.value,
+        "subject": hint.subject,
+        "reason": hint.reason.value,
+        "sentence": printable(hint.sentence),
+        "mend": None if hint.mend is None else mend_document(hint.mend),
+    }
+
+
+def records_document(
+    spf: SpfDomainReport | None,
+    dkim: Iterable[tuple[str, DkimReport]],
+    dmarc: DmarcReport | None,
+    report: DomainReport | None,
+) -> Json:
+    """What the records say; null for what is not known."""
+    return {
+        "spf": None if spf is None else _spf(spf),
+        "dkim": [_dkim(selector, key) for selector, key in dkim],
+        "dmarc": None if dmarc is None else _dmarc(dmarc),
+        "mx": None if report is None else {"hosts": list(report.mx.hosts), "null": report.mx.is_null},
+        "mta_sts": None if report is None else {"id": printable(report.mta_sts.policy_id)},
+        "tls_rpt": None if report is None else {"places": [printable(one) for one in report.tls_rpt.places]},
+    }
+
+
+def text_of(record: bytes) -> str:
+    """A TXT record, as printable ASCII."""
+    return printable(record.decode("latin-1"))
+
+
+def _spf(report: SpfDomainReport) -> Json:
+    compiled = report.compiled
+    return {
+        "records": [text_of(record) for record in report.records],
+        "lookups": report.lookups,
+        "void_lookups": report.void_lookups,
+        "max_lookups": report.limits.lookups,
+        "max_void_lookups": report.limits.void_lookups,
+        "domains": [printable(name) for name in report.domains],
+        "authorised": {
+            f"ipv{family}": _ranges(ranges_of({4: (), 6: (), family: compiled.authorised(family)}))
+            for family in FAMILIES
+        },
+        "open_terms": [printable(str(term)) for term in compiled.open_terms],
+    }
+
+
+def _dkim(selector: str, key: DkimReport) -> Json:
+    return {
+        "selector": selector,
+        "name": key.name,
+        "key_type": key.key_type or None,
+        "bits": key.bits,
+        "revoked": key.is_revoked,
+        "testing": key.is_testing,
+        "chain": list(key.chain),
+        "record": text_of(key.record) or None,
+    }
+
+
+def _dmarc(report: DmarcReport) -> Json:
+    policies = (report.policy, report.subdomain_policy, report.nonexistent_policy, report.effective_policy)
+    names = ("policy", "subdomain_policy", "nonexistent_policy", "effective_policy")
+    return {
+        "record": text_of(report.record) or None,
+        "record_domain": report.record_domain,
+        "organizational_domain": report.organizational_domain,
+        **{name: None if policy is None else policy.value for name, policy in zip(names, policies, strict=True)},
+        "testing": report.is_testing,
+        "destinations": [{"host": one.host, "authorised": one.is_authorised} for one in report.destinations],
+    }
+
+
+def _lists(lists: TwoLists) -> Json:
+    return {
+        "authorised_addresses": count(lists.authorised),
+        "unused": _ranges(ranges_of(lists.unused)),
+        "pools": [_pool(one) for one in lists.pools],
+    }
+
+
+def _pool(one: PoolList) -> Json:
+    return {
+        "pool": one.pool,
+        "sends": one.is_sender,
+        "unauthorised": _ranges(ranges_of(one.unauthorised)) if one.is_sender else None,
+        "open": _ranges(ranges_of(one.open)) if one.is_sender else None,
+        "unconfirmed": {"addresses": one.unconfirmed, "examples": [str(address) for address in one.examples]},
+    }
+
+
+def _ranges(ranges: Ranges) -> Json:
+    return {"addresses": ranges.addresses, "ranges": list(ranges.shown), "more_ranges": ranges.more}
