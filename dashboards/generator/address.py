@@ -37,8 +37,8 @@ from dashboards.generator.style import (
     State,
     steps,
 )
-from exporter.metrics import catalogue
-from exporter.metrics.catalogue import Family
+from exporter.metrics import families
+from exporter.metrics.families import Family
 
 NOT_SHOWN = "Unknown yet, or the address has no series: a large pool shows only addresses with a problem."
 NO_PROBLEM = "The address passes every check that its pool expects."
@@ -84,27 +84,27 @@ def summary() -> Sequence[AnyPanel]:
         _word(
             "Forward-confirmed",
             "Whether a PTR name of the address resolves back to it (FCrDNS). The last known result.",
-            catalogue.FCRDNS_MATCH,
+            families.FCRDNS_MATCH,
             CONFIRMED,
         ),
         _word(
             "Latest sample",
             "Whether the DNS answered the latest sample. If not, the values here are from an earlier one.",
-            catalogue.FCRDNS_CONCLUSIVE,
+            families.FCRDNS_CONCLUSIVE,
             CONCLUSIVE,
         ),
         _word(
             "As expected",
             "Whether the address passes every check that its pool expects.",
-            catalogue.ADDRESS_HEALTHY,
+            families.ADDRESS_HEALTHY,
             YES_NO,
         ),
-        _age("Last sample", "When the address was last sampled.", catalogue.LAST_SAMPLE, NOT_SHOWN),
-        _age("Last answer", "When the DNS last answered a sample.", catalogue.LAST_CONCLUSIVE_SAMPLE, NOT_SHOWN),
+        _age("Last sample", "When the address was last sampled.", families.LAST_SAMPLE, NOT_SHOWN),
+        _age("Last answer", "When the DNS last answered a sample.", families.LAST_CONCLUSIVE_SAMPLE, NOT_SHOWN),
         _age(
             "Last change",
             "When a conclusive result of the address last changed.",
-            catalogue.LAST_CHANGE,
+            families.LAST_CHANGE,
             "not since it was first known",
         ),
     ]
@@ -117,7 +117,7 @@ def problems() -> Sequence[AnyPanel]:
             "What is wrong",
             "The expected checks that fail, with the reason. The runbooks say how to fix each reason; "
             "'maildns-exporter check' prints the records to publish.",
-            {"A": f"max by (pool, check, reason) ({_of(catalogue.ADDRESS_PROBLEM)})"},
+            {"A": f"max by (pool, check, reason) ({_of(families.ADDRESS_PROBLEM)})"},
             columns={"check": "Check", "reason": "Reason", "pool": "Pool"},
             styles={"Check": [override("links", [dashboard.EVIDENCE_LINK])]},
             sort="Check",
@@ -129,7 +129,7 @@ def problems() -> Sequence[AnyPanel]:
         state_timeline(
             "Problems over time",
             "Each problem while it lasts: the check and the reason.",
-            {"{{check}}: {{reason}}": f"max by (check, reason) ({_of(catalogue.ADDRESS_PROBLEM)})"},
+            {"{{check}}: {{reason}}": f"max by (check, reason) ({_of(families.ADDRESS_PROBLEM)})"},
             states=((1, "problem", BAD),),
             no_value=NO_PROBLEM,
             width=14,
@@ -145,8 +145,8 @@ def confirmation() -> Sequence[AnyPanel]:
             "Confirmation over time",
             "Whether the address was forward-confirmed, and whether it passed every expected check.",
             {
-                "forward-confirmed": f"min({_of(catalogue.FCRDNS_MATCH)})",
-                "as expected": f"min({_of(catalogue.ADDRESS_HEALTHY)})",
+                "forward-confirmed": f"min({_of(families.FCRDNS_MATCH)})",
+                "as expected": f"min({_of(families.ADDRESS_HEALTHY)})",
             },
             states=YES_NO,
             no_value=NOT_SHOWN,
@@ -156,7 +156,7 @@ def confirmation() -> Sequence[AnyPanel]:
         state_timeline(
             "Answers over time",
             "Whether the DNS answered the samples. While it does not, the values above stay as they are.",
-            {"the DNS": f"min({_of(catalogue.FCRDNS_CONCLUSIVE)})"},
+            {"the DNS": f"min({_of(families.FCRDNS_CONCLUSIVE)})"},
             states=CONCLUSIVE,
             no_value=NOT_SHOWN,
             height=4,
@@ -166,8 +166,8 @@ def confirmation() -> Sequence[AnyPanel]:
             "How many PTR names the address has, and how many of them resolve back to it. One is enough; with several, "
             "a receiver that uses only the first one gets changing results.",
             {
-                "PTR names": f"max({_of(catalogue.PTR_RECORDS)})",
-                "that resolve back": f"max({_of(catalogue.PTR_CONFIRMED_RECORDS)})",
+                "PTR names": f"max({_of(families.PTR_RECORDS)})",
+                "that resolve back": f"max({_of(families.PTR_CONFIRMED_RECORDS)})",
             },
             unit=COUNT,
             colours={"PTR names": UNKNOWN, "that resolve back": GOOD},
@@ -177,7 +177,7 @@ def confirmation() -> Sequence[AnyPanel]:
         state_timeline(
             "Which PTR name",
             "The PTR name over time, preferably one that resolves back. 'flapping' if it keeps changing.",
-            {"{{ptr}}": f"max by (ptr) ({_of(catalogue.PTR_INFO)})"},
+            {"{{ptr}}": f"max by (ptr) ({_of(families.PTR_INFO)})"},
             states=((1, "published", GOOD),),
             no_value="The address has no PTR name, or the pool does not show PTR names (ptr_info).",
             width=12,
@@ -188,16 +188,16 @@ def confirmation() -> Sequence[AnyPanel]:
 
 def _with_helo(aggregation: str, family: Family) -> str:
     """*family*, which is about HELO names, for the HELO names of the address."""
-    names = f"max by (pool, helo) ({_of(catalogue.HELO_ADDRESS_MATCH)})"
+    names = f"max by (pool, helo) ({_of(families.HELO_ADDRESS_MATCH)})"
     return f"{aggregation} by (helo) ({select(family)} and on (pool, helo) {names})"
 
 
 def helo_names() -> Sequence[AnyPanel]:
     """The names that the server gives in HELO, compared with the DNS."""
     checks = {
-        "{{helo}} resolves to the address": catalogue.HELO_ADDRESS_MATCH,
-        "{{helo}} is a PTR name": catalogue.HELO_PTR_MATCH,
-        "{{helo}} is aligned": catalogue.HELO_ALIGNED,
+        "{{helo}} resolves to the address": families.HELO_ADDRESS_MATCH,
+        "{{helo}} is a PTR name": families.HELO_PTR_MATCH,
+        "{{helo}} is aligned": families.HELO_ALIGNED,
     }
     return [
         state_timeline(
@@ -215,9 +215,9 @@ def helo_names() -> Sequence[AnyPanel]:
             "The HELO names of the address, and the reverse check: whether they resolve, to how many addresses, and "
             "how many of these are forward-confirmed.",
             {
-                "A": _with_helo("min", catalogue.HELO_RESOLVES),
-                "B": _with_helo("max", catalogue.HELO_ADDRESSES),
-                "C": _with_helo("max", catalogue.HELO_CONFIRMED_ADDRESSES),
+                "A": _with_helo("min", families.HELO_RESOLVES),
+                "B": _with_helo("max", families.HELO_ADDRESSES),
+                "C": _with_helo("max", families.HELO_CONFIRMED_ADDRESSES),
             },
             columns={"helo": "HELO name", "Value #A": "Resolves", "Value #B": "Addresses", "Value #C": "Confirmed"},
             styles={"Resolves": state_column(YES_NO), "Addresses": [NARROW], "Confirmed": [NARROW]},
@@ -237,7 +237,7 @@ def authentication() -> Sequence[AnyPanel]:
             "SPF over time",
             "Whether the address passes the SPF record of its HELO names (helo), and of the domains that its pool "
             "sends for (mailfrom). A HELO name that has no record and needs none is not shown.",
-            {"{{identity}} {{domain}}": f"min by (identity, domain) ({_of(catalogue.SPF_PASS)})"},
+            {"{{identity}} {{domain}}": f"min by (identity, domain) ({_of(families.SPF_PASS)})"},
             states=PASSES,
             no_value=NO_SPF,
             width=12,
@@ -247,7 +247,7 @@ def authentication() -> Sequence[AnyPanel]:
             "Block lists over time",
             "Whether each configured list has the address. A list that refuses to answer, or lists everything, is not "
             "shown.",
-            {"{{dnsbl}}": f"max by (dnsbl) ({_of(catalogue.DNSBL_LISTED)})"},
+            {"{{dnsbl}}": f"max by (dnsbl) ({_of(families.DNSBL_LISTED)})"},
             states=LISTED,
             no_value=NO_LIST,
             width=12,
@@ -258,7 +258,7 @@ def authentication() -> Sequence[AnyPanel]:
 
 def receivers() -> Sequence[AnyPanel]:
     """What each kind of receiver would do with the address."""
-    accepts = f"min by (helo, receiver) ({_of(catalogue.RECEIVER_ACCEPTS)})"
+    accepts = f"min by (helo, receiver) ({_of(families.RECEIVER_ACCEPTS)})"
     return [
         state_timeline(
             "Receivers over time",
@@ -294,7 +294,7 @@ def address() -> str:
     page.with_variable(dashboard.pool_variable())
     page.with_variable(
         dashboard.variable(
-            "ip", "Address", catalogue.LAST_SAMPLE, f'{VARIABLES}, pool=~"$pool"', several=False
+            "ip", "Address", families.LAST_SAMPLE, f'{VARIABLES}, pool=~"$pool"', several=False
         ).description("An address that has series of its own.")
     )
     dashboard.add_row(page, "Address ${ip} now", summary())

@@ -15,8 +15,8 @@ from grafana_foundation_sdk.models import dashboard as model
 from dashboards.generator.panels import DATASOURCE, AnyPanel, override
 from dashboards.generator.promql import VARIABLES
 from dashboards.generator.style import BAD, UNKNOWN
-from exporter.metrics import catalogue
-from exporter.metrics.catalogue import Family
+from exporter.metrics import families
+from exporter.metrics.families import Family
 
 FLEET_UID = "maildns-fleet"
 ADDRESS_UID = "maildns-address"
@@ -77,8 +77,8 @@ def new_dashboard(uid: str, description: str) -> build.Dashboard:
         .with_variable(
             build.DatasourceVariable("datasource").label("Data source").type("prometheus").regex("").multi(False)
         )
-        .with_variable(variable("job", "Job", catalogue.BUILD_INFO, ""))
-        .with_variable(variable("instance", "Exporter", catalogue.BUILD_INFO, 'job=~"$job"'))
+        .with_variable(variable("job", "Job", families.BUILD_INFO, ""))
+        .with_variable(variable("instance", "Exporter", families.BUILD_INFO, 'job=~"$job"'))
     )
     for other, title in _TITLES.items():
         if other != uid:
@@ -93,7 +93,7 @@ def new_dashboard(uid: str, description: str) -> build.Dashboard:
         build.DashboardLink("Status page").type(model.DashboardLinkType.LINK).url("${exporter}/").target_blank(True)
     )
     dashboard.annotation(_annotation("Alerts", 'ALERTS{alertname=~"MailDns.+", alertstate="firing"}', BAD))
-    reloaded = f"{catalogue.RELOAD_SUCCESS_TIMESTAMP.name}{{{VARIABLES}}}"
+    reloaded = f"{families.RELOAD_SUCCESS_TIMESTAMP.name}{{{VARIABLES}}}"
     dashboard.annotation(_annotation("New configuration", f"changes({reloaded}[2m]) > 0", UNKNOWN))
     return dashboard
 
@@ -128,7 +128,7 @@ def variable(name: str, label: str, family: Family, matchers: str, *, several: b
 
 def pool_variable() -> build.QueryVariable:
     """The variable for the pools of the chosen exporters."""
-    return variable("pool", "Pool", catalogue.POOL_ADDRESSES, VARIABLES)
+    return variable("pool", "Pool", families.POOL_ADDRESSES, VARIABLES)
 
 
 def add_row(dashboard: build.Dashboard, title: str, panels: Sequence[AnyPanel]) -> None:

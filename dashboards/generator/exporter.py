@@ -8,7 +8,7 @@ from dashboards.generator import dashboard
 from dashboards.generator.panels import COUNT, AnyPanel, markdown, override, stat, state_timeline, table, time_series
 from dashboards.generator.promql import VARIABLES, increase, rate, select
 from dashboards.generator.style import BAD, GOOD, HEALTHY, NEUTRAL, NOTICE, RELOADED, SAVED, UNKNOWN, YES_NO, steps
-from exporter.metrics import catalogue
+from exporter.metrics import families
 
 NOTHING = "No exporter is scraped, or it has just started."
 NOT_ASKED = "No server was asked yet."
@@ -17,8 +17,8 @@ NO_ROUND = "No round has ended yet."
 NOT_ALL_SAMPLED = "Not every address was sampled yet."
 NO_STORAGE = "No storage is configured: the exporter keeps its state in memory."
 
-_AGE = f"time() - {select(catalogue.POOL_OLDEST_SAMPLE)}"
-_DURATION_BUCKETS = f"sum by (le) ({rate(catalogue.DNS_QUERY_DURATION, suffix='_bucket')})"
+_AGE = f"time() - {select(families.POOL_OLDEST_SAMPLE)}"
+_DURATION_BUCKETS = f"sum by (le) ({rate(families.DNS_QUERY_DURATION, suffix='_bucket')})"
 
 
 def summary() -> Sequence[AnyPanel]:
@@ -28,7 +28,7 @@ def summary() -> Sequence[AnyPanel]:
             "Canary",
             "Whether every server answers its canaries correctly: questions with known answers. The exporter ignores "
             "a server that fails them.",
-            f"min({select(catalogue.CANARY_OK)})",
+            f"min({select(families.CANARY_OK)})",
             unit=units.NoUnit,
             thresholds=steps(UNKNOWN),
             states=HEALTHY,
@@ -37,7 +37,7 @@ def summary() -> Sequence[AnyPanel]:
         stat(
             "Servers that answer",
             "The share of DNS servers that answered their latest query.",
-            f"avg({select(catalogue.RESOLVER_UP)})",
+            f"avg({select(families.RESOLVER_UP)})",
             unit=units.PercentUnit,
             thresholds=steps(BAD, (0.01, NOTICE), (1, GOOD)),
             no_value=NOT_ASKED,
@@ -45,7 +45,7 @@ def summary() -> Sequence[AnyPanel]:
         stat(
             "Configuration",
             "Whether the latest reload succeeded. If not, the previous configuration is in use.",
-            f"min({select(catalogue.RELOAD_SUCCESSFUL)})",
+            f"min({select(families.RELOAD_SUCCESSFUL)})",
             unit=units.NoUnit,
             thresholds=steps(UNKNOWN),
             states=RELOADED,
@@ -54,7 +54,7 @@ def summary() -> Sequence[AnyPanel]:
         stat(
             "Sampling lag",
             "How late the next sample of any pool is. An alert fires above five minutes.",
-            f"max({select(catalogue.SAMPLING_LAG)})",
+            f"max({select(families.SAMPLING_LAG)})",
             unit=units.Seconds,
             thresholds=steps(GOOD, (30, NOTICE), (300, BAD)),
             no_value=NOTHING,
@@ -71,7 +71,7 @@ def summary() -> Sequence[AnyPanel]:
             "Event loop lag",
             "The longest time that the event loop was blocked in the last 15 seconds. Above a second, scrapes and "
             "timeouts suffer: give the exporter more CPU, or less to do.",
-            f"max({select(catalogue.EVENT_LOOP_LAG)})",
+            f"max({select(families.EVENT_LOOP_LAG)})",
             unit=units.Seconds,
             thresholds=steps(GOOD, (0.25, NOTICE), (1, BAD)),
             no_value=NOTHING,
@@ -86,7 +86,7 @@ def servers() -> Sequence[AnyPanel]:
             "Canaries",
             "Whether each server answers its canaries correctly. A server that answers every question, or none, fails: "
             "no verdict uses it, so no verdict changes.",
-            {"{{resolver}} {{server}}": f"min by (resolver, server) ({select(catalogue.CANARY_OK)})"},
+            {"{{resolver}} {{server}}": f"min by (resolver, server) ({select(families.CANARY_OK)})"},
             states=HEALTHY,
             no_value=NO_CANARY,
             width=12,
@@ -95,7 +95,7 @@ def servers() -> Sequence[AnyPanel]:
         state_timeline(
             "Servers",
             "Whether each server answers at all.",
-            {"{{resolver}} {{server}}": f"min by (resolver, server) ({select(catalogue.RESOLVER_UP)})"},
+            {"{{resolver}} {{server}}": f"min by (resolver, server) ({select(families.RESOLVER_UP)})"},
             states=YES_NO,
             no_value=NOT_ASKED,
             width=12,
@@ -104,7 +104,7 @@ def servers() -> Sequence[AnyPanel]:
         time_series(
             "Queries by outcome",
             "Queries to the servers, retries included. NXDOMAIN and NODATA are answers.",
-            {"{{outcome}}": f"sum by (outcome) ({rate(catalogue.DNS_QUERIES)})"},
+            {"{{outcome}}": f"sum by (outcome) ({rate(families.DNS_QUERIES)})"},
             unit=units.RequestsPerSecond,
             stacked=True,
             no_value=NOT_ASKED,
@@ -125,7 +125,7 @@ def servers() -> Sequence[AnyPanel]:
         time_series(
             "Queries by type",
             "Queries to the servers by record type.",
-            {"{{qtype}}": f"sum by (qtype) ({rate(catalogue.DNS_QUERIES)})"},
+            {"{{qtype}}": f"sum by (qtype) ({rate(families.DNS_QUERIES)})"},
             unit=units.RequestsPerSecond,
             no_value=NOT_ASKED,
         ),
@@ -133,8 +133,8 @@ def servers() -> Sequence[AnyPanel]:
             "Answered by the cache",
             "The share of questions that needed no query because the same question was asked within the interval.",
             {
-                "from the cache": f"sum({rate(catalogue.DNS_CACHE_HITS)})"
-                f" / (sum({rate(catalogue.DNS_CACHE_HITS)}) + sum({rate(catalogue.DNS_QUERIES)}))"
+                "from the cache": f"sum({rate(families.DNS_CACHE_HITS)})"
+                f" / (sum({rate(families.DNS_CACHE_HITS)}) + sum({rate(families.DNS_QUERIES)}))"
             },
             unit=units.PercentUnit,
             limit=1,
@@ -145,8 +145,8 @@ def servers() -> Sequence[AnyPanel]:
             "Packets per query that do not answer it, by what is wrong with them. They change no result. A late reply "
             "counts as unknown-id, at most once per query: above 1, somebody else sends them.",
             {
-                "{{reason}}": f"sum by (reason) ({rate(catalogue.DNS_IGNORED_PACKETS)})"
-                f" / on () group_left () sum({rate(catalogue.DNS_QUERIES)})"
+                "{{reason}}": f"sum by (reason) ({rate(families.DNS_IGNORED_PACKETS)})"
+                f" / on () group_left () sum({rate(families.DNS_QUERIES)})"
             },
             unit=units.Short,
             stacked=True,
@@ -157,7 +157,7 @@ def servers() -> Sequence[AnyPanel]:
             "Questions that overflowed",
             "Questions that were never sent: the resolver's queue was full, or they would have waited too long. Zero "
             "when healthy.",
-            {"{{resolver}}": f"sum by (resolver) ({rate(catalogue.DNS_OVERFLOWED_QUESTIONS)})"},
+            {"{{resolver}}": f"sum by (resolver) ({rate(families.DNS_OVERFLOWED_QUESTIONS)})"},
             unit=units.RequestsPerSecond,
             soft_max=1,
             no_value=NOTHING,
@@ -171,7 +171,7 @@ def sampling() -> Sequence[AnyPanel]:
         time_series(
             "Samples by result",
             "Results of samples, over all pools and checks.",
-            {"{{result}}": f"sum by (result) ({rate(catalogue.SAMPLES)})"},
+            {"{{result}}": f"sum by (result) ({rate(families.SAMPLES)})"},
             unit=units.Short,
             colours={"pass": GOOD, "fail": BAD, "unknown": UNKNOWN},
             stacked=True,
@@ -180,7 +180,7 @@ def sampling() -> Sequence[AnyPanel]:
         time_series(
             "Sampling lag",
             "How late the next sample of each pool is. 0 while sampling keeps up.",
-            {"{{pool}}": f"max by (pool) ({select(catalogue.SAMPLING_LAG)})"},
+            {"{{pool}}": f"max by (pool) ({select(families.SAMPLING_LAG)})"},
             unit=units.Seconds,
             no_value=NOTHING,
         ),
@@ -194,14 +194,14 @@ def sampling() -> Sequence[AnyPanel]:
         time_series(
             "How long rounds take",
             "By pool. A round is spread over nine tenths of the interval; the first round is as fast as possible.",
-            {"{{pool}}": f"max by (pool) ({select(catalogue.POOL_ROUND_DURATION)})"},
+            {"{{pool}}": f"max by (pool) ({select(families.POOL_ROUND_DURATION)})"},
             unit=units.Seconds,
             no_value=NO_ROUND,
         ),
         time_series(
             "Rounds that ended",
             "By pool. If none ends within an interval, sampling is stuck.",
-            {"{{pool}}": f"sum by (pool) ({increase(catalogue.POOL_ROUNDS)})"},
+            {"{{pool}}": f"sum by (pool) ({increase(families.POOL_ROUNDS)})"},
             unit=COUNT,
             bars=True,
             no_value=NO_ROUND,
@@ -209,7 +209,7 @@ def sampling() -> Sequence[AnyPanel]:
         time_series(
             "Results that changed",
             "Conclusive results that changed, by pool. A zone that flaps shows here.",
-            {"{{pool}}": f"sum by (pool) ({increase(catalogue.POOL_CHANGES)})"},
+            {"{{pool}}": f"sum by (pool) ({increase(families.POOL_CHANGES)})"},
             unit=COUNT,
             bars=True,
             no_value=NOTHING,
@@ -225,8 +225,8 @@ def disagreements() -> Sequence[AnyPanel]:
             "Addresses, HELO names and domains for which one resolver sees a failure and another does not. Without a "
             "third to decide, the last known result stays. Normal after a change, until caches expire.",
             {
-                "{{pool}}": f"sum by (pool) ({select(catalogue.RESOLVER_DISAGREEMENT)})",
-                "domains": f"sum({select(catalogue.DOMAIN_RESOLVER_DISAGREEMENT)})",
+                "{{pool}}": f"sum by (pool) ({select(families.RESOLVER_DISAGREEMENT)})",
+                "domains": f"sum({select(families.DOMAIN_RESOLVER_DISAGREEMENT)})",
             },
             unit=COUNT,
             no_value="Nothing was sampled yet, or no exporter is scraped.",
@@ -235,7 +235,7 @@ def disagreements() -> Sequence[AnyPanel]:
             "Who contradicts whom",
             "Samples in which the first resolver saw a failure and the second did not. Twice the same name: two "
             "servers of one resolver.",
-            {"{{resolver}} and {{other}}": f"sum by (resolver, other) ({increase(catalogue.RESOLVER_DISAGREEMENTS)})"},
+            {"{{resolver}} and {{other}}": f"sum by (resolver, other) ({increase(families.RESOLVER_DISAGREEMENTS)})"},
             unit=COUNT,
             bars=True,
             no_value="No sample was compared between two resolvers, or two servers of one.",
@@ -249,7 +249,7 @@ def storage() -> Sequence[AnyPanel]:
         state_timeline(
             "Storage",
             "Whether the exporter can save its state. Sampling continues while it cannot.",
-            {"{{instance}}": f"min by (instance) ({select(catalogue.STORAGE_OK)})"},
+            {"{{instance}}": f"min by (instance) ({select(families.STORAGE_OK)})"},
             states=SAVED,
             no_value=NO_STORAGE,
             width=8,
@@ -258,7 +258,7 @@ def storage() -> Sequence[AnyPanel]:
         time_series(
             "Since it was last written",
             "By exporter. A change is written within seconds; if nothing changes, nothing is written.",
-            {"{{instance}}": f"time() - max by (instance) ({select(catalogue.STORAGE_LAST_COMMIT)})"},
+            {"{{instance}}": f"time() - max by (instance) ({select(families.STORAGE_LAST_COMMIT)})"},
             unit=units.Seconds,
             no_value=NO_STORAGE,
             width=8,
@@ -267,7 +267,7 @@ def storage() -> Sequence[AnyPanel]:
         time_series(
             "Size of the file",
             "With its write-ahead log.",
-            {"{{instance}}": f"max by (instance) ({select(catalogue.STORAGE_BYTES)})"},
+            {"{{instance}}": f"max by (instance) ({select(families.STORAGE_BYTES)})"},
             unit=units.BytesIEC,
             no_value=NO_STORAGE,
             width=8,
@@ -282,7 +282,7 @@ def process() -> Sequence[AnyPanel]:
         time_series(
             "Event loop lag",
             "The longest time that the event loop was blocked in the 15 seconds before each scrape.",
-            {"{{instance}}": f"max by (instance) ({select(catalogue.EVENT_LOOP_LAG)})"},
+            {"{{instance}}": f"max by (instance) ({select(families.EVENT_LOOP_LAG)})"},
             unit=units.Seconds,
             no_value=NOTHING,
             width=8,
@@ -290,7 +290,7 @@ def process() -> Sequence[AnyPanel]:
         time_series(
             "Addresses left out",
             "Failing addresses without series of their own: a large pool shows at most 1,000. Counts stay complete.",
-            {"{{pool}}": f"sum by (pool) ({increase(catalogue.SERIES_DROPPED)})"},
+            {"{{pool}}": f"sum by (pool) ({increase(families.SERIES_DROPPED)})"},
             unit=COUNT,
             no_value=NOTHING,
             width=8,
@@ -300,7 +300,7 @@ def process() -> Sequence[AnyPanel]:
             "As Prometheus measures it.",
             {
                 "{{instance}}": f"max by (instance) (scrape_duration_seconds{{{VARIABLES}}}"
-                f" and on (job, instance) {select(catalogue.BUILD_INFO)})"
+                f" and on (job, instance) {select(families.BUILD_INFO)})"
             },
             unit=units.Seconds,
             no_value=NOTHING,
@@ -310,8 +310,8 @@ def process() -> Sequence[AnyPanel]:
             "Versions",
             "The running versions, and since when each configuration is in use.",
             {
-                "A": f"max by (instance, version, python) ({select(catalogue.BUILD_INFO)})",
-                "B": f"max by (instance) ({select(catalogue.RELOAD_SUCCESS_TIMESTAMP)}) * 1000",
+                "A": f"max by (instance, version, python) ({select(families.BUILD_INFO)})",
+                "B": f"max by (instance) ({select(families.RELOAD_SUCCESS_TIMESTAMP)}) * 1000",
             },
             columns={
                 "instance": "Exporter",

@@ -40,26 +40,26 @@ from dashboards.generator.style import (
     reason_mappings,
     steps,
 )
-from exporter.metrics import catalogue
-from exporter.metrics.catalogue import Family
+from exporter.metrics import families
+from exporter.metrics.families import Family
 
 NOTHING_YET = "Nothing was sampled yet, or no exporter is scraped."
 NO_PROBLEM = "No address has a problem: all checks that the pools expect pass."
 NO_SOURCE = "No pool reads its addresses from files or an SPF record: all are in the configuration."
 NOT_PREDICTED = "No receiver is predicted for these pools (receivers), or nothing is known about their addresses yet."
 
-_SIZE = select(catalogue.POOL_ADDRESSES)
-_PASS = select(catalogue.POOL_RESULTS, check="fcrdns", result="pass")
-_FAIL = select(catalogue.POOL_RESULTS, check="fcrdns", result="fail")
-_UNKNOWN = select(catalogue.POOL_RESULTS, check="fcrdns", result="unknown")
-_PROBLEM = select(catalogue.ADDRESS_PROBLEM)
+_SIZE = select(families.POOL_ADDRESSES)
+_PASS = select(families.POOL_RESULTS, check="fcrdns", result="pass")
+_FAIL = select(families.POOL_RESULTS, check="fcrdns", result="fail")
+_UNKNOWN = select(families.POOL_RESULTS, check="fcrdns", result="unknown")
+_PROBLEM = select(families.ADDRESS_PROBLEM)
 _ADDRESS_WITH_PROBLEM = f"max by (pool, ip) ({_PROBLEM})"
 _NONE_OF_A_POOL = f"sum by (pool) ({_SIZE}) * 0"
 _REASONS = f"count by (pool, check, reason) (max by (pool, ip, check, reason) ({_PROBLEM}))"
 _FIRST_REASON = " or on (pool, ip) ".join(
-    f"max by (pool, ip, reason) ({select(catalogue.ADDRESS_PROBLEM, check=check)})" for check in ADDRESS_CHECKS
+    f"max by (pool, ip, reason) ({select(families.ADDRESS_PROBLEM, check=check)})" for check in ADDRESS_CHECKS
 )
-_UP = select(catalogue.RESOLVER_UP)
+_UP = select(families.RESOLVER_UP)
 
 
 def summary() -> Sequence[AnyPanel]:
@@ -110,7 +110,7 @@ def summary() -> Sequence[AnyPanel]:
             "Exporter",
             "Whether the exporter's resolvers can be trusted: each server answers and passes its canaries. If not, the "
             "verdicts here are from before.",
-            f"min({select(catalogue.CANARY_OK)} * {_UP} or {_UP})",
+            f"min({select(families.CANARY_OK)} * {_UP} or {_UP})",
             unit=units.NoUnit,
             thresholds=steps(UNKNOWN),
             states=HEALTHY,
@@ -135,7 +135,7 @@ def pools() -> Sequence[AnyPanel]:
                 "D": f"topk by (pool) (1, count by (pool, reason) ({_FIRST_REASON}))",
                 "E": f"sum by (pool) ({_FAIL})",
                 "F": f"sum by (pool) ({_UNKNOWN})",
-                "G": f"max by (pool) ({select(catalogue.LAST_CHANGE)}) * 1000",
+                "G": f"max by (pool) ({select(families.LAST_CHANGE)}) * 1000",
             },
             columns={
                 "pool": "Pool",
@@ -196,8 +196,8 @@ def pools() -> Sequence[AnyPanel]:
 
 def prefixes_and_addresses() -> Sequence[AnyPanel]:
     """Which prefixes and which addresses have problems."""
-    lost = by_prefix(f"max by (pool, ip) ({select(catalogue.ADDRESS_PROBLEM, check='fcrdns')})")
-    size = f"sum by (pool, prefix) ({select(catalogue.POOL_FAILING_PREFIX_SAMPLED)})"
+    lost = by_prefix(f"max by (pool, ip) ({select(families.ADDRESS_PROBLEM, check='fcrdns')})")
+    size = f"sum by (pool, prefix) ({select(families.POOL_FAILING_PREFIX_SAMPLED)})"
     return [
         table(
             "Prefixes that are not confirmed",
@@ -232,7 +232,7 @@ def prefixes_and_addresses() -> Sequence[AnyPanel]:
 
 
 def _receiver_results(result: str, labels: str) -> str:
-    return f"sum by ({labels}) ({select(catalogue.POOL_RECEIVER_RESULTS, result=result)})"
+    return f"sum by ({labels}) ({select(families.POOL_RECEIVER_RESULTS, result=result)})"
 
 
 def receivers() -> Sequence[AnyPanel]:
@@ -296,8 +296,8 @@ def changes() -> Sequence[AnyPanel]:
             "Conclusive results that changed, or changed their reason, for the worse and for the better. Each was "
             "asked twice before it was recorded.",
             {
-                "broke": f"sum({increase(catalogue.RESULT_CHANGES, result='fail')})",
-                "fixed": f"sum({increase(catalogue.RESULT_CHANGES, result='pass')})",
+                "broke": f"sum({increase(families.RESULT_CHANGES, result='fail')})",
+                "fixed": f"sum({increase(families.RESULT_CHANGES, result='pass')})",
             },
             unit=COUNT,
             colours={"broke": BAD, "fixed": GOOD},
@@ -309,7 +309,7 @@ def changes() -> Sequence[AnyPanel]:
         table(
             "Latest changes",
             "The twenty addresses with the latest change of a result.",
-            {"A": f"topk(20, max by (pool, ip) ({select(catalogue.LAST_CHANGE)})) * 1000"},
+            {"A": f"topk(20, max by (pool, ip) ({select(families.LAST_CHANGE)})) * 1000"},
             columns={"pool": "Pool", "ip": "Address", "Value": "Changed"},
             styles={
                 "Address": [dashboard.ADDRESS_LINKS],
@@ -323,7 +323,7 @@ def changes() -> Sequence[AnyPanel]:
 
 
 def _results(result: str) -> str:
-    return f"sum by (pool, check) ({select(catalogue.POOL_RESULTS, result=result)})"
+    return f"sum by (pool, check) ({select(families.POOL_RESULTS, result=result)})"
 
 
 def checks() -> Sequence[AnyPanel]:
@@ -358,8 +358,8 @@ def checks() -> Sequence[AnyPanel]:
             "How many addresses each list has, and whether the list can be trusted. A list that fails its test points, "
             "refuses to answer or is silent counts as listing nothing.",
             {
-                "A": f"sum by (dnsbl) ({select(catalogue.DNSBL_LISTED)})",
-                "B": f"min by (dnsbl) ({select(catalogue.DNSBL_USABLE)})",
+                "A": f"sum by (dnsbl) ({select(families.DNSBL_LISTED)})",
+                "B": f"min by (dnsbl) ({select(families.DNSBL_USABLE)})",
             },
             columns={"dnsbl": "List", "Value #A": "Listed", "Value #B": "Trusted"},
             styles={"Listed": counted(BAD), "Trusted": state_column(YES_NO)},
@@ -374,14 +374,14 @@ def checks() -> Sequence[AnyPanel]:
 def estimates() -> Sequence[AnyPanel]:
     """The share that fails, with its error bounds, and the worst prefixes; for a pool that is swept, no estimate."""
     estimate = Estimate(
-        f"sum by (pool, check) ({select(catalogue.POOL_SAMPLE_ADDRESSES)})",
-        f"sum by (pool, check) ({select(catalogue.POOL_SAMPLE_FAILURES)})",
+        f"sum by (pool, check) ({select(families.POOL_SAMPLE_ADDRESSES)})",
+        f"sum by (pool, check) ({select(families.POOL_SAMPLE_FAILURES)})",
         f"sum by (pool) ({_SIZE})",
         "pool",
     )
     ratio, effective = f"({estimate.ratio})", f"({estimate.effective})"
-    worst = f"sum by (pool, prefix) ({select(catalogue.POOL_FAILING_PREFIX_ADDRESSES)})"
-    sampled = f"sum by (pool, prefix) ({select(catalogue.POOL_FAILING_PREFIX_SAMPLED)})"
+    worst = f"sum by (pool, prefix) ({select(families.POOL_FAILING_PREFIX_ADDRESSES)})"
+    sampled = f"sum by (pool, prefix) ({select(families.POOL_FAILING_PREFIX_SAMPLED)})"
     percentage = [override("unit", units.PercentUnit), override("decimals", 1), NARROW]
     return [
         table(
@@ -443,11 +443,11 @@ def sources() -> Sequence[AnyPanel]:
             "wrong with it, and how many of its addresses belong to another pool. While a source fails, its last good "
             "addresses stay.",
             {
-                "A": _source("sum", catalogue.SOURCE_ADDRESSES),
-                "B": _source("min", catalogue.SOURCE_SUCCESS),
-                "C": f"max by (pool, source, reason) ({select(catalogue.SOURCE_PROBLEM)})",
-                "D": _source("sum", catalogue.SOURCE_CONFLICTS),
-                "E": f"{_source('min', catalogue.SOURCE_SUCCESS_TIMESTAMP)} * 1000",
+                "A": _source("sum", families.SOURCE_ADDRESSES),
+                "B": _source("min", families.SOURCE_SUCCESS),
+                "C": f"max by (pool, source, reason) ({select(families.SOURCE_PROBLEM)})",
+                "D": _source("sum", families.SOURCE_CONFLICTS),
+                "E": f"{_source('min', families.SOURCE_SUCCESS_TIMESTAMP)} * 1000",
             },
             columns={
                 "pool": "Pool",
@@ -477,8 +477,8 @@ def sources() -> Sequence[AnyPanel]:
             "Addresses added and removed",
             "By changes of the sources, after the first load.",
             {
-                "{{pool}}: added": f"sum by (pool) ({increase(catalogue.SOURCE_ADDED)})",
-                "{{pool}}: removed": f"sum by (pool) ({increase(catalogue.SOURCE_REMOVED)})",
+                "{{pool}}: added": f"sum by (pool) ({increase(families.SOURCE_ADDED)})",
+                "{{pool}}: removed": f"sum by (pool) ({increase(families.SOURCE_REMOVED)})",
             },
             unit=COUNT,
             bars=True,
@@ -491,8 +491,8 @@ def sources() -> Sequence[AnyPanel]:
 
 def helo_names() -> Sequence[AnyPanel]:
     """The reverse check of HELO names: to which addresses they resolve."""
-    inside = f"max by (pool, helo) ({select(catalogue.HELO_POOL_ADDRESSES)})"
-    worst = f"topk(100, max by (pool, helo) ({select(catalogue.HELO_ADDRESSES)}))"
+    inside = f"max by (pool, helo) ({select(families.HELO_POOL_ADDRESSES)})"
+    worst = f"topk(100, max by (pool, helo) ({select(families.HELO_ADDRESSES)}))"
     return [
         table(
             "HELO names, reverse check",
@@ -500,10 +500,10 @@ def helo_names() -> Sequence[AnyPanel]:
             "forward-confirmed, how many are in the pool, which share of the pool that is, and how many are outside "
             "it. A name of Microsoft 365 covers a region: by design it has a part of the pool, and other addresses.",
             {
-                "A": f"min by (pool, helo) ({select(catalogue.HELO_RESOLVES)}) and on (pool, helo) {worst}",
+                "A": f"min by (pool, helo) ({select(families.HELO_RESOLVES)}) and on (pool, helo) {worst}",
                 "B": worst,
-                "C": f"max by (pool, helo) ({select(catalogue.HELO_CONFIRMED_ADDRESSES)}) and on (pool, helo) {worst}",
-                "D": f"max by (pool, helo) ({select(catalogue.HELO_ADDRESSES_OUTSIDE_POOL)})"
+                "C": f"max by (pool, helo) ({select(families.HELO_CONFIRMED_ADDRESSES)}) and on (pool, helo) {worst}",
+                "D": f"max by (pool, helo) ({select(families.HELO_ADDRESSES_OUTSIDE_POOL)})"
                 f" and on (pool, helo) {worst}",
                 "E": f"{inside} and on (pool, helo) {worst}",
                 "F": f"{inside} / on (pool) group_left () sum by (pool) ({_SIZE}) and on (pool, helo) {worst}",

@@ -21,8 +21,8 @@ from dashboards.generator.panels import (
 )
 from dashboards.generator.promql import select
 from dashboards.generator.style import BAD, NOTICE, YES_NO
-from exporter.metrics import catalogue
-from exporter.metrics.catalogue import Family
+from exporter.metrics import families
+from exporter.metrics.families import Family
 
 NO_DOMAIN = "No domain is configured (domains), or nothing is known about one yet."
 NO_RECORD = "No domain with an SPF record is configured, or no pool has an address in it."
@@ -45,13 +45,13 @@ def domains() -> Sequence[AnyPanel]:
             "Whether each domain publishes what is expected of it: its SPF record (which may use ten lookups), its "
             "DKIM keys, its DMARC record and the policy, and whether mail to it can be delivered.",
             {
-                "A": _by_domain(catalogue.DOMAIN_HEALTHY),
-                "B": _by_domain(catalogue.DOMAIN_SPF_VALID),
-                "C": f"max by (domain) ({select(catalogue.DOMAIN_SPF_LOOKUPS)})",
-                "D": _by_domain(catalogue.DOMAIN_DKIM_KEY_VALID),
-                "E": _by_domain(catalogue.DOMAIN_DMARC_VALID),
-                "F": _by_domain(catalogue.DOMAIN_MX_VALID),
-                "G": f"max by (domain, policy) ({select(catalogue.DOMAIN_DMARC_POLICY_INFO)})",
+                "A": _by_domain(families.DOMAIN_HEALTHY),
+                "B": _by_domain(families.DOMAIN_SPF_VALID),
+                "C": f"max by (domain) ({select(families.DOMAIN_SPF_LOOKUPS)})",
+                "D": _by_domain(families.DOMAIN_DKIM_KEY_VALID),
+                "E": _by_domain(families.DOMAIN_DMARC_VALID),
+                "F": _by_domain(families.DOMAIN_MX_VALID),
+                "G": f"max by (domain, policy) ({select(families.DOMAIN_DMARC_POLICY_INFO)})",
             },
             columns={
                 "domain": "Domain",
@@ -79,7 +79,7 @@ def domains() -> Sequence[AnyPanel]:
             "What is wrong with domains",
             "The expected checks that fail, with the reason, and the selector for DKIM keys. The status page says what "
             "to publish in which zone.",
-            {"A": f"max by (domain, check, selector, reason) ({select(catalogue.DOMAIN_PROBLEM)})"},
+            {"A": f"max by (domain, check, selector, reason) ({select(families.DOMAIN_PROBLEM)})"},
             columns={"domain": "Domain", "check": "Check", "selector": "Selector", "reason": "Reason"},
             styles={"Domain": [DOMAIN_LINKS], "Check": [wide(80)], "Selector": [wide(90)]},
             sort="Domain",
@@ -94,9 +94,9 @@ def domains() -> Sequence[AnyPanel]:
             "on more than the address (exists, ptr, macros); and addresses of any pool that pass the record and are "
             "not forward-confirmed.",
             {
-                "A": _by_pool(catalogue.DOMAIN_SPF_UNAUTHORISED),
-                "B": _by_pool(catalogue.DOMAIN_SPF_OPEN),
-                "C": _by_pool(catalogue.DOMAIN_SPF_UNCONFIRMED),
+                "A": _by_pool(families.DOMAIN_SPF_UNAUTHORISED),
+                "B": _by_pool(families.DOMAIN_SPF_OPEN),
+                "C": _by_pool(families.DOMAIN_SPF_UNCONFIRMED),
             },
             columns={
                 "domain": "Domain",
@@ -121,8 +121,8 @@ def domains() -> Sequence[AnyPanel]:
             "Whether the key of each configured selector can be used, and its size. RSA keys of 1024 bits are "
             "accepted, but 2048 are better.",
             {
-                "A": f"min by (domain, selector) ({select(catalogue.DOMAIN_DKIM_KEY_VALID)})",
-                "B": f"min by (domain, selector) ({select(catalogue.DOMAIN_DKIM_KEY_BITS)})",
+                "A": f"min by (domain, selector) ({select(families.DOMAIN_DKIM_KEY_VALID)})",
+                "B": f"min by (domain, selector) ({select(families.DOMAIN_DKIM_KEY_BITS)})",
             },
             columns={"domain": "Domain", "selector": "Selector", "Value #A": "Usable", "Value #B": "Bits"},
             styles={
@@ -139,7 +139,7 @@ def domains() -> Sequence[AnyPanel]:
         table(
             "What could be better",
             "Hints. They are no failures, and no alert follows them.",
-            {"A": f"max by (domain, check, selector, reason) ({select(catalogue.DOMAIN_HINT)})"},
+            {"A": f"max by (domain, check, selector, reason) ({select(families.DOMAIN_HINT)})"},
             columns={"domain": "Domain", "check": "Check", "selector": "Selector", "reason": "Hint"},
             styles={"Domain": [DOMAIN_LINKS], "Check": [wide(80)], "Selector": [wide(90)]},
             sort="Domain",
@@ -152,7 +152,7 @@ def domains() -> Sequence[AnyPanel]:
             "Lookups of SPF records",
             "DNS lookups of the ten records that need most, with all includes. A record that needs more than ten fails "
             "for everybody.",
-            {"{{domain}}": f"topk(10, max by (domain) ({select(catalogue.DOMAIN_SPF_LOOKUPS)}))"},
+            {"{{domain}}": f"topk(10, max by (domain) ({select(families.DOMAIN_SPF_LOOKUPS)}))"},
             unit=COUNT,
             no_value=NO_DOMAIN,
             width=10,

@@ -5,7 +5,7 @@ A selector is made from a `Family`, never from a name, so a panel cannot query a
 
 from dataclasses import dataclass
 
-from exporter.metrics.catalogue import Family
+from exporter.metrics.families import Family
 
 VARIABLES = 'job=~"$job", instance=~"$instance"'
 _Z = 1.96  # standard deviations on both sides of the mean that cover 95% of a normal distribution

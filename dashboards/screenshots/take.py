@@ -1,7 +1,7 @@
-"""Photographs the dashboards, and the status page, with live data of the demo world: `make screenshots`.
+"""Takes pictures of the dashboards and the status page with live data of the demo world: `make screenshots`.
 
-The rule of this file: nothing in the pictures is made up. The demo is served with its time running fast, Prometheus
-scrapes it, the panels' own queries are asked, and what comes back is drawn with Grafana's components in Chromium.
+The data is real: the demo runs at six times real time, Prometheus scrapes it and answers the panels' own queries, and
+Grafana's components draw the results in Chromium.
 Needs Prometheus, Chromium, npm and the font Inter (Debian: fonts-inter); writes docs/images/*.png.
 """
 
@@ -32,7 +32,7 @@ RATE_STEP_SECONDS = 20  # as wide as the interval below, so that no change is dr
 RATE_INTERVAL = "20s"
 WIDTH = 1300
 PAGES = {"status-page": ("/", 1100), "status-address": ("/addresses/198.51.100.5", 1150)}
-"""The pictures of the exporter's own pages: their paths, and how much of each is shown."""
+"""The pictures of the exporter's own pages: their paths and heights in pixels."""
 ADDRESS = "192.0.2.20"
 VARIABLES = {"job": ".+", "instance": ".+", "pool": ".+", "ip": ADDRESS}
 LEAVE_OUT = {"How to read this"}
@@ -42,14 +42,14 @@ PICTURES = {
     "address": ("address", None, None),
     "exporter": ("exporter", None, "Do resolvers agree?"),
 }
-"""The pictures: of which dashboard, from which row on, and before which row they end."""
+"""The pictures: the dashboard, its first row, and the row before which the picture ends."""
 
 
 class Demo(Server):
-    """`maildns-exporter demo`, with its time running fast."""
+    """`maildns-exporter demo` at `SPEED` times real time."""
 
     def command(self) -> list[str]:
-        """Nothing to write: it has its own configuration."""
+        """The command; the demo has its own configuration."""
         return [
             *("env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "exporter", "demo", f"--speed={SPEED}"),
             f"--web.listen-address={self.address}",
@@ -61,7 +61,7 @@ class Demo(Server):
 
 
 def main() -> None:
-    """Build the page, let the demo run, photograph the status pages and the dashboards."""
+    """Build the page, run the demo, take the pictures."""
     build()
     with Demo() as demo, Prometheus([demo.address], interval=f"{STEP_SECONDS}s") as prometheus:
         began = time.time()
@@ -83,7 +83,7 @@ def build() -> None:
 
 
 def answered(name: str, prometheus: Prometheus, began: float) -> dict[str, Any]:
-    """The dashboard, with the answer to each query beside it."""
+    """The dashboard, with the result of each query in its target."""
     dashboard: dict[str, Any] = json.loads((ROOT / "dashboards" / "grafana" / f"{name}.json").read_text("utf-8"))
     now = time.time()
     for panel in dashboard["panels"]:
@@ -95,11 +95,11 @@ def answered(name: str, prometheus: Prometheus, began: float) -> dict[str, Any]:
 
 
 def part(content: dict[str, Any], first: str | None, end: str | None) -> dict[str, Any]:
-    """The rows of a dashboard from *first* to before *end*, at the top of the page."""
+    """The rows of a dashboard from *first* until *end*, moved to the top of the page."""
     panels = content["dashboard"]["panels"]
-    places = {panel["title"]: panel["gridPos"]["y"] for panel in panels if panel["type"] == "row"}
-    top = places[first] if first else 0
-    bottom = places[end] if end else max(panel["gridPos"]["y"] for panel in panels) + 1
+    tops = {panel["title"]: panel["gridPos"]["y"] for panel in panels if panel["type"] == "row"}
+    top = tops[first] if first else 0
+    bottom = tops[end] if end else max(panel["gridPos"]["y"] for panel in panels) + 1
     chosen = [panel for panel in panels if top <= panel["gridPos"]["y"] < bottom]
     for panel in chosen:
         panel["gridPos"]["y"] -= top
@@ -107,7 +107,7 @@ def part(content: dict[str, Any], first: str | None, end: str | None) -> dict[st
 
 
 def ask(target: dict[str, Any], prometheus: Prometheus, began: float, now: float) -> list[Any]:
-    """What Prometheus answers to one query of a panel."""
+    """The result of one query of a panel."""
     expr = target["expr"].replace("$__rate_interval", RATE_INTERVAL)
     for variable, value in VARIABLES.items():
         expr = expr.replace(f'"${variable}"', f'"{value}"')
@@ -123,7 +123,7 @@ def ask(target: dict[str, Any], prometheus: Prometheus, began: float, now: float
 
 
 def photograph(name: str, content: dict[str, Any]) -> None:
-    """Draw one dashboard, and keep the picture."""
+    """Draw one dashboard, and save the picture."""
     rows = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in content["dashboard"]["panels"])
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "page"
@@ -134,7 +134,7 @@ def photograph(name: str, content: dict[str, Any]) -> None:
 
 
 def show(name: str, address: str, height: int) -> None:
-    """Open a page in a window of that *height*, and keep the picture."""
+    """Open a page in a window of *height* pixels, and save the picture."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     chromium = shutil.which("chromium") or sys.exit("chromium is not installed")
     with tempfile.TemporaryDirectory() as folder:

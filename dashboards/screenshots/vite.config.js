@@ -1,13 +1,12 @@
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
 
-// Opened from a file: relative addresses, and one classic script (index.html loads it), since modules are not loaded from files.
+// The page is opened from a file, from which browsers load no modules: relative URLs and one classic script.
 export default defineConfig({
   base: './',
   plugins: [react()],
   define: { 'process.env.NODE_ENV': '"production"', global: 'window' },
   build: {
-    chunkSizeWarningLimit: 20000,
     reportCompressedSize: false,
     target: 'esnext',
     minify: false,

@@ -1,5 +1,5 @@
-// Makes Grafana's data frames of what Prometheus answered, as its data source and its transformations would.
-// The rule of this file: units, words and colours are the panel's own; nothing is decided here.
+// Converts Prometheus results to Grafana's data frames, as its data source and its transformations do.
+// Units, words and colours are the panel's own.
 import { FieldType, createDataFrame, getDisplayProcessor, sortDataFrame, standardTransformers } from '@grafana/data';
 import { lastValueFrom, of } from 'rxjs';
 
@@ -53,9 +53,9 @@ const transformers = Object.fromEntries(
   Object.values(standardTransformers).map((one) => [one.id, one])
 );
 
-// A table as Grafana makes it: a frame a query, its own transformations, then sorted.
+// A table as Grafana makes it: one frame per query, then the panel's transformations, then sorting.
 export async function table(panel, theme) {
-  let frames = panel.targets.filter(({ result }) => result.length).map((target) => asked(target, panel.targets.length > 1));
+  let frames = panel.targets.filter(({ result }) => result.length).map((target) => frameOf(target, panel.targets.length > 1));
   for (const { id, options } of panel.transformations) {
     frames = await lastValueFrom(of(frames).pipe(transformers[id].operator(options, { interpolate: (text) => text })));
   }
@@ -70,7 +70,7 @@ export async function table(panel, theme) {
   return by < 0 ? { ...frame, fields } : sortDataFrame({ ...frame, fields }, by, desc);
 }
 
-function asked({ refId, result }, severalQueries) {
+function frameOf({ refId, result }, severalQueries) {
   const labels = [...new Set(result.flatMap(({ metric }) => Object.keys(metric)))];
   return createDataFrame({
     refId,

@@ -1,4 +1,4 @@
-// Draws one dashboard, on Grafana's grid, with Grafana's components.
+// Draws one dashboard on Grafana's grid, with Grafana's components.
 import { createTheme, dateTime } from '@grafana/data';
 import {
   BigValue,

@@ -1,5 +1,4 @@
-// A state timeline. Grafana's own is not in its component library, so this one draws bars; words and colours are the
-// display processor's.
+// A state timeline, which Grafana's component library lacks. Words and colours come from the display processor.
 import { dateTimeFormat } from '@grafana/data';
 import { VizLegend, useTheme2 } from '@grafana/ui';
 
