@@ -14,7 +14,7 @@ from exporter.checks.answers import Answer, MailExchange, Question, Record, RRTy
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.report import Target
-from exporter.checks.result import Mend
+from exporter.checks.result import Fix
 
 MAX_LINKS = 16
 
@@ -114,11 +114,11 @@ class World:
             records[asked] = records.get(asked, frozenset()) | rdata
         return replace(self, records=records, cnames={**self.cnames, **more.cnames})
 
-    def apply(self, mend: Mend) -> Self:
-        """Build the world in which a mend is applied: what it replaces is gone, what it asks for is published."""
-        gone = World.parse("\n".join(mend.replaces)).records
+    def apply(self, fix: Fix) -> Self:
+        """Build the world in which a fix is applied: what it replaces is gone, what it asks for is published."""
+        gone = World.parse("\n".join(fix.replaces)).records
         records = {asked: rdata - gone.get(asked, frozenset()) for asked, rdata in self.records.items()}
-        return replace(self, records=records).publish(mend.records)
+        return replace(self, records=records).publish(fix.records)
 
     def without_answers_to(self, lost: Mapping[Question, Status]) -> Self:
         """Build the world in which these questions go unanswered."""
@@ -144,7 +144,7 @@ class World:
         return Answer(Status.NODATA if self._exists(owner) else Status.NXDOMAIN, chain=tuple(chain))
 
     def _exists(self, owner: DomainName) -> bool:
-        return any(held.name.is_under(owner) for held in self.records) or any(
+        return any(known.name.is_under(owner) for known in self.records) or any(
             alias.is_under(owner) for alias in self.cnames
         )
 

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, Self
 
 from exporter.checks.names import DomainName
 
-_OCTETS = tuple(f"{octet}." for octet in range(256))
+_BYTES = tuple(f"{octet}." for octet in range(256))
 _NIBBLES = {octet: f"{octet & 15:x}.{octet >> 4:x}." for octet in range(256)}
 _LEADING_ZERO = re.compile(r"(?=.*\b0[0-9])[0-9]{1,4}(?:\.[0-9]{1,4}){3}", re.ASCII)
 _new_name = str.__new__  # `DomainName.trusted`, without the call
@@ -56,7 +56,7 @@ class Address(NamedTuple):
         packed = self.packed
         if len(packed) == 4:
             first, second, third, fourth = packed
-            text = f"{_OCTETS[fourth]}{_OCTETS[third]}{_OCTETS[second]}{_OCTETS[first]}in-addr.arpa"
+            text = f"{_BYTES[fourth]}{_BYTES[third]}{_BYTES[second]}{_BYTES[first]}in-addr.arpa"
             return _new_name(DomainName, text)
         return DomainName.trusted("".join([_NIBBLES[octet] for octet in reversed(packed)]) + "ip6.arpa")
 

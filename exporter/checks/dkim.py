@@ -13,7 +13,7 @@ from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check
 from exporter.checks.domain import DomainCheckName, DomainFinding, DomainReason, Hint, unanswered
 from exporter.checks.names import DomainName
-from exporter.checks.result import Mend, Result
+from exporter.checks.result import Fix, Result
 from exporter.checks.txt_records import Tags, clip, parse_tags, txt_line
 
 # SECTION exporter.checks.der
@@ -127,7 +127,7 @@ def _positive(value: Value) -> int | None:
 _CHECK = DomainCheckName.DKIM
 _MIN_BITS = 1024  # RFC 8301 section 3.2: verifiers reject less
 _GOOD_BITS = 2048
-_ED25519_OCTETS = 32
+_ED25519_BYTES = 32
 _WHITE = re.compile(r"[ \t\r\n]+")
 _NEW_KEY = "Make a new RSA key pair of 2048 bits, and publish its public key under a new selector."
 
@@ -190,9 +190,9 @@ class _Judge:
         if "y" not in _list(tags.get("t")):
             return report
         sentence = f"The DKIM key {self.selector} is in test mode (t=y): verifiers treat its mail as if unsigned."
-        mend = Mend("Publish the record without the y flag.", self.owner, *self._rewritten(tags, "t", "y"))
+        fix = Fix("Publish the record without the y flag.", self.owner, *self._rewritten(tags, "t", "y"))
         return replace(
-            report, is_testing=True, hints=(*report.hints, self._hint(DomainReason.DKIM_TESTING, sentence, mend))
+            report, is_testing=True, hints=(*report.hints, self._hint(DomainReason.DKIM_TESTING, sentence, fix))
         )
 
     def _records(self) -> tuple[bytes, ...]:
@@ -209,17 +209,17 @@ class _Judge:
                 f"which {nowhere}."
             )
             advice = f"Have {self.owner} published by whoever runs it, or point the CNAME at a key that exists."
-            return self._fails(DomainReason.DKIM_DANGLING, sentence, Mend(advice, self.name))
+            return self._fails(DomainReason.DKIM_DANGLING, sentence, Fix(advice, self.name))
         sentence = f"The DKIM selector {self.selector} has no key: {self.name} {nowhere}."
         return self._fails(
-            DomainReason.DKIM_MISSING, sentence, Mend("Publish the public key of the signing server.", self.name)
+            DomainReason.DKIM_MISSING, sentence, Fix("Publish the public key of the signing server.", self.name)
         )
 
     def _not_one(self, records: tuple[bytes, ...]) -> DomainFinding:
         sentence = f"{self.owner} has {len(records)} key records; which of them a verifier takes is undefined."
         lines = tuple([txt_line(self.owner, record) for record in records])
         advice = "Keep only the record of the key that signs: take the lines below out unless one of them is that key."
-        return self._fails(DomainReason.DKIM_SEVERAL_RECORDS, sentence, Mend(advice, self.owner, replaces=lines[1:]))
+        return self._fails(DomainReason.DKIM_SEVERAL_RECORDS, sentence, Fix(advice, self.owner, replaces=lines[1:]))
 
     def _of_tags(self, tags: Tags) -> DkimReport:
         problem = tags.problem
@@ -244,8 +244,8 @@ class _Judge:
         services = _list(tags.get("s", "*"))
         if not services & {"*", "email"}:
             sentence = f"The DKIM key {self.selector} is not for email: s={clip(tags.get('s'))}."
-            mend = Mend("Publish the record without s=.", self.owner, *self._rewritten(tags, "s", ""))
-            return DkimReport(self.name, self._fails(DomainReason.DKIM_NOT_FOR_EMAIL, sentence, mend), key_type=kind)
+            fix = Fix("Publish the record without s=.", self.owner, *self._rewritten(tags, "s", ""))
+            return DkimReport(self.name, self._fails(DomainReason.DKIM_NOT_FOR_EMAIL, sentence, fix), key_type=kind)
         return replace(self._of_key(kind, key, tags), key_type=kind)
 
     def _of_key(self, kind: str, key: str, tags: Tags) -> DkimReport:
@@ -255,7 +255,7 @@ class _Judge:
             return self._unreadable("p= is not base64, or was cut short")
         hints = []
         if kind == "ed25519":
-            if len(octets) != _ED25519_OCTETS:
+            if len(octets) != _ED25519_BYTES:
                 what = "it is wrapped in a SubjectPublicKeyInfo" if is_ed25519_info(octets) else f"{len(octets)} octets"
                 return self._unreadable(f"an Ed25519 key is its 32 octets as they are, and here {what}")
             bits = 8 * len(octets)
@@ -271,25 +271,25 @@ class _Judge:
                 return replace(self._failed(DomainReason.DKIM_KEY_WEAK, sentence, _NEW_KEY), bits=bits)
             if bits < _GOOD_BITS:
                 sentence = f"The DKIM key {self.selector} has {bits} bits; {_GOOD_BITS} are advised (RFC 8301)."
-                hints.append(self._hint(DomainReason.DKIM_KEY_SHORT, sentence, Mend(_NEW_KEY, self.owner)))
+                hints.append(self._hint(DomainReason.DKIM_KEY_SHORT, sentence, Fix(_NEW_KEY, self.owner)))
         hashes = _list(tags.get("h"))
         if hashes and "sha256" not in hashes:
             sentence = f"The DKIM key {self.selector} allows only h={clip(tags.get('h'))}, and verifiers want sha256."
-            mend = Mend("Publish the record without h=.", self.owner, *self._rewritten(tags, "h", ""))
-            return DkimReport(self.name, self._fails(DomainReason.DKIM_NO_SHA256, sentence, mend), bits=bits)
+            fix = Fix("Publish the record without h=.", self.owner, *self._rewritten(tags, "h", ""))
+            return DkimReport(self.name, self._fails(DomainReason.DKIM_NO_SHA256, sentence, fix), bits=bits)
         return DkimReport(self.name, DomainFinding(_CHECK, Result.PASS, self.selector), tuple(hints), bits=bits)
 
     def _rewritten(self, tags: Tags, name: str, value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The record without a value of a tag, or without the tag; and the record as it is."""
         pairs = []
-        for tag, held in tags.pairs:
+        for tag, known in tags.pairs:
             if tag == name:
-                left = [it for it in re.split(r"\s*:\s*", held) if it != value] if value else []
+                left = [it for it in re.split(r"\s*:\s*", known) if it != value] if value else []
                 if left:
                     pairs.append((tag, ":".join(left)))
             else:
-                pairs.append((tag, _WHITE.sub("", held) if tag == "p" else held))
-        text = "; ".join([f"{tag}={held}" for tag, held in pairs]).encode("ascii", "replace")
+                pairs.append((tag, _WHITE.sub("", known) if tag == "p" else known))
+        text = "; ".join([f"{tag}={known}" for tag, known in pairs]).encode("ascii", "replace")
         return (txt_line(self.owner, text),), tuple([txt_line(self.owner, record) for record in self._records()])
 
     def _unreadable(self, why: str) -> DkimReport:
@@ -299,13 +299,13 @@ class _Judge:
         )
 
     def _failed(self, reason: DomainReason, sentence: str, advice: str) -> DkimReport:
-        return DkimReport(self.name, self._fails(reason, sentence, Mend(advice, self.owner)))
+        return DkimReport(self.name, self._fails(reason, sentence, Fix(advice, self.owner)))
 
-    def _fails(self, reason: DomainReason, sentence: str, mend: Mend) -> DomainFinding:
-        return DomainFinding(_CHECK, Result.FAIL, self.selector, reason, sentence, mend)
+    def _fails(self, reason: DomainReason, sentence: str, fix: Fix) -> DomainFinding:
+        return DomainFinding(_CHECK, Result.FAIL, self.selector, reason, sentence, fix)
 
-    def _hint(self, reason: DomainReason, sentence: str, mend: Mend) -> Hint:
-        return Hint(_CHECK, self.selector, reason, sentence, mend)
+    def _hint(self, reason: DomainReason, sentence: str, fix: Fix) -> Hint:
+        return Hint(_CHECK, self.selector, reason, sentence, fix)
 
 
 def _list(value: str) -> set[str]:

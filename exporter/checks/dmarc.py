@@ -14,7 +14,7 @@ from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check, parallel
 from exporter.checks.domain import DomainCheckName, DomainFinding, DomainReason, Hint, unanswered
 from exporter.checks.names import DomainName
-from exporter.checks.result import Mend, Result, some
+from exporter.checks.result import Fix, Result, some
 from exporter.checks.txt_records import clip, parse_tags, txt_line
 
 # SECTION exporter.checks.dmarc.record
@@ -266,29 +266,29 @@ def _applied(organizational: DomainName, found: list[Found]) -> Found | None:
 _CHECK = DomainCheckName.DMARC
 
 
-def rewritten(advice: str, found: Found, changes: Mapping[str, str | None]) -> Mend:
+def rewritten(advice: str, found: Found, changes: Mapping[str, str | None]) -> Fix:
     """Publish the record with these tags changed, or without those that are None."""
     owner = record_name(found.domain) or found.domain
-    held = dict(parse_tags(found.record.text).pairs)
-    version = held.pop("v")
-    tags = {"v": version, **({"p": changes["p"]} if "p" in changes else {}), **held, **changes}
+    known = dict(parse_tags(found.record.text).pairs)
+    version = known.pop("v")
+    tags = {"v": version, **({"p": changes["p"]} if "p" in changes else {}), **known, **changes}
     text = "; ".join([f"{name}={value}" for name, value in tags.items() if value is not None])
     old = (txt_line(owner, found.record.text),)
-    return Mend(advice, owner, (txt_line(owner, text.encode("ascii", "replace")),), old)
+    return Fix(advice, owner, (txt_line(owner, text.encode("ascii", "replace")),), old)
 
 
 def dmarc_hints(domain: DomainName, found: Found) -> Iterator[Hint]:
     """Every hint about the record that counts for *domain*."""
     record, where = found.record, found.domain
-    held = parse_tags(record.text)
+    known = parse_tags(record.text)
 
-    def hint(reason: DomainReason, sentence: str, mend: Mend | None = None) -> Hint:
-        return Hint(_CHECK, domain, reason, sentence, mend)
+    def hint(reason: DomainReason, sentence: str, fix: Fix | None = None) -> Hint:
+        return Hint(_CHECK, domain, reason, sentence, fix)
 
     if record.is_applied and record.own is Policy.NONE and not record.bad_policies:
         sentence = f"The DMARC policy of {where} is none: receivers report, and let everything through."
-        mend = rewritten("Ask for more once the reports show that your own mail passes.", found, {"p": "quarantine"})
-        yield hint(DomainReason.DMARC_MONITORING, sentence, mend)
+        fix = rewritten("Ask for more once the reports show that your own mail passes.", found, {"p": "quarantine"})
+        yield hint(DomainReason.DMARC_MONITORING, sentence, fix)
     if record.testing and record.own is not Policy.NONE:
         sentence = (
             f"The DMARC policy of {where} is in test mode (t=y): receivers apply one level less than {record.own}."
@@ -304,12 +304,12 @@ def dmarc_hints(domain: DomainName, found: Found) -> Iterator[Hint]:
             f"The DMARC policy of {where} is weaker for names below it: {', '.join(weaker)}, with p={record.own}."
         )
         changes = {it.partition("=")[0]: None for it in weaker}
-        mend = rewritten("Take them out, so that p counts for all of them.", found, changes)
-        yield hint(DomainReason.DMARC_WEAKER_SUBDOMAINS, sentence, mend)
+        fix = rewritten("Take them out, so that p counts for all of them.", found, changes)
+        yield hint(DomainReason.DMARC_WEAKER_SUBDOMAINS, sentence, fix)
     if record.historic or record.obsolete_sizes:
         what = some([*[f"{name}=" for name in record.historic], *map(clip, record.obsolete_sizes)])
         sentence = f"The DMARC record of {where} has what receivers no longer read (RFC 9989): {what}."
-        sized = {name for name in ("rua", "ruf") if "!" in held.get(name)}
+        sized = {name for name in ("rua", "ruf") if "!" in known.get(name)}
         changes = dict.fromkeys(record.historic) | {name: ",".join(getattr(record, name)) or None for name in sized}
         yield hint(DomainReason.DMARC_HISTORIC_TAG, sentence, rewritten("Take it out.", found, changes))
     if record.bad_tags:
@@ -410,8 +410,8 @@ def _report(domain: DomainName, walk: Walk, found: Found, *, exists: bool) -> Dm
     )
 
 
-def _fails(domain: str, reason: DomainReason, sentence: str, mend: Mend) -> DomainFinding:
-    return DomainFinding(_CHECK, Result.FAIL, domain, reason, sentence, mend)
+def _fails(domain: str, reason: DomainReason, sentence: str, fix: Fix) -> DomainFinding:
+    return DomainFinding(_CHECK, Result.FAIL, domain, reason, sentence, fix)
 
 
 def _nothing_applies(domain: DomainName, walk: Walk) -> DomainFinding:
@@ -430,10 +430,10 @@ def _nothing_applies(domain: DomainName, walk: Walk) -> DomainFinding:
             f"The DMARC record of {domain} is ignored, because it does not begin with v=DMARC1, spelled so: "
             f"{clip(alike[0].decode('ascii', 'backslashreplace'))}."
         )
-        mend = Mend(advice, owner, (line,), tuple([txt_line(owner, text) for text in alike]))
-        return _fails(domain, DomainReason.DMARC_SYNTAX, sentence, mend)
+        fix = Fix(advice, owner, (line,), tuple([txt_line(owner, text) for text in alike]))
+        return _fails(domain, DomainReason.DMARC_SYNTAX, sentence, fix)
     sentence = f"{domain} has no DMARC policy record, and no domain above it has one that applies."
-    return _fails(domain, DomainReason.DMARC_MISSING, sentence, Mend(advice, owner, (line,)))
+    return _fails(domain, DomainReason.DMARC_MISSING, sentence, Fix(advice, owner, (line,)))
 
 
 def _several(domain: DomainName, walk: Walk) -> Iterable[DomainFinding]:
@@ -443,8 +443,8 @@ def _several(domain: DomainName, walk: Walk) -> Iterable[DomainFinding]:
         if len(records) > 1:
             sentence = f"{domain} has {len(records)} DMARC policy records, so receivers discard all of them."
             lines = tuple([txt_line(question.name, record.text) for record in records])
-            mend = Mend("Leave one of them, and take the others out.", question.name, (lines[0],), lines)
-            yield _fails(domain, DomainReason.DMARC_SEVERAL_RECORDS, sentence, mend)
+            fix = Fix("Leave one of them, and take the others out.", question.name, (lines[0],), lines)
+            yield _fails(domain, DomainReason.DMARC_SEVERAL_RECORDS, sentence, fix)
 
 
 def _bad_policy(domain: DomainName, found: Found) -> DomainFinding:
@@ -453,12 +453,12 @@ def _bad_policy(domain: DomainName, found: Found) -> DomainFinding:
     then = "treat it as p=none" if record.is_applied else "do not apply it at all"
     sentence = f"The DMARC record of {found.domain} has {what}, so receivers {then} (RFC 9989 section 4.10.1)."
     bad = {it.partition("=")[0] for it in record.bad_policies}
-    mend = rewritten(
+    fix = rewritten(
         "Publish the policy that is meant: none, quarantine or reject; below, none.",
         found,
         {**dict.fromkeys(bad), **({"p": "none"} if record.p is None else {})},
     )
-    return _fails(domain, DomainReason.DMARC_POLICY, sentence, mend)
+    return _fails(domain, DomainReason.DMARC_POLICY, sentence, fix)
 
 
 def _destinations(walk: Walk, found: Found) -> Check[tuple[tuple[Destination, ...], list[DomainFinding]]]:
@@ -494,6 +494,6 @@ def _destination(walk: Walk, found: Found, host: DomainName) -> Check[tuple[Dest
         return Destination(host, None), unanswered(_CHECK, walk.start, *walk.missing)
     sentence = f"DMARC reports of {found.domain} do not arrive at {host}: it does not say that it wants them."
     line = txt_line(owner, b"v=DMARC1")
-    mend = Mend(f"Have whoever runs {host} publish the record below.", owner, (line,))
-    finding = _fails(walk.start, DomainReason.DMARC_REPORTS_UNAUTHORISED, sentence, mend)
+    fix = Fix(f"Have whoever runs {host} publish the record below.", owner, (line,))
+    finding = _fails(walk.start, DomainReason.DMARC_REPORTS_UNAUTHORISED, sentence, fix)
     return Destination(host, is_authorised=False), finding

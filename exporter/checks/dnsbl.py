@@ -11,7 +11,7 @@ from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check
 from exporter.checks.names import DomainName
-from exporter.checks.result import CheckName, Finding, Mend, Reason, Result, some
+from exporter.checks.result import CheckName, Finding, Fix, Reason, Result, some
 
 _LOOPBACK = 127
 _REFUSING = bytes([127, 255, 255])
@@ -77,8 +77,8 @@ def query_name(address: Address, zone: DomainName) -> DomainName:
 def list_health(blocklist: Blocklist, family: int) -> Check[ListHealth]:
     """Ask a list for its test points (section 5): the one must be listed, the other must not."""
     zone = blocklist.zone
-    listed, unlisted = _TESTS[family]
-    questions = [Question(query_name(listed, zone), "A"), Question(query_name(unlisted, zone), "A")]
+    listed, not_enumerable = _TESTS[family]
+    questions = [Question(query_name(listed, zone), "A"), Question(query_name(not_enumerable, zone), "A")]
     first, second = yield questions
     for question, answer in zip(questions, (first, second), strict=True):
         if _refuses(answer):
@@ -91,7 +91,9 @@ def list_health(blocklist: Blocklist, family: int) -> Check[ListHealth]:
         what = f"is {some(first.addresses)}" if first.addresses else "is not listed"
         sentence = f"{zone} does not work: its test point {listed} {what} (RFC 5782 section 5)."
     elif second.status is Status.ANSWER:
-        sentence = f"{zone} lists everything: even its test point {unlisted}, which no list has (RFC 5782 section 5)."
+        sentence = (
+            f"{zone} lists everything: even its test point {not_enumerable}, which no list has (RFC 5782 section 5)."
+        )
     else:
         return ListHealth(zone, family, works=True)
     return ListHealth(zone, family, works=False, reason=Reason.DNSBL_UNTRUSTED, sentence=sentence)
@@ -128,8 +130,8 @@ def dnsbl(check: CheckName, address: Address, blocklist: Blocklist, health: List
     codes = tuple([blocklist.name_of(code) for code in answer.addresses])
     (texts,) = yield [Question(question.name, "TXT")]
     sentence = f"{address} is listed in {zone}: {some(codes)}."
-    mend = Mend(f"Find out and end what got {address} listed, then ask {zone} to take it off.", zone=zone)
-    finding = Finding(check, Result.FAIL, zone, Reason.DNSBL_LISTED, sentence, mend)
+    fix = Fix(f"Find out and end what got {address} listed, then ask {zone} to take it off.", zone=zone)
+    finding = Finding(check, Result.FAIL, zone, Reason.DNSBL_LISTED, sentence, fix)
     return Listing(finding, is_listed=True, codes=codes, texts=texts.texts)
 
 

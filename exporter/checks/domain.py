@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from exporter.checks.answers import Answer, Question
-from exporter.checks.result import Mend, Reason, Result
+from exporter.checks.result import Fix, Reason, Result
 
 
 class DomainCheckName(StrEnum):
@@ -77,7 +77,7 @@ AnyReason = Reason | DomainReason
 class DomainFinding:
     """What a check says of a domain, or of *subject* in it: a selector, a host, the domain itself.
 
-    A pass has neither *reason* nor *sentence*. *mend* says what to publish about a fail.
+    A pass has neither *reason* nor *sentence*. *fix* says what to publish about a fail.
     """
 
     check: DomainCheckName
@@ -85,7 +85,7 @@ class DomainFinding:
     subject: str
     reason: AnyReason | None = None
     sentence: str = ""
-    mend: Mend | None = None
+    fix: Fix | None = None
 
     def __post_init__(self) -> None:
         if (self.result is Result.PASS) != (self.reason is None):
@@ -94,13 +94,13 @@ class DomainFinding:
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Something that works and could be better; *mend* is how."""
+    """Something that works and could be better; *fix* is how."""
 
     check: DomainCheckName
     subject: str
     reason: DomainReason
     sentence: str
-    mend: Mend | None = None
+    fix: Fix | None = None
 
 
 def unanswered(check: DomainCheckName, subject: str, question: Question, answer: Answer) -> DomainFinding:

@@ -1,7 +1,7 @@
 """Everything that can be found out about one address in one go: for a person who wants it explained.
 
 The rule of this file: it judges nothing itself. It runs every check and every model of a receiver over one set of
-answers, and finds out who can mend what they complain of.
+answers, and finds out who can fix what they complain of.
 """
 
 import re
@@ -20,7 +20,7 @@ from exporter.checks.iprev import NAME_LIMIT
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import Receiver, ReceiverVerdict, receivers
 from exporter.checks.report import NOTHING_MORE, Report, Target, Wanted, report
-from exporter.checks.result import CheckName, Mend, Result
+from exporter.checks.result import CheckName, Fix, Result
 from exporter.checks.spf.evaluate import authorising, spf_helo, spf_mailfrom
 from exporter.checks.spf.results import SpfResult, SpfVerdict
 from exporter.checks.zone_cut import ReverseZones, ZoneCut, reverse_zones, zone_cut
@@ -141,7 +141,7 @@ def _flag(address: Address, name: DomainName) -> tuple[GenericRule, str] | None:
         if word in _LINE_WORDS:
             return GenericRule.LINE, f"has the word {word!r}, which names a kind of access line"
     for word in words:
-        if word in _CUSTOMER_WORDS and _has_last_octets(address, host):
+        if word in _CUSTOMER_WORDS and _has_last_bytes(address, host):
             return GenericRule.CUSTOMER, f"has the word {word!r} and the end of {address}"
     return None
 
@@ -171,7 +171,7 @@ def _spells_ipv6(address: Address, host: str) -> bool:
     return nibbles in bare or nibbles[::-1] in bare
 
 
-def _has_last_octets(address: Address, host: str) -> bool:
+def _has_last_bytes(address: Address, host: str) -> bool:
     if address.family == 6:  # the IP version
         return False
     numbers = [int(run) for run in _DIGITS.findall(host) if len(run) <= 3]  # digits of an octet
@@ -183,7 +183,7 @@ def _has_last_octets(address: Address, host: str) -> bool:
 EVERY_RECEIVER = tuple(Receiver)
 
 _MAX_OWNERS = 12
-"""Names to publish at whose zone is looked for; nobody's mends name more."""
+"""Names to publish at whose zone is looked for; nobody's fixes name more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ class Examination:
 
     *receivers* and *spf* have one entry for each HELO name, in their order; of a target without any, *spf* has one for
     MAIL FROM alone: the one that was given, then the domains that the address sends for. *zones* are those in which the
-    names of the mends are published, by name.
+    names of the fixes are published, by name.
     """
 
     report: Report
@@ -220,7 +220,7 @@ def examine(
     parts += [dnsbl(CheckName.DNSBL, address, one) for one in blocklists if address.family in one.families]
     judged, *listings = yield from parallel(parts)
     judged = judged._replace(findings=judged.findings + tuple([listing.finding for listing in listings]))
-    predicted = yield from parallel([receivers(address, said, EVERY_RECEIVER) for said in target.helos])
+    predicted = yield from parallel([receivers(address, helo, EVERY_RECEIVER) for helo in target.helos])
     senders = [*([] if mail_from is None else [mail_from]), *wanted.mail_from]
     evaluated = yield from parallel([_spf(target, index, senders) for index in range(max(1, len(target.helos)))])
     owners = list(dict.fromkeys(_owners(judged, evaluated, target)))[:_MAX_OWNERS]
@@ -232,11 +232,11 @@ def examine(
 
 
 def owner_of(line: str) -> DomainName:
-    """The name at which a line of a mend is to be published."""
+    """The name at which a line of a fix is to be published."""
     return DomainName(line.split(None, 1)[0])
 
 
-def spf_mend(target: Target, verdict: SpfVerdict) -> Mend | None:
+def spf_fix(target: Target, verdict: SpfVerdict) -> Fix | None:
     """What to publish where SPF does not let the address send, if that is known.
 
     A HELO name needs no SPF record, so for one without nothing is suggested.
@@ -257,9 +257,9 @@ def _spf(target: Target, index: int, senders: Sequence[str]) -> Check[tuple[SpfV
 
 
 def _owners(judged: Report, evaluated: Sequence[Sequence[SpfVerdict]], target: Target) -> list[DomainName]:
-    mends = [finding.mend for finding in judged.findings if finding.result is Result.FAIL]
-    mends += [spf_mend(target, verdict) for verdicts in evaluated for verdict in verdicts]
-    return [owner_of(line) for mend in mends if mend is not None for line in mend.records]
+    fixes = [finding.fix for finding in judged.findings if finding.result is Result.FAIL]
+    fixes += [spf_fix(target, verdict) for verdicts in evaluated for verdict in verdicts]
+    return [owner_of(line) for fix in fixes if fix is not None for line in fix.records]
 
 
 # SECTION exporter.checks.name_examination
@@ -270,17 +270,17 @@ def _owners(judged: Report, evaluated: Sequence[Sequence[SpfVerdict]], target: T
 
 @dataclass(frozen=True, slots=True)
 class NameExamination:
-    """What came out for one HELO name; *zones* are those in which the names of its mends are published, by name."""
+    """What came out for one HELO name; *zones* are those in which the names of its fixes are published, by name."""
 
     report: HeloNameReport
     zones: Mapping[DomainName, ZoneCut]
 
 
-def examine_name(said: HeloName, contains: Callable[[Address], bool]) -> Check[NameExamination]:
+def examine_name(helo: HeloName, contains: Callable[[Address], bool]) -> Check[NameExamination]:
     """Follow *said* to its addresses and back; *contains* says whether an address is in the pool."""
-    report: HeloNameReport = yield from helo_name(said, contains)
-    mends = [finding.mend for finding in report.findings if finding.result is Result.FAIL]
-    lines = [line for mend in mends if mend is not None for line in mend.records]
+    report: HeloNameReport = yield from helo_name(helo, contains)
+    fixes = [finding.fix for finding in report.findings if finding.result is Result.FAIL]
+    lines = [line for fix in fixes if fix is not None for line in fix.records]
     owners = list(dict.fromkeys(owner_of(line) for line in lines))[:_MAX_OWNERS]
     cuts = yield from parallel([zone_cut(owner) for owner in owners])
     return NameExamination(report, dict(zip(owners, cuts, strict=True)))
@@ -297,7 +297,7 @@ _MAX_OWNERS_DOMAIN_EXAMINATION = 40
 
 @dataclass(frozen=True, slots=True)
 class DomainExamination:
-    """What came out for one domain; *zones* are those in which the names of its mends are published, by name."""
+    """What came out for one domain; *zones* are those in which the names of its fixes are published, by name."""
 
     report: DomainReport
     zones: Mapping[DomainName, ZoneCut]
@@ -306,8 +306,8 @@ class DomainExamination:
 def examine_domain(domain: DomainName, selectors: Sequence[str] = ()) -> Check[DomainExamination]:
     """Run every check on *domain*. Raises `ValueError` as `domain_report` does."""
     report: DomainReport = yield from domain_report(domain, selectors)
-    mends = [*[finding.mend for finding in report.findings], *[hint.mend for hint in report.hints]]
-    lines = [line for mend in mends if mend is not None for line in (*mend.records, *mend.replaces)]
+    fixes = [*[finding.fix for finding in report.findings], *[hint.fix for hint in report.hints]]
+    lines = [line for fix in fixes if fix is not None for line in (*fix.records, *fix.replaces)]
     owners = list(dict.fromkeys(owner_of(line) for line in lines))[:_MAX_OWNERS_DOMAIN_EXAMINATION]
     cuts = yield from parallel([zone_cut(owner) for owner in owners])
     return DomainExamination(report, dict(zip(owners, cuts, strict=True)))

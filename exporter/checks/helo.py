@@ -14,7 +14,7 @@ from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check
 from exporter.checks.names import DomainName
-from exporter.checks.result import CheckName, Finding, Mend, Reason, Result, some
+from exporter.checks.result import CheckName, Finding, Fix, Reason, Result, some
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +68,22 @@ def _is_bare_address(text: str) -> bool:
 
 
 def helo(
-    address: Address, said: HeloName, ptr: Answer, *, suffix: DomainName | None = None
+    address: Address, helo: HeloName, ptr: Answer, *, suffix: DomainName | None = None
 ) -> Check[tuple[Finding, ...]]:
     """Judge the name that *address* says against the DNS: five findings, in the order of `CheckName`.
 
     *ptr* is the answer to the address's PTR question. *suffix* is the domain in which both names are expected.
     """
-    syntax = judge_syntax(said)
-    if said.name is None:
+    syntax = judge_syntax(helo)
+    if helo.name is None:
         return (syntax, *[_like(syntax, check) for check in _RESOLVING])
-    a, aaaa = yield forward_questions(said.name)
+    a, aaaa = yield forward_questions(helo.name)
     return (
         syntax,
-        judge_resolves(said, a, aaaa),
-        judge_address_match(address, said, a if address.family == 4 else aaaa),
-        judge_ptr_match(address, said, said.name, ptr),
-        judge_aligned(said, said.name, ptr, suffix or said.default_suffix() or said.name),
+        judge_resolves(helo, a, aaaa),
+        judge_address_match(address, helo, a if address.family == 4 else aaaa),
+        judge_ptr_match(address, helo, helo.name, ptr),
+        judge_aligned(helo, helo.name, ptr, suffix or helo.default_suffix() or helo.name),
     )
 
 
@@ -102,7 +102,7 @@ def forward_questions(name: DomainName) -> tuple[Question, Question]:
 
 def _like(finding: Finding, check: CheckName) -> Finding:
     """The same failure, seen by a check that has nothing to look up because of it."""
-    return Finding(check, finding.result, finding.subject, finding.reason, finding.sentence, finding.mend)
+    return Finding(check, finding.result, finding.subject, finding.reason, finding.sentence, finding.fix)
 
 
 @lru_cache(maxsize=4096)
@@ -110,110 +110,110 @@ def _passes(check: CheckName, subject: str) -> Finding:
     return Finding(check, Result.PASS, subject)
 
 
-def _fails(check: CheckName, said: HeloName, reason: Reason, sentence: str, mend: Mend) -> Finding:
-    return Finding(check, Result.FAIL, said.text, reason, sentence, mend)
+def _fails(check: CheckName, helo: HeloName, reason: Reason, sentence: str, fix: Fix) -> Finding:
+    return Finding(check, Result.FAIL, helo.text, reason, sentence, fix)
 
 
-def _unknown(check: CheckName, said: HeloName, question: str, answer: Answer) -> Finding:
+def _unknown(check: CheckName, helo: HeloName, question: str, answer: Answer) -> Finding:
     sentence = f"The {question} lookup got no answer ({answer.status}): nothing is known to be wrong."
-    return Finding(check, Result.UNKNOWN, said.text, Reason.of(answer.status), sentence)
+    return Finding(check, Result.UNKNOWN, helo.text, Reason.of(answer.status), sentence)
 
 
-_SAY_A_HOST_NAME = Mend("Make the server say its fully qualified host name, like mail.example.org, in HELO and EHLO.")
+_SAY_A_HOST_NAME = Fix("Make the server say its fully qualified host name, like mail.example.org, in HELO and EHLO.")
 
 
-def _unless_unfit(said: HeloName, mend: Mend) -> Mend:
-    """*mend*, unless the name itself is what has to change: nobody should publish records to suit localhost."""
-    return _SAY_A_HOST_NAME if said.host_name is None else mend
+def _unless_unfit(helo: HeloName, fix: Fix) -> Fix:
+    """*fix*, unless the name itself is what has to change: nobody should publish records to suit localhost."""
+    return _SAY_A_HOST_NAME if helo.host_name is None else fix
 
 
 @lru_cache(maxsize=4096)
-def judge_syntax(said: HeloName) -> Finding:
+def judge_syntax(helo: HeloName) -> Finding:
     """Judge whether it is a fully qualified host name (RFC 5321 section 2.3.5, RFC 1123 section 2.1)."""
     check = CheckName.HELO_SYNTAX
-    mend = _SAY_A_HOST_NAME
-    if said.name is None and (said.text.startswith("[") or _is_bare_address(said.text)):
-        kind = "an address literal" if said.text.startswith("[") else "a bare address"
-        return _fails(check, said, Reason.HELO_LITERAL, f"The HELO name {said} is {kind}, not a host name.", mend)
-    if said.name is None or not said.name.is_hostname or said.text.endswith("."):
+    fix = _SAY_A_HOST_NAME
+    if helo.name is None and (helo.text.startswith("[") or _is_bare_address(helo.text)):
+        kind = "an address literal" if helo.text.startswith("[") else "a bare address"
+        return _fails(check, helo, Reason.HELO_LITERAL, f"The HELO name {helo} is {kind}, not a host name.", fix)
+    if helo.name is None or not helo.name.is_hostname or helo.text.endswith("."):
         sentence = (
-            f"The HELO name {said} is not a host name: labels of letters, digits and inner hyphens, "
+            f"The HELO name {helo} is not a host name: labels of letters, digits and inner hyphens, "
             "joined by single dots, none at the end."
         )
-        return _fails(check, said, Reason.HELO_SYNTAX, sentence, mend)
-    if not said.name.is_qualified:
-        sentence = f"The HELO name {said} is a single label, not a fully qualified host name."
-        return _fails(check, said, Reason.HELO_UNQUALIFIED, sentence, mend)
-    return _passes(check, said.text)
+        return _fails(check, helo, Reason.HELO_SYNTAX, sentence, fix)
+    if not helo.name.is_qualified:
+        sentence = f"The HELO name {helo} is a single label, not a fully qualified host name."
+        return _fails(check, helo, Reason.HELO_UNQUALIFIED, sentence, fix)
+    return _passes(check, helo.text)
 
 
-def judge_resolves(said: HeloName, a: Answer, aaaa: Answer) -> Finding:
+def judge_resolves(helo: HeloName, a: Answer, aaaa: Answer) -> Finding:
     """Judge whether the name has an address at all; one family is enough, for a host may have only that."""
     check = CheckName.HELO_RESOLVES
     if Status.ANSWER in {a.status, aaaa.status}:
-        return _passes(check, said.text)
+        return _passes(check, helo.text)
     if not a.is_conclusive:
-        return _unknown(check, said, f"{said.name} A", a)
+        return _unknown(check, helo, f"{helo.name} A", a)
     if not aaaa.is_conclusive:
-        return _unknown(check, said, f"{said.name} AAAA", aaaa)
+        return _unknown(check, helo, f"{helo.name} AAAA", aaaa)
     gone = Status.NXDOMAIN in {a.status, aaaa.status}
     reason = Reason.HELO_NXDOMAIN if gone else Reason.HELO_NODATA
     what = "does not exist in the DNS" if gone else "has neither an A nor an AAAA record"
-    mend = _unless_unfit(said, Mend(f"Publish the address records of {said.name}.", zone=str(said.name)))
-    return _fails(check, said, reason, f"The HELO name {said} {what}.", mend)
+    fix = _unless_unfit(helo, Fix(f"Publish the address records of {helo.name}.", zone=str(helo.name)))
+    return _fails(check, helo, reason, f"The HELO name {helo} {what}.", fix)
 
 
-def judge_address_match(address: Address, said: HeloName, forward: Answer) -> Finding:
+def judge_address_match(address: Address, helo: HeloName, forward: Answer) -> Finding:
     """Judge whether the name's records of the address's own family contain the address."""
     check = CheckName.HELO_ADDRESS_MATCH
     if address in forward.records:
-        return _passes(check, said.text)
+        return _passes(check, helo.text)
     if not forward.is_conclusive:
-        return _unknown(check, said, f"{said.name} {address.rdtype}", forward)
-    owner = forward.chain[-1] if forward.chain else said.name
+        return _unknown(check, helo, f"{helo.name} {address.rdtype}", forward)
+    owner = forward.chain[-1] if forward.chain else helo.name
     record = f"{owner}. {address.rdtype} {address}"
-    mend = _unless_unfit(said, Mend("Publish the record below.", zone=str(owner), records=(record,)))
+    fix = _unless_unfit(helo, Fix("Publish the record below.", zone=str(owner), records=(record,)))
     if forward.status is Status.ANSWER:
-        sentence = f"The HELO name {said} resolves to {some(forward.addresses)}, not to {address}."
-        return _fails(check, said, Reason.HELO_MISMATCH, sentence, mend)
+        sentence = f"The HELO name {helo} resolves to {some(forward.addresses)}, not to {address}."
+        return _fails(check, helo, Reason.HELO_MISMATCH, sentence, fix)
     if forward.status is Status.NXDOMAIN:
-        sentence = f"The HELO name {said} does not exist in the DNS, so it does not resolve to {address}."
-        return _fails(check, said, Reason.HELO_NXDOMAIN, sentence, mend)
-    sentence = f"The HELO name {said} has no {address.rdtype} record, so it does not resolve to {address}."
-    return _fails(check, said, Reason.HELO_NODATA, sentence, mend)
+        sentence = f"The HELO name {helo} does not exist in the DNS, so it does not resolve to {address}."
+        return _fails(check, helo, Reason.HELO_NXDOMAIN, sentence, fix)
+    sentence = f"The HELO name {helo} has no {address.rdtype} record, so it does not resolve to {address}."
+    return _fails(check, helo, Reason.HELO_NODATA, sentence, fix)
 
 
-def judge_ptr_match(address: Address, said: HeloName, name: DomainName, ptr: Answer) -> Finding:
+def judge_ptr_match(address: Address, helo: HeloName, name: DomainName, ptr: Answer) -> Finding:
     """Judge whether the name is one of the address's PTR names."""
     check = CheckName.HELO_PTR_MATCH
     if name in ptr.records:
-        return _passes(check, said.text)
+        return _passes(check, helo.text)
     if not ptr.is_conclusive:
-        return _unknown(check, said, f"{address.reverse_name} PTR", ptr)
+        return _unknown(check, helo, f"{address.reverse_name} PTR", ptr)
     owner = ptr.chain[-1] if ptr.chain else address.reverse_name
     advice = f"Point the PTR record of {address} at {name}, or make the server say its PTR name in HELO."
-    mend = _unless_unfit(said, Mend(advice, zone=owner, records=(f"{owner}. PTR {name}.",)))
+    fix = _unless_unfit(helo, Fix(advice, zone=owner, records=(f"{owner}. PTR {name}.",)))
     if ptr.status is Status.ANSWER:
-        sentence = f"The HELO name {said} is not a PTR name of {address}; that is {some(ptr.names)}."
-        return _fails(check, said, Reason.HELO_NOT_PTR, sentence, mend)
+        sentence = f"The HELO name {helo} is not a PTR name of {address}; that is {some(ptr.names)}."
+        return _fails(check, helo, Reason.HELO_NOT_PTR, sentence, fix)
     reason = Reason.PTR_NXDOMAIN if ptr.status is Status.NXDOMAIN else Reason.PTR_NODATA
-    return _fails(check, said, reason, f"{address} has no PTR name, so none that is the HELO name {said}.", mend)
+    return _fails(check, helo, reason, f"{address} has no PTR name, so none that is the HELO name {helo}.", fix)
 
 
-def judge_aligned(said: HeloName, name: DomainName, ptr: Answer, suffix: DomainName) -> Finding:
+def judge_aligned(helo: HeloName, name: DomainName, ptr: Answer, suffix: DomainName) -> Finding:
     """Judge whether the name and a PTR name are both in *suffix*."""
     check = CheckName.HELO_ALIGNED
     if not name.is_under(suffix):
-        sentence = f"The HELO name {said} is not in {suffix}."
-        mend = _unless_unfit(said, Mend(f"Make the server say a name in {suffix}."))
-        return _fails(check, said, Reason.HELO_NOT_ALIGNED, sentence, mend)
+        sentence = f"The HELO name {helo} is not in {suffix}."
+        fix = _unless_unfit(helo, Fix(f"Make the server say a name in {suffix}."))
+        return _fails(check, helo, Reason.HELO_NOT_ALIGNED, sentence, fix)
     if any(ptr_name.is_under(suffix) for ptr_name in ptr.names):
-        return _passes(check, said.text)
+        return _passes(check, helo.text)
     if not ptr.is_conclusive:
-        return _unknown(check, said, "PTR", ptr)
-    mend = _unless_unfit(said, Mend(f"Point the PTR record at a name in {suffix}."))
+        return _unknown(check, helo, "PTR", ptr)
+    fix = _unless_unfit(helo, Fix(f"Point the PTR record at a name in {suffix}."))
     if ptr.status is Status.ANSWER:
-        sentence = f"No PTR name is in {suffix}, as the HELO name {said} is: {some(ptr.names)}."
-        return _fails(check, said, Reason.HELO_NOT_ALIGNED, sentence, mend)
+        sentence = f"No PTR name is in {suffix}, as the HELO name {helo} is: {some(ptr.names)}."
+        return _fails(check, helo, Reason.HELO_NOT_ALIGNED, sentence, fix)
     reason = Reason.PTR_NXDOMAIN if ptr.status is Status.NXDOMAIN else Reason.PTR_NODATA
-    return _fails(check, said, reason, f"There is no PTR name, so none in {suffix} as the HELO name {said} is.", mend)
+    return _fails(check, helo, reason, f"There is no PTR name, so none in {suffix} as the HELO name {helo} is.", fix)

@@ -33,7 +33,7 @@ class HeloNameReport:
     *findings* are `helo-syntax`, `helo-resolves` and `fcrdns`, each about the name.
     """
 
-    said: HeloName
+    helo: HeloName
     resolves: bool | None
     findings: tuple[Finding, Finding, Finding]
     addresses: tuple[Address, ...] = ()
@@ -46,27 +46,27 @@ class HeloNameReport:
 
 
 def helo_name(
-    said: HeloName, contains: Callable[[Address], bool], *, limit: int = ADDRESS_LIMIT
+    helo: HeloName, contains: Callable[[Address], bool], *, limit: int = ADDRESS_LIMIT
 ) -> Check[HeloNameReport]:
     """Follow *said* to its addresses, and each of them back, all at once.
 
     *contains* says whether an address is in the pool. *limit* bounds the addresses that are followed, in each family
     on its own: were it one limit for both, the silence of one family could let in others of the other.
     """
-    syntax = judge_syntax(said)
-    if said.name is None:
+    syntax = judge_syntax(helo)
+    if helo.name is None:
         resolves, confirmed = (replace(syntax, check=check) for check in (CheckName.HELO_RESOLVES, CheckName.FCRDNS))
-        return HeloNameReport(said, resolves=False, findings=(syntax, resolves, confirmed))
-    a, aaaa = yield forward_questions(said.name)
-    resolves = judge_resolves(said, a, aaaa)
+        return HeloNameReport(helo, resolves=False, findings=(syntax, resolves, confirmed))
+    a, aaaa = yield forward_questions(helo.name)
+    resolves = judge_resolves(helo, a, aaaa)
     followed = (*a.addresses[:limit], *aaaa.addresses[:limit])
-    verdicts = yield from parallel([iprev(address, server_name=said.host_name) for address in followed])
+    verdicts = yield from parallel([iprev(address, server_name=helo.host_name) for address in followed])
     judged = dict(sorted(zip(followed, verdicts, strict=True)))
     addresses = tuple(sorted({*a.addresses, *aaaa.addresses}))
     return HeloNameReport(
-        said,
+        helo,
         resolves=None if resolves.result is Result.UNKNOWN else resolves.result is Result.PASS,
-        findings=(syntax, resolves, _judge_confirmed(said, resolves, (a, aaaa), judged)),
+        findings=(syntax, resolves, _judge_confirmed(helo, resolves, (a, aaaa), judged)),
         addresses=addresses,
         confirmed=_those(judged, IprevVerdict.PASS),
         unconfirmed=_those(judged, IprevVerdict.FAIL, IprevVerdict.PERMERROR),
@@ -82,7 +82,7 @@ def _those(judged: dict[Address, Iprev], *verdicts: IprevVerdict) -> tuple[Addre
 
 
 def _judge_confirmed(
-    said: HeloName, resolves: Finding, forward: Sequence[Answer], judged: dict[Address, Iprev]
+    helo: HeloName, resolves: Finding, forward: Sequence[Answer], judged: dict[Address, Iprev]
 ) -> Finding:
     """Judge whether every address of the name is forward-confirmed; what does not resolve has none that is."""
     check = CheckName.FCRDNS
@@ -91,19 +91,19 @@ def _judge_confirmed(
     if failed:
         first = judged[failed[0]].finding
         which = f"{len(failed)} of the {len(judged)} addresses" if len(judged) > 1 else "the one address"
-        sentence = f"Not forward-confirmed: {which} of the HELO name {said}: {some(failed)}. {first.sentence}"
-        return replace(first, subject=said.text, sentence=sentence)
+        sentence = f"Not forward-confirmed: {which} of the HELO name {helo}: {some(failed)}. {first.sentence}"
+        return replace(first, subject=helo.text, sentence=sentence)
     silent = next((answer.status for answer in forward if not answer.is_conclusive), None)
     if silent is not None:
-        return _unknown(said, silent)
+        return _unknown(helo, silent)
     unanswered = next((finding for finding in findings if finding.result is Result.UNKNOWN), None)
     if unanswered is not None:
-        return replace(unanswered, subject=said.text)
+        return replace(unanswered, subject=helo.text)
     if not judged:
         return replace(resolves, check=check)
-    return Finding(check, Result.PASS, said.text)
+    return Finding(check, Result.PASS, helo.text)
 
 
-def _unknown(said: HeloName, status: Status) -> Finding:
-    sentence = f"The lookup of the HELO name {said} got no answer ({status}): not all of its addresses are known."
-    return Finding(CheckName.FCRDNS, Result.UNKNOWN, said.text, Reason.of(status), sentence)
+def _unknown(helo: HeloName, status: Status) -> Finding:
+    sentence = f"The lookup of the HELO name {helo} got no answer ({status}): not all of its addresses are known."
+    return Finding(CheckName.FCRDNS, Result.UNKNOWN, helo.text, Reason.of(status), sentence)

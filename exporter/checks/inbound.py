@@ -12,7 +12,7 @@ from exporter.checks.check import Check
 from exporter.checks.domain import DomainCheckName, DomainFinding, DomainReason, Hint, unanswered
 from exporter.checks.helo import forward_questions
 from exporter.checks.names import DomainName
-from exporter.checks.result import Mend, Result, some
+from exporter.checks.result import Fix, Result, some
 from exporter.checks.txt_records import clip, parse_tags, txt_line
 
 _CHECK = DomainCheckName.MX
@@ -43,7 +43,7 @@ def mx(domain: DomainName) -> Check[MxReport]:
         return MxReport(domain, DomainFinding(_CHECK, Result.PASS, domain), is_null=True)
     if "." in hosts:
         sentence = f"{domain} has a null MX next to others, so it both takes mail and does not (RFC 7505 section 3)."
-        finding = _fails(domain, DomainReason.MX_NULL, sentence, Mend("Take the null MX out, or the others.", domain))
+        finding = _fails(domain, DomainReason.MX_NULL, sentence, Fix("Take the null MX out, or the others.", domain))
         return MxReport(domain, finding, tuple([host for host in hosts if host != "."]))
     asked = hosts[:_MAX_HOSTS]
     questions = [question for host in asked for question in forward_questions(host)]
@@ -55,13 +55,13 @@ def mx(domain: DomainName) -> Check[MxReport]:
     if gone:
         what = "does not resolve" if len(gone) == 1 else "do not resolve"
         sentence = f"The mail exchange {some(gone)} of {domain} {what}: {len(gone)} of {len(hosts)}."
-        mend = Mend("Publish the address of the host, or take its MX record out.", domain)
-        return MxReport(domain, _fails(domain, DomainReason.MX_UNRESOLVABLE, sentence, mend), hosts, hints=hints)
-    open_ = [(it, said) for it, said in zip(questions, answers, strict=True) if not said.is_conclusive]
-    known = {it.name for it, said in zip(questions, answers, strict=True) if said.status is Status.ANSWER}
-    for asking, said in open_:
+        fix = Fix("Publish the address of the host, or take its MX record out.", domain)
+        return MxReport(domain, _fails(domain, DomainReason.MX_UNRESOLVABLE, sentence, fix), hosts, hints=hints)
+    open_ = [(it, helo) for it, helo in zip(questions, answers, strict=True) if not helo.is_conclusive]
+    known = {it.name for it, helo in zip(questions, answers, strict=True) if helo.status is Status.ANSWER}
+    for asking, helo in open_:
         if asking.name not in known:
-            return MxReport(domain, unanswered(_CHECK, domain, asking, said), hosts, hints=hints)
+            return MxReport(domain, unanswered(_CHECK, domain, asking, helo), hosts, hints=hints)
     return MxReport(domain, DomainFinding(_CHECK, Result.PASS, domain), hosts, hints=hints)
 
 
@@ -71,27 +71,27 @@ def _implicit(domain: DomainName, answer: Answer) -> Check[MxReport]:
     a, aaaa = yield forward_questions(domain)
     advice = "Publish where its mail goes; or, if it takes none, the null MX below (RFC 7505)."
     owner = answer.chain[-1] if answer.chain else domain
-    mend = Mend(advice, owner, (f"{owner}. MX 0 .",))
+    fix = Fix(advice, owner, (f"{owner}. MX 0 .",))
     if Status.ANSWER in {a.status, aaaa.status}:
         sentence = f"{domain} {what}, so its mail goes to the host of that name."
-        hint = Hint(_CHECK, domain, DomainReason.MX_MISSING, sentence, mend)
+        hint = Hint(_CHECK, domain, DomainReason.MX_MISSING, sentence, fix)
         return MxReport(domain, DomainFinding(_CHECK, Result.PASS, domain), (domain,), hints=(hint,))
-    for question, said in zip(forward_questions(domain), (a, aaaa), strict=True):
-        if not said.is_conclusive:
-            return MxReport(domain, unanswered(_CHECK, domain, question, said))
+    for question, helo in zip(forward_questions(domain), (a, aaaa), strict=True):
+        if not helo.is_conclusive:
+            return MxReport(domain, unanswered(_CHECK, domain, question, helo))
     sentence = f"{domain} {what}, and no address either: mail to it, bounces included, goes nowhere."
-    return MxReport(domain, _fails(domain, DomainReason.MX_MISSING, sentence, mend))
+    return MxReport(domain, _fails(domain, DomainReason.MX_MISSING, sentence, fix))
 
 
-def _fails(domain: DomainName, reason: DomainReason, sentence: str, mend: Mend) -> DomainFinding:
-    return DomainFinding(_CHECK, Result.FAIL, domain, reason, sentence, mend)
+def _fails(domain: DomainName, reason: DomainReason, sentence: str, fix: Fix) -> DomainFinding:
+    return DomainFinding(_CHECK, Result.FAIL, domain, reason, sentence, fix)
 
 
 def _hints(domain: DomainName, aliases: list[DomainName]) -> list[Hint]:
     if not aliases:
         return []
     sentence = f"The mail exchange {some(aliases)} of {domain} is an alias, which an MX must not name (RFC 2181)."
-    return [Hint(_CHECK, domain, DomainReason.MX_ALIAS, sentence, Mend("Name the host itself.", domain))]
+    return [Hint(_CHECK, domain, DomainReason.MX_ALIAS, sentence, Fix("Name the host itself.", domain))]
 
 
 # SECTION exporter.checks.mta_sts
@@ -131,21 +131,21 @@ def mta_sts(domain: DomainName) -> Check[MtaStsReport]:
     if not records:
         sentence = f"{domain} announces no MTA-STS policy: {owner} has no record that begins with v=STSv1."
         advice = "Serve a policy first, then announce it with a record like the one below."
-        mend = Mend(advice, owner, (txt_line(owner, b"v=STSv1; id=1;"),))
-        return MtaStsReport(domain, _fails_mta_sts(domain, DomainReason.MTA_STS_MISSING, sentence, mend))
+        fix = Fix(advice, owner, (txt_line(owner, b"v=STSv1; id=1;"),))
+        return MtaStsReport(domain, _fails_mta_sts(domain, DomainReason.MTA_STS_MISSING, sentence, fix))
     if len(records) > 1:
         sentence = f"{domain} has {len(records)} MTA-STS records, which counts as none (RFC 8461 section 3.1)."
         lines = tuple([txt_line(owner, record) for record in records])
-        mend = Mend("Leave one of them, and take the others out.", owner, (lines[0],), lines)
-        return MtaStsReport(domain, _fails_mta_sts(domain, DomainReason.MTA_STS_SEVERAL_RECORDS, sentence, mend))
+        fix = Fix("Leave one of them, and take the others out.", owner, (lines[0],), lines)
+        return MtaStsReport(domain, _fails_mta_sts(domain, DomainReason.MTA_STS_SEVERAL_RECORDS, sentence, fix))
     tags = parse_tags(records[0])
     if tags.problem or not _ID.fullmatch(tags.get("id")):
         problem = tags.problem or "its id= is not 1 to 32 letters and digits"
         sentence = f"The MTA-STS record of {domain} cannot be read: {problem}."
         lines = (txt_line(owner, records[0]),)
-        mend = Mend("Publish the record below.", owner, (txt_line(owner, b"v=STSv1; id=1;"),), lines)
+        fix = Fix("Publish the record below.", owner, (txt_line(owner, b"v=STSv1; id=1;"),), lines)
         return MtaStsReport(
-            domain, _fails_mta_sts(domain, DomainReason.MTA_STS_SYNTAX, sentence, mend), record=records[0]
+            domain, _fails_mta_sts(domain, DomainReason.MTA_STS_SYNTAX, sentence, fix), record=records[0]
         )
     finding = yield from _host(domain)
     return MtaStsReport(domain, finding, tags.get("id"), records[0])
@@ -162,12 +162,12 @@ def _host(domain: DomainName) -> Check[DomainFinding]:
             return unanswered(_CHECK_MTA_STS, domain, question, answer)
     sentence = f"The MTA-STS policy of {domain} cannot be fetched: its host {host} does not resolve."
     return _fails_mta_sts(
-        domain, DomainReason.MTA_STS_NO_HOST, sentence, Mend("Publish the address of its web server.", host)
+        domain, DomainReason.MTA_STS_NO_HOST, sentence, Fix("Publish the address of its web server.", host)
     )
 
 
-def _fails_mta_sts(domain: DomainName, reason: DomainReason, sentence: str, mend: Mend) -> DomainFinding:
-    return DomainFinding(_CHECK_MTA_STS, Result.FAIL, domain, reason, sentence, mend)
+def _fails_mta_sts(domain: DomainName, reason: DomainReason, sentence: str, fix: Fix) -> DomainFinding:
+    return DomainFinding(_CHECK_MTA_STS, Result.FAIL, domain, reason, sentence, fix)
 
 
 # SECTION exporter.checks.tls_rpt
@@ -207,25 +207,23 @@ def tls_rpt(domain: DomainName) -> Check[TlsRptReport]:
     lines = tuple([txt_line(owner, record) for record in records])
     if not records:
         sentence = f"{domain} asks for no TLS reports: {owner} has no record that begins with v=TLSRPTv1."
-        mend = Mend("Publish a record like the one below, with a mailbox that somebody reads.", owner, (example,))
-        return TlsRptReport(domain, _fails_tls_rpt(domain, DomainReason.TLS_RPT_MISSING, sentence, mend))
+        fix = Fix("Publish a record like the one below, with a mailbox that somebody reads.", owner, (example,))
+        return TlsRptReport(domain, _fails_tls_rpt(domain, DomainReason.TLS_RPT_MISSING, sentence, fix))
     if len(records) > 1:
         sentence = f"{domain} has {len(records)} TLS reporting records, which counts as none (RFC 8460 section 3)."
-        mend = Mend("Leave one of them, and take the others out.", owner, (lines[0],), lines)
-        return TlsRptReport(domain, _fails_tls_rpt(domain, DomainReason.TLS_RPT_SEVERAL_RECORDS, sentence, mend))
+        fix = Fix("Leave one of them, and take the others out.", owner, (lines[0],), lines)
+        return TlsRptReport(domain, _fails_tls_rpt(domain, DomainReason.TLS_RPT_SEVERAL_RECORDS, sentence, fix))
     tags = parse_tags(records[0])
     listed = [place.strip() for place in tags.get("rua").split(",")]
     bad = [place for place in listed if not _PLACE.fullmatch(place)]
     if tags.problem or bad:
         problem = tags.problem or f"its rua= has {clip(bad[0]) or 'nothing'}, where a mailto: or https: URI is wanted"
         sentence = f"The TLS reporting record of {domain} cannot be read: {problem}."
-        mend = Mend(
-            "Publish a record like the one below, with a mailbox that somebody reads.", owner, (example,), lines
-        )
-        finding = _fails_tls_rpt(domain, DomainReason.TLS_RPT_SYNTAX, sentence, mend)
+        fix = Fix("Publish a record like the one below, with a mailbox that somebody reads.", owner, (example,), lines)
+        finding = _fails_tls_rpt(domain, DomainReason.TLS_RPT_SYNTAX, sentence, fix)
         return TlsRptReport(domain, finding, record=records[0])
     return TlsRptReport(domain, DomainFinding(_CHECK_TLS_RPT, Result.PASS, domain), tuple(listed), records[0])
 
 
-def _fails_tls_rpt(domain: DomainName, reason: DomainReason, sentence: str, mend: Mend) -> DomainFinding:
-    return DomainFinding(_CHECK_TLS_RPT, Result.FAIL, domain, reason, sentence, mend)
+def _fails_tls_rpt(domain: DomainName, reason: DomainReason, sentence: str, fix: Fix) -> DomainFinding:
+    return DomainFinding(_CHECK_TLS_RPT, Result.FAIL, domain, reason, sentence, fix)

@@ -11,7 +11,7 @@ from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check
 from exporter.checks.names import DomainName
-from exporter.checks.result import CheckName, Finding, IprevVerdict, Mend, Reason, Result, some
+from exporter.checks.result import CheckName, Finding, Fix, IprevVerdict, Reason, Result, some
 
 NAME_LIMIT = 10
 """How many PTR names are followed. RFC 8601 section 3 wants a limit; RFC 7208 section 4.6.4 has ten."""
@@ -38,7 +38,7 @@ def iprev(address: Address, *, server_name: DomainName | None = None) -> Check[I
     """Follow the PTR names of *address* forward, all at once, and judge the answers.
 
     Names are sorted before they are limited, so that every sample drops the same ones. Only records of the address's
-    own family can contain it, so only they are asked for. *server_name* is what the server calls itself, for the mend.
+    own family can contain it, so only they are asked for. *server_name* is what the server calls itself, for the fix.
     """
     (ptr,) = yield [Question(address.reverse_name, "PTR")]
     return (yield from follow(address, ptr, server_name=server_name))
@@ -110,12 +110,12 @@ def _no_ptr(address: Address, ptr: Answer, server_name: DomainName | None) -> Fi
     via = f", where {address.reverse_name} leads by CNAME," if ptr.chain else ""
     advice = f"Have whoever runs the reverse zone of {address} publish a PTR record at {owner}"
     if server_name is None:
-        mend = Mend(f"{advice} that points at the server's name, and that name's {address.rdtype} record.", zone=owner)
+        fix = Fix(f"{advice} that points at the server's name, and that name's {address.rdtype} record.", zone=owner)
     else:
         records = (f"{owner}. PTR {server_name}.", f"{server_name}. {address.rdtype} {address}")
-        mend = Mend(f"{advice}, and let its name resolve back:", zone=owner, records=records)
+        fix = Fix(f"{advice}, and let its name resolve back:", zone=owner, records=records)
     sentence = f"{address} has no PTR name: {owner}{via} {what}."
-    return Finding(CheckName.FCRDNS, Result.FAIL, reason=reason, sentence=sentence, mend=mend)
+    return Finding(CheckName.FCRDNS, Result.FAIL, reason=reason, sentence=sentence, fix=fix)
 
 
 def _mismatch(address: Address, forward: Mapping[DomainName, Answer], server_name: DomainName | None) -> Finding:
@@ -135,11 +135,11 @@ def _mismatch(address: Address, forward: Mapping[DomainName, Answer], server_nam
     others = ", and no other of its PTR names confirms it" if len(forward) > 1 else ""
     sentence = f"{address} is not forward-confirmed: its PTR name {name} {what}{others}."
     if not owner.is_qualified:  # the root, localhost, a top-level domain: not where a server's operator can publish
-        mend = Mend(f"Point the PTR record at a name that has the {address.rdtype} record.", zone=address.reverse_name)
+        fix = Fix(f"Point the PTR record at a name that has the {address.rdtype} record.", zone=address.reverse_name)
     else:
-        mend = Mend(
+        fix = Fix(
             f"Publish the {address.rdtype} record below, or point the PTR record at a name that has it.",
             zone=owner,
             records=(f"{owner}. {address.rdtype} {address}",),
         )
-    return Finding(CheckName.FCRDNS, Result.FAIL, reason=reason, sentence=sentence, mend=mend)
+    return Finding(CheckName.FCRDNS, Result.FAIL, reason=reason, sentence=sentence, fix=fix)

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Self
 
-_MAX_WIRE_OCTETS = 255  # RFC 1035 section 2.3.4, the length octets and the root label included
-_MAX_LABEL_OCTETS = 63
+_MAX_WIRE_BYTES = 255  # RFC 1035 section 2.3.4, the length octets and the root label included
+_MAX_LABEL_BYTES = 63
 
 _PLAIN = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 _LDH_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
@@ -37,19 +37,19 @@ class DomainName(str):
         """
         lowered = text.lower() if text.isascii() else text
         plain = lowered[:-1] if lowered[-1:] == "." else lowered
-        if len(plain) < _MAX_WIRE_OCTETS - 1 and _PLAIN.fullmatch(plain):
+        if len(plain) < _MAX_WIRE_BYTES - 1 and _PLAIN.fullmatch(plain):
             return str.__new__(cls, plain)
         return cls.from_labels(_split(text))
 
     @classmethod
     def from_labels(cls, labels: Sequence[bytes]) -> Self:
         """Build a name from the octets of its labels, leftmost first, without the root's empty one."""
-        if sum(map(len, labels)) + len(labels) + 1 > _MAX_WIRE_OCTETS:
+        if sum(map(len, labels)) + len(labels) + 1 > _MAX_WIRE_BYTES:
             raise ValueError("a domain name is at most 255 octets long")
         for label in labels:
             if not label:
                 raise ValueError("a domain name has no empty labels")
-            if len(label) > _MAX_LABEL_OCTETS:
+            if len(label) > _MAX_LABEL_BYTES:
                 raise ValueError("a label of a domain name is at most 63 octets long")
         return str.__new__(cls, ".".join(map(_escape, labels)) or ".")
 

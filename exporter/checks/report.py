@@ -62,7 +62,7 @@ def predictions(target: Target, policies: Sequence[Receiver], before: Predicted 
     """Predict what each of *policies* says to each HELO name of *target*; *before* is of the same target."""
     if before is not None and before.is_of(target, policies) and (yield from _is_unchanged(before.evidence)):
         return before.verdicts
-    return (yield from parallel([receivers(target.address, said, policies) for said in target.helos]))
+    return (yield from parallel([receivers(target.address, helo, policies) for helo in target.helos]))
 
 
 def _is_unchanged(evidence: Evidence) -> Check[bool]:
@@ -132,13 +132,13 @@ def authentication(target: Target, wanted: Wanted) -> Check[tuple[Finding, ...]]
     return (yield from parallel(checks)) + wanted.listings
 
 
-def _of_helo(address: Address, said: HeloName, wanted: Wanted) -> Check[Finding]:
+def _of_helo(address: Address, helo: HeloName, wanted: Wanted) -> Check[Finding]:
     check = CheckName.SPF_HELO
-    finding = _at_hand(check, address, said.text, wanted)
+    finding = _at_hand(check, address, helo.text, wanted)
     if finding is None:
-        finding = spf_finding(check, address, (yield from spf_helo(address, said)))
+        finding = spf_finding(check, address, (yield from spf_helo(address, helo)))
     if finding.reason is Reason.SPF_NONE and not wanted.helo_spf_required:
-        return without_record(said.text)
+        return without_record(helo.text)
     return finding
 
 

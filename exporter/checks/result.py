@@ -105,7 +105,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Mend:
+class Fix:
     """What would turn a failure into a pass.
 
     *advice* is one sentence; *zone* is the zone, or the name to start from, in which to publish; *records* are lines
@@ -127,7 +127,7 @@ class Finding:
     """What one check says of one address, and of *subject* where it is about more than the address.
 
     *subject* is the configured HELO name, domain or list; "" for none. A pass has no *reason*; if it has a *sentence*,
-    that is a remark. Else *sentence* says, for a person, what is wrong and what was expected; *mend* what to do about a
+    that is a remark. Else *sentence* says, for a person, what is wrong and what was expected; *fix* what to do about a
     fail.
     """
 
@@ -136,7 +136,7 @@ class Finding:
     subject: str = ""
     reason: Reason | None = None
     sentence: str = ""
-    mend: Mend | None = None
+    fix: Fix | None = None
 
     def __post_init__(self) -> None:
         if (self.result is Result.PASS) != (self.reason is None):

@@ -12,7 +12,7 @@ from itertools import islice
 
 from exporter.checks.check import Evidence
 from exporter.checks.examination import Examination, examine, examine_domain, examine_name
-from exporter.checks.result import CheckName, Mend, Result
+from exporter.checks.result import CheckName, Fix, Result
 from exporter.checks.spf.results import SpfResult, SpfVerdict
 from exporter.cli.subjects import DomainExamined, DomainSubject, NameExamined, NameSubject, Overall, Subject
 from exporter.cli.trace import Asker, Trace, answered
@@ -54,10 +54,10 @@ class Examined:
         given = self.subject.mail_from
         return verdict.identity == "mailfrom" and given is not None and verdict.domain == given.rpartition("@")[2]
 
-    def is_told(self, mend: Mend) -> bool:
-        """Whether an expected check that fails has this mend, or one with the same records."""
+    def is_told(self, fix: Fix) -> bool:
+        """Whether an expected check that fails has this fix, or one with the same records."""
         return any(
-            finding.mend is not None and finding.mend.records == mend.records and finding.check in self.subject.expect
+            finding.fix is not None and finding.fix.records == fix.records and finding.check in self.subject.expect
             for finding in self.examination.report.findings
         )
 
@@ -108,7 +108,7 @@ async def _examine(subject: AnySubject, asker: Asker) -> AnyExamined:
 
 
 async def _examine_name(subject: NameSubject, asker: Asker) -> NameExamined:
-    found, evidence = await answered(examine_name(subject.said, subject.contains), asker)
+    found, evidence = await answered(examine_name(subject.helo, subject.contains), asker)
     return NameExamined(subject, found, evidence)
 
 

@@ -56,10 +56,10 @@ from exporter.cli.text import (
     escaped,
     evidence_markdown,
     evidence_text,
+    fix_markdown,
+    fix_text,
     markdown,
     marked,
-    mend_markdown,
-    mend_text,
     name_markdown,
     name_text,
     one_line,
@@ -89,16 +89,16 @@ def documents(one: Examined) -> Iterator[Json]:
     """The objects of one target: one for each of its HELO names, or a single one if it has none."""
     subject, found = one.subject, one.examination
     names: Sequence[HeloName | None] = subject.target.helos or (None,)
-    for index, said in enumerate(names):
+    for index, helo in enumerate(names):
         yield checked(
             subject.pool,
             subject.target,
-            said,
+            helo,
             found.report.iprev,
             found.report.findings,
             one.evidence,
             subject.expect,
-            receivers=found.receivers[index] if said is not None else (),
+            receivers=found.receivers[index] if helo is not None else (),
             spf=found.spf[index],
         ) | {
             "profile": subject.profile,
@@ -118,7 +118,7 @@ def name_document(one: NameExamined) -> Json:
     """The object of one HELO name of a pool."""
     subject, found = one.subject, one.examination
     return {
-        "helo": subject.said.text,
+        "helo": subject.helo.text,
         "pool": subject.pool,
         "profile": subject.profile,
         "outcome": one.overall.name.lower(),
@@ -170,8 +170,8 @@ def _delegation(delegation: Delegation) -> Json:
     return {
         "parent": delegation.parent,
         "servers": [
-            {"name": said.name, "ip": None if said.address is None else str(said.address), **_answer(said.answer)}
-            for said in delegation.servers
+            {"name": helo.name, "ip": None if helo.address is None else str(helo.address), **_answer(helo.answer)}
+            for helo in delegation.servers
         ],
         "names": list(delegation.names),
         "differences": list(delegation.differences),
@@ -208,16 +208,16 @@ def domain_text(one: DomainExamined, paper: Paper) -> Iterator[str]:
         aside = "" if is_expected else ", not expected to pass"
         yield from marked(paper, kind, f"{finding.result}: {check_words(finding)} ({finding.reason}{aside})")
         yield from wrapped(finding.sentence, "    ")
-        if finding.mend is not None and is_expected:
-            yield from mend_text(one, finding.mend)
+        if finding.fix is not None and is_expected:
+            yield from fix_text(one, finding.fix)
     if report.hints:
         yield ""
         yield paper.bold("Hints")
     for hint in report.hints:
         yield from marked(paper, "aside", f"{hint.check} ({hint.reason})")
         yield from wrapped(printable(hint.sentence), "    ")
-        if hint.mend is not None:
-            yield from mend_text(one, hint.mend)
+        if hint.fix is not None:
+            yield from fix_text(one, hint.fix)
     yield from evidence_text(domain_evidence(one), one.evidence, paper)
 
 
@@ -239,12 +239,12 @@ def domain_markdown(one: DomainExamined) -> Iterator[str]:
         word = "not known" if finding.result is Result.UNKNOWN else "**FAIL**" if is_expected else "fail"
         aside = "" if is_expected else ", not expected to pass"
         yield f"- {word}: {escaped(check_words(finding))} ({finding.reason}{aside}). {escaped(finding.sentence)}"
-        if finding.mend is not None and is_expected:
-            yield from mend_markdown(one, finding.mend)
+        if finding.fix is not None and is_expected:
+            yield from fix_markdown(one, finding.fix)
     for hint in report.hints:
         yield f"- hint: {hint.check} ({hint.reason}). {escaped(printable(hint.sentence))}"
-        if hint.mend is not None:
-            yield from mend_markdown(one, hint.mend)
+        if hint.fix is not None:
+            yield from fix_markdown(one, hint.fix)
     yield ""
     yield from evidence_markdown(domain_evidence(one), one.evidence)
 

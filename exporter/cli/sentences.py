@@ -13,7 +13,7 @@ from exporter.checks.check import Evidence
 from exporter.checks.examination import owner_of
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import ReceiverResult, ReceiverVerdict, by_design
-from exporter.checks.result import CheckName, Finding, Mend, Result
+from exporter.checks.result import CheckName, Finding, Fix, Result
 from exporter.checks.spf.results import SpfVerdict
 from exporter.checks.zone_cut import ReverseZones, ZoneCut
 from exporter.cli.examination import Examined
@@ -28,8 +28,8 @@ _OPENING = re.compile(r"(the|no|neither|nothing|none) ")
 def headline(one: Examined) -> str:
     """The outcome in one line."""
     target = one.subject.target
-    said = ", ".join(f"HELO {said}" for said in target.helos) or "no HELO name"
-    return f"{target.address}, {said}: {outcome(one)}"
+    helo = ", ".join(f"HELO {helo}" for helo in target.helos) or "no HELO name"
+    return f"{target.address}, {helo}: {outcome(one)}"
 
 
 def outcome(one: Examined) -> str:
@@ -69,7 +69,7 @@ class FindingGroup:
     is_expected: bool
     reason: str
     sentence: str
-    mend: Mend | None
+    fix: Fix | None
 
 
 def passing(one: Examined | NameExamined) -> list[str]:
@@ -87,7 +87,7 @@ def finding_groups(one: Examined | NameExamined) -> list[FindingGroup]:
 
     def key(finding: Finding) -> tuple[bool, bool, str, str]:
         is_unexpected = finding.check not in expect
-        return is_unexpected, finding.result is Result.UNKNOWN, finding.sentence, str(finding.mend)
+        return is_unexpected, finding.result is Result.UNKNOWN, finding.sentence, str(finding.fix)
 
     order = {key(finding): place for place, finding in reversed(list(enumerate(wrong)))}
     wrong.sort(key=lambda finding: (*key(finding)[:2], order[key(finding)]))
@@ -97,7 +97,7 @@ def finding_groups(one: Examined | NameExamined) -> list[FindingGroup]:
         first = findings[0]
         checks = tuple(dict.fromkeys(finding.check for finding in findings))
         reason = first.reason.value if first.reason is not None else ""
-        groups.append(FindingGroup(checks, first.result, not is_unexpected, reason, first.sentence, first.mend))
+        groups.append(FindingGroup(checks, first.result, not is_unexpected, reason, first.sentence, first.fix))
     return groups
 
 
@@ -110,20 +110,20 @@ class Publishing:
     instead_of: tuple[str, ...]
 
 
-def publishings(one: Examined | NameExamined | DomainExamined, mend: Mend) -> Iterator[Publishing]:
-    """The lines of a mend, by the zone that they go into."""
+def publishings(one: Examined | NameExamined | DomainExamined, fix: Fix) -> Iterator[Publishing]:
+    """The lines of a fix, by the zone that they go into."""
     zones = one.examination.zones
 
     def where(line: str) -> str:
         cut = zones.get(owner_of(line))
         return "" if cut is None else zone_words(cut)
 
-    for place, lines in groupby(mend.records, where):
+    for place, lines in groupby(fix.records, where):
         mine = tuple(lines)
         owners = {owner_of(line) for line in mine}
-        yield Publishing(place, mine, tuple(line for line in mend.replaces if owner_of(line) in owners))
-    if not mend.records and mend.replaces:
-        yield Publishing(where(mend.replaces[0]), (), mend.replaces)
+        yield Publishing(place, mine, tuple(line for line in fix.replaces if owner_of(line) in owners))
+    if not fix.records and fix.replaces:
+        yield Publishing(where(fix.replaces[0]), (), fix.replaces)
 
 
 def zone_words(cut: ZoneCut) -> str:
@@ -147,8 +147,8 @@ def zone_name(zone: DomainName) -> str:
 
 def delegation_words(delegation: Delegation) -> Iterator[tuple[str, str]]:
     """What the parent's servers say, and what does not fit, a line each: its kind (good, bad, open), and the words."""
-    for said in delegation.servers:
-        yield "good" if said.answer.is_conclusive else "open", f"{said}: {answer_words(said.answer)}"
+    for helo in delegation.servers:
+        yield "good" if helo.answer.is_conclusive else "open", f"{helo}: {answer_words(helo.answer)}"
     for sentence in delegation.differences:
         yield "bad", sentence
     if delegation.names and not delegation.differences:

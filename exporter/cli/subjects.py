@@ -87,7 +87,7 @@ class Scope:
 class NameSubject:
     """One HELO name, and what is expected of the addresses that say it. *scope* is None for a name of no pool."""
 
-    said: HeloName
+    helo: HeloName
     expect: frozenset[CheckName]
     profile: str
     scope: Scope | None = None
@@ -133,12 +133,12 @@ def name_headline(one: NameExamined) -> str:
     """The outcome in one line."""
     match one.overall:
         case Overall.PASS:
-            said = f"pass, {'; '.join(words for _, words in name_lines(one))}"
+            helo = f"pass, {'; '.join(words for _, words in name_lines(one))}"
         case Overall.FINDING:
-            said = f"FAIL ({', '.join(one.failing())})"
+            helo = f"FAIL ({', '.join(one.failing())})"
         case _:
-            said = f"not known ({', '.join(one.failing(Result.UNKNOWN))})"
-    return f"HELO {one.subject.said}, the other way round: {said}"
+            helo = f"not known ({', '.join(one.failing(Result.UNKNOWN))})"
+    return f"HELO {one.subject.helo}, the other way round: {helo}"
 
 
 def name_held_to(one: NameExamined) -> str:
@@ -272,12 +272,12 @@ def domain_headline(one: DomainExamined) -> str:
     """The outcome in one line."""
     match one.overall:
         case Overall.PASS:
-            said = f"pass ({', '.join([check for check in DomainCheckName if check in one.subject.expect]) or 'none'})"
+            helo = f"pass ({', '.join([check for check in DomainCheckName if check in one.subject.expect]) or 'none'})"
         case Overall.FINDING:
-            said = f"FAIL ({', '.join(one.failing())})"
+            helo = f"FAIL ({', '.join(one.failing())})"
         case _:
-            said = f"not known ({', '.join(one.failing(Result.UNKNOWN))})"
-    return f"{one.subject.name}: {said}"
+            helo = f"not known ({', '.join(one.failing(Result.UNKNOWN))})"
+    return f"{one.subject.name}: {helo}"
 
 
 def domain_held_to(one: DomainExamined) -> str:
@@ -379,7 +379,7 @@ def expanded_now(configuration: Configuration) -> Expansions:
 
 
 async def _expanded(domain: DomainName, pool: PoolSettings, asker: Asker) -> Expansion:
-    names = [said.host_name for said in pool.helo_names if said.host_name is not None]
+    names = [helo.host_name for helo in pool.helo_names if helo.host_name is not None]
     compiled, evidence = await answered(expand(str(domain), names), asker)
     return expansion(compiled, names, evidence)
 
@@ -435,27 +435,29 @@ def spf_notices(configuration: Configuration, found: Expansions) -> Iterator[str
 def worth_telling(configuration: Configuration, pools: Sequence[Pool], found: Expansions) -> Iterator[PoolExamined]:
     """The pools of which there is something to say."""
     for settings, pool in zip(configuration.pools, pools, strict=True):
-        if settings.spf is not None or pool.plan is not None or pool.unlisted.ranges:
+        if settings.spf is not None or pool.plan is not None or pool.not_enumerable.ranges:
             yield PoolExamined(pool, len(places(pool)), settings.spf, found.get(settings.name))
 
 
 def pool_headline(one: PoolExamined) -> str:
     """The pool in one line."""
-    size, unlisted = one.pool.size, one.pool.unlisted.texts
+    size, not_enumerable = one.pool.size, one.pool.not_enumerable.texts
     source = "" if one.spf is None else f", from the SPF record of {one.spf}"
-    said = f"pool {one.pool.name}{source}: {size} address{'' if size == 1 else 'es'}"
+    helo = f"pool {one.pool.name}{source}: {size} address{'' if size == 1 else 'es'}"
     if one.checked < size:
-        said += f", of which {one.checked} are looked at, drawn from each prefix as a round draws them"
-    if unlisted:
-        more = f" and {len(unlisted) - _SHOWN_CHECK_POOLS} more" if len(unlisted) > _SHOWN_CHECK_POOLS else ""
-        said += f"; too big to look up, so left out: {', '.join(unlisted[:_SHOWN_CHECK_POOLS])}{more}"
-    return said
+        helo += f", of which {one.checked} are looked at, drawn from each prefix as a round draws them"
+    if not_enumerable:
+        more = (
+            f" and {len(not_enumerable) - _SHOWN_CHECK_POOLS} more" if len(not_enumerable) > _SHOWN_CHECK_POOLS else ""
+        )
+        helo += f"; too big to look up, so left out: {', '.join(not_enumerable[:_SHOWN_CHECK_POOLS])}{more}"
+    return helo
 
 
 def sentences(one: PoolExamined) -> Iterator[tuple[Trouble, str]]:
     """What is wrong with the SPF record, and what would be right."""
     terms = ", ".join(one.found.terms) if one.found is not None else ""
-    said = {
+    helo = {
         Trouble.UNANSWERED: f"The DNS did not answer for all of {one.spf}: which addresses the pool has is not known.",
         Trouble.NO_RECORD: f"{one.spf} has no SPF record: publish one, or write under `spf` the domain whose record "
         "lists the senders.",
@@ -469,8 +471,8 @@ def sentences(one: PoolExamined) -> Iterator[tuple[Trouble, str]]:
         "make several pools of the records that it includes.",
     }
     for trouble in one.troubles:
-        if trouble in said:
-            yield trouble, said[trouble]
+        if trouble in helo:
+            yield trouble, helo[trouble]
 
 
 def pool_document(one: PoolExamined) -> dict[str, object]:
@@ -480,7 +482,7 @@ def pool_document(one: PoolExamined) -> dict[str, object]:
         "spf": None if one.spf is None else str(one.spf),
         "addresses": one.pool.size,
         "checked": one.checked,
-        "unlisted": list(one.pool.unlisted.texts),
+        "not_enumerable": list(one.pool.not_enumerable.texts),
         "outcome": one.overall.name.lower(),
         "problems": [{"reason": trouble.value, "sentence": sentence} for trouble, sentence in sentences(one)],
     }
@@ -547,7 +549,7 @@ def subject_of(wanted: Wanted, configuration: Configuration | None, found: Expan
             mail_from=wanted.mail_from,
             proof=replace(plain.proof, helo_spf_required=profile.helo_spf_required),
         )
-    names = tuple([NameSubject(said, subject.expect, subject.profile, scope) for said in helos])
+    names = tuple([NameSubject(helo, subject.expect, subject.profile, scope) for helo in helos])
     return replace(subject, names=names)
 
 
@@ -575,8 +577,8 @@ def all_subjects(
         targets = pool.targets
         for place in places(pool):
             yield _subject(targets[place], settings, pool, configuration)
-        for said in settings.helo_names:
-            yield NameSubject(said, pool.expect, settings.profile, _scope(pool))
+        for helo in settings.helo_names:
+            yield NameSubject(helo, pool.expect, settings.profile, _scope(pool))
     yield from domain_subjects(configuration)
 
 
@@ -587,7 +589,7 @@ def _configured(
         return None, None
     for settings, pool in zip(configuration.pools, pools_of(configuration, found), strict=True):
         target = pool.find(address)
-        if target is None and address in pool.unlisted:
+        if target is None and address in pool.not_enumerable:
             target = Target(address, ())
         if target is not None:
             return _subject(target, settings, pool, configuration), _scope(pool)
@@ -614,6 +616,6 @@ def _profile_for(helos: Sequence[HeloName]) -> Profile:
     """The built-in profile of whoever has these names; saying so falsely helps nobody, for the PTR name must agree."""
     for profile in BUILT_IN.values():
         suffix = profile.aligned_suffix
-        if suffix is not None and any(said.name is not None and said.name.is_under(suffix) for said in helos):
+        if suffix is not None and any(helo.name is not None and helo.name.is_under(suffix) for helo in helos):
             return profile
     return BUILT_IN[DEFAULT_PROFILE]

@@ -13,8 +13,8 @@ import click
 
 from exporter.checks.answers import Answer, Question
 from exporter.checks.check import Evidence
-from exporter.checks.examination import spf_mend
-from exporter.checks.result import Mend, Result
+from exporter.checks.examination import spf_fix
+from exporter.checks.result import Fix, Result
 from exporter.cli.examination import Examined
 from exporter.cli.sentences import (
     FindingGroup,
@@ -149,7 +149,7 @@ def _coverage(one: NameExamined, paper: Paper) -> Iterator[str]:
     """The name's addresses, in the explanation of one that says it: what they come to is no verdict on that one."""
     if one.examination.report.addresses:
         yield ""
-        yield paper.bold(f"HELO {one.subject.said}, the other way round")
+        yield paper.bold(f"HELO {one.subject.helo}, the other way round")
         for kind, words in name_lines(one):
             yield from marked(paper, "aside" if kind == "bad" else kind, words)
 
@@ -184,14 +184,14 @@ def _finding(one: Examined | NameExamined, group: FindingGroup, paper: Paper) ->
     aside = "" if group.is_expected else ", not expected to pass"
     yield from marked(paper, kind, f"{group.result}: {', '.join(group.checks)} ({group.reason}{aside})")
     yield from wrapped(group.sentence, "    ")
-    if group.mend is not None and group.is_expected:
-        yield from mend_text(one, group.mend)
+    if group.fix is not None and group.is_expected:
+        yield from fix_text(one, group.fix)
 
 
-def mend_text(one: Examined | NameExamined | DomainExamined, mend: Mend) -> Iterator[str]:
+def fix_text(one: Examined | NameExamined | DomainExamined, fix: Fix) -> Iterator[str]:
     """What to publish, where, and in place of what."""
-    yield from wrapped(f"To fix it: {mend.advice}", "    ")
-    for publishing in publishings(one, mend):
+    yield from wrapped(f"To fix it: {fix.advice}", "    ")
+    for publishing in publishings(one, fix):
         if publishing.where:
             yield from wrapped(f"In {publishing.where}:", "    ")
         for line in publishing.lines:
@@ -212,15 +212,15 @@ def _spf(one: Examined, paper: Paper) -> Iterator[str]:
         if verdict.identity == "mailfrom" and kind == "aside":
             kind = "bad"
         yield from marked(paper, kind, spf_words(verdict))
-        mend = spf_mend(one.subject.target, verdict)
-        if mend is not None and not one.is_told(mend):
-            yield from mend_text(one, mend)
+        fix = spf_fix(one.subject.target, verdict)
+        if fix is not None and not one.is_told(fix):
+            yield from fix_text(one, fix)
 
 
 def _receivers(one: Examined, paper: Paper) -> Iterator[str]:
-    for said, verdicts in zip(one.subject.target.helos, one.examination.receivers, strict=True):
+    for helo, verdicts in zip(one.subject.target.helos, one.examination.receivers, strict=True):
         yield ""
-        yield paper.bold(f"What receivers say to HELO {said}")
+        yield paper.bold(f"What receivers say to HELO {helo}")
         lines = receiver_lines(one, verdicts)
         refusals = [line for line in lines if line.is_refusal]
         for line in refusals:
@@ -317,7 +317,7 @@ def markdown(one: Examined, paper: Paper) -> Iterator[str]:
     for name in one.names:
         if name.examination.report.addresses:
             yield ""
-            yield f"**HELO {escaped(str(name.subject.said))}, the other way round**"
+            yield f"**HELO {escaped(str(name.subject.helo))}, the other way round**"
             yield from _coverage_check_markdown(name)
     if one.examination.generic_names:
         yield ""
@@ -377,15 +377,15 @@ def _findings(one: Examined | NameExamined) -> Iterator[str]:
         aside = "" if group.is_expected else ", not expected to pass"
         checks = escaped(", ".join(group.checks))
         yield f"- {word}: {checks} ({escaped(group.reason)}{aside}). {escaped(group.sentence)}"
-        if group.mend is not None and group.is_expected:
-            yield from mend_markdown(one, group.mend)
+        if group.fix is not None and group.is_expected:
+            yield from fix_markdown(one, group.fix)
 
 
-def mend_markdown(one: Examined | NameExamined | DomainExamined, mend: Mend) -> Iterator[str]:
+def fix_markdown(one: Examined | NameExamined | DomainExamined, fix: Fix) -> Iterator[str]:
     """What to publish, where, and in place of what."""
     yield ""
-    yield f"  To fix it: {escaped(mend.advice)}"
-    for publishing in publishings(one, mend):
+    yield f"  To fix it: {escaped(fix.advice)}"
+    for publishing in publishings(one, fix):
         yield ""
         if publishing.where:
             yield f"  In {escaped(publishing.where)}:"
@@ -409,15 +409,15 @@ def _spf_check_markdown(one: Examined) -> Iterator[str]:
         yield ""
     for verdict in verdicts:
         yield f"- {escaped(spf_words(verdict))}"
-        mend = spf_mend(one.subject.target, verdict)
-        if mend is not None and not one.is_told(mend):
-            yield from mend_markdown(one, mend)
+        fix = spf_fix(one.subject.target, verdict)
+        if fix is not None and not one.is_told(fix):
+            yield from fix_markdown(one, fix)
 
 
 def _receivers_check_markdown(one: Examined) -> Iterator[str]:
-    for said, verdicts in zip(one.subject.target.helos, one.examination.receivers, strict=True):
+    for helo, verdicts in zip(one.subject.target.helos, one.examination.receivers, strict=True):
         yield ""
-        yield f"**What receivers say to HELO {escaped(str(said))}**"
+        yield f"**What receivers say to HELO {escaped(str(helo))}**"
         yield ""
         lines = receiver_lines(one, verdicts)
         refusals = [line for line in lines if line.is_refusal]

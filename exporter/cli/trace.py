@@ -74,7 +74,7 @@ class Delegation:
     @property
     def names(self) -> tuple[DomainName, ...]:
         """The servers to which the parent sends resolvers, sorted."""
-        return tuple(sorted({name for said in self.servers for name in said.answer.names}))
+        return tuple(sorted({name for helo in self.servers for name in helo.answer.names}))
 
 
 async def delegation_of(
@@ -89,8 +89,8 @@ async def delegation_of(
     cut, _ = await answered(zone_cut(zone.parent), resolvers)
     if cut.zone is None or not cut.is_certain or not cut.servers:
         return None
-    said = await asyncio.gather(*[_ask(name, zone, resolvers, port) for name in cut.servers[:_MAX_SERVERS]])
-    return Delegation(cut.zone, tuple(said), tuple(_differences(zone, own, cut.zone, said)))
+    helo = await asyncio.gather(*[_ask(name, zone, resolvers, port) for name in cut.servers[:_MAX_SERVERS]])
+    return Delegation(cut.zone, tuple(helo), tuple(_differences(zone, own, cut.zone, helo)))
 
 
 async def _ask(name: DomainName, zone: DomainName, resolvers: Resolvers, port: int) -> ParentSaid:
@@ -102,11 +102,11 @@ async def _ask(name: DomainName, zone: DomainName, resolvers: Resolvers, port: i
 
 
 def _differences(
-    zone: DomainName, own: Sequence[DomainName], parent: DomainName, said: Iterable[ParentSaid]
+    zone: DomainName, own: Sequence[DomainName], parent: DomainName, helo: Iterable[ParentSaid]
 ) -> list[str]:
     found = []
     named: list[frozenset[DomainName]] = []
-    for one in said:
+    for one in helo:
         if one.address is None:
             found.append(f"{one} is a name server of the parent zone {parent} and has no address.")
         elif not one.answer.is_conclusive:
@@ -187,8 +187,8 @@ async def _trace_zone(cut: ZoneCut, zone: DomainName, question: Question, resolv
     delegation = await delegation_of(zone, cut.servers, resolvers, port=port)
     names = dict.fromkeys([*cut.servers, *(delegation.names if delegation is not None else ())])
     everyone = [_ask_server(name, zone, question, resolvers, port) for name in list(names)[:_MAX_SERVERS_CHECK_TRACE]]
-    said = [one for several in await asyncio.gather(*everyone) for one in several]
-    return Trace(zone, question, tuple(said), tuple(differences(zone, said)), delegation)
+    helo = [one for several in await asyncio.gather(*everyone) for one in several]
+    return Trace(zone, question, tuple(helo), tuple(differences(zone, helo)), delegation)
 
 
 async def _ask_server(

@@ -15,7 +15,7 @@ from exporter.checks.result import CheckName
 from exporter.config.model import (
     AUTO,
     BUILT_IN,
-    DEFAULT_UNLISTED_SAMPLES,
+    DEFAULT_NOT_ENUMERABLE_SAMPLES,
     AddressEntry,
     CanaryEntry,
     DnsblEntry,
@@ -59,7 +59,7 @@ class PoolSettings:
     addresses_files: tuple[str, ...] = ()
     spf: DomainName | None = None
     sample: SampleSettings = AUTO
-    unlisted_samples: int = DEFAULT_UNLISTED_SAMPLES
+    unlisted_samples: int = DEFAULT_NOT_ENUMERABLE_SAMPLES
 
     @property
     def is_fed(self) -> bool:

@@ -146,7 +146,7 @@ def _pool(pool: PoolSettings, *, has_lists: bool) -> Data:
     data["sample"] = _sample(pool.sample)
     data["unlisted_samples"] = pool.unlisted_samples
     if pool.helo_names:
-        data["helo_names"] = [said.text.replace("{", "{{").replace("}", "}}") for said in pool.helo_names]
+        data["helo_names"] = [helo.text.replace("{", "{{").replace("}", "}}") for helo in pool.helo_names]
     if pool.spf is not None:
         data["spf"] = str(pool.spf)
     if pool.addresses_files:

@@ -198,7 +198,7 @@ PoolDnsbls: TypeAlias = Annotated[tuple[ZoneText, ...] | None, Given, OneOrMore,
 # SECTION exporter.config.sample_entries
 # The key `sample` of a pool: whether each address is sampled every round, or some of each prefix.
 
-DEFAULT_UNLISTED_SAMPLES = 8
+DEFAULT_NOT_ENUMERABLE_SAMPLES = 8
 """How many addresses drawn at random a round samples of IPv6 ranges that are too big to be listed."""
 
 DEFAULT_PREFIXES: dict[Literal[4, 6], int] = {4: 24, 6: 64}
@@ -386,7 +386,7 @@ class PoolEntry(Section):
     addresses_file: Annotated[tuple[PathText, ...], Given, OneOrMore, up_to(100, least=1)] = ()
     spf: Annotated[SpfDomainText | None, Given] = None
     sample: Sample = "auto"
-    unlisted_samples: Annotated[int, between(0, 256)] = DEFAULT_UNLISTED_SAMPLES
+    unlisted_samples: Annotated[int, between(0, 256)] = DEFAULT_NOT_ENUMERABLE_SAMPLES
     helo_names: Annotated[tuple[HeloNameText, ...], Given, OneOrMore, up_to(10_000, least=1)] = ()
     expect: Annotated[Expect | None, Given] = None
     aligned_suffix: Annotated[SuffixText | None, Given] = None

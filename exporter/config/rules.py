@@ -52,10 +52,10 @@ def entry_violations(
             if misfit:
                 yield (*helo_path, place), misfit, None
         for place, template in enumerate(entry.helo):
-            if template.said in first:
+            if template.helo in first:
                 what = "is the same name as {other}: leave one of them out"
-                yield (*helo_path, place), what, first[template.said]
-            first.setdefault(template.said, (*helo_path, place))
+                yield (*helo_path, place), what, first[template.helo]
+            first.setdefault(template.helo, (*helo_path, place))
 
 
 def is_listed(entry: AddressEntry | NetworkEntry) -> bool:
@@ -288,7 +288,7 @@ def _of_pool(path: Path, pool: PoolEntry) -> Iterator[Violation]:
         yield Violation(path, "has nothing to watch: give it `addresses`, `addresses_file`, `spf`, or `helo_names`")
     yield from _of_expect((*path, "expect"), pool.expect)
     yield from _of_receivers((*path, "receivers"), pool.receivers)
-    names = [((*path, "helo_names", index), said.name or said.text) for index, said in enumerate(pool.helo_names)]
+    names = [((*path, "helo_names", index), helo.name or helo.text) for index, helo in enumerate(pool.helo_names)]
     yield from _unique(names, "is the same name as {other}: leave one of them out")
     domains = [((*path, "mail_from_domains", index), domain) for index, domain in enumerate(pool.mail_from_domains)]
     yield from _unique(domains, "is the same domain as {other}: leave one of them out")

@@ -104,7 +104,7 @@ class HeloTemplate:
             return False
 
     @property
-    def said(self) -> str:
+    def helo(self) -> str:
         """Equal for two templates that come to the same name in the DNS."""
         return str(self.constant.name or self.text) if self.constant else self.text
 

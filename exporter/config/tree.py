@@ -49,8 +49,8 @@ def _base60(text: str) -> str:
     return str(value)
 
 
-def _to(value: str, mend: str) -> Callable[[str], str]:
-    return lambda text: f"`{text}` means {value} to some YAML readers and text to others: {mend}"
+def _to(value: str, fix: str) -> Callable[[str], str]:
+    return lambda text: f"`{text}` means {value} to some YAML readers and text to others: {fix}"
 
 
 def _number(read: Callable[[str], object]) -> Callable[[str], str]:

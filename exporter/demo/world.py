@@ -238,7 +238,7 @@ FaultAt = tuple[str, Fault] | tuple[str, Fault, RRType]
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """Something that goes wrong and is mended, over and over. Times are in seconds of the world.
+    """Something that goes wrong and is fixed, over and over. Times are in seconds of the world.
 
     It lasts from *begins* until *ends*, in each period of *every*. While it does, *published* replaces the record sets
     of the same name and type, *withdrawn* are gone, and *faults* hold; afterwards all is as it was before.
@@ -387,7 +387,7 @@ class World:
         self._remove(DomainName(name), rdtype)
 
     def set_fault(self, name: str, fault: Fault | None, rdtype: RRType | None = None) -> None:
-        """Let the servers of the name and of all below it misbehave, for one type or for all; `None` mends them.
+        """Let the servers of the name and of all below it misbehave, for one type or for all; `None` fixes them.
 
         The nearest fault holds: that of the name before its parent's, that of the type before that of all types.
         """
@@ -544,9 +544,9 @@ def _parse(text: str) -> Iterator[Scenario]:
         if line.endswith(" >"):
             pool = line.removesuffix(" >")
             continue
-        place, said, verdict, reasons, what = (cell.strip() for cell in line.split("|"))
+        place, helo, verdict, reasons, what = (cell.strip() for cell in line.split("|"))
         *moment, address = place.removeprefix("@").split()
-        helos = () if said == "." else (HeloName.parse(said),)
+        helos = () if helo == "." else (HeloName.parse(helo),)
         yield Scenario(
             pool,
             Target(Address.parse(address), helos),

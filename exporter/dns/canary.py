@@ -25,7 +25,7 @@ Probe = Callable[[Server, Question, OnAnswer], None]
 Verified = Callable[[Status | None], None]
 """Hears why a server is not believed; None if it is."""
 
-_RANDOM_OCTETS = 10
+_RANDOM_BYTES = 10
 _LEAST_GAP_SECONDS = 0.05  # between two checks of a server, however much news there is to verify
 
 
@@ -100,7 +100,7 @@ class Canary:
         questions = {question: question for question in settings.must_resolve}
         under = settings.must_not_exist_under
         if under is not None:
-            label = self._take(_RANDOM_OCTETS).hex().encode()
+            label = self._take(_RANDOM_BYTES).hex().encode()
             questions[Question(DomainName.from_labels([label, *under.labels]), "A")] = Question(under, "A")
         return questions or {ROOT_SERVERS: ROOT_SERVERS}
 

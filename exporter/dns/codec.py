@@ -34,22 +34,22 @@ class RandomSource(Protocol):
 class Randomness:
     """Gives out random octets, few at a time."""
 
-    __slots__ = ("_at", "_octets", "_source")
+    __slots__ = ("_at", "_bytes", "_source")
 
     def __init__(self, source: RandomSource | None = None) -> None:
         self._source: RandomSource = source if source is not None else SystemRandom()
-        self._octets = b""
+        self._bytes = b""
         self._at = 0
 
     def take(self, count: int) -> bytes:
         """*count* octets that were never given out before; *count* is at most a few hundred."""
         at = self._at
         self._at = end = at + count
-        if end <= len(self._octets):
-            return self._octets[at:end]
-        self._octets = self._source.randbytes(_BULK)
+        if end <= len(self._bytes):
+            return self._bytes[at:end]
+        self._bytes = self._source.randbytes(_BULK)
         self._at = count
-        return self._octets[:count]
+        return self._bytes[:count]
 
 
 Take = Callable[[int], bytes]
@@ -75,10 +75,10 @@ _LETTER_BITS = bytes([0x20 if 0x41 <= octet & 0xDF <= 0x5A else 0 for octet in r
 _PLAIN = b"abcdefghijklmnopqrstuvwxyz0123456789-_"
 _PLAIN_OR_UPPER = _PLAIN + b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _DOTTED = bytes([ord(chr(octet).lower()) if octet in _PLAIN_OR_UPPER else 0x2E for octet in range(256)])
-_MAX_NAME_OCTETS = 255
-_MAX_LABEL_OCTETS = 63
+_MAX_NAME_BYTES = 255
+_MAX_LABEL_BYTES = 63
 _POINTER = 0xC0
-_HEADER_OCTETS = 12
+_HEADER_BYTES = 12
 _MAX_POINTERS = 64
 _MAX_KNOWN_PARENTS = 2_000
 _MAX_LABEL_STEPS = 100_000  # of all names of a message that pointers led to: tens of milliseconds
@@ -123,13 +123,13 @@ def plain_name(packet: bytes, start: int, end: int) -> DomainName | None:
     first = start + 1 + length
     parent = packet[first:end]
     known = _parent_texts.get(parent)
-    if known is not None and 0 < length <= _MAX_LABEL_OCTETS and end - start <= _MAX_NAME_OCTETS:
+    if known is not None and 0 < length <= _MAX_LABEL_BYTES and end - start <= _MAX_NAME_BYTES:
         label = packet[start + 1 : first].lower()
         if not label.translate(None, _PLAIN):
             return _new_name(DomainName, label.decode() + known)
     wire = packet[start:end]
     lengths = wire.translate(None, _PLAIN_OR_UPPER)
-    if not lengths or lengths.find(b"\0") != len(lengths) - 1 or max(lengths) > 63 or len(wire) > _MAX_NAME_OCTETS:
+    if not lengths or lengths.find(b"\0") != len(lengths) - 1 or max(lengths) > 63 or len(wire) > _MAX_NAME_BYTES:
         return None
     # What is neither letter, digit nor hyphen must be a length, and the right one.
     text = wire[1:-1].translate(_DOTTED)
@@ -156,7 +156,7 @@ class NameReader:
 
         Raises `UnreadableError` or `IndexError` for what is no name.
         """
-        name, _octets, end = self._read(start, 0)
+        name, _bytes, end = self._read(start, 0)
         return name, end
 
     def _read(self, start: int, depth: int) -> tuple[DomainName, int, int]:
@@ -170,25 +170,25 @@ class NameReader:
             at = end
             length = packet[at]
         octets = at - start + 1
-        if octets > _MAX_NAME_OCTETS:
+        if octets > _MAX_NAME_BYTES:
             raise UnreadableError("a name of more than 255 octets")
         if not length:
             return _text(labels), octets, at + 1
         if length < _POINTER:
             raise UnreadableError("a label of an unknown type")
         target = (length & 0x3F) << 8 | packet[at + 1]
-        if not _HEADER_OCTETS <= target < start or depth > _MAX_POINTERS:
+        if not _HEADER_BYTES <= target < start or depth > _MAX_POINTERS:
             raise UnreadableError("a compression pointer that does not point backwards, or too many of them")
         if target in self._known:
-            tail, tail_octets = self._known[target]
+            tail, tail_bytes = self._known[target]
         else:
-            tail, tail_octets, _ = self._read(target, depth + 1)
-            self._known[target] = tail, tail_octets
-            self._steps += 8 + tail_octets // 4
+            tail, tail_bytes, _ = self._read(target, depth + 1)
+            self._known[target] = tail, tail_bytes
+            self._steps += 8 + tail_bytes // 4
             if self._steps > _MAX_LABEL_STEPS:
                 raise UnreadableError("more compressed names than any answer has")
-        octets += tail_octets - 1
-        if octets > _MAX_NAME_OCTETS:
+        octets += tail_bytes - 1
+        if octets > _MAX_NAME_BYTES:
             raise UnreadableError("a name of more than 255 octets")
         if not labels:
             return tail, octets, at + 2
@@ -230,7 +230,7 @@ _DOTS = [b"\xff", *[b"." * dots for dots in range(128)]]  # no labels are the ro
 MAX_TTL = 86_400
 """Seconds. Longer TTLs count as this; those of 2^31 and more as 0 (RFC 2181 section 8)."""
 MAX_NEGATIVE_TTL = 900
-"""Seconds that "no such record" is believed at most: a mended record should not wait for hours (RFC 2308 section 5)."""
+"""Seconds that "no such record" is believed at most: a fixed record should not wait for hours (RFC 2308 section 5)."""
 MAX_LINKS = 16
 """How many CNAMEs are followed."""
 MAX_RECORDS = 1_000
@@ -342,13 +342,13 @@ def _in_order(records: list[Record]) -> tuple[Record, ...]:
 
 _COUNTS = Struct(">HHH").unpack_from  # ANCOUNT, NSCOUNT, ARCOUNT
 _FIXED = Struct(">HHIH").unpack_from  # TYPE, CLASS, TTL, RDLENGTH
-_FIXED_OCTETS = 10
+_FIXED_BYTES = 10
 _OPT_START = b"\0\0\x29"
 _COOKIE_CODE = b"\0\x0a\0"
 _TTL_AND_LENGTH = Struct(">IH").unpack_from
 _SERIAL = Struct(">I").unpack_from
 _A, _NS, _CNAME, _SOA, _PTR, _MX, _TXT, _AAAA, _OPT = 1, 2, 5, 6, 12, 15, 16, 28, 41
-_ADDRESS_OCTETS = {_A: 4, _AAAA: 16}
+_ADDRESS_BYTES = {_A: 4, _AAAA: 16}
 _new = tuple.__new__  # builds a NamedTuple in a third of the time
 
 
@@ -391,7 +391,7 @@ def _read_sections(packet: bytes, at: int, name: DomainName, rdtype: RRType) -> 
     for _ in range(answers):
         owner, at = names.read(at)
         code, rclass, ttl, octets = _FIXED(packet, at)
-        start = at + _FIXED_OCTETS
+        start = at + _FIXED_BYTES
         at = start + octets
         if rclass != IN or code not in (wanted, _CNAME):
             raise UnusualError
@@ -399,7 +399,7 @@ def _read_sections(packet: bytes, at: int, name: DomainName, rdtype: RRType) -> 
     for _ in range(authorities):
         owner, at = names.read(at)
         code, rclass, ttl, octets = _FIXED(packet, at)
-        start = at + _FIXED_OCTETS
+        start = at + _FIXED_BYTES
         at = start + octets
         if rclass != IN or code not in (_SOA, _NS):
             raise UnusualError
@@ -424,11 +424,11 @@ def _skip_glue(names: NameReader, packet: bytes, at: int) -> int:
     """Pass over an address in the additional section."""
     _, at = names.read(at)
     code, rclass, _, octets = _FIXED(packet, at)
-    if rclass != IN or code not in _ADDRESS_OCTETS:
+    if rclass != IN or code not in _ADDRESS_BYTES:
         raise UnusualError
-    if octets != _ADDRESS_OCTETS[code]:
+    if octets != _ADDRESS_BYTES[code]:
         raise UnreadableError("an address of the wrong length")
-    return int(at) + _FIXED_OCTETS + int(octets)
+    return int(at) + _FIXED_BYTES + int(octets)
 
 
 def _record(names: NameReader, code: int, start: int, end: int, packet: bytes) -> Record:
@@ -440,7 +440,7 @@ def _record(names: NameReader, code: int, start: int, end: int, packet: bytes) -
         case 12 | 5 | 2:  # PTR, CNAME, NS
             record, at = names.read(start)
         case 1 | 28:  # A, AAAA
-            record, at = _new(Address, (packet[start:end],)), start + _ADDRESS_OCTETS[code]
+            record, at = _new(Address, (packet[start:end],)), start + _ADDRESS_BYTES[code]
         case 16:  # TXT
             record, at = _read_text(packet, start, end), end
         case 15:  # MX

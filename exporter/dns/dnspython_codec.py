@@ -17,7 +17,7 @@ from exporter.checks.answers import MailExchange, Record, RRType, StartOfAuthori
 from exporter.checks.names import DomainName
 from exporter.dns.codec import CODES, Content, Reading, UnreadableError, conclude
 
-MAX_OCTETS = 4_096
+MAX_BYTES = 4_096
 MAX_RECORDS = 100
 MAX_POINTER_CHAIN = 8
 
@@ -46,7 +46,7 @@ def read_unusual(packet: bytes, name: DomainName, rdtype: RRType) -> tuple[int, 
 def read_message(packet: bytes) -> dns.message.Message:
     """What dnspython makes of a packet. Raises `UnreadableError` where that is nothing, or too much work."""
     counts = int.from_bytes(packet[6:8]) + int.from_bytes(packet[8:10]) + int.from_bytes(packet[10:12])
-    if len(packet) > MAX_OCTETS or counts > MAX_RECORDS or _longest_pointer_chain(packet) > MAX_POINTER_CHAIN:
+    if len(packet) > MAX_BYTES or counts > MAX_RECORDS or _longest_pointer_chain(packet) > MAX_POINTER_CHAIN:
         raise UnreadableError("too large for what is unusual about it")
     try:
         return dns.message.from_wire(packet)

@@ -18,7 +18,7 @@ from exporter.dns.stream import StreamTaker
 
 _MESSAGE = "application/dns-message"
 _HEADERS = {"accept": _MESSAGE, "content-type": _MESSAGE, "user-agent": "maildns-exporter"}
-_MAX_OCTETS = 65_535
+_MAX_BYTES = 65_535
 _MAX_CONNECTIONS = 8
 _NO_ID = b"\0\0"  # RFC 8484 section 4.1: TLS does what the ID does elsewhere
 _OK, _SERVER_ERROR = 200, 500
@@ -105,6 +105,6 @@ class HttpsChannel:
             body = bytearray()
             async for chunk in response.content.iter_any():
                 body += chunk
-                if len(body) > _MAX_OCTETS:
+                if len(body) > _MAX_BYTES:
                     return Status.MALFORMED
             return bytes(body)

@@ -277,8 +277,8 @@ GRACE_SECONDS = 0.25
 MAX_DETOURS = 4
 """How often a question is asked in another way (TCP, cookie, no EDNS) without that being one of its attempts."""
 
-_HEADER_OCTETS = 12
-_OPT_OCTETS = 11  # of an OPT record without options
+_HEADER_BYTES = 12
+_OPT_BYTES = 11  # of an OPT record without options
 _FORMERR, _BADCOOKIE = 1, 23
 _EDNS_MISTAKES = (1, 4)  # FORMERR, NOTIMP: what servers that do not know EDNS say (RFC 6891 section 7)
 _ANSWER, _NODATA, _NXDOMAIN = Status.ANSWER, Status.NODATA, Status.NXDOMAIN
@@ -310,7 +310,7 @@ class Replies:
             self._take_unusual(job, server, packet, trusted=False)
             return
         try:
-            reading = read_reply(packet, _HEADER_OCTETS + len(job.section), job.name, job.rdtype)
+            reading = read_reply(packet, _HEADER_BYTES + len(job.section), job.name, job.rdtype)
         except UnusualError:
             self._take_unusual(job, server, packet, trusted=False)
             return
@@ -324,7 +324,7 @@ class Replies:
         elif job.errors:
             job.errors = ()
         if options == server.options_seen:
-            server.opt_seen = b"" if options is None else packet[-_OPT_OCTETS - len(options) :]
+            server.opt_seen = b"" if options is None else packet[-_OPT_BYTES - len(options) :]
         self._take_reading(job, server, reading)
 
     def take_truncated(self, job: Job) -> None:
@@ -336,9 +336,9 @@ class Replies:
 
     def take_odd(self, job: Job, packet: bytes) -> None:
         """A packet over UDP with the ID of the query, that is no reply to its question."""
-        if len(packet) >= _HEADER_OCTETS and packet[2] & 0xF8 == 0x80:
+        if len(packet) >= _HEADER_BYTES and packet[2] & 0xF8 == 0x80:
             questions = packet[4:6]
-            if packet[3] & 15 in _EDNS_MISTAKES and questions == b"\0\0" and len(packet) == _HEADER_OCTETS:
+            if packet[3] & 15 in _EDNS_MISTAKES and questions == b"\0\0" and len(packet) == _HEADER_BYTES:
                 self._take_questionless(job)
             elif questions == b"\0\1" and packet[12 : 12 + len(job.section)].lower() == job.section.lower():
                 job.case_lost = True
@@ -362,7 +362,7 @@ class Replies:
             self._take_questionless(job)
             return
         if (
-            len(packet) < _HEADER_OCTETS
+            len(packet) < _HEADER_BYTES
             or packet[2] & 0xFA != 0x80
             or packet[4:6] != b"\0\1"
             or packet[12 : 12 + len(section)].lower() != section.lower()
@@ -373,7 +373,7 @@ class Replies:
             self._take_unusual(job, server, packet, trusted=True)
             return
         try:
-            reading = read_reply(packet, _HEADER_OCTETS + len(section), job.name, job.rdtype)
+            reading = read_reply(packet, _HEADER_BYTES + len(section), job.name, job.rdtype)
         except UnusualError:
             self._take_unusual(job, server, packet, trusted=True)
             return
@@ -517,9 +517,9 @@ class Replies:
 
 _QUESTION_POINTER = b"\xc0\x0c"
 _RECORD = Struct(">6sIH").unpack_from  # pointer, type and class; TTL; RDLENGTH
-_RECORD_OCTETS = 12
+_RECORD_BYTES = 12
 _STARTS = {rdtype: _QUESTION_POINTER + following for rdtype, following in TYPE_AND_CLASS.items()}
-_OCTETS = {"A": 4, "AAAA": 16} | dict.fromkeys(["CNAME", "MX", "NS", "PTR", "SOA", "TXT"])  # None where they vary
+_BYTES = {"A": 4, "AAAA": 16} | dict.fromkeys(["CNAME", "MX", "NS", "PTR", "SOA", "TXT"])  # None where they vary
 _FLAGS = [  # QR and no error, whatever AA, RD, RA, AD and CD
     bytes([0x80 | authoritative | desired, available | authentic | unchecked])
     for authoritative in (0, 4)
@@ -554,7 +554,7 @@ def take_ordinary(
     find = pending.get
     add = answered.append
     headers = _HEADERS_WITH_OPT if opt else _HEADERS
-    opt_octets = len(opt)
+    opt_bytes = len(opt)
     for packet in packets:
         query_id = packet[:2]
         job = find(query_id)
@@ -562,16 +562,16 @@ def take_ordinary(
         if job is None or job.serial != 1:
             return job, packet
         section, rdtype = job.section, job.rdtype
-        record_at = len(section) + _HEADER_OCTETS
-        start = record_at + _RECORD_OCTETS
-        end = len(packet) - opt_octets
-        if end <= start or not packet.startswith(section, _HEADER_OCTETS) or packet[2:12] not in headers:
+        record_at = len(section) + _HEADER_BYTES
+        start = record_at + _RECORD_BYTES
+        end = len(packet) - opt_bytes
+        if end <= start or not packet.startswith(section, _HEADER_BYTES) or packet[2:12] not in headers:
             return job, packet
-        said, ttl, octets = _RECORD(packet, record_at)
-        if said != _STARTS[rdtype] or start + octets != end or ttl > MAX_TTL or not packet.endswith(opt):
+        helo, ttl, octets = _RECORD(packet, record_at)
+        if helo != _STARTS[rdtype] or start + octets != end or ttl > MAX_TTL or not packet.endswith(opt):
             return job, packet
         record: Record | None
-        if octets == _OCTETS[rdtype]:
+        if octets == _BYTES[rdtype]:
             record = _new(Address, (packet[start:end],))
         else:
             record = plain_name(packet, start, end) if rdtype == "PTR" else None
@@ -678,7 +678,7 @@ class Matching:
 
     def _take_other(self, job: Job, packet: bytes) -> None:
         """A packet with the ID of a query that is no ordinary reply to it."""
-        flags = packet[2:6] if packet.startswith(job.section, _HEADER_OCTETS) else b""
+        flags = packet[2:6] if packet.startswith(job.section, _HEADER_BYTES) else b""
         if flags in _WHOLE_REPLIES:
             self._replies.take_reply(job, packet)
         elif flags in _TRUNCATED_REPLIES:

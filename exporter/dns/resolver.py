@@ -133,12 +133,12 @@ _MAKERS: dict[str, Callable[[Any], Record]] = {
 # them.
 
 _HEAD = Struct("<ddIBB")  # when stored, when asked (Unix time), TTL, server, kind
-_HEAD_OCTETS = _HEAD.size
+_HEAD_BYTES = _HEAD.size
 _SERVER_AT = 20
 
-ENTRY_OCTETS = 250
+ENTRY_BYTES = 250
 """What an entry may take on average, key and dictionary included."""
-_OVERHEAD_OCTETS = 33 + 49 + 8 + 52  # headers of a bytes and a str, the ring, the dictionary when it is full
+_OVERHEAD_BYTES = 33 + 49 + 8 + 52  # headers of a bytes and a str, the ring, the dictionary when it is full
 
 _ANSWER = Status.ANSWER
 _unpack = _HEAD.unpack_from
@@ -161,7 +161,7 @@ class Cache:
 
     def __init__(self, max_entries: int, servers: tuple[str, ...]) -> None:
         self._max_entries = max_entries
-        self._max_octets = max_entries * ENTRY_OCTETS
+        self._max_bytes = max_entries * ENTRY_BYTES
         self._servers = servers
         self._entries: dict[str, bytes] = {}
         self._ring: list[str] = []
@@ -185,7 +185,7 @@ class Cache:
         age = now - stored_at
         if age >= ttl or age >= max_age_seconds:
             return None
-        tail = entry[_HEAD_OCTETS:]
+        tail = entry[_HEAD_BYTES:]
         if kind == KIND_A and len(tail) == 4:
             record = _new(Address, (tail,))
             return _new(Answer, (_ANSWER, (record,), (), ttl, self._servers[server], asked_at, ()))
@@ -200,7 +200,7 @@ class Cache:
     def put(self, answers: Iterable[tuple[str, Answer]], server: int, now: float) -> None:
         """Remember conclusive answers that came from *server*, by `key_of`, and forget the ones before them."""
         entries, ring = self._entries, self._ring
-        max_entries, max_octets = self._max_entries, self._max_octets
+        max_entries, max_bytes = self._max_entries, self._max_bytes
         for key, answer in answers:
             _, records, chain, ttl, _, asked_at, errors = answer
             record = records[0] if len(records) == 1 and not (chain or errors) else None
@@ -212,8 +212,8 @@ class Cache:
             else:
                 kind, tail = encode(answer)
             entry = _pack(now, asked_at, ttl, server, kind) + tail
-            octets = self.octets + len(key) + len(entry) + _OVERHEAD_OCTETS
-            if octets <= max_octets and len(ring) < max_entries and key not in entries:
+            octets = self.octets + len(key) + len(entry) + _OVERHEAD_BYTES
+            if octets <= max_bytes and len(ring) < max_entries and key not in entries:
                 entries[key] = entry
                 ring.append(key)
                 self.octets = octets
@@ -240,15 +240,15 @@ class Cache:
                 self._forget(ring[at])
                 ring[at] = key
                 self._next = at + 1 if at + 1 < self._max_entries else 0
-            self.octets += len(key) + len(entry) + _OVERHEAD_OCTETS
+            self.octets += len(key) + len(entry) + _OVERHEAD_BYTES
         self._entries[key] = entry
-        if self.octets > self._max_octets:
+        if self.octets > self._max_bytes:
             self._evict()
 
     def _evict(self) -> None:
         """Make room for octets, not for entries: the oldest entry's place in the ring stays, and names nothing."""
         ring = self._ring
-        while self.octets > self._max_octets:
+        while self.octets > self._max_bytes:
             at = self._next if self._next < len(ring) else 0
             key = ring[at]
             ring[at] = ""
@@ -258,7 +258,7 @@ class Cache:
     def _forget(self, key: str) -> None:
         entry = self._entries.pop(key, None)
         if entry is not None:
-            self.octets -= len(key) + len(entry) + _OVERHEAD_OCTETS
+            self.octets -= len(key) + len(entry) + _OVERHEAD_BYTES
 
 
 # SECTION exporter.dns.resolver

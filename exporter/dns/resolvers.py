@@ -214,7 +214,7 @@ class Resolvers:
 # stub it says
 # nothing of the records that it asked for; of a delegation it says everything.
 
-_MAX_OCTETS = 4096
+_MAX_BYTES = 4096
 
 
 async def delegation(
@@ -254,7 +254,7 @@ async def _over_udp(query: bytes, server: Address, port: int) -> bytes:
         await loop.sock_connect(udp, (str(server), port))
         await loop.sock_sendall(udp, query)
         while True:
-            packet = await loop.sock_recv(udp, _MAX_OCTETS)
+            packet = await loop.sock_recv(udp, _MAX_BYTES)
             if _belongs(packet, query):
                 return packet
 
@@ -328,7 +328,7 @@ _LYING = "a DNS server fails its canary, so nothing it says is believed"
 _WELL = "a DNS server is back"
 
 
-class ServerNews:
+class ServerLog:
     """What the log was last told of each server."""
 
     def __init__(self) -> None:
@@ -351,7 +351,7 @@ class ServerNews:
 
 async def follow_servers(resolvers: Callable[[], Iterable[Resolver]]) -> None:
     """Look at the servers of *resolvers* every second, until somebody cancels it."""
-    news = ServerNews()
+    news = ServerLog()
     while True:
         news.look(resolvers())
         await asyncio.sleep(_LOOK_SECONDS)

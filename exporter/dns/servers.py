@@ -21,7 +21,7 @@ from exporter.dns.settings import Endpoint
 # either once
 # the server has shown that it sends one, until it has left it out several times without sending any in between.
 
-_CLIENT_OCTETS = 8
+_CLIENT_BYTES = 8
 _MISSES_UNTIL_LESSON = 3
 
 
@@ -31,7 +31,7 @@ class CookieJar:
     __slots__ = ("_client", "_misses", "_server", "expected", "sent")
 
     def __init__(self, take: Take) -> None:
-        self._client = take(_CLIENT_OCTETS)
+        self._client = take(_CLIENT_BYTES)
         self._server = b""
         self._misses = 0
         self.expected = False
@@ -46,10 +46,10 @@ class CookieJar:
         """
         if cookie == b"":
             return not self.expected
-        if cookie is None or cookie[:_CLIENT_OCTETS] != self._client:
+        if cookie is None or cookie[:_CLIENT_BYTES] != self._client:
             return False
-        if len(cookie) > _CLIENT_OCTETS:
-            self._server = cookie[_CLIENT_OCTETS:]
+        if len(cookie) > _CLIENT_BYTES:
+            self._server = cookie[_CLIENT_BYTES:]
             self.sent = self._client + self._server
             self.expected = True
         self._misses = 0
@@ -71,7 +71,7 @@ class CookieJar:
 _COOKIE, _EXTENDED_ERROR = 10, 15
 _OPTION = Struct(">HH")
 _CODE = Struct(">H")
-_COOKIE_OCTETS = range(16, 41)  # RFC 7873 section 4, with a server's part
+_COOKIE_BYTES = range(16, 41)  # RFC 7873 section 4, with a server's part
 _MAX_ERRORS = 8
 _MAX_ERROR_TEXT = 500
 
@@ -106,7 +106,7 @@ def read_options(options: bytes) -> Options:
         if at > len(options):
             break
         if code == _COOKIE:
-            cookie = value if octets in _COOKIE_OCTETS or octets == _CLIENT_OCTETS else None
+            cookie = value if octets in _COOKIE_BYTES or octets == _CLIENT_BYTES else None
         elif code == _EXTENDED_ERROR and octets >= 2 and len(errors) < _MAX_ERRORS:
             text = value[2 : 2 + _MAX_ERROR_TEXT].rstrip(b"\0").decode("utf-8", "replace")
             errors.append(ExtendedError(_CODE.unpack_from(value)[0], text))

@@ -17,9 +17,9 @@ IDLE_SECONDS = 5.0
 MAX_PENDING = 100
 """How many questions wait on one connection before another is opened."""
 MAX_CONNECTIONS = 4
-_LARGE_OCTETS = 4_096
+_LARGE_BYTES = 4_096
 _TURN_SECONDS = 0.008  # of one turn of the loop: a connection may hold a hundred thousand messages of no octets
-_LENGTH_OCTETS = 2
+_LENGTH_BYTES = 2
 
 
 class StreamTaker(Protocol):
@@ -74,15 +74,15 @@ class _Connection(asyncio.Protocol):
         clock = self._channel.clock
         until = clock() + _TURN_SECONDS
         at = 0
-        while len(buffer) - at >= _LENGTH_OCTETS:
-            end = at + _LENGTH_OCTETS + int.from_bytes(buffer[at : at + _LENGTH_OCTETS])
+        while len(buffer) - at >= _LENGTH_BYTES:
+            end = at + _LENGTH_BYTES + int.from_bytes(buffer[at : at + _LENGTH_BYTES])
             if end > len(buffer):
                 break
-            packet = bytes(buffer[at + _LENGTH_OCTETS : end])
+            packet = bytes(buffer[at + _LENGTH_BYTES : end])
             at = end
             self.was_used = True
             self._channel.received(self, packet)
-            is_long = len(packet) > _LARGE_OCTETS or clock() > until
+            is_long = len(packet) > _LARGE_BYTES or clock() > until
             if is_long and self.transport is not None and not self.is_closed:
                 self.transport.pause_reading()
                 self._channel.loop.call_soon(self._resume)
@@ -189,7 +189,7 @@ class StreamChannel:
         if connection.idle is not None:
             connection.idle.cancel()
             connection.idle = None
-        framed = (len(message) + 2).to_bytes(_LENGTH_OCTETS) + query_id + message
+        framed = (len(message) + 2).to_bytes(_LENGTH_BYTES) + query_id + message
         if connection.transport is None:
             connection.unsent.append(framed)
         elif not connection.transport.is_closing():  # else it broke: `lost` is about to be told, and sends this too

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _UDP_SEGMENT = 103  # of <linux/udp.h>, which Python does not name; since Linux 4.18
 _AT_ONCE = 60  # of the kernel's 64
-_MOST_OCTETS = 60_000  # of an IP packet's 65,535
+_MOST_BYTES = 60_000  # of an IP packet's 65,535
 _length = Struct("=H").pack
 
 
@@ -54,7 +54,7 @@ def send_segments(sock: socket.socket, datagrams: Sequence[bytes]) -> None:
     where the way to the server has no device that can do it. Some datagrams may have left before.
     """
     octets = len(datagrams[0])
-    at_once = min(_AT_ONCE, _MOST_OCTETS // octets)
+    at_once = min(_AT_ONCE, _MOST_BYTES // octets)
     ancillary = [(socket.IPPROTO_UDP, _UDP_SEGMENT, _length(octets))]
     for at in range(0, len(datagrams), at_once):
         sock.sendmsg([b"".join(datagrams[at : at + at_once])], ancillary)
@@ -79,7 +79,7 @@ MAX_SOCKETS = 64
 _BURST_PACKETS = 64
 _IDS_AT_ONCE = 100
 _BURST_SECONDS = 0.008  # of one turn of the loop, over all sockets
-_MAX_OCTETS = 65_535
+_MAX_BYTES = 65_535
 
 Address = tuple[int, tuple[str, int] | tuple[str, int, int, int]]
 """Address family and socket address of a server."""
@@ -313,7 +313,7 @@ class UdpChannel:
         packets: list[bytes] = []
         count = min(len(opened.pending) or 1, _BURST_PACKETS)
         try:
-            packets.extend(map(opened.receive, repeat(_MAX_OCTETS, count)))  # what came before an error stays
+            packets.extend(map(opened.receive, repeat(_MAX_BYTES, count)))  # what came before an error stays
         except BlockingIOError:
             pass
         except OSError:

@@ -12,7 +12,7 @@ from exporter.config.model import AddressEntry, NetworkEntry
 from exporter.config.rules import is_listed
 from exporter.config.values import SeriesMode
 from exporter.inventory.load import planned
-from exporter.inventory.not_enumerable import Unlisted, apart
+from exporter.inventory.not_enumerable import NotEnumerable, apart
 from exporter.inventory.pool import MAX_ALL_SERIES, MAX_HELO_NAMES, Pool, Series, Targets
 from exporter.inventory.ranges import AddressRange, AddressRanges
 from exporter.inventory.shard import ALONE, Shard
@@ -67,7 +67,7 @@ def build_pool(
         source=source,
         whole=whole,
         lengths=(settings.sample.ipv4_prefix, settings.sample.ipv6_prefix),
-        unlisted=Unlisted(apart([*space, *space_of(settings.addresses)]), settings.unlisted_samples, shard),
+        not_enumerable=NotEnumerable(apart([*space, *space_of(settings.addresses)]), settings.unlisted_samples, shard),
         receivers=settings.receivers if any(one.helo for one in source) else (),
         helo_spf_required=settings.helo_spf_required,
         mail_from_domains=settings.mail_from_domains,

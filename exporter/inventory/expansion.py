@@ -74,8 +74,8 @@ def expansion(compiled: CompiledSpf, names: Iterable[DomainName], evidence: Evid
     """What the record comes to; of what is too big to be listed, the addresses of *names* are."""
     four = compiled.authorised(4)
     listed, space = _divided(compiled.authorised(6))
-    said = [address for name in names for address in _addresses_of(name, evidence)]
-    numbers = [int.from_bytes(address.packed, "big") for address in said if address.family == 6]
+    helo = [address for name in names for address in _addresses_of(name, evidence)]
+    numbers = [int.from_bytes(address.packed, "big") for address in helo if address.family == 6]
     known = [(one, one) for one in numbers if any(low <= one <= high for low, high in space)]
     six = union([*listed, *known])
     troubles = tuple(_troubles(compiled, size(four) + size(six), is_empty=not (four or six or space)))

@@ -86,7 +86,7 @@ def load_of(pool: Pool, rate: float) -> Load:
     """What a round of *pool* asks."""
     addresses = pool.source.size if pool.plan is None else _drawn(pool, pool.plan)
     share = addresses / pool.source.size if pool.source.size else 0.0
-    questions = round(_questions(pool) * share) + pool.unlisted.drawn * _PER_ADDRESS
+    questions = round(_questions(pool) * share) + pool.not_enumerable.drawn * _PER_ADDRESS
     return Load(pool.name, addresses, questions, pool.interval_seconds, rate, pool.plan is not None)
 
 
@@ -95,7 +95,7 @@ def _rate(pool: Pool, plan: Plan | None, shards: int) -> float:
     questions = _questions(pool, everywhere=True)
     if plan is not None and pool.whole.size:
         questions = questions * _drawn(pool, plan, everywhere=True) // pool.whole.size
-    questions += pool.unlisted.drawn * _PER_ADDRESS
+    questions += pool.not_enumerable.drawn * _PER_ADDRESS
     return questions / pool.interval_seconds / shards
 
 

@@ -15,7 +15,7 @@ from exporter.inventory.draws import mixed, permuted
 from exporter.inventory.ranges import range_text
 from exporter.inventory.shard import ALONE, Shard
 
-_OCTETS = 16
+_BYTES = 16
 
 
 _MOST_NETWORKS = 8
@@ -33,7 +33,7 @@ def apart(ranges: Iterable[Range]) -> tuple[Range, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Unlisted:
+class NotEnumerable:
     """IPv6 *ranges* of a pool, of all shards. A round draws *per_round* addresses, those of other shards included.
 
     *shard* is whose part of them is sampled here.
@@ -70,6 +70,6 @@ class Unlisted:
             first, last = self.ranges[index]
             size = last - first + 1
             place = permuted(step % size, size, mixed(key, first, last))
-            address = Address((first + place).to_bytes(_OCTETS, "big"))
+            address = Address((first + place).to_bytes(_BYTES, "big"))
             if self.shard.owns(address):
                 yield address

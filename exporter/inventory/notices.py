@@ -49,18 +49,18 @@ def notices(configuration: Configuration, found: Mapping[str, Expansion] | None 
             where = f"the {share.origin} of {share.pool}"
             yield f"{share.conflicts} addresses of {where} are in another pool, and stay there"
     for pool in inventory.pools:
-        if pool.unlisted.ranges:
-            yield _unlisted(pool)
+        if pool.not_enumerable.ranges:
+            yield _not_enumerable(pool)
     for load in loads(inventory.pools, rate_of(configuration)):
         yield f"the rounds of {load.pool} do not fit: {load}"
 
 
-def _unlisted(pool: Pool) -> str:
-    first, *others = pool.unlisted.texts
+def _not_enumerable(pool: Pool) -> str:
+    first, *others = pool.not_enumerable.texts
     where = (
         first if not others else f"{first} and {len(others)} other ranges" if others[1:] else f"{first} and {others[0]}"
     )
-    drawn = pool.unlisted.drawn
+    drawn = pool.not_enumerable.drawn
     others_too = f", and a round draws {drawn} of the others at random" if drawn else " alone"
     return (
         f"nobody could look up every address of {pool.name} in {where}: watched are those with an entry of their own, "

@@ -17,7 +17,7 @@ from exporter.checks.receivers import Receiver
 from exporter.checks.report import Target
 from exporter.checks.result import CheckName
 from exporter.inventory.draws import Plan
-from exporter.inventory.not_enumerable import Unlisted
+from exporter.inventory.not_enumerable import NotEnumerable
 from exporter.inventory.prefixes import Prefixes
 from exporter.inventory.ranges import AddressRanges
 
@@ -99,7 +99,7 @@ class Pool:
     dnsbls: tuple[DomainName, ...] = ()
     plan: Plan | None = None
     lengths: tuple[int, int] = (24, 64)
-    unlisted: Unlisted = Unlisted()  # noqa: RUF009  # a value
+    not_enumerable: NotEnumerable = NotEnumerable()  # noqa: RUF009  # a value
 
     @property
     def size(self) -> int:
@@ -144,7 +144,7 @@ class Pool:
 
     def contains(self, address: Address) -> bool:
         """Whether *address* is one of the pool's, whichever shard watches it."""
-        return address in self.whole or address in self.unlisted
+        return address in self.whole or address in self.not_enumerable
 
     def find(self, address: Address) -> Target | None:
         """The target at *address*, if it is one of the pool's."""

@@ -15,7 +15,7 @@ from exporter.checks.spf.compiled import Range
 from exporter.config.templates import HeloTemplate
 
 Family = Literal[4, 6]
-_OCTETS: dict[Family, int] = {4: 4, 6: 16}
+_BYTES: dict[Family, int] = {4: 4, 6: 16}
 
 
 class AddressRange(NamedTuple):
@@ -66,7 +66,7 @@ class AddressRanges:
         """
         self._ranges: tuple[AddressRange, ...] = tuple(_joined(_flattened(ranges)))
         self._firsts: dict[Family, list[int]] = {
-            family: [one.first for one in self._ranges if one.family == family] for family in _OCTETS
+            family: [one.first for one in self._ranges if one.family == family] for family in _BYTES
         }
         self._offsets: list[int] = []
         self.size = 0
@@ -100,7 +100,7 @@ class AddressRanges:
         index = bisect_right(self._offsets, position) - 1
         found = self._ranges[index]
         value = found.first + position - self._offsets[index]
-        return Address(value.to_bytes(_OCTETS[found.family], "big")), found.helo
+        return Address(value.to_bytes(_BYTES[found.family], "big")), found.helo
 
     def find(self, address: Address) -> AddressRange | None:
         """The range that *address* is in, if any."""
@@ -208,12 +208,12 @@ def _joined(ranges: Iterable[AddressRange]) -> Iterator[AddressRange]:
 
 def range_text(family: Family, one: Range) -> str:
     """A range for people: a network where it is one, else its first and last address."""
-    first, last = [Address(number.to_bytes(_OCTETS[family], "big")) for number in one]
+    first, last = [Address(number.to_bytes(_BYTES[family], "big")) for number in one]
     length = one[1] - one[0] + 1
     if one[0] == one[1]:
         return str(first)
     if length & (length - 1) == 0 and one[0] % length == 0:
-        return f"{first}/{8 * _OCTETS[family] + 1 - length.bit_length()}"
+        return f"{first}/{8 * _BYTES[family] + 1 - length.bit_length()}"
     return f"{first} to {last}"
 
 

@@ -70,17 +70,17 @@ def merge(configuration: Configuration, fed: Mapping[str, Fed], shard: Shard = A
     ]
     is_disjoint = not any(one.files or one.spf for one in fed.values())  # a rule of the configuration sees to it
     claims = _Claims()
-    held: dict[str, list[AddressRange]] = {one.name: [] for one in configuration.pools}
+    known: dict[str, list[AddressRange]] = {one.name: [] for one in configuration.pools}
     shares: list[Share] = []
     for name, origin, ranges in layers:
         taken = ranges if is_disjoint else AddressRanges(claims.take(name, ranges))
-        held[name] += taken
+        known[name] += taken
         if origin is not Origin.CONFIGURATION or taken.size:
             wanted = ranges if is_disjoint else AddressRanges(claims.before(name, ranges))
             part = shard.part(taken)
             shares.append(Share(name, origin, part, shard.part(wanted).size - part.size))
     pools = [
-        build_pool(one, AddressRanges(held[one.name]), shard, fed[one.name].space if one.name in fed else ())
+        build_pool(one, AddressRanges(known[one.name]), shard, fed[one.name].space if one.name in fed else ())
         for one in configuration.pools
     ]
     return Inventory(planned(configuration, pools, shard.count), tuple(shares))

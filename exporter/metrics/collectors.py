@@ -282,7 +282,7 @@ class SampleCollector(Collector):
         failures = families.POOL_SAMPLE_FAILURES.series()
         failing = families.POOL_FAILING_PREFIX_ADDRESSES.series()
         of = families.POOL_FAILING_PREFIX_SAMPLED.series()
-        unlisted = families.POOL_UNLISTED_SAMPLES.series()
+        not_enumerable = families.POOL_NOT_ENUMERABLE_SAMPLES.series()
         pools = self._board.pools
         kept = self._worst
         self._worst = {
@@ -296,9 +296,11 @@ class SampleCollector(Collector):
             for prefix in self._worst[name]():
                 failing.add((name, prefix.text), prefix.failing)
                 of.add((name, prefix.text), prefix.sampled)
-            for verdict, count in state.counters.unlisted.verdicts.items() if state.pool.unlisted.ranges else ():
-                unlisted.add((name, verdict), count)
-        yield from (series.metric for series in (addresses, failures, failing, of, unlisted))
+            for verdict, count in (
+                state.counters.not_enumerable.verdicts.items() if state.pool.not_enumerable.ranges else ()
+            ):
+                not_enumerable.add((name, verdict), count)
+        yield from (series.metric for series in (addresses, failures, failing, of, not_enumerable))
 
 
 def sums_of(state: PoolState) -> Sums:

@@ -26,7 +26,7 @@ from exporter.metrics.families import CATALOGUE, Family
 from exporter.metrics.fleet import SHOWN_FAILING, FleetCollector, add_address, add_helo, add_pool, add_times, shown
 from exporter.state.address import AddressState
 from exporter.state.helo import HeloState
-from exporter.state.pool import FAILING, STRIDE, PoolState
+from exporter.state.pool import BLOCK, FAILING, PoolState
 
 # SECTION exporter.metrics.lines
 # Samples as the lines of the exposition, octet for octet as prometheus-client writes them, in a tenth of the
@@ -296,7 +296,7 @@ class Sheet:
             return {}
         known = self._blocks.get(number)
         if known is None or known.depends_on_time or known.key != (revision, most):
-            first, stop = number * STRIDE, min((number + 1) * STRIDE, self._state.pool.size)
+            first, stop = number * BLOCK, min((number + 1) * BLOCK, self._state.pool.size)
             some = list(shown(self._state, first, stop, most))
             known = self._blocks[number] = Block(
                 (revision, most),
@@ -358,7 +358,7 @@ def compressed(lines: Lines, before: Pieces) -> Pieces:
 # with the
 # same text keep their piece. An address that cannot be shown is left out, and told of in the log.
 
-_HELO_STRIDE = 512
+_HELO_BLOCK = 512
 """How many HELO names make a block."""
 _OF_HELO = attrgetter("said.text", "resolves", "addresses", "confirmed_addresses", "addresses_outside_pool")
 """What the lines of a HELO name are made of."""
@@ -444,8 +444,8 @@ class _PoolText:
 
     def _written_helos(self, now: float) -> Iterator[Block]:
         states = list(self.state.helos.values())
-        for number, first in enumerate(range(0, len(states), _HELO_STRIDE)):
-            some = states[first : first + _HELO_STRIDE]
+        for number, first in enumerate(range(0, len(states), _HELO_BLOCK)):
+            some = states[first : first + _HELO_BLOCK]
             known, key = self._helos[number] if self._helos else None, list(map(_OF_HELO, some))
             if known is None or known.key != key:
                 known = Block(key, written(self.state.pool, some, _add_helo, now, known))
@@ -455,10 +455,10 @@ class _PoolText:
         state, left = self.state, SHOWN_FAILING
         for sheet in self._sheets:
             sheet.begin()
-        for number, first in enumerate(range(0, state.pool.size, STRIDE)):
+        for number, first in enumerate(range(0, state.pool.size, BLOCK)):
             most = -1
             if state.pool.series is Shown.FAILING:
-                most = min(left, state.healths.count(FAILING, first, min(first + STRIDE, state.pool.size)))
+                most = min(left, state.healths.count(FAILING, first, min(first + BLOCK, state.pool.size)))
                 left -= most
             for sheet in self._sheets:
                 yield sheet.block(number, most, now)

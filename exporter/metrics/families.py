@@ -310,7 +310,7 @@ POOL_FAILING_PREFIX_SAMPLED = Family(
     "The whole of which maildns_pool_failing_prefix_addresses is a part: all addresses that the pool has in the "
     "prefix or, in a pool of which some addresses of each prefix are sampled, those that ever were.",
 )
-POOL_UNLISTED_SAMPLES = Family(
+POOL_NOT_ENUMERABLE_SAMPLES = Family(
     "maildns_pool_unlisted_samples_total",
     "counter",
     ("pool", "verdict"),

@@ -30,9 +30,9 @@ from exporter.state.pool import FAILING, PoolState
 _IDENTITIES = {CheckName.SPF_HELO: "helo", CheckName.SPF_MAILFROM: "mailfrom"}
 
 
-def add_authentication(sink: Sink, labels: tuple[str, ...], held: Mapping[Slot, Finding]) -> None:
+def add_authentication(sink: Sink, labels: tuple[str, ...], known: Mapping[Slot, Finding]) -> None:
     """Add the series of the address with these *labels* to *sink*."""
-    for (check, subject), finding in held.items():
+    for (check, subject), finding in known.items():
         identity = _IDENTITIES.get(check)
         if identity is not None:
             passes = spf_passes(finding)
@@ -156,7 +156,7 @@ def add_pool(scrape: Sink, state: PoolState, lag_seconds: float, dropped: int) -
 
 def add_helo(scrape: Sink, pool: str, state: HeloState) -> None:
     """Add the series of one HELO name, the other way round."""
-    labels = (pool, state.said.text)
+    labels = (pool, state.helo.text)
     for family, value in (
         (families.HELO_RESOLVES, state.resolves),
         (families.HELO_ADDRESSES, state.addresses),
@@ -181,17 +181,17 @@ def add_address(scrape: Sink, pool: Pool, state: AddressState, now: float) -> No
             scrape[families.PTR_INFO].add((*labels, "flapping" if state.is_flapping(now) else name), 1)
     if state.latest is not None:
         scrape[families.FCRDNS_CONCLUSIVE].add(labels, state.latest.is_conclusive)
-    for said in state.target.helos:
-        pair = (*labels, said.text)
+    for helo in state.target.helos:
+        pair = (*labels, helo.text)
         for check, family in _PAIRS:
-            finding = state.held.get((check, said.text))
+            finding = state.known.get((check, helo.text))
             if finding is not None:
                 scrape[family].add(pair, finding.result is Result.PASS)
-    for said, row in zip(state.target.helos, state.receivers, strict=False):
+    for helo, row in zip(state.target.helos, state.receivers, strict=False):
         for verdict in row:
             if verdict.receiver in pool.receivers:
-                scrape[families.RECEIVER_ACCEPTS].add((*labels, said.text, verdict.receiver), verdict.share)
-    add_authentication(scrape, labels, state.held)
+                scrape[families.RECEIVER_ACCEPTS].add((*labels, helo.text, verdict.receiver), verdict.share)
+    add_authentication(scrape, labels, state.known)
     healthy = health(state, expect)
     if healthy is not None:
         scrape[families.ADDRESS_HEALTHY].add(labels, healthy)

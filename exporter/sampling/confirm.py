@@ -248,7 +248,7 @@ class Subject(Judge[R], Protocol[R]):
     def worsens(self, report: R) -> bool:
         """Whether *report* has a failure that must be confirmed."""
 
-    def is_news(self, report: R) -> bool:
+    def is_changed(self, report: R) -> bool:
         """Whether *report* says anything else than what is known."""
 
     def record(
@@ -333,7 +333,7 @@ class Sampling(Generic[R]):
             opinions.add(self._voice, report, evidence)
         elif self._subject.worsens(report):
             self._opinions = opinions = Opinions(self._subject, self._asker, report, evidence)
-        elif self._unanswered is None and self._subject.is_news(report):
+        elif self._unanswered is None and self._subject.is_changed(report):
             self._verify(Outcome(report, evidence, servers_of(evidence)))
             return
         else:

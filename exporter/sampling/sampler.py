@@ -24,7 +24,7 @@ from exporter.sampling.subjects import AddressSubject, DomainSubject, HeloNameSu
 from exporter.state.address import AddressState
 from exporter.state.blocklists import Blocklists
 from exporter.state.board import Board
-from exporter.state.counters import UnlistedSamples
+from exporter.state.counters import NotEnumerableSamples
 from exporter.state.disputes import DOMAINS, Dispute, Disputed, Disputes
 from exporter.state.domain import DomainBoard, DomainState
 from exporter.state.pool import FAILING, PoolState, worst
@@ -78,12 +78,12 @@ class DrawnSubject(AddressSubject):
 log = structlog.get_logger()
 
 
-class UnlistedSubject(ReportSubject):
+class NotEnumerableSubject(ReportSubject):
     """The address *address*, of the pool *pool*; *samples* is where the outcome goes."""
 
     __slots__ = ("_pool", "_samples", "_state")
 
-    def __init__(self, pool: str, address: Address, samples: UnlistedSamples) -> None:
+    def __init__(self, pool: str, address: Address, samples: NotEnumerableSamples) -> None:
         self._pool = pool
         self._samples = samples
         self._state = AddressState(Target(address, ()))
@@ -98,7 +98,7 @@ class UnlistedSubject(ReportSubject):
     def worsens(self, report: Report) -> bool:
         return report.iprev.verdict is IprevVerdict.FAIL
 
-    def is_news(self, report: Report) -> bool:  # noqa: ARG002  # nothing was known before
+    def is_changed(self, report: Report) -> bool:  # noqa: ARG002  # nothing was known before
         return False
 
     def record(
@@ -278,7 +278,7 @@ class Sampler:
             if isinstance(what, str):
                 subject = HeloNameSubject(state, what, self._disputes)
             else:
-                subject = UnlistedSubject(state.pool.name, what, state.counters.unlisted)
+                subject = NotEnumerableSubject(state.pool.name, what, state.counters.not_enumerable)
         else:
             index, counts = agenda.position(item)
             if agenda.turn is None or item >= agenda.turn.drawn:

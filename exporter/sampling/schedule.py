@@ -400,7 +400,7 @@ class Agenda:
         self.helos = tuple(state.helos)
         self.turn: Turn | None = None
         pool = state.pool
-        self.random = tuple(pool.unlisted.draw(state.sample.key, state.sample.turn))
+        self.random = tuple(pool.not_enumerable.draw(state.sample.key, state.sample.turn))
         outside = range(-len(self.random) - len(self.helos), 0)
         start = 0 if since is None else pool.source.next_position(since) % max(1, pool.size)
         never = Spans(())
@@ -440,7 +440,7 @@ class Agenda:
 
 
 def _known_to_fail(state: PoolState, most: int) -> list[int]:
-    """The addresses that are to be looked at again in every round, lest a mend is seen only at their next turn.
+    """The addresses that are to be looked at again in every round, lest a fix is seen only at their next turn.
 
     Where they are more than *most*, each round has another part of them.
     """

@@ -34,7 +34,7 @@ from exporter.inventory.load import loads, rate_of
 from exporter.inventory.shard import ALONE, Shard
 from exporter.inventory.sources import NOTHING, Fed, Inventory, Origin, merge
 from exporter.state.sources import Source, SourceStatus
-from exporter.state.storage.key_values import MAX_OCTETS, POOL, Notes
+from exporter.state.storage.key_values import MAX_BYTES, POOL, Notes
 
 # SECTION exporter.sampling.feed
 # One pool's SPF record, expanded again and again.
@@ -142,7 +142,7 @@ class SpfFeed:
 
     def _keep(self, kept: Kept) -> None:
         text = to_text(self.domain, kept)
-        if len(text) <= MAX_OCTETS:  # a longer one has to be asked for again
+        if len(text) <= MAX_BYTES:  # a longer one has to be asked for again
             self._notes.put(POOL + self.pool, _NOTE, text)
 
     def _tell(self, found: Expansion) -> None:
@@ -325,7 +325,7 @@ class Feeds:
     def _feed(self, pool: PoolSettings) -> SpfFeed | None:
         if pool.spf is None:
             return None
-        names = [said.host_name for said in pool.helo_names if said.host_name is not None]
+        names = [helo.host_name for helo in pool.helo_names if helo.host_name is not None]
         known = self._spf.get(pool.name)
         if known is not None and (known.domain, known.names) == (pool.spf, tuple(names)):
             return known

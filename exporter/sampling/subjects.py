@@ -92,8 +92,8 @@ class ReportSubject(ABC):
     def worsens(self, report: Report) -> bool:
         return self.known.worsens(report)
 
-    def is_news(self, report: Report) -> bool:
-        return self.known.is_news(report)
+    def is_changed(self, report: Report) -> bool:
+        return self.known.is_changed(report)
 
     def confirmed(self, earlier: Sequence[Report], last: Report) -> Report:
         return confirmed_report(self.known, earlier, last)
@@ -178,17 +178,17 @@ class HeloNameSubject:
         self._disputes = disputes
 
     def check(self) -> Check[HeloNameReport]:
-        return helo_name(self._pool.helos[self._text].said, self._pool.pool.contains)
+        return helo_name(self._pool.helos[self._text].helo, self._pool.pool.contains)
 
     def turn(self) -> int | None:
-        is_failing = any(each.result is Result.FAIL for each in self._pool.helos[self._text].held.values())
+        is_failing = any(each.result is Result.FAIL for each in self._pool.helos[self._text].known.values())
         return self._pool.counters.rounds if is_failing else None
 
     def worsens(self, report: HeloNameReport) -> bool:
         return self._pool.helos[self._text].worsens(report)
 
-    def is_news(self, report: HeloNameReport) -> bool:
-        return self._pool.helos[self._text].is_news(report)
+    def is_changed(self, report: HeloNameReport) -> bool:
+        return self._pool.helos[self._text].is_changed(report)
 
     def confirmed(self, earlier: Sequence[HeloNameReport], last: HeloNameReport) -> HeloNameReport:
         syntax, resolves, fcrdns = gathered([each.findings for each in earlier])
@@ -282,8 +282,8 @@ class DomainSubject:
     def worsens(self, report: Told) -> bool:
         return self._state.worsens(report.report)
 
-    def is_news(self, report: Told) -> bool:
-        return self._state.is_news(report.report)
+    def is_changed(self, report: Told) -> bool:
+        return self._state.is_changed(report.report)
 
     def confirmed(self, earlier: Sequence[Told], last: Told) -> Told:
         return Told(self._state.confirmed([told.report for told in earlier], last.report))
@@ -295,7 +295,7 @@ class DomainSubject:
             doubt = doubts.get(places[finding.check, finding.subject])
             if doubt is None:
                 return finding
-            return replace(finding, result=doubt.result, reason=doubt.reason, sentence=doubt.sentence, mend=None)
+            return replace(finding, result=doubt.result, reason=doubt.reason, sentence=doubt.sentence, fix=None)
 
         return Told(report.report.with_findings(change))
 

@@ -28,7 +28,7 @@ class AddressState:
     target: Target
     latest: Report | None = None
     evidence: Evidence = field(default_factory=dict)
-    held: Held = field(default_factory=dict)
+    known: Held = field(default_factory=dict)
     iprev: Iprev | None = None
     sampled_at: float = 0.0
     concluded_at: float = 0.0
@@ -38,10 +38,10 @@ class AddressState:
 
     def observe(self, report: Report, evidence: Evidence, at: float) -> "tuple[AddressState, tuple[Change, ...]]":
         """The state after one more sample, and what changed by it. *report* is to be believed: see `confirmed`."""
-        held = self.held
+        known = self.known
         changes: tuple[Change, ...] = ()
         if self.latest is None or report.findings != self.latest.findings:
-            held, changed = hold(self.held, report.findings)
+            known, changed = hold(self.known, report.findings)
             changes = tuple([Change(self.target, before, after, at, evidence) for before, after in changed])
         is_conclusive = report.is_conclusive
         iprev = report.iprev if is_conclusive else self.iprev
@@ -50,7 +50,7 @@ class AddressState:
             self.target,
             report,
             evidence,
-            held,
+            known,
             iprev,
             at,
             # A wall clock that was stepped back must not leave a moment in the future, after the sample itself.
@@ -65,30 +65,30 @@ class AddressState:
         """The same address with other HELO names: what is held of the address, and of names that stay, is kept."""
         if target == self.target:
             return self
-        gone = {said.text for said in self.target.helos} - {said.text for said in target.helos}
-        held = {
-            slot: finding for slot, finding in self.held.items() if slot[1] not in gone or slot[0] in OTHER_SUBJECTS
+        gone = {helo.text for helo in self.target.helos} - {helo.text for helo in target.helos}
+        known = {
+            slot: finding for slot, finding in self.known.items() if slot[1] not in gone or slot[0] in OTHER_SUBJECTS
         }
         rows = dict(zip(self.target.helos, self.receivers, strict=False))
-        receivers = tuple([rows.get(said, ()) for said in target.helos]) if rows else ()
-        return replace(self, target=target, latest=None, held=held, receivers=receivers)
+        receivers = tuple([rows.get(helo, ()) for helo in target.helos]) if rows else ()
+        return replace(self, target=target, latest=None, known=known, receivers=receivers)
 
     def worsens(self, report: Report) -> bool:
         """Whether *report* has a failure, or a refusal, that must be confirmed before it is believed."""
-        return worsens(self.held, report.findings) or verdicts_worsen(self.receivers, report.receivers)
+        return worsens(self.known, report.findings) or verdicts_worsen(self.receivers, report.receivers)
 
-    def is_news(self, report: Report) -> bool:
+    def is_changed(self, report: Report) -> bool:
         """Whether *report* conclusively says anything else than what is held."""
         latest = self.latest
         if latest is not None and report.findings == latest.findings and report.iprev == latest.iprev:
             return False
         if self.iprev is not None and report.is_conclusive and report.iprev.ptr_names != self.iprev.ptr_names:
             return True
-        return bool(hold(self.held, report.findings)[1])
+        return bool(hold(self.known, report.findings)[1])
 
     def confirmed(self, first: Report, second: Report) -> Report:
         """The report to believe when *first* worsened the state, and *second* was asked to confirm it."""
-        believable = confirmed(self.held, first, second)
+        believable = confirmed(self.known, first, second)
         if not second.receivers:
             return believable
         return believable._replace(receivers=believed_verdicts(self.receivers, first.receivers, second.receivers))
@@ -115,9 +115,9 @@ def shown_ptr(iprev: Iprev) -> str | None:
     return names[0] if names else None
 
 
-def confirmed(held: Held, first: Report, second: Report) -> Report:
+def confirmed(known: Held, first: Report, second: Report) -> Report:
     """The report to believe when *first* had a failure that was not held, and *second* was asked to confirm it."""
-    findings = believed(held, first.findings, second.findings)
+    findings = believed(known, first.findings, second.findings)
     iprev = second.iprev
     if findings[0] is not iprev.finding:
         iprev = iprev._replace(verdict=IprevVerdict.TEMPERROR, finding=findings[0])
@@ -131,7 +131,7 @@ def health(state: AddressState, expect: frozenset[CheckName]) -> bool | None:
     """
     if state.latest is None:
         return None
-    held = state.held
+    held = state.known
     known, passes, silent = True, False, False
     for finding in state.latest.findings:
         if finding.check in expect:
@@ -150,7 +150,7 @@ def health(state: AddressState, expect: frozenset[CheckName]) -> bool | None:
 def problems(state: AddressState, expect: frozenset[CheckName]) -> tuple[Finding, ...]:
     """The expected checks that fail, by what is held: one finding for each check and reason."""
     failing: dict[tuple[CheckName, Reason | None], Finding] = {}
-    for finding in state.held.values():
+    for finding in state.known.values():
         if finding.result is Result.FAIL and finding.check in expect:
             failing.setdefault((finding.check, finding.reason), finding)
     return tuple(failing.values())

@@ -20,7 +20,7 @@ from exporter.state.dirty import UnsavedNames
 PENDING, _CLEAN, _LISTED = range(3)
 """What an octet up to 2 stands for: not asked yet, not listed, listed."""
 
-STRIDE = 512
+BLOCK = 512
 """How many neighbours share a time, and a mark of what is not saved."""
 
 Place = tuple[str, Address]
@@ -44,7 +44,7 @@ class PoolListings:
         self.pool = pool
         self.octets = bytearray(pool.size)
         self.listed: dict[int, Finding] = {}
-        self.asked = array("d", bytes(8 * (pool.size // STRIDE + 1)))
+        self.asked = array("d", bytes(8 * (pool.size // BLOCK + 1)))
         self.news: set[int] = set()
         self.asked_again: set[int] = set()
         self.was_looked_for = False
@@ -53,7 +53,7 @@ class PoolListings:
         """Take in what the list says of the address at *index*, asked at Unix time *at*."""
         before = self.octets[index], self.listed.pop(index, None)
         self._put(index, finding)
-        stride = index // STRIDE
+        stride = index // BLOCK
         self.asked[stride] = max(self.asked[stride], at)
         is_same = before == (self.octets[index], self.listed.get(index))
         (self.asked_again if is_same else self.news).add(stride)
@@ -69,7 +69,7 @@ class PoolListings:
                 self.octets[index] = octet
                 if octet == _LISTED:
                     self.listed[index] = listed[index]
-                self.asked[index // STRIDE] = max(self.asked[index // STRIDE], at)
+                self.asked[index // BLOCK] = max(self.asked[index // BLOCK], at)
 
     def conclusive(self, start: int, stop: int) -> bytes:
         """The octets of the addresses from *start* to before *stop*, 0 for whatever is not conclusive."""
@@ -115,8 +115,8 @@ class PoolListings:
                 self.octets[index] = old.octets[place]
                 if place in old.listed:
                     self.listed[index] = old.listed[place]
-                self.asked[index // STRIDE] = max(self.asked[index // STRIDE], old.asked[place // STRIDE])
-                self.news.add(index // STRIDE)
+                self.asked[index // BLOCK] = max(self.asked[index // BLOCK], old.asked[place // BLOCK])
+                self.news.add(index // BLOCK)
 
 
 class Blocklists:
@@ -158,13 +158,13 @@ class Blocklists:
 
     def put_health(self, health: ListHealth) -> None:
         """Take in how a list is, for one family."""
-        self.unsaved.note(health.zone, is_news=self._healths.get((health.zone, health.family)) != health)
+        self.unsaved.note(health.zone, is_changed=self._healths.get((health.zone, health.family)) != health)
         self._healths = {**self._healths, (health.zone, health.family): health}  # scrapes read the one before
 
     def reach(self, zone: DomainName, place: Place) -> None:
         """Take in how far the way through the addresses of a list has come."""
         self.reached[zone] = place
-        self.unsaved.note(zone, is_news=False)
+        self.unsaved.note(zone, is_changed=False)
 
     @property
     def healths(self) -> Mapping[tuple[DomainName, int], ListHealth]:

@@ -26,7 +26,7 @@ KEPT = 20
 """How many failures are remembered."""
 
 
-class UnlistedFailure(NamedTuple):
+class NotEnumerableFailure(NamedTuple):
     """An address that has PTR names of which none resolves back; *at* is Unix time."""
 
     address: Address
@@ -35,18 +35,18 @@ class UnlistedFailure(NamedTuple):
 
 
 @dataclass(slots=True)
-class UnlistedSamples:
+class NotEnumerableSamples:
     """*verdicts* counts samples by what they came to; *failures* are the latest that fail, the newest last."""
 
     verdicts: dict[IprevVerdict, int] = field(default_factory=lambda: dict.fromkeys(IprevVerdict, 0))
-    failures: deque[UnlistedFailure] = field(default_factory=lambda: deque(maxlen=KEPT))
+    failures: deque[NotEnumerableFailure] = field(default_factory=lambda: deque(maxlen=KEPT))
 
     def note(self, report: Report, at: float) -> None:
         """Take in what was found at Unix time *at*."""
         verdict = report.iprev.verdict
         self.verdicts[verdict] += 1
         if verdict is IprevVerdict.FAIL:
-            self.failures.append(UnlistedFailure(report.target.address, report.iprev.finding, at))
+            self.failures.append(NotEnumerableFailure(report.target.address, report.iprev.finding, at))
 
 
 # SECTION exporter.state.counters
@@ -69,7 +69,7 @@ class PoolCounters:
     samples: dict[CheckResult, int] = field(default_factory=dict)
     changes: dict[CheckResult, int] = field(default_factory=dict)
     rounds: int = 0
-    unlisted: UnlistedSamples = field(default_factory=UnlistedSamples)
+    not_enumerable: NotEnumerableSamples = field(default_factory=NotEnumerableSamples)
 
     def open(self, checks: Iterable[CheckName]) -> None:
         """Show *checks* from now on, at 0 if they were not shown before."""

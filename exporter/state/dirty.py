@@ -25,9 +25,9 @@ class UnsavedNames:
         self._news: set[DomainName] = set()
         self._sampled: set[DomainName] = set()
 
-    def note(self, name: DomainName, *, is_news: bool) -> None:
+    def note(self, name: DomainName, *, is_changed: bool) -> None:
         """It was sampled; *is_news* unless all that changed is the time."""
-        (self._news if is_news else self._sampled).add(name)
+        (self._news if is_changed else self._sampled).add(name)
 
     def take(self, *, all_of_them: bool) -> list[DomainName]:
         """Take those that have news, or *all_of_them* that were sampled."""
@@ -47,16 +47,16 @@ class Unsaved:
         self.helos: set[str] = set()
         self.sampled_helos: set[str] = set()
 
-    def note(self, index: int, *, is_news: bool) -> None:
+    def note(self, index: int, *, is_changed: bool) -> None:
         """The address at *index* was sampled; *is_news* unless all that changed is the time."""
-        if is_news:
+        if is_changed:
             self._marks[index] = _ALL
         elif not self._marks[index]:
             self._marks[index] = _TIME
 
-    def note_helo(self, text: str, *, is_news: bool) -> None:
+    def note_helo(self, text: str, *, is_changed: bool) -> None:
         """The same of a HELO name."""
-        (self.helos if is_news else self.sampled_helos).add(text)
+        (self.helos if is_changed else self.sampled_helos).add(text)
 
     def note_all(self) -> None:
         """Everything has to be saved anew."""
@@ -119,7 +119,7 @@ class Unsaved:
             yield index
 
 
-def is_news(before: AddressState, state: AddressState) -> bool:
+def is_changed(before: AddressState, state: AddressState) -> bool:
     """Whether anything but the times, or the wording, of *state* differs from *before*."""
     earlier, latest = before.latest, state.latest
     if earlier is None or latest is None:

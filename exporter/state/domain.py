@@ -41,7 +41,7 @@ class DomainState:
     settings: DomainSettings
     latest: DomainReport | None = None
     evidence: Evidence = field(default_factory=dict)
-    held: KnownDomain = field(default_factory=dict)
+    known: KnownDomain = field(default_factory=dict)
     hints: Mapping[DomainSlot, tuple[Hint, ...]] = field(default_factory=dict)
     spf: SpfDomainReport | None = None
     dkim: Mapping[str, DkimReport] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class DomainState:
 
     def observe(self, report: DomainReport, evidence: Evidence, at: float) -> "tuple[DomainState, tuple[Change, ...]]":
         """The state after one more sample, and what changed by it. *report* is to be believed: see `confirmed`."""
-        held, changed = update_known_domain(self.held, report.findings)
+        known, changed = update_known_domain(self.known, report.findings)
         changes = tuple([Change(self.settings.name, before, after, at, evidence) for before, after in changed])
         concluded = _conclusive_slots(report)
         keys = zip(self.settings.selectors, report.dkim, strict=True)
@@ -60,7 +60,7 @@ class DomainState:
             self.settings,
             report,
             evidence,
-            held,
+            known,
             {**self.hints, **{slot: _about(slot, report.hints) for slot in concluded}},
             report.spf if is_conclusive(report.spf.findings) else self.spf,
             {**self.dkim, **{selector: key for selector, key in keys if is_conclusive([key.finding])}},
@@ -78,18 +78,18 @@ class DomainState:
             self,
             settings=settings,
             latest=self.latest if settings.selectors == self.settings.selectors else None,
-            held={slot: findings for slot, findings in self.held.items() if slot not in gone},
+            known={slot: findings for slot, findings in self.known.items() if slot not in gone},
             hints={slot: hints for slot, hints in self.hints.items() if slot not in gone},
             dkim={selector: key for selector, key in self.dkim.items() if selector in settings.selectors},
         )
 
     def worsens(self, report: DomainReport) -> bool:
         """Whether *report* has a failure that must be confirmed before it is believed."""
-        return domain_worsens(self.held, report.findings)
+        return domain_worsens(self.known, report.findings)
 
-    def is_news(self, report: DomainReport) -> bool:
+    def is_changed(self, report: DomainReport) -> bool:
         """Whether *report* conclusively says anything else than what is held: a verdict, or what is published."""
-        if update_known_domain(self.held, report.findings)[1]:
+        if update_known_domain(self.known, report.findings)[1]:
             return True
         if self.spf is not None and is_conclusive(report.spf.findings) and _said(self.spf) != _said(report.spf):
             return True
@@ -105,7 +105,7 @@ class DomainState:
     def confirmed(self, earlier: Sequence[DomainReport], last: DomainReport) -> DomainReport:
         """The report to believe where *earlier* ones had a failure that is not held, and *last* followed."""
         before = [finding for report in earlier for finding in report.findings]
-        return last.with_findings(lambda finding: confirmed_domain(self.held, before, finding))
+        return last.with_findings(lambda finding: confirmed_domain(self.known, before, finding))
 
     @property
     def is_healthy(self) -> bool | None:
@@ -113,15 +113,15 @@ class DomainState:
         if self.latest is None:
             return None
         wanted = [slot for slot in slots(self.latest.findings) if slot[0] in self.settings.expect]
-        if any(is_failing(self.held.get(slot, ())) for slot in wanted):
+        if any(is_failing(self.known.get(slot, ())) for slot in wanted):
             return False
-        return True if all(slot in self.held for slot in wanted) else None
+        return True if all(slot in self.known for slot in wanted) else None
 
     @property
     def problems(self) -> tuple[DomainFinding, ...]:
         """The expected checks that fail, by what is held: one finding for each check, reason and selector."""
         failing: dict[tuple[DomainSlot, AnyReason | None], DomainFinding] = {}
-        for slot, findings in self.held.items():
+        for slot, findings in self.known.items():
             if slot[0] in self.settings.expect:
                 for finding in findings:
                     if finding.result is Result.FAIL:
@@ -130,7 +130,7 @@ class DomainState:
 
     def passes(self, check: DomainCheckName, subject: str | None = None) -> bool | None:
         """Whether *check* of *subject*, or of the domain itself, passes, by what is held; None if nothing is."""
-        findings = self.held.get((check, self.settings.name if subject is None else subject))
+        findings = self.known.get((check, self.settings.name if subject is None else subject))
         return None if findings is None else not is_failing(findings)
 
 
@@ -225,7 +225,7 @@ class DomainBoard(Mapping[DomainName, DomainState]):
         """Take in one more report on *name*, sampled at Unix time *at*; say what changed by it."""
         before = self._states[name]
         self._states[name], changes = before.observe(report, evidence, at)
-        self.unsaved.note(name, is_news=bool(changes) or before.latest != report)
+        self.unsaved.note(name, is_changed=bool(changes) or before.latest != report)
         counters = self._counters[name]
         counters.samples += 1
         for change in changes:

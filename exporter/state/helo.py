@@ -15,9 +15,9 @@ class HeloState:
     *sampled_at* is Unix time, 0.0 for never.
     """
 
-    said: HeloName
+    helo: HeloName
     latest: HeloNameReport | None = None
-    held: Held = field(default_factory=dict)
+    known: Held = field(default_factory=dict)
     resolves: bool | None = None
     addresses: int | None = None
     confirmed_addresses: int | None = None
@@ -35,9 +35,9 @@ class HeloState:
         """The state after one more report, which is to be believed."""
         counted = report.is_complete and not report.unknown and report.findings[-1].result is not Result.UNKNOWN
         return HeloState(
-            self.said,
+            self.helo,
             report,
-            hold(self.held, report.findings)[0],
+            hold(self.known, report.findings)[0],
             self.resolves if report.resolves is None else report.resolves,
             len(report.addresses) if report.is_complete and report.resolves is not None else self.addresses,
             len(report.confirmed) if counted else self.confirmed_addresses,
@@ -47,15 +47,15 @@ class HeloState:
 
     def worsens(self, report: HeloNameReport) -> bool:
         """Whether *report* has a failure that must be confirmed before it is believed."""
-        return worsens(self.held, report.findings)
+        return worsens(self.known, report.findings)
 
-    def is_news(self, report: HeloNameReport) -> bool:
+    def is_changed(self, report: HeloNameReport) -> bool:
         """Whether *report* says anything else than the latest one."""
         latest = self.latest
         return latest is not None and (report.findings, report.addresses) != (latest.findings, latest.addresses)
 
     def confirmed(self, first: HeloNameReport, second: HeloNameReport) -> HeloNameReport:
         """The report to believe when *first* worsened the state, and *second* was asked to confirm it."""
-        syntax, resolves, fcrdns = believed(self.held, first.findings, second.findings)
+        syntax, resolves, fcrdns = believed(self.known, first.findings, second.findings)
         known = second.resolves if resolves.result is not Result.UNKNOWN else None
         return replace(second, resolves=known, findings=(syntax, resolves, fcrdns))

@@ -84,14 +84,14 @@ def told(pool: str, change: Change) -> dict[str, str | None]:
 # fit is left
 # out whole, so that nobody reads half an answer.
 
-MAX_OCTETS = 4096
+MAX_BYTES = 4096
 """How long the packed evidence of one change may be: some twenty ordinary answers."""
 
 _RDTYPES = frozenset(get_args(RRType))
 _EMPTY = "[]"
 
 
-def pack(evidence: Evidence, most: int = MAX_OCTETS) -> str:
+def pack(evidence: Evidence, most: int = MAX_BYTES) -> str:
     """The answers in their order, as ASCII text; as many of them as fit into *most* octets."""
     packed: list[str] = []
     room = most - len(_EMPTY)

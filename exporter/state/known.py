@@ -21,7 +21,7 @@ Held = Mapping[Slot, Finding]
 """The last conclusive finding of each slot that ever had one."""
 
 
-def hold(held: Held, findings: Sequence[Finding]) -> tuple[Held, tuple[tuple[Finding, Finding], ...]]:
+def hold(known: Held, findings: Sequence[Finding]) -> tuple[Held, tuple[tuple[Finding, Finding], ...]]:
     """What is held after *findings*, which are to be believed, and what changed: (before, after) for each change.
 
     The first conclusive finding of a slot is no change. What is not judged any more is not held either.
@@ -30,7 +30,7 @@ def hold(held: Held, findings: Sequence[Finding]) -> tuple[Held, tuple[tuple[Fin
     changes = []
     for finding in findings:
         slot = (finding.check, finding.subject)
-        before = held.get(slot)
+        before = known.get(slot)
         if finding.result is Result.UNKNOWN:
             if before is not None:
                 after[slot] = before
@@ -41,15 +41,15 @@ def hold(held: Held, findings: Sequence[Finding]) -> tuple[Held, tuple[tuple[Fin
     return after, tuple(changes)
 
 
-def worsens(held: Held, findings: Sequence[Finding]) -> bool:
+def worsens(known: Held, findings: Sequence[Finding]) -> bool:
     """Whether there is a failure that is not held yet, so that it must be confirmed before it is believed.
 
-    One that fails for another reason than what is held is such a failure too: what was wrong may have been mended.
+    One that fails for another reason than what is held is such a failure too: what was wrong may have been fixed.
     """
-    return any(finding.result is Result.FAIL and not _is_held(held, finding) for finding in findings)
+    return any(finding.result is Result.FAIL and not _is_held(known, finding) for finding in findings)
 
 
-def believed(held: Held, first: Sequence[Finding], second: Sequence[Finding]) -> tuple[Finding, ...]:
+def believed(known: Held, first: Sequence[Finding], second: Sequence[Finding]) -> tuple[Finding, ...]:
     """What to believe where *first* had a failure that was not held, and *second*, its like, was asked to confirm it.
 
     The second ones count, for they are newer; but a failure counts only when it is held already or both have it.
@@ -57,7 +57,7 @@ def believed(held: Held, first: Sequence[Finding], second: Sequence[Finding]) ->
     return tuple(
         [
             _unconfirmed(later)
-            if later.result is Result.FAIL and earlier.result is not Result.FAIL and not _is_held(held, later)
+            if later.result is Result.FAIL and earlier.result is not Result.FAIL and not _is_held(known, later)
             else later
             for earlier, later in zip(first, second, strict=True)
         ]
@@ -71,8 +71,8 @@ def gathered(several: Sequence[Sequence[Finding]]) -> tuple[Finding, ...]:
     )
 
 
-def _is_held(held: Held, finding: Finding) -> bool:
-    before = held.get((finding.check, finding.subject))
+def _is_held(known: Held, finding: Finding) -> bool:
+    before = known.get((finding.check, finding.subject))
     return before is not None and (before.result, before.reason) == (finding.result, finding.reason)
 
 
@@ -116,16 +116,16 @@ def is_conclusive(findings: Sequence[DomainFinding]) -> bool:
 
 
 def update_known_domain(
-    held: KnownDomain, findings: Sequence[DomainFinding]
+    known: KnownDomain, findings: Sequence[DomainFinding]
 ) -> tuple[KnownDomain, tuple[tuple[DomainFinding, DomainFinding], ...]]:
     """What is held after *findings*, which are to be believed, and what changed: (before, after) for each change.
 
     The first conclusive findings of a slot are no change.
     """
-    after = dict(held)
+    after = dict(known)
     changes = []
     for slot, group in slots(findings).items():
-        before = held.get(slot, ())
+        before = known.get(slot, ())
         failures = tuple([finding for finding in group if finding.result is Result.FAIL])
         if is_conclusive(group):
             after[slot] = failures or group[:1]
@@ -139,17 +139,17 @@ def update_known_domain(
     return after, tuple(changes)
 
 
-def domain_worsens(held: KnownDomain, findings: Sequence[DomainFinding]) -> bool:
+def domain_worsens(known: KnownDomain, findings: Sequence[DomainFinding]) -> bool:
     """Whether there is a failure that is not held yet, so that it must be confirmed before it is believed."""
-    return any(finding.result is Result.FAIL and not _is_known_domain(held, finding) for finding in findings)
+    return any(finding.result is Result.FAIL and not _is_known_domain(known, finding) for finding in findings)
 
 
-def confirmed_domain(held: KnownDomain, first: Sequence[DomainFinding], later: DomainFinding) -> DomainFinding:
+def confirmed_domain(known: KnownDomain, first: Sequence[DomainFinding], later: DomainFinding) -> DomainFinding:
     """What to believe of *later*, where *first* had a failure that was not held, and it was asked for to confirm that.
 
     A failure counts only when it is held already, or its slot failed in both.
     """
-    if later.result is not Result.FAIL or _is_known_domain(held, later):
+    if later.result is not Result.FAIL or _is_known_domain(known, later):
         return later
     if any((one.check, one.subject, one.result) == (later.check, later.subject, later.result) for one in first):
         return later
@@ -158,12 +158,12 @@ def confirmed_domain(held: KnownDomain, first: Sequence[DomainFinding], later: D
         result=Result.UNKNOWN,
         reason=Reason.UNCONFIRMED,
         sentence=f"It failed in one of two lookups in a row, so it is not believed yet: {later.sentence}",
-        mend=None,
+        fix=None,
     )
 
 
-def _is_known_domain(held: KnownDomain, finding: DomainFinding) -> bool:
-    return finding.reason in _reasons(held.get((finding.check, finding.subject), ()))
+def _is_known_domain(known: KnownDomain, finding: DomainFinding) -> bool:
+    return finding.reason in _reasons(known.get((finding.check, finding.subject), ()))
 
 
 def _reasons(findings: Sequence[DomainFinding]) -> set[AnyReason | None]:
@@ -195,33 +195,33 @@ class ReceiverOutcome(StrEnum):
     ACCEPT = "accept"
 
 
-def hold_verdicts(held: Verdicts, predicted: Verdicts) -> Verdicts:
+def hold_verdicts(known: Verdicts, predicted: Verdicts) -> Verdicts:
     """What is held after *predicted*: the last conclusive verdict of each receiver on each HELO name.
 
     A receiver without any is left out. Of receivers that are no longer predicted nothing is held.
     """
-    if predicted is held or all(verdict.is_conclusive for row in predicted for verdict in row):
+    if predicted is known or all(verdict.is_conclusive for row in predicted for verdict in row):
         return predicted
-    after = tuple([_hold_row(_row(held, place), row) for place, row in enumerate(predicted)])
-    return held if after == held else after  # so that who has it can tell by identity that nothing changed
+    after = tuple([_hold_row(_row(known, place), row) for place, row in enumerate(predicted)])
+    return known if after == known else after  # so that who has it can tell by identity that nothing changed
 
 
-def verdicts_worsen(held: Verdicts, predicted: Verdicts) -> bool:
+def verdicts_worsen(known: Verdicts, predicted: Verdicts) -> bool:
     """Whether some receiver accepts less than it is held to, so that it must be confirmed."""
-    if predicted is held:
+    if predicted is known:
         return False
     return any(
-        _is_worse(_find(_row(held, place), verdict.receiver), verdict)
+        _is_worse(_find(_row(known, place), verdict.receiver), verdict)
         for place, row in enumerate(predicted)
         for verdict in row
     )
 
 
-def believed_verdicts(held: Verdicts, first: Verdicts, second: Verdicts) -> Verdicts:
+def believed_verdicts(known: Verdicts, first: Verdicts, second: Verdicts) -> Verdicts:
     """What to believe where *first* had something worse than what is held, and *second* was made to confirm it."""
     return tuple(
         [
-            tuple([_believed(_row(held, place), _row(first, place), verdict) for verdict in row])
+            tuple([_believed(_row(known, place), _row(first, place), verdict) for verdict in row])
             for place, row in enumerate(second)
         ]
     )
@@ -257,13 +257,13 @@ def _find(row: Sequence[ReceiverVerdict], receiver: Receiver) -> ReceiverVerdict
     return next((verdict for verdict in row if verdict.receiver is receiver), None)
 
 
-def _hold_row(held: Row, predicted: Row) -> Row:
-    kept = [verdict if verdict.is_conclusive else _find(held, verdict.receiver) for verdict in predicted]
+def _hold_row(known: Row, predicted: Row) -> Row:
+    kept = [verdict if verdict.is_conclusive else _find(known, verdict.receiver) for verdict in predicted]
     return tuple([verdict for verdict in kept if verdict is not None])
 
 
-def _is_worse(held: ReceiverVerdict | None, verdict: ReceiverVerdict) -> bool:
-    return verdict.is_conclusive and verdict.share < (1.0 if held is None else held.share)
+def _is_worse(known: ReceiverVerdict | None, verdict: ReceiverVerdict) -> bool:
+    return verdict.is_conclusive and verdict.share < (1.0 if known is None else known.share)
 
 
 def _believed(held: Row, first: Row, verdict: ReceiverVerdict) -> ReceiverVerdict:

@@ -25,7 +25,7 @@ from exporter.inventory.prefixes import Prefixes
 from exporter.inventory.ranges import Run, Spans
 from exporter.state.address import AddressState, health
 from exporter.state.counters import CheckResult, PoolCounters, SampleState, zeros
-from exporter.state.dirty import Unsaved, is_news
+from exporter.state.dirty import Unsaved, is_changed
 from exporter.state.helo import HeloState
 from exporter.state.journal import Change
 from exporter.state.known import ReceiverOutcome, tally
@@ -38,10 +38,10 @@ UNKNOWN, HEALTHY, FAILING = range(3)
 """What `PoolState.healths` has for an address: whether every expected check passes, by what is held."""
 
 
-NAMES_STRIDE = 1024
+NAMES_BLOCK = 1024
 """How many neighbours share an element of `PoolState.name_changes`."""
 
-STRIDE = 512
+BLOCK = 512
 """How many neighbours share an element of `PoolState.revisions`."""
 
 
@@ -112,10 +112,10 @@ def _copy(run: Run, mine: "PoolState", old: "PoolState", change: Callable[[Form]
             mine._count(example, count)
     mine.healths[run.here : stop] = bytes(map(healths.__getitem__, numbers(run.here, stop)))
     states.copy_details(known, run, lambda index: mine.healths[index] == FAILING, is_alike=is_alike)
-    for stride in range(run.here // NAMES_STRIDE, (stop - 1) // NAMES_STRIDE + 1):
-        part = numbers(max(run.here, stride * NAMES_STRIDE), min(stop, (stride + 1) * NAMES_STRIDE))
+    for stride in range(run.here // NAMES_BLOCK, (stop - 1) // NAMES_BLOCK + 1):
+        part = numbers(max(run.here, stride * NAMES_BLOCK), min(stop, (stride + 1) * NAMES_BLOCK))
         mine.name_changes[stride] += sum(map(concluded.__getitem__, part))
-    mine.renew(range(run.here // STRIDE, (stop - 1) // STRIDE + 1))
+    mine.renew(range(run.here // BLOCK, (stop - 1) // BLOCK + 1))
 
 
 # SECTION exporter.state.pool
@@ -142,10 +142,10 @@ class PoolState:
         self.round_seconds: float | None = None
         self.lag_seconds = 0.0
         self.unsaved: Unsaved | None = None
-        self.helos = {said.text: HeloState(said) for said in pool.helo_names}
+        self.helos = {helo.text: HeloState(helo) for helo in pool.helo_names}
         self.healths = bytearray(pool.size)
-        self.name_changes = [0] * (pool.size // NAMES_STRIDE + 1)
-        self.revisions = array("Q", bytes(8 * (pool.size // STRIDE + 1)))
+        self.name_changes = [0] * (pool.size // NAMES_BLOCK + 1)
+        self.revisions = array("Q", bytes(8 * (pool.size // BLOCK + 1)))
         self.news = array("Q", self.revisions)
         self.helo_revision = 0
         self._addresses = CompactStates(pool.targets, room) if room else FullStates(pool.size)
@@ -192,9 +192,9 @@ class PoolState:
         """
         for number, revision in enumerate(self.revisions):
             known = self._oldest.get(number)
-            stop = min(self.pool.size, (number + 1) * STRIDE)
-            if number * STRIDE < stop and (known is None or known[0] != revision):
-                self._oldest[number] = (revision, self._addresses.oldest(number * STRIDE, stop))
+            stop = min(self.pool.size, (number + 1) * BLOCK)
+            if number * BLOCK < stop and (known is None or known[0] != revision):
+                self._oldest[number] = (revision, self._addresses.oldest(number * BLOCK, stop))
         return min([moment for _, moment in tuple(self._oldest.values())], default=0.0)
 
     def stalest(self) -> int | None:
@@ -225,33 +225,33 @@ class PoolState:
         """Take in one more report on the target at *index*, sampled at Unix time *at*; say what changed by it."""
         before = self[index]
         state, changes = before.observe(report, evidence, at)
-        if before.latest is None or state.held is not before.held:
+        if before.latest is None or state.known is not before.known:
             self._note_health(index, state)
-        is_new = is_news(before, state)
+        is_new = is_changed(before, state)
         self._put(index, state, is_new=is_new)
         if state.receivers is not before.receivers:
             self._tally.subtract(self._outcomes(before))
             self._tally.update(self._outcomes(state))
         if state.iprev is not before.iprev and _names(state) != _names(before):
-            self.name_changes[index // NAMES_STRIDE] += 1
+            self.name_changes[index // NAMES_BLOCK] += 1
         results = worst(report)
         self._retally(before.latest, results)
         samples = self.counters.samples
         for pair in results.items():
             samples[pair] += 1
         if self.unsaved is not None:
-            self.unsaved.note(index, is_news=is_new)
+            self.unsaved.note(index, is_changed=is_new)
         for change in changes:
             self.counters.changes[change.after.check, change.after.result] += 1
         return changes
 
     def record_helo(self, report: HeloNameReport, at: float) -> None:
         """Take in one more report on a HELO name, the other way round, at Unix time *at*."""
-        state = self.helos[report.said.text]
-        after = self.helos[report.said.text] = state.observe(report, at)
+        state = self.helos[report.helo.text]
+        after = self.helos[report.helo.text] = state.observe(report, at)
         self.helo_revision += 1
         if self.unsaved is not None:
-            self.unsaved.note_helo(report.said.text, is_news=after != replace(state, sampled_at=at))
+            self.unsaved.note_helo(report.helo.text, is_changed=after != replace(state, sampled_at=at))
 
     def restore(self, index: int, state: AddressState) -> None:
         """Begin with what is known from before of the target at *index*; nothing was recorded of it yet."""
@@ -259,13 +259,13 @@ class PoolState:
         self._put(index, state, is_new=True)
         self._count(state, 1)
         if state.iprev is not None:
-            self.name_changes[index // NAMES_STRIDE] += 1
+            self.name_changes[index // NAMES_BLOCK] += 1
 
     def restore_helo(self, state: HeloState) -> None:
         """Begin with what is known from before of a HELO name, if it is one here and was not sampled yet."""
-        mine = self.helos.get(state.said.text)
+        mine = self.helos.get(state.helo.text)
         if mine is not None and mine.latest is None:
-            self.helos[state.said.text] = state
+            self.helos[state.helo.text] = state
             self.helo_revision += 1
 
     def fitting(self, room: Room | None) -> Iterator[None]:
@@ -319,8 +319,8 @@ class PoolState:
         self._addresses.put(index, state, is_failing=is_failing)
         if self._next is not None:
             self._next.put(index, state, is_failing=is_failing)
-        self.revisions[index // STRIDE] += 1
-        self.news[index // STRIDE] += is_new
+        self.revisions[index // BLOCK] += 1
+        self.news[index // BLOCK] += is_new
 
     def _count(self, example: AddressState, count: int) -> None:
         """Count *count* addresses that are like *example* and were not known before."""

@@ -84,8 +84,8 @@ def _ranges(pools: Iterable[Pool], family: Family) -> list[Range]:
 
 def _held(pools: Iterable[Pool], family: Family) -> list[Range]:
     """The same, with what is too big to be listed."""
-    unlisted = [each for pool in pools for each in pool.unlisted.ranges] if family == 6 else []
-    return _ranges(pools, family) + unlisted
+    not_enumerable = [each for pool in pools for each in pool.not_enumerable.ranges] if family == 6 else []
+    return _ranges(pools, family) + not_enumerable
 
 
 def _pool_list(domain: DomainName, compiled: CompiledSpf, authorised: ByFamily, state: PoolState) -> PoolList | None:

@@ -30,7 +30,7 @@ from exporter.state.known import Held
 # million
 # addresses share a few dozen of them. Whatever judges, counts or compares states gets the same from a state
 # that was
-# made of its form as from the original. Sentences, mends and evidence do not come back.
+# made of its form as from the original. Sentences, fixes and evidence do not come back.
 
 WITHOUT_WORDS = (
     "The details are not kept: in pools of this size they are for some addresses at a time. "
@@ -73,7 +73,7 @@ class Form(NamedTuple):
     findings: tuple[Mark, ...]
     predicted: tuple[tuple[Answered, ...], ...]
     concluded: IprevVerdict | None
-    held: tuple[Mark, ...]
+    known: tuple[Mark, ...]
     receivers: tuple[tuple[Answered, ...], ...]
 
 
@@ -88,15 +88,15 @@ class Times(NamedTuple):
 def form_of(state: AddressState) -> Form:
     """What *state* comes to."""
     latest = state.latest
-    places = {said.text: place for place, said in enumerate(state.target.helos)}
+    places = {helo.text: place for place, helo in enumerate(state.target.helos)}
     findings = _marks(latest.findings, places) if latest is not None else ()
-    held = _marks(tuple(state.held.values()), places)
+    known = _marks(tuple(state.known.values()), places)
     return Form(
         latest.iprev.verdict if latest is not None else None,
         findings,
         _answered(latest.receivers) if latest is not None else (),
         state.iprev.verdict if state.iprev is not None else None,
-        findings if held == findings else held,
+        findings if known == findings else known,
         _answered(state.receivers),
     )
 
@@ -115,7 +115,7 @@ def retargeted(form: Form, places: Mapping[int, int], names: int) -> Form:
         tuple(
             [
                 mark._replace(subject=places[mark.subject]) if isinstance(mark.subject, int) else mark
-                for mark in form.held
+                for mark in form.known
                 if not isinstance(mark.subject, int) or mark.subject in places
             ]
         ),
@@ -139,28 +139,28 @@ class Rebuilder:
 
     def __init__(self, form: Form) -> None:
         self._form = form
-        self._needs_names = any(isinstance(mark.subject, int) for mark in (*form.findings, *form.held))
+        self._needs_names = any(isinstance(mark.subject, int) for mark in (*form.findings, *form.known))
         self._findings = () if self._needs_names else _findings(form.findings, ())
-        self._held: Held = {} if self._needs_names else _held(form.held, ())
+        self._held: Held = {} if self._needs_names else _held(form.known, ())
         self._predicted = _verdicts(form.predicted)
         self._receivers = self._predicted if form.receivers == form.predicted else _verdicts(form.receivers)
 
     def state(self, target: Target, names: "tuple[Sequence[str], Sequence[str]]", times: Times) -> AddressState:
         """The state of *target*, whose PTR names and confirmed ones are *names*."""
-        form, findings, held = self._form, self._findings, self._held
+        form, findings, known = self._form, self._findings, self._held
         if self._needs_names:
-            subjects = [said.text for said in target.helos]
-            findings, held = _findings(form.findings, subjects), _held(form.held, subjects)
+            subjects = [helo.text for helo in target.helos]
+            findings, known = _findings(form.findings, subjects), _held(form.known, subjects)
         concluded: Iprev | None = None
         if form.concluded is not None:
-            finding = held.get((CheckName.FCRDNS, ""))
+            finding = known.get((CheckName.FCRDNS, ""))
             concluded = Iprev(form.concluded, finding or _UNKNOWN, *names)  # type: ignore[arg-type]
         latest: Report | None = None
         if form.verdict is not None:
             is_conclusive = form.verdict is not IprevVerdict.TEMPERROR
             iprev = concluded if is_conclusive and concluded is not None else Iprev(form.verdict, findings[0])
             latest = Report(target, iprev, findings, self._predicted)
-        return AddressState(target, latest, {}, held, concluded, *times, receivers=self._receivers)
+        return AddressState(target, latest, {}, known, concluded, *times, receivers=self._receivers)
 
 
 _UNKNOWN = Finding(CheckName.FCRDNS, Result.UNKNOWN, "", Reason.UNCONFIRMED, WITHOUT_WORDS)

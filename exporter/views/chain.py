@@ -58,7 +58,7 @@ def chain(target: Target, evidence: Evidence, expect: Collection[CheckName]) -> 
     address = target.address
     return [
         Start("address", str(address), _reverse(address, evidence)),
-        *[Start("HELO", said.text, _helo(address, said, evidence, expect)) for said in target.helos],
+        *[Start("HELO", helo.text, _helo(address, helo, evidence, expect)) for helo in target.helos],
     ]
 
 
@@ -113,15 +113,15 @@ def _few(addresses: tuple[Address, ...]) -> tuple[str, ...]:
     return (*shown[:1], f"and {len(addresses) - 1} more") if len(addresses) > 2 else shown
 
 
-def _helo(address: Address, said: HeloName, evidence: Evidence, expect: Collection[CheckName]) -> tuple[Step, ...]:
-    if said.name is None:
-        sentence = f"{said} is no domain name: there is nothing to look up."
+def _helo(address: Address, helo: HeloName, evidence: Evidence, expect: Collection[CheckName]) -> tuple[Step, ...]:
+    if helo.name is None:
+        sentence = f"{helo} is no domain name: there is nothing to look up."
         shape = Shape.BROKEN if CheckName.HELO_SYNTAX in expect else Shape.ASIDE
         return (Step(shape, "no name", ("nothing to look up",), sentence),)
-    answer = evidence.get(Question(said.name, address.rdtype))
+    answer = evidence.get(Question(helo.name, address.rdtype))
     if answer is None:
         return ()
-    return (_forward(address, said.text, answer, spare=CheckName.HELO_ADDRESS_MATCH not in expect),)
+    return (_forward(address, helo.text, answer, spare=CheckName.HELO_ADDRESS_MATCH not in expect),)
 
 
 def _negative(answer: Answer) -> Shape:

@@ -17,7 +17,7 @@ from exporter.checks.iprev import Iprev
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import DEFAULT_RECEIVERS, ReceiverVerdict, by_design, receivers
 from exporter.checks.report import Target
-from exporter.checks.result import OTHER_SUBJECTS, CheckName, Finding, Mend, Result
+from exporter.checks.result import OTHER_SUBJECTS, CheckName, Finding, Fix, Result
 from exporter.checks.spf.results import SpfVerdict
 from exporter.dns.resolvers import Voice
 from exporter.inventory.pool import Pool
@@ -26,7 +26,7 @@ from exporter.state.disputes import DOMAINS, Dispute, Disputed
 from exporter.state.helo import HeloState
 from exporter.state.journal import AnyFinding, Entry, unpack
 from exporter.state.pool import FAILING, HEALTHY
-from exporter.views.pools import Listed, PoolSummary, UnlistedSummary
+from exporter.views.pools import Listed, NotEnumerableSummary, PoolSummary
 
 # SECTION exporter.web.predictions
 # What receivers would say, as far as the evidence of a sample tells.
@@ -44,13 +44,13 @@ def predicted(state: AddressState) -> list[tuple[HeloName, Sequence[ReceiverVerd
 
     They are those of the sample or, where its pool predicts none, what follows from the evidence all the same.
     """
-    said = state.target.helos
-    if state.latest is not None and len(state.latest.receivers) == len(said):
-        return list(zip(said, state.latest.receivers, strict=True))
-    return [(name, predict(state.target.address, name, state.evidence)) for name in said]
+    helo = state.target.helos
+    if state.latest is not None and len(state.latest.receivers) == len(helo):
+        return list(zip(helo, state.latest.receivers, strict=True))
+    return [(name, predict(state.target.address, name, state.evidence)) for name in helo]
 
 
-def predict(address: Address, said: HeloName, evidence: Evidence) -> list[ReceiverVerdict]:
+def predict(address: Address, helo: HeloName, evidence: Evidence) -> list[ReceiverVerdict]:
     """The verdicts that follow from *evidence*, in the order of the receivers."""
     missing: set[Question] = set()
 
@@ -64,7 +64,7 @@ def predict(address: Address, said: HeloName, evidence: Evidence) -> list[Receiv
     verdicts: list[ReceiverVerdict] = []
     for receiver in DEFAULT_RECEIVERS:
         missing.clear()
-        (verdict,), _ = judge(receivers(address, said, [receiver]), answer)
+        (verdict,), _ = judge(receivers(address, helo, [receiver]), answer)
         if verdict.is_conclusive or not missing:
             verdicts.append(verdict)
     return verdicts
@@ -102,7 +102,7 @@ def printable(text: str) -> str:
 def checked(
     pool: str | None,
     target: Target,
-    said: HeloName | None,
+    helo: HeloName | None,
     iprev: Iprev,
     findings: Iterable[Finding],
     evidence: Evidence,
@@ -112,10 +112,10 @@ def checked(
     spf: Iterable[SpfVerdict] = (),
 ) -> Json:
     """The object of one address and HELO name *said*: what `check --output json` prints."""
-    mine = [finding for finding in findings if _is_about(finding, said)]
+    mine = [finding for finding in findings if _is_about(finding, helo)]
     return {
         "ip": str(target.address),
-        "helo": None if said is None else said.text,
+        "helo": None if helo is None else helo.text,
         "pool": pool,
         "iprev": {
             "verdict": iprev.verdict.value,
@@ -160,17 +160,17 @@ def finding_document(finding: AnyFinding, expect: Collection[CheckName | DomainC
         "expected": finding.check in expect,
         "reason": None if finding.reason is None else finding.reason.value,
         "sentence": printable(finding.sentence),
-        "mend": None if finding.mend is None else mend_document(finding.mend),
+        "fix": None if finding.fix is None else fix_document(finding.fix),
     }
 
 
-def mend_document(mend: Mend) -> Json:
+def fix_document(fix: Fix) -> Json:
     """What would turn a failure into a pass."""
     return {
-        "advice": mend.advice,
-        "zone": mend.zone,
-        "records": list(mend.records),
-        "replaces": list(mend.replaces),
+        "advice": fix.advice,
+        "zone": fix.zone,
+        "records": list(fix.records),
+        "replaces": list(fix.replaces),
     }
 
 
@@ -224,7 +224,7 @@ def address_documents(address: Listed, expect: Collection[CheckName]) -> list[Js
         checked(
             address.pool,
             state.target,
-            said,
+            helo,
             report.iprev,
             report.findings,
             state.evidence,
@@ -234,13 +234,13 @@ def address_documents(address: Listed, expect: Collection[CheckName]) -> list[Js
         | ({} if state.evidence else {"evidence": None})
         | {"evidence_note": None if state.evidence else EVIDENCE_NOT_KEPT}
         | listed_document(address)
-        | {"held": [finding_document(finding, expect) for finding in state.held.values() if _is_about(finding, said)]}
-        for said, verdicts in names
+        | {"known": [finding_document(finding, expect) for finding in state.known.values() if _is_about(finding, helo)]}
+        for helo, verdicts in names
     ]
 
 
-def _is_about(finding: Finding, said: HeloName | None) -> bool:
-    return finding.check in OTHER_SUBJECTS or finding.subject in {"", said.text if said is not None else ""}
+def _is_about(finding: Finding, helo: HeloName | None) -> bool:
+    return finding.check in OTHER_SUBJECTS or finding.subject in {"", helo.text if helo is not None else ""}
 
 
 def listed_document(address: Listed) -> Json:
@@ -249,7 +249,7 @@ def listed_document(address: Listed) -> Json:
     return {
         "ip": str(state.target.address),
         "pool": address.pool,
-        "helos": [said.text for said in state.target.helos],
+        "helos": [helo.text for helo in state.target.helos],
         "health": HEALTHS.get(address.health, "unknown"),
         "problems": [
             {
@@ -289,15 +289,15 @@ def pool_document(summary: PoolSummary) -> Json:
             }
             for one in summary.checks
         ],
-        "unlisted": None if summary.unlisted is None else _unlisted(summary.unlisted),
+        "not_enumerable": None if summary.not_enumerable is None else _not_enumerable(summary.not_enumerable),
     }
 
 
-def _unlisted(unlisted: UnlistedSummary) -> Json:
+def _not_enumerable(not_enumerable: NotEnumerableSummary) -> Json:
     return {
-        "ranges": list(unlisted.ranges),
-        "samples_per_round": unlisted.drawn,
-        "verdicts": {verdict.value: count for verdict, count in unlisted.verdicts.items()},
+        "ranges": list(not_enumerable.ranges),
+        "samples_per_round": not_enumerable.drawn,
+        "verdicts": {verdict.value: count for verdict, count in not_enumerable.verdicts.items()},
         "failures": [
             {
                 "ip": str(one.address),
@@ -305,7 +305,7 @@ def _unlisted(unlisted: UnlistedSummary) -> Json:
                 "sentence": printable(one.finding.sentence),
                 "sampled_at": moment(one.at),
             }
-            for one in unlisted.failures
+            for one in not_enumerable.failures
         ],
     }
 
@@ -395,7 +395,7 @@ def helo_name_document(pool: Pool, state: HeloState) -> Json:
     """A HELO name of *pool*: its addresses in numbers, and what is held of its checks."""
     inside = state.pool_addresses
     return {
-        "helo": state.said.text,
+        "helo": state.helo.text,
         "pool": pool.name,
         "resolves": state.resolves,
         "addresses": state.addresses,
@@ -404,6 +404,6 @@ def helo_name_document(pool: Pool, state: HeloState) -> Json:
         "pool_addresses": inside,
         "pool_share": None if inside is None or not pool.size else inside / pool.size,
         "checks": [finding_document(one, pool.expect) for one in (state.latest.findings if state.latest else ())],
-        "held": [finding_document(one, pool.expect) for one in state.held.values()],
+        "known": [finding_document(one, pool.expect) for one in state.known.values()],
         "sampled_at": moment(state.sampled_at),
     }

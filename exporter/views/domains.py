@@ -17,7 +17,7 @@ from exporter.checks.spf.domain import SpfDomainReport
 from exporter.inventory.ranges import range_text
 from exporter.state.domain import DomainState
 from exporter.state.spf_coverage import FAMILIES, ByFamily, PoolList, TwoLists, count
-from exporter.views.documents import Json, evidence_document, finding_document, mend_document, moment, printable
+from exporter.views.documents import Json, evidence_document, finding_document, fix_document, moment, printable
 from exporter.views.sources import Sources
 
 SHOWN_RANGES = 50
@@ -79,7 +79,7 @@ def domain_document(state: DomainState, lists: TwoLists | None) -> Json:
     report = state.latest
     return listed_domain(state) | {
         "checks": [] if report is None else findings_document(report.findings, expect),
-        "held": findings_document([finding for group in state.held.values() for finding in group], expect),
+        "known": findings_document([finding for group in state.known.values() for finding in group], expect),
         "hints": [hint_document(hint) for hints in state.hints.values() for hint in hints],
         **records_document(state.spf, state.dkim.items(), state.dmarc, report),
         "lists": None if lists is None else _lists(lists),
@@ -102,8 +102,8 @@ def grouped_findings(state: DomainState) -> Mapping[str, list[tuple[DomainFindin
         if finding.result is Result.PASS:
             groups["passing"].append((finding, None))
         elif finding.result is Result.UNKNOWN:
-            held = state.held.get((finding.check, finding.subject), (None,))
-            groups["unknown"].append((finding, held[0]))
+            known = state.known.get((finding.check, finding.subject), (None,))
+            groups["unknown"].append((finding, known[0]))
         else:
             groups["failing" if finding.check in state.settings.expect else "aside"].append((finding, None))
     return groups
@@ -121,7 +121,7 @@ def hint_document(hint: Hint) -> Json:
         "subject": hint.subject,
         "reason": hint.reason.value,
         "sentence": printable(hint.sentence),
-        "mend": None if hint.mend is None else mend_document(hint.mend),
+        "fix": None if hint.fix is None else fix_document(hint.fix),
     }
 
 

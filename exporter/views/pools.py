@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from exporter.checks.result import CheckName, Finding, IprevVerdict, Result
 from exporter.state.address import AddressState, problems
 from exporter.state.board import Board
-from exporter.state.counters import UnlistedFailure
+from exporter.state.counters import NotEnumerableFailure
 from exporter.state.pool import FAILING, HEALTHY, PoolState
 
 
@@ -25,7 +25,7 @@ class CheckCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class UnlistedSummary:
+class NotEnumerableSummary:
     """A pool's IPv6 ranges that are too big to be listed: *drawn* addresses of them a round, and what came of those.
 
     *failures* are the latest that fail, the newest first.
@@ -34,7 +34,7 @@ class UnlistedSummary:
     ranges: tuple[str, ...]
     drawn: int
     verdicts: Mapping[IprevVerdict, int]
-    failures: tuple[UnlistedFailure, ...]
+    failures: tuple[NotEnumerableFailure, ...]
 
     @property
     def sampled(self) -> int:
@@ -61,7 +61,7 @@ class PoolSummary:
     round_seconds: float | None
     lag_seconds: float
     checks: tuple[CheckCounts, ...]
-    unlisted: UnlistedSummary | None = None
+    not_enumerable: NotEnumerableSummary | None = None
 
     @property
     def state(self) -> str:
@@ -109,13 +109,15 @@ def summarise(state: PoolState, lag_seconds: float) -> PoolSummary:
                 for check in pool.checks
             ]
         ),
-        unlisted=_unlisted(state) if pool.unlisted.ranges else None,
+        not_enumerable=_not_enumerable(state) if pool.not_enumerable.ranges else None,
     )
 
 
-def _unlisted(state: PoolState) -> UnlistedSummary:
-    unlisted, samples = state.pool.unlisted, state.counters.unlisted
-    return UnlistedSummary(unlisted.texts, unlisted.drawn, dict(samples.verdicts), tuple(reversed(samples.failures)))
+def _not_enumerable(state: PoolState) -> NotEnumerableSummary:
+    not_enumerable, samples = state.pool.not_enumerable, state.counters.not_enumerable
+    return NotEnumerableSummary(
+        not_enumerable.texts, not_enumerable.drawn, dict(samples.verdicts), tuple(reversed(samples.failures))
+    )
 
 
 def fleet(board: Board, lags: Mapping[str, float]) -> list[PoolSummary]:

@@ -415,7 +415,7 @@ class Bucket:
 _REMEMBERED = 256
 _THREADS = 2
 _WAITING = 16
-_MAX_OCTETS = 72
+_MAX_BYTES = 72
 """What bcrypt looks at of a password; Go refuses longer ones when it makes a hash, so none can be right."""
 _MAX_HEADER = 4096
 
@@ -483,8 +483,8 @@ def _matches(password: bytes, hashed: bytes) -> bool:
     """One bcrypt check, also for a password that cannot be right."""
     import bcrypt
 
-    is_possible = len(password) <= _MAX_OCTETS and b"\0" not in password
-    matches = bcrypt.checkpw(password.replace(b"\0", b"\1")[:_MAX_OCTETS], hashed)
+    is_possible = len(password) <= _MAX_BYTES and b"\0" not in password
+    matches = bcrypt.checkpw(password.replace(b"\0", b"\1")[:_MAX_BYTES], hashed)
     return matches and is_possible
 
 

@@ -263,7 +263,7 @@ def _target(state: PoolState, configured: Target, helo: str) -> Target:
         return configured
     said: HeloName | None = next((one for one in configured.helos if one.text == helo), None)
     if said is None and helo in state.helos:
-        said = state.helos[helo].said
+        said = state.helos[helo].helo
     if said is None:
         raise BadQueryError("helo is no configured HELO name of this address, nor of its pool")
     return Target(configured.address, (said,))
@@ -274,17 +274,17 @@ def explain(pool: Pool, state: AddressState, seconds: float, timeout_seconds: fl
     report = state.latest
     lines = [
         f"# {state.target.address} of the pool {pool.name}, sampled in {seconds:.3f} s of {timeout_seconds:g} s",
-        *[f"# HELO {said}" for said in state.target.helos],
+        *[f"# HELO {helo}" for helo in state.target.helos],
     ]
     for finding in report.findings if report is not None else ():
         expected = "" if finding.check in pool.expect else " (not expected to pass)"
         reason = f" ({finding.reason})" if finding.reason else ""
         subject = f" of {finding.subject}" if finding.subject else ""
         lines.append(f"# {finding.check}{subject}: {finding.result}{reason}{expected}")
-        lines += [f"#   {line}" for line in (finding.sentence, *str(finding.mend or "").splitlines()) if line]
+        lines += [f"#   {line}" for line in (finding.sentence, *str(finding.fix or "").splitlines()) if line]
     for question, answer in state.evidence.items():
-        said = ", ".join(records_of(answer)) or answer.status.value.upper()
+        helo = ", ".join(records_of(answer)) or answer.status.value.upper()
         via = f" via {' '.join(answer.chain)}" if answer.chain else ""
         source = f" from {answer.server} at {moment(answer.asked_at)}, TTL {answer.ttl} s" if answer.server else ""
-        lines.append(f"# {question}: {said}{via}{source}")
+        lines.append(f"# {question}: {helo}{via}{source}")
     return "".join([f"{printable(line)}\n" for line in lines])

@@ -493,11 +493,11 @@ def _grouped(pool: PoolState, index: int) -> Mapping[str, list[Any]]:
     state, expect = pool[index], pool.pool.expect
     groups: dict[str, list[Any]] = {"failing": [], "unknown": [], "aside": [], "passing": []}
     for finding in state.latest.findings if state.latest is not None else ():
-        held = state.held.get((finding.check, finding.subject))
+        known = state.known.get((finding.check, finding.subject))
         if finding.result is Result.PASS:
             groups["passing"].append((finding, None))
         elif finding.result is Result.UNKNOWN:
-            groups["unknown"].append((finding, held))
+            groups["unknown"].append((finding, known))
         else:
             groups["failing" if finding.check in expect else "aside"].append((finding, None))
     return groups

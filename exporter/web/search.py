@@ -17,7 +17,7 @@ from multidict import MultiMapping
 from exporter.checks.addresses import Address
 from exporter.errors import ExporterError
 from exporter.state.board import Board
-from exporter.state.pool import NAMES_STRIDE, PoolState
+from exporter.state.pool import NAMES_BLOCK, PoolState
 from exporter.views.pools import Listed, listed, with_health
 
 # SECTION exporter.web.names
@@ -39,18 +39,18 @@ class NameIndex:
         """The places from *first* to before *stop* whose address has *needle* in one of its names, in order."""
         if any(character.isspace() for character in needle):
             return  # no name has one, and here it would match across names
-        strides = self._strides(state)
-        for number in range(first // NAMES_STRIDE, -(-stop // NAMES_STRIDE)):
+        strides = self._blocks(state)
+        for number in range(first // NAMES_BLOCK, -(-stop // NAMES_BLOCK)):
             if strides[number][0] != state.name_changes[number]:
                 changes = state.name_changes[number]
                 strides[number] = (changes, _lines(state, number))
                 await asyncio.sleep(0)
             for line in _matching(strides[number][1], needle):
-                index = number * NAMES_STRIDE + line
+                index = number * NAMES_BLOCK + line
                 if first <= index < stop:
                     yield index
 
-    def _strides(self, state: PoolState) -> list[tuple[int, str]]:
+    def _blocks(self, state: PoolState) -> list[tuple[int, str]]:
         known = self._pools.get(state.pool.name)
         if known is None or known[0] is not state:
             known = (state, [(-1, "")] * len(state.name_changes))
@@ -59,14 +59,14 @@ class NameIndex:
 
 
 def _lines(state: PoolState, number: int) -> str:
-    start = number * NAMES_STRIDE
+    start = number * NAMES_BLOCK
     has_helo = any(one.helo for one in state.pool.source)
     targets = state.pool.targets
     lines = []
-    for index in range(start, min(start + NAMES_STRIDE, state.pool.size)):
+    for index in range(start, min(start + NAMES_BLOCK, state.pool.size)):
         names: list[str] = [*state.ptr_names(index)]
         if has_helo:
-            names += [said.text.lower() for said in targets[index].helos]
+            names += [helo.text.lower() for helo in targets[index].helos]
         lines.append(" ".join(names))
     return "\n".join(lines)
 

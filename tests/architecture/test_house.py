@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+
 @functools.cache
 def loaded_by(modules):
     """Every module that a process of its own has loaded after importing these."""

@@ -156,7 +156,7 @@ def engine_table(knot: Knot, ground: Ground, count: int) -> str:
             "|---|--:|",
             f"| longest hold of the event loop, 500 in flight | {hold['longest_seconds'] * 1000:.1f} ms |",
             f"| a question whose answer is in the cache | {hits['hit_seconds'] * 1e6:.2f} µs |",
-            f"| {memory['entries']:,} answers in the cache, each | {memory['entry_octets']:.0f} octets |",
+            f"| {memory['entries']:,} answers in the cache, each | {memory['entry_bytes']:.0f} octets |",
             f"| those and {memory['in_flight']:,} questions in flight, over idle | {over_idle:.1f} MiB |",
         ]
     )

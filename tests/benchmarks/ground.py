@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.integration.servers.knot import Knot
 
 _PIDFD_GETFD = 438  # of <linux/unistd.h>, on every architecture; since Linux 5.6
-_ROOM_OCTETS = 2 * 1024 * 1024
+_ROOM_BYTES = 2 * 1024 * 1024
 
 
 class Ground:
@@ -58,7 +58,7 @@ def make_room(knot: Knot) -> int:
             if descriptor < 0:
                 return 0
             with socket.socket(fileno=descriptor) as borrowed:
-                borrowed.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM_OCTETS)
+                borrowed.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM_BYTES)
                 sizes.append(borrowed.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF))
     finally:
         os.close(process)

@@ -36,7 +36,7 @@ def cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def resident_octets() -> int:
+def resident_bytes() -> int:
     """Memory of this process that is resident."""
     gc.collect()
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
@@ -87,9 +87,9 @@ async def measure_sweep(resolver: Resolver, options: argparse.Namespace) -> dict
 async def measure_hold(resolver: Resolver, options: argparse.Namespace) -> dict[str, Any]:
     """Find out how long one callback held the loop, at most, during a sweep."""
     targets = targets_from(0, options.count)
-    with holding() as held:
+    with holding() as known:
         await run_checks(resolver, targets, options.in_flight)
-    return {"longest_seconds": held.longest_seconds, "by": held.by}
+    return {"longest_seconds": known.longest_seconds, "by": known.by}
 
 
 async def measure_hits(resolver: Resolver, options: argparse.Namespace) -> dict[str, Any]:
@@ -113,15 +113,15 @@ async def measure_memory(resolver: Resolver, options: argparse.Namespace) -> dic
     await run_checks(resolver, targets_from(sweep.ALL - 200, 200), 100)
     resolver.cache.clear()
     targets = targets_from(0, 50_500)
-    idle = resident_octets()
+    idle = resident_bytes()
     await run_checks(resolver, targets, 100)  # as many as before: what is in flight is not the cache's
-    cached = resident_octets()
+    cached = resident_bytes()
     os.kill(options.server_pid, signal.SIGSTOP)
     try:
         for number in range(options.in_flight):
             resolver.ask(Question(DomainName(f"silent-{number}.{DOMAIN}"), "A"), lambda asked, answer: None)
         await asyncio.sleep(0.5)
-        in_flight, busy = resolver.in_flight, resident_octets()
+        in_flight, busy = resolver.in_flight, resident_bytes()
     finally:
         os.kill(options.server_pid, signal.SIGCONT)
     entries = len(resolver.cache)
@@ -131,7 +131,7 @@ async def measure_memory(resolver: Resolver, options: argparse.Namespace) -> dic
         "busy": busy,
         "entries": entries,
         "in_flight": in_flight,
-        "entry_octets": (cached - idle) / entries,
+        "entry_bytes": (cached - idle) / entries,
     }
 
 

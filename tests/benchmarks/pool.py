@@ -55,7 +55,7 @@ def load(networks: list[str]) -> dict[str, float]:
     for name, some in (("idle", ["192.0.2.1/32"]), ("loaded", networks)):
         with running(RunningExporter(some, silent)) as exporter:
             found[f"{name}_seconds"] = time.monotonic() - exporter.began
-            found[f"{name}_octets"] = exporter.resident_octets
+            found[f"{name}_bytes"] = exporter.resident_bytes
     return found
 
 
@@ -73,8 +73,8 @@ def sweep(knot: Knot, networks: list[str]) -> dict[str, Any]:
         result = {
             "cpu_seconds": exporter.cpu_seconds,
             "seconds": seconds,
-            "resident_octets": exporter.resident_octets,
-            "peak_octets": exporter.peak_octets,
+            "resident_bytes": exporter.resident_bytes,
+            "peak_bytes": exporter.peak_bytes,
             "lag": json.loads(exporter.get("/api/v1/pools/microsoft-365"))["lag_seconds"],
         }
         found = exporter.failing()
@@ -123,8 +123,8 @@ def show_sweep(knot: Knot, networks: list[str]) -> bool:
     print("\n| Sweep | |\n|---|--:|")
     print(f"| processor time | {found['cpu_seconds']:.1f} s |")
     print(f"| by the clock, Knot and all else on the same cores | {found['seconds']:.0f} s |")
-    print(f"| resident at its end; the most | {found['resident_octets'] / MEGABYTE:.0f} MB; ", end="")
-    print(f"{found['peak_octets'] / MEGABYTE:.0f} MB |")
+    print(f"| resident at its end; the most | {found['resident_bytes'] / MEGABYTE:.0f} MB; ", end="")
+    print(f"{found['peak_bytes'] / MEGABYTE:.0f} MB |")
     for label in ("broken", "missed", "invented", "wrong_reason", "unknown"):
         print(f"| {label.replace('_', ' ')} | {found[label]:,} |")
     return not any(found[label] for label in ("missed", "invented", "wrong_reason", "unknown"))

@@ -156,7 +156,7 @@ def claim(seeds: int = SEEDS, networks: Sequence[IPv4Network] = world.NETWORKS) 
 
 def show_claim(seeds: int = SEEDS) -> bool:
     """Print it; False if the interval promises too much, or a round passed a wholly broken prefix by."""
-    rounds, truth, held = claim(seeds)
+    rounds, truth, known = claim(seeds)
     drawn = [one.sampled for one in rounds]
     shares = [one.failed / one.sampled for one in rounds]
     named = sum(one.prefixes == len(world.BROKEN_PREFIXES) for one in rounds)
@@ -165,11 +165,11 @@ def show_claim(seeds: int = SEEDS) -> bool:
         end="",
     )
     print(
-        f"{max(shares):.2%} of them fail, of all {truth:.2%}. The truth was inside the 95% interval in {held} of ",
+        f"{max(shares):.2%} of them fail, of all {truth:.2%}. The truth was inside the 95% interval in {known} of ",
         end="",
     )
     print(f"{seeds}; all {len(world.BROKEN_PREFIXES)} wholly broken prefixes were named in {named}.")
-    return held >= LEAST * seeds // 100 and named == seeds
+    return known >= LEAST * seeds // 100 and named == seeds
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def resident_octets() -> int:
+def resident_bytes() -> int:
     """Memory of this process that is resident."""
     gc.collect()
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
@@ -120,23 +120,23 @@ def measure_fleet(options: argparse.Namespace) -> dict[str, Any]:
     """Load, record, scrape: with *count* addresses in *pools* pools."""
     text = configuration(options.count, options.pools, series="failing")
     board = Board()
-    idle = resident_octets()
+    idle = resident_bytes()
     load = measured(lambda: board.adopt(build(parse(text, "benchmark"))))
-    loaded = resident_octets()
+    loaded = resident_bytes()
     states = list(board.pools.values())
     record = measured(lambda: [sweep(state, 1.79e9) for state in states])
     exposition = Exposition(FleetCollector(board, dict, time.time))
     first = measured(lambda: exposition.render(OPENMETRICS, compress=True))
     again = min(measured(lambda: exposition.render(OPENMETRICS, compress=True)) for _ in range(ROUNDS))
-    recorded = resident_octets()
+    recorded = resident_bytes()
     size = sum(state.pool.size for state in states)
     return {
         "addresses": size,
         "load_seconds": load,
-        "load_octets": loaded - idle,
+        "load_bytes": loaded - idle,
         "record_seconds": record / size,
         "octets": (recorded - idle) / size,
-        "total_octets": recorded - idle,
+        "total_bytes": recorded - idle,
         "first_scrape_seconds": first,
         "scrape_seconds": again,
     }

@@ -124,18 +124,18 @@ class Measured:
 
     async def of(self, what: str, act: Callable[[], Awaitable[Any]]) -> None:
         """Do something, and note the longest hold of the loop meanwhile."""
-        with holding() as held:
+        with holding() as known:
             async with turning() as turns:
                 await act()
                 await asyncio.sleep(0)
-        self.seconds[what] = {"callback": held.longest_seconds, "turn": turns[0], "by": held.by[:120]}
+        self.seconds[what] = {"callback": known.longest_seconds, "turn": turns[0], "by": known.by[:120]}
 
     async def reload(self, text: str) -> None:
         """Use another configuration."""
         self.text = text
-        said = await self.service.reload()
-        if said:
-            raise RuntimeError(said)
+        helo = await self.service.reload()
+        if helo:
+            raise RuntimeError(helo)
 
     async def get(self, path: str) -> None:
         """Ask for a path."""

@@ -77,12 +77,12 @@ class RunningExporter(Server):
         return cpu_seconds(self.pid)
 
     @property
-    def resident_octets(self) -> int:
+    def resident_bytes(self) -> int:
         """Its memory that is resident."""
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * _PAGE
 
     @property
-    def peak_octets(self) -> int:
+    def peak_bytes(self) -> int:
         """The most memory that was resident at a time."""
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024

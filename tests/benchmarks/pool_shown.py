@@ -1,7 +1,7 @@
 """Shows 100,000 series to a real Prometheus, and counts the processor time that this takes.
 
 Between two scrapes every address is sampled once, evenly and in order, as rounds go: `sampled`, when each is as it
-was, and three lines in twelve are others; `turned`, when each breaks or mends, and seven are. In `still` nothing
+was, and three lines in twelve are others; `turned`, when each breaks or fixes, and seven are. In `still` nothing
 happens, `reference` is what prometheus-client does.
 """
 

@@ -109,7 +109,7 @@ async def attack(mutants: int, seed: int) -> Outcome:
         async with resolver_for(
             server.address, timeout_seconds=0.5, attempts=2, max_in_flight=IN_FLIGHT, cache_entries=1_000
         ) as resolver:
-            with holding() as held:
+            with holding() as known:
                 await asyncio.gather(
                     *[_keep_asking(resolver, lane, mutants, mutator, outcome) for lane in range(IN_FLIGHT)]
                 )
@@ -118,9 +118,9 @@ async def attack(mutants: int, seed: int) -> Outcome:
             outcome.ignored = dict(resolver.statistics.ignored)
         for (_, transport), count in server.asked.items():
             outcome.transports[transport] += count
-    outcome.mutants, outcome.longest_seconds = mutator.made, held.longest_seconds
-    if held.longest_seconds > BOUND_SECONDS:
-        outcome.complaints.append(f"the loop was held for {held.longest_seconds:.3f} s by {held.by}")
+    outcome.mutants, outcome.longest_seconds = mutator.made, known.longest_seconds
+    if known.longest_seconds > BOUND_SECONDS:
+        outcome.complaints.append(f"the loop was held for {known.longest_seconds:.3f} s by {known.by}")
     return outcome
 
 

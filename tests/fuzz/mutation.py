@@ -12,7 +12,7 @@ import dns.message
 import dns.rcode
 import dns.rrset
 
-from tests.integration.packets import HEADER_OCTETS, Query
+from tests.integration.packets import HEADER_BYTES, Query
 
 _INTERESTING = (0x00, 0x01, 0x3F, 0x40, 0x7F, 0x80, 0xC0, 0xFF)
 _RDATA = {
@@ -79,13 +79,13 @@ class Mutator:
             rdtype = dns.rdatatype.to_text(dns.rdatatype.RdataType(query.rdtype))
             self._templates[key] = template(shape, rdtype, octets)
         wire = self._templates[key]
-        return struct.pack(">H", query.id) + wire[2:HEADER_OCTETS] + query.question + wire[HEADER_OCTETS + octets + 4 :]
+        return struct.pack(">H", query.id) + wire[2:HEADER_BYTES] + query.question + wire[HEADER_BYTES + octets + 4 :]
 
     def broken(self, query: Query) -> bytes:
         """Build a broken reply: one to four mutations, mostly of what follows the question."""
         self.made += 1
         wire = bytearray(self.right(query))
-        after_question = HEADER_OCTETS + len(query.question)
+        after_question = HEADER_BYTES + len(query.question)
         for _ in range(self._random.choice((1, 1, 2, 4))):
             first = after_question if self._random.random() < 0.8 else 2  # the ID stays, or nobody would read on
             wire = self._random.choice(self._mutations)(wire, min(first, max(0, len(wire) - 1)))
@@ -128,7 +128,7 @@ class Mutator:
         return wire[:at] + wire[at : at + 40] * self._random.choice((2, 3, 100)) + wire[at + 40 :]
 
     def _count(self, wire: bytearray, first: int) -> bytearray:
-        if len(wire) >= HEADER_OCTETS:
+        if len(wire) >= HEADER_BYTES:
             count = self._random.choice((0, 1, 2, 255, 65_535))
             struct.pack_into(">H", wire, self._random.choice((4, 6, 6, 6, 8, 10)), count)
         return wire

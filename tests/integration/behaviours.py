@@ -4,7 +4,7 @@ import struct
 from collections.abc import Sequence
 
 from tests.integration.packets import (
-    HEADER_OCTETS,
+    HEADER_BYTES,
     QUESTION_POINTER,
     Query,
     forged,
@@ -89,7 +89,7 @@ def _tcp_forged_id(query: Query) -> Sequence[Sending]:
 @behaviour
 def _many_names(query: Query) -> Sequence[Sending]:
     """64 kB of PTR names, all different, each compressed."""
-    answers, octets = [], len(query.question) + HEADER_OCTETS
+    answers, octets = [], len(query.question) + HEADER_BYTES
     while octets < 65_500:
         rdata = bytes([12]) + b"n%011d" % len(answers) + b"\xc0\x0c"
         answers.append(record("PTR", rdata))
@@ -116,20 +116,20 @@ def _ancount(query: Query) -> Sequence[Sending]:
 
 @behaviour
 def _pointer_loop(query: Query) -> Sequence[Sending]:
-    at = HEADER_OCTETS + len(query.question)
+    at = HEADER_BYTES + len(query.question)
     return [Sending(reply(query, record("PTR", b"\0", owner=struct.pack(">H", 0xC000 | at))))]
 
 
 @behaviour
 def _pointer_pair(query: Query) -> Sequence[Sending]:
-    at = HEADER_OCTETS + len(query.question) + len(QUESTION_POINTER) + 10
+    at = HEADER_BYTES + len(query.question) + len(QUESTION_POINTER) + 10
     rdata = struct.pack(">HH", 0xC000 | at + 2, 0xC000 | at)
     return [Sending(reply(query, record("PTR", rdata)))]
 
 
 def _deep(query: Query, depth: int) -> bytes:
     """A name that is reached through *depth* pointers, each to the one before."""
-    at = HEADER_OCTETS + len(query.question) + len(QUESTION_POINTER) + 10
+    at = HEADER_BYTES + len(query.question) + len(QUESTION_POINTER) + 10
     chain = plain_name("deep.example.org")
     pointers = [struct.pack(">H", 0xC000 | at)]
     pointers += [struct.pack(">H", 0xC000 | at + len(chain) + 2 * number) for number in range(depth - 1)]

@@ -5,7 +5,7 @@ import struct
 from collections.abc import Sequence
 from typing import Literal
 
-from tests.integration.packets import HEADER_OCTETS, Query, forged, good, reply, with_edns
+from tests.integration.packets import HEADER_BYTES, Query, forged, good, reply, with_edns
 from tests.integration.sending import Sending, behaviour
 
 FLOOD = 20
@@ -73,7 +73,7 @@ def _forged_flags(query: Query) -> Sequence[Sending]:
 @behaviour
 def _forged_cut(query: Query) -> Sequence[Sending]:
     whole = forged(query)
-    cuts = [whole[:size] for size in (0, 1, 5, HEADER_OCTETS - 1, HEADER_OCTETS + 3, len(whole) - 1)]
+    cuts = [whole[:size] for size in (0, 1, 5, HEADER_BYTES - 1, HEADER_BYTES + 3, len(whole) - 1)]
     return _flood(query, *cuts)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28}
 QUESTION_POINTER = b"\xc0\x0c"
-HEADER_OCTETS = 12
+HEADER_BYTES = 12
 TTL_SECONDS = 300
 
 
@@ -31,13 +31,13 @@ class Query:
 
 def read_query(wire: bytes, transport: str) -> Query:
     """Read a query as clients send it: one question, no compression."""
-    at, labels = HEADER_OCTETS, []
+    at, labels = HEADER_BYTES, []
     while wire[at]:
         labels.append(wire[at + 1 : at + 1 + wire[at]])
         at += 1 + wire[at]
     (rdtype,) = struct.unpack_from(">H", wire, at + 1)
     (number,) = struct.unpack_from(">H", wire)
-    return Query(number, tuple(labels), rdtype, wire[HEADER_OCTETS : at + 5], transport)
+    return Query(number, tuple(labels), rdtype, wire[HEADER_BYTES : at + 5], transport)
 
 
 def name(*labels: bytes) -> bytes:
@@ -96,7 +96,7 @@ def forged(query: Query, *, flags: int = 0x8180, id_: int | None = None, questio
 
 def with_edns(wire: bytes) -> bytes:
     """Add an OPT record without options (RFC 6891) to a reply that has no additional records."""
-    return wire[:10] + b"\0\1" + wire[HEADER_OCTETS:] + b"\0" + struct.pack(">HHIH", 41, 1232, 0, 0)
+    return wire[:10] + b"\0\1" + wire[HEADER_BYTES:] + b"\0" + struct.pack(">HHIH", 41, 1232, 0, 0)
 
 
 def soa() -> bytes:

@@ -56,21 +56,21 @@ def holding() -> Iterator[Held]:
     What counts is processor time of the loop's own thread, so that other processes and threads do not disturb the
     measure. The garbage collector is told to start from nothing, so that it collects what is measured only.
     """
-    held = Held()
+    known = Held()
     run = asyncio.events.Handle._run
 
     def timed(handle: asyncio.Handle) -> None:
         before = time.thread_time()
         run(handle)
         took = time.thread_time() - before
-        if took > held.longest_seconds:
-            held.longest_seconds, held.by = took, repr(handle)
+        if took > known.longest_seconds:
+            known.longest_seconds, known.by = took, repr(handle)
 
     gc.collect()
     gc.freeze()
     asyncio.events.Handle._run = timed  # type: ignore[method-assign]
     try:
-        yield held
+        yield known
     finally:
         asyncio.events.Handle._run = run  # type: ignore[method-assign]
         gc.unfreeze()

@@ -41,14 +41,14 @@ def wanted(world):
     return match, {ip: pairs for ip, pairs in problems.items() if pairs}
 
 
-def said(series):
+def helo(series):
     """What the exposition says about each address."""
     return by_address(series, "maildns_fcrdns_match"), by_address(series, "maildns_address_problem", "check", "reason")
 
 
 def differences(series, match, problems):
     """Where the exposition says otherwise: address, what is wanted, what it says."""
-    said_match, said_problems = said(series)
+    said_match, said_problems = helo(series)
     return [
         (ip, wanted_, got)
         for wanted_of, said_of in ((match, said_match), (problems, said_problems))
@@ -84,7 +84,7 @@ async def test_a_thousand_addresses_through_an_outage():
 
                 unbound.stop()
                 series = await exporter.wait_for(_none_conclusive, "an outage in which nothing is conclusive")
-                assert said(series) == (match, problems)
+                assert helo(series) == (match, problems)
                 assert _results(series, "fcrdns") == {"pass": 0, "fail": 0, "unknown": ADDRESSES}
                 await prometheus.wait_for(
                     "sum(maildns_fcrdns_conclusive)", lambda found: [one.value for one in found] == [0]
@@ -95,7 +95,7 @@ async def test_a_thousand_addresses_through_an_outage():
                 series = await exporter.wait_for(
                     lambda s: all(at > resumed for at in by_address(s, CONCLUDED).values()), "a verdict on all again"
                 )
-                assert said(series) == (match, problems)
+                assert helo(series) == (match, problems)
                 assert sum(series["maildns_result_changes_total"].values()) == 0
 
                 await prometheus.wait_for("maildns_fcrdns_match == 0", exactly(broken))

@@ -66,7 +66,7 @@ def text(*resolvers):
     return yaml.safe_dump({"resolvers": listed, "pools": [{"name": "test", "addresses": entries}]})
 
 
-def held(series):
+def known(series):
     """What is held of the addresses."""
     return {family: series.get(family) for family in HELD}
 
@@ -101,11 +101,11 @@ async def test_a_resolver_that_begins_to_lie_flips_nothing(lie):
         during = await exporter.wait_for(
             lambda s: not sum(s[CONCLUSIVE].values()) and canaries(s) == {server.address: 0}, "distrust"
         )
-        assert held(during) == held(before)
+        assert known(during) == known(before)
 
         server.lie = ""
         after = await exporter.wait_for(all_conclusive, "trust again")
-        assert held(after) == held(before)
+        assert known(after) == known(before)
         assert canaries(after) == {server.address: 1}
         assert sum(after["maildns_result_changes_total"].values()) == 0
 
@@ -118,7 +118,7 @@ async def test_a_resolver_that_lies_from_the_start_is_not_believed(lie):
         async with watched([server.address]) as exporter:
             rounds = "maildns_pool_rounds_total"
             series = await exporter.wait_for(lambda s: sum(s[rounds].values()) >= 3, "three rounds")
-            assert not any(held(series).values())
+            assert not any(known(series).values())
             assert set(series[CONCLUSIVE].values()) == {0}
 
             server.lie = ""
@@ -137,5 +137,5 @@ async def test_an_honest_server_beside_the_liar_is_enough(apart):
             liar.lie = "sinkhole"
             await exporter.wait_for(lambda s: canaries(s) == {liar.address: 0, honest.address: 1}, "distrust")
             during = await exporter.wait_for(all_conclusive, "verdicts on all from the honest server")
-            assert held(during) == held(before)
+            assert known(during) == known(before)
             assert sum(during["maildns_result_changes_total"].values()) == 0

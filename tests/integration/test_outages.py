@@ -50,7 +50,7 @@ def watched(world, unbound):
     return build
 
 
-def held(series):
+def last_conclusive(series):
     """What is held of the addresses."""
     return {family: series.get(family) for family in HELD}
 
@@ -94,13 +94,13 @@ async def test_an_outage_flips_nothing_and_ends_without_a_burst(watched, loss, d
                 lambda s: rounds(s) >= rounds(before) + 4 and conclusive(s)[1] <= (0 if loss != 0.5 else 99),
                 "an outage",
             )
-            assert held(during) == held(before)
+            assert last_conclusive(during) == last_conclusive(before)
             for proxy in (first, second):
                 proxy.loss = proxy.delay_seconds = 0.0
             after = await exporter.wait_for(lambda s: conclusive(s) == (COUNT, COUNT), "verdicts on all again")
             later = await exporter.wait_for(lambda s: rounds(s) >= rounds(after) + 2, "two more rounds")
 
-        assert held(after) == held(before) == held(later)
+        assert last_conclusive(after) == last_conclusive(before) == last_conclusive(later)
         assert sum(later["maildns_result_changes_total"].values()) == 0
         for proxy in (first, second):
             assert proxy.most_in_a_second() <= CAP * SLACK
@@ -124,5 +124,5 @@ async def test_another_resolver_stands_in_for_a_silent_one(watched):
             first.loss = 0.0
             after = await exporter.wait_for(lambda s: s["maildns_resolver_up"][down] == 1, "both")
 
-        assert held(during) == held(before) == held(after)
+        assert last_conclusive(during) == last_conclusive(before) == last_conclusive(after)
         assert sum(after["maildns_result_changes_total"].values()) == 0

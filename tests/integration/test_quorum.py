@@ -13,7 +13,7 @@ from exporter.demo.server import DemoServer
 from exporter.demo.world import World
 from tests.integration.servers.process import DEADLINE_SECONDS
 from tests.integration.serving import serving
-from tests.integration.test_lying_resolvers import CONCLUSIVE, RECORDS, all_conclusive, held, hurried, text
+from tests.integration.test_lying_resolvers import CONCLUSIVE, RECORDS, all_conclusive, hurried, known, text
 
 pytestmark = pytest.mark.integration
 
@@ -86,7 +86,7 @@ async def test_one_against_one_changes_nothing_and_is_told(apart):
             await shown(exporter, "/exporter", ADDRESS)
             await shown(exporter, "/", "Resolvers disagree about")
 
-            assert held(during) == held(before)
+            assert known(during) == known(before)
             first, second = [server.address for server in servers]
             about = next(one for one in json.loads(body)["data"] if one["ip"] == ADDRESS)
             names = ("resolver0", "resolver1" if apart else "resolver0")
@@ -110,7 +110,7 @@ async def test_one_of_three_is_outvoted():
         before = await exporter.wait_for(all_conclusive, "verdicts on all")
         servers[0].unknown = frozenset({WRONG})
         during = await exporter.wait_for(lambda s: disputed(s) and conclusive(s) == 1, "a dispute that is decided")
-        assert held(during) == held(before)
+        assert known(during) == known(before)
         servers[2].unknown = frozenset({WRONG})
         await exporter.wait_for(lambda s: not passes(s), "what two of three say")
 

@@ -78,8 +78,8 @@ async def test_packets_that_are_no_reply_are_passed_over(junk):
 @pytest.mark.parametrize("behaviour", ["ancount", "pointer-deepest", "many-names", "many-empty-records"])
 async def test_a_hostile_reply_costs_little(misbehaving, behaviour):
     """The parent's server is anybody's: 64 kB of names and 4,000 pointers in a row are not read to their end."""
-    with holding() as held:
+    with holding() as known:
         answer = await asked(misbehaving.port, DomainName(f"1.{behaviour}.example.org"))
 
     assert not answer.is_conclusive
-    assert held.longest_seconds < 0.05, held.by
+    assert known.longest_seconds < 0.05, known.by

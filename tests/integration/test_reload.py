@@ -87,7 +87,7 @@ def value(series, name, **labels):
 
 
 async def test_a_bad_file_leaves_the_old_configuration_in_use(tmp_path):
-    """The answer and the log have every problem, the metric says 0, nothing else changes; a good file mends it."""
+    """The answer and the log have every problem, the metric says 0, nothing else changes; a good file fixes it."""
     path = tmp_path / "maildns.yml"
     async with DemoServer(World(RECORDS)) as dns:
         path.write_text(text(dns.address, kept=[1, 2, 3]))

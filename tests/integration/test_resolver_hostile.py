@@ -45,13 +45,13 @@ async def test_what_it_comes_to(misbehaving, behaviour, rdtype, status):
     """Each way of answering has its status, and none holds the loop."""
     seconds = 0.3 if status is Status.TIMEOUT else 30
     async with resolver_for(misbehaving.address, timeout_seconds=seconds, attempts=2) as resolver:
-        with holding() as held:
+        with holding() as known:
             answer = await resolver.resolve(asking_for(behaviour, rdtype))
 
         assert answer.status is status
         if status is Status.ANSWER:
             assert answer.addresses == hosts("192.0.2.1").addresses
-        assert held.longest_seconds < BOUND_SECONDS, held.by
+        assert known.longest_seconds < BOUND_SECONDS, known.by
         assert resolver.in_flight == 0
 
 
@@ -73,10 +73,10 @@ async def test_what_it_comes_to(misbehaving, behaviour, rdtype, status):
 async def test_hostile_answers_cost_little(misbehaving, behaviour, rdtype, capped):
     """Bounded work; the result is inconclusive, or (where it may be) an answer that is capped."""
     async with resolver_for(misbehaving.address, timeout_seconds=1, attempts=2) as resolver:
-        with holding() as held:
+        with holding() as known:
             answer = await resolver.resolve(asking_for(behaviour, rdtype))
 
-        assert held.longest_seconds < BOUND_SECONDS, held.by
+        assert known.longest_seconds < BOUND_SECONDS, known.by
         assert not answer.is_conclusive or (capped and answer.status is Status.ANSWER)
         assert len(answer.records) <= 1_000
         assert sum(map(len, answer.texts)) <= 65_535
@@ -85,11 +85,11 @@ async def test_hostile_answers_cost_little(misbehaving, behaviour, rdtype, cappe
 async def test_a_flood_over_tcp_holds_nobody_up(misbehaving):
     """Half a million empty messages on one connection are taken a few at a time, and the answer after them is used."""
     async with resolver_for(misbehaving.address, timeout_seconds=300, attempts=1) as resolver:
-        with holding() as held:
+        with holding() as known:
             answer = await resolver.resolve(asking_for("tcp-flood"))
 
     assert answer.addresses == hosts("192.0.2.1").addresses
-    assert held.longest_seconds < BOUND_SECONDS, held.by
+    assert known.longest_seconds < BOUND_SECONDS, known.by
 
 
 async def test_ttls_are_clamped(misbehaving):

@@ -43,20 +43,20 @@ def said_of(reports):
 async def test_every_kind_straight_from_the_authoritative_server(world, knot):
     """Against Knot every verdict and reason equals the expected one."""
     async with resolver_for(knot.address, timeout_seconds=5) as resolver:
-        said = said_of(await sample_all(resolver, world))
+        helo = said_of(await sample_all(resolver, world))
 
     assert {one.kind for one in world.expected} == set(KINDS)
-    wrong = [(one, got) for one, got in zip(world.expected, said, strict=True) if got != (one.verdict, one.reasons)]
+    wrong = [(one, got) for one, got in zip(world.expected, helo, strict=True) if got != (one.verdict, one.reasons)]
     assert wrong == []
 
 
 async def test_every_kind_through_a_recursive_resolver(world, unbound):
     """Against Unbound every verdict and reason equals the expected one."""
     async with resolver_for(unbound.address, timeout_seconds=5) as resolver:
-        said = said_of(await sample_all(resolver, world))
+        helo = said_of(await sample_all(resolver, world))
 
     wrong = [
-        (one, got) for one, got in zip(world.expected, said, strict=True) if got != (one.verdict, one.recursive_reasons)
+        (one, got) for one, got in zip(world.expected, helo, strict=True) if got != (one.verdict, one.recursive_reasons)
     ]
     assert wrong == []
 

@@ -42,7 +42,7 @@ class Clock:
         return self.age
 
 
-def mended_later(clock):
+def fixed_later(clock):
     """A world in which one key is missing until the clock says so."""
     missing = Episode("loss", 1e6, -1, LATER, withdrawn=(("s2._domainkey.example.org.", "TXT"),))
     return World(RECORDS, episodes=[missing], clock=clock)
@@ -65,9 +65,9 @@ def series(exporter):
 
 
 def test_what_is_known_of_domains_is_there_after_a_kill(tmp_path):
-    """API, page and metrics say the same with the same times before any answer; then a mend is a change, once."""
+    """API, page and metrics say the same with the same times before any answer; then a fix is a change, once."""
     storage, clock = tmp_path / "maildns.db", Clock()
-    with Dns(mended_later(clock)) as dns:
+    with Dns(fixed_later(clock)) as dns:
         path = configuration(tmp_path / "m.yml", dns.address, storage, ADDRESSES, domains(interval="1h"))
         with process(path) as exporter:
             exporter.wait_for(HEALTHY, 0)
@@ -76,7 +76,7 @@ def test_what_is_known_of_domains_is_there_after_a_kill(tmp_path):
             wait_until(lambda: _kept(storage) == [seen[0]["sampled_at"]], "it is in the file")
             exporter.kill()
 
-        with Dns(mended_later(clock)) as silent:
+        with Dns(fixed_later(clock)) as silent:
             silent.silence()
             configuration(path, silent.address, storage, ADDRESSES, domains(interval="1h"))
             with process(path) as exporter:
@@ -108,7 +108,7 @@ def _kept(storage):
 def test_a_selector_that_left_the_configuration_meanwhile_is_gone(tmp_path):
     """Neither its key nor its fault is shown; what is known of the rest is."""
     storage = tmp_path / "maildns.db"
-    with Dns(mended_later(Clock())) as dns:
+    with Dns(fixed_later(Clock())) as dns:
         path = configuration(tmp_path / "m.yml", dns.address, storage, ADDRESSES, domains())
         with process(path) as exporter:
             exporter.wait_for(HEALTHY, 0)
@@ -130,7 +130,7 @@ def test_a_file_of_any_older_version_is_migrated(tmp_path, version):
     with closing(sqlite3.connect(storage)) as connection:
         connection.executescript("".join(MIGRATIONS[:version]))
         connection.executescript(f"PRAGMA application_id = {0x6D61646E}; PRAGMA user_version = {version};")
-    with Dns(mended_later(Clock())) as dns:
+    with Dns(fixed_later(Clock())) as dns:
         path = configuration(tmp_path / "m.yml", dns.address, storage, ADDRESSES, domains())
         with process(path) as exporter:
             exporter.wait_for(HEALTHY, 0)
@@ -149,7 +149,7 @@ def test_a_file_of_a_newer_version_is_left_alone(tmp_path):
         connection.executescript("".join(MIGRATIONS))
         connection.executescript(f"PRAGMA application_id = {0x6D61646E}; PRAGMA user_version = {VERSION + 1};")
     before = storage.read_bytes()
-    with Dns(mended_later(Clock())) as dns:
+    with Dns(fixed_later(Clock())) as dns:
         path = configuration(tmp_path / "m.yml", dns.address, storage, ADDRESSES, domains())
         with process(path) as exporter:
             exporter.wait_for(HEALTHY, 0)
@@ -183,7 +183,7 @@ def test_what_block_lists_said_is_there_after_a_kill(tmp_path):
         path = configuration(tmp_path / "m.yml", dns.address, storage, POOL, lists)
         with process(path) as exporter:
             exporter.wait_for("maildns_dnsbl_listed", 1)
-            wait_until(lambda: _octets(storage).count(1) == len(HOSTS) - 1, "what the list said is in the file")
+            wait_until(lambda: _bytes(storage).count(1) == len(HOSTS) - 1, "what the list said is in the file")
             wait_until(lambda: "dnsbl-listed" in _state(storage, LISTED), "and what the sample made of it")
             exporter.kill()
     with Dns(World(LIST)) as dns:  # it is listed no more, but its turn comes only in half an hour
@@ -199,7 +199,7 @@ def test_what_block_lists_said_is_there_after_a_kill(tmp_path):
             assert exporter.end() == 0
 
 
-def _octets(storage):
+def _bytes(storage):
     """What the file has of the list, an octet an address, beside a running exporter."""
     with closing(sqlite3.connect(f"file:{storage}?mode=ro", uri=True)) as connection:
         return b"".join(octets for (octets,) in connection.execute("SELECT octets FROM listings"))

@@ -195,7 +195,7 @@ def test_a_folder_that_goes_is_made_anew(tmp_path):
 
 
 def test_a_broken_file_is_moved_aside(tmp_path):
-    """Nothing of it is lost to whoever can mend it, and the exporter begins a new one."""
+    """Nothing of it is lost to whoever can fix it, and the exporter begins a new one."""
     storage = tmp_path / "maildns.db"
     storage.write_bytes(random.Random(5).randbytes(20_000))
     with Dns(calm()) as dns:

@@ -93,8 +93,8 @@ class Hurried(Server):
         """Whether its wall clock, with which it dates its answers, is so far ahead of the one here."""
         time.sleep(0.1)
         with urllib.request.urlopen(f"http://{self.address}/-/healthy", timeout=300) as response:
-            said = parsedate_to_datetime(response.headers["Date"]).timestamp()
-        return abs(said - time.time() - seconds) < STEP_SECONDS / 2
+            helo = parsedate_to_datetime(response.headers["Date"]).timestamp()
+        return abs(helo - time.time() - seconds) < STEP_SECONDS / 2
 
 
 def check_pace(exporter, more, offset=0):

@@ -78,10 +78,10 @@ def test_a_scrape_after_a_reload_is_held_to_the_configuration_in_use():
     assert len(measured.mixed) == 1
 
 
-def lines(since, **held):
+def lines(since, **known):
     """A watch's lines: quiet seconds, and from one of ten on those with what is in *held*."""
     quiet = {"tasks": 5, "threads": 3, "descriptors": 20, "memory": 2**26, "wall": 0.01, "cpu": 0.01, "what": ""}
-    return [{"at": at, **quiet, **(held if at >= since else {})} for at in range(10)]
+    return [{"at": at, **quiet, **(known if at >= since else {})} for at in range(10)]
 
 
 @pytest.mark.parametrize(
@@ -100,10 +100,10 @@ def lines(since, **held):
         pytest.param(0, {"memory": 2**29}, 1, id="more-memory-than-there-may-be"),
     ],
 )
-def test_the_table_fails_for_what_is_out_of_bounds(capsys, since, held, status):
+def test_the_table_fails_for_what_is_out_of_bounds(capsys, since, known, status):
     """Each bound alone makes the run fail, and one line says which."""
     measured = Measured(scrape_seconds=[0.1], reload_seconds=[0.1], lags=[0.01], samples=1.0)
-    assert report(Run("title", measured, lines(since, **held), 0)) == status
+    assert report(Run("title", measured, lines(since, **known), 0)) == status
     assert capsys.readouterr().out.count("FAIL") == status
 
 
@@ -144,13 +144,13 @@ asyncio.run(main())
         ("0123.invalid.", "A", "NXDOMAIN"),
     ],
 )
-def test_its_server_knows_every_address(name, rdtype, said):
+def test_its_server_knows_every_address(name, rdtype, helo):
     """There and back, and the canary."""
     query = dns.message.make_query(name, rdtype)
     reply = dns.message.from_wire(answer(query.to_wire()))
 
     assert reply.id == query.id
-    if said == "NXDOMAIN":
+    if helo == "NXDOMAIN":
         assert reply.rcode() == dns.rcode.NXDOMAIN
     else:
-        assert [record.to_text() for rrset in reply.answer for record in rrset] == ([said] if said else [])
+        assert [record.to_text() for rrset in reply.answer for record in rrset] == ([helo] if helo else [])

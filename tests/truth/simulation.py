@@ -170,8 +170,8 @@ class Simulation:
         now = self._now
         self.outcome.unknown.append(self._board.pools[_POOL].results()[CheckName.FCRDNS, Result.UNKNOWN])
         healths = self._board.pools[_POOL].healths
-        for number, held in enumerate(healths):
-            if held == FAILING:
+        for number, known in enumerate(healths):
+            if known == FAILING:
                 fault = self._published.faults.get(number)
                 if fault is None or not fault.begin <= now <= fault.end + 2 * INTERVAL_SECONDS:
                     self._complain(f"false: number {number} is held to fail at {now:.0f}")

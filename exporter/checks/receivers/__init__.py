@@ -97,15 +97,15 @@ _ACCEPTS = {receiver: ReceiverVerdict.of(receiver, ACCEPTED) for receiver in Rec
 
 
 def receivers(
-    address: Address, said: HeloName, policies: Sequence[Receiver] = DEFAULT_RECEIVERS
+    address: Address, helo: HeloName, policies: Sequence[Receiver] = DEFAULT_RECEIVERS
 ) -> Check[tuple[ReceiverVerdict, ...]]:
     """Predict what each of *policies* says to *address* with this HELO name: one verdict a policy, in their order.
 
     Only what these policies look at is asked for. The verdicts do not depend on the order of records.
     """
-    return (yield from parallel([_verdict(receiver, address, said) for receiver in policies]))
+    return (yield from parallel([_verdict(receiver, address, helo) for receiver in policies]))
 
 
-def _verdict(receiver: Receiver, address: Address, said: HeloName) -> Check[ReceiverVerdict]:
-    outcome = yield from POLICIES[receiver].rule(address, said)
+def _verdict(receiver: Receiver, address: Address, helo: HeloName) -> Check[ReceiverVerdict]:
+    outcome = yield from POLICIES[receiver].rule(address, helo)
     return _ACCEPTS[receiver] if outcome is ACCEPTED else ReceiverVerdict.of(receiver, outcome)

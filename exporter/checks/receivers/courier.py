@@ -24,51 +24,51 @@ from exporter.checks.result import CheckName
 _REFUSE, _DEFER = 517, 417
 
 
-def bofhcheckhelo(address: Address, said: HeloName) -> Check[Outcome]:
+def bofhcheckhelo(address: Address, helo: HeloName) -> Check[Outcome]:
     """`BOFHCHECKHELO`: HELO's addresses, or those of its mail exchanges, must contain the client."""
-    if said.text == str(address) or said.text == f"[{address}]":
+    if helo.text == str(address) or helo.text == f"[{address}]":
         return ACCEPTED
-    if said.name is None or is_ipv4(said.text) or is_ipv6(said.text):
-        why = f"the HELO name {said} is neither {address} nor a name that can be looked up"
+    if helo.name is None or is_ipv4(helo.text) or is_ipv6(helo.text):
+        why = f"the HELO name {helo} is neither {address} nor a name that can be looked up"
         return refused(_REFUSE, why, CheckName.HELO_SYNTAX)
-    mx, *forward = yield [Question(said.name, "MX"), *[Question(said.name, rdtype) for rdtype in family_first(address)]]
+    mx, *forward = yield [Question(helo.name, "MX"), *[Question(helo.name, rdtype) for rdtype in family_first(address)]]
     own = sight_of_both(address, *forward)
     if not mx.is_conclusive:
-        return _silent(said)
+        return _silent(helo)
     if mx.status is not Status.ANSWER:
-        return _judge_own(address, said, own)
+        return _judge_own(address, helo, own)
     exchanges = [it.exchange for it in mx.exchanges[:NAME_LIMIT] if it.exchange != "."]
     seen = yield from see_names_in_both(address, list(dict.fromkeys(exchanges)))
-    return _judge_exchanges(address, said, own, list(seen.values()))
+    return _judge_exchanges(address, helo, own, list(seen.values()))
 
 
-def _judge_exchanges(address: Address, said: HeloName, own: Sight, seen: list[Sight]) -> Outcome:
+def _judge_exchanges(address: Address, helo: HeloName, own: Sight, seen: list[Sight]) -> Outcome:
     if any(each.forward is Forward.CONFIRMS for each in seen):
         return ACCEPTED
     silent = [each for each in seen if each.forward is Forward.SILENT]
     if silent and len(silent) == len(seen):
-        return _silent(said)
+        return _silent(helo)
     doubt = not all(each.is_conclusive for each in seen)
     if not any(each.forward is Forward.DIFFERS for each in seen):
-        why = f"the HELO name {said} has mail exchanges, and none of them has an address"
+        why = f"the HELO name {helo} has mail exchanges, and none of them has an address"
         return refused(_REFUSE, why, CheckName.HELO_ADDRESS_MATCH).unless(doubt)
-    outcome = _judge_own(address, said, own)
+    outcome = _judge_own(address, helo, own)
     return outcome if outcome.result is ACCEPTED.result else outcome.unless(doubt or not outcome.is_conclusive)
 
 
-def _judge_own(address: Address, said: HeloName, own: Sight) -> Outcome:
+def _judge_own(address: Address, helo: HeloName, own: Sight) -> Outcome:
     match own.forward:
         case Forward.CONFIRMS:
             return ACCEPTED
         case Forward.SILENT:
-            return _silent(said)
+            return _silent(helo)
         case Forward.DIFFERS:
-            why = f"neither the HELO name {said} nor its mail exchanges resolve to {address}"
+            why = f"neither the HELO name {helo} nor its mail exchanges resolve to {address}"
             return refused(_REFUSE, why, CheckName.HELO_ADDRESS_MATCH).unless(not own.is_conclusive)
         case Forward.ABSENT:
-            why = f"the HELO name {said} does not resolve"
+            why = f"the HELO name {helo} does not resolve"
             return refused(_REFUSE, why, CheckName.HELO_ADDRESS_MATCH, CheckName.HELO_RESOLVES)
 
 
-def _silent(said: HeloName) -> Outcome:
-    return refused(_DEFER, f"the DNS does not say what the HELO name {said} resolves to").in_doubt()
+def _silent(helo: HeloName) -> Outcome:
+    return refused(_DEFER, f"the DNS does not say what the HELO name {helo} resolves to").in_doubt()

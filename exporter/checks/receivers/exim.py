@@ -53,19 +53,19 @@ class _HostName(NamedTuple):
     is_conclusive: bool = True
 
 
-def reverse_host_lookup(address: Address, said: HeloName) -> Check[Outcome]:
+def reverse_host_lookup(address: Address, helo: HeloName) -> Check[Outcome]:
     """`verify = reverse_host_lookup`: a PTR name must resolve to the client."""
-    if not _takes(said):
-        return _bad_syntax(said)
+    if not _takes(helo):
+        return _bad_syntax(helo)
     (ptr,) = yield [Question(address.reverse_name, "PTR")]
     host = yield from _host_name(address, ptr)
     return _judge_host(host, defer=_DEFER)
 
 
-def host_lookup(address: Address, said: HeloName) -> Check[Outcome]:
+def host_lookup(address: Address, helo: HeloName) -> Check[Outcome]:
     """`host_lookup` and a rule against an empty `$sender_host_name`, which it is after a failure or a deferral."""
-    if not _takes(said):
-        return _bad_syntax(said)
+    if not _takes(helo):
+        return _bad_syntax(helo)
     (ptr,) = yield [Question(address.reverse_name, "PTR")]
     host = yield from _host_name(address, ptr)
     return _judge_host(host, defer=_FAIL)
@@ -78,29 +78,29 @@ def _judge_host(host: _HostName, *, defer: int) -> Outcome:
     return refused(code, host.why, CheckName.FCRDNS).unless(not host.is_conclusive)
 
 
-def verify_helo(address: Address, said: HeloName) -> Check[Outcome]:
+def verify_helo(address: Address, helo: HeloName) -> Check[Outcome]:
     """`verify = helo`: HELO must be a confirmed PTR name, or resolve to the client."""
-    return (yield from _verify_helo(address, said, defer=_FAIL))
+    return (yield from _verify_helo(address, helo, defer=_FAIL))
 
 
-def helo_verify_hosts(address: Address, said: HeloName) -> Check[Outcome]:
+def helo_verify_hosts(address: Address, helo: HeloName) -> Check[Outcome]:
     """`helo_verify_hosts`: the same at EHLO, put off if the reverse lookup was."""
-    return (yield from _verify_helo(address, said, defer=_DEFER))
+    return (yield from _verify_helo(address, helo, defer=_DEFER))
 
 
-def _verify_helo(address: Address, said: HeloName, *, defer: int) -> Check[Outcome]:
-    if not _takes(said):
-        return _bad_syntax(said)
-    if said.text.startswith("["):
+def _verify_helo(address: Address, helo: HeloName, *, defer: int) -> Check[Outcome]:
+    if not _takes(helo):
+        return _bad_syntax(helo)
+    if helo.text.startswith("["):
         # Compared by prefix, and without the IPv6 tag that RFC 5321 section 4.1.3 wants.
-        if said.text[1:].startswith(str(address)):
+        if helo.text[1:].startswith(str(address)):
             return ACCEPTED
-        return refused(_FAIL, f"the HELO name {said} does not begin with {address}", CheckName.HELO_SYNTAX)
-    named = said.name if said.name is not None and _is_looked_up(said.text) else None
+        return refused(_FAIL, f"the HELO name {helo} does not begin with {address}", CheckName.HELO_SYNTAX)
+    named = helo.name if helo.name is not None and _is_looked_up(helo.text) else None
     forward = [Question(named, rdtype) for rdtype in family_first(address)] if named is not None else []
     ptr, *answers = yield [Question(address.reverse_name, "PTR"), *forward]
     host = yield from _host_name(address, ptr)
-    if said.text.lower() in host.names:
+    if helo.text.lower() in host.names:
         return ACCEPTED
     seen = sight_of_both(address, *answers) if answers else Sight(Forward.ABSENT)
     if seen.forward is Forward.CONFIRMS:
@@ -108,9 +108,9 @@ def _verify_helo(address: Address, said: HeloName, *, defer: int) -> Check[Outco
     code = defer if host.lookup is _Lookup.DEFER else _FAIL
     doubt = not (host.is_conclusive and seen.is_conclusive)
     if doubt:
-        why = f"the DNS does not say enough to tie the HELO name {said} to {address}"
+        why = f"the DNS does not say enough to tie the HELO name {helo} to {address}"
     else:
-        why = f"the HELO name {said} is no confirmed PTR name of {address}, and does not resolve to it"
+        why = f"the HELO name {helo} is no confirmed PTR name of {address}, and does not resolve to it"
     return refused(code, why, CheckName.HELO_ADDRESS_MATCH, CheckName.HELO_PTR_MATCH).unless(doubt)
 
 
@@ -146,9 +146,9 @@ def _is_looked_up(text: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _takes(said: HeloName) -> bool:
+def _takes(helo: HeloName) -> bool:
     """Whether `check_helo` takes the argument of EHLO: letters, digits, dots and hyphens, or a literal."""
-    text = said.text
+    text = helo.text
     if not text.startswith("["):
         return _HELO.fullmatch(text) is not None
     if not text.endswith("]"):
@@ -161,5 +161,5 @@ def _takes(said: HeloName) -> bool:
     return is_ipv4(text[1:-1]) or is_ipv6(text[1:-1])
 
 
-def _bad_syntax(said: HeloName) -> Outcome:
-    return refused(_SYNTAX, f"the HELO name {said} is syntactically invalid", CheckName.HELO_SYNTAX)
+def _bad_syntax(helo: HeloName) -> Outcome:
+    return refused(_SYNTAX, f"the HELO name {helo} is syntactically invalid", CheckName.HELO_SYNTAX)

@@ -74,68 +74,68 @@ def _is_near(address: Address, own: Answer) -> bool:
     return any(it.packed[:3] == address.packed[:3] for it in own.addresses)
 
 
-def helo_rdns_match(address: Address, said: HeloName) -> Check[Outcome]:
+def helo_rdns_match(address: Address, helo: HeloName) -> Check[Outcome]:
     """`reject.rdns_match`: HELO must be the first PTR name, or share its organizational domain."""
-    if _is_literal(said.text):
+    if _is_literal(helo.text):
         return ACCEPTED  # it fails the check, which then forgets to refuse it
     ptr = yield from ask_ptr(address)
     if not ptr.names:
         why = no_ptr(address) if ptr.is_conclusive else silent_ptr(address)
         return refused(_AT_HELO, why, CheckName.FCRDNS).unless(not ptr.is_conclusive)
-    return drawn([_judge_rdns_match(said, name) for name in ptr.names[:NAME_LIMIT]])
+    return drawn([_judge_rdns_match(helo, name) for name in ptr.names[:NAME_LIMIT]])
 
 
-def _judge_rdns_match(said: HeloName, name: DomainName) -> Outcome:
-    if said.text.lower() == name or _same_organization(said, name):
+def _judge_rdns_match(helo: HeloName, name: DomainName) -> Outcome:
+    if helo.text.lower() == name or _same_organization(helo, name):
         return ACCEPTED
-    why = f"the HELO name {said} is not in the domain of the PTR name {name}"
+    why = f"the HELO name {helo} is not in the domain of the PTR name {name}"
     return refused(_AT_HELO, why, CheckName.HELO_ALIGNED, CheckName.HELO_PTR_MATCH)
 
 
-def helo_forward_dns(address: Address, said: HeloName) -> Check[Outcome]:
+def helo_forward_dns(address: Address, helo: HeloName) -> Check[Outcome]:
     """`reject.forward_dns`: HELO must resolve to the client, or be in the first PTR name's organizational domain.
 
     A name that resolves to nothing at all passes: only one that resolves elsewhere is refused.
     """
-    if _is_literal(said.text):
+    if _is_literal(helo.text):
         return ACCEPTED
-    if said.name is None or not _is_valid(said.text):
-        return refused(_AT_HELO, f"the HELO name {said} is invalid", CheckName.HELO_SYNTAX)
+    if helo.name is None or not _is_valid(helo.text):
+        return refused(_AT_HELO, f"the HELO name {helo} is invalid", CheckName.HELO_SYNTAX)
     rdtypes = family_first(address)
-    ptr, *forward = yield [Question(address.reverse_name, "PTR"), *[Question(said.name, rdtype) for rdtype in rdtypes]]
+    ptr, *forward = yield [Question(address.reverse_name, "PTR"), *[Question(helo.name, rdtype) for rdtype in rdtypes]]
     seen = sight_of_both(address, *forward)
     match seen.forward:
         case Forward.CONFIRMS | Forward.ABSENT:
             return ACCEPTED
         case Forward.SILENT if any(answer.status in _TIMED_OUT for answer in forward):
-            return refused(_LATER, f"the DNS does not say what the HELO name {said} resolves to").in_doubt()
+            return refused(_LATER, f"the DNS does not say what the HELO name {helo} resolves to").in_doubt()
         case Forward.SILENT:
             return ACCEPTED.in_doubt()
     doubt = not (seen.is_conclusive and ptr.is_conclusive)
-    why = f"the HELO name {said} resolves to other addresses than {address}, and is not in its PTR name's domain"
+    why = f"the HELO name {helo} resolves to other addresses than {address}, and is not in its PTR name's domain"
     elsewhere = refused(_AT_HELO, why, CheckName.HELO_ADDRESS_MATCH, CheckName.HELO_ALIGNED)
     names = ptr.names[:NAME_LIMIT]
-    outcomes = [ACCEPTED if _same_organization(said, name) else elsewhere for name in names] or [elsewhere]
+    outcomes = [ACCEPTED if _same_organization(helo, name) else elsewhere for name in names] or [elsewhere]
     return drawn(outcomes).unless(doubt)
 
 
-def helo_valid_hostname(_address: Address, said: HeloName) -> Check[Outcome]:
+def helo_valid_hostname(_address: Address, helo: HeloName) -> Check[Outcome]:
     """`reject.valid_hostname`: a dot, and a top-level domain that exists."""
     yield from ()
-    if _is_literal(said.text) or _is_valid(said.text):
+    if _is_literal(helo.text) or _is_valid(helo.text):
         return ACCEPTED
-    return refused(_AT_HELO, f"the HELO name {said} is no name in a registered domain", CheckName.HELO_SYNTAX)
+    return refused(_AT_HELO, f"the HELO name {helo} is no name in a registered domain", CheckName.HELO_SYNTAX)
 
 
-def helo_literal_mismatch(address: Address, said: HeloName) -> Check[Outcome]:
+def helo_literal_mismatch(address: Address, helo: HeloName) -> Check[Outcome]:
     """`reject.literal_mismatch`: an address literal must be in the client's /24; one of IPv6 never is."""
     yield from ()
-    if not _is_literal(said.text):
+    if not _is_literal(helo.text):
         return ACCEPTED
-    inside = _inside(said.text)
+    inside = _inside(helo.text)
     if address.family == 4 and is_ipv4(inside) and inside.split(".")[:3] == str(address).split(".")[:3]:
         return ACCEPTED
-    why = f"the address literal {said} is not in the same /24 as {address}"
+    why = f"the address literal {helo} is not in the same /24 as {address}"
     return refused(_AT_HELO, why, CheckName.HELO_SYNTAX)
 
 
@@ -151,8 +151,8 @@ def _is_valid(text: str) -> bool:
     return "." in text and organizational_domain(text) is not None
 
 
-def _same_organization(said: HeloName, name: DomainName) -> bool:
-    mine = organizational_domain(said.text)
+def _same_organization(helo: HeloName, name: DomainName) -> bool:
+    mine = organizational_domain(helo.text)
     return mine is not None and mine == organizational_domain(name)
 
 

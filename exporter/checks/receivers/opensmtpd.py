@@ -32,20 +32,20 @@ _MAX_HOST_NAME = 64  # HOST_NAME_MAX of Linux; a longer name is cut
 _LABEL = re.compile(r"(?:[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)?", re.IGNORECASE)
 
 
-def rdns(address: Address, said: HeloName) -> Check[Outcome]:
+def rdns(address: Address, helo: HeloName) -> Check[Outcome]:
     """`rdns`: the first PTR name that can be a host's must not be an address."""
     ptr = yield from ask_ptr(address)
     if not ptr.is_conclusive:
-        return _after_connect(refused(_REFUSE, silent_ptr(address), CheckName.FCRDNS).in_doubt(), said)
+        return _after_connect(refused(_REFUSE, silent_ptr(address), CheckName.FCRDNS).in_doubt(), helo)
     outcomes = [_judge_name(name) for name in _usable(ptr.names[:NAME_LIMIT])]
-    return _after_connect(drawn(outcomes or [refused(_REFUSE, no_ptr(address), CheckName.FCRDNS)]), said)
+    return _after_connect(drawn(outcomes or [refused(_REFUSE, no_ptr(address), CheckName.FCRDNS)]), helo)
 
 
-def fcrdns(address: Address, said: HeloName) -> Check[Outcome]:
+def fcrdns(address: Address, helo: HeloName) -> Check[Outcome]:
     """`fcrdns`: the first PTR name that can be a host's must resolve to the client, in its own family."""
     ptr = yield from ask_ptr(address)
     if not ptr.is_conclusive:
-        return _after_connect(refused(_REFUSE, silent_ptr(address), CheckName.FCRDNS).in_doubt(), said)
+        return _after_connect(refused(_REFUSE, silent_ptr(address), CheckName.FCRDNS).in_doubt(), helo)
     names = _usable(ptr.names[:NAME_LIMIT])
     asked = [name for name in names if len(name) <= _MAX_HOST_NAME and not is_ipv4(name)]
     seen = yield from see_names(address, asked)
@@ -64,7 +64,7 @@ def fcrdns(address: Address, said: HeloName) -> Check[Outcome]:
         else:
             outcome = refused(_REFUSE, describe(address, name, each.forward), CheckName.FCRDNS)
             outcomes.append(outcome.unless(not each.is_conclusive))
-    return _after_connect(drawn(outcomes or [refused(_REFUSE, no_ptr(address), CheckName.FCRDNS)]), said)
+    return _after_connect(drawn(outcomes or [refused(_REFUSE, no_ptr(address), CheckName.FCRDNS)]), helo)
 
 
 def _judge_name(name: DomainName) -> Outcome:
@@ -82,13 +82,13 @@ def _is_host(text: str) -> bool:
     return text != "." and all(map(_LABEL.fullmatch, text.split(".")))
 
 
-def _after_connect(outcome: Outcome, said: HeloName) -> Outcome:
+def _after_connect(outcome: Outcome, helo: HeloName) -> Outcome:
     """The connection is judged before HELO is; whom that does not stop, a bad HELO name does."""
-    if _is_domainpart(said.text):
+    if _is_domainpart(helo.text):
         return outcome
     if outcome.result is not ReceiverResult.ACCEPT:
         return replace(outcome, share=0.0)
-    return refused(_SYNTAX, f"the HELO name {said} is syntactically invalid", CheckName.HELO_SYNTAX).unless(
+    return refused(_SYNTAX, f"the HELO name {helo} is syntactically invalid", CheckName.HELO_SYNTAX).unless(
         not outcome.is_conclusive
     )
 

@@ -76,56 +76,56 @@ def _is_client_name(name: DomainName) -> bool:
     return is_valid_hostname(name) and not is_ipv4(name)
 
 
-def invalid_helo(_address: Address, said: HeloName) -> Check[Outcome]:
+def invalid_helo(_address: Address, helo: HeloName) -> Check[Outcome]:
     """`reject_invalid_helo_hostname`: the syntax of a host name; a bare address will do."""
     yield from ()
-    if said.text.startswith("["):
-        return _judge_literal(said)
-    name = _without_dot(said.text)
+    if helo.text.startswith("["):
+        return _judge_literal(helo)
+    name = _without_dot(helo.text)
     if is_valid_hostname(name) or is_ipv4(name) or is_ipv6(name):
         return ACCEPTED
-    return refused(_INVALID, f"the HELO name {said} is not a host name", CheckName.HELO_SYNTAX)
+    return refused(_INVALID, f"the HELO name {helo} is not a host name", CheckName.HELO_SYNTAX)
 
 
-def non_fqdn_helo(_address: Address, said: HeloName) -> Check[Outcome]:
+def non_fqdn_helo(_address: Address, helo: HeloName) -> Check[Outcome]:
     """`reject_non_fqdn_helo_hostname`: a host name with a dot in it, or an address literal."""
     yield from ()
-    if said.text.startswith("["):
-        return _judge_literal(said)
-    name = _without_dot(said.text)
+    if helo.text.startswith("["):
+        return _judge_literal(helo)
+    name = _without_dot(helo.text)
     if is_valid_hostname(name) and "." in name:
         return ACCEPTED
-    why = f"the HELO name {said} is not a fully qualified host name"
+    why = f"the HELO name {helo} is not a fully qualified host name"
     return refused(_NOT_QUALIFIED, why, CheckName.HELO_SYNTAX)
 
 
-def unknown_helo(_address: Address, said: HeloName) -> Check[Outcome]:
+def unknown_helo(_address: Address, helo: HeloName) -> Check[Outcome]:
     """`reject_unknown_helo_hostname`: the name must have an A, AAAA or MX record; whose it is does not matter."""
-    if said.text.startswith("["):
-        return _judge_literal(said)
-    if said.name is None or not is_valid_hostname(said.text):
+    if helo.text.startswith("["):
+        return _judge_literal(helo)
+    if helo.name is None or not is_valid_hostname(helo.text):
         # A trailing dot included: dns_lookup() refuses it before it asks.
-        return refused(_UNKNOWN, f"the HELO name {said} cannot be in the DNS", CheckName.HELO_SYNTAX)
-    answers = yield [Question(said.name, "A"), Question(said.name, "AAAA"), Question(said.name, "MX")]
+        return refused(_UNKNOWN, f"the HELO name {helo} cannot be in the DNS", CheckName.HELO_SYNTAX)
+    answers = yield [Question(helo.name, "A"), Question(helo.name, "AAAA"), Question(helo.name, "MX")]
     a, aaaa, mx = answers
     if Status.ANSWER in {a.status, aaaa.status} or any(_is_exchange(it.exchange) for it in mx.exchanges):
         return ACCEPTED
     doubt = not all(answer.is_conclusive for answer in answers)
     what = "the DNS does not say whether" if doubt else "there is no sign in the DNS that"
-    return refused(_UNKNOWN, f"{what} the HELO name {said} exists", CheckName.HELO_RESOLVES).unless(doubt)
+    return refused(_UNKNOWN, f"{what} the HELO name {helo} exists", CheckName.HELO_RESOLVES).unless(doubt)
 
 
 def _is_exchange(name: DomainName) -> bool:
     return name == "." or is_valid_hostname(name) or is_ipv4(name)
 
 
-def _judge_literal(said: HeloName) -> Outcome:
+def _judge_literal(helo: HeloName) -> Outcome:
     """Any literal that parses will do, whatever address it has (`valid_mailhost_addr.c`)."""
-    inside = said.text[1:-1] if said.text.endswith("]") and len(said.text) > len("[]") else said.text
+    inside = helo.text[1:-1] if helo.text.endswith("]") and len(helo.text) > len("[]") else helo.text
     tag = "ipv6:"
     if is_ipv6(inside[len(tag) :]) if inside.lower().startswith(tag) else is_ipv4(inside):
         return ACCEPTED
-    return refused(_INVALID, f"the HELO name {said} is no address literal", CheckName.HELO_SYNTAX)
+    return refused(_INVALID, f"the HELO name {helo} is no address literal", CheckName.HELO_SYNTAX)
 
 
 @lru_cache(maxsize=4096)

@@ -31,10 +31,10 @@ _HELO = re.compile(r"[A-Za-z0-9\[\].\-_#:]+")
 _HOST = re.compile(r"(?!-)[a-z0-9_.-]+")  # res_hnok() of the C library; an answer whose first name fails it is dropped
 
 
-def require_rdns(address: Address, said: HeloName) -> Check[Outcome]:
+def require_rdns(address: Address, helo: HeloName) -> Check[Outcome]:
     """`require_rdns`: the first PTR name must resolve to the client, in its own family."""
-    if len(said.text) > _MAX_HELO or not _HELO.fullmatch(said.text):
-        return refused(_SYNTAX, f"the HELO name {said} is syntactically invalid", CheckName.HELO_SYNTAX)
+    if len(helo.text) > _MAX_HELO or not _HELO.fullmatch(helo.text):
+        return refused(_SYNTAX, f"the HELO name {helo} is syntactically invalid", CheckName.HELO_SYNTAX)
     ptr = yield from ask_ptr(address)
     if not ptr.is_conclusive:
         return refused(_DEFER, silent_ptr(address), CheckName.FCRDNS).in_doubt()

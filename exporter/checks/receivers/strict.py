@@ -45,41 +45,41 @@ def _unconfirmed(code: int | None, why: str) -> Outcome:
     return rejected(why, CheckName.FCRDNS) if code is None else refused(code, why, CheckName.FCRDNS)
 
 
-def helo_equals_ptr(address: Address, said: HeloName) -> Check[Outcome]:
+def helo_equals_ptr(address: Address, helo: HeloName) -> Check[Outcome]:
     """HELO must be one of the PTR names; nobody looks whether that resolves."""
-    if said.name is None:
-        return _not_a_name(said)
+    if helo.name is None:
+        return _not_a_name(helo)
     ptr = yield from ask_ptr(address)
-    if said.name in ptr.records:
+    if helo.name in ptr.records:
         return ACCEPTED
     if not ptr.is_conclusive:
         return deferred(silent_ptr(address))
-    return _not_ptr(address, said, ptr.names)
+    return _not_ptr(address, helo, ptr.names)
 
 
-def helo_equals_verified_ptr(address: Address, said: HeloName) -> Check[Outcome]:
+def helo_equals_verified_ptr(address: Address, helo: HeloName) -> Check[Outcome]:
     """HELO must be one of the PTR names, and resolve to the client."""
-    if said.name is None:
-        return _not_a_name(said)
-    ptr, own = yield [Question(address.reverse_name, "PTR"), Question(said.name, address.rdtype)]
+    if helo.name is None:
+        return _not_a_name(helo)
+    ptr, own = yield [Question(address.reverse_name, "PTR"), Question(helo.name, address.rdtype)]
     if not ptr.is_conclusive:
         return deferred(silent_ptr(address))
-    if said.name not in ptr.records:
-        return _not_ptr(address, said, ptr.names)
+    if helo.name not in ptr.records:
+        return _not_ptr(address, helo, ptr.names)
     match sight(address, own).forward:
         case Forward.CONFIRMS:
             return ACCEPTED
         case Forward.SILENT:
-            return deferred(f"the DNS does not say whether {said} resolves to {address}")
-    return rejected(f"{said} is a PTR name of {address}, and does not resolve to it", CheckName.HELO_ADDRESS_MATCH)
+            return deferred(f"the DNS does not say whether {helo} resolves to {address}")
+    return rejected(f"{helo} is a PTR name of {address}, and does not resolve to it", CheckName.HELO_ADDRESS_MATCH)
 
 
-def _not_ptr(address: Address, said: HeloName, names: tuple[DomainName, ...]) -> Outcome:
+def _not_ptr(address: Address, helo: HeloName, names: tuple[DomainName, ...]) -> Outcome:
     if not names:
         # Whatever the sender means its names to be, it does not mean to have none.
         return rejected(no_ptr(address), CheckName.FCRDNS)
-    return rejected(f"the HELO name {said} is not a PTR name of {address}", CheckName.HELO_PTR_MATCH)
+    return rejected(f"the HELO name {helo} is not a PTR name of {address}", CheckName.HELO_PTR_MATCH)
 
 
-def _not_a_name(said: HeloName) -> Outcome:
-    return rejected(f"the HELO name {said} is no domain name", CheckName.HELO_SYNTAX)
+def _not_a_name(helo: HeloName) -> Outcome:
+    return rejected(f"the HELO name {helo} is no domain name", CheckName.HELO_SYNTAX)

@@ -202,8 +202,8 @@ class SideBySide:
 
 def side_by_side(compiled: CompiledSpf, family: Literal[4, 6], pools: Iterable[Range]) -> SideBySide:
     """Compare what a record authorises with the addresses of all pools, given as ranges of numbers."""
-    held = union(pools)
+    known = union(pools)
     authorised, undecided = compiled.authorised(family), compiled.open(family)
-    outside = difference(held, authorised)
+    outside = difference(known, authorised)
     unauthorised = difference(outside, undecided)
-    return SideBySide(difference(authorised, held), unauthorised, difference(outside, unauthorised))
+    return SideBySide(difference(authorised, known), unauthorised, difference(outside, unauthorised))

@@ -1,6 +1,6 @@
 """Is a domain's SPF record sound (RFC 7208)? Valid, within the limits, and not open to everybody.
 
-The rule of this file: a fault anywhere in the tree of includes is the domain's fault, for its mail suffers; the mend
+The rule of this file: a fault anywhere in the tree of includes is the domain's fault, for its mail suffers; the fix
 is a record of its own where one helps, else it says whose record has to change.
 """
 
@@ -11,7 +11,7 @@ from exporter.checks.answers import Answer, Question
 from exporter.checks.check import Check
 from exporter.checks.domain import AnyReason, DomainCheckName, DomainFinding, DomainReason, Hint
 from exporter.checks.names import DomainName
-from exporter.checks.result import Mend, Reason, Result, some
+from exporter.checks.result import Fix, Reason, Result, some
 from exporter.checks.spf.compile import compile_spf
 from exporter.checks.spf.compiled import CompiledSpf, size
 from exporter.checks.spf.evaluate import merged, replacement, terms
@@ -38,7 +38,7 @@ TERM_LIMIT = 50
 """How many terms are followed into the DNS. Ten are allowed, so a tree of this size is long since wrong."""
 
 TROUBLE_LIMIT = 10
-"""How many troubles of a kind are told; who mends these is told the next."""
+"""How many troubles of a kind are told; who fixes these is told the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +245,8 @@ def spf_domain(domain: DomainName, *, limits: Limits = LIMITS) -> Check[SpfDomai
     )
 
 
-def _fails(domain: str, reason: AnyReason, sentence: str, mend: Mend) -> DomainFinding:
-    return DomainFinding(_CHECK, Result.FAIL, domain, reason, sentence, mend)
+def _fails(domain: str, reason: AnyReason, sentence: str, fix: Fix) -> DomainFinding:
+    return DomainFinding(_CHECK, Result.FAIL, domain, reason, sentence, fix)
 
 
 def _trouble(domain: DomainName, tree: Tree, trouble: Trouble) -> DomainFinding:
@@ -262,7 +262,7 @@ def _trouble(domain: DomainName, tree: Tree, trouble: Trouble) -> DomainFinding:
         )
         return _fails(domain, reason, f"{domain} has no SPF record.", replacement(advice, tree.owner, (), ["-all"]))
     if not own:
-        return _fails(domain, reason, sentence, Mend(f"Have the record of {trouble.domain} put right.", trouble.domain))
+        return _fails(domain, reason, sentence, Fix(f"Have the record of {trouble.domain} put right.", trouble.domain))
     match reason:
         case Reason.SPF_SEVERAL_RECORDS:
             advice, kept = "Publish one record in place of them, like the one below.", merged(tree.records)
@@ -281,11 +281,11 @@ def _loop(domain: DomainName, tree: Tree, node: Node) -> DomainFinding:
     where = node.path[-1]
     sentence = f"SPF of {domain} goes in circles: {node.term} in the record of {where} leads back to {node.domain}."
     if where != domain:
-        mend = Mend(f"Have the record of {where} put right.", where)
+        fix = Fix(f"Have the record of {where} put right.", where)
     else:
         kept = [term for term in terms(tree.records[0]) if term != node.term]
-        mend = replacement("Take the term out.", tree.owner, tree.records, kept)
-    return _fails(domain, DomainReason.SPF_LOOP, sentence, mend)
+        fix = replacement("Take the term out.", tree.owner, tree.records, kept)
+    return _fails(domain, DomainReason.SPF_LOOP, sentence, fix)
 
 
 def _over_limit(domain: DomainName, tree: Tree, limits: Limits) -> DomainFinding:
@@ -299,7 +299,7 @@ def _over_limit(domain: DomainName, tree: Tree, limits: Limits) -> DomainFinding
     sentence = f"SPF of {domain} takes {least}{tree.lookups} DNS lookups; {limits.lookups} are allowed."
     shown = some([f"{term} ({cost} lookups)" for term, cost in dearest])
     advice = f"Take terms out, or replace them by the ip4 and ip6 terms behind them{': ' + shown if shown else ''}."
-    return _fails(domain, Reason.SPF_LOOKUP_LIMIT, sentence, Mend(advice, tree.owner))
+    return _fails(domain, Reason.SPF_LOOKUP_LIMIT, sentence, Fix(advice, tree.owner))
 
 
 def _over_void_limit(domain: DomainName, tree: Tree, limits: Limits) -> DomainFinding:
@@ -310,11 +310,11 @@ def _over_void_limit(domain: DomainName, tree: Tree, limits: Limits) -> DomainFi
     )
     own = {term for where, term in tree.void_terms if where == domain}
     if len(tree.void_terms) - len(own) > limits.void_lookups or not own:
-        mend = Mend("Have those terms taken out, or their names published.", tree.owner)
+        fix = Fix("Have those terms taken out, or their names published.", tree.owner)
     else:
         kept = [term for term in terms(tree.records[0]) if term not in own]
-        mend = replacement("Take out the terms that find nothing.", tree.owner, tree.records, kept)
-    return _fails(domain, Reason.SPF_VOID_LOOKUP_LIMIT, sentence, mend)
+        fix = replacement("Take out the terms that find nothing.", tree.owner, tree.records, kept)
+    return _fails(domain, Reason.SPF_VOID_LOOKUP_LIMIT, sentence, fix)
 
 
 def _passes_all(domain: DomainName, tree: Tree, compiled: CompiledSpf, limits: Limits) -> Check[DomainFinding]:
@@ -322,8 +322,8 @@ def _passes_all(domain: DomainName, tree: Tree, compiled: CompiledSpf, limits: L
     passing = [it for it in tree.nodes[0].record.mechanisms if it.qualifier is SpfResult.PASS] if tree.nodes else []
     guilty = {it.text for it in passing if it.name == "all"}
     if not guilty:
-        mend = Mend("Take out the terms that authorise so much: large networks, and includes of them.", tree.owner)
-        return _fails(domain, DomainReason.SPF_PASSES_ALL, sentence, mend)
+        fix = Fix("Take out the terms that authorise so much: large networks, and includes of them.", tree.owner)
+        return _fails(domain, DomainReason.SPF_PASSES_ALL, sentence, fix)
     sizes: dict[str, int] = {}
     for it in passing:  # also where nobody reads on now: it is read as soon as the all is gone
         if it.text not in guilty:
@@ -331,10 +331,10 @@ def _passes_all(domain: DomainName, tree: Tree, compiled: CompiledSpf, limits: L
     vast = [text for text, most in sizes.items() if most >= _EVERYBODY]
     kept = [term for term in terms(tree.records[0]) if term not in {*guilty, *vast}]
     without = f", without what lets everybody pass too: {some(vast)}" if vast else ""
-    mend = replacement(f"End the record in -all{without}.", tree.owner, tree.records, [*kept, "-all"])
+    fix = replacement(f"End the record in -all{without}.", tree.owner, tree.records, [*kept, "-all"])
     if sum(sizes[term] for term in kept if term in sizes) >= _EVERYBODY:
-        mend = Mend("End the record in -all, and take out most of what authorises so much.", tree.owner)
-    return _fails(domain, DomainReason.SPF_PASSES_ALL, sentence, mend)
+        fix = Fix("End the record in -all, and take out most of what authorises so much.", tree.owner)
+    return _fails(domain, DomainReason.SPF_PASSES_ALL, sentence, fix)
 
 
 def _most(mechanism: Mechanism, domain: str, limits: Limits) -> Check[int]:
@@ -357,10 +357,10 @@ def _hints(domain: DomainName, tree: Tree) -> list[Hint]:
     if not tree.is_cut and (not ends or ends[0].qualifier is SpfResult.NEUTRAL):
         sentence = f"SPF of {domain} ends in neutral: of whoever it does not name, it says nothing."
         kept = [term for term in terms(tree.records[0]) if term.lower() != "?all"]
-        mend = None
+        fix = None
         if top.redirect is None:
-            mend = replacement("End the record in ~all or -all.", tree.owner, tree.records, [*kept, "~all"])
-        hints.append(Hint(_CHECK, domain, DomainReason.SPF_NEUTRAL_ALL, sentence, mend))
+            fix = replacement("End the record in ~all or -all.", tree.owner, tree.records, [*kept, "~all"])
+        hints.append(Hint(_CHECK, domain, DomainReason.SPF_NEUTRAL_ALL, sentence, fix))
     if asking := [it.text for node in tree.nodes for it in node.record.mechanisms if it.name == "ptr"]:
         sentence = f"SPF of {domain} uses {some(asking)}, which RFC 7208 section 5.5 says not to publish."
         hints.append(Hint(_CHECK, domain, DomainReason.SPF_PTR, sentence))

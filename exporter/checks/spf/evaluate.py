@@ -14,7 +14,7 @@ from exporter.checks.answers import Answer, Question, RRType, Status
 from exporter.checks.check import Check
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
-from exporter.checks.result import CheckName, Finding, Mend, Reason, Result
+from exporter.checks.result import CheckName, Finding, Fix, Reason, Result
 from exporter.checks.spf.compiled import CompiledSpf
 from exporter.checks.spf.macros import MacroString, dotted, expand, name_of, parse_macros
 from exporter.checks.spf.results import LIMITS, Explain, Identity, Limits, Outcome, SpfResult, SpfVerdict, Step
@@ -293,7 +293,7 @@ def _shown(answer: Answer) -> str:
     return ", ".join(map(str, answer.addresses[:3])) or str(answer.status)
 
 
-# SECTION exporter.checks.spf.mends
+# SECTION exporter.checks.spf.fixes
 # What to publish in place of an SPF record that says the wrong thing.
 #
 # The rule of this file: every record that it writes is well-formed, whatever the record that it starts from.
@@ -337,10 +337,10 @@ def merged(records: Sequence[bytes]) -> list[str]:
     return kept + last[:1]
 
 
-def replacement(advice: str, owner: str, records: Sequence[bytes], new: Sequence[str]) -> Mend:
+def replacement(advice: str, owner: str, records: Sequence[bytes], new: Sequence[str]) -> Fix:
     """Publish a record of these terms in place of *records*."""
     text = " ".join([_VERSION, *new]).encode("ascii")
-    return Mend(
+    return Fix(
         advice,
         zone=owner,
         records=(txt_line(owner, text),),
@@ -348,14 +348,14 @@ def replacement(advice: str, owner: str, records: Sequence[bytes], new: Sequence
     )
 
 
-def authorising(address: Address, owner: str, records: Sequence[bytes], *, advice: str = "") -> Mend:
+def authorising(address: Address, owner: str, records: Sequence[bytes], *, advice: str = "") -> Fix:
     """Name the address first in the record, where no term before it and no limit can stand in its way."""
     if not records:
-        said = advice or f"Publish an SPF record for {owner} that authorises the address."
-        return replacement(said, owner, (), [naming(address), "-all"])
-    said = advice or "Authorise the address: publish the record below in place of the present one."
+        helo = advice or f"Publish an SPF record for {owner} that authorises the address."
+        return replacement(helo, owner, (), [naming(address), "-all"])
+    helo = advice or "Authorise the address: publish the record below in place of the present one."
     kept = terms(records[0]) if len(records) == 1 else merged(records)
-    return replacement(said, owner, records, [naming(address), *kept])
+    return replacement(helo, owner, records, [naming(address), *kept])
 
 
 # SECTION exporter.checks.spf.findings
@@ -367,9 +367,9 @@ _ELSEWHERE = (Reason.SPF_NO_TARGET, Reason.SPF_LOOKUP_LIMIT, Reason.SPF_VOID_LOO
 """What naming the address gets around, and what still has to be put right."""
 
 
-def spf_helo(address: Address, said: HeloName, *, limits: Limits = LIMITS) -> Check[SpfVerdict]:
+def spf_helo(address: Address, helo: HeloName, *, limits: Limits = LIMITS) -> Check[SpfVerdict]:
     """Evaluate the HELO identity (RFC 7208 section 2.3); a name that is no domain name has the result none."""
-    return (yield from spf(address, "helo", said.text, helo=said.text, limits=limits))
+    return (yield from spf(address, "helo", helo.text, helo=helo.text, limits=limits))
 
 
 def spf_mailfrom(address: Address, mail_from: str, *, helo: str = "", limits: Limits = LIMITS) -> Check[SpfVerdict]:
@@ -407,10 +407,10 @@ def _finding(
     if result is SpfResult.TEMPERROR:
         return Finding(check, Result.UNKNOWN, domain, reason, sentence)
     if not owner:
-        mend = Mend("Make the server use a qualified domain name, for which an SPF record can be published.")
-        return Finding(check, Result.FAIL, domain, reason, sentence, mend)
+        fix = Fix("Make the server use a qualified domain name, for which an SPF record can be published.")
+        return Finding(check, Result.FAIL, domain, reason, sentence, fix)
     advice = ""
     if reason in _ELSEWHERE:
         advice = "Put right what is wrong with the record; naming the address first, as below, helps it meanwhile."
-    mend = authorising(address, owner, records, advice=advice)
-    return Finding(check, Result.FAIL, domain, reason, sentence, mend)
+    fix = authorising(address, owner, records, advice=advice)
+    return Finding(check, Result.FAIL, domain, reason, sentence, fix)

@@ -94,7 +94,7 @@ class SpfVerdict:
     """What one address is to one identity.
 
     *owner* is the name that holds the records (the end of a CNAME chain), *records* are its SPF records, as published;
-    both for the mend. *doubt* says that a ``ptr`` or ``%{p}`` went unanswered: RFC 7208 section 5.5 goes on as if it
+    both for the fix. *doubt* says that a ``ptr`` or ``%{p}`` went unanswered: RFC 7208 section 5.5 goes on as if it
     did not match, so the result may be another one when the DNS answers. *explanation* is the domain's own text for a
     fail, when it was asked for and there is one.
     """

@@ -28,7 +28,7 @@ from exporter.checks.iprev import Iprev
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import ACCEPTED, Receiver, ReceiverResult, ReceiverVerdict
 from exporter.checks.report import Report, Target
-from exporter.checks.result import CheckName, Finding, IprevVerdict, Mend, Reason, Result
+from exporter.checks.result import CheckName, Finding, Fix, IprevVerdict, Reason, Result
 from exporter.checks.spf.compiled import RangeMap
 from exporter.checks.spf.results import Outcome
 from exporter.inventory.pool import Pool
@@ -68,14 +68,14 @@ def finding_data(finding: AnyFinding) -> list[Any]:
     """A finding."""
     if finding.result is Result.PASS:
         return [finding.check, finding.subject]
-    mend = finding.mend
+    fix = finding.fix
     return [
         finding.check,
         finding.subject,
         finding.result,
         finding.reason,
         finding.sentence,
-        None if mend is None else [mend.advice, mend.zone, mend.records, mend.replaces],
+        None if fix is None else [fix.advice, fix.zone, fix.records, fix.replaces],
     ]
 
 
@@ -91,8 +91,8 @@ def finding(data: Sequence[Any]) -> Finding:
     """The finding about an address that `finding_data` wrote."""
     if len(data) == 2:
         return _pass(*data)
-    check, subject, result, reason, sentence, mend = data
-    return Finding(CheckName(check), Result(result), str(subject), Reason(reason), str(sentence), _mend(mend))
+    check, subject, result, reason, sentence, fix = data
+    return Finding(CheckName(check), Result(result), str(subject), Reason(reason), str(sentence), _fix(fix))
 
 
 @lru_cache(4096)
@@ -103,19 +103,19 @@ def _pass(check: str, subject: str) -> Finding:
 def _domain_finding(data: Sequence[Any]) -> DomainFinding:
     if len(data) == 2:
         return DomainFinding(DomainCheckName(data[0]), Result.PASS, str(data[1]))
-    check, subject, result, reason, sentence, mend = data
+    check, subject, result, reason, sentence, fix = data
     read = DomainReason(reason) if reason in _DOMAIN_REASONS else Reason(reason)
-    return DomainFinding(DomainCheckName(check), Result(result), str(subject), read, str(sentence), _mend(mend))
+    return DomainFinding(DomainCheckName(check), Result(result), str(subject), read, str(sentence), _fix(fix))
 
 
 _DOMAIN_REASONS = frozenset(DomainReason)
 
 
-def _mend(data: Sequence[Any] | None) -> Mend | None:
+def _fix(data: Sequence[Any] | None) -> Fix | None:
     if data is None:
         return None
     advice, zone, records, replaces = data
-    return Mend(str(advice), str(zone), tuple(map(str, records)), tuple(map(str, replaces)))
+    return Fix(str(advice), str(zone), tuple(map(str, records)), tuple(map(str, replaces)))
 
 
 def iprev_data(iprev: Iprev, places: Mapping[Finding, int]) -> list[Any]:
@@ -178,7 +178,7 @@ def _accepts(receiver: str) -> ReceiverVerdict:
 def target_data(target: Target | DomainName) -> list[Any]:
     """What a change is about."""
     if isinstance(target, Target):
-        return [str(target.address), *[said.text for said in target.helos]]
+        return [str(target.address), *[helo.text for helo in target.helos]]
     return ["", target]
 
 
@@ -203,12 +203,12 @@ _SAME = 0
 
 def address_text(state: AddressState) -> str:
     """All of *state* but its address, its evidence and the time of its latest sample."""
-    held = list(state.held.values())
-    places = {one: place for place, one in enumerate(held)}
+    known = list(state.known.values())
+    places = {one: place for place, one in enumerate(known)}
     latest = state.latest
     data: list[Any] = [
-        [said.text for said in state.target.helos],
-        list(map(finding_data, held)),
+        [helo.text for helo in state.target.helos],
+        list(map(finding_data, known)),
         None if latest is None else [finding_at(one, places) for one in latest.findings],
         None if state.iprev is None else iprev_data(state.iprev, places),
         None if latest is None else _SAME if latest.iprev == state.iprev else iprev_data(latest.iprev, places),
@@ -241,7 +241,7 @@ def address_state(text: str, address: Address, sampled_at: float, now: float) ->
     return AddressState(
         target,
         latest=report,
-        held=_held(findings),
+        known=_held(findings),
         iprev=known,
         sampled_at=min(sampled_at, now),
         concluded_at=min(float(concluded_at), now),
@@ -259,7 +259,7 @@ def helo_text(state: HeloState) -> str:
     """All of *state* but its name and the time of its latest sample."""
     report = state.latest
     data: list[Any] = [
-        list(map(finding_data, state.held.values())),
+        list(map(finding_data, state.known.values())),
         [state.resolves, state.addresses, state.confirmed_addresses, state.addresses_outside_pool],
     ]
     if report is not None:
@@ -273,7 +273,7 @@ def helo_text(state: HeloState) -> str:
 
 
 @reading
-def helo_state(text: str, said: HeloName, sampled_at: float, now: float) -> HeloState:
+def helo_state(text: str, helo: HeloName, sampled_at: float, now: float) -> HeloState:
     """What `helo_text` wrote of the HELO name *said*. Raises `ValueError`."""
     held, numbers, *last = json.loads(text)
     report = None
@@ -284,7 +284,7 @@ def helo_state(text: str, said: HeloName, sampled_at: float, now: float) -> Helo
             tuple(map(Address.parse, some)) for some in addresses
         ]
         report = HeloNameReport(
-            said,
+            helo,
             _flag(resolves),
             (syntax, forward, fcrdns),
             known,
@@ -298,7 +298,7 @@ def helo_state(text: str, said: HeloName, sampled_at: float, now: float) -> Helo
     resolves, *counts = numbers
     total, good, strange = [None if one is None else int(one) for one in counts]
     return HeloState(
-        said,
+        helo,
         report,
         _held(list(map(finding, held))),
         _flag(resolves),
@@ -350,7 +350,7 @@ class Patterns:
         known = self._patterns.get(key)
         if known is None:  # it holds on to the form, or another one might come to have its number
             known = self._patterns[key] = (form, _pattern(target, form, is_same=is_same))
-        slots: dict[str, Any] = {f"helo{place}": quoted(said.text) for place, said in enumerate(target.helos)}
+        slots: dict[str, Any] = {f"helo{place}": quoted(helo.text) for place, helo in enumerate(target.helos)}
         slots[_PTR] = ",".join(map(quoted, ptr_names))
         slots[_CONFIRMED] = slots[_PTR] if is_same else ",".join(map(quoted, confirmed_names))
         _, slots[_CONCLUDED_AT], slots[_CHANGED_AT] = times
@@ -443,10 +443,10 @@ def save_addresses(
             outline = state.outline(index)
             if outline is None:
                 known = state[index]
-                if known.latest is None and not known.held:
+                if known.latest is None and not known.known:
                     continue
                 target, sampled_at, text = known.target, known.sampled_at, address_text(known)
-            elif outline.form.verdict is None and not outline.form.held:
+            elif outline.form.verdict is None and not outline.form.known:
                 continue
             else:
                 target, sampled_at = state.pool.targets[index], outline.times.sampled_at
@@ -489,7 +489,7 @@ def fold_times(connection: sqlite3.Connection, pool: int) -> None:
 
 def _block(first: Any, octets: Any, crc: int) -> list[tuple[Address, int]]:
     """The addresses of a block that were sampled, with their times. Raises `ValueError` if it is damaged."""
-    if not _are_octets(first, octets) or checksum(first, octets) != crc or len(first) not in {4, 16} or len(octets) % 4:
+    if not _are_bytes(first, octets) or checksum(first, octets) != crc or len(first) not in {4, 16} or len(octets) % 4:
         raise ValueError("a damaged block of times")
     seconds = array("I")
     seconds.frombytes(octets)
@@ -568,7 +568,7 @@ class Reading:
             chunk = []
             for packed, sampled_at, text, crc in rows:
                 address = Address(packed)
-                index = pool.index(address) if _are_octets(packed) and len(packed) in {4, 16} else None
+                index = pool.index(address) if _are_bytes(packed) and len(packed) in {4, 16} else None
                 if index is None:
                     continue
                 if not isinstance(text, str) or checksum(packed, text) != crc:
@@ -586,13 +586,13 @@ class Reading:
 
     def helos(self, pool: Pool) -> list[HeloState]:
         """What is known of the HELO names of *pool*."""
-        said = {one.text: one for one in pool.helo_names}
+        helo = {one.text: one for one in pool.helo_names}
         found = []
         query = (
             "SELECT helos.name, sampled_at, state, crc FROM helos JOIN pools ON pools.id = pool WHERE pools.name = ?"
         )
         for name, sampled_at, text, crc in self.connection.execute(query, (pool.name,)):
-            known: HeloName | None = said.get(name)
+            known: HeloName | None = helo.get(name)
             if known is None:
                 continue
             if not isinstance(text, str) or checksum(name, text) != crc:
@@ -608,7 +608,7 @@ class Reading:
         return found
 
 
-def _are_octets(*values: object) -> bool:
+def _are_bytes(*values: object) -> bool:
     return all(isinstance(value, bytes) for value in values)
 
 

@@ -123,7 +123,7 @@ VERSION = len(MIGRATIONS)
 
 _SIDES = ("", "-wal", "-shm")
 _BUSY_SECONDS = 5.0
-_WAL_OCTETS = 16 << 20
+_WAL_BYTES = 16 << 20
 
 
 def readable(octets: bytes) -> str:
@@ -196,7 +196,7 @@ class Database:
         return total
 
     def move_aside(self) -> Path:
-        """Make place for a new file: keep the broken one under another name, in case somebody can mend it."""
+        """Make place for a new file: keep the broken one under another name, in case somebody can fix it."""
         return _move_aside(self.path)
 
     def _opened(self) -> sqlite3.Connection:
@@ -263,7 +263,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")  # a commit a second at most: cheap, and good for a power cut too
-    connection.execute(f"PRAGMA journal_size_limit = {_WAL_OCTETS}")
+    connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
     for number in range(version, VERSION):
         script = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number + 1};"
         try:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 POOL = "pool/"
 """What the owner of a note about a pool begins with; the pool's name follows."""
 
-MAX_OCTETS = 1 << 20
+MAX_BYTES = 1 << 20
 """How long a note may be."""
 
 Key = tuple[str, str]
@@ -33,8 +33,8 @@ class Notes:
 
     def put(self, owner: str, name: str, value: str) -> None:
         """Note a value. Raises `ValueError` for one that is too long."""
-        if len(value) > MAX_OCTETS:
-            raise ValueError(f"a note has {MAX_OCTETS} characters at most, this one has {len(value)}")
+        if len(value) > MAX_BYTES:
+            raise ValueError(f"a note has {MAX_BYTES} characters at most, this one has {len(value)}")
         key = (owner, name)
         with self._lock:
             if self._values.get(key) != value:

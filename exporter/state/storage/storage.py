@@ -270,4 +270,4 @@ def _carry(old: PoolState, state: PoolState) -> None:
     state.unsaved.carry(old.unsaved, state.pool.source.runs(old.pool.source))
     for text in old.unsaved.take_helos(all_of_them=True):
         if text in state.helos:
-            state.unsaved.note_helo(text, is_news=True)
+            state.unsaved.note_helo(text, is_changed=True)

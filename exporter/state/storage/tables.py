@@ -24,7 +24,7 @@ from exporter.checks.names import DomainName
 from exporter.checks.result import Finding, Reason
 from exporter.checks.spf.domain import SpfDomainReport
 from exporter.config.configuration import DomainSettings
-from exporter.state.blocklists import PENDING, STRIDE, Blocklists, Place, PoolListings
+from exporter.state.blocklists import BLOCK, PENDING, Blocklists, Place, PoolListings
 from exporter.state.domain import DomainBoard, DomainState
 from exporter.state.journal import ALL, Change, Entry, Which, pack, unpack
 from exporter.state.storage.codec import (
@@ -192,7 +192,7 @@ class KeptBlocklists:
             listings.was_looked_for = False
             listings.news.update(stride for stride, at in enumerate(listings.asked) if at)
         for zone, _ in self._blocklists.healths:
-            self._blocklists.unsaved.note(zone, is_news=True)
+            self._blocklists.unsaved.note(zone, is_changed=True)
 
     def take(self, *, all_of_them: bool) -> Taken:
         """Take the strides that have news, or *all_of_them* that were asked about."""
@@ -210,7 +210,7 @@ class KeptBlocklists:
         for _, listings, strides in taken.strides:
             listings.news |= strides
         for zone in taken.zones:
-            self._blocklists.unsaved.note(zone, is_news=True)
+            self._blocklists.unsaved.note(zone, is_changed=True)
 
     def save(self, connection: sqlite3.Connection, taken: Taken) -> None:
         """Write them, as they are now."""
@@ -295,7 +295,7 @@ def _blocks(listings: PoolListings, strides: Iterable[int]) -> list[tuple[int, i
     """The blocks that have addresses of these strides."""
     blocks, found, size = Blocks(listings.pool.source), set(), listings.pool.size
     for stride in strides:
-        place, end = stride * STRIDE, min(size, (stride + 1) * STRIDE)
+        place, end = stride * BLOCK, min(size, (stride + 1) * BLOCK)
         while place < end:
             block = blocks.around(place)
             found.add(block)
@@ -308,7 +308,7 @@ def _row(zone: DomainName, listings: PoolListings, start: int, stop: int) -> tup
     octets = listings.conclusive(start, stop)
     words = {place - start: finding_data(it) for place in range(start, stop) if (it := listings.listed.get(place))}
     text = json.dumps(words, separators=(",", ":"))
-    at = max(listings.asked[start // STRIDE : (stop - 1) // STRIDE + 1])
+    at = max(listings.asked[start // BLOCK : (stop - 1) // BLOCK + 1])
     return zone, listings.pool.name, first, at, octets, text, checksum(zone, listings.pool.name, first, octets, text)
 
 
@@ -335,7 +335,7 @@ def _known_of(zone: str, text: str, crc: int) -> Known:
     if checksum(zone, text) != crc:
         raise ValueError("the checksum is wrong")
     healths, pool, address = json.loads(text)
-    known = [(int(family), bool(works), typed(Reason | None, why), str(said)) for family, works, why, said in healths]  # type: ignore[arg-type]  # a union is a kind too
+    known = [(int(family), bool(works), typed(Reason | None, why), str(helo)) for family, works, why, helo in healths]  # type: ignore[arg-type]  # a union is a kind too
     if address:
         Address.parse(address)
     return Known(tuple(known), str(pool), str(address))
@@ -384,7 +384,7 @@ def _parts_of(zone: str, listings: PoolListings, row: tuple[bytes, float, bytes,
 # evidence is
 # left out, and then what its latest sample came to and its SPF record; what is held, which decides, never is.
 
-MAX_OCTETS = 1 << 20
+MAX_BYTES = 1 << 20
 """How long a row may be: a record that authorises ten thousand networks fits."""
 
 _MAX_EVIDENCE = 64 << 10
@@ -396,9 +396,9 @@ TakenDomainNames = Sequence[DomainName]
 def domain_text(state: DomainState) -> str:
     """All of *state* but its name, and of its settings the selectors; as much of it as fits into a row."""
     text = _text(state, pack(state.evidence, _MAX_EVIDENCE), with_latest=True)
-    if len(text) > MAX_OCTETS:
+    if len(text) > MAX_BYTES:
         text = _text(state, pack({}), with_latest=True)
-    return text if len(text) <= MAX_OCTETS else _text(state, pack({}), with_latest=False)
+    return text if len(text) <= MAX_BYTES else _text(state, pack({}), with_latest=False)
 
 
 def _text(state: DomainState, evidence: str, *, with_latest: bool) -> str:
@@ -407,7 +407,7 @@ def _text(state: DomainState, evidence: str, *, with_latest: bool) -> str:
     data: list[Any] = [
         list(state.settings.selectors),
         plain(latest),
-        list(map(plain, state.held.values())),
+        list(map(plain, state.known.values())),
         [[*slot, plain(hints)] for slot, hints in state.hints.items()],
         _SAME if latest is not None and spf == latest.spf else plain(spf),
         {selector: plain(key) for selector, key in state.dkim.items()},
@@ -425,9 +425,9 @@ def domain_state(text: str, settings: DomainSettings, sampled_at: float, now: fl
 
     What was known of selectors that are no longer configured is left out. Raises `ValueError`.
     """
-    selectors, latest, held, hints, spf, dkim, dmarc, concluded_at, changed_at, evidence = json.loads(text)
+    selectors, latest, known, hints, spf, dkim, dmarc, concluded_at, changed_at, evidence = json.loads(text)
     report = typed(DomainReport | None, latest)  # type: ignore[arg-type]  # a union is a kind too
-    groups = typed(tuple[tuple[DomainFinding, ...], ...], held)
+    groups = typed(tuple[tuple[DomainFinding, ...], ...], known)
     state = DomainState(
         DomainSettings(settings.name, settings.interval, settings.expect, tuple(map(str, selectors))),
         report,
@@ -465,7 +465,7 @@ class KeptDomains:
         self._looked.clear()
         for name, state in self._board.generation().items():
             if state.sampled_at:
-                self._board.unsaved.note(name, is_news=True)
+                self._board.unsaved.note(name, is_changed=True)
 
     def take(self, *, all_of_them: bool) -> TakenDomainNames:
         """Take the domains that have news, or *all_of_them* that were sampled."""
@@ -474,7 +474,7 @@ class KeptDomains:
     def put_back(self, taken: TakenDomainNames) -> None:
         """Could not be saved."""
         for name in taken:
-            self._board.unsaved.note(name, is_news=True)
+            self._board.unsaved.note(name, is_changed=True)
 
     def save(self, connection: sqlite3.Connection, taken: TakenDomainNames) -> None:
         """Write them, as they are now."""

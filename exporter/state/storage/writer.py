@@ -133,7 +133,7 @@ class Batch:
         for state, indexes in self.times:
             for index in indexes:
                 if state.unsaved is not None:
-                    state.unsaved.note(index, is_news=False)
+                    state.unsaved.note(index, is_changed=False)
 
 
 def take(

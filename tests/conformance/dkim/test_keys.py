@@ -16,7 +16,7 @@ CASES = read_yaml(Path(__file__).with_name("keys.yml").read_text(encoding="utf-8
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
 def test_key(case):
-    """The result, the reason, the size and the hints are those of the case, and its mend, if any, mends."""
+    """The result, the reason, the size and the hints are those of the case, and its fix, if any, fixes."""
     asked = question("s1._domainkey.example.org", "TXT")
     world = World({asked: frozenset({Text(case["record"].encode())})})
     report, _ = judge(dkim("s1", name("example.org")), world)
@@ -25,7 +25,7 @@ def test_key(case):
     assert report.bits == case.get("bits")
     assert [hint.reason for hint in report.hints] == case.get("hints", [])
     assert report.is_revoked == (report.finding.reason is DomainReason.DKIM_REVOKED)
-    for said in (report.finding, *report.hints):
-        if said.mend and said.mend.records:
-            mended, _ = judge(dkim("s1", name("example.org")), world.apply(said.mend))
-            assert said.reason not in {mended.finding.reason, *[hint.reason for hint in mended.hints]}
+    for helo in (report.finding, *report.hints):
+        if helo.fix and helo.fix.records:
+            fixed, _ = judge(dkim("s1", name("example.org")), world.apply(helo.fix))
+            assert helo.reason not in {fixed.finding.reason, *[hint.reason for hint in fixed.hints]}

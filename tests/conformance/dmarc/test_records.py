@@ -16,7 +16,7 @@ CASES = read_yaml(Path(__file__).with_name("records.yml").read_text(encoding="ut
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
 def test_record(case):
-    """Result, reasons, policy and where they come from are those of the case, and its mends mend."""
+    """Result, reasons, policy and where they come from are those of the case, and its fixes fix."""
     world = World.parse("\n".join(case["zone"]))
     report, evidence = judge(dmarc(name(case["domain"])), world)
 
@@ -29,10 +29,10 @@ def test_record(case):
         assert [it.reason for it in report.hints] == case["hints"]
     if "asked" in case:
         assert len([it for it in evidence if it.name.startswith("_dmarc.")]) == case["asked"]
-    for said in (*report.findings, *report.hints):
-        if said.mend and said.mend.records:
-            mended, _ = judge(dmarc(name(case["domain"])), world.apply(said.mend))
-            assert said.reason not in [it.reason for it in (*mended.findings, *mended.hints)]
+    for helo in (*report.findings, *report.hints):
+        if helo.fix and helo.fix.records:
+            fixed, _ = judge(dmarc(name(case["domain"])), world.apply(helo.fix))
+            assert helo.reason not in [it.reason for it in (*fixed.findings, *fixed.hints)]
 
 
 def test_the_cases_cover_every_result():

@@ -68,9 +68,9 @@ def _world(zone: Mapping[str, list[Any]]) -> World:
     outages: dict[Question, Status] = {}
     for key, entries in zone.items():
         owner = name_in(key)
-        held = [next(iter(entry.items())) for entry in entries if isinstance(entry, dict)]
-        has_txt = any(rdtype == "TXT" for rdtype, _ in held)
-        for rdtype, value in held:
+        known = [next(iter(entry.items())) for entry in entries if isinstance(entry, dict)]
+        has_txt = any(rdtype == "TXT" for rdtype, _ in known)
+        for rdtype, value in known:
             if rdtype == "CNAME":
                 cnames[owner] = name_in(value)
             elif rdtype == "SPF":

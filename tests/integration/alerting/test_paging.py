@@ -17,7 +17,7 @@ def _is_quiet(stack: Stack) -> bool:
     return bool(stack.prometheus.query('maildns_pool_rounds_total{job="healthy"}')) and not stack.alerts("healthy")
 
 
-def test_a_lost_ptr_record_pages_and_resolves_after_the_mend(stack: Stack):
+def test_a_lost_ptr_record_pages_and_resolves_after_the_fix(stack: Stack):
     """The record goes, the alert about its address reaches the webhook, alone; the record comes back, it resolves."""
     wait_until(lambda: _is_quiet(stack), "all is well before")
 
@@ -41,11 +41,11 @@ def test_a_dead_resolver_pages_once_for_the_resolver(stack: Stack):
         unanswered = 'count(max_over_time(maildns_fcrdns_conclusive{job="healthy"}[5s]) == 0)'
         stack.until(f"{unanswered} == {watched}", "no sample is answered any more, for longer than alerts wait")
         wait_until(lambda: stack.alerts("healthy") == {BLIND["alertname"]: "firing"}, "the alert is alone")
-        held = stack.prometheus.query('sum(maildns_fcrdns_match{job="healthy"})')[0].value
+        known = stack.prometheus.query('sum(maildns_fcrdns_match{job="healthy"})')[0].value
     finally:
         stack.healthy_dns.do(DemoServer.resume)
     wait_until(lambda: stack.webhook.heard_of("resolved", **BLIND), "the alert resolves")
     wait_until(lambda: _is_quiet(stack), "all is well after")
 
-    assert held == watched
+    assert known == watched
     assert stack.told("healthy") <= {BLIND["alertname"], LOST["alertname"]}

@@ -100,15 +100,15 @@ async def compare(server: MailServer, resolver: DnsServer) -> dict[str, dict[str
         listeners = [_ask(scenario, port, connections) for port in server.ports.values()]
         # One listener after the other where there are several names: the records are turned with every question.
         together = [listeners] if connections == 1 else [[listener] for listener in listeners]
-        said = [reply for some in together for reply in await asyncio.gather(*some)]
-        replies[scenario.name] = dict(zip(map(str, server.ports), said, strict=True))
+        helo = [reply for some in together for reply in await asyncio.gather(*some)]
+        replies[scenario.name] = dict(zip(map(str, server.ports), helo, strict=True))
     return replies
 
 
 async def _ask(scenario: Scenario, port: int, connections: int) -> list[str]:
     address: Address = scenario.address
     return [
-        await first_refusal(str(address), LISTEN[address.family], port, scenario.said.text, f"postmaster@{HOST_NAME}")
+        await first_refusal(str(address), LISTEN[address.family], port, scenario.helo.text, f"postmaster@{HOST_NAME}")
         for _ in range(connections)
     ]
 

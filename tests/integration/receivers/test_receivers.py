@@ -64,12 +64,12 @@ async def test_every_prediction_is_what_the_server_replies(name):
     wrong = []
     for scenario in SCENARIOS:
         listeners = tuple(map(Receiver, replies[scenario.name]))
-        verdicts, _ = judge(receivers(scenario.address, scenario.said, listeners), scenario.world)
+        verdicts, _ = judge(receivers(scenario.address, scenario.helo, listeners), scenario.world)
         for verdict in verdicts:
-            said = replies[scenario.name][verdict.receiver]
-            promised = _promised(verdict, len(said))
-            if Counter(reply[:3] for reply in said) != promised:
-                wrong.append(f"{scenario.name}: {verdict.receiver} was to say {dict(promised)}, and said {said}")
+            helo = replies[scenario.name][verdict.receiver]
+            promised = _promised(verdict, len(helo))
+            if Counter(reply[:3] for reply in helo) != promised:
+                wrong.append(f"{scenario.name}: {verdict.receiver} was to say {dict(promised)}, and said {helo}")
 
     assert set(replies) == {scenario.name for scenario in SCENARIOS}
     assert not wrong, "\n".join(wrong)

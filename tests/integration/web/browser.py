@@ -42,7 +42,7 @@ async def visiting(browser: Browser, url: str, **context: Any) -> AsyncIterator[
     opened.set_default_timeout(_PATIENCE_MILLISECONDS)
     page = await opened.new_page()
     visit = Visit(page)
-    page.on("console", lambda said: visit.complaints.append(said.text) if said.type in {"error", "warning"} else None)
+    page.on("console", lambda helo: visit.complaints.append(helo.text) if helo.type in {"error", "warning"} else None)
     page.on("pageerror", lambda error: visit.complaints.append(str(error)))
     page.on("requestfailed", lambda request: visit.complaints.extend(_failure(request)))
     await page.goto(url)

@@ -50,7 +50,7 @@ async def test_from_the_front_page_to_the_broken_edge_in_two_clicks():
         assert await broken.first.locator("text").inner_html() == "NXDOMAIN"
         assert await broken.first.locator(".line").evaluate("it => getComputedStyle(it).stroke") == "rgb(224, 68, 62)"
         assert "mta11.news.example.net" in await page.locator("svg.chain").text_content()
-        assert await page.locator(".mend pre").first.inner_text() == "gone.news.example.net. A 198.51.100.11\n"
+        assert await page.locator(".fix pre").first.inner_text() == "gone.news.example.net. A 198.51.100.11\n"
 
 
 async def test_a_pages_refresh_shows_an_address_break_and_heal():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.answers import Answer, ExtendedError, MailExchange, Question, Status, Text
-from exporter.checks.result import CheckName, Finding, Mend, Reason, Result, some
+from exporter.checks.result import CheckName, Finding, Fix, Reason, Result, some
 from tests.factories import address, name, question
 from tests.strategies import HOSTS, INCONCLUSIVE, NEIGHBOURS
 
@@ -85,9 +85,9 @@ def test_a_finding_has_a_reason_exactly_when_it_is_no_pass(result, reason):
         Finding(CheckName.FCRDNS, result, reason=reason)
 
 
-def test_a_mend_reads_as_advice_then_records():
+def test_a_fix_reads_as_advice_then_records():
     """What is shown to a person is the sentence, then one line a record."""
-    assert str(Mend("Publish the record below.", records=("a.example. A 192.0.2.1",))) == (
+    assert str(Fix("Publish the record below.", records=("a.example. A 192.0.2.1",))) == (
         "Publish the record below.\na.example. A 192.0.2.1"
     )
 

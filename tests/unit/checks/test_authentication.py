@@ -43,21 +43,21 @@ def test_the_helo_identity(zone, result, reason):
 
 
 @pytest.mark.parametrize(
-    ("helo", "mends"),
+    ("helo", "fixes"),
     [
         pytest.param(HELO, ('mail.example.org. TXT "v=spf1 ip4:192.0.2.1 -all"',), id="a-name-is-told-what-to-publish"),
         pytest.param("[192.0.2.1]", (), id="a-literal-can-have-no-record"),
         pytest.param("localhost", (), id="nor-can-a-single-label"),
     ],
 )
-def test_where_a_record_is_required_its_absence_fails(helo, mends):
+def test_where_a_record_is_required_its_absence_fails(helo, fixes):
     """The same absence is a remark on a pass where it is not."""
     (remark,) = judged("", helos=(helo,))
     (finding,) = judged("", helos=(helo,), helo_spf_required=True)
     assert (remark.result, remark.reason) == (Result.PASS, None)
     assert remark.sentence
     assert (finding.result, finding.reason) == (Result.FAIL, Reason.SPF_NONE)
-    assert finding.mend.records == mends
+    assert finding.fix.records == fixes
 
 
 def test_a_domain_without_a_record_fails():
@@ -109,9 +109,9 @@ WANTED = Wanted(mail_from=tuple(map(name, DOMAINS)))
 
 
 @given(st.sampled_from(OURS), st.sampled_from(DOMAINS), spf_worlds(), st.booleans(), st.data())
-def test_an_outage_may_withhold_a_finding_but_never_change_one(address, said, world, is_required, data):
+def test_an_outage_may_withhold_a_finding_but_never_change_one(address, helo, world, is_required, data):
     """Whatever answers are lost, each finding stays what it is or turns unknown."""
-    ours = target(str(address), said)
+    ours = target(str(address), helo)
     wanted = Wanted(helo_spf_required=is_required, mail_from=WANTED.mail_from)
     before, evidence = judge(authentication(ours, wanted), world)
     after, _ = judge(authentication(ours, wanted), world.without_answers_to(data.draw(outages(list(evidence)))))
@@ -122,10 +122,10 @@ def test_an_outage_may_withhold_a_finding_but_never_change_one(address, said, wo
 
 
 @given(st.sampled_from(OURS), st.sampled_from(DOMAINS), spf_worlds())
-def test_a_compiled_record_says_the_same_as_an_evaluated_one(address, said, world):
+def test_a_compiled_record_says_the_same_as_an_evaluated_one(address, helo, world):
     """What is worked out for all addresses at once gives each the finding of its own evaluation."""
-    ours = target(str(address), said)
-    compiled = {domain: judge(compile_spf(domain), world)[0] for domain in {*DOMAINS, said}}
+    ours = target(str(address), helo)
+    compiled = {domain: judge(compile_spf(domain), world)[0] for domain in {*DOMAINS, helo}}
     shared, _ = judge(authentication(ours, Wanted(mail_from=WANTED.mail_from, compiled=compiled.get)), world)
     alone, _ = judge(authentication(ours, WANTED), world)
 

@@ -45,7 +45,7 @@ def test_verdicts(zone, result, reason):
 
     assert (report.finding.result, report.finding.reason) == (result, reason)
     assert report.finding.subject == "s1"
-    assert (report.finding.mend is not None) == (result is Result.FAIL)
+    assert (report.finding.fix is not None) == (result is Result.FAIL)
 
 
 def test_a_dangling_selector_names_both_ends():
@@ -55,7 +55,7 @@ def test_a_dangling_selector_names_both_ends():
     assert (
         finding.sentence == f"The DKIM selector s1 dangles: the CNAME of {AT} leads to {THERE}, which does not exist."
     )
-    assert finding.mend.zone == AT
+    assert finding.fix.zone == AT
 
 
 ED25519_INFO = "MCowBQYDK2VwAyEAZLzdlFONs2tSBW0pVlB4/f/JQbLvpDX5maSXTUo7xxQ="
@@ -101,7 +101,7 @@ def test_what_a_person_is_told(zone, sentence):
 
 
 @pytest.mark.parametrize(
-    ("record", "mended"),
+    ("record", "fixed"),
     [
         pytest.param(
             "v=DKIM1; n=a : b; t=y : s; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7h cvPapiMlrwIaaPcHURo=",
@@ -113,21 +113,21 @@ def test_what_a_person_is_told(zone, sentence):
         pytest.param(f"h=sha1; {KEY}", KEY, id="hashes"),
     ],
 )
-def test_a_record_is_rewritten_but_for_what_is_wrong(record, mended):
-    """The mend has all other tags as they are, in their order, the key without white space, at the end of the CNAME."""
+def test_a_record_is_rewritten_but_for_what_is_wrong(record, fixed):
+    """The fix has all other tags as they are, in their order, the key without white space, at the end of the CNAME."""
     report = evaluate(f"{AT} CNAME {THERE}\n{THERE} TXT {record}\n{THERE} TXT a stranger")
-    (mend,) = [said.mend for said in (report.finding, *report.hints) if said.mend]
+    (fix,) = [helo.fix for helo in (report.finding, *report.hints) if helo.fix]
 
-    assert mend.records == (f'{THERE}. TXT "{mended}"',)
-    assert mend.replaces == (f'{THERE}. TXT "{record}"',)
-    assert mend.zone == THERE
+    assert fix.records == (f'{THERE}. TXT "{fixed}"',)
+    assert fix.replaces == (f'{THERE}. TXT "{record}"',)
+    assert fix.zone == THERE
 
 
 def test_of_several_keys_the_others_go():
     """Which one signs is not for us to say: all but one are named."""
-    mend = evaluate(f"{AT} TXT {KEY}\n{AT} TXT v=DKIM1; p=\n{AT} TXT x").finding.mend
+    fix = evaluate(f"{AT} TXT {KEY}\n{AT} TXT v=DKIM1; p=\n{AT} TXT x").finding.fix
 
-    assert (mend.records, mend.replaces) == ((), (f'{AT}. TXT "v=DKIM1; p="',))
+    assert (fix.records, fix.replaces) == ((), (f'{AT}. TXT "v=DKIM1; p="',))
 
 
 def test_a_selector_may_have_several_labels():

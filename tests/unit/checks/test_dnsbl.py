@@ -99,7 +99,7 @@ def test_an_ipv6_list_has_the_mapped_test_points():
 
 
 LISTED = f"{MAPPED}.zen.example.org A 127.0.0.2\n"
-UNLISTED = LISTED.replace("2", "1", 1)
+NOT_ENUMERABLE = LISTED.replace("2", "1", 1)
 POINT = b"\xff\xff\x7f\0\0\x01"
 
 
@@ -132,7 +132,7 @@ POINT = b"\xff\xff\x7f\0\0\x01"
         ),
         pytest.param(
             6,
-            LISTED + UNLISTED,
+            LISTED + NOT_ENUMERABLE,
             ListHealth(
                 ZONE,
                 6,
@@ -145,13 +145,13 @@ POINT = b"\xff\xff\x7f\0\0\x01"
         ),
         pytest.param(
             6,
-            LISTED + UNLISTED.replace("127.0.0.2", "!servfail"),
+            LISTED + NOT_ENUMERABLE.replace("127.0.0.2", "!servfail"),
             ListHealth(
                 ZONE,
                 6,
                 works=None,
                 reason=Reason.SERVFAIL,
-                sentence=f"The {UNLISTED.partition(' ')[0]} A lookup got no answer (servfail).",
+                sentence=f"The {NOT_ENUMERABLE.partition(' ')[0]} A lookup got no answer (servfail).",
             ),
             id="says-nothing-of-the-other-point",
         ),
@@ -186,12 +186,12 @@ answers = st.sampled_from(["127.0.0.2", "127.0.0.4", "127.0.0.1", "127.255.255.2
 
 
 @given(any_addresses, st.tuples(answers, answers, answers), st.sets(st.integers(0, 2)), st.sampled_from(INCONCLUSIVE))
-def test_an_outage_withholds_a_verdict_but_never_changes_it(ours, said, lost, status):
+def test_an_outage_withholds_a_verdict_but_never_changes_it(ours, helo, lost, status):
     """Whatever the list says and whatever goes unanswered, a verdict stays or becomes unknown."""
     points = [bytes([127, 0, 0, octet]) for octet in (2, 1)]
     mapped = [Address(point if ours.family == 4 else bytes(10) + b"\xff\xff" + point) for point in points]
     asked = [query_name(it, ZONE) for it in (*mapped, ours)]
-    zone = "\n".join(f"{owner} A {it}" for owner, it in zip(asked, said, strict=True) if it)
+    zone = "\n".join(f"{owner} A {it}" for owner, it in zip(asked, helo, strict=True) if it)
     world = World.parse(zone)
     before = judge(dnsbl(CHECK, ours, LIST), world)[0].finding
     dark = world.without_answers_to({Question(asked[index], "A"): status for index in lost})

@@ -37,15 +37,15 @@ def test_a_sound_domain_passes_everything():
     assert report.hints == ()
 
 
-def test_an_empty_domain_fails_everything_with_a_mend():
+def test_an_empty_domain_fails_everything_with_a_fix():
     """Nothing published is a failure of every check, each with advice; published, the records make them pass."""
     world = World()
     report, _ = judge(domain_report(DOMAIN, ["s1"]), world)
 
     assert {it.result for it in report.findings} == {Result.FAIL}
-    assert all(it.sentence and it.mend for it in report.findings)
+    assert all(it.sentence and it.fix for it in report.findings)
     for finding in report.findings:
-        world = world.apply(finding.mend)
+        world = world.apply(finding.fix)
     after, _ = judge(domain_report(DOMAIN, ["s1"]), world)
     assert {it.check for it in after.findings if it.result is Result.FAIL} == {"dkim", "mta-sts"}
 

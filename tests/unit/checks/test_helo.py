@@ -79,12 +79,12 @@ dotted = st.from_regex(r"[A-Za-z0-9_-]{1,9}([.][A-Za-z0-9-]{1,9}){0,3}[.]?", ful
 @given(printable | dotted)
 def test_whatever_a_server_can_say_is_judged(text):
     """Any printable argument has a syntax finding, and only a qualified host name passes."""
-    said = HeloName.parse(text)
-    passes = judge_syntax(said).result is Result.PASS
+    helo = HeloName.parse(text)
+    passes = judge_syntax(helo).result is Result.PASS
 
-    assert passes == (said.host_name is not None and not text.endswith("."))
+    assert passes == (helo.host_name is not None and not text.endswith("."))
     if passes:
-        assert text.lower() == said.name
+        assert text.lower() == helo.name
 
 
 @pytest.mark.parametrize(
@@ -112,16 +112,16 @@ def test_five_findings_in_the_order_of_their_names(target, world, said):
 
 
 @given(st.sampled_from(NEIGHBOURS), worlds(), st.sampled_from(HELOS))
-def test_publishing_the_mend_mends(ours, world, said):
-    """Whoever publishes the records of a mend gets a pass; nobody is told to for a name that no server should say."""
+def test_publishing_the_fix_fixes(ours, world, said):
+    """Whoever publishes the records of a fix gets a pass; nobody is told to for a name that no server should say."""
     asked = Question(ours.reverse_name, "PTR")
     findings, _ = judge(helo(ours, said, world(asked)), world)
 
     for finding in findings:
-        if finding.mend and finding.mend.records:
+        if finding.fix and finding.fix.records:
             assert said.host_name is not None
-            mended = world.publish(finding.mend.records)
-            again, _ = judge(helo(ours, said, mended(asked)), mended)
+            fixed = world.publish(finding.fix.records)
+            again, _ = judge(helo(ours, said, fixed(asked)), fixed)
             assert {it.check: it.result for it in again}[finding.check] is Result.PASS
 
 
@@ -226,10 +226,10 @@ def test_the_configured_suffix_is_what_both_names_are_held_to():
 
 @pytest.mark.parametrize("text", ["localhost", "localhost.", "mail_1.example.org", "."])
 def test_nobody_is_told_to_publish_localhost(text):
-    """For a name that no server should say the mend is to say another one, not to publish it."""
+    """For a name that no server should say the fix is to say another one, not to publish it."""
     for finding in evaluate(text, "").values():
-        assert finding.mend.records == ()
-        assert "localhost" not in finding.mend.advice
+        assert finding.fix.records == ()
+        assert "localhost" not in finding.fix.advice
 
 
 def test_microsoft_365_by_design():
@@ -332,6 +332,6 @@ def test_what_a_person_is_told(text, zone, check, sentence, records):
     finding = evaluate(text, zone)[check]
 
     assert finding.sentence == sentence
-    assert (finding.mend.records if finding.mend else None) == records
+    assert (finding.fix.records if finding.fix else None) == records
     if records:
-        assert finding.mend.zone == records[0].partition(". ")[0]
+        assert finding.fix.zone == records[0].partition(". ")[0]

@@ -27,17 +27,17 @@ def ours(candidate):
     return candidate in OURS
 
 
-def evaluate(zone, said=SAID, **options):
+def evaluate(zone, helo=SAID, **options):
     """Judge a HELO name in a world of these records."""
-    return judge(helo_name(said, ours, **options), World.parse(zone))[0]
+    return judge(helo_name(helo, ours, **options), World.parse(zone))[0]
 
 
 @given(helos, worlds(), limits, st.data())
-def test_an_outage_withholds_a_verdict_but_never_changes_it(said, world, limit, data):
+def test_an_outage_withholds_a_verdict_but_never_changes_it(helo, world, limit, data):
     """Lost answers turn a finding unknown or leave its result, and move no address into another class."""
-    before, evidence = judge(helo_name(said, ours, limit=limit), world)
+    before, evidence = judge(helo_name(helo, ours, limit=limit), world)
     lost = data.draw(outages(list(evidence) or [Question(OURS[0].reverse_name, "PTR")]))
-    after, _ = judge(helo_name(said, ours, limit=limit), world.without_answers_to(lost))
+    after, _ = judge(helo_name(helo, ours, limit=limit), world.without_answers_to(lost))
 
     assert after.resolves in {before.resolves, None}
     for was, is_now in zip(before.findings, after.findings, strict=True):
@@ -52,9 +52,9 @@ def test_an_outage_withholds_a_verdict_but_never_changes_it(said, world, limit, 
 
 
 @given(helos, worlds(), limits, st.integers())
-def test_any_order_of_answers_gives_the_same_report(said, world, limit, seed):
+def test_any_order_of_answers_gives_the_same_report(helo, world, limit, seed):
     """The report does not depend on which answer came first, and no question is asked twice."""
-    expected, evidence = judge(helo_name(said, ours, limit=limit), world)
+    expected, evidence = judge(helo_name(helo, ours, limit=limit), world)
     outcome, waiting, asked, order = [], [], [], random.Random(seed)
 
     def ask(question, on_answer):
@@ -67,7 +67,7 @@ def test_any_order_of_answers_gives_the_same_report(said, world, limit, seed):
     def failed(error):
         raise error
 
-    Run(helo_name(said, ours, limit=limit), ask, done, failed).start()
+    Run(helo_name(helo, ours, limit=limit), ask, done, failed).start()
     while waiting:
         question, on_answer = waiting.pop(order.randrange(len(waiting)))
         on_answer(question, world(question))
@@ -77,9 +77,9 @@ def test_any_order_of_answers_gives_the_same_report(said, world, limit, seed):
 
 
 @given(helos, worlds(), limits)
-def test_every_address_is_in_one_class(said, world, limit):
+def test_every_address_is_in_one_class(helo, world, limit):
     """Each known address is confirmed, unconfirmed, unknown or not followed, as `iprev` says of it alone."""
-    found, _ = judge(helo_name(said, ours, limit=limit), world)
+    found, _ = judge(helo_name(helo, ours, limit=limit), world)
 
     classes = [*found.confirmed, *found.unconfirmed, *found.unknown, *found.unfollowed]
     assert sorted(classes) == list(found.addresses)
@@ -93,7 +93,7 @@ def test_every_address_is_in_one_class(said, world, limit):
         CheckName.HELO_RESOLVES,
         CheckName.FCRDNS,
     ]
-    assert {finding.subject for finding in found.findings} == {said.text}
+    assert {finding.subject for finding in found.findings} == {helo.text}
 
 
 RIGHT = """
@@ -171,7 +171,7 @@ def test_the_only_address():
     assert finding.sentence.startswith(
         "Not forward-confirmed: the one address of the HELO name mail.example.org: 192.0.2.1. "
     )
-    assert finding.mend.records == ("1.2.0.192.in-addr.arpa. PTR mail.example.org.", "mail.example.org. A 192.0.2.1")
+    assert finding.fix.records == ("1.2.0.192.in-addr.arpa. PTR mail.example.org.", "mail.example.org. A 192.0.2.1")
 
 
 def test_strangers_are_outside_the_pool_even_where_confirmed():

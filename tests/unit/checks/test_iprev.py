@@ -72,12 +72,12 @@ def test_the_verdict_follows_from_the_records(ours, world):
 
 
 @given(target_addresses, worlds())
-def test_publishing_the_mend_mends(ours, world):
+def test_publishing_the_fix_fixes(ours, world):
     """Whoever publishes the records that a failure asks for gets a pass."""
     before = judge(iprev(ours), world)[0]
 
-    if before.finding.mend and before.finding.mend.records:
-        assert judge(iprev(ours), world.publish(before.finding.mend.records))[0].verdict is IprevVerdict.PASS
+    if before.finding.fix and before.finding.fix.records:
+        assert judge(iprev(ours), world.publish(before.finding.fix.records))[0].verdict is IprevVerdict.PASS
 
 
 @given(target_addresses, worlds(), st.data())
@@ -96,7 +96,7 @@ def test_silence_is_never_no_ptr(status):
     assert verdict.verdict is IprevVerdict.TEMPERROR
     assert verdict.finding.reason is Reason.of(status)
     assert "nothing is known to be wrong" in verdict.finding.sentence
-    assert verdict.finding.mend is None
+    assert verdict.finding.fix is None
 
 
 def test_eleven_names_are_cut_to_the_same_ten():
@@ -114,7 +114,7 @@ def test_eleven_names_are_cut_to_the_same_ten():
 
 
 @pytest.mark.parametrize(
-    ("zone", "reason", "sentence", "zone_to_mend", "records"),
+    ("zone", "reason", "sentence", "zone_to_fix", "records"),
     [
         pytest.param(
             "",
@@ -132,7 +132,7 @@ def test_eleven_names_are_cut_to_the_same_ten():
             "has no PTR record.",
             "1.0-127.2.0.192.in-addr.arpa",
             ("1.0-127.2.0.192.in-addr.arpa. PTR mail.example.org.", "mail.example.org. A 192.0.2.1"),
-            id="the-mend-goes-where-the-delegation-leads",
+            id="the-fix-goes-where-the-delegation-leads",
         ),
         pytest.param(
             """1.2.0.192.in-addr.arpa PTR other.example.org
@@ -177,27 +177,27 @@ def test_eleven_names_are_cut_to_the_same_ten():
         ),
     ],
 )
-def test_what_a_person_is_told(zone, reason, sentence, zone_to_mend, records):
+def test_what_a_person_is_told(zone, reason, sentence, zone_to_fix, records):
     """A failure says what is wrong, what was expected, and what to publish where."""
     finding = evaluate(zone, server_name=name("mail.example.org")).finding
 
     assert (finding.reason, finding.sentence) == (reason, sentence)
-    assert (finding.mend.zone, finding.mend.records) == (zone_to_mend, records)
+    assert (finding.fix.zone, finding.fix.records) == (zone_to_fix, records)
 
 
 def test_nobody_is_told_to_publish_at_the_root():
-    """Of a PTR record that points at the root, only the PTR record can be mended: ".." would be no owner name."""
-    mend = evaluate(f"{OURS.reverse_name} PTR .").finding.mend
+    """Of a PTR record that points at the root, only the PTR record can be fixed: ".." would be no owner name."""
+    fix = evaluate(f"{OURS.reverse_name} PTR .").finding.fix
 
-    assert (mend.zone, mend.records) == (OURS.reverse_name, ())
+    assert (fix.zone, fix.records) == (OURS.reverse_name, ())
 
 
 def test_without_a_server_name_the_advice_has_no_records():
     """Where nobody said what the server is called, no record is made up."""
     finding = evaluate("").finding
 
-    assert finding.mend.records == ()
-    assert "points at the server's name" in finding.mend.advice
+    assert finding.fix.records == ()
+    assert "points at the server's name" in finding.fix.advice
 
 
 @pytest.mark.parametrize("status", [Status.SERVFAIL, Status.CHAIN])

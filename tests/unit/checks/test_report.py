@@ -62,7 +62,7 @@ def test_a_fixed_order_of_findings(ours, world):
         CheckName.FCRDNS,
         *[check for _ in ours.helos for check in list(CheckName)[1:6]],
     ]
-    assert [finding.subject for finding in judged.findings[1::5]] == [said.text for said in ours.helos]
+    assert [finding.subject for finding in judged.findings[1::5]] == [helo.text for helo in ours.helos]
     assert judged.findings[0] == judged.iprev.finding
     assert judged.is_conclusive is (judged.iprev.verdict is not IprevVerdict.TEMPERROR)
 
@@ -85,11 +85,11 @@ def test_two_steps_are_enough(ours, world):
     assert Question(ours.address.reverse_name, "PTR") in steps[0]
 
 
-def test_the_mend_names_the_first_name_that_a_server_should_say():
+def test_the_fix_names_the_first_name_that_a_server_should_say():
     """An address without PTR is told to point it at its host name, not at localhost."""
     judged, _ = judge(report(target("192.0.2.1", "localhost", "mail.example.org")), World())
 
-    assert judged.iprev.finding.mend.records == (
+    assert judged.iprev.finding.fix.records == (
         "1.2.0.192.in-addr.arpa. PTR mail.example.org.",
         "mail.example.org. A 192.0.2.1",
     )

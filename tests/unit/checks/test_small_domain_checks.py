@@ -97,18 +97,18 @@ CASES = [
 
 @pytest.mark.parametrize(("check", "zone", "result", "reason", "hint"), CASES)
 def test_verdicts(check, zone, result, reason, hint):
-    """Each state has its result, reason and hint; and whoever publishes the mend does not hear of it again."""
+    """Each state has its result, reason and hint; and whoever publishes the fix does not hear of it again."""
     world = World.parse(zone)
     report, _ = judge(check(DOMAIN), world)
     hints = getattr(report, "hints", ())
 
     assert (report.finding.result, report.finding.reason) == (result, reason)
     assert [it.reason for it in hints] == ([hint] if hint else [])
-    assert (report.finding.mend is not None) == (report.finding.result is Result.FAIL)
-    for said in (report.finding, *hints):
-        if said.mend and said.mend.records:
-            after, _ = judge(check(DOMAIN), world.apply(said.mend))
-            assert said.reason not in {after.finding.reason, *[it.reason for it in getattr(after, "hints", ())]}
+    assert (report.finding.fix is not None) == (report.finding.result is Result.FAIL)
+    for helo in (report.finding, *hints):
+        if helo.fix and helo.fix.records:
+            after, _ = judge(check(DOMAIN), world.apply(helo.fix))
+            assert helo.reason not in {after.finding.reason, *[it.reason for it in getattr(after, "hints", ())]}
 
 
 @given(st.sampled_from([mx, mta_sts, tls_rpt]), st.lists(st.sampled_from([zone for _, zone, *_ in CASES])), st.data())
@@ -130,9 +130,9 @@ def test_the_order_of_records_never_matters(check, zones, random):
 
     def shuffled(asked):
         answer = world(asked)
-        held = [*answer.records, *answer.records]
-        random.shuffle(held)
-        return Answer(answer.status, tuple(held), answer.chain, answer.ttl)
+        known = [*answer.records, *answer.records]
+        random.shuffle(known)
+        return Answer(answer.status, tuple(known), answer.chain, answer.ttl)
 
     assert judge(check(DOMAIN), shuffled) == judge(check(DOMAIN), world)
 

@@ -26,7 +26,7 @@ RPT_AT = "_smtp._tls.example.org TXT v=TLSRPTv1;"
 
 
 @pytest.mark.parametrize(
-    ("check", "zone", "sentence", "zone_to_mend", "records"),
+    ("check", "zone", "sentence", "zone_to_fix", "records"),
     [
         pytest.param(
             mx,
@@ -161,18 +161,18 @@ RPT_AT = "_smtp._tls.example.org TXT v=TLSRPTv1;"
         ),
     ],
 )
-def test_what_a_person_is_told(check, zone, sentence, zone_to_mend, records):
+def test_what_a_person_is_told(check, zone, sentence, zone_to_fix, records):
     """What was found, and the record to publish where a sender looks at last; what it replaces is what is there."""
     world = World.parse(zone)
-    said = told(check, zone)
+    helo = told(check, zone)
 
-    assert said.sentence == sentence
-    assert (said.mend.zone, said.mend.records) == (zone_to_mend, records)
+    assert helo.sentence == sentence
+    assert (helo.fix.zone, helo.fix.records) == (zone_to_fix, records)
     if check is not mx:
-        held = [text for asked in world.records for text in world(asked).texts]
+        known = [text for asked in world.records for text in world(asked).texts]
         at = next((str(asked.name) for asked in world.records), "")
-        expected = [f'{at}. TXT "{text.decode()}"' for text in held] if records and held else []
-        assert sorted(said.mend.replaces) == sorted(expected)
+        expected = [f'{at}. TXT "{text.decode()}"' for text in known] if records and known else []
+        assert sorted(helo.fix.replaces) == sorted(expected)
 
 
 def test_what_a_report_tells_besides():

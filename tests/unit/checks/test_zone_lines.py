@@ -27,7 +27,7 @@ def read(line):
 @example(b"x" * 255)
 @example(b"x" * 256)
 @example(b"\x00" * 511)
-def test_a_server_reads_back_the_same_octets(text):
+def test_a_server_reads_back_the_same_bytes(text):
     """Whatever they are, in strings of 255 octets, the last one shorter (RFC 1035 section 3.3)."""
     line = txt_line("s1._domainkey.example.org", text)
 

@@ -15,7 +15,7 @@ STRICT = {"strict-helo-equals-ptr", "strict-helo-equals-verified-ptr"}
 NOT_IN_THE_SET = {"exim-verify-helo", "exim-helo-verify-hosts", "courier-bofhcheckhelo"}
 
 
-def mends(text):
+def fixes(text):
     """The zone-file lines that a person would copy: those to publish, and those that have to go."""
     publish, withdraw, lines = [], [], None
     for line in text.splitlines():
@@ -30,8 +30,8 @@ def mends(text):
     return publish, withdraw
 
 
-def _mendable():
-    """All that publishing could mend; one of each pool is quick, and tried first."""
+def _fixable():
+    """All that publishing could fix; one of each pool is quick, and tried first."""
     seen = set()
     for it in SCENARIOS:
         if it.iprev is IprevVerdict.TEMPERROR or Result.UNKNOWN in {it.results[check][0] for check in it.more}:
@@ -41,18 +41,18 @@ def _mendable():
         yield pytest.param(it, marks=marks, id=f"{it.target.address}@{it.at:g}")
 
 
-@pytest.mark.parametrize("scenario", list(_mendable()))
+@pytest.mark.parametrize("scenario", list(_fixable()))
 async def test_publishing_what_is_printed_turns_the_verdict_to_pass(tmp_path, scenario):
-    """What the text tells to publish, published, leaves nothing that publishing could mend.
+    """What the text tells to publish, published, leaves nothing that publishing could fix.
 
-    That takes one more run where a first mend (a PTR record) brings another name into play. Nobody waits here for who
+    That takes one more run where a first fix (a PTR record) brings another name into play. Nobody waits here for who
     is silent: of silence there is nothing to publish.
     """
     ip = str(scenario.target.address)
     async with demo(tmp_path, scenario.at, silence=Fault.REFUSED) as here:
         for _ in range(3):
             told = await here.check(ip)
-            publish, withdraw = mends(told.out)
+            publish, withdraw = fixes(told.out)
             if not publish:
                 break
             assert told.code == 1
@@ -62,10 +62,10 @@ async def test_publishing_what_is_printed_turns_the_verdict_to_pass(tmp_path, sc
 
     assert not publish
     wrong = [it for it in found["checks"] if it["expected"] and it["result"] != "pass"]
-    assert all(it["mend"]["advice"] and not it["mend"]["records"] for it in wrong)
+    assert all(it["fix"]["advice"] and not it["fix"]["records"] for it in wrong)
     assert told.code == (1 if wrong else 0)
     if ip in {"203.0.113.139", "203.0.113.140"}:
-        return  # its PTR names are the root and localhost: only the PTR record can be mended, and nobody knows its name
+        return  # its PTR names are the root and localhost: only the PTR record can be fixed, and nobody knows its name
     assert found["iprev"]["verdict"] == "pass"
     assert {it["check"] for it in wrong} <= {
         "helo-syntax",
@@ -85,13 +85,13 @@ async def test_publishing_what_is_printed_turns_the_verdict_to_pass(tmp_path, sc
         "198.51.100.137",
     ],
 )
-async def test_an_outage_is_no_finding_and_has_no_mend(tmp_path, ip):
+async def test_an_outage_is_no_finding_and_has_no_fix(tmp_path, ip):
     """Where the DNS does not answer, the exit code is 4, and nobody is told to publish anything."""
     async with demo(tmp_path) as here:
         told = await here.check(ip)
 
     assert told.code == 4
-    assert mends(told.out) == ([], [])
+    assert fixes(told.out) == ([], [])
     assert "not known" in told.out
 
 
@@ -173,11 +173,11 @@ async def test_several_names_make_an_array_and_one_an_object(tmp_path):
 
 
 async def test_a_mail_from_that_is_given_has_to_pass(tmp_path):
-    """SPF of the sender is a finding with a mend that, published, makes it pass; that of HELO is told and no more."""
+    """SPF of the sender is a finding with a fix that, published, makes it pass; that of HELO is told and no more."""
     arguments = ("192.0.2.10", "--helo", "mail1.example.org", "--mail-from", "bounces@example.org")
     async with demo(tmp_path) as here:
         before = await here.check_ad_hoc(*arguments)
-        publish, withdraw = mends(before.out)
+        publish, withdraw = fixes(before.out)
         here.world.withdraw(withdraw)
         here.world.apply(publish)
         after = await here.check_ad_hoc(*arguments, "--output", "json")

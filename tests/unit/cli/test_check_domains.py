@@ -54,7 +54,7 @@ async def test_a_configuration_has_its_domains_checked_behind_its_addresses(tmp_
 
 
 async def test_a_domain_of_no_configuration_is_held_to_what_is_usual(tmp_path):
-    """With the selectors that are given; the mend is a line to copy, with its zone, and what goes for it."""
+    """With the selectors that are given; the fix is a line to copy, with its zone, and what goes for it."""
     async with demo(tmp_path) as world:
         told = await world.check_ad_hoc("--domain", "two-spf.example", "--dkim-selector", "s1")
 

@@ -97,7 +97,7 @@ async def test_a_pools_own_names_are_checked_with_its_addresses(tmp_path):
 
 @pytest.mark.parametrize(("expect", "code"), [("fcrdns", 1), ("helo-syntax", 0)])
 async def test_a_stranger_that_is_not_confirmed_is_a_finding_where_that_is_expected(tmp_path, expect, code):
-    """The exit code follows what the pool expects; the mend is that of the address, with its zone."""
+    """The exit code follows what the pool expects; the fix is that of the address, with its zone."""
     async with outbound(tmp_path, without=["1.100.51.198"], expect=expect) as check:
         told, array = await check(), await check("--output", "json")
         ticket = await check("--output", "markdown")

@@ -81,7 +81,7 @@ async def test_what_an_spf_record_authorises_is_checked(tmp_path):
         "spf": "_spf.example.org",
         "addresses": 3,
         "checked": 3,
-        "unlisted": ["2001:db8:1::/48"],
+        "not_enumerable": ["2001:db8:1::/48"],
         "outcome": "pass",
         "problems": [],
     }
@@ -118,10 +118,10 @@ async def test_an_address_is_held_to_the_pool_whose_record_authorises_it(tmp_pat
     """One of an IPv6 range that nobody can list, too; any other is in no pool."""
     async with provider(tmp_path) as command:
         listed = json.loads((await command("check", "192.0.2.2", "--output", "json")).out)
-        unlisted = json.loads((await command("check", "2001:db8:1::7", "--output", "json")).out)
+        not_enumerable = json.loads((await command("check", "2001:db8:1::7", "--output", "json")).out)
         stranger = json.loads((await command("check", "192.0.2.77", "--output", "json")).out)
 
-    assert [one["pool"] for one in (listed, unlisted, stranger)] == ["provider", "provider", None]
+    assert [one["pool"] for one in (listed, not_enumerable, stranger)] == ["provider", "provider", None]
     assert listed["profile"] == "microsoft-365"
 
 
@@ -156,8 +156,8 @@ async def test_checking_a_configuration_asks_nobody_unless_it_is_told_to(tmp_pat
         f"{file}: warning: what the SPF record of _spf.example.org authorises is not known without asking the DNS, so "
         "the pool provider counts without it: check-config --expand-spf asks\n"
     )
-    said, warning = asked.err.splitlines()
-    assert said == (
+    helo, warning = asked.err.splitlines()
+    assert helo == (
         f"{file}: pool provider, from the SPF record of _spf.example.org: 3 addresses; too big to look up, so left "
         "out: 2001:db8:1::/48"
     )

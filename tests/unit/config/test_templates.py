@@ -72,9 +72,9 @@ def test_a_template_and_a_server_agree(text, address):
     """A name by rule is the very value that `HeloName.parse` makes of the same text: the short cut cuts nothing off."""
     template = HeloTemplate.parse(text)
     if template.misfit(address.family) is None:
-        said = template.of(address)
-        assert said == HeloName.parse(said.text)
-        assert len(said.text) <= 255
+        helo = template.of(address)
+        assert helo == HeloName.parse(helo.text)
+        assert len(helo.text) <= 255
 
 
 @given(st.text(max_size=20))

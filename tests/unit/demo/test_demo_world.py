@@ -67,33 +67,33 @@ def test_each_address_is_in_the_table_once_for_each_moment():
     [it for it in SCENARIOS if any(result is Result.FAIL for result, _ in it.results.values())],
     ids=lambda it: f"{it.target.address}@{it.at:g}",
 )
-def test_publishing_a_mend_makes_its_check_pass(scenario):
+def test_publishing_a_fix_makes_its_check_pass(scenario):
     """The records that a finding tells to publish are right, instead of those that are there and beside them."""
     found, _ = judge(whole_report(scenario), world_at(scenario.at).answer)
     for finding in found.findings:
-        assert (finding.mend is not None) == (finding.result is Result.FAIL)
-        if finding.mend is None or not finding.mend.records:
+        assert (finding.fix is not None) == (finding.result is Result.FAIL)
+        if finding.fix is None or not finding.fix.records:
             continue
         replaced, added = world_at(scenario.at), world_at(scenario.at)
-        replaced.apply(finding.mend.records)
-        added.withdraw(finding.mend.replaces)
-        added.add(finding.mend.records)
+        replaced.apply(finding.fix.records)
+        added.withdraw(finding.fix.replaces)
+        added.add(finding.fix.records)
         for world in (replaced, added):
             _, results = judged(world, scenario)
-            assert results[finding.check] == (Result.PASS, None), finding.mend
+            assert results[finding.check] == (Result.PASS, None), finding.fix
 
 
 def test_microsofts_example_is_as_its_article_has_it():
     """KB 3019655: both addresses are forward-confirmed by their own names, and the HELO name has ten other records."""
     world = demo_world(speed=0)
-    said = DomainName("na01-bn1-obe.outbound.protection.outlook.com")
-    pool = world.answer(Question(said, "A")).addresses
+    helo = DomainName("na01-bn1-obe.outbound.protection.outlook.com")
+    pool = world.answer(Question(helo, "A")).addresses
     assert [str(it) for it in pool] == [f"207.46.163.{it}" for it in range(149, 159)]
     for scenario in (it for it in SCENARIOS if it.pool == "microsoft-365"):
         ptr = world.answer(Question(scenario.target.address.reverse_name, "PTR"))
         (name,) = ptr.names
         assert world.answer(Question(name, "A")).addresses == (scenario.target.address,)
-        assert name != said
+        assert name != helo
         if str(scenario.target.address) in {"157.56.110.65", "207.46.163.150"}:
             expected = {"157.56.110.65": "mail-bn1on0065", "207.46.163.150": "mail-bn1lp0150"}
             assert name.split(".")[0] == expected[str(scenario.target.address)]

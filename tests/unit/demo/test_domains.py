@@ -59,20 +59,20 @@ def test_the_table_has_every_way_to_go_wrong():
 @pytest.mark.parametrize(
     "scenario", [it for it in SCENARIOS if it.faults or it.hints], ids=lambda it: f"{it.domain}@{it.at:g}"
 )
-def test_publishing_a_mend_ends_what_it_is_for(scenario):
-    """Each failure has a mend; one with records or replacements, applied, takes its finding or hint away."""
+def test_publishing_a_fix_ends_what_it_is_for(scenario):
+    """Each failure has a fix; one with records or replacements, applied, takes its finding or hint away."""
     report = examined(scenario, world_at(scenario.at))
     for finding in report.findings:
-        assert (finding.mend is not None) == (finding.result is Result.FAIL), finding
+        assert (finding.fix is not None) == (finding.result is Result.FAIL), finding
     for one in (*report.findings, *report.hints):
-        if one.mend is None or not (one.mend.records or one.mend.replaces):
+        if one.fix is None or not (one.fix.records or one.fix.replaces):
             continue
         world = world_at(scenario.at)
-        world.withdraw(one.mend.replaces)
-        world.add(one.mend.records)
+        world.withdraw(one.fix.replaces)
+        world.add(one.fix.records)
         after = examined(scenario, world)
         still = {(it.check, it.subject, it.reason) for it in (*after.findings, *after.hints)}
-        assert (one.check, one.subject, one.reason) not in still, one.mend
+        assert (one.check, one.subject, one.reason) not in still, one.fix
 
 
 def test_the_configuration_watches_exactly_these_domains():

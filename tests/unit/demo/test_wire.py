@@ -182,7 +182,7 @@ def test_faults_show_on_the_wire(world, responder, fault, over_udp, over_tcp):
 
 
 def test_a_silent_server_says_nothing(world, responder):
-    """Not over UDP, not over TCP, until it is mended."""
+    """Not over UDP, not over TCP, until it is fixed."""
     world.set_fault("example.org", Fault.SILENT)
     query = dns.message.make_query("mail.example.org", "A").to_wire()
     assert responder.respond(query) is None

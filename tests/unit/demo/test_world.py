@@ -80,7 +80,7 @@ def test_chains_have_a_limit(links, status):
 
 
 def test_applying_replaces_the_set_of_that_name_and_type(world):
-    """What a mend says is published instead of what was wrong; other types at the name stay."""
+    """What a fix says is published instead of what was wrong; other types at the name stay."""
     world.apply(["mail.example.org. A 192.0.2.7", "alias.example.org. A 192.0.2.8"])
     assert world.answer(question("mail.example.org", "A")).records == (address("192.0.2.7"),)
     assert world.answer(question("mail.example.org", "AAAA")).status is Status.ANSWER

@@ -54,11 +54,11 @@ def test_a_record_that_is_repeated_is_published_once():
         ("mail.example.org. A 192.0.2.1 192.0.2.2", "EOL"),
     ],
 )
-def test_what_is_no_record_is_refused_with_its_line(line, said):
+def test_what_is_no_record_is_refused_with_its_line(line, helo):
     """A slip in a test's or the world's records is found where it is, not in a verdict."""
     with pytest.raises(ValueError, match=r"(?s)world\.zone: line 2: ") as caught:
         parse_records(["example.org. A 192.0.2.1", line], source="world.zone")
-    assert said in str(caught.value)
+    assert helo in str(caught.value)
 
 
 @given(domain_names)

@@ -48,10 +48,10 @@ class NameServer:
         query = dns.message.from_wire(wire)
         assert isinstance(query, dns.message.QueryMessage)
         self.queries.append((transport, query))
-        said = self.handler(query, transport)
-        if isinstance(said, Awaitable):
-            said = await said
-        several = [said] if said is None or isinstance(said, (bytes, dns.message.Message)) else list(said)
+        helo = self.handler(query, transport)
+        if isinstance(helo, Awaitable):
+            helo = await helo
+        several = [helo] if helo is None or isinstance(helo, (bytes, dns.message.Message)) else list(helo)
         return [
             each if isinstance(each, bytes) else each.to_wire(max_size=65_535) for each in several if each is not None
         ]

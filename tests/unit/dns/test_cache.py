@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from exporter.checks.answers import Answer, ExtendedError, MailExchange, Question, StartOfAuthority, Status, Text
 from exporter.checks.names import DomainName
-from exporter.dns.resolver import ENTRY_OCTETS, Cache, key_of
+from exporter.dns.resolver import ENTRY_BYTES, Cache, key_of
 from tests.factories import address, name, names
 from tests.strategies import domain_names, ipv4_addresses, ipv6_addresses
 
@@ -81,7 +81,7 @@ def test_its_size_is_bounded_and_the_latest_is_there(puts, size):
         cache.put([(f"key{number}", put)], SERVERS.index(put.server), 0.0)
         last[f"key{number}"] = put
         assert len(cache) <= size
-        assert 0 <= cache.octets <= size * ENTRY_OCTETS
+        assert 0 <= cache.octets <= size * ENTRY_BYTES
 
     for key, put in last.items():
         assert cache.get(key, 0.0, 1.0) in (None, put)
@@ -122,7 +122,7 @@ def test_questions_have_keys_of_their_own():
 
 
 @pytest.mark.parametrize("kind", ["A", "PTR"])
-def test_an_entry_takes_at_most_250_octets(kind):
+def test_an_entry_takes_at_most_250_bytes(kind):
     """Measured over 5,000 entries of the ordinary kinds, everything included.
 
     Python's tables double: they are as full with 5,000 keys as with 20,000, or with any number of that series.
@@ -143,5 +143,5 @@ def test_an_entry_takes_at_most_250_octets(kind):
     tracemalloc.stop()
 
     assert len(cache) == 5_000
-    assert taken / len(cache) <= ENTRY_OCTETS
+    assert taken / len(cache) <= ENTRY_BYTES
     assert cache.octets / len(cache) == pytest.approx(taken / len(cache), rel=0.25)

@@ -16,7 +16,7 @@ def jar():
     return CookieJar(lambda count: OURS[:count])
 
 
-def test_our_part_has_eight_octets():
+def test_our_part_has_eight_bytes():
     """RFC 7873 section 4.1; it is sent alone until the server's is known."""
     assert (jar().sent, jar().expected) == (OURS, False)
 

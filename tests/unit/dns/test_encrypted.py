@@ -128,8 +128,8 @@ async def test_a_connection_on_which_nothing_comes_is_given_up(certificate):
 
     def answer(query, transport):
         nonlocal hanging
-        said, hanging = (None, False) if hanging else (holds_all(query, transport), False)
-        return said
+        helo, hanging = (None, False) if hanging else (holds_all(query, transport), False)
+        return helo
 
     async with (
         name_server(answer, udp=False, tls=serving_context(certificate)) as server,

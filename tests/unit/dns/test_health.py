@@ -88,7 +88,7 @@ def test_the_order_is_trust_then_life_then_speed_then_the_operators():
 
 
 def test_what_a_server_cannot_do_is_forgotten_after_an_hour():
-    """Case and EDNS are tried again in the end: servers are mended too."""
+    """Case and EDNS are tried again in the end: servers are fixed too."""
     one = server()
     for _ in range(3):
         one.lost_case(100.0)

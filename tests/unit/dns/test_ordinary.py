@@ -109,7 +109,7 @@ RDATA = [(st.binary(min_size=size, max_size=size), rdtype) for size, rdtype in (
     ),
     st.sampled_from(SEEN),
 )
-def test_the_short_way_takes_any_octets(record, opt):
+def test_the_short_way_takes_any_bytes(record, opt):
     """After a header and a question that are right, any octets at all are told at once or left to the long way."""
     octets, rdtype = record
     asked = query(rdtype=rdtype).to_wire()

@@ -92,11 +92,11 @@ def content(*records, rcode=0, soa=(), delegates=False):
         pytest.param(content((WWW, HERE, 1 << 30)), (Status.ANSWER, (HERE,), (), MAX_TTL), id="a-ttl-of-decades"),
     ],
 )
-def test_what_a_reply_says(said, reading):
+def test_what_a_reply_says(helo, reading):
     """RFC 2308 section 2, RFC 6604 section 3, RFC 2181 section 8."""
-    said.options = b"options"
+    helo.options = b"options"
 
-    assert conclude(said, WWW) == (*reading, b"options")
+    assert conclude(helo, WWW) == (*reading, b"options")
 
 
 @pytest.mark.parametrize(
@@ -108,10 +108,10 @@ def test_what_a_reply_says(said, reading):
         pytest.param(content((WWW, HERE, 1), rcode=3), id="a-record-at-a-name-that-does-not-exist"),
     ],
 )
-def test_what_contradicts_itself_is_not_read(said):
+def test_what_contradicts_itself_is_not_read(helo):
     """No part of such a reply is believed."""
     with pytest.raises(UnreadableError):
-        conclude(said, WWW)
+        conclude(helo, WWW)
 
 
 def test_a_name_has_one_alias():

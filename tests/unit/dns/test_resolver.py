@@ -171,9 +171,9 @@ async def test_one_servers_answer_ends_it():
 
 async def test_a_dead_first_server_does_not_cost_every_question_its_timeout():
     """After a few timeouts the silent server is asked last, and is found again when it comes back."""
-    said = [silent]
+    helo = [silent]
     async with (
-        name_server(lambda query, transport: said[0](query, transport)) as first,
+        name_server(lambda query, transport: helo[0](query, transport)) as first,
         name_server(holds_www) as second,
         resolving(first, second, timeout_seconds=0.5, cache_entries=0) as resolver,
     ):
@@ -182,7 +182,7 @@ async def test_a_dead_first_server_does_not_cost_every_question_its_timeout():
         assert len(first.asked()) == 3
         await eventually(lambda: [server.up for server in resolver.servers] == [False, True])
 
-        said[0] = holds_www
+        helo[0] = holds_www
         await eventually(lambda: resolver.servers[0].up)
         assert (await resolver.resolve(WWW)).server == str(first.endpoint)
 

@@ -70,10 +70,10 @@ async def test_the_servers_of_a_lone_resolver_are_a_voice_each():
         voices = [Voice("only", str(server.endpoint)) for server in (one, two, three)]
         assert resolvers.voices([voices[1].server]) == {voices[1]}
         assert resolvers.another(voices[:1]) == voices[1]
-        said = await asyncio.gather(*[opinion(resolvers, voice) for voice in voices])
+        helo = await asyncio.gather(*[opinion(resolvers, voice) for voice in voices])
 
-    assert [answer.status for answer in said] == [Status.NXDOMAIN, Status.ANSWER, Status.SERVFAIL]
-    assert [answer.server for answer in said] == [voice.server for voice in voices]
+    assert [answer.status for answer in helo] == [Status.NXDOMAIN, Status.ANSWER, Status.SERVFAIL]
+    assert [answer.server for answer in helo] == [voice.server for voice in voices]
     assert len(three.asked()) == 3
 
 

@@ -28,9 +28,9 @@ helo.example.com A 203.0.113.9
 
 def expanded(zone: str, *names: str, domain: str = "spf.example.com") -> Expansion:
     """The expansion of a record in a small world."""
-    said = [DomainName(name) for name in names]
-    compiled, evidence = judge(expand(domain, said), World.parse(zone))
-    return expansion(compiled, said, evidence)
+    helo = [DomainName(name) for name in names]
+    compiled, evidence = judge(expand(domain, helo), World.parse(zone))
+    return expansion(compiled, helo, evidence)
 
 
 def listed(one: Expansion) -> dict[str, int]:

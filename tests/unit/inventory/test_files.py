@@ -10,7 +10,7 @@ def texts(content: FilesContent) -> list[str]:
 
 
 def test_files_come_change_break_and_go(tmp_path):
-    """From none to two, one of them broken and mended, and one gone."""
+    """From none to two, one of them broken and fixed, and one gone."""
     pattern = (str(tmp_path / "*.yml"),)
     none = scan(pattern, FilesContent())
     assert (texts(none), len(none.problems)) == ([], 1)
@@ -30,11 +30,11 @@ def test_files_come_change_break_and_go(tmp_path):
     assert scan(pattern, broken) is broken
 
     (tmp_path / "a.yml").write_text("- {ip: 192.0.2.2}\n")
-    mended = scan(pattern, broken)
-    assert (texts(mended), mended.problems) == (["192.0.2.1", "192.0.2.2", "192.0.2.3"], ())
+    fixed = scan(pattern, broken)
+    assert (texts(fixed), fixed.problems) == (["192.0.2.1", "192.0.2.2", "192.0.2.3"], ())
 
     (tmp_path / "b.yml").unlink()
-    assert texts(scan(pattern, mended)) == ["192.0.2.2"]
+    assert texts(scan(pattern, fixed)) == ["192.0.2.2"]
 
 
 def test_a_file_that_is_replaced_in_its_moment_is_seen(tmp_path):

@@ -38,13 +38,13 @@ def test_every_address_and_name_is_in_exactly_one_shard(text, count):
         parts = [pools[place] for pools in shards]
         assert sum(part.size for part in parts) == pool.size
         if pool.size < 5_000:
-            held = [target for part in parts for target in part.targets]
-            assert sorted(held, key=lambda target: target.address) == sorted(
+            known = [target for part in parts for target in part.targets]
+            assert sorted(known, key=lambda target: target.address) == sorted(
                 pool.targets, key=lambda target: target.address
             )
         if not pool.has_more_helo_names:
-            names = [said.text for part in parts for said in part.helo_names]
-            assert sorted(names) == sorted(said.text for said in pool.helo_names)
+            names = [helo.text for part in parts for helo in part.helo_names]
+            assert sorted(names) == sorted(helo.text for helo in pool.helo_names)
 
 
 @given(name=st.from_regex(r"[a-zA-Z0-9.-]{0,20}[a-z]", fullmatch=True), count=st.integers(1, 50))
@@ -97,7 +97,7 @@ def test_one_shard_more_takes_its_share_and_moves_nothing_else():
     after = [Shard(index, 5).part(source) for index in range(5)]
 
     for old, new in zip(before, after[:4], strict=True):
-        assert all(one.first in range(held.first, held.last + 1) for one in new for held in [_holder(old, one)])
+        assert all(one.first in range(known.first, known.last + 1) for one in new for known in [_holder(old, one)])
     assert 0.17 < after[4].size / source.size < 0.23
 
 

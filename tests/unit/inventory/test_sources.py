@@ -22,7 +22,7 @@ def ranges(*pairs: tuple[int, int]) -> AddressRanges:
     return AddressRanges(AddressRange(4, BASE + low, BASE + high) for low, high in pairs)
 
 
-def held(source: AddressRanges) -> set[int]:
+def known(source: AddressRanges) -> set[int]:
     return {number - BASE for one in source for number in range(one.first, one.last + 1)}
 
 
@@ -37,8 +37,8 @@ def test_every_address_is_in_the_pool_that_comes_first(spf_b, files_c, spf_c):
     """The configuration counts before files, files before SPF, and the first pool before the others."""
     fed = {"b": Fed(spf=ranges(*spf_b)), "c": Fed(files=ranges(*files_c), spf=ranges(*spf_c))}
     made = merge(CONFIGURATION, fed)
-    a, b, c = [held(pool.source) for pool in made.pools]
-    wanted_b, wanted_files, wanted_c = held(ranges(*spf_b)), held(ranges(*files_c)), held(ranges(*spf_c))
+    a, b, c = [known(pool.source) for pool in made.pools]
+    wanted_b, wanted_files, wanted_c = known(ranges(*spf_b)), known(ranges(*files_c)), known(ranges(*spf_c))
 
     assert a == {7}
     assert b == wanted_b - wanted_files - {7}
@@ -68,7 +68,7 @@ def test_names_survive_what_another_source_says():
     files = ranges_of(parse_entries("[{ip: 10.0.0.9, helo: nine.example.com}]", "c.yml"))
     made = merge(CONFIGURATION, {"c": Fed(files=files, spf=ranges((0, 20)))})
     pool = made.pools[2]
-    assert {str(target.address): [said.text for said in target.helos] for target in pool.targets if target.helos} == {
+    assert {str(target.address): [helo.text for helo in target.helos] for target in pool.targets if target.helos} == {
         "10.0.0.9": ["nine.example.com"]
     }
     assert pool.size == 20
@@ -77,4 +77,4 @@ def test_names_survive_what_another_source_says():
 @given(one=disjoint, other=disjoint)
 def test_the_overlap_is_what_both_have(one, other):
     """What came and what went is counted by it."""
-    assert ranges(*one).overlap(ranges(*other)) == len(held(ranges(*one)) & held(ranges(*other)))
+    assert ranges(*one).overlap(ranges(*other)) == len(known(ranges(*one)) & known(ranges(*other)))

@@ -7,7 +7,7 @@ from exporter.checks.addresses import Address
 from exporter.checks.spf.compiled import size, union
 from exporter.config.load import parse
 from exporter.inventory.build import build
-from exporter.inventory.not_enumerable import Unlisted, apart
+from exporter.inventory.not_enumerable import NotEnumerable, apart
 from exporter.inventory.notices import notices
 from exporter.inventory.shard import Shard
 
@@ -33,11 +33,11 @@ def number(address):
 @given(ranges=spaces(), per_round=st.integers(1, 20), key=keys, turn=st.integers(0, 10**9))
 def test_a_round_draws_from_inside_the_ranges_and_the_same_for_the_same_key(ranges, per_round, key, turn):
     """Whatever the ranges are, down to one address and up to all of IPv6."""
-    unlisted = Unlisted(ranges, per_round)
-    drawn = list(unlisted.draw(key, turn))
-    assert len(drawn) == per_round == unlisted.drawn
-    assert all(address in unlisted for address in drawn)
-    assert drawn == list(Unlisted(ranges, per_round).draw(key, turn))
+    not_enumerable = NotEnumerable(ranges, per_round)
+    drawn = list(not_enumerable.draw(key, turn))
+    assert len(drawn) == per_round == not_enumerable.drawn
+    assert all(address in not_enumerable for address in drawn)
+    assert drawn == list(NotEnumerable(ranges, per_round).draw(key, turn))
 
 
 @given(
@@ -49,9 +49,9 @@ def test_a_round_draws_from_inside_the_ranges_and_the_same_for_the_same_key(rang
 def test_no_address_comes_twice_before_all_have_come_once(bits, per_round, key, first):
     """And each range gets as many draws as any other, however big it is."""
     ranges = tuple([(index << 64, (index << 64) + 2**one - 1) for index, one in enumerate(bits)])
-    unlisted = Unlisted(ranges, per_round)
+    not_enumerable = NotEnumerable(ranges, per_round)
     turns = -(-len(ranges) * 2 ** max(bits) // per_round) + 1
-    drawn = [number(each) for turn in range(first, first + turns) for each in unlisted.draw(key, turn)]
+    drawn = [number(each) for turn in range(first, first + turns) for each in not_enumerable.draw(key, turn)]
     for low, high in ranges:
         mine = [one for one in drawn if low <= one <= high]
         size = high - low + 1
@@ -63,7 +63,9 @@ def test_no_address_comes_twice_before_all_have_come_once(bits, per_round, key, 
 def test_the_draws_of_a_day_are_all_over_the_range():
     """An order is no walk from one end: of 16 parts of a /32 each gets its share, and so do the halves of a /64."""
     base = number(Address.parse("2001:db8::"))
-    drawn = [number(each) for turn in range(288) for each in Unlisted(((base, base + 2**96 - 1),), 8).draw(7, turn)]
+    drawn = [
+        number(each) for turn in range(288) for each in NotEnumerable(((base, base + 2**96 - 1),), 8).draw(7, turn)
+    ]
     assert len(set(drawn)) == 288 * 8
     parts = [sum((one - base) >> 92 == part for one in drawn) for part in range(16)]
     assert min(parts) > 100  # of 144, give or take four deviations
@@ -74,8 +76,8 @@ def test_the_draws_of_a_day_are_all_over_the_range():
 @given(ranges=spaces(), key=keys, turn=st.integers(0, 10**6), count=st.integers(2, 6))
 def test_shards_share_the_draws(ranges, key, turn, count):
     """With one key, each draw is exactly one shard's, and of the addresses that this one owns."""
-    whole = list(Unlisted(ranges, 12).draw(key, turn))
-    parts = [list(Unlisted(ranges, 12, Shard(index, count)).draw(key, turn)) for index in range(count)]
+    whole = list(NotEnumerable(ranges, 12).draw(key, turn))
+    parts = [list(NotEnumerable(ranges, 12, Shard(index, count)).draw(key, turn)) for index in range(count)]
     assert sorted(each for part in parts for each in part) == sorted(whole)
 
 
@@ -92,16 +94,16 @@ def test_a_small_network_beside_a_big_one_has_draws_of_its_own():
     """An SPF record's /48 and the /64 after it are one range of numbers, but two networks."""
     one, two = number(Address.parse("2001:db8:1::")), number(Address.parse("2001:db8:2::"))
     made = apart([(one, two - 1), (two, two + 2**64 - 1)])
-    assert Unlisted(made).texts == ("2001:db8:1::/48", "2001:db8:2::/64")
-    assert Unlisted(apart([(one + 1, two + 2**70)])).texts == ("2001:db8:1::1 to 2001:db8:2:40::",)
+    assert NotEnumerable(made).texts == ("2001:db8:1::/48", "2001:db8:2::/64")
+    assert NotEnumerable(apart([(one + 1, two + 2**70)])).texts == ("2001:db8:1::1 to 2001:db8:2:40::",)
 
 
 def test_nothing_is_drawn_where_nothing_is_unlisted_or_nobody_wants_it():
     """An ordinary pool pays nothing, and 0 turns it off."""
-    assert Unlisted((), 8).drawn == 0
-    assert list(Unlisted((), 8).draw(1, 2)) == []
-    assert list(Unlisted(((0, 2**64),), 0).draw(1, 2)) == []
-    assert Address.parse("192.0.2.1") not in Unlisted(((0, 2**128 - 1),), 8)
+    assert NotEnumerable((), 8).drawn == 0
+    assert list(NotEnumerable((), 8).draw(1, 2)) == []
+    assert list(NotEnumerable(((0, 2**64),), 0).draw(1, 2)) == []
+    assert Address.parse("192.0.2.1") not in NotEnumerable(((0, 2**128 - 1),), 8)
 
 
 TEXT = """
@@ -118,10 +120,10 @@ def test_a_network_that_is_too_big_to_be_listed_belongs_to_its_pool():
     configuration = parse(TEXT, "m.yml")
     a, b = build(configuration)
     assert (a.size, b.size) == (256, 256)
-    assert a.unlisted.texts == ("2001:db8::/32", "2001:db9::/64")
+    assert a.not_enumerable.texts == ("2001:db8::/32", "2001:db9::/64")
     assert a.contains(Address.parse("2001:db8:ffff::1"))
     assert not a.contains(Address.parse("2001:dba::"))
-    assert not b.unlisted.ranges
+    assert not b.not_enumerable.ranges
     (notice,) = notices(configuration)
     assert notice == (
         "nobody could look up every address of a in 2001:db8::/32 and 2001:db9::/64: watched are those with an entry "

@@ -75,8 +75,8 @@ def sample(board, place, index, world, at):
     """Record a sample of an address, and of a HELO name, of one pool of *board*."""
     state = list(board.pools.values())[place % len(board.pools)]
     state.record(index, *judge(report(state[index].target, policies=state.pool.receivers), world), at)
-    said = list(state.helos)[index]
-    state.record_helo(judge(helo_name(state.helos[said].said, state.pool.contains), world)[0], at)
+    helo = list(state.helos)[index]
+    state.record_helo(judge(helo_name(state.helos[helo].helo, state.pool.contains), world)[0], at)
 
 
 def expected(collector, accept):

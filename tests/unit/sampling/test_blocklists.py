@@ -55,8 +55,8 @@ def lookups(asker):
 def test_a_listing_is_confirmed_past_the_cache_with_the_test_points():
     """One address is listed, the others are not; the list is asked twice about the one."""
     asker = WorldAsker(GOOD)
-    said, lists = walked(asker, 10)
-    assert said == [("pass", None)] * 3 + [("fail", "dnsbl-listed")] + [("pass", None)] * 12
+    helo, lists = walked(asker, 10)
+    assert helo == [("pass", None)] * 3 + [("fail", "dnsbl-listed")] + [("pass", None)] * 12
     assert ("3.2.0.192.bl.example A", True) in asker.asked
     assert asker.asked.count(("1.0.0.127.bl.example A", True)) == 2  # at the start, and beside the confirmation
     assert [health.works for health in lists.healths.values()] == [True]
@@ -76,22 +76,22 @@ def test_a_listing_is_confirmed_past_the_cache_with_the_test_points():
 def test_what_is_no_listing(asker, doubts, expected):
     """Trouble of the list, or of a resolver, is unknown."""
     asker.doubts = doubts
-    said, _ = walked(asker, 10)
-    assert said[3] == expected
-    assert "fail" not in {result for result, _ in said}
+    helo, _ = walked(asker, 10)
+    assert helo[3] == expected
+    assert "fail" not in {result for result, _ in helo}
 
 
 def test_a_list_that_does_not_work_is_not_asked_and_is_found_again():
     """Only its test points are; when it passes them, the addresses come at once."""
     asker = WorldAsker(BLOCKED)
 
-    async def mended(_reload, _stop):
+    async def fixed(_reload, _stop):
         assert not lookups(asker)
         asker.world = GOOD
         await asyncio.sleep(310)
 
-    said, _ = walked(asker, 10, then=mended)
-    assert said[3] == ("fail", "dnsbl-listed")
+    helo, _ = walked(asker, 10, then=fixed)
+    assert helo[3] == ("fail", "dnsbl-listed")
 
 
 def test_a_list_that_breaks_withholds_and_does_not_clear():
@@ -102,8 +102,8 @@ def test_a_list_that_breaks_withholds_and_does_not_clear():
         asker.world = LISTS_ALL
         await asyncio.sleep(310)
 
-    said, _ = walked(asker, 10, then=broken)
-    assert set(said) == {("unknown", "dnsbl-untrusted")}
+    helo, _ = walked(asker, 10, then=broken)
+    assert set(helo) == {("unknown", "dnsbl-untrusted")}
 
 
 def test_the_pace_is_the_lists_own():

@@ -59,7 +59,7 @@ def settled(says, *, first="one", waited=0):
     A word is a letter for each finding.
     """
     bench = Bench([voice for voice in VOICES if voice.resolver in says], waited)
-    words = {name: iter(said) for name, said in says.items()}
+    words = {name: iter(helo) for name, helo in says.items()}
 
     def report(name):
         return Report(tuple(LETTERS[letter] for letter in next(words[name])))

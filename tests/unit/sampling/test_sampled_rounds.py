@@ -105,7 +105,7 @@ def test_a_prefix_that_is_wholly_broken_is_found_in_the_first_round():
 
 
 def test_a_prefix_that_is_known_to_fail_is_not_searched_again_but_its_failures_are_looked_at():
-    """A mend of an address that was found to fail is seen in the next round, not in 256."""
+    """A fix of an address that was found to fail is seen in the next round, not in 256."""
 
     async def main():
         broken = {"10.0.7."}
@@ -117,11 +117,11 @@ def test_a_prefix_that_is_known_to_fail_is_not_searched_again_but_its_failures_a
         await watched.rounds()
         return second, known, watched.worst
 
-    second, known, mended = clock.run(main())
+    second, known, fixed = clock.run(main())
 
     assert len(set(second)) == 15 + 1 + SEARCH  # what the search looked at has its own turn next
     assert known == {"10.0.7.0/24": (1 + SEARCH, 1 + SEARCH)}
-    assert mended == {}
+    assert fixed == {}
 
 
 def test_every_address_has_its_turn():

@@ -113,7 +113,7 @@ class Watched:
         return {result.value: count for (check, result), count in self.pool.results().items() if check == "fcrdns"}
 
     @property
-    def held(self):
+    def known(self):
         """What is held of each address."""
         return [state.iprev.verdict.value if state.iprev else None for state in self.pool.sampled()]
 
@@ -151,7 +151,7 @@ def test_a_failure_is_asked_again_before_it_is_believed():
     watched = clock.run(main())
 
     assert watched.asker.confirmations > 0
-    assert watched.held == ["permerror", "permerror"]
+    assert watched.known == ["permerror", "permerror"]
     assert [c.after.result for c in watched.changes if c.after.check is CheckName.FCRDNS] == [Result.FAIL, Result.FAIL]
 
 
@@ -168,7 +168,7 @@ def test_a_failure_that_is_not_confirmed_moves_nothing(second):
 
     watched = clock.run(main())
 
-    assert watched.held == ["pass", "pass"]
+    assert watched.known == ["pass", "pass"]
     assert watched.changes == []
 
 
@@ -302,7 +302,7 @@ def test_a_log_that_cannot_be_written_stops_no_round(monkeypatch, where):
     watched = clock.run(main())
 
     assert watched.pool.counters.rounds == 2
-    assert watched.held == (["permerror"] * 2 if where == "on-change" else ["pass"] * 2)
+    assert watched.known == (["permerror"] * 2 if where == "on-change" else ["pass"] * 2)
 
 
 def test_answers_at_hand_do_not_pile_up_on_the_stack():
@@ -323,7 +323,7 @@ def test_answers_at_hand_do_not_pile_up_on_the_stack():
         pytest.param([], ["permerror", "permerror"], {"pass": 0, "fail": 2, "unknown": 0}, id="believed"),
         pytest.param([Status.CANARY] * 6, ["pass", "pass"], {"pass": 0, "fail": 0, "unknown": 2}, id="a-liar"),
         pytest.param(
-            [Status.CANARY, None] * 3, ["permerror", "permerror"], {"pass": 0, "fail": 2, "unknown": 0}, id="mended"
+            [Status.CANARY, None] * 3, ["permerror", "permerror"], {"pass": 0, "fail": 2, "unknown": 0}, id="fixed"
         ),
     ],
 )
@@ -335,10 +335,10 @@ def test_bad_news_is_believed_only_from_those_who_pass_their_canary_after_it(dou
         await watched.round()
         watched.asker.world, watched.asker.doubts = BROKEN, list(doubts)
         await watched.round()
-        return watched.held, watched.fcrdns, watched.asker.verified
+        return watched.known, watched.fcrdns, watched.asker.verified
 
-    held, results, verified = clock.run(main())
-    assert (held, results) == (after, fcrdns)
+    known, results, verified = clock.run(main())
+    assert (known, results) == (after, fcrdns)
     assert verified == [{SERVER}] * (6 if doubts else 3)  # two addresses and the HELO name
 
 
@@ -351,7 +351,7 @@ def test_a_canary_that_is_never_heard_stops_no_round():
         watched.asker.world = BROKEN
         watched.asker.verify = lambda servers, verified: None
         await watched.round()
-        return watched.held, watched.fcrdns
+        return watched.known, watched.fcrdns
 
     assert clock.run(main()) == (["pass", "pass"], {"pass": 0, "fail": 0, "unknown": 2})
 
@@ -399,8 +399,8 @@ def test_a_pool_that_changes_is_not_sampled_while_what_is_known_is_carried_over(
         await asyncio.sleep(60)
         meanwhile = len(watched.asker.asked) - asked
         changed = watched.sampler.follow()
-        held = watched.held
+        known = watched.known
         await watched.round()
-        return meanwhile, changed, held, watched.fcrdns
+        return meanwhile, changed, known, watched.fcrdns
 
     assert clock.run(main()) == (0, {"corporate"}, ["pass", "pass"], {"pass": 2, "fail": 0, "unknown": 0})

@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from exporter.checks.answers import Status
 from exporter.dns.resolver import ServerHealth
-from exporter.dns.resolvers import ServerNews
+from exporter.dns.resolvers import ServerLog
 from exporter.dns.settings import ResolverSettings, parse_endpoint
 
 SILENT = "a DNS server does not answer"
@@ -50,7 +50,7 @@ LIAR = group(ok=False, contradicted=True)
 )
 def test_each_change_is_one_line(course, expected):
     """Whatever is not known yet changes nothing that was told."""
-    news = ServerNews()
+    news = ServerLog()
     with capture_logs() as logged:
         for one in course:
             news.look([one])
@@ -61,7 +61,7 @@ def test_each_change_is_one_line(course, expected):
 
 def test_a_silent_server_is_a_warning_with_its_reason_and_one_that_is_back_is_not():
     """So that whoever looks for warnings finds the outage, and how it shows."""
-    news = ServerNews()
+    news = ServerLog()
     with capture_logs() as logged:
         news.look([DOWN])
         news.look([WELL])
@@ -71,7 +71,7 @@ def test_a_silent_server_is_a_warning_with_its_reason_and_one_that_is_back_is_no
 
 def test_a_server_that_left_the_configuration_is_forgotten():
     """When it comes back while it is still silent, that is told again."""
-    news = ServerNews()
+    news = ServerLog()
     with capture_logs() as logged:
         for several in ([DOWN], [], [DOWN]):
             news.look(several)

@@ -78,14 +78,14 @@ def sampled(asker, rounds=1, sample="false"):
 
 
 def verdicts(state):
-    return {verdict.value: count for verdict, count in state.counters.unlisted.verdicts.items()}
+    return {verdict.value: count for verdict, count in state.counters.not_enumerable.verdicts.items()}
 
 
 def test_an_address_that_nobody_uses_is_no_failure():
     """Six of a round have no PTR name: they are counted apart, and nothing is kept of them or said of the pool."""
     state = sampled(Asker(Status.NXDOMAIN), rounds=2)
     assert verdicts(state) == {"pass": 0, "fail": 0, "permerror": 12, "temperror": 0}
-    assert not state.counters.unlisted.failures
+    assert not state.counters.not_enumerable.failures
     assert state.results()[CheckName.FCRDNS, Result.PASS] == state.pool.size == 32
     assert sums_of(state)[CheckName.FCRDNS] == (32, 0)
     assert state.counters.samples[CheckName.FCRDNS, Result.PASS] == 64
@@ -105,9 +105,9 @@ def test_names_that_do_not_resolve_back_are_confirmed_and_the_latest_are_remembe
     state = sampled(asker, rounds=5)
     assert verdicts(state) == {"pass": 0, "fail": 30, "permerror": 0, "temperror": 0}
     assert asker.confirmations == 30 * 2
-    failures = state.counters.unlisted.failures
+    failures = state.counters.not_enumerable.failures
     assert len(failures) == KEPT
-    assert all(one.address in state.pool.unlisted for one in failures)
+    assert all(one.address in state.pool.not_enumerable for one in failures)
     assert failures[-1].at > failures[0].at
     assert "is not forward-confirmed" in failures[-1].finding.sentence
 

@@ -67,8 +67,8 @@ def test_outages_leave_no_trace_in_what_is_held(worlds):
     without = sampled(*[world for world in worlds if world is not SILENT])
 
     syntax = {(CheckName.HELO_SYNTAX, "mail.example.org")}  # no lookup is needed to judge it
-    assert {slot: with_outages.held[slot] for slot in with_outages.held.keys() - syntax} == {
-        slot: without.held[slot] for slot in without.held.keys() - syntax
+    assert {slot: with_outages.known[slot] for slot in with_outages.known.keys() - syntax} == {
+        slot: without.known[slot] for slot in without.known.keys() - syntax
     }
     assert with_outages.iprev == without.iprev
 
@@ -112,24 +112,24 @@ def test_a_failure_that_is_not_seen_again_turns_the_verdict_inconclusive():
     first, _ = judge(report(MTA), SILENT)
     second, _ = judge(report(MTA), BROKEN)
 
-    believed = confirmed(sampled(RIGHT).held, first, second)
+    believed = confirmed(sampled(RIGHT).known, first, second)
 
     assert believed.findings[0].reason is Reason.UNCONFIRMED
     assert not believed.is_conclusive
 
 
 def test_changes_are_told_once_each():
-    """Break and mend are one change each for each check; an outage between is none."""
+    """Break and fix are one change each for each check; an outage between is none."""
     state = sampled(RIGHT, SILENT)
     state, broke = state.observe(*judge(report(MTA), BROKEN), 3.0)
     state, again = state.observe(*judge(report(MTA), BROKEN), 4.0)
-    state, mended = state.observe(*judge(report(MTA), RIGHT), 5.0)
+    state, fixed = state.observe(*judge(report(MTA), RIGHT), 5.0)
 
     assert [(change.after.check, change.after.result) for change in broke if change.after.check == "fcrdns"] == [
         (CheckName.FCRDNS, Result.FAIL)
     ]
     assert again == ()
-    assert {change.after.result for change in mended} == {Result.PASS}
+    assert {change.after.result for change in fixed} == {Result.PASS}
     assert state.changed_at == 5.0
 
 
@@ -137,7 +137,7 @@ def test_another_helo_name_keeps_what_is_known_of_the_address():
     """After a reload with other HELO names, the address's own verdict stands; the old names' are gone."""
     state = sampled(RIGHT).retarget(target("192.0.2.10", "other.example.org"))
 
-    assert list(state.held) == [(CheckName.FCRDNS, "")]
+    assert list(state.known) == [(CheckName.FCRDNS, "")]
     assert state.iprev is not None
 
 
@@ -147,11 +147,11 @@ def test_a_domain_that_was_a_helo_name_too_keeps_what_is_known_of_it():
     domain = Finding(CheckName.SPF_MAILFROM, Result.FAIL, name, Reason.SPF_FAIL)
     listed = Finding(CheckName.DNSBL, Result.PASS, name)
     state = sampled(RIGHT)
-    held = {**state.held, (domain.check, name): domain, (listed.check, name): listed}
+    known = {**state.known, (domain.check, name): domain, (listed.check, name): listed}
 
-    after = replace(state, held=held).retarget(target("192.0.2.10", "other.example.org"))
+    after = replace(state, known=known).retarget(target("192.0.2.10", "other.example.org"))
 
-    assert list(after.held) == [(CheckName.FCRDNS, ""), (CheckName.SPF_MAILFROM, name), (CheckName.DNSBL, name)]
+    assert list(after.known) == [(CheckName.FCRDNS, ""), (CheckName.SPF_MAILFROM, name), (CheckName.DNSBL, name)]
     assert after.latest is None
     assert state.retarget(MTA) is state
 
@@ -168,7 +168,7 @@ RENAMED = World.parse(
         pytest.param((), RIGHT, False, id="the-first-sample"),
         pytest.param((RIGHT,), RIGHT, False, id="the-same-again"),
         pytest.param((RIGHT,), BROKEN, True, id="a-failure"),
-        pytest.param((BROKEN,), RIGHT, True, id="a-mend"),
+        pytest.param((BROKEN,), RIGHT, True, id="a-fix"),
         pytest.param((RIGHT,), RENAMED, True, id="another-ptr-name-though-every-check-passes"),
         pytest.param((RENAMED, SILENT), RENAMED, False, id="what-was-held-through-an-outage"),
         pytest.param((RIGHT, SILENT), RENAMED, True, id="a-name-that-changed-during-an-outage"),
@@ -176,9 +176,9 @@ RENAMED = World.parse(
         pytest.param((SILENT,), RIGHT, False, id="the-first-conclusive-sample"),
     ],
 )
-def test_news_is_what_differs_conclusively_from_what_is_held(before, now, is_news):
+def test_news_is_what_differs_conclusively_from_what_is_held(before, now, is_changed):
     """Names count as much as results; what the DNS leaves open, and what was not known before, is none."""
-    assert sampled(*before).is_news(judge(report(MTA), now)[0]) is is_news
+    assert sampled(*before).is_changed(judge(report(MTA), now)[0]) is is_changed
 
 
 @pytest.mark.parametrize(
@@ -189,17 +189,17 @@ def test_news_is_what_differs_conclusively_from_what_is_held(before, now, is_new
         pytest.param(Result.FAIL, False, id="listed"),
     ],
 )
-def test_a_block_list_may_refuse_to_say_anything(held, healthy):
+def test_a_block_list_may_refuse_to_say_anything(known, healthy):
     """Then the other checks decide; were it the only one, nothing would be known."""
     zone, reasons = "zen.example.org", {Result.PASS: None, Result.FAIL: Reason.DNSBL_LISTED, None: None}
     silent = Finding(CheckName.DNSBL, Result.UNKNOWN, zone, Reason.DNSBL_BLOCKED)
     state = sampled(RIGHT)
     latest = state.latest._replace(findings=(*state.latest.findings, silent))
-    slots = {} if held is None else {(CheckName.DNSBL, zone): Finding(CheckName.DNSBL, held, zone, reasons[held])}
-    state = replace(state, latest=latest, held={**state.held, **slots})
+    slots = {} if known is None else {(CheckName.DNSBL, zone): Finding(CheckName.DNSBL, known, zone, reasons[known])}
+    state = replace(state, latest=latest, known={**state.known, **slots})
 
     assert health(state, EVERYTHING) is healthy
-    assert health(state, frozenset({CheckName.DNSBL})) is (None if held is None else healthy)
+    assert health(state, frozenset({CheckName.DNSBL})) is (None if known is None else healthy)
 
 
 def test_a_ptr_name_that_keeps_changing_is_flapping_until_it_stays():

@@ -41,7 +41,7 @@ def works(lists, zone=ZEN, *, is_well=True):
         lists.put_health(ListHealth(zone, family, is_well, reason, "" if is_well else "It refuses to answer us."))
 
 
-def said(lists, pool, index):
+def helo(lists, pool, index):
     """What is said of an address, as result and reason by list."""
     findings = lists.findings(pool, index, pool.targets[index].address)
     return {it.subject: (it.result.value, it.reason and it.reason.value) for it in findings}
@@ -50,9 +50,9 @@ def said(lists, pool, index):
 def test_one_finding_for_each_list_of_the_pool_that_has_the_family():
     """From the start, so that two samples of an address are each other's like."""
     lists, pools = adopted()
-    assert said(lists, pools["a"], 0) == dict.fromkeys((ZEN, OTHER), ("unknown", "dnsbl-pending"))
-    assert said(lists, pools["a"], 4) == {ZEN: ("unknown", "dnsbl-pending")}
-    assert said(lists, pools["b"], 0) == {}
+    assert helo(lists, pools["a"], 0) == dict.fromkeys((ZEN, OTHER), ("unknown", "dnsbl-pending"))
+    assert helo(lists, pools["a"], 4) == {ZEN: ("unknown", "dnsbl-pending")}
+    assert helo(lists, pools["b"], 0) == {}
 
 
 @pytest.mark.parametrize(
@@ -69,13 +69,13 @@ def test_what_a_list_said_is_kept_while_the_list_works(finding, expected):
     (listings,) = [it for it in lists.of(ZEN) if it.pool.name == "a"]
     listings.put(1, finding, 1.0)
     works(lists)
-    assert said(lists, pools["a"], 1)[ZEN] == expected
+    assert helo(lists, pools["a"], 1)[ZEN] == expected
     works(lists, is_well=False)
-    assert said(lists, pools["a"], 1)[ZEN] == ("unknown", "dnsbl-blocked")
+    assert helo(lists, pools["a"], 1)[ZEN] == ("unknown", "dnsbl-blocked")
     works(lists)
-    assert said(lists, pools["a"], 1)[ZEN] == expected
+    assert helo(lists, pools["a"], 1)[ZEN] == expected
     assert listings.is_listed(1) is (finding is LISTED)
-    assert said(lists, pools["a"], 2)[ZEN] == ("unknown", "dnsbl-pending")
+    assert helo(lists, pools["a"], 2)[ZEN] == ("unknown", "dnsbl-pending")
 
 
 def test_a_listing_that_ended_is_forgotten():
@@ -84,7 +84,7 @@ def test_a_listing_that_ended_is_forgotten():
     works(lists)
     lists.of(ZEN)[0].put(1, LISTED, 1.0)
     lists.of(ZEN)[0].put(1, CLEAN, 1.0)
-    assert said(lists, pools["a"], 1)[ZEN] == ("pass", None)
+    assert helo(lists, pools["a"], 1)[ZEN] == ("pass", None)
 
 
 def test_a_reload_keeps_what_is_known_of_addresses_that_stay():
@@ -96,10 +96,10 @@ def test_a_reload_keeps_what_is_known_of_addresses_that_stay():
     _, pools = adopted(
         TEXT.replace("{network: 192.0.2.0/30}", "{ip: 192.0.2.0}, {ip: 192.0.2.2}, {ip: 192.0.2.9}"), lists
     )
-    assert [said(lists, pools["a"], index)[ZEN][0] for index in range(3)] == ["unknown", "pass", "unknown"]
+    assert [helo(lists, pools["a"], index)[ZEN][0] for index in range(3)] == ["unknown", "pass", "unknown"]
     _, pools = adopted(TEXT, lists)
-    assert said(lists, pools["a"], 2)[ZEN] == ("pass", None)
-    assert said(lists, pools["a"], 1)[ZEN] == ("unknown", "dnsbl-pending")
+    assert helo(lists, pools["a"], 2)[ZEN] == ("pass", None)
+    assert helo(lists, pools["a"], 1)[ZEN] == ("unknown", "dnsbl-pending")
     adopted("pools: [{name: a, addresses: [{ip: 192.0.2.1}]}]", lists)
     assert not lists.healths
 

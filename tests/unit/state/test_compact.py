@@ -244,7 +244,7 @@ def test_a_pass_for_want_of_anything_to_check_stays_one():
     spoken = Finding(CheckName.SPF_HELO, Result.PASS, "mta0.example.org", sentence="Nothing is published.")
     state.record(0, judged._replace(findings=(*judged.findings, spoken)), evidence, 1.0)
 
-    assert spf_passes(state[0].held[CheckName.SPF_HELO, "mta0.example.org"]) is None
+    assert spf_passes(state[0].known[CheckName.SPF_HELO, "mta0.example.org"]) is None
 
 
 def test_half_of_the_room_is_for_failing_addresses():
@@ -297,7 +297,7 @@ def test_the_board_keeps_small_pools_in_full_and_shares_room_among_the_others():
     assert board.pools[middle.name][0].latest is not None
 
 
-def test_a_swept_address_costs_24_octets():
+def test_a_swept_address_costs_24_bytes():
     """Columns and packed names of 50,000 addresses with names like those of big providers."""
     count = 50_000
     states = store.CompactStates([None] * count, Room(DETAILED_ADDRESSES))

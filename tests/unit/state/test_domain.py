@@ -34,7 +34,7 @@ def sampled(*worlds, settings=ALL):
 def shown(state):
     """All that gauges are made of."""
     policy = state.dmarc and (state.dmarc.record, state.dmarc.policy, state.dmarc.subdomain_policy)
-    return (state.held, state.hints, state.spf and state.spf.records, state.dkim, policy, state.is_healthy)
+    return (state.known, state.hints, state.spf and state.spf.records, state.dkim, policy, state.is_healthy)
 
 
 def test_verdicts_outlive_an_outage():
@@ -126,15 +126,15 @@ def test_what_is_published_anew_is_news_though_it_passes_too():
     state = sampled(SOUND)
     other_key = KEY.replace("11qY", "22qY")
 
-    assert not state.is_news(sample(SOUND)[0])
-    assert not state.is_news(sample(SILENT)[0])
+    assert not state.is_changed(sample(SOUND)[0])
+    assert not state.is_changed(sample(SILENT)[0])
     for ours, theirs in (
         ("p=reject", "p=quarantine"),
         (f"s1._domainkey.example.org TXT {KEY}", f"s1._domainkey.example.org TXT {other_key}"),
         ("ip4:198.51.100.0/28", "ip4:198.51.100.0/27"),
         ("v=spf1 mx include", "v=spf1 include"),
     ):
-        assert state.is_news(sample(World.parse(ZONE.replace(ours, theirs)))[0]), theirs
+        assert state.is_changed(sample(World.parse(ZONE.replace(ours, theirs)))[0]), theirs
 
 
 def test_other_settings_keep_what_is_known_of_what_stays():
@@ -151,15 +151,15 @@ def test_other_settings_keep_what_is_known_of_what_stays():
 
 
 def test_a_change_names_its_domain_and_its_selector():
-    """Break and mend are one change each."""
+    """Break and fix are one change each."""
     state = sampled(SOUND)
     state, broke = state.observe(*sample(NO_KEY), 2.0)
     state, again = state.observe(*sample(NO_KEY), 3.0)
-    state, mended = state.observe(*sample(SOUND), 4.0)
+    state, fixed = state.observe(*sample(SOUND), 4.0)
 
     assert [(change.domain, change.after.subject, change.after.result) for change in broke] == [
         ("example.org", "s2", Result.FAIL)
     ]
     assert again == ()
-    assert [change.after.result for change in mended] == [Result.PASS]
+    assert [change.after.result for change in fixed] == [Result.PASS]
     assert state.changed_at == 4.0

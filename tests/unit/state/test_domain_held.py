@@ -23,10 +23,10 @@ SLOT = (SPF, "example.org")
 
 def held_after(*samples):
     """What is held after some samples, each believed."""
-    held = {}
+    known = {}
     for findings in samples:
-        held, _ = update_known_domain(held, findings)
-    return held
+        known, _ = update_known_domain(known, findings)
+    return known
 
 
 @pytest.mark.parametrize(
@@ -34,9 +34,9 @@ def held_after(*samples):
     [
         pytest.param((), (PASS,), (PASS,), 0, id="the-first-is-no-change"),
         pytest.param((PASS,), (LOOP, LIMIT), (LOOP, LIMIT), 1, id="several-failures-are-one-change"),
-        pytest.param((LOOP, LIMIT), (LIMIT,), (LIMIT,), 1, id="one-of-two-is-mended"),
+        pytest.param((LOOP, LIMIT), (LIMIT,), (LIMIT,), 1, id="one-of-two-is-fixed"),
         pytest.param((LOOP,), (LIMIT,), (LIMIT,), 1, id="another-reason"),
-        pytest.param((LOOP,), (PASS,), (PASS,), 1, id="mended"),
+        pytest.param((LOOP,), (PASS,), (PASS,), 1, id="fixed"),
         pytest.param((LOOP,), (LOOP,), (LOOP,), 0, id="the-same"),
         pytest.param((PASS,), (OPEN,), (PASS,), 0, id="unknown-moves-nothing"),
         pytest.param((LOOP,), (LIMIT, OPEN), (LIMIT, LOOP), 1, id="while-it-is-open-none-goes"),
@@ -44,11 +44,11 @@ def held_after(*samples):
         pytest.param((PASS,), (LOOP, OPEN), (LOOP,), 1, id="a-failure-stands-whatever-is-open"),
     ],
 )
-def test_what_is_held(before, after, held, changes):
+def test_what_is_held(before, after, known, changes):
     """Each pair of samples, and what stands after it."""
     now, changed = update_known_domain(held_after(before) if before else {}, after)
 
-    assert now[SLOT] == held
+    assert now[SLOT] == known
     assert len(changed) == changes
 
 
@@ -76,26 +76,26 @@ def test_what_is_open_takes_no_failure_away(samples, last):
 @given(st.lists(groups, max_size=6), groups)
 def test_only_a_failure_that_is_not_held_has_to_be_confirmed(samples, findings):
     """What is held already, or no failure, needs no second look; anything else does."""
-    held = held_after(*samples)
-    reasons = {one.reason for one in held.get(SLOT, ())}
+    known = held_after(*samples)
+    reasons = {one.reason for one in known.get(SLOT, ())}
     new = [one for one in findings if one.result is Result.FAIL and one.reason not in reasons]
 
-    assert domain_worsens(held, findings) == bool(new)
+    assert domain_worsens(known, findings) == bool(new)
 
 
 @given(st.lists(groups, max_size=6), groups, groups)
 def test_a_failure_is_believed_when_it_is_held_or_failed_twice(samples, first, second):
     """Any other is told as unknown, and moves nothing."""
-    held = held_after(*samples)
-    reasons = {one.reason for one in held.get(SLOT, ())}
+    known = held_after(*samples)
+    reasons = {one.reason for one in known.get(SLOT, ())}
     failed_before = any(one.result is Result.FAIL for one in first)
 
     for finding in second:
-        said = confirmed_domain(held, first, finding)
+        helo = confirmed_domain(known, first, finding)
         if finding.result is Result.FAIL and finding.reason not in reasons and not failed_before:
-            assert (said.result, said.reason) == (Result.UNKNOWN, Reason.UNCONFIRMED)
+            assert (helo.result, helo.reason) == (Result.UNKNOWN, Reason.UNCONFIRMED)
         else:
-            assert said == finding
+            assert helo == finding
 
 
 def test_slots_are_kept_apart():

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.answers import Answer, ExtendedError, MailExchange, Question, StartOfAuthority, Status, Text
-from exporter.state.journal import MAX_OCTETS, pack, unpack
+from exporter.state.journal import MAX_BYTES, pack, unpack
 from tests.strategies import INCONCLUSIVE, any_addresses, domain_names, ipv4_addresses, ipv6_addresses
 
 numbers = st.integers(0, 2**31)
@@ -47,7 +47,7 @@ def test_what_fits_comes_back_as_it_was(given_answers):
     packed = pack(evidence)
 
     assert packed.isascii()
-    assert len(packed) <= MAX_OCTETS
+    assert len(packed) <= MAX_BYTES
     found = unpack(packed)
     assert list(found.items()) == [item for item in evidence.items() if item[0] in found]
     if len(pack(dict(list(evidence.items())[:1]))) > 2 and evidence:

@@ -31,37 +31,37 @@ def findings(draw: st.DrawFn) -> tuple[Finding, ...]:
 @given(st.lists(findings(), max_size=12))
 def test_a_slot_holds_its_last_conclusive_finding(history):
     """Whatever comes, what is held of a check is the last finding of it that was not unknown."""
-    held = {}
+    known = {}
     for step in history:
-        held, _ = hold(held, step)
+        known, _ = hold(known, step)
 
     for place, check in enumerate(CHECKS):
         conclusive = [step[place] for step in history if step[place].result is not Result.UNKNOWN]
-        assert held.get((check, "")) == (conclusive[-1] if conclusive else None)
+        assert known.get((check, "")) == (conclusive[-1] if conclusive else None)
 
 
 @given(st.lists(findings(), max_size=12))
 def test_changes_tell_the_whole_story(history):
     """Replaying the changes over the first conclusive finding gives what is held, and no change is empty."""
-    held, told = {}, {}
+    known, told = {}, {}
     for step in history:
-        first = {(f.check, f.subject): f for f in step if f.result is not Result.UNKNOWN and (f.check, "") not in held}
-        held, changes = hold(held, step)
+        first = {(f.check, f.subject): f for f in step if f.result is not Result.UNKNOWN and (f.check, "") not in known}
+        known, changes = hold(known, step)
         told |= first
         for before, after in changes:
             assert (before.result, before.reason) != (after.result, after.reason)
             assert told[after.check, after.subject].result is before.result
             told[after.check, after.subject] = after
 
-    assert {slot: f.result for slot, f in told.items()} == {slot: f.result for slot, f in held.items()}
+    assert {slot: f.result for slot, f in told.items()} == {slot: f.result for slot, f in known.items()}
 
 
 @given(findings(), findings(), findings())
 def test_a_new_failure_is_believed_only_when_both_samples_have_it(before, first, second):
     """A failure that is not held and that only one of two samples saw comes out as unknown."""
-    held, _ = hold({}, before)
+    known, _ = hold({}, before)
 
-    for was, seen, again, believed_ in zip(before, first, second, believed(held, first, second), strict=True):
+    for was, seen, again, believed_ in zip(before, first, second, believed(known, first, second), strict=True):
         is_held = (was.result, was.reason) == (again.result, again.reason)
         if again.result is not Result.FAIL or is_held or seen.result is Result.FAIL:
             assert believed_ is again
@@ -72,9 +72,9 @@ def test_a_new_failure_is_believed_only_when_both_samples_have_it(before, first,
 @given(findings(), findings())
 def test_only_a_failure_that_is_not_held_wants_confirming(before, now):
     """Passes, unknowns and failures that are known already, reason and all, are taken as they come."""
-    held, _ = hold({}, before)
+    known, _ = hold({}, before)
 
-    assert worsens(held, now) == any(
+    assert worsens(known, now) == any(
         new.result is Result.FAIL and new != old for old, new in zip(before, now, strict=True)
     )
 
@@ -84,8 +84,8 @@ def test_what_is_not_judged_any_more_is_not_held():
     gone = Finding(CheckName.SPF_MAILFROM, Result.FAIL, "gone.example.org", Reason.SPF_FAIL)
     kept = Finding(CheckName.SPF_MAILFROM, Result.FAIL, "example.org", Reason.SPF_FAIL)
     unknown = Finding(CheckName.SPF_MAILFROM, Result.UNKNOWN, "example.org", Reason.TIMEOUT)
-    held, _ = hold({}, [gone, kept])
-    after, changes = hold(held, [unknown])
+    known, _ = hold({}, [gone, kept])
+    after, changes = hold(known, [unknown])
 
     assert after == {(CheckName.SPF_MAILFROM, "example.org"): kept}
     assert changes == ()
@@ -98,12 +98,12 @@ def test_a_failure_that_is_held_needs_no_second_witness():
         finding(CheckName.FCRDNS, Result.PASS, None),
     )
     other = finding(CheckName.FCRDNS, Result.FAIL, Reason.FORWARD_MISMATCH)
-    held, _ = hold({}, [was])
+    known, _ = hold({}, [was])
 
-    assert believed(held, [passes], [was]) == (was,)
-    (doubted,) = believed(held, [passes], [other])
+    assert believed(known, [passes], [was]) == (was,)
+    (doubted,) = believed(known, [passes], [other])
     assert (doubted.result, doubted.reason, doubted.subject) == (Result.UNKNOWN, Reason.UNCONFIRMED, other.subject)
-    assert believed(held, [was], [passes]) == (passes,)
+    assert believed(known, [was], [passes]) == (passes,)
 
 
 @given(st.lists(findings(), min_size=1, max_size=4))

@@ -19,9 +19,9 @@ INSIDE = "mail.example.org A 192.0.2.1\n"
 OUTSIDE = "mail.example.org A 192.0.2.9\n"
 
 
-def follow(said):
+def follow(helo):
     """The check of a HELO name, in a pool that has `OURS`."""
-    return helo_name(said, lambda it: it in OURS)
+    return helo_name(helo, lambda it: it in OURS)
 
 
 def sample(zone):
@@ -81,24 +81,24 @@ def test_each_number_is_the_last_conclusive_one(zones, expected):
 @examples(30)
 def test_an_outage_moves_no_number_to_what_it_never_was(first, second, data):
     """With answers lost, each number is the one from before or the one that all answers would have given."""
-    said = HeloName.parse("mta1.example.org")
-    (was, _), (would_be, evidence) = judge(follow(said), first), judge(follow(said), second)
-    silent, _ = judge(follow(said), second.without_answers_to(data.draw(outages(list(evidence)))))
-    before = HeloState(said).observe(was, 1.0)
+    helo = HeloName.parse("mta1.example.org")
+    (was, _), (would_be, evidence) = judge(follow(helo), first), judge(follow(helo), second)
+    silent, _ = judge(follow(helo), second.without_answers_to(data.draw(outages(list(evidence)))))
+    before = HeloState(helo).observe(was, 1.0)
 
     found = zip(*[numbers(before.observe(it, 2.0)) for it in (was, would_be, silent)], strict=True)
 
-    assert all(kept in {held, wanted} for held, wanted, kept in found)
+    assert all(kept in {known, wanted} for known, wanted, kept in found)
 
 
 def test_a_sample_is_the_latest_whatever_it_came_to():
     """Its report and time are remembered, and what is held of each check moves on a conclusive finding only."""
     state = after(CONFIRMED + INSIDE, "mail.example.org A !timeout")
 
-    assert state.said == SAID
+    assert state.helo == SAID
     assert state.latest == sample("mail.example.org A !timeout")
     assert state.sampled_at == 2.0
-    assert {check: finding.result for (check, _), finding in state.held.items()} == {
+    assert {check: finding.result for (check, _), finding in state.known.items()} == {
         CheckName.HELO_SYNTAX: Result.PASS,
         CheckName.HELO_RESOLVES: Result.PASS,
         CheckName.FCRDNS: Result.PASS,
@@ -110,10 +110,10 @@ def test_news_is_what_differs_from_the_sample_before():
     state = after(CONFIRMED + INSIDE)
     more = "2.2.0.192.in-addr.arpa PTR mail.example.org\nmail.example.org A 192.0.2.2"
 
-    assert not HeloState(SAID).is_news(sample(""))
-    assert not state.is_news(sample(CONFIRMED + INSIDE))
-    assert state.is_news(sample(CONFIRMED + INSIDE + more))
-    assert state.is_news(sample(INSIDE))
+    assert not HeloState(SAID).is_changed(sample(""))
+    assert not state.is_changed(sample(CONFIRMED + INSIDE))
+    assert state.is_changed(sample(CONFIRMED + INSIDE + more))
+    assert state.is_changed(sample(INSIDE))
 
 
 def test_a_failure_that_is_not_held_wants_confirming():

@@ -98,7 +98,7 @@ def test_one_receiver_that_accepts_less_wants_confirming():
     assert verdicts_worsen(right, renamed)
     assert verdicts_worsen(right, broken)
     assert verdicts_worsen((), renamed)
-    assert not any(verdicts_worsen(held, now) for held, now in [(broken, right), (right, silent), ((), right)])
+    assert not any(verdicts_worsen(known, now) for known, now in [(broken, right), (right, silent), ((), right)])
     assert not any(verdicts_worsen(same, same) for same in (right, renamed, broken, silent))
 
 

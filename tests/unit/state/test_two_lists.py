@@ -103,15 +103,15 @@ def test_what_the_pool_expects_makes_no_difference(expect):
 
 
 @given(st.sets(st.integers(0, 15)), st.sets(st.integers(0, 15), min_size=1))
-def test_ranges_agree_with_sets(authorised, held):
+def test_ranges_agree_with_sets(authorised, known):
     """Whatever is on either list: the differences are those of the sets of addresses."""
     terms = " ".join(f"ip4:192.0.2.{number}" for number in authorised)
-    entries = ", ".join(f"{{ip: 192.0.2.{number}}}" for number in held)
+    entries = ", ".join(f"{{ip: 192.0.2.{number}}}" for number in known)
     text = f"pools: [{{name: a, mail_from_domains: example.org, addresses: [{entries}]}}]"
     lists, pools = compared(f"v=spf1 {terms} -all", board(text))
 
-    assert count(lists.unused) == len(authorised - held)
-    assert count(pools["a"].unauthorised) == len(held - authorised)
+    assert count(lists.unused) == len(authorised - known)
+    assert count(pools["a"].unauthorised) == len(known - authorised)
 
 
 def test_a_comparison_is_made_again_only_when_something_moved():

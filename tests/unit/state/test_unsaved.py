@@ -17,14 +17,14 @@ notes = st.lists(st.tuples(st.integers(0, 9), st.booleans()))
 def test_what_has_news_is_taken_once_and_before_it_is_forgotten(noted, limit):
     """Taking until nothing is left gives each address with news once, however often it was noted."""
     unsaved = Unsaved(10)
-    for index, is_news in noted:
-        unsaved.note(index, is_news=is_news)
+    for index, is_changed in noted:
+        unsaved.note(index, is_changed=is_changed)
 
     taken = []
     while some := unsaved.take(limit):
         assert len(some) <= limit
         taken += some
-    news = {index for index, is_news in noted if is_news}
+    news = {index for index, is_changed in noted if is_changed}
 
     assert taken == sorted(news)
     assert unsaved.take_sampled() == sorted({index for index, _ in noted} - news)
@@ -34,8 +34,8 @@ def test_what_has_news_is_taken_once_and_before_it_is_forgotten(noted, limit):
 def test_what_could_not_be_saved_is_there_again():
     """A full disk loses nothing."""
     unsaved = Unsaved(4)
-    unsaved.note(2, is_news=True)
-    unsaved.note_helo("mail.example.org", is_news=True)
+    unsaved.note(2, is_changed=True)
+    unsaved.note_helo("mail.example.org", is_changed=True)
 
     unsaved.put_back(unsaved.take(4), unsaved.take_helos(all_of_them=False))
 
@@ -46,8 +46,8 @@ def test_what_was_unsaved_of_addresses_that_stay_is_unsaved_after_a_reload():
     """News is news in its new place, a mere sample is one there too, and what left the pool is forgotten."""
     before, after = pool("198.51.100.0/30", "198.51.100.8/30"), pool("198.51.100.4/30", "198.51.100.8/30")
     old, new = Unsaved(8), Unsaved(8)
-    for index, is_news in ((1, True), (5, True), (6, False)):
-        old.note(index, is_news=is_news)
+    for index, is_changed in ((1, True), (5, True), (6, False)):
+        old.note(index, is_changed=is_changed)
 
     new.carry(old, after.source.runs(before.source))
 

@@ -26,7 +26,7 @@ def record(state, index, ptr_names):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def narrow_strides():
+def narrow_blocks():
     """Several strides in a small pool."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("exporter.state.pool.NAMES_STRIDE", 4)
@@ -49,7 +49,7 @@ async def test_the_index_finds_what_looking_at_every_address_finds(samples, need
             at
             for at in range(*bounds)
             if any(needle in name for name in (state[at].iprev.ptr_names if state[at].iprev else ()))
-            or any(needle in said.text for said in state[at].target.helos)
+            or any(needle in helo.text for helo in state[at].target.helos)
         ]
         assert [at async for at in index.find(state, needle, *bounds)] == expected
 

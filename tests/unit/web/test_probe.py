@@ -54,7 +54,7 @@ class Probed:
 
     async def sample(self, pool, wanted, known, seconds):
         """Give the state of an address of which nothing is known."""
-        self.sampled.append((pool.name, [said.text for said in wanted.helos], known, seconds))
+        self.sampled.append((pool.name, [helo.text for helo in wanted.helos], known, seconds))
         return AddressState(wanted)
 
     def render(self, pool, state, seconds, accept):
@@ -111,9 +111,9 @@ async def test_what_is_configured_is_sampled(query, pool, helos):
 
     answer = await probed.ask(query, Accept=OPENMETRICS)
 
-    ((sampled_pool, said, known, _),) = probed.sampled
+    ((sampled_pool, helo, known, _),) = probed.sampled
     state, index = probed.board.find(known.target.address)
-    assert (sampled_pool, said) == (pool, helos)
+    assert (sampled_pool, helo) == (pool, helos)
     assert known == state[index]
     assert [(of, sampled.target.address, accept) for of, sampled, accept in probed.rendered] == [
         (pool, known.target.address, OPENMETRICS)
@@ -164,13 +164,13 @@ async def test_debugging_explains_first_and_shows_the_exposition_as_text():
 
 
 def test_every_finding_and_answer_is_explained():
-    """Results with their reasons, what is not expected, sentences and mends; then each question with its answer."""
+    """Results with their reasons, what is not expected, sentences and fixes; then each question with its answer."""
     mta = target("192.0.2.10", "mail.example.org")
     findings, _ = judge(report(mta), World.parse("mail.example.org A 192.0.2.99"))
-    said = Answer(Status.ANSWER, hosts("192.0.2.99").records, (name("a\\027b.example"),), 300, "[::1]:53", 1.5)
+    helo = Answer(Status.ANSWER, hosts("192.0.2.99").records, (name("a\\027b.example"),), 300, "[::1]:53", 1.5)
     evidence = {
         Question(mta.address.reverse_name, "PTR"): Answer(Status.NXDOMAIN),
-        Question(DomainName("mail.example.org"), "A"): said,
+        Question(DomainName("mail.example.org"), "A"): helo,
         Question(DomainName("mail.example.org"), "AAAA"): Answer(Status.NODATA, server="odd\x1b", asked_at=2.0),
     }
     state, _ = AddressState(mta).observe(findings, evidence, 7.0)

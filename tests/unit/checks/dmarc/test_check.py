@@ -31,15 +31,15 @@ records = st.builds(
 @st.composite
 def dmarc_worlds(draw):
     """Draw records along the way up, and at where reports go."""
-    held: dict[Question, frozenset[Record]] = {}
+    known: dict[Question, frozenset[Record]] = {}
     for place in PLACES:
         texts = draw(st.lists(records | st.sampled_from(["v=spf1 -all", "v=DMARC2"]), max_size=2))
         if texts:
-            held[Question(name(f"_dmarc.{place}"), "TXT")] = frozenset([Text(text.encode()) for text in texts])
+            known[Question(name(f"_dmarc.{place}"), "TXT")] = frozenset([Text(text.encode()) for text in texts])
         if draw(st.booleans()):
             owner = name(f"{place}._report._dmarc.reports.example.net")
-            held[Question(owner, "TXT")] = frozenset({Text(b"v=DMARC1")})
-    return World(held)
+            known[Question(owner, "TXT")] = frozenset({Text(b"v=DMARC1")})
+    return World(known)
 
 
 @given(dmarc_worlds(), st.data())
@@ -58,21 +58,21 @@ def test_the_order_of_records_never_matters(world, random):
 
     def shuffled(asked):
         answer = world(asked)
-        held = [*answer.records, *answer.records]
-        random.shuffle(held)
-        return Answer(answer.status, tuple(held), answer.chain, answer.ttl)
+        known = [*answer.records, *answer.records]
+        random.shuffle(known)
+        return Answer(answer.status, tuple(known), answer.chain, answer.ttl)
 
     assert judge(dmarc(START), shuffled) == judge(dmarc(START), world)
 
 
 @given(dmarc_worlds())
-def test_publishing_the_mend_removes_the_fault(world):
+def test_publishing_the_fix_removes_the_fault(world):
     """Whoever publishes what a finding or hint asks for does not get to hear of it again."""
     report, _ = judge(dmarc(START), world)
-    for said in (*report.findings, *report.hints):
-        if said.mend and said.mend.records:
-            after, _ = judge(dmarc(START), world.apply(said.mend))
-            assert (said.reason, said.sentence) not in [
+    for helo in (*report.findings, *report.hints):
+        if helo.fix and helo.fix.records:
+            after, _ = judge(dmarc(START), world.apply(helo.fix))
+            assert (helo.reason, helo.sentence) not in [
                 (it.reason, it.sentence) for it in (*after.findings, *after.hints)
             ]
 
@@ -139,15 +139,15 @@ def test_what_nobody_can_be_asked_about(uri):
 def _only(zone, reason):
     """What is said with *reason* of example.org in a world of these records."""
     report, _ = judge(dmarc(name("example.org")), World.parse(zone))
-    (said,) = [it for it in (*report.findings, *report.hints) if it.reason == reason]
-    return said
+    (helo,) = [it for it in (*report.findings, *report.hints) if it.reason == reason]
+    return helo
 
 
 REPORTS = "rua=mailto:d@example.org"
 
 
 @pytest.mark.parametrize(
-    ("record", "reason", "mended"),
+    ("record", "reason", "fixed"),
     [
         (f"v=DMARC1; sp=none; {REPORTS}", "dmarc-monitoring", f"v=DMARC1; p=quarantine; sp=none; {REPORTS}"),
         (f"v=DMARC1; p=reject; t=y; {REPORTS}", "dmarc-testing", f"v=DMARC1; p=reject; {REPORTS}"),
@@ -166,12 +166,12 @@ REPORTS = "rua=mailto:d@example.org"
         (f"v=DMARC1; p=rejct; np=al; {REPORTS}", "dmarc-policy", f"v=DMARC1; p=none; {REPORTS}"),
     ],
 )
-def test_a_record_is_rewritten_but_for_what_is_wrong(record, reason, mended):
+def test_a_record_is_rewritten_but_for_what_is_wrong(record, reason, fixed):
     """All other tags stay as they are, in their order, p first after the version; what goes is named."""
-    mend = _only(f"_dmarc.example.org TXT {record}", reason).mend
+    fix = _only(f"_dmarc.example.org TXT {record}", reason).fix
 
-    assert mend.records == (f'_dmarc.example.org. TXT "{mended}"',)
-    assert mend.replaces == (f'_dmarc.example.org. TXT "{record}"',)
+    assert fix.records == (f'_dmarc.example.org. TXT "{fixed}"',)
+    assert fix.replaces == (f'_dmarc.example.org. TXT "{record}"',)
 
 
 @pytest.mark.parametrize(
@@ -201,15 +201,15 @@ def test_a_record_is_rewritten_but_for_what_is_wrong(record, reason, mended):
 )
 def test_what_is_wrong_with_a_record_is_quoted(record, reason, sentence):
     """And what receivers make of it is said."""
-    said = _only(f"_dmarc.example.org TXT {record}", reason)
+    helo = _only(f"_dmarc.example.org TXT {record}", reason)
 
-    assert said.sentence == f"The DMARC record of example.org {sentence}"
+    assert helo.sentence == f"The DMARC record of example.org {sentence}"
 
 
 def test_octets_of_a_record_that_is_ignored_are_shown_as_escapes():
     """What is no ASCII cannot break the sentence."""
-    held = {Question(name("_dmarc.example.org"), "TXT"): frozenset([Text(b"v=dmarc1; p=none; x=\xff")])}
-    report, _ = judge(dmarc(name("example.org")), World(held))
+    known = {Question(name("_dmarc.example.org"), "TXT"): frozenset([Text(b"v=dmarc1; p=none; x=\xff")])}
+    report, _ = judge(dmarc(name("example.org")), World(known))
 
     assert report.findings[0].sentence.endswith(r"spelled so: v=dmarc1; p=none; x=\xff.")
 

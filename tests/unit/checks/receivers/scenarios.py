@@ -29,11 +29,11 @@ class Expected:
     @classmethod
     def parse(cls, value: Any) -> "Expected":
         """Read a code, ``tempfail`` or ``reject``, or a pair of that and the share that is accepted."""
-        said, share = value if isinstance(value, list) else (value, "0")
-        if isinstance(said, int):
-            result = ReceiverResult.REJECT if said >= 500 else ReceiverResult.TEMPFAIL
-            return cls(result, said, float(Fraction(share)))
-        return cls(ReceiverResult(said), None, float(Fraction(share)))
+        helo, share = value if isinstance(value, list) else (value, "0")
+        if isinstance(helo, int):
+            result = ReceiverResult.REJECT if helo >= 500 else ReceiverResult.TEMPFAIL
+            return cls(result, helo, float(Fraction(share)))
+        return cls(ReceiverResult(helo), None, float(Fraction(share)))
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Scenario:
 
     name: str
     address: Address
-    said: HeloName
+    helo: HeloName
     world: World
     refused: Mapping[Receiver, Expected]
     unsure: frozenset[Receiver]

@@ -35,21 +35,21 @@ def exchanged_worlds(draw):
     return world.publish(f"{owner} MX 10 {exchange}" for owner, exchange in exchanges.items())
 
 
-def predict(client, said, world, policies=ALL):
+def predict(client, helo, world, policies=ALL):
     """Predict, by receiver."""
-    verdicts, evidence = judge(receivers(client, said, policies), world)
+    verdicts, evidence = judge(receivers(client, helo, policies), world)
     return {it.receiver: it for it in verdicts}, evidence
 
 
 @given(target_addresses, helos, exchanged_worlds(), st.data())
-def test_an_outage_withholds_a_verdict_but_never_invents_one(client, said, world, data):
+def test_an_outage_withholds_a_verdict_but_never_invents_one(client, helo, world, data):
     """Losing answers leaves a verdict as it was, or makes it inconclusive."""
-    before, evidence = predict(client, said, world)
+    before, evidence = predict(client, helo, world)
     status = data.draw(st.sampled_from(INCONCLUSIVE))
     one_by_one = [{question: status} for question in evidence]
 
     for lost in [data.draw(outages(list(evidence))) if evidence else {}, *one_by_one]:
-        for receiver, verdict in predict(client, said, world.without_answers_to(lost))[0].items():
+        for receiver, verdict in predict(client, helo, world.without_answers_to(lost))[0].items():
             if verdict.is_conclusive:
                 was = before[receiver]
                 assert (verdict.result, verdict.code, verdict.share) == (was.result, was.code, was.share)
@@ -57,29 +57,29 @@ def test_an_outage_withholds_a_verdict_but_never_invents_one(client, said, world
 
 
 @given(target_addresses, helos, worlds())
-def test_what_the_dns_answered_is_conclusive(client, said, world):
+def test_what_the_dns_answered_is_conclusive(client, helo, world):
     """Where every question is answered, no verdict is in doubt."""
-    verdicts, evidence = predict(client, said, world)
+    verdicts, evidence = predict(client, helo, world)
 
     if all(answer.is_conclusive for answer in evidence.values()):
         assert all(verdict.is_conclusive for verdict in verdicts.values())
 
 
 @given(target_addresses, helos, worlds(), st.sampled_from(ALL))
-def test_a_policy_judges_alone_as_in_company(client, said, world, receiver):
+def test_a_policy_judges_alone_as_in_company(client, helo, world, receiver):
     """Who else is asked for changes no verdict, and asks no question that the policy does not need."""
-    together, all_evidence = predict(client, said, world)
-    alone, evidence = predict(client, said, world, [receiver])
+    together, all_evidence = predict(client, helo, world)
+    alone, evidence = predict(client, helo, world, [receiver])
 
     assert alone == {receiver: together[receiver]}
     assert evidence.keys() <= all_evidence.keys()
 
 
 @given(target_addresses, helos, worlds(), st.data())
-def test_a_verdict_agrees_with_itself(client, said, world, data):
+def test_a_verdict_agrees_with_itself(client, helo, world, data):
     """Accepted is a share of one and no code; a refusal has a class that fits its code, and lets not everybody in."""
     lost = data.draw(outages([Question(client.reverse_name, "PTR")]))
-    for verdict in predict(client, said, world.without_answers_to(lost))[0].values():
+    for verdict in predict(client, helo, world.without_answers_to(lost))[0].values():
         assert 0 <= verdict.share <= 1
         assert (verdict.result is ReceiverResult.ACCEPT) == (verdict.share == 1)
         if verdict.code is not None:
@@ -160,9 +160,9 @@ na01-bn1-obe.outbound.example.org A 192.0.2.7
 )
 def test_by_design_is_what_the_sender_does_not_promise(zone, expected, receiver, outcome):
     """A refusal is by design when nothing that the profile expects would have prevented it."""
-    said = HeloName.parse("na01-bn1-obe.outbound.example.org")
+    helo = HeloName.parse("na01-bn1-obe.outbound.example.org")
 
-    verdicts, _ = predict(OURS, said, World.parse(zone), [Receiver(receiver)])
+    verdicts, _ = predict(OURS, helo, World.parse(zone), [Receiver(receiver)])
 
     assert by_design(verdicts[Receiver(receiver)], expected) is outcome
 

@@ -1,4 +1,4 @@
-"""SPF of a domain: every fault is found, said of the right record, and mended by what the mend says."""
+"""SPF of a domain: every fault is found, said of the right record, and fixed by what the fix says."""
 
 import pytest
 from hypothesis import given
@@ -59,23 +59,23 @@ def many(count):
     ],
 )
 def test_faults(zone, reason, words):
-    """Each fault is a failure with its reason, its sentence, and a mend."""
+    """Each fault is a failure with its reason, its sentence, and a fix."""
     report = evaluate(zone)
     finding = next(it for it in report.findings if it.reason is reason)
 
     assert (finding.result, finding.subject) == (Result.FAIL, "example.org")
     assert words in finding.sentence
-    assert finding.mend is not None
+    assert finding.fix is not None
 
 
 @examples(60)
 @given(spf_worlds())
-def test_publishing_the_mend_removes_the_fault(world):
-    """Whoever publishes the record of a mend does not get to hear of that fault again."""
+def test_publishing_the_fix_removes_the_fault(world):
+    """Whoever publishes the record of a fix does not get to hear of that fault again."""
     domain = name(DOMAINS[0])
     for finding in judge(spf_domain(domain), world)[0].findings:
-        if finding.mend and finding.mend.records:
-            after, _ = judge(spf_domain(domain), world.apply(finding.mend))
+        if finding.fix and finding.fix.records:
+            after, _ = judge(spf_domain(domain), world.apply(finding.fix))
             assert (finding.reason, finding.sentence) not in [(it.reason, it.sentence) for it in after.findings]
 
 
@@ -91,19 +91,19 @@ def test_an_outage_withholds_a_verdict_but_never_changes_it(world, data):
 
 
 def test_a_fault_of_somebody_else_is_said_to_be_theirs():
-    """The mend for an included record that is broken names whose it is, and no record of ours."""
+    """The fix for an included record that is broken names whose it is, and no record of ours."""
     report = evaluate("example.org TXT v=spf1 include:them.example -all\nthem.example TXT v=spf1 ip4:moo")
     (finding,) = report.findings
 
-    assert (finding.reason, finding.mend.zone, finding.mend.records) == (Reason.SPF_SYNTAX, "them.example", ())
+    assert (finding.reason, finding.fix.zone, finding.fix.records) == (Reason.SPF_SYNTAX, "them.example", ())
 
 
 def test_several_records_become_one():
-    """The mend authorises what either did, and ends as the first did that has an end."""
+    """The fix authorises what either did, and ends as the first did that has an end."""
     (finding,) = evaluate("example.org TXT v=spf1 ip4:192.0.2.1 ~all\nexample.org TXT v=spf1 mx -all").findings
 
-    assert finding.mend.records == ('example.org. TXT "v=spf1 ip4:192.0.2.1 mx ~all"',)
-    assert len(finding.mend.replaces) == 2
+    assert finding.fix.records == ('example.org. TXT "v=spf1 ip4:192.0.2.1 mx ~all"',)
+    assert len(finding.fix.replaces) == 2
 
 
 def test_a_sound_domain():

@@ -138,8 +138,8 @@ def test_what_is_to_be_done(zone, reason, advice, line):
     """The advice names what costs or fails most; the record, where one of ours helps, is what is left without it."""
     (finding,) = [it for it in evaluate(zone).findings if it.reason is reason]
 
-    assert finding.mend.advice == advice
-    assert finding.mend.records == (() if line is None else (f'example.org. TXT "{line}"',))
+    assert finding.fix.advice == advice
+    assert finding.fix.records == (() if line is None else (f'example.org. TXT "{line}"',))
 
 
 @pytest.mark.parametrize(
@@ -174,8 +174,8 @@ def test_what_is_to_be_done(zone, reason, advice, line):
     ],
 )
 def test_what_could_be_better(zone, reasons, line):
-    """Neutral ends, terms that nobody reads, ptr; a mend only where the record is the domain's own."""
+    """Neutral ends, terms that nobody reads, ptr; a fix only where the record is the domain's own."""
     hints = evaluate(f"{zone}\nexample.org A 192.0.2.1").hints
 
     assert [it.reason for it in hints] == reasons
-    assert [it.mend.records for it in hints if it.mend] == ([(f'example.org. TXT "{line}"',)] if line else [])
+    assert [it.fix.records for it in hints if it.fix] == ([(f'example.org. TXT "{line}"',)] if line else [])

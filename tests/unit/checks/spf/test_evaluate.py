@@ -58,20 +58,20 @@ def test_the_order_of_records_never_matters(world, ours, random):
 
 @examples(60)
 @given(spf_worlds(), spf_clients)
-def test_publishing_the_mend_mends(world, ours):
-    """Whoever puts the mend's record in place of the present ones gets a pass, whatever was wrong."""
+def test_publishing_the_fix_fixes(world, ours):
+    """Whoever puts the fix's record in place of the present ones gets a pass, whatever was wrong."""
     verdict, _ = judge(spf_mailfrom(ours, DOMAINS[0]), world)
     finding = spf_finding(CHECK, ours, verdict)
 
     if finding.result is Result.FAIL:
-        mended, _ = judge(spf_mailfrom(ours, DOMAINS[0]), world.apply(finding.mend))
-        assert mended.result is SpfResult.PASS
+        fixed, _ = judge(spf_mailfrom(ours, DOMAINS[0]), world.apply(finding.fix))
+        assert fixed.result is SpfResult.PASS
 
 
 @examples(60)
 @given(spf_worlds(), spf_clients)
 def test_a_compiled_record_gives_the_finding_of_an_evaluation(world, ours):
-    """Sentence and mend included."""
+    """Sentence and fix included."""
     compiled, _ = judge(compile_spf(DOMAINS[0]), world)
     evaluated = spf_finding(CHECK, ours, judge(spf_mailfrom(ours, DOMAINS[0]), world)[0])
 
@@ -166,24 +166,24 @@ def test_an_unanswered_ptr_leaves_doubt():
 
 def test_a_helo_identity_that_can_have_no_record():
     """An address literal or a single label is none, without a question, and no record is advised for it."""
-    for said in ("[192.0.2.1]", "localhost"):
-        verdict, evidence = judge(spf_helo(OURS, HeloName.parse(said)), World())
+    for helo in ("[192.0.2.1]", "localhost"):
+        verdict, evidence = judge(spf_helo(OURS, HeloName.parse(helo)), World())
         finding = spf_finding(CHECK, OURS, verdict)
 
         assert verdict.result is SpfResult.NONE
         assert evidence == {}
-        assert (finding.reason, finding.subject, finding.mend.records) == (Reason.SPF_NONE, said, ())
+        assert (finding.reason, finding.subject, finding.fix.records) == (Reason.SPF_NONE, helo, ())
 
 
-def test_the_mend_of_a_redirect_is_in_the_domain_itself():
+def test_the_fix_of_a_redirect_is_in_the_domain_itself():
     """Whoever runs the redirect's target need not hear of it."""
     verdict = evaluate("example.org TXT v=spf1 redirect=other.example\nother.example TXT v=spf1 -all")
     finding = spf_finding(CHECK, OURS, verdict)
 
-    assert finding.mend.records == ('example.org. TXT "v=spf1 ip4:192.0.2.1 redirect=other.example"',)
+    assert finding.fix.records == ('example.org. TXT "v=spf1 ip4:192.0.2.1 redirect=other.example"',)
 
 
-def test_the_mend_replaces_what_is_there():
+def test_the_fix_replaces_what_is_there():
     """The line to publish and the line to take out are both given, at the end of the CNAME chain."""
     zone = "mta.example.org CNAME spf.example.net\nspf.example.net TXT v=spf1 a -all"
     verdict, _ = judge(spf_helo(OURS, HeloName.parse("mta.example.org")), World.parse(zone))
@@ -192,6 +192,6 @@ def test_the_mend_replaces_what_is_there():
     assert finding.sentence == (
         "SPF of mta.example.org for 192.0.2.1 is fail, not pass: -all in the record of mta.example.org matches."
     )
-    assert finding.mend.zone == "spf.example.net"
-    assert finding.mend.records == ('spf.example.net. TXT "v=spf1 ip4:192.0.2.1 a -all"',)
-    assert finding.mend.replaces == ('spf.example.net. TXT "v=spf1 a -all"',)
+    assert finding.fix.zone == "spf.example.net"
+    assert finding.fix.records == ('spf.example.net. TXT "v=spf1 ip4:192.0.2.1 a -all"',)
+    assert finding.fix.replaces == ('spf.example.net. TXT "v=spf1 a -all"',)

@@ -64,11 +64,11 @@ octets = st.lists(
 @given(st.lists(octets, min_size=1, max_size=3))
 def test_what_is_written_can_be_read(records):
     """Whatever the records, the one in place of them is well-formed."""
-    mend = authorising(address("192.0.2.10"), "example.org", records)
-    (line,) = mend.records
+    fix = authorising(address("192.0.2.10"), "example.org", records)
+    (line,) = fix.records
 
     assert not isinstance(read_record(line.split('"')[1].encode()), BadTerm)
-    assert len(mend.replaces) == len(records)
+    assert len(fix.replaces) == len(records)
 
 
 @pytest.mark.parametrize(
@@ -86,10 +86,10 @@ def test_what_is_written_can_be_read(records):
 )
 def test_an_address_is_named_first(ip, records, line, replaces):
     """Before every term that could refuse it."""
-    mend = authorising(address(ip), "example.org", records)
+    fix = authorising(address(ip), "example.org", records)
 
-    assert mend.records == (f'example.org. TXT "{line}"',)
-    assert (mend.zone, mend.replaces) == ("example.org", replaces)
+    assert fix.records == (f'example.org. TXT "{line}"',)
+    assert (fix.zone, fix.replaces) == ("example.org", replaces)
 
 
 def test_advice():

@@ -30,9 +30,9 @@ def test_ranges_are_sets(first, second):
 
 
 @given(ranges, ranges)
-def test_what_is_taken_is_gone(held, takes):
+def test_what_is_taken_is_gone(known, takes):
     """Each take returns what was there, and the rest is what comes at the end."""
-    remaining, left = Remaining(held), numbers(held)
+    remaining, left = Remaining(known), numbers(known)
     for low, high in takes:
         assert numbers(remaining.take(low, high)) == left & numbers([(low, high)])
         left -= numbers([(low, high)])

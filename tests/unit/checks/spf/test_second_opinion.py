@@ -45,7 +45,7 @@ def ours(world, client):
 def includes_itself(world):
     """Whether a record names its own domain in an include, which RFC 7208 leaves to the limit of lookups."""
     texts = {domain: answer(world, domain, "TXT").texts for domain in DOMAINS}
-    return any(f"include:{domain}".encode() in text for domain, held in texts.items() for text in held)
+    return any(f"include:{domain}".encode() in text for domain, known in texts.items() for text in known)
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +54,8 @@ def pyspf_asks():
     world_of = {}
 
     def lookup(name, qtype, strict=True, timeout=None):
-        said = None if qtype == "SPF" else answer(world_of["now"], name, qtype)
-        for record in said.records if said else ():
+        helo = None if qtype == "SPF" else answer(world_of["now"], name, qtype)
+        for record in helo.records if helo else ():
             match qtype:
                 case "TXT":
                     yield (name, qtype), (record.joined,)
@@ -88,14 +88,14 @@ class Asks(BaseResolver):
         self.world = world
 
     async def _lookup(self, name, rtype):
-        said = answer(self.world, name, rtype)
-        if said is None or said.status is not Status.ANSWER:
-            return ("NXDOMAIN" if said is None or said.status is Status.NXDOMAIN else "NOERROR"), []
+        helo = answer(self.world, name, rtype)
+        if helo is None or helo.status is not Status.ANSWER:
+            return ("NXDOMAIN" if helo is None or helo.status is Status.NXDOMAIN else "NOERROR"), []
         if rtype == "TXT":
-            return "NOERROR", [text.decode("utf-8", "replace") for text in said.texts]
+            return "NOERROR", [text.decode("utf-8", "replace") for text in helo.texts]
         if rtype == "MX":
-            return "NOERROR", [str(it.exchange).removesuffix(".") for it in said.exchanges]
-        return "NOERROR", [str(record) for record in said.records]
+            return "NOERROR", [str(it.exchange).removesuffix(".") for it in helo.exchanges]
+        return "NOERROR", [str(record) for record in helo.records]
 
 
 @given(spf_worlds(), spf_clients)

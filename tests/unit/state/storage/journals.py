@@ -2,7 +2,7 @@
 
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.domain import DomainCheckName, DomainFinding, DomainReason
-from exporter.checks.result import CheckName, Finding, Mend, Reason, Result
+from exporter.checks.result import CheckName, Finding, Fix, Reason, Result
 from exporter.state.journal import Change, Entry, Journal
 from tests.factories import address, name, target
 
@@ -12,11 +12,9 @@ PASSES = Finding(CheckName.FCRDNS, Result.PASS)
 def lost(number: int, at: float) -> Change:
     """The address with this number loses its PTR record."""
     ip = f"192.0.2.{number}"
-    mend = Mend(
-        "Publish a PTR record.", "2.0.192.in-addr.arpa", (f"{number}.2.0.192.in-addr.arpa. PTR a.example.org.",)
-    )
+    fix = Fix("Publish a PTR record.", "2.0.192.in-addr.arpa", (f"{number}.2.0.192.in-addr.arpa. PTR a.example.org.",))
     reason = Reason.PTR_NXDOMAIN
-    broken = Finding(CheckName.FCRDNS, Result.FAIL, "", reason, f"{ip} has no PTR name.", mend)
+    broken = Finding(CheckName.FCRDNS, Result.FAIL, "", reason, f"{ip} has no PTR name.", fix)
     evidence = {Question(address(ip).reverse_name, "PTR"): Answer(Status.NXDOMAIN, server="127.0.0.1:53", asked_at=at)}
     return Change(target(ip, "a.example.org"), PASSES, broken, at, evidence)
 

@@ -55,16 +55,16 @@ def test_no_time_is_in_the_future(state):
 
 
 @given(worlds(), st.sampled_from(HELOS), st.data())
-def test_a_helo_name_comes_back_as_it_was(world, said, data):
+def test_a_helo_name_comes_back_as_it_was(world, helo, data):
     """Its numbers, its addresses, its findings, through an outage too."""
-    state = HeloState(said)
-    judged, evidence = judge(helo_name(said, OURS.__contains__), world)
+    state = HeloState(helo)
+    judged, evidence = judge(helo_name(helo, OURS.__contains__), world)
     state = state.observe(judged, 1.0)
     if evidence:
         lost = data.draw(outages(list(evidence)))
-        state = state.observe(judge(helo_name(said, OURS.__contains__), world.without_answers_to(lost))[0], 2.0)
+        state = state.observe(judge(helo_name(helo, OURS.__contains__), world.without_answers_to(lost))[0], 2.0)
 
-    assert helo_state(helo_text(state), said, state.sampled_at, NOW) == state
+    assert helo_state(helo_text(state), helo, state.sampled_at, NOW) == state
 
 
 @given(histories(), st.data())

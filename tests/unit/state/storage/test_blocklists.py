@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from exporter.checks.addresses import Address
 from exporter.checks.dnsbl import ListHealth
-from exporter.checks.result import CheckName, Finding, Mend, Reason, Result
+from exporter.checks.result import CheckName, Finding, Fix, Reason, Result
 from exporter.config.load import parse
 from exporter.inventory.build import build, list_plans
 from exporter.state.blocklists import Blocklists
@@ -30,8 +30,8 @@ CLEAN = Finding(CheckName.DNSBL, Result.PASS, ZEN)
 
 def listed(text):
     """A listing, in the list's words."""
-    mend = Mend("Have it taken off.", zone=ZEN)
-    return Finding(CheckName.DNSBL, Result.FAIL, ZEN, Reason.DNSBL_LISTED, f"{text} is listed: XBL.", mend)
+    fix = Fix("Have it taken off.", zone=ZEN)
+    return Finding(CheckName.DNSBL, Result.FAIL, ZEN, Reason.DNSBL_LISTED, f"{text} is listed: XBL.", fix)
 
 
 def adopted(pools, lists=None):
@@ -64,7 +64,7 @@ def restored(connection, pools, now=NOW):
     return lists, source.unreadable
 
 
-def said(lists):
+def helo(lists):
     """What the list says of each address that it was asked about."""
     (listings,) = lists.of(ZEN)
     targets = listings.pool.targets
@@ -89,9 +89,9 @@ def test_what_is_conclusive_comes_back(first, second, pools):
             save(lists, connection)
         again, unreadable = restored(connection, pools)
 
-    known = {text: finding for text, finding in said(lists).items() if finding.result is not Result.UNKNOWN}
+    known = {text: finding for text, finding in helo(lists).items() if finding.result is not Result.UNKNOWN}
     there = again.of(ZEN)[0].pool
-    assert said(again) == {text: it for text, it in known.items() if there.contains(address(text))}
+    assert helo(again) == {text: it for text, it in known.items() if there.contains(address(text))}
     assert unreadable == 0
 
 
@@ -120,7 +120,7 @@ def test_what_was_said_too_long_ago_is_not_believed(age, is_known):
     with file() as connection:
         save(lists, connection)
         again, _ = restored(connection, WIDE)
-    assert bool(said(again)) is is_known
+    assert bool(helo(again)) is is_known
     assert bool(again.healths) is is_known
 
 
@@ -138,7 +138,7 @@ def test_what_was_asked_meanwhile_is_newer():
         assert kept.wanted() == []
         kept.note_all()
         assert kept.wanted()
-    assert {text: it.result for text, it in said(late).items()} == {"10.0.0.3": "pass", "10.0.0.4": "pass"}
+    assert {text: it.result for text, it in helo(late).items()} == {"10.0.0.3": "pass", "10.0.0.4": "pass"}
 
 
 def test_what_is_damaged_is_left_out():
@@ -151,7 +151,7 @@ def test_what_is_damaged_is_left_out():
         connection.execute("UPDATE listings SET octets = zeroblob(4)")
         connection.execute("UPDATE blocklists SET state = '[]'")
         again, unreadable = restored(connection, WIDE)
-    assert (said(again), dict(again.healths), unreadable) == ({}, {}, 2)
+    assert (helo(again), dict(again.healths), unreadable) == ({}, {}, 2)
 
 
 def test_what_left_the_configuration_is_noted():
@@ -173,4 +173,4 @@ def test_what_left_the_configuration_is_noted():
         (first,) = connection.execute("SELECT min(first) FROM listings").fetchone()
         assert str(Address(first)) == "10.0.2.128"
         again, _ = restored(connection, NARROW)
-    assert list(said(again)) == ["10.0.2.130"]
+    assert list(helo(again)) == ["10.0.2.130"]

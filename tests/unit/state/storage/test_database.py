@@ -45,7 +45,7 @@ def filled(path: Path) -> dict[int, object]:
 
 def true_of(state):
     """What must not be told wrongly of an address."""
-    return state.held, state.iprev, state.target
+    return state.known, state.iprev, state.target
 
 
 def restored(path: Path):
@@ -217,6 +217,6 @@ def test_whoever_has_no_storage_loads_no_sqlite():
     """Starting is quick for those who do not need it."""
     code = "import exporter.service, exporter.cli.main, sys; print('sqlite3' in sys.modules)"
 
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300).stdout
+    helo = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300).stdout
 
-    assert said == "False\n"
+    assert helo == "False\n"

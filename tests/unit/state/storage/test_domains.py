@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exporter.checks.domain import DomainCheckName
 from exporter.state.domain import DomainState
-from exporter.state.storage.tables import MAX_OCTETS, domain_state, domain_text
+from exporter.state.storage.tables import MAX_BYTES, domain_state, domain_text
 from tests.domains import EVERYTHING, SETTINGS, SILENT, SOUND, ZONE, sample, without
 from tests.factories import World
 from tests.strategies import outages
@@ -76,11 +76,11 @@ def test_damaged_text_is_refused_or_read(state, data):
 
 
 @pytest.mark.parametrize(
-    ("room", "is_left"), [(MAX_OCTETS, (True, True)), (25_000, (False, True)), (10_000, (False, False))]
+    ("room", "is_left"), [(MAX_BYTES, (True, True)), (25_000, (False, True)), (10_000, (False, False))]
 )
 def test_a_row_has_a_bound(monkeypatch, room, is_left):
     """A record without end costs the evidence first, then what is shown of it, and never what is held."""
-    monkeypatch.setattr("exporter.state.storage.tables.MAX_OCTETS", room)
+    monkeypatch.setattr("exporter.state.storage.tables.MAX_BYTES", room)
     networks = " ".join(f"ip4:10.{one // 128}.{one % 128 * 2}.0/24" for one in range(500))
     zone = ZONE.replace("v=spf1 ip4:198.51.100.0/28 ip6:2001:db8::/64 -all", f"v=spf1 {networks} -all")
     state, _ = DomainState(ALL).observe(*sample(World.parse(zone), ALL), 1.0)
@@ -89,7 +89,7 @@ def test_a_row_has_a_bound(monkeypatch, room, is_left):
     again = domain_state(text, ALL, 1.0, NOW)
 
     assert len(text) <= room
-    assert (again.held, again.dkim, again.dmarc) == (state.held, state.dkim, state.dmarc)
+    assert (again.known, again.dkim, again.dmarc) == (state.known, state.dkim, state.dmarc)
     assert again.passes(DomainCheckName.SPF) is True
     assert (again.evidence == state.evidence, again.spf == state.spf) == is_left
     assert (again.latest == state.latest) is is_left[1]

@@ -19,7 +19,7 @@ from exporter.state.domain import DomainBoard
 from exporter.state.journal import Journal, Which
 from exporter.state.storage import writer
 from exporter.state.storage.codec import CHUNK
-from exporter.state.storage.key_values import MAX_OCTETS, Notes
+from exporter.state.storage.key_values import MAX_BYTES, Notes
 from exporter.state.storage.storage import Keeper
 from tests.domains import SETTINGS as DOMAIN_SETTINGS
 from tests.domains import SILENT, SOUND, sample, without
@@ -79,7 +79,7 @@ class Kept:
 
     def known(self, name="a"):
         """What is held of each address that was sampled."""
-        return {str(state.target.address): state.held for state in self.board.pools[name].sampled()}
+        return {str(state.target.address): state.known for state in self.board.pools[name].sampled()}
 
     async def until(self, condition):
         """Wait for something that the thread does."""
@@ -318,7 +318,7 @@ async def test_without_a_storage_nothing_is_kept_and_nothing_fails():
     assert len(await kept.keeper.changes(10)) == len(kept.journal) > 0
     assert kept.notes.get("pool/a", "x") == "1"
     with pytest.raises(ValueError, match="at most"):
-        kept.notes.put("pool/a", "y", "1" * (MAX_OCTETS + 1))
+        kept.notes.put("pool/a", "y", "1" * (MAX_BYTES + 1))
     await kept.keeper.stop()
 
 
