@@ -77,8 +77,8 @@ def query_name(address: Address, zone: DomainName) -> DomainName:
 def list_health(blocklist: Blocklist, family: int) -> Check[ListHealth]:
     """Ask a list for its test points (section 5): the one must be listed, the other must not."""
     zone = blocklist.zone
-    listed, not_enumerable = _TESTS[family]
-    questions = [Question(query_name(listed, zone), "A"), Question(query_name(not_enumerable, zone), "A")]
+    listed, not_listed = _TESTS[family]
+    questions = [Question(query_name(listed, zone), "A"), Question(query_name(not_listed, zone), "A")]
     first, second = yield questions
     for question, answer in zip(questions, (first, second), strict=True):
         if _refuses(answer):
@@ -92,7 +92,7 @@ def list_health(blocklist: Blocklist, family: int) -> Check[ListHealth]:
         sentence = f"{zone} does not work: its test point {listed} {what} (RFC 5782 section 5)."
     elif second.status is Status.ANSWER:
         sentence = (
-            f"{zone} lists everything: even its test point {not_enumerable}, which no list has (RFC 5782 section 5)."
+            f"{zone} lists everything: even its test point {not_listed}, which no list has (RFC 5782 section 5)."
         )
     else:
         return ListHealth(zone, family, works=True)

@@ -99,7 +99,7 @@ def test_an_ipv6_list_has_the_mapped_test_points():
 
 
 LISTED = f"{MAPPED}.zen.example.org A 127.0.0.2\n"
-NOT_ENUMERABLE = LISTED.replace("2", "1", 1)
+NOT_LISTED = LISTED.replace("2", "1", 1)
 POINT = b"\xff\xff\x7f\0\0\x01"
 
 
@@ -132,7 +132,7 @@ POINT = b"\xff\xff\x7f\0\0\x01"
         ),
         pytest.param(
             6,
-            LISTED + NOT_ENUMERABLE,
+            LISTED + NOT_LISTED,
             ListHealth(
                 ZONE,
                 6,
@@ -145,13 +145,13 @@ POINT = b"\xff\xff\x7f\0\0\x01"
         ),
         pytest.param(
             6,
-            LISTED + NOT_ENUMERABLE.replace("127.0.0.2", "!servfail"),
+            LISTED + NOT_LISTED.replace("127.0.0.2", "!servfail"),
             ListHealth(
                 ZONE,
                 6,
                 works=None,
                 reason=Reason.SERVFAIL,
-                sentence=f"The {NOT_ENUMERABLE.partition(' ')[0]} A lookup got no answer (servfail).",
+                sentence=f"The {NOT_LISTED.partition(' ')[0]} A lookup got no answer (servfail).",
             ),
             id="says-nothing-of-the-other-point",
         ),
