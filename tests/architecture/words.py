@@ -71,10 +71,15 @@ STANDARD = (
     r"application/octet-stream",
     r"text/plain",
     r"stylesheet",
+    r"placeholders?",
+    r"news\.example\.(?:net|org)",  # a domain of the demo world
+    r"withh(?:old|olds|eld|olding)",
     r"transfer-encoding: chunked",
 )
 
-_PROSE = re.compile("|".join(rf"(?P<w{i}>(?<![A-Za-z]){word}(?![a-z]))" for i, word in enumerate(PROSE)), re.IGNORECASE)
+_PROSE = re.compile(
+    "|".join(rf"(?P<w{i}>(?<![A-Za-z])(?:{word})(?![a-z]))" for i, word in enumerate(PROSE)), re.IGNORECASE
+)
 _STANDARD = re.compile("|".join(STANDARD), re.IGNORECASE)
 
 
