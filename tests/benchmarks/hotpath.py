@@ -20,7 +20,7 @@ from typing import Any
 
 import exporter.dns.transports
 from exporter.checks.answers import Question
-from exporter.checks.check import Run
+from exporter.checks.check import CheckRun
 from exporter.checks.names import DomainName
 from exporter.checks.report import Report, Target, report
 from exporter.dns.codec import wire_name
@@ -150,7 +150,7 @@ def run_checks(resolver: Resolver, targets: list[Target]) -> Counter[str]:
     def start() -> None:
         target = next(waiting, None)
         if target is not None:
-            Run(report(target), ask, done, fail).start()
+            CheckRun(report(target), ask, done, fail).start()
 
     def done(result: Report, evidence: Any) -> None:
         verdicts.append(result.iprev.verdict)

@@ -1,6 +1,6 @@
 """Measures this exporter's own engine, in a process of its own; prints one JSON object.
 
-The path is the real one: `exporter.checks.report` by `Run`, over a `Resolver` with its cache, the verdict kept.
+The path is the real one: `exporter.checks.report` by `CheckRun`, over a `Resolver` with its cache, the verdict kept.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from typing import Any
 
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Question
-from exporter.checks.check import Run
+from exporter.checks.check import CheckRun
 from exporter.checks.names import DomainName
 from exporter.checks.report import Report, Target, report
 from exporter.cli import serve
@@ -59,7 +59,7 @@ async def run_checks(resolver: Resolver, targets: Sequence[Target], in_flight: i
     def start() -> None:
         target = next(waiting, None)
         if target is not None:
-            Run(report(target), ask, done, finished.set_exception).start()
+            CheckRun(report(target), ask, done, finished.set_exception).start()
 
     for _ in range(in_flight):
         start()

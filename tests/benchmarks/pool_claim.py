@@ -32,8 +32,8 @@ from exporter.metrics.collectors import sums_of
 from exporter.sampling.sampler import Sampler
 from exporter.state.board import Board
 from exporter.state.pool import FAILING
-from tests import clock
 from tests.benchmarks import pool_world as world
+from tests.fakes import run
 from tests.integration.servers.prometheus import promtool
 
 SEEDS = 100
@@ -99,7 +99,7 @@ def pool_of(networks: Sequence[IPv4Network]) -> Pool:
 
 async def _sampled(pool: Pool, seed: int) -> Round:
     board = Board()
-    board.adopt((pool,))
+    board.publish((pool,))
     state = board.pools[pool.name]
     state.sample.key = seed
     sampler = Sampler(board, lambda: Truth(), on_change=lambda _pool, _change: None)
@@ -150,7 +150,7 @@ def claim(seeds: int = SEEDS, networks: Sequence[IPv4Network] = world.NETWORKS) 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     pool = pool_of(networks)
     truth = sum(world.reason(address) is not None for address in world.addresses(tuple(networks))) / pool.size
-    rounds = [clock.run(_sampled(pool, seed)) for seed in range(seeds)]
+    rounds = [run(_sampled(pool, seed)) for seed in range(seeds)]
     return rounds, truth, inside(rounds, pool.size, truth)
 
 

@@ -23,7 +23,7 @@ from prometheus_client.openmetrics.exposition import generate_latest
 
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, Status
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.names import DomainName
 from exporter.checks.report import report
 from exporter.config.load import parse
@@ -106,7 +106,7 @@ def sweep(state: PoolState, at: float, ask: Callable[[Question], Answer] = answe
 
 def sample(state: PoolState, index: int, at: float, ask: Callable[[Question], Answer] = answer) -> None:
     """Sample one address of a pool."""
-    state.record(index, *judge(report(state.pool.targets[index]), ask), at)
+    state.record(index, *run_check(report(state.pool.targets[index]), ask), at)
 
 
 def measured(act: Callable[[], Any]) -> float:
@@ -121,7 +121,7 @@ def measure_fleet(options: argparse.Namespace) -> dict[str, Any]:
     text = configuration(options.count, options.pools, series="failing")
     board = Board()
     idle = resident_bytes()
-    load = measured(lambda: board.adopt(build(parse(text, "benchmark"))))
+    load = measured(lambda: board.publish(build(parse(text, "benchmark"))))
     loaded = resident_bytes()
     states = list(board.pools.values())
     record = measured(lambda: [sweep(state, 1.79e9) for state in states])
@@ -150,7 +150,7 @@ def shown_fleet() -> tuple[PoolState, FleetCollector]:
     board = Board()
     helo = "mail-{octet1}-{octet2}-{octet3}-{octet4}.outbound.example.test"
     text = configuration(SERIES // SERIES_EACH, 1, helo, series="all", receivers="[]", expect="[]")
-    board.adopt(build(parse(text, "benchmark")))
+    board.publish(build(parse(text, "benchmark")))
     (state,) = board.pools.values()
     sweep(state, 1.78e9, broken)
     sweep(state, 1.79e9)

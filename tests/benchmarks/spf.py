@@ -8,7 +8,7 @@ import argparse
 import time
 
 from exporter.checks.addresses import Address
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.report import Target, Wanted, authentication
@@ -39,7 +39,7 @@ def cpu_seconds(some: list[Target], wanted: Wanted) -> float:
     """What judging all of them takes, the records at hand."""
     began = time.process_time()
     for target in some:
-        findings, _ = judge(authentication(target, wanted), WORLD)
+        findings, _ = run_check(authentication(target, wanted), WORLD)
         if any(finding.result is not Result.PASS for finding in findings):
             raise SystemExit(f"{target.address} does not pass: the benchmark is broken")
     return time.process_time() - began
@@ -52,7 +52,7 @@ def main() -> None:
     count = arguments.parse_args().addresses
     some = targets(count)
     began = time.process_time()
-    compiled = {domain: judge(compile_spf(domain), WORLD)[0] for domain in (str(HELO), str(DOMAIN))}
+    compiled = {domain: run_check(compile_spf(domain), WORLD)[0] for domain in (str(HELO), str(DOMAIN))}
     compiling = time.process_time() - began
     shared = cpu_seconds(some, Wanted(mail_from=(DOMAIN,), compiled=compiled.get))
     alone = cpu_seconds(some, Wanted(mail_from=(DOMAIN,)))

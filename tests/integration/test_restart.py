@@ -10,6 +10,7 @@ from exporter.checks.addresses import Address
 from exporter.demo.world import Episode, World
 from exporter.state.storage.database import MIGRATIONS, VERSION
 from exporter.views.documents import moment
+from tests.fakes import FakeClock
 from tests.integration.keeping import Dns, configuration, process
 from tests.integration.servers.process import wait_until
 
@@ -31,15 +32,6 @@ ADDRESSES = [{"ip": "192.0.2.1", "helo": "mail1.example.org"}]
 LATER = 100.0
 HEALTHY = "maildns_domain_healthy"
 LAST = "maildns_domain_last_sample_timestamp_seconds"
-
-
-class Clock:
-    """The age of a world that stands still until a test moves it."""
-
-    age = 0.0
-
-    def __call__(self):
-        return self.age
 
 
 def fixed_later(clock):
@@ -66,7 +58,7 @@ def series(exporter):
 
 def test_what_is_known_of_domains_is_there_after_a_kill(tmp_path):
     """API, page and metrics say the same with the same times before any answer; then a fix is a change, once."""
-    storage, clock = tmp_path / "maildns.db", Clock()
+    storage, clock = tmp_path / "maildns.db", FakeClock()
     with Dns(fixed_later(clock)) as dns:
         path = configuration(tmp_path / "m.yml", dns.address, storage, ADDRESSES, domains(interval="1h"))
         with process(path) as exporter:
@@ -90,7 +82,7 @@ def test_what_is_known_of_domains_is_there_after_a_kill(tmp_path):
                 assert json.loads(exporter.get("/api/v1/changes")[1])["data"] == []
                 exporter.kill()
 
-        clock.age = LATER + 1
+        clock.seconds = LATER + 1
         configuration(path, dns.address, storage, ADDRESSES, domains())
         with process(path) as exporter:
             exporter.wait_for(HEALTHY, 1)
@@ -108,7 +100,7 @@ def _kept(storage):
 def test_a_selector_that_left_the_configuration_meanwhile_is_gone(tmp_path):
     """Neither its key nor its fault is shown; what is known of the rest is."""
     storage = tmp_path / "maildns.db"
-    with Dns(fixed_later(Clock())) as dns:
+    with Dns(fixed_later(FakeClock())) as dns:
         path = configuration(tmp_path / "m.yml", dns.address, storage, ADDRESSES, domains())
         with process(path) as exporter:
             exporter.wait_for(HEALTHY, 0)
@@ -130,7 +122,7 @@ def test_a_file_of_any_older_version_is_migrated(tmp_path, version):
     with closing(sqlite3.connect(storage)) as connection:
         connection.executescript("".join(MIGRATIONS[:version]))
         connection.executescript(f"PRAGMA application_id = {0x6D61646E}; PRAGMA user_version = {version};")
-    with Dns(fixed_later(Clock())) as dns:
+    with Dns(fixed_later(FakeClock())) as dns:
         path = configuration(tmp_path / "m.yml", dns.address, storage, ADDRESSES, domains())
         with process(path) as exporter:
             exporter.wait_for(HEALTHY, 0)
@@ -149,12 +141,12 @@ def test_a_file_of_a_newer_version_is_left_alone(tmp_path):
         connection.executescript("".join(MIGRATIONS))
         connection.executescript(f"PRAGMA application_id = {0x6D61646E}; PRAGMA user_version = {VERSION + 1};")
     before = storage.read_bytes()
-    with Dns(fixed_later(Clock())) as dns:
+    with Dns(fixed_later(FakeClock())) as dns:
         path = configuration(tmp_path / "m.yml", dns.address, storage, ADDRESSES, domains())
         with process(path) as exporter:
             exporter.wait_for(HEALTHY, 0)
             wait_until(
-                lambda: (exporter.value("maildns_storage_errors_total", trouble="foreign") or 0) >= 1, "it was tried"
+                lambda: (exporter.value("maildns_storage_errors_total", reason="foreign") or 0) >= 1, "it was tried"
             )
             assert exporter.value("maildns_storage_ok") == 0
             assert "newer exporter" in exporter.get("/exporter")[1]

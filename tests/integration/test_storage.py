@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from exporter.demo.world import Episode, World
+from tests.fakes import FakeClock
 from tests.integration.keeping import INTERVAL_SECONDS, ROOT, Dns, configuration, process, rows
 from tests.integration.servers.process import DEADLINE_SECONDS, wait_until
 from tests.integration.servers.tools import require
@@ -48,15 +49,6 @@ def restless(speed=1.0):
         for host in HOSTS
     ]
     return World(RECORDS, episodes=episodes, speed=speed)
-
-
-class Clock:
-    """The age of a world that stands still until a test moves it."""
-
-    age = 0.0
-
-    def __call__(self):
-        return self.age
 
 
 def broken_later(clock):
@@ -127,7 +119,7 @@ def test_a_full_disk_is_waited_out(tmp_path):
     """Sampling goes on, the metric says so, and when there is room again, what changed meanwhile is written."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    clock = Clock()
+    clock = FakeClock()
     with Dns(broken_later(clock)) as dns:
         path = configuration(tmp_path / "m.yml", dns.address, folder / "maildns.db", ADDRESSES)
         with process(path, enter=on_tmpfs(folder, "size=8m")) as exporter:
@@ -135,11 +127,11 @@ def test_a_full_disk_is_waited_out(tmp_path):
             exporter.wait_for(OK, 1)
             inside = Path(f"/proc/{exporter.process.pid}/root{folder}")
             _fill(inside / "fill")
-            clock.age = 150.0
+            clock.seconds = 150.0
 
             exporter.wait_for(MATCH, len(HOSTS) - 10)
             exporter.wait_for(OK, 0)
-            assert exporter.value(ERRORS, trouble="full") >= 1
+            assert exporter.value(ERRORS, reason="full") >= 1
             assert "full" in exporter.get("/exporter")[1]
 
             (inside / "fill").unlink()
@@ -176,7 +168,7 @@ def test_a_folder_that_may_not_be_written(tmp_path):
             exporter.wait_until_ready()
             assert exporter.value(MATCH) == len(HOSTS)
             assert exporter.value(OK) == 0
-            assert exporter.value(ERRORS, trouble="read-only") >= 1
+            assert exporter.value(ERRORS, reason="read-only") >= 1
             assert exporter.end() == 0
 
 
@@ -203,7 +195,7 @@ def test_a_broken_file_is_moved_aside(tmp_path):
         with process(path) as exporter:
             exporter.wait_until_ready()
             assert exporter.value(OK) == 1
-            assert exporter.value(ERRORS, trouble="broken") == 1
+            assert exporter.value(ERRORS, reason="broken") == 1
             assert exporter.end() == 0
     (aside,) = tmp_path.glob("maildns.db.broken-*")
     assert aside.read_bytes() == random.Random(5).randbytes(20_000)
@@ -222,7 +214,7 @@ def test_two_exporters_do_not_share_a_file(tmp_path):
             other.wait_until_ready()
             assert (one.value(OK), other.value(OK)) in {(1, 0), (0, 1)}  # they began together: either may be first
             holder, waiter = (one, other) if one.value(OK) else (other, one)
-            assert waiter.value(ERRORS, trouble="locked") >= 1
+            assert waiter.value(ERRORS, reason="locked") >= 1
             holder.kill()
             waiter.wait_for(OK, 1)
             assert waiter.end() == 0

@@ -85,7 +85,7 @@ def lines(since, **known):
 
 
 @pytest.mark.parametrize(
-    ("since", "held", "status"),
+    ("since", "known", "status"),
     [
         pytest.param(0, {}, 0, id="nothing-grew"),
         pytest.param(5, {"wall": 3.0}, 0, id="others-had-the-processor"),
@@ -135,7 +135,7 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize(
-    ("name", "rdtype", "said"),
+    ("name", "rdtype", "helo"),
     [
         ("3.2.1.10.in-addr.arpa.", "PTR", "mta-10-1-2-3.example.org."),
         ("mta-10-1-2-3.example.org.", "A", "10.1.2.3"),

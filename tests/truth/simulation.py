@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 import time_machine
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.report import report
 from exporter.checks.result import CheckName, Result
 from exporter.config.load import parse
@@ -27,7 +27,7 @@ from exporter.state.address import Change
 from exporter.state.board import Board
 from exporter.state.disputes import Disputes
 from exporter.state.pool import FAILING
-from tests import clock
+from tests.fakes import run
 from tests.truth.faults import KINDS, Fault, Published, scatter
 from tests.truth.resolvers import network
 
@@ -116,7 +116,7 @@ class Simulation:
         """Watch from the beginning to the end."""
         plan = self._plan
         self._began = asyncio.get_running_loop().time()
-        self._board.adopt(await asyncio.to_thread(build, parse(_configuration(plan.addresses), "simulated")))
+        self._board.publish(await asyncio.to_thread(build, parse(_configuration(plan.addresses), "simulated")))
         state = self._board.pools[_POOL]
         self._numbers = {target.address: place for place, target in enumerate(state.pool.targets)}
         schedule = Schedule(lambda pool: sampler.tick(pool))
@@ -161,7 +161,7 @@ class Simulation:
     def _is_of(self, fault: Fault, change: Change) -> bool:
         """Whether the check that is said to fail really does while the fault lasts."""
         target = self._board.pools[_POOL].pool.targets[fault.number]
-        truth, _ = judge(report(target), lambda question: self._published.answer(question, fault.begin))
+        truth, _ = run_check(report(target), lambda question: self._published.answer(question, fault.begin))
         slot = (change.after.check, change.after.subject)
         return any((it.check, it.subject) == slot and it.result is Result.FAIL for it in truth.findings)
 
@@ -225,6 +225,6 @@ def simulate(plan: Plan) -> Outcome:
             async def main() -> Outcome:
                 return await Simulation(plan).run()
 
-            return clock.run(main(), on_pass=wall.shift)
+            return run(main(), on_pass=wall.shift)
     finally:
         structlog.reset_defaults()

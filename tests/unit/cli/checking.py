@@ -9,7 +9,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from exporter.checks.addresses import Address
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.examination import examine
 from exporter.checks.helo import HeloName
 from exporter.cli.examination import Examined
@@ -18,6 +18,7 @@ from exporter.cli.subjects import Subject, Wanted, subject_of
 from exporter.config.load import parse
 from exporter.demo.server import DemoServer
 from exporter.demo.world import FAULTS, Fault, World, demo_configuration, demo_world
+from tests.fakes import FakeClock
 from tests.unit.demo.judging import found_in
 
 CONFIGURATION = parse(demo_configuration(53), "demo")
@@ -53,9 +54,9 @@ class Demo:
 @asynccontextmanager
 async def demo(folder: Path, at: float = 0.0, *, silence: Fault = Fault.SILENT) -> AsyncIterator[Demo]:
     """Serve the demo world as it is at that age; what is silent in it does *silence*."""
-    now = [0.0]
-    world = demo_world(clock=lambda: now[0])
-    now[0] = at
+    clock = FakeClock()
+    world = demo_world(clock=clock)
+    clock.seconds = at
     for name, fault, *_ in FAULTS:
         if fault is Fault.SILENT:
             world.set_fault(name, silence)
@@ -82,5 +83,5 @@ def examined(ip: str, *helos: str, mail_from: str | None = None, world: World | 
     """What `check` finds, without a network: answers have neither server nor time."""
     one = subject(ip, *helos, mail_from=mail_from)
     check = examine(one.target, suffix=one.suffix, mail_from=one.mail_from)
-    found, evidence = judge(check, (world or demo_world(speed=0)).answer)
+    found, evidence = run_check(check, (world or demo_world(speed=0)).answer)
     return Examined(one, found, evidence)

@@ -1,6 +1,6 @@
 """Judges a scenario of the demo world as its pool is configured, and says which pools there are."""
 
-from exporter.checks.check import Check, judge, parallel
+from exporter.checks.check import Check, parallel, run_check
 from exporter.checks.dnsbl import Blocklist, dnsbl
 from exporter.checks.report import Report, Wanted, report
 from exporter.checks.result import CheckName
@@ -21,7 +21,7 @@ def watched_pools(world: World, text: str) -> tuple[Pool, ...]:
 def found_in(world: World, configuration: Configuration) -> Expansions:
     """What the SPF records of pools come to in *world*."""
     domains = {pool.name: pool.spf for pool in configuration.pools if pool.spf is not None}
-    judged = {name: judge(expand(domain, ()), world.answer) for name, domain in domains.items()}
+    judged = {name: run_check(expand(domain, ()), world.answer) for name, domain in domains.items()}
     return {name: expansion(compiled, (), evidence) for name, (compiled, evidence) in judged.items()}
 
 

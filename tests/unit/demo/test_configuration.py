@@ -1,6 +1,6 @@
 """The demo's configuration file, read as any other."""
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.dnsbl import dnsbl
 from exporter.checks.report import Wanted, report
 from exporter.checks.result import CheckName, Result
@@ -8,6 +8,7 @@ from exporter.config.load import parse
 from exporter.demo.world import demo_configuration, demo_world, load_scenarios
 from exporter.inventory.build import build, list_plans
 from exporter.inventory.expansion import Trouble
+from tests.fakes import FakeClock
 from tests.unit.demo.judging import found_in, watched_pools
 
 
@@ -27,10 +28,10 @@ def test_its_pools_come_out_as_the_scenarios_say():
     for pool in watched_pools(world, demo_configuration(5353)):
         wanted = Wanted(pool.helo_spf_required, pool.mail_from_domains)
         for target in pool.targets:
-            findings = list(judge(report(target, suffix=pool.suffix, wanted=wanted), world.answer)[0].findings)
+            findings = list(run_check(report(target, suffix=pool.suffix, wanted=wanted), world.answer)[0].findings)
             for zone in pool.dnsbls:
                 check = dnsbl(CheckName.DNSBL, target.address, lists[zone])
-                findings.append(judge(check, world.answer)[0].finding)
+                findings.append(run_check(check, world.answer)[0].finding)
             assert {it.check for it in findings} >= set(expected[target])
             for it in findings:
                 if it.check in expected[target]:
@@ -62,9 +63,9 @@ def test_one_of_its_pools_is_named_by_an_spf_record_that_grows():
     configuration = parse(demo_configuration(5353), "demo.yml")
     found = {}
     for age in (0.0, 600.0, 1800.0):
-        now = [0.0]
-        world = demo_world(clock=lambda now=now: now[0])
-        now[0] = age
+        clock = FakeClock()
+        world = demo_world(clock=clock)
+        clock.seconds = age
         found[age] = found_in(world, configuration)["provider"]
     assert [one.listed.size for one in found.values()] == [8, 16, 8]
     assert {one.troubles for one in found.values()} == {(Trouble.NOT_ENUMERABLE,)}

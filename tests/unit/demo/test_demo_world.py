@@ -3,10 +3,11 @@
 import pytest
 
 from exporter.checks.answers import Question, Status
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.names import DomainName
 from exporter.checks.result import CheckName, IprevVerdict, Reason, Result
 from exporter.demo.world import demo_world, load_scenarios
+from tests.fakes import FakeClock
 from tests.unit.demo.judging import whole_report
 
 SCENARIOS = load_scenarios()
@@ -24,15 +25,15 @@ _NOT_IN_THE_WORLD = {
 
 def judged(world, scenario):
     """The verdict and the result and reason of each check, as `Scenario` has them."""
-    found, _ = judge(whole_report(scenario), world.answer)
+    found, _ = run_check(whole_report(scenario), world.answer)
     return found.iprev.verdict, {finding.check: (finding.result, finding.reason) for finding in found.findings}
 
 
 def world_at(seconds):
     """The world at that age."""
-    now = [0.0]
-    world = demo_world(clock=lambda: now[0])
-    now[0] = seconds
+    clock = FakeClock()
+    world = demo_world(clock=clock)
+    clock.seconds = seconds
     return world
 
 
@@ -69,7 +70,7 @@ def test_each_address_is_in_the_table_once_for_each_moment():
 )
 def test_publishing_a_fix_makes_its_check_pass(scenario):
     """The records that a finding tells to publish are right, instead of those that are there and beside them."""
-    found, _ = judge(whole_report(scenario), world_at(scenario.at).answer)
+    found, _ = run_check(whole_report(scenario), world_at(scenario.at).answer)
     for finding in found.findings:
         assert (finding.fix is not None) == (finding.result is Result.FAIL)
         if finding.fix is None or not finding.fix.records:

@@ -2,12 +2,13 @@
 
 import pytest
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.domain import DomainCheckName, DomainReason
 from exporter.checks.domain_report import domain_report
 from exporter.checks.result import Reason, Result
 from exporter.config.load import parse
 from exporter.demo.world import demo_configuration, demo_world, load_domain_scenarios
+from tests.fakes import FakeClock
 
 SCENARIOS = load_domain_scenarios()
 EXTRAS = {DomainCheckName.MTA_STS, DomainCheckName.TLS_RPT}
@@ -15,15 +16,15 @@ EXTRAS = {DomainCheckName.MTA_STS, DomainCheckName.TLS_RPT}
 
 def world_at(seconds):
     """The world at that age."""
-    now = [0.0]
-    world = demo_world(clock=lambda: now[0])
-    now[0] = seconds
+    clock = FakeClock()
+    world = demo_world(clock=clock)
+    clock.seconds = seconds
     return world
 
 
 def examined(scenario, world):
     """The report on the domain of a scenario."""
-    return judge(domain_report(scenario.domain, scenario.selectors), world.answer)[0]
+    return run_check(domain_report(scenario.domain, scenario.selectors), world.answer)[0]
 
 
 def told(scenario, found):

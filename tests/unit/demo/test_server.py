@@ -17,6 +17,7 @@ from exporter.checks.names import DomainName
 from exporter.demo.server import DemoServer
 from exporter.demo.world import World, decode, demo_world, load_scenarios, name_of
 from exporter.errors import CannotRunError
+from tests.fakes import FakeClock
 from tests.unit.demo.judging import whole_report
 
 DEADLINE_SECONDS = 300
@@ -99,9 +100,9 @@ async def served(world, **options):
 @pytest.mark.parametrize("at", sorted({it.at for it in load_scenarios()}))
 async def test_every_scenario_comes_out_as_expected_over_the_network(at):
     """What real sockets carry leads to the verdict, results and reasons of the table."""
-    now = [0.0]
-    world = demo_world(clock=lambda: now[0])
-    now[0] = at
+    clock = FakeClock()
+    world = demo_world(clock=clock)
+    clock.seconds = at
     async with served(world) as (_, client):
         for scenario in load_scenarios():
             if scenario.at == at:

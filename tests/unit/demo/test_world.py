@@ -6,6 +6,7 @@ from exporter.checks.answers import MailExchange, Question, StartOfAuthority, St
 from exporter.checks.names import DomainName
 from exporter.demo.world import Episode, Fault, World
 from tests.factories import address, name, question
+from tests.fakes import FakeClock
 
 RECORDS = [
     "$TTL 60",
@@ -154,19 +155,9 @@ MOVE = Episode(
 )
 
 
-class Clock:
-    """A clock that is set by hand; it starts anywhere."""
-
-    def __init__(self):
-        self.seconds = 1234.5
-
-    def __call__(self):
-        return self.seconds
-
-
 def test_episodes_begin_and_end_again_and_again():
     """What is published, withdrawn or at fault during an episode is as before when it is over, in every period."""
-    clock = Clock()
+    clock = FakeClock(1234.5)
     world = World(RECORDS, episodes=(MOVE, OUTAGE), clock=clock)
     start, seen = clock.seconds, {}
     for second in (0, 10, 20, 30, 50, 110, 120, 150):
@@ -191,7 +182,7 @@ def test_episodes_begin_and_end_again_and_again():
 )
 def test_a_change_is_made_to_the_world_of_its_moment(change, records):
     """What is changed while an episode lasts holds until that ends, though nobody had looked at the world before."""
-    clock = Clock()
+    clock = FakeClock(1234.5)
     world = World(RECORDS, episodes=(MOVE,), clock=clock)
     clock.seconds += 15
     change(world)
@@ -203,7 +194,7 @@ def test_a_change_is_made_to_the_world_of_its_moment(change, records):
 
 def test_a_moment_shows_the_same_world_however_it_was_reached():
     """A world that nobody looked at for long is where one is that was watched all the time."""
-    watched_clock, slept_clock = Clock(), Clock()
+    watched_clock, slept_clock = FakeClock(1234.5), FakeClock(1234.5)
     watched, slept = (World(RECORDS, episodes=(MOVE, OUTAGE), clock=clock) for clock in (watched_clock, slept_clock))
     questions = [Question(DomainName(it), "A") for it in ("mail.example.org", "brief.example.org")]
     for _ in range(30):
@@ -218,7 +209,7 @@ def test_a_moment_shows_the_same_world_however_it_was_reached():
 
 def test_speed_lets_the_world_age_faster_or_not_at_all():
     """A demo can be hurried; a test can hold the world at its first moment."""
-    clock = Clock()
+    clock = FakeClock(1234.5)
     fast = World(RECORDS, episodes=(MOVE,), clock=clock, speed=10)
     still = World(RECORDS, episodes=(MOVE,), clock=clock, speed=0)
     clock.seconds += 1.5
@@ -229,7 +220,7 @@ def test_speed_lets_the_world_age_faster_or_not_at_all():
 
 def test_every_change_makes_another_generation():
     """Whoever compiles answers can tell when they are stale, also when it was time that changed them."""
-    clock = Clock()
+    clock = FakeClock(1234.5)
     world = World(RECORDS, episodes=(MOVE,), clock=clock)
     seen = [world.generation]
     for change in (

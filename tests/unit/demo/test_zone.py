@@ -45,7 +45,7 @@ def test_a_record_that_is_repeated_is_published_once():
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "helo"),
     [
         ("mail.example.org.", "not a record"),
         ("mail.example.org. NOSUCH 1", "NOSUCH"),

@@ -8,6 +8,7 @@ from exporter.checks.answers import Question
 from exporter.dns.queue import Job, Pump
 from exporter.dns.settings import ResolverSettings
 from tests.factories import name
+from tests.fakes import FakeClock
 from tests.unit.dns.nameserver import eventually
 
 
@@ -121,33 +122,33 @@ async def test_a_pump_that_is_not_open_holds_what_it_has_and_a_closed_one_overfl
 
 async def test_what_has_waited_too_long_goes_no_more():
     """Time counts from the turn in which a question could not leave; those that came later wait on."""
-    now = [100.0]
-    gone = Gone(clock=lambda: now[0], max_in_flight=1, max_queue_seconds=5.0)
+    clock = FakeClock(100.0)
+    gone = Gone(clock=clock, max_in_flight=1, max_queue_seconds=5.0)
     gone.open()
     first, *early = gone.submit(4)
     await asyncio.sleep(0)
-    now[0] = 103.0
+    clock.seconds = 103.0
     late = gone.submit(3)
-    gone.pump.drop_late(now[0])
+    gone.pump.drop_late(clock.seconds)
     await asyncio.sleep(0)
     assert (gone.begun, gone.overflowed) == ([[first]], [])
 
-    now[0] = 104.9
+    clock.seconds = 104.9
     gone.pump.finished(1)
     await asyncio.sleep(0)
     assert gone.begun == [[first], early[:1]]
 
-    now[0] = 105.0
+    clock.seconds = 105.0
     newest = gone.submit(1)
-    gone.pump.drop_late(now[0])
+    gone.pump.drop_late(clock.seconds)
     assert gone.overflowed == early[1:]
     await asyncio.sleep(0)
 
-    now[0] = 108.0
-    gone.pump.drop_late(now[0])
+    clock.seconds = 108.0
+    gone.pump.drop_late(clock.seconds)
     assert gone.overflowed == early[1:] + late
 
-    now[0] = 110.0
-    gone.pump.drop_late(now[0])
+    clock.seconds = 110.0
+    gone.pump.drop_late(clock.seconds)
     assert gone.overflowed == early[1:] + late + newest
     assert gone.pump.queued == 0

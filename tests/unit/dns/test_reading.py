@@ -35,7 +35,7 @@ def content(*records, rcode=0, soa=(), delegates=False):
 
 
 @pytest.mark.parametrize(
-    ("said", "reading"),
+    ("helo", "reading"),
     [
         pytest.param(content((WWW, HERE, 60)), (Status.ANSWER, (HERE,), (), 60), id="a-record"),
         pytest.param(
@@ -100,7 +100,7 @@ def test_what_a_reply_says(helo, reading):
 
 
 @pytest.mark.parametrize(
-    "said",
+    "helo",
     [
         pytest.param(content((WWW, WEB, 1), (WWW, HERE, 1)), id="a-record-beside-an-alias"),
         pytest.param(content((ORG, HERE, 1)), id="a-record-at-a-name-that-was-not-asked-for"),

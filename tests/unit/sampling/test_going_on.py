@@ -7,11 +7,10 @@ import pytest
 
 from exporter.sampling.sampler import Sampler
 from exporter.state.board import Board
-from exporter.state.storage.key_values import Notes
-from exporter.state.storage.writer import go_on, note_position, note_reached
-from tests import clock
-from tests.unit.sampling.test_sampled_rounds import Asker as DrawnAsker
-from tests.unit.sampling.test_sampled_rounds import build, configuration, parse
+from exporter.state.storage.key_values import KeyValueTable
+from exporter.state.storage.writer import load_round, put_cursor, put_round
+from tests.fakes import FakeResolver, run
+from tests.unit.sampling.test_sampled_rounds import build, configuration, everything, parse, reversed_addresses
 
 HOUR = 3600.0
 SMALL = "pools: [{name: big, interval: 1h, addresses: [{network: 192.0.2.0/25}]}]"
@@ -19,33 +18,29 @@ DRAWN = configuration("10.0.0.0/18")
 SLACK_SECONDS = 60.0  # a draw, of which a round has 64
 
 
-class Asker(DrawnAsker):
-    """Notes when each address was asked about, or, with three *octets*, each prefix.
+class TimedResolver(FakeResolver):
+    """Records when each address was asked about, or, with three *labels*, each prefix.
 
-    *seconds* is how long a first round of *count* of them takes: one is asked about after the other.
+    *seconds* is the time that a first round of *count* of them takes: they are asked about one after the other.
     """
 
-    def __init__(self, octets, seconds=0.0, count=1, is_broken=lambda _address: False):
-        super().__init__(is_broken)
-        self.octets = octets
-        self.delay = seconds / count / 2
-        if seconds:
-            self.max_in_flight = 1
-        self.moments = {}
+    def __init__(self, labels, seconds=0.0, count=1, is_broken=lambda _address: False):
+        super().__init__(everything(is_broken), delay_seconds=seconds / count / 2, max_in_flight=1 if seconds else 100)
+        self.labels = labels
+        self.times = {}
 
     def ask(self, question, on_answer, **how):
-        """Answer, and note the time."""
         super().ask(question, on_answer, **how)
         if question.rdtype == "PTR":
-            subject = self.asked[-1].split(".")[: self.octets]
-            self.moments.setdefault(".".join(subject), []).append(asyncio.get_running_loop().time())
+            subject = reversed_addresses(self)[-1].split(".")[: self.labels]
+            self.times.setdefault(".".join(subject), []).append(asyncio.get_running_loop().time())
 
 
 class Life:
     """A process: a sampler whose rounds are due when APScheduler would say so, with what the one before left."""
 
-    def __init__(self, board, asker):
-        self.sampler = Sampler(board, lambda: asker, on_change=lambda _pool, _change: None, due=self.due)
+    def __init__(self, board, resolver):
+        self.sampler = Sampler(board, lambda: resolver, on_change=lambda _pool, _change: None, due=self.due)
         self.sampler.resume()
         self.sampler.follow()
         self.board = board
@@ -65,7 +60,7 @@ class Life:
 
     def use(self, text):
         """Reload."""
-        self.board.adopt(build(parse(text, "test")))
+        self.board.publish(build(parse(text, "test")))
         self.sampler.follow()
         self.tick()
 
@@ -78,34 +73,34 @@ class Life:
         self.sampler.stop()
 
 
-def lived(text, octets, lives, down, asker=None):
+def lived(text, octets, lives, down, resolver=None):
     """When each subject was asked about, over some lives of these lengths, in seconds, and some time between them."""
-    asker = asker or Asker(octets)
+    resolver = resolver or TimedResolver(octets)
 
     async def main():
         board = Board()
-        board.adopt(build(parse(text, "test")))
+        board.publish(build(parse(text, "test")))
         for seconds in lives:
-            life = Life(board, asker)
+            life = Life(board, resolver)
             await life.last(seconds)
             board = _restarted(board, text)
             await asyncio.sleep(down)
 
-    clock.run(main())
-    return asker.moments
+    run(main())
+    return resolver.times
 
 
 def _restarted(before, text):
     """The board of the next process: what the storage keeps of the one before."""
-    notes, after = Notes(), Board()
-    after.adopt(build(parse(text, "test")))
+    key_values, after = KeyValueTable(), Board()
+    after.publish(build(parse(text, "test")))
     old, new = before.pools["big"], after.pools["big"]
-    note_position(notes, old)
-    note_reached(notes, old)
+    put_round(key_values, old)
+    put_cursor(key_values, old)
     for index in range(old.pool.size):
         if old.sampled_at(index):
             new.restore(index, old[index])
-    go_on(notes, new)
+    load_round(key_values, new)
     return after
 
 
@@ -121,7 +116,7 @@ BOTH = pytest.mark.parametrize(("text", "octets", "count"), [(SMALL, 4, 128), (D
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.3, 0.85])
 def test_the_second_sample_comes_within_an_interval_of_the_first(text, octets, count, share):
     """However long a share of the interval the hurried first round takes, and all later ones are an interval apart."""
-    moments = lived(text, octets, [5 * HOUR], 0.0, Asker(octets, share * HOUR, count))
+    moments = lived(text, octets, [5 * HOUR], 0.0, TimedResolver(octets, share * HOUR, count))
 
     assert len(moments) == count
     assert max(gaps(moments)) <= HOUR + SLACK_SECONDS
@@ -144,7 +139,7 @@ def test_the_second_round_is_no_burst(text, octets, count):
 
 def test_a_pool_too_big_for_its_interval_goes_round_without_a_pause():
     """Where even in a hurry a round takes longer than the interval, no address waits for longer than a round."""
-    moments = lived(SMALL, 4, [12 * HOUR], 0.0, Asker(4, 1.4 * HOUR, 128))
+    moments = lived(SMALL, 4, [12 * HOUR], 0.0, TimedResolver(4, 1.4 * HOUR, 128))
 
     assert max(gaps(moments)) <= 1.4 * HOUR + 2 * SLACK_SECONDS
 
@@ -152,15 +147,15 @@ def test_a_pool_too_big_for_its_interval_goes_round_without_a_pause():
 def test_what_fails_besides_moves_no_prefix():
     """Failures that are looked at in each round come and go: the draws keep their moments."""
     broken = set()
-    asker = Asker(3, is_broken=lambda address: address.rpartition(".")[0] in broken)
-    second = lived(DRAWN, 3, [2.5 * HOUR], 0.0, asker)
+    resolver = TimedResolver(3, is_broken=lambda address: address.rpartition(".")[0] in broken)
+    second = lived(DRAWN, 3, [2.5 * HOUR], 0.0, resolver)
     assert len(second) == 64
 
     async def main():
         board = Board()
-        board.adopt(build(parse(DRAWN, "test")))
-        asker.moments.clear()
-        life = Life(board, asker)
+        board.publish(build(parse(DRAWN, "test")))
+        resolver.times.clear()
+        life = Life(board, resolver)
         life.tick()
         for failing in (3, 0, 12, 0):
             await asyncio.sleep(HOUR)
@@ -170,8 +165,8 @@ def test_what_fails_besides_moves_no_prefix():
         life.timer.cancel()
         life.sampler.stop()
 
-    clock.run(main())
-    well = {prefix: times for prefix, times in asker.moments.items() if int(prefix.split(".")[2]) >= 12}
+    run(main())
+    well = {prefix: times for prefix, times in resolver.times.items() if int(prefix.split(".")[2]) >= 12}
     assert len(well) == 52
     assert max(gaps(well)) <= HOUR + SLACK_SECONDS
 
@@ -202,30 +197,30 @@ def test_it_is_no_burst():
 
 def test_a_pool_that_changed_goes_on_in_the_new_order():
     """A reload stops a round too: all rounds after it begin where that was, not only the next one."""
-    asker = Asker(4)
+    resolver = TimedResolver(4)
 
     async def main():
         board = Board()
-        board.adopt(build(parse(SMALL, "test")))
-        life = Life(board, asker)
+        board.publish(build(parse(SMALL, "test")))
+        life = Life(board, resolver)
         life.tick()
         await asyncio.sleep(160 * 60)
         life.use(SMALL.replace("1h,", "1h, helo_names: [mail.example.org],"))
         await life.last(3 * HOUR)
 
-    clock.run(main())
-    assert max(gaps(asker.moments)) <= HOUR + SLACK_SECONDS
+    run(main())
+    assert max(gaps(resolver.times)) <= HOUR + SLACK_SECONDS
 
 
 @pytest.mark.parametrize("every", [20.0, 400.0, 2000.0, 3500.0])
 def test_addresses_that_come_keep_none_waiting(every):
     """However often some come, all new ones are sampled at once, and nobody waits: neither they nor the old ones."""
-    asker = Asker(4, 900.0, 64)
+    resolver = TimedResolver(4, 900.0, 64)
 
     async def main():
         board = Board()
-        board.adopt(build(parse(SMALL.replace("/25", "/26"), "test")))
-        life = Life(board, asker)
+        board.publish(build(parse(SMALL.replace("/25", "/26"), "test")))
+        life = Life(board, resolver)
         life.tick()
         await asyncio.sleep(1.7 * HOUR)
         for number in range(1, 17):
@@ -234,22 +229,22 @@ def test_addresses_that_come_keep_none_waiting(every):
             await asyncio.sleep(every)
         await life.last(3 * HOUR)
 
-    clock.run(main())
-    assert len(asker.moments) == 64 + 16
-    assert max(gaps(asker.moments)) <= HOUR + SLACK_SECONDS
+    run(main())
+    assert len(resolver.times) == 64 + 16
+    assert max(gaps(resolver.times)) <= HOUR + SLACK_SECONDS
 
 
 def test_addresses_that_came_while_nothing_ran_keep_the_others_in_their_turn():
     """After a restart with a configuration that grew, those that are known go on where they were."""
-    asker = Asker(4)
+    resolver = TimedResolver(4)
 
     async def main():
         board = Board()
-        board.adopt(build(parse(SMALL, "test")))
-        await Life(board, asker).last(2.6 * HOUR)
+        board.publish(build(parse(SMALL, "test")))
+        await Life(board, resolver).last(2.6 * HOUR)
         more = SMALL.replace("/25}", "/25}, {network: 198.51.100.0/28}")
-        await Life(_restarted(board, more), asker).last(3 * HOUR)
+        await Life(_restarted(board, more), resolver).last(3 * HOUR)
 
-    clock.run(main())
-    assert len(asker.moments) == 128 + 16
-    assert max(gaps(asker.moments)) <= HOUR + SLACK_SECONDS
+    run(main())
+    assert len(resolver.times) == 128 + 16
+    assert max(gaps(resolver.times)) <= HOUR + SLACK_SECONDS

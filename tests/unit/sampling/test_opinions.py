@@ -128,7 +128,7 @@ def test_a_dispute_names_who_says_what():
     assert outcome.report.findings[0].sentence == (
         "two finds nothing wrong, but one does, so neither is believed: It has no PTR record."
     )
-    assert (outcome.dispute.accuser, outcome.dispute.defender) == (VOICES[0], VOICES[1])
+    assert (outcome.dispute.failing_source, outcome.dispute.passing_source) == (VOICES[0], VOICES[1])
     assert outcome.servers == {"one", "two"}
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.sampling.schedule import Round
-from tests import clock
+from tests.fakes import run
 
 
 class Job:
@@ -85,7 +85,7 @@ async def ride(order, *, seconds, span, limit, at_once=(), deadline=10.0, kind=J
 def test_every_item_is_started_once_in_order_within_the_limit(takes, ordered, span, limit):
     """Nothing is lost, repeated, or started beyond the limit, whatever hangs; what hangs is given up."""
     order, at_once = range(len(takes))[:ordered], range(len(takes))[ordered:]
-    log = clock.run(ride(order, at_once=at_once, seconds=takes.__getitem__, span=span, limit=limit))
+    log = run(ride(order, at_once=at_once, seconds=takes.__getitem__, span=span, limit=limit))
 
     started = [index for index, _ in log.started]
     assert [index for index in started if index in order] == [*order]
@@ -97,7 +97,7 @@ def test_every_item_is_started_once_in_order_within_the_limit(takes, ordered, sp
 
 def test_a_round_is_spread_evenly_over_its_span():
     """Ten addresses in 270 s: one each 27 s, never a burst."""
-    log = clock.run(ride(range(10), seconds=lambda _: 0.01, span=270.0, limit=100))
+    log = run(ride(range(10), seconds=lambda _: 0.01, span=270.0, limit=100))
 
     for index, began in log.started:
         assert abs(began - 27.0 * index) < 0.02
@@ -105,7 +105,7 @@ def test_a_round_is_spread_evenly_over_its_span():
 
 def test_what_is_new_comes_at_once_and_the_rest_is_spread():
     """After a reload the unknown addresses are sampled first, at the permitted rate; the known ones in their time."""
-    log = clock.run(ride(range(5, 10), seconds=lambda _: 0.01, at_once=range(5), span=100.0, limit=100))
+    log = run(ride(range(5, 10), seconds=lambda _: 0.01, at_once=range(5), span=100.0, limit=100))
 
     moments = dict(log.started)
     assert all(moments[index] < 0.01 for index in range(5))
@@ -115,9 +115,7 @@ def test_what_is_new_comes_at_once_and_the_rest_is_spread():
 @pytest.mark.parametrize("limit", [1, 3])
 def test_what_comes_at_once_keeps_nothing_of_the_order_waiting(limit):
     """However long the new ones take, the known ones keep their pace, and wait for one sample at most."""
-    log = clock.run(
-        ride(range(10), seconds=lambda _: 1.0, at_once=range(10, 310), span=270.0, limit=limit, deadline=60.0)
-    )
+    log = run(ride(range(10), seconds=lambda _: 1.0, at_once=range(10, 310), span=270.0, limit=limit, deadline=60.0))
 
     moments = dict(log.started)
     assert all(0.0 <= moments[index] - 27.0 * index <= 1.1 for index in range(10))
@@ -148,12 +146,12 @@ def test_it_is_known_how_far_a_round_has_come(order, at_once, reached):
         running.cancel()
         return found
 
-    assert clock.run(half()) == reached
+    assert run(half()) == reached
 
 
 def test_a_hung_item_holds_up_nobody_and_ends_at_its_deadline():
     """With room for two, one that never answers leaves the other place to the rest."""
-    log = clock.run(ride(range(20), seconds=lambda i: None if i == 0 else 0.1, span=0, limit=2, deadline=5))
+    log = run(ride(range(20), seconds=lambda i: None if i == 0 else 0.1, span=0, limit=2, deadline=5))
 
     assert log.given_up == [0]
     assert max(began for _, began in log.started) < 2.5
@@ -167,7 +165,7 @@ def test_a_stalled_loop_makes_no_burst_beyond_the_limit():
         asyncio.get_running_loop().call_later(1.0, asyncio.get_running_loop().pass_time, 600.0)
         return await ride(range(100), seconds=lambda _: 0.5, span=270.0, limit=7)
 
-    log = clock.run(stalled())
+    log = run(stalled())
 
     assert [index for index, _ in log.started] == list(range(100))
     assert log.most_open == 7
@@ -193,7 +191,7 @@ def test_a_cancelled_round_drops_what_is_under_way_and_says_nothing_more():
         await asyncio.sleep(100.0)
         return log
 
-    log = clock.run(cancelled())
+    log = run(cancelled())
 
     assert sorted(log.dropped) == [0, 1, 2]
     assert len(log.started) == 3
@@ -222,7 +220,7 @@ def test_an_item_that_raises_keeps_no_round_from_its_end():
             range(15, 30), at_once=range(15), seconds=lambda i: seconds[i % 3], span=9.0, limit=2, kind=Broken
         )
 
-    log = clock.run(broken())
+    log = run(broken())
 
     assert sorted(index for index, _ in log.started) == list(range(30))
     assert log.open == 0
@@ -232,7 +230,7 @@ def test_an_item_that_raises_keeps_no_round_from_its_end():
 
 def test_an_empty_round_ends():
     """A pool without addresses has rounds too."""
-    assert clock.run(ride((), seconds=lambda _: 0, span=10.0, limit=1)).started == []
+    assert run(ride((), seconds=lambda _: 0, span=10.0, limit=1)).started == []
 
 
 def test_lag_is_how_late_the_next_item_is():
@@ -256,7 +254,7 @@ def test_lag_is_how_late_the_next_item_is():
         running.cancel()
         return lags
 
-    lags = clock.run(lagging())
+    lags = run(lagging())
 
     assert lags[0] == 0.0
     assert 1.9 < lags[1] < 2.1

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from math import inf
 
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Status
@@ -15,8 +14,7 @@ from exporter.metrics.collectors import sums_of
 from exporter.sampling.sampler import Sampler
 from exporter.state.board import Board
 from exporter.state.pool import WorstPrefixes
-from tests import clock
-from tests.unit.sampling.test_sampler import Asker as Patient
+from tests.fakes import FakeResolver, run
 
 FCRDNS = CheckName.FCRDNS
 CONFIGURATION = """
@@ -29,42 +27,42 @@ def configuration(*networks, sample="{per_prefix: 1}", rate="500"):
     return CONFIGURATION % (rate, sample, ", ".join(f"{{network: {network}}}" for network in networks))
 
 
-class Asker(Patient):
-    """A DNS in which every IPv4 address is forward-confirmed, but for those that *is_broken* names, or *is_silent*."""
+def everything(is_broken, *, is_silent=lambda _address: False):
+    """A DNS in which every IPv4 address is forward-confirmed, except those that *is_broken* or *is_silent* names."""
 
-    max_in_flight = 100
+    def answer(question):
+        numbers = re.findall(r"\d+", question.name)
+        if question.rdtype != "PTR":
+            return Answer(Status.ANSWER, (Address.parse(".".join(numbers)),))
+        if is_silent(_address(question)):
+            return Answer(Status.TIMEOUT)
+        if is_broken(_address(question)):
+            return Answer(Status.NXDOMAIN)
+        return Answer(Status.ANSWER, (DomainName(f"m-{'-'.join(reversed(numbers))}.example.org"),))
 
-    def __init__(self, is_broken, *, is_silent=lambda _address: False):
-        super().__init__()
-        self.is_broken, self.is_silent = is_broken, is_silent
+    return answer
 
-    def ask(self, question, on_answer, *, max_age_seconds=inf, confirm=False, voice=None):
-        octets = re.findall(r"\d+", question.name)
-        if question.rdtype == "PTR":
-            address = ".".join(reversed(octets))
-            self.asked.append(address)
-            if self.is_silent(address):
-                answer = Answer(Status.TIMEOUT)
-            elif self.is_broken(address):
-                answer = Answer(Status.NXDOMAIN)
-            else:
-                answer = Answer(Status.ANSWER, (DomainName(f"m-{'-'.join(reversed(octets))}.example.org"),))
-        else:
-            answer = Answer(Status.ANSWER, (Address.parse(".".join(octets)),))
-        asyncio.get_running_loop().call_later(self.delay, on_answer, question, answer)
+
+def _address(question):
+    return ".".join(reversed(re.findall(r"\d+", question.name)))
+
+
+def reversed_addresses(resolver):
+    """The addresses whose PTR records were asked for, in order."""
+    return [_address(question) for question in resolver.asked if question.rdtype == "PTR"]
 
 
 class Watched:
     """A sampler over one pool."""
 
-    def __init__(self, asker, text):
-        self.asker = asker
+    def __init__(self, world, text):
+        resolver = self.resolver = FakeResolver(world, max_in_flight=100)
         self.board = Board()
-        self.sampler = Sampler(self.board, lambda: asker, on_change=lambda _pool, _change: None)
+        self.sampler = Sampler(self.board, lambda: resolver, on_change=lambda _pool, _change: None)
         self.use(text)
 
     def use(self, text):
-        self.board.adopt(build(parse(text, "test")))
+        self.board.publish(build(parse(text, "test")))
         self.sampler.follow()
 
     @property
@@ -75,11 +73,11 @@ class Watched:
         """Run some rounds; give the addresses that were asked about in the last one."""
         for _ in range(count):
             before = self.pool.counters.rounds
-            self.asker.asked.clear()
+            self.resolver.asked.clear()
             self.sampler.tick("big")
             while self.pool.counters.rounds == before:
                 await asyncio.sleep(1)
-        return list(self.asker.asked)
+        return reversed_addresses(self.resolver)
 
     @property
     def worst(self):
@@ -90,11 +88,11 @@ def test_a_prefix_that_is_wholly_broken_is_found_in_the_first_round():
     """One address of each /24 is asked for; where it fails, eight more are, and they do not count."""
 
     async def main():
-        watched = Watched(Asker(lambda address: address.startswith("10.0.7.")), configuration("10.0.0.0/20"))
+        watched = Watched(everything(lambda address: address.startswith("10.0.7.")), configuration("10.0.0.0/20"))
         asked = await watched.rounds()
         return asked, watched.worst, sums_of(watched.pool)[FCRDNS]
 
-    asked, worst, sums = clock.run(main())
+    asked, worst, sums = run(main())
 
     prefixes = [address.rpartition(".")[0] for address in asked]
     assert {f"10.0.{third}" for third in range(16)} == set(prefixes)
@@ -109,7 +107,7 @@ def test_a_prefix_that_is_known_to_fail_is_not_searched_again_but_its_failures_a
 
     async def main():
         broken = {"10.0.7."}
-        watched = Watched(Asker(lambda address: address.startswith(tuple(broken))), configuration("10.0.0.0/20"))
+        watched = Watched(everything(lambda address: address.startswith(tuple(broken))), configuration("10.0.0.0/20"))
         await watched.rounds()
         second = await watched.rounds()
         known = watched.worst
@@ -117,7 +115,7 @@ def test_a_prefix_that_is_known_to_fail_is_not_searched_again_but_its_failures_a
         await watched.rounds()
         return second, known, watched.worst
 
-    second, known, fixed = clock.run(main())
+    second, known, fixed = run(main())
 
     assert len(set(second)) == 15 + 1 + SEARCH  # what the search looked at has its own turn next
     assert known == {"10.0.7.0/24": (1 + SEARCH, 1 + SEARCH)}
@@ -129,13 +127,13 @@ def test_every_address_has_its_turn():
 
     async def main():
         watched = Watched(
-            Asker(lambda address: address in {"10.0.0.3", "10.0.1.200"}),
+            everything(lambda address: address in {"10.0.0.3", "10.0.1.200"}),
             configuration("10.0.0.0/25", "10.0.1.128/25", sample="{per_prefix: 16}"),
         )
         await watched.rounds(8)
         return [state.sampled_at > 0 for state in watched.pool.sampled()], watched.worst
 
-    sampled, worst = clock.run(main())
+    sampled, worst = run(main())
 
     assert len(sampled) == 256
     assert worst == {"10.0.0.0/24": (1, 128), "10.0.1.0/24": (1, 128)}
@@ -146,7 +144,7 @@ def test_what_the_dns_does_not_answer_counts_on_neither_side():
 
     async def main():
         watched = Watched(
-            Asker(
+            everything(
                 lambda address: address.startswith("10.0.3."),
                 is_silent=lambda address: int(address.split(".")[2]) % 4 == 0,
             ),
@@ -155,24 +153,24 @@ def test_what_the_dns_does_not_answer_counts_on_neither_side():
         await watched.rounds()
         return sums_of(watched.pool)[FCRDNS]
 
-    assert clock.run(main()) == (12, 1)
+    assert run(main()) == (12, 1)
 
 
 def test_a_pool_that_fits_is_swept_and_all_of_it_counts():
     """Without a word of `sample`, every address is sampled as long as the rounds fit into the budget."""
 
     async def main(text):
-        watched = Watched(Asker(lambda address: address.endswith(".9")), text)
+        watched = Watched(everything(lambda address: address.endswith(".9")), text)
         asked = await watched.rounds()
         return len(set(asked)), sums_of(watched.pool)[FCRDNS]
 
     fits = configuration("10.0.0.0/22", sample="auto")
-    assert clock.run(main(fits)) == (1024, (1024, 4))
+    assert run(main(fits)) == (1024, (1024, 4))
     too_slow = configuration("10.0.0.0/22", sample="auto", rate="0.5")
-    asked, sums = clock.run(main(too_slow))
+    asked, sums = run(main(too_slow))
     assert (asked, sums[0]) == (4, 4)
     forced = configuration("10.0.0.0/22", sample="false", rate="0.5")
-    assert clock.run(main(forced)) == (1024, (1024, 4))
+    assert run(main(forced)) == (1024, (1024, 4))
 
 
 def test_a_pool_that_changes_before_its_round_has_ended_goes_on_where_it_stopped():
@@ -180,28 +178,28 @@ def test_a_pool_that_changes_before_its_round_has_ended_goes_on_where_it_stopped
 
     async def main(sample):
         text = configuration("10.0.0.0/20", sample=sample)
-        watched = Watched(Asker(lambda _address: False), text)
+        watched = Watched(everything(lambda _address: False), text)
         await watched.rounds()
-        watched.asker.asked.clear()
+        watched.resolver.asked.clear()
         for _ in range(3):  # each time a third of the way through
             watched.sampler.tick("big")
             await asyncio.sleep(0.9 * 3600 / 3 + 20)
             text = text.replace("interval: 1h", "interval: 60m") if "1h" in text else text
-            watched.use(text.replace("]}]", f", {{ip: 192.0.2.{len(watched.asker.asked) % 200}}}]}}]"))
-        return {address.rpartition(".")[0] for address in watched.asker.asked}
+            watched.use(text.replace("]}]", f", {{ip: 192.0.2.{len(watched.resolver.asked) % 200}}}]}}]"))
+        return {address.rpartition(".")[0] for address in reversed_addresses(watched.resolver)}
 
     everywhere = {f"10.0.{third}" for third in range(16)}
-    assert clock.run(main("{per_prefix: 1}")) >= everywhere
-    assert clock.run(main("false")) >= everywhere
+    assert run(main("{per_prefix: 1}")) >= everywhere
+    assert run(main("false")) >= everywhere
 
 
 def test_a_sum_of_half_a_round_is_not_shown():
     """Until the first round has ended nobody knows anything of the whole pool."""
 
     async def main():
-        watched = Watched(Asker(lambda _address: True), configuration("10.0.0.0/20"))
+        watched = Watched(everything(lambda _address: True), configuration("10.0.0.0/20"))
         watched.sampler.tick("big")
         await asyncio.sleep(0.015)
         return sums_of(watched.pool)[FCRDNS]
 
-    assert clock.run(main()) == (0, 0)
+    assert run(main()) == (0, 0)

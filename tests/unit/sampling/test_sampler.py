@@ -2,19 +2,17 @@
 
 import asyncio
 import gc
-from math import inf
 
 import pytest
 
-from exporter.checks.answers import Answer, Status
+from exporter.checks.answers import Status
 from exporter.checks.result import CheckName, Result
 from exporter.config.load import parse
-from exporter.dns.resolvers import Voice
 from exporter.inventory.build import build
 from exporter.sampling.sampler import Sampler
 from exporter.state.board import Board
-from tests import clock
 from tests.factories import World
+from tests.fakes import FakeResolver, run, silent
 
 RIGHT = World.parse(
     """
@@ -25,8 +23,6 @@ RIGHT = World.parse(
     """
 )
 BROKEN = World.parse("mail.example.org A 192.0.2.10\nmail.example.org A 192.0.2.11")
-SILENT = World()
-SERVER = "192.0.2.53:53"
 
 CONFIGURATION = """
 pools:
@@ -38,61 +34,21 @@ pools:
 """
 
 
-class Asker:
-    """Answers from a world, after *delay_seconds*; None for a world that never answers."""
-
-    deadline_seconds = 5.0
-    max_in_flight = 10
-
-    def __init__(self, world=RIGHT, *, delay_seconds=0.01):
-        self.world, self.delay = world, delay_seconds
-        self.asked = []
-        self.confirmations = 0
-        self.world_for_confirmations = None
-        self.verified = []
-        self.doubts = []
-
-    def verify(self, servers, verified):
-        self.verified.append(servers)
-        verified(self.doubts.pop(0) if self.doubts else None)
-
-    def voices(self, servers):
-        return frozenset(Voice("test", server) for server in servers)
-
-    def another(self, heard):
-        return None
-
-    def in_turn(self, turn):
-        return None
-
-    def ask(self, question, on_answer, *, max_age_seconds=inf, confirm=False, voice=None):
-        self.asked.append(question)
-        self.confirmations += confirm
-        world = self.world_for_confirmations if confirm and self.world_for_confirmations else self.world
-        if world is None:
-            return
-        answer = Answer(Status.TIMEOUT) if world is SILENT else world(question)._replace(server=SERVER)
-        if self.delay:
-            asyncio.get_running_loop().call_later(self.delay, on_answer, question, answer)
-        else:
-            on_answer(question, answer)
-
-
 class Watched:
     """A sampler over one configuration, with a board and a record of changes."""
 
-    def __init__(self, asker, text=CONFIGURATION):
-        self.asker, self.changes = asker, []
+    def __init__(self, resolver, text=CONFIGURATION):
+        self.resolver, self.changes = resolver, []
         self.board = Board()
-        self.board.adopt(build(parse(text, "test")))
+        self.board.publish(build(parse(text, "test")))
         self.sampler = Sampler(
-            self.board, lambda: self.asker, on_change=lambda pool, change: self.changes.append(change)
+            self.board, lambda: self.resolver, on_change=lambda pool, change: self.changes.append(change)
         )
         self.sampler.follow()
 
     def use(self, text):
         """Reload."""
-        self.board.adopt(build(parse(text, "test")))
+        self.board.publish(build(parse(text, "test")))
         return self.sampler.follow()
 
     async def round(self):
@@ -122,7 +78,7 @@ def test_the_first_round_comes_at_once_and_the_next_is_spread():
     """All that is unknown is sampled at the permitted rate; what is known is spread over the interval."""
 
     async def main():
-        watched = Watched(Asker())
+        watched = Watched(FakeResolver(RIGHT))
         loop = asyncio.get_running_loop()
         began = loop.time()
         await watched.round()
@@ -131,7 +87,7 @@ def test_the_first_round_comes_at_once_and_the_next_is_spread():
         await watched.round()
         return first, loop.time() - began, watched.fcrdns
 
-    first, second, results = clock.run(main())
+    first, second, results = run(main())
 
     assert first < 1.0
     assert 30.0 < second < 60.0
@@ -142,31 +98,31 @@ def test_a_failure_is_asked_again_before_it_is_believed():
     """The gauge moves on a failure that the confirmation has too, and is told as one change."""
 
     async def main():
-        watched = Watched(Asker())
+        watched = Watched(FakeResolver(RIGHT))
         await watched.round()
-        watched.asker.world = BROKEN
+        watched.resolver.world = BROKEN
         await watched.round()
         return watched
 
-    watched = clock.run(main())
+    watched = run(main())
 
-    assert watched.asker.confirmations > 0
+    assert watched.resolver.confirmed
     assert watched.known == ["permerror", "permerror"]
     assert [c.after.result for c in watched.changes if c.after.check is CheckName.FCRDNS] == [Result.FAIL, Result.FAIL]
 
 
-@pytest.mark.parametrize("second", [RIGHT, SILENT], ids=["passes-then", "goes-unanswered-then"])
+@pytest.mark.parametrize("second", [RIGHT, silent], ids=["passes-then", "goes-unanswered-then"])
 def test_a_failure_that_is_not_confirmed_moves_nothing(second):
     """One sample that failed, between good ones: no change, nothing held, no alert."""
 
     async def main():
-        watched = Watched(Asker())
+        watched = Watched(FakeResolver(RIGHT))
         await watched.round()
-        watched.asker.world, watched.asker.world_for_confirmations = BROKEN, second
+        watched.resolver.world, watched.resolver.confirming = BROKEN, second
         await watched.round()
         return watched
 
-    watched = clock.run(main())
+    watched = run(main())
 
     assert watched.known == ["pass", "pass"]
     assert watched.changes == []
@@ -176,14 +132,14 @@ def test_a_resolver_that_never_calls_back_stops_no_round():
     """A hung lookup is given up at its deadline: the verdict is unknown, the round ends, the next one works."""
 
     async def main():
-        watched = Watched(Asker(None))
+        watched = Watched(FakeResolver(None))
         await watched.round()
         hung = watched.fcrdns
-        watched.asker = Asker()
+        watched.resolver = FakeResolver(RIGHT)
         await watched.round()
         return hung, watched.fcrdns
 
-    hung, after = clock.run(main())
+    hung, after = run(main())
 
     assert hung == {"pass": 0, "fail": 0, "unknown": 2}
     assert after == {"pass": 2, "fail": 0, "unknown": 0}
@@ -193,18 +149,18 @@ def test_rounds_of_a_pool_never_overlap():
     """Ticks that come while a round still runs begin one more when it has ended, however many they were."""
 
     async def main():
-        watched = Watched(Asker(delay_seconds=3.0))
+        watched = Watched(FakeResolver(RIGHT, delay_seconds=3.0))
         await watched.round()
         for _ in range(5):
             watched.sampler.tick("corporate")
             await asyncio.sleep(0.1)
         while watched.pool.counters.rounds < 3:
             await asyncio.sleep(1)
-        asked = len(watched.asker.asked)
+        asked = len(watched.resolver.asked)
         await asyncio.sleep(600)
-        return asked, len(watched.asker.asked), watched.pool.counters.rounds
+        return asked, len(watched.resolver.asked), watched.pool.counters.rounds
 
-    asked, later, rounds = clock.run(main())
+    asked, later, rounds = run(main())
 
     assert asked == later
     assert rounds == 3
@@ -214,7 +170,7 @@ def test_a_reload_keeps_what_is_known_and_drops_what_left():
     """An unchanged pool goes on untouched; a changed one keeps its known addresses and samples the new one at once."""
 
     async def main():
-        watched = Watched(Asker())
+        watched = Watched(FakeResolver(RIGHT))
         await watched.round()
         same = watched.pool
         assert watched.use(CONFIGURATION) == frozenset()
@@ -231,7 +187,7 @@ def test_a_reload_keeps_what_is_known_and_drops_what_left():
             await asyncio.sleep(0.01)
         return known, results, before, asyncio.get_running_loop().time() - began
 
-    known, results, before, seconds = clock.run(main())
+    known, results, before, seconds = run(main())
 
     assert known == ["192.0.2.10"]
     assert results == {"pass": 1, "fail": 0, "unknown": 1}
@@ -243,7 +199,7 @@ def test_a_pool_that_left_is_sampled_no_more():
     """Its round is dropped where it stands, and nothing of it is recorded any more."""
 
     async def main():
-        watched = Watched(Asker(delay_seconds=5.0))
+        watched = Watched(FakeResolver(RIGHT, delay_seconds=5.0))
         watched.sampler.tick("corporate")
         await asyncio.sleep(1)
         old = watched.pool
@@ -252,7 +208,7 @@ def test_a_pool_that_left_is_sampled_no_more():
         watched.sampler.tick("corporate")
         return list(old.sampled()), dict(watched.board.pools)
 
-    sampled, pools = clock.run(main())
+    sampled, pools = run(main())
 
     assert sampled == []
     assert list(pools) == ["other"]
@@ -266,12 +222,12 @@ def test_a_broken_check_costs_its_own_sample_only(monkeypatch):
         yield
 
     async def main():
-        watched = Watched(Asker())
+        watched = Watched(FakeResolver(RIGHT))
         monkeypatch.setattr("exporter.sampling.subjects.report", broken)
         await watched.round()
         return watched.pool.counters.rounds
 
-    assert clock.run(main()) == 1
+    assert run(main()) == 1
 
 
 @pytest.mark.parametrize("where", ["on-change", "the-log-of-a-broken-check"])
@@ -287,10 +243,10 @@ def test_a_log_that_cannot_be_written_stops_no_round(monkeypatch, where):
 
     async def main():
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-        watched = Watched(Asker())
+        watched = Watched(FakeResolver(RIGHT))
         await watched.round()
         if where == "on-change":
-            watched.asker.world = BROKEN
+            watched.resolver.world = BROKEN
             watched.changes = type("Full", (), {"append": unwritable})()
         else:
             monkeypatch.setattr("exporter.sampling.subjects.report", broken)
@@ -299,7 +255,7 @@ def test_a_log_that_cannot_be_written_stops_no_round(monkeypatch, where):
             await watched.round()
         return watched
 
-    watched = clock.run(main())
+    watched = run(main())
 
     assert watched.pool.counters.rounds == 2
     assert watched.known == (["permerror"] * 2 if where == "on-change" else ["pass"] * 2)
@@ -310,15 +266,15 @@ def test_answers_at_hand_do_not_pile_up_on_the_stack():
     text = CONFIGURATION.replace("{ip: 192.0.2.10, helo: mail.example.org}", "{network: 10.0.0.0/20}")
 
     async def main():
-        watched = Watched(Asker(World(), delay_seconds=0), text)
+        watched = Watched(FakeResolver(World(), delay_seconds=0), text)
         await watched.round()
         return watched.fcrdns
 
-    assert clock.run(main()) == {"pass": 0, "fail": 4096 + 1, "unknown": 0}
+    assert run(main()) == {"pass": 0, "fail": 4096 + 1, "unknown": 0}
 
 
 @pytest.mark.parametrize(
-    ("doubts", "after", "fcrdns"),
+    ("failures", "after", "fcrdns"),
     [
         pytest.param([], ["permerror", "permerror"], {"pass": 0, "fail": 2, "unknown": 0}, id="believed"),
         pytest.param([Status.CANARY] * 6, ["pass", "pass"], {"pass": 0, "fail": 0, "unknown": 2}, id="a-liar"),
@@ -327,51 +283,51 @@ def test_answers_at_hand_do_not_pile_up_on_the_stack():
         ),
     ],
 )
-def test_bad_news_is_believed_only_from_those_who_pass_their_canary_after_it(doubts, after, fcrdns):
+def test_bad_news_is_believed_only_from_those_who_pass_their_canary_after_it(failures, after, fcrdns):
     """A failure that was seen twice is asked for once more where its server lied, and is unknown if it lies again."""
 
     async def main():
-        watched = Watched(Asker())
+        watched = Watched(FakeResolver(RIGHT))
         await watched.round()
-        watched.asker.world, watched.asker.doubts = BROKEN, list(doubts)
+        watched.resolver.world, watched.resolver.failures = BROKEN, list(failures)
         await watched.round()
-        return watched.known, watched.fcrdns, watched.asker.verified
+        return watched.known, watched.fcrdns, watched.resolver.verified
 
-    known, results, verified = clock.run(main())
+    known, results, verified = run(main())
     assert (known, results) == (after, fcrdns)
-    assert verified == [{SERVER}] * (6 if doubts else 3)  # two addresses and the HELO name
+    assert verified == [{FakeResolver.servers[0]}] * (6 if failures else 3)  # two addresses and the HELO name
 
 
 def test_a_canary_that_is_never_heard_stops_no_round():
     """News that waits for a canary is given up at its deadline: the verdict is unknown, the round ends."""
 
     async def main():
-        watched = Watched(Asker())
+        watched = Watched(FakeResolver(RIGHT))
         await watched.round()
-        watched.asker.world = BROKEN
-        watched.asker.verify = lambda servers, verified: None
+        watched.resolver.world = BROKEN
+        watched.resolver.verify = lambda servers, verified: None
         await watched.round()
         return watched.known, watched.fcrdns
 
-    assert clock.run(main()) == (["pass", "pass"], {"pass": 0, "fail": 0, "unknown": 2})
+    assert run(main()) == (["pass", "pass"], {"pass": 0, "fail": 0, "unknown": 2})
 
 
 @pytest.mark.parametrize(
-    ("world", "doubts"),
+    ("world", "failures"),
     [
         pytest.param(RIGHT, [], id="nothing-new"),
         pytest.param(BROKEN, [], id="a-failure-that-is-confirmed"),
         pytest.param(BROKEN, [Status.CANARY] * 6, id="a-liar"),
-        pytest.param(SILENT, [], id="no-answer"),
+        pytest.param(silent, [], id="no-answer"),
     ],
 )
-def test_a_sample_leaves_nothing_for_the_garbage_collector(world, doubts):
+def test_a_sample_leaves_nothing_for_the_garbage_collector(world, failures):
     """Rounds are over without a cycle in memory: to collect thousands a second would hold the event loop."""
 
     async def main():
-        watched = Watched(Asker())
+        watched = Watched(FakeResolver(RIGHT))
         await watched.round()
-        watched.asker.world, watched.asker.doubts = world, list(doubts)
+        watched.resolver.world, watched.resolver.failures = world, list(failures)
         gc.collect()
         gc.disable()
         try:
@@ -381,26 +337,26 @@ def test_a_sample_leaves_nothing_for_the_garbage_collector(world, doubts):
         finally:
             gc.enable()
 
-    assert clock.run(main()) == 0
+    assert run(main()) == 0
 
 
 def test_a_pool_that_changes_is_not_sampled_while_what_is_known_is_carried_over():
     """Its round is dropped, and one that is due waits; when it goes on, nothing that was held is lost."""
 
     async def main():
-        watched = Watched(Asker())
+        watched = Watched(FakeResolver(RIGHT))
         await watched.round()
         watched.sampler.tick("corporate")
         await asyncio.sleep(0)
-        await watched.sampler.adopt(build(parse(CONFIGURATION.replace("60s", "90s"), "test")))
+        await watched.sampler.publish(build(parse(CONFIGURATION.replace("60s", "90s"), "test")))
         await asyncio.sleep(10)  # what was under way has its answers
-        asked = len(watched.asker.asked)
+        asked = len(watched.resolver.asked)
         watched.sampler.tick("corporate")
         await asyncio.sleep(60)
-        meanwhile = len(watched.asker.asked) - asked
+        meanwhile = len(watched.resolver.asked) - asked
         changed = watched.sampler.follow()
         known = watched.known
         await watched.round()
         return meanwhile, changed, known, watched.fcrdns
 
-    assert clock.run(main()) == (0, {"corporate"}, ["pass", "pass"], {"pass": 2, "fail": 0, "unknown": 0})
+    assert run(main()) == (0, {"corporate"}, ["pass", "pass"], {"pass": 2, "fail": 0, "unknown": 0})

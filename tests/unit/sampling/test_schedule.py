@@ -10,7 +10,7 @@ import pytest
 import time_machine
 
 from exporter.sampling.schedule import Schedule, Steady
-from tests import clock
+from tests.fakes import run
 
 START = dt.datetime(2026, 3, 29, 0, 30, tzinfo=dt.UTC)  # an hour before summer time begins in Europe
 
@@ -31,7 +31,7 @@ def ticks(intervals, *, seconds, steps=()):
             await asyncio.sleep(seconds)
             schedule.stop()
 
-        clock.run(main(), on_pass=wall.shift)
+        run(main(), on_pass=wall.shift)
     return heard
 
 
@@ -86,7 +86,7 @@ def test_a_machine_that_slept_has_one_round_to_make_up_for():
             await asyncio.sleep(80)
             schedule.stop()
 
-        clock.run(main(), on_pass=wall.shift)
+        run(main(), on_pass=wall.shift)
 
     assert len(heard) == 2 + 1 + 1
 
@@ -107,7 +107,7 @@ def test_pools_come_and_go():
             await asyncio.sleep(100)
             schedule.stop()
 
-        clock.run(main(), on_pass=wall.shift)
+        run(main(), on_pass=wall.shift)
 
     def of(pool):
         return [when for when, name in heard if name == pool]
@@ -136,7 +136,7 @@ def test_a_pool_that_is_due_at_another_time_is_in_step_with_that_from_then_on():
             await asyncio.sleep(190)
             schedule.stop()
 
-        clock.run(main(), on_pass=wall.shift)
+        run(main(), on_pass=wall.shift)
 
     assert [when for when, name in heard if name == "sooner"] == [0, 26, 86, 146, 206]
     assert [when for when, name in heard if name == "later"] == [0, 70, 130, 190]
@@ -159,7 +159,7 @@ def test_the_lag_of_the_loop_is_seen_and_forgotten():
                 seen.append(schedule.loop_lag_seconds)
             schedule.stop()
 
-        clock.run(main(), on_pass=wall.shift)
+        run(main(), on_pass=wall.shift)
 
     assert seen == [pytest.approx(1.5), 0.0, 0.0]
 
@@ -179,7 +179,7 @@ def test_the_end_of_a_schedule_is_no_error(caplog, turns):
         await asyncio.sleep(1)
 
     with time_machine.travel(START, tick=False) as wall:
-        clock.run(main(), on_pass=wall.shift)
+        run(main(), on_pass=wall.shift)
 
     assert heard in ([], ["pool"])
     assert not [one for one in caplog.records if one.levelname in {"WARNING", "ERROR"}]
@@ -202,7 +202,7 @@ def test_a_round_that_is_late_is_begun_all_the_same(held_seconds):
             await asyncio.sleep(100)
             schedule.stop()
 
-        clock.run(main(), on_pass=wall.shift)
+        run(main(), on_pass=wall.shift)
 
     assert heard[:2] == [0, 60 + held_seconds]
     assert len(heard) <= 4  # and then in its old step again
@@ -236,7 +236,7 @@ def test_a_tick_that_raises_is_the_last_of_nothing():
             await asyncio.sleep(185)
             schedule.stop()
 
-        clock.run(main(), on_pass=wall.shift)
+        run(main(), on_pass=wall.shift)
 
     assert (heard.count("broken"), heard.count("well")) == (4, 4)
 
@@ -260,7 +260,7 @@ def test_the_end_cancels_nothing_that_a_tick_began():
             schedule.stop()
             await asyncio.gather(*tasks)
 
-        clock.run(main(), on_pass=wall.shift)
+        run(main(), on_pass=wall.shift)
 
     assert ended == ["whole"]
 

@@ -1,15 +1,15 @@
 """Records that many addresses share are worked out once, and given out only when they can be believed."""
 
 import asyncio
+from collections import Counter
 
 import pytest
 
 from exporter.checks.answers import Status
 from exporter.checks.spf.results import SpfResult
 from exporter.sampling.spf_cache import LEAST_SECONDS, WORTH_USES, SpfBook
-from tests import clock
 from tests.factories import World, address
-from tests.unit.sampling.askers import WorldAsker
+from tests.fakes import FakeResolver, run, silent
 
 DOMAIN = "example.org"
 PASSES = World.parse(
@@ -27,13 +27,13 @@ async def used(book, times=WORTH_USES, domain=DOMAIN):
     return book.compiled(domain, MAX_AGE)
 
 
-def booked(asker, act):
-    """Run *act* with a book over *asker*."""
+def booked(resolver, act):
+    """Run *act* with a book over *resolver*."""
 
     async def main():
-        return await act(SpfBook(lambda: asker, asyncio.get_running_loop().time))
+        return await act(SpfBook(lambda: resolver, asyncio.get_running_loop().time))
 
-    return clock.run(main())
+    return run(main())
 
 
 def result(compiled):
@@ -43,50 +43,49 @@ def result(compiled):
 
 def test_a_record_that_few_ask_for_is_not_compiled():
     """Up to then, evaluating it is cheaper."""
-    asker = WorldAsker(PASSES)
-    assert booked(asker, lambda book: used(book, WORTH_USES - 2)) is None
-    assert not asker.asked
+    resolver = FakeResolver(PASSES)
+    assert booked(resolver, lambda book: used(book, WORTH_USES - 2)) is None
+    assert not resolver.asked
 
 
 def test_what_is_given_out_was_asked_twice_and_verified():
     """Every question once from the cache, once past it; the record is then the same for everybody."""
-    asker = WorldAsker(PASSES)
-    assert result(booked(asker, used)) is SpfResult.PASS
-    assert sorted(set(asker.asked)) == sorted(
-        (f"{name} TXT", confirm) for name in (DOMAIN, "_spf.example.org") for confirm in (False, True)
-    )
-    assert asker.verifications == 1
+    resolver = FakeResolver(PASSES)
+    assert result(booked(resolver, used)) is SpfResult.PASS
+    assert Counter(map(str, resolver.asked)) == {f"{name} TXT": 2 for name in (DOMAIN, "_spf.example.org")}
+    assert Counter(map(str, resolver.confirmed)) == {f"{name} TXT": 1 for name in (DOMAIN, "_spf.example.org")}
+    assert len(resolver.verified) == 1
 
 
 @pytest.mark.parametrize(
-    ("asker", "doubts"),
+    ("resolver", "failures"),
     [
-        pytest.param(WorldAsker(PASSES, past_the_cache=FAILS), [], id="two-answers-differ"),
-        pytest.param(WorldAsker(FAILS, past_the_cache=PASSES), [], id="the-other-way-round"),
-        pytest.param(WorldAsker(FAILS), [Status.CANARY], id="whoever-said-it-is-a-liar"),
+        pytest.param(FakeResolver(PASSES, confirming=FAILS), [], id="two-answers-differ"),
+        pytest.param(FakeResolver(FAILS, confirming=PASSES), [], id="the-other-way-round"),
+        pytest.param(FakeResolver(FAILS), [Status.CANARY], id="whoever-said-it-is-a-liar"),
     ],
 )
-def test_what_is_not_believed_is_not_given_out(asker, doubts):
+def test_what_is_not_believed_is_not_given_out(resolver, failures):
     """Every address is then evaluated by itself, and asked again before it is believed."""
-    asker.doubts = doubts
-    assert booked(asker, used) is None
+    resolver.failures = failures
+    assert booked(resolver, used) is None
 
 
 def test_a_change_is_confirmed_and_no_change_is_not():
     """A record that says what it said before needs nobody's second opinion."""
-    asker = WorldAsker(PASSES)
+    resolver = FakeResolver(PASSES)
 
     async def main(book):
         await used(book)
-        asker.asked.clear()
+        resolver.confirmed.clear()
         await asyncio.sleep(MAX_AGE + 400)
         same = await used(book)
-        unconfirmed = not any(confirm for _, confirm in asker.asked)
-        asker.world = FAILS
+        unconfirmed = not resolver.confirmed
+        resolver.world = FAILS
         await asyncio.sleep(MAX_AGE + 400)
-        return result(same), unconfirmed, result(await used(book)), any(confirm for _, confirm in asker.asked)
+        return result(same), unconfirmed, result(await used(book)), bool(resolver.confirmed)
 
-    assert booked(asker, main) == (SpfResult.PASS, True, SpfResult.FAIL, True)
+    assert booked(resolver, main) == (SpfResult.PASS, True, SpfResult.FAIL, True)
 
 
 def test_a_record_is_not_older_than_asked_for_nor_than_its_ttl():
@@ -100,32 +99,32 @@ def test_a_record_is_not_older_than_asked_for_nor_than_its_ttl():
         await asyncio.sleep(150)
         return result(young), old, book.compiled(DOMAIN, 10_000.0)
 
-    assert booked(WorldAsker(PASSES), main) == (SpfResult.PASS, None, None)
+    assert booked(FakeResolver(PASSES), main) == (SpfResult.PASS, None, None)
 
 
 def test_what_the_dns_left_open_is_tried_again_soon():
     """A record that could not be read is unknown for seconds, not for its interval."""
-    asker = WorldAsker(None)
+    resolver = FakeResolver(silent)
 
     async def main(book):
         open_ = await used(book)
-        asker.world = PASSES
+        resolver.world = PASSES
         await asyncio.sleep(LEAST_SECONDS + 1)
         return result(open_), result(await used(book))
 
-    assert booked(asker, main) == (SpfResult.TEMPERROR, SpfResult.PASS)
+    assert booked(resolver, main) == (SpfResult.TEMPERROR, SpfResult.PASS)
 
 
 def test_nothing_is_asked_after_the_end():
     """A book that was stopped gives out what it has, and is silent."""
-    asker = WorldAsker(PASSES)
+    resolver = FakeResolver(PASSES)
 
     async def main(book):
         book.stop()
         return await used(book)
 
-    assert booked(asker, main) is None
-    assert not asker.asked
+    assert booked(resolver, main) is None
+    assert not resolver.asked
 
 
 def test_it_does_not_grow_without_end():
@@ -136,4 +135,4 @@ def test_it_does_not_grow_without_end():
             book.compiled(f"mta{number}.example.org", MAX_AGE)
         return len(book._entries)  # no outside shows it
 
-    assert booked(WorldAsker(PASSES), main) <= 4096
+    assert booked(FakeResolver(PASSES), main) <= 4096

@@ -1,7 +1,6 @@
 """Random draws from ranges that are too big to be listed: what they come to is counted apart."""
 
 import asyncio
-from math import inf
 
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Status
@@ -13,8 +12,7 @@ from exporter.metrics.collectors import sums_of
 from exporter.sampling.sampler import Sampler
 from exporter.state.board import Board
 from exporter.state.counters import KEPT
-from tests import clock
-from tests.unit.sampling.test_sampler import Asker as Patient
+from tests.fakes import FakeResolver, run
 
 SENDER = Address.parse("2001:db8::25")
 TEXT = """
@@ -23,28 +21,22 @@ pools:
 """
 
 
-class Asker(Patient):
-    """A DNS in which the senders are forward-confirmed, and *others* is how the PTR lookups of all others end."""
+class Senders(FakeResolver):
+    """A DNS in which the senders are forward-confirmed, and *others* is the status of all other PTR lookups."""
 
-    max_in_flight = 100
-
-    def __init__(self, others=None, *, is_confirmed=lambda: False):
-        super().__init__()
+    def __init__(self, others=None, *, is_confirmed=lambda _resolver: False):
+        super().__init__(self._answer, max_in_flight=100)
         self.others, self.is_confirmed = others, is_confirmed
 
-    def ask(self, question, on_answer, *, max_age_seconds=inf, confirm=False, voice=None):
-        self.asked.append(question)
-        self.confirmations += confirm
+    def _answer(self, question):
         is_reverse = question.rdtype == "PTR"
         nibbles = question.name[:64:2][::-1] if is_reverse else question.name[2:34]
         own = Address(bytes.fromhex(nibbles))
         if is_reverse and not is_sender(own) and self.others is not None:
-            answer = Answer(self.others)
-        elif is_reverse:
-            answer = Answer(Status.ANSWER, (DomainName(f"m-{nibbles}.example.org"),))
-        else:
-            answer = Answer(Status.ANSWER, (own if is_sender(own) or self.is_confirmed() else SENDER,))
-        asyncio.get_running_loop().call_later(0.01, on_answer, question, answer)
+            return Answer(self.others)
+        if is_reverse:
+            return Answer(Status.ANSWER, (DomainName(f"m-{nibbles}.example.org"),))
+        return Answer(Status.ANSWER, (own if is_sender(own) or self.is_confirmed(self) else SENDER,))
 
     @property
     def drawn(self):
@@ -58,13 +50,13 @@ def is_sender(address):
     return address.packed[:15] == SENDER.packed[:15] and address.packed[15] >> 5 == 1
 
 
-def sampled(asker, rounds=1, sample="false"):
+def sampled(resolver, rounds=1, sample="false"):
     """The state of the pool after some rounds."""
 
     async def main():
         board, changes = Board(), []
-        board.adopt(build(parse(TEXT % sample, "test")))
-        sampler = Sampler(board, lambda: asker, on_change=lambda _pool, change: changes.append(change))
+        board.publish(build(parse(TEXT % sample, "test")))
+        sampler = Sampler(board, lambda: resolver, on_change=lambda _pool, change: changes.append(change))
         sampler.follow()
         state = board.pools["big"]
         for number in range(rounds):
@@ -74,7 +66,7 @@ def sampled(asker, rounds=1, sample="false"):
         assert changes == []
         return state
 
-    return clock.run(main())
+    return run(main())
 
 
 def verdicts(state):
@@ -83,7 +75,7 @@ def verdicts(state):
 
 def test_an_address_that_nobody_uses_is_no_failure():
     """Six of a round have no PTR name: they are counted apart, and nothing is kept of them or said of the pool."""
-    state = sampled(Asker(Status.NXDOMAIN), rounds=2)
+    state = sampled(Senders(Status.NXDOMAIN), rounds=2)
     assert verdicts(state) == {"pass": 0, "fail": 0, "permerror": 12, "temperror": 0}
     assert not state.counters.not_enumerable.failures
     assert state.results()[CheckName.FCRDNS, Result.PASS] == state.pool.size == 32
@@ -94,17 +86,17 @@ def test_an_address_that_nobody_uses_is_no_failure():
 
 def test_draws_are_none_of_the_sample_that_the_share_is_estimated_from():
     """Where some of each prefix are sampled, too."""
-    state = sampled(Asker(), sample="{ipv6_prefix: 124}")
+    state = sampled(Senders(), sample="{ipv6_prefix: 124}")
     assert verdicts(state)["fail"] == 6
     assert sums_of(state)[CheckName.FCRDNS] == (2, 0)
 
 
 def test_names_that_do_not_resolve_back_are_confirmed_and_the_latest_are_remembered():
     """Each failure is asked for again before it is believed; of many, as many are kept as there is room for."""
-    asker = Asker()
-    state = sampled(asker, rounds=5)
+    resolver = Senders()
+    state = sampled(resolver, rounds=5)
     assert verdicts(state) == {"pass": 0, "fail": 30, "permerror": 0, "temperror": 0}
-    assert asker.confirmations == 30 * 2
+    assert len(resolver.confirmed) == 30 * 2
     failures = state.counters.not_enumerable.failures
     assert len(failures) == KEPT
     assert all(one.address in state.pool.not_enumerable for one in failures)
@@ -114,15 +106,13 @@ def test_names_that_do_not_resolve_back_are_confirmed_and_the_latest_are_remembe
 
 def test_a_failure_that_is_gone_at_the_second_look_is_not_believed():
     """It counts as not known."""
-    asker = Asker()
-    asker.is_confirmed = lambda: asker.confirmations > 0
-    state = sampled(asker)
+    state = sampled(Senders(is_confirmed=lambda resolver: bool(resolver.confirmed)))
     assert verdicts(state)["fail"] == 0
 
 
 def test_a_delegation_that_is_broken_shows_as_unanswered():
     """Of the addresses that nobody uses nothing else is ever known."""
-    state = sampled(Asker(Status.SERVFAIL))
+    state = sampled(Senders(Status.SERVFAIL))
     assert verdicts(state) == {"pass": 0, "fail": 0, "permerror": 0, "temperror": 6}
 
 
@@ -130,23 +120,23 @@ def test_a_reload_keeps_what_was_drawn_and_goes_on():
     """The next round draws others, whatever else the configuration changed."""
 
     async def main():
-        board, asker = Board(), Asker(Status.NXDOMAIN)
-        board.adopt(build(parse(TEXT % "false", "test")))
-        sampler = Sampler(board, lambda: asker, on_change=lambda _pool, _change: None)
+        board, resolver = Board(), Senders(Status.NXDOMAIN)
+        board.publish(build(parse(TEXT % "false", "test")))
+        sampler = Sampler(board, lambda: resolver, on_change=lambda _pool, _change: None)
         drawn = []
         for text in (TEXT % "false", (TEXT % "false").replace("name: big", "name: big, series: none")):
-            board.adopt(build(parse(text, "test")))
+            board.publish(build(parse(text, "test")))
             sampler.follow()
             state = board.pools["big"]
             before = state.counters.rounds
-            asker.asked.clear()
+            resolver.asked.clear()
             sampler.tick("big")
             while state.counters.rounds == before:
                 await asyncio.sleep(1)
-            drawn.append(asker.drawn)
+            drawn.append(resolver.drawn)
         return state, drawn
 
-    state, (first, second) = clock.run(main())
+    state, (first, second) = run(main())
     assert verdicts(state)[IprevVerdict.PERMERROR] == 12
     assert len(first) == len(second) == 6
     assert not first & second

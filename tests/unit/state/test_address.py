@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.report import report
 from exporter.checks.result import CheckName, Finding, Reason, Result
 from exporter.state.address import AddressState, confirmed, health, problems, shown_ptr
@@ -36,7 +36,7 @@ def sampled(*worlds: World, subject=MTA) -> AddressState:
     """The state after a sample in each of these worlds, each believed, a second apart."""
     state = AddressState(subject)
     for second, world in enumerate(worlds, start=1):
-        state = state.observe(*judge(report(subject), world), float(second))[0]
+        state = state.observe(*run_check(report(subject), world), float(second))[0]
     return state
 
 
@@ -55,7 +55,7 @@ def test_a_clock_that_is_stepped_back_leaves_no_moment_in_the_future():
     state = sampled(RIGHT, BROKEN)
     assert (state.sampled_at, state.concluded_at, state.changed_at) == (2.0, 2.0, 2.0)
 
-    later, _ = state.observe(*judge(report(MTA), SILENT), 1.0)
+    later, _ = state.observe(*run_check(report(MTA), SILENT), 1.0)
 
     assert (later.sampled_at, later.concluded_at, later.changed_at) == (1.0, 1.0, 1.0)
 
@@ -109,8 +109,8 @@ def test_problems_name_check_and_reason_once():
 
 def test_a_failure_that_is_not_seen_again_turns_the_verdict_inconclusive():
     """A report whose failure was not confirmed says temperror, so that no gauge moves on it."""
-    first, _ = judge(report(MTA), SILENT)
-    second, _ = judge(report(MTA), BROKEN)
+    first, _ = run_check(report(MTA), SILENT)
+    second, _ = run_check(report(MTA), BROKEN)
 
     believed = confirmed(sampled(RIGHT).known, first, second)
 
@@ -121,9 +121,9 @@ def test_a_failure_that_is_not_seen_again_turns_the_verdict_inconclusive():
 def test_changes_are_told_once_each():
     """Break and fix are one change each for each check; an outage between is none."""
     state = sampled(RIGHT, SILENT)
-    state, broke = state.observe(*judge(report(MTA), BROKEN), 3.0)
-    state, again = state.observe(*judge(report(MTA), BROKEN), 4.0)
-    state, fixed = state.observe(*judge(report(MTA), RIGHT), 5.0)
+    state, broke = state.observe(*run_check(report(MTA), BROKEN), 3.0)
+    state, again = state.observe(*run_check(report(MTA), BROKEN), 4.0)
+    state, fixed = state.observe(*run_check(report(MTA), RIGHT), 5.0)
 
     assert [(change.after.check, change.after.result) for change in broke if change.after.check == "fcrdns"] == [
         (CheckName.FCRDNS, Result.FAIL)
@@ -163,7 +163,7 @@ RENAMED = World.parse(
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "is_news"),
+    ("before", "now", "is_changed"),
     [
         pytest.param((), RIGHT, False, id="the-first-sample"),
         pytest.param((RIGHT,), RIGHT, False, id="the-same-again"),
@@ -178,11 +178,11 @@ RENAMED = World.parse(
 )
 def test_news_is_what_differs_conclusively_from_what_is_held(before, now, is_changed):
     """Names count as much as results; what the DNS leaves open, and what was not known before, is none."""
-    assert sampled(*before).is_changed(judge(report(MTA), now)[0]) is is_changed
+    assert sampled(*before).is_changed(run_check(report(MTA), now)[0]) is is_changed
 
 
 @pytest.mark.parametrize(
-    ("held", "healthy"),
+    ("known", "healthy"),
     [
         pytest.param(None, True, id="a-list-that-never-said-anything-is-passed-over"),
         pytest.param(Result.PASS, True, id="not-listed"),

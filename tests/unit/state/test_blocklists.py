@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.dnsbl import ListHealth
 from exporter.checks.report import Wanted, report
 from exporter.checks.result import CheckName, Finding, Reason, Result
@@ -30,7 +30,7 @@ def adopted(text=TEXT, lists=None):
     configuration = parse(text, "test")
     pools = {pool.name: pool for pool in build(configuration)}
     lists = Blocklists() if lists is None else lists
-    lists.adopt(list_plans(configuration), pools.values())
+    lists.publish(list_plans(configuration), pools.values())
     return lists, pools
 
 
@@ -119,6 +119,6 @@ PENDING = Finding(CheckName.DNSBL, Result.UNKNOWN, ZEN, Reason.DNSBL_PENDING, "N
 )
 def test_the_health_of_an_address(listing, expect, healthy):
     """A list may refuse for good: that alone makes nobody's health unknown."""
-    found, evidence = judge(report(target("192.0.2.1"), wanted=Wanted(listings=(listing,))), RIGHT)
+    found, evidence = run_check(report(target("192.0.2.1"), wanted=Wanted(listings=(listing,))), RIGHT)
     state, _ = AddressState(target("192.0.2.1")).observe(found, evidence, 1.0)
     assert health(state, frozenset(map(CheckName, expect))) is healthy

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.answers import Question
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import DEFAULT_RECEIVERS
 from exporter.checks.report import report, spf_passes
@@ -19,7 +19,7 @@ from exporter.state import store
 from exporter.state.board import DETAILED_ADDRESSES, FULL_ADDRESSES, Board
 from exporter.state.counters import PoolCounters
 from exporter.state.pool import PoolState
-from exporter.state.store import WITHOUT_WORDS, Room, form_of
+from exporter.state.store import DETAILS_NOT_KEPT, DetailLimit, interned
 from tests.factories import World
 from tests.unit.web.pools import BROKEN, RIGHT, SILENT, pool
 
@@ -59,7 +59,7 @@ def record(state, taken):
     """Take in samples; say what changed, without its words."""
     found = []
     for at, (index, world) in enumerate(taken, 1):
-        judged, evidence = judge(report(state[index].target, policies=DEFAULT_RECEIVERS), world)
+        judged, evidence = run_check(report(state[index].target, policies=DEFAULT_RECEIVERS), world)
         found += [
             (change.target, *[(it.check, it.result, it.reason) for it in (change.before, change.after)])
             for change in state.record(index, judged, evidence, float(at))
@@ -73,7 +73,7 @@ def facts(state):
     for index in range(state.pool.size):
         one = state[index]
         names = None if one.iprev is None else (one.iprev.ptr_names, one.iprev.confirmed_names)
-        addresses.append((form_of(one), names, one.sampled_at, one.concluded_at, one.changed_at))
+        addresses.append((interned(one), names, one.sampled_at, one.concluded_at, one.changed_at))
         assert state.is_sampled(index) == (one.latest is not None)
         assert state.sampled_at(index) == one.sampled_at
         assert state.ptr_names(index) == (names[0] if names else ())
@@ -86,7 +86,7 @@ def facts(state):
 @given(samples, st.integers(0, 4))
 def test_a_compact_pool_knows_what_a_full_one_knows(taken, limit):
     """Whatever was sampled, in whichever order, and however little room there is for details."""
-    full, small = (PoolState(the_pool(), PoolCounters(), room) for room in (None, Room(limit)))
+    full, small = (PoolState(the_pool(), PoolCounters(), room) for room in (None, DetailLimit(limit)))
 
     assert record(small, taken) == record(full, taken)
     assert facts(small) == facts(full)
@@ -99,11 +99,11 @@ def test_a_reload_carries_over_the_same(before, after, was_compact, is_compact):
     reference = PoolState(the_pool(expect), PoolCounters())
     plain = PoolState(the_pool(), PoolCounters())
     record(plain, before)
-    reference.inherit(plain)
-    old = PoolState(the_pool(), PoolCounters(), Room(1) if was_compact else None)
+    reference.copy_from(plain)
+    old = PoolState(the_pool(), PoolCounters(), DetailLimit(1) if was_compact else None)
     record(old, before)
-    new = PoolState(the_pool(expect), PoolCounters(), Room(1) if is_compact else None)
-    new.inherit(old)
+    new = PoolState(the_pool(expect), PoolCounters(), DetailLimit(1) if is_compact else None)
+    new.copy_from(old)
 
     assert facts(new)[0] == facts(reference)[0]
     assert record(new, after) == record(reference, after)
@@ -133,13 +133,13 @@ def test_addresses_that_stay_are_carried_over_wherever_they_move(before, after, 
     )
     carried = []
     for limit in (None, 3):
-        room = None if limit is None else Room(limit)
+        room = None if limit is None else DetailLimit(limit)
         old, new = (
             PoolState(named(pool(*networks), names), PoolCounters(), room)
             for networks, names in ((before, said_before), (after, said_after))
         )
         record(old, taken)
-        new.inherit(old)
+        new.copy_from(old)
         assert [*new.unsampled()] == [index for index in range(new.pool.size) if not new.is_sampled(index)]
         assert sum(new.revisions) or not any(new.sampled())
         carried.append(facts(new))
@@ -150,13 +150,13 @@ def test_addresses_that_stay_are_carried_over_wherever_they_move(before, after, 
 @pytest.mark.parametrize("names", [(), ("mx{octet4}.example.org",)], ids=["alike", "with-other-names"])
 def test_a_big_pool_is_carried_over_a_few_at_a_time(names):
     """No step takes more neighbours than it may, be they columns, so that the event loop has its turn between."""
-    old = PoolState(pool("198.51.100.0/28"), PoolCounters(), Room(0))
+    old = PoolState(pool("198.51.100.0/28"), PoolCounters(), DetailLimit(0))
     made = (
         named(old.pool, tuple(map(HeloTemplate.parse, names))) if names else pool("198.51.100.0/28", expect=["dnsbl"])
     )
-    new = PoolState(made, PoolCounters(), Room(0))
+    new = PoolState(made, PoolCounters(), DetailLimit(0))
 
-    assert len([*new.inheriting(old)]) == -(-16 // 3)
+    assert len([*new.copying(old)]) == -(-16 // 3)
 
 
 def test_a_generation_is_made_in_steps_and_seen_as_a_whole():
@@ -164,10 +164,10 @@ def test_a_generation_is_made_in_steps_and_seen_as_a_whole():
     stays, grows = pool("198.51.100.0/29"), dataclasses.replace(pool("198.51.100.8/29"), name="grows")
     bigger = dataclasses.replace(pool(f"10.0.0.0/{32 - FULL_ADDRESSES.bit_length()}", "198.51.100.8/29"), name="grows")
     board = Board()
-    board.adopt([stays, grows])
+    board.publish([stays, grows])
     before = board.pools
     reference = PoolState(stays, PoolCounters())
-    for place, _ in enumerate(board.adopting([stays, bigger])):
+    for place, _ in enumerate(board.publishing([stays, bigger])):
         assert board.pools is before
         for state in (before["test"], reference):
             record(state, [(place % 8, BROKEN)])
@@ -180,10 +180,10 @@ def test_a_generation_is_made_in_steps_and_seen_as_a_whole():
 @given(samples, samples, st.booleans())
 def test_what_is_recorded_while_a_pool_is_fitted_is_not_lost(before, after, is_compact):
     """From numbers to details and back, a sample between any two steps."""
-    reference, fitted = (PoolState(the_pool(), PoolCounters(), Room(2) if is_compact else None) for _ in range(2))
+    reference, fitted = (PoolState(the_pool(), PoolCounters(), DetailLimit(2) if is_compact else None) for _ in range(2))
     record(reference, before)
     record(fitted, before)
-    for step, _ in enumerate(fitted.fitting(None if is_compact else Room(2))):
+    for step, _ in enumerate(fitted.fitting(None if is_compact else DetailLimit(2))):
         for state in (reference, fitted):
             record(state, after[step : step + 1])
 
@@ -192,10 +192,10 @@ def test_what_is_recorded_while_a_pool_is_fitted_is_not_lost(before, after, is_c
 
 def test_what_is_carried_over_keeps_its_words():
     """The evidence of a failing address moves with it, if there is room where it goes."""
-    old = PoolState(pool("198.51.100.0/29"), PoolCounters(), Room(4))
+    old = PoolState(pool("198.51.100.0/29"), PoolCounters(), DetailLimit(4))
     record(old, [(5, BROKEN), (6, BROKEN)])
-    new = PoolState(pool("198.51.100.4/30"), PoolCounters(), Room(1))
-    new.inherit(old)
+    new = PoolState(pool("198.51.100.4/30"), PoolCounters(), DetailLimit(1))
+    new.copy_from(old)
 
     assert [bool(state.evidence) for state in new.sampled()] == [True, False]
 
@@ -207,7 +207,7 @@ def test_a_pool_that_stays_can_be_fitted_into_less_room_and_into_more(before, af
     record(full, before)
     record(fitted, before)
     for limit in limits:
-        for _ in fitted.fitting(None if limit is None else Room(limit)):
+        for _ in fitted.fitting(None if limit is None else DetailLimit(limit)):
             pass
 
     assert record(fitted, after) == record(full, after)
@@ -217,12 +217,12 @@ def test_a_pool_that_stays_can_be_fitted_into_less_room_and_into_more(before, af
 
 def test_what_is_of_interest_is_kept_with_its_words():
     """A failing address has evidence and sentences while there is room; one that passes has neither."""
-    state = PoolState(the_pool(), PoolCounters(), Room(2))
+    state = PoolState(the_pool(), PoolCounters(), DetailLimit(2))
     record(state, [(0, RIGHT), (1, BROKEN), (2, BROKEN), (3, BROKEN)])
 
     assert [bool(state[index].evidence) for index in range(4)] == [False, True, True, False]
-    assert {one.sentence for one in state[3].latest.findings} == {"", WITHOUT_WORDS}
-    assert WITHOUT_WORDS not in {one.sentence for one in state[2].latest.findings}
+    assert {one.sentence for one in state[3].latest.findings} == {"", DETAILS_NOT_KEPT}
+    assert DETAILS_NOT_KEPT not in {one.sentence for one in state[2].latest.findings}
 
     record(state, [(1, RIGHT), (3, BROKEN)])
     assert [bool(state[index].evidence) for index in (1, 3)] == [False, True]
@@ -230,7 +230,7 @@ def test_what_is_of_interest_is_kept_with_its_words():
 
 def test_nothing_is_predicted_from_evidence_that_is_not_kept():
     """Nothing asked and nothing changed are not the same."""
-    state = PoolState(the_pool(), PoolCounters(), Room(0))
+    state = PoolState(the_pool(), PoolCounters(), DetailLimit(0))
     record(state, [(0, RIGHT)])
 
     assert state[0].latest.receivers
@@ -239,8 +239,8 @@ def test_nothing_is_predicted_from_evidence_that_is_not_kept():
 
 def test_a_pass_for_want_of_anything_to_check_stays_one():
     """It is told by its sentence, of which only that there was one is kept."""
-    state = PoolState(the_pool(), PoolCounters(), Room(0))
-    judged, evidence = judge(report(state[0].target), RIGHT)
+    state = PoolState(the_pool(), PoolCounters(), DetailLimit(0))
+    judged, evidence = run_check(report(state[0].target), RIGHT)
     spoken = Finding(CheckName.SPF_HELO, Result.PASS, "mta0.example.org", sentence="Nothing is published.")
     state.record(0, judged._replace(findings=(*judged.findings, spoken)), evidence, 1.0)
 
@@ -249,7 +249,7 @@ def test_a_pass_for_want_of_anything_to_check_stays_one():
 
 def test_half_of_the_room_is_for_failing_addresses():
     """An outage leaves room for what fails when it is over."""
-    state = PoolState(the_pool(), PoolCounters(), Room(4))
+    state = PoolState(the_pool(), PoolCounters(), DetailLimit(4))
     record(state, [(index, SILENT) for index in range(SIZE)])
     assert [bool(state[index].evidence) for index in range(SIZE)] == [True] * 2 + [False] * 6
 
@@ -260,7 +260,7 @@ def test_half_of_the_room_is_for_failing_addresses():
 def test_names_of_any_kind_come_back():
     """Escapes, the root, unconfirmed ones among confirmed ones."""
     names = sorted(map(DomainName, ["\\010.\\\\x.example", ".", "a.example", "!b.example", r"c\.d.example"]))
-    state = PoolState(the_pool(), PoolCounters(), Room(0))
+    state = PoolState(the_pool(), PoolCounters(), DetailLimit(0))
     asked = Question(state[0].target.address.reverse_name, "PTR")
     world = World({asked: frozenset(names)}).publish(["a.example A 198.51.100.0"])
     record(state, [(0, world), (7, RIGHT), (4, RIGHT)])
@@ -276,11 +276,11 @@ def test_the_board_keeps_small_pools_in_full_and_shares_room_among_the_others():
         for network in ("198.51.100.0/29", "10.0.0.0/19", "11.0.0.0/18")
     )
     board = Board()
-    board.adopt([large, middle, small])
+    board.publish([large, middle, small])
     for state in board.pools.values():
         target = state[0].target
         world = World.parse(f"{target.address.reverse_name} PTR a.example\na.example A {target.address}")
-        state.record(0, *judge(report(target), world), 1.0)
+        state.record(0, *run_check(report(target), world), 1.0)
     kept = dict(board.pools)
 
     assert small.size + middle.size <= FULL_ADDRESSES < large.size
@@ -291,7 +291,7 @@ def test_the_board_keeps_small_pools_in_full_and_shares_room_among_the_others():
     }
 
     other = dataclasses.replace(pool("12.0.0.0/20"), name="other")
-    board.adopt([large, middle, other])
+    board.publish([large, middle, other])
     assert board.pools[middle.name] is kept[middle.name]
     assert not board.pools[middle.name][0].evidence
     assert board.pools[middle.name][0].latest is not None
@@ -300,7 +300,7 @@ def test_the_board_keeps_small_pools_in_full_and_shares_room_among_the_others():
 def test_a_swept_address_costs_24_bytes():
     """Columns and packed names of 50,000 addresses with names like those of big providers."""
     count = 50_000
-    states = store.CompactStates([None] * count, Room(DETAILED_ADDRESSES))
+    states = store.CompactStates([None] * count, DetailLimit(DETAILED_ADDRESSES))
     columns = (states._sampled, states._concluded, states._changed, states._numbers)
     octets = sum(column.itemsize * len(column) for column in columns) + count  # and its health
 

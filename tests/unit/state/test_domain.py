@@ -139,14 +139,14 @@ def test_what_is_published_anew_is_news_though_it_passes_too():
 
 def test_other_settings_keep_what_is_known_of_what_stays():
     """A selector that left takes its key with it; one that came is not known yet; the rest is as before."""
-    state = sampled(NO_KEY).resettle(replace(ALL, selectors=("s1", "s3")))
+    state = sampled(NO_KEY).reconfigure(replace(ALL, selectors=("s1", "s3")))
 
     assert set(state.dkim) == {"s1"}
     assert state.problems == ()
     assert state.passes(DomainCheckName.SPF) is True
     assert state.is_healthy is None
 
-    again = sampled(NO_KEY).resettle(replace(ALL, expect=frozenset({DomainCheckName.DKIM})))
+    again = sampled(NO_KEY).reconfigure(replace(ALL, expect=frozenset({DomainCheckName.DKIM})))
     assert again.is_healthy is False
 
 

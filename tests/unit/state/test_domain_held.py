@@ -30,7 +30,7 @@ def held_after(*samples):
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "held", "changes"),
+    ("before", "after", "known", "changes"),
     [
         pytest.param((), (PASS,), (PASS,), 0, id="the-first-is-no-change"),
         pytest.param((PASS,), (LOOP, LIMIT), (LOOP, LIMIT), 1, id="several-failures-are-one-change"),

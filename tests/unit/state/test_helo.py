@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.helo import HeloName
 from exporter.checks.helo_name import helo_name
 from exporter.checks.result import CheckName, Reason, Result
@@ -26,7 +26,7 @@ def follow(helo):
 
 def sample(zone):
     """What the name comes to in a world of these records."""
-    return judge(follow(SAID), World.parse(zone))[0]
+    return run_check(follow(SAID), World.parse(zone))[0]
 
 
 def after(*zones):
@@ -82,8 +82,8 @@ def test_each_number_is_the_last_conclusive_one(zones, expected):
 def test_an_outage_moves_no_number_to_what_it_never_was(first, second, data):
     """With answers lost, each number is the one from before or the one that all answers would have given."""
     helo = HeloName.parse("mta1.example.org")
-    (was, _), (would_be, evidence) = judge(follow(helo), first), judge(follow(helo), second)
-    silent, _ = judge(follow(helo), second.without_answers_to(data.draw(outages(list(evidence)))))
+    (was, _), (would_be, evidence) = run_check(follow(helo), first), run_check(follow(helo), second)
+    silent, _ = run_check(follow(helo), second.without_answers_to(data.draw(outages(list(evidence)))))
     before = HeloState(helo).observe(was, 1.0)
 
     found = zip(*[numbers(before.observe(it, 2.0)) for it in (was, would_be, silent)], strict=True)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exporter.checks.domain import DomainCheckName, DomainFinding
 from exporter.checks.result import CheckName, Finding, Reason, Result
-from exporter.state.journal import MAX_NUMBER, Change, Journal, Which
+from exporter.state.journal import MAX_NUMBER, Change, ChangeFilter, Journal
 from tests.factories import address, name, target
 
 LOST = Change(
@@ -44,7 +44,7 @@ def test_paging_backwards_meets_each_entry_once(count, capacity, size):
 
 def test_a_filter_looks_behind_what_it_leaves_out():
     """Asking for three of one pool gives three, though others stand between."""
-    found = written(10, 100).latest(3, wanted=Which("even"))
+    found = written(10, 100).latest(3, wanted=ChangeFilter("even"))
 
     assert [entry.number for entry in found] == [1_000_009, 1_000_007, 1_000_005]
 
@@ -87,13 +87,13 @@ def test_what_was_before_is_taken_in_at_its_place(before, after, capacity):
 @pytest.mark.parametrize(
     ("which", "fits"),
     [
-        (Which(), True),
-        (Which("corporate", address("192.0.2.10"), None, "fcrdns", 1.0), True),
-        (Which("other"), False),
-        (Which(address=address("192.0.2.11")), False),
-        (Which(domain=name("example.org")), False),
-        (Which(check="helo-syntax"), False),
-        (Which(since=1.5), False),
+        (ChangeFilter(), True),
+        (ChangeFilter("corporate", address("192.0.2.10"), None, "fcrdns", 1.0), True),
+        (ChangeFilter("other"), False),
+        (ChangeFilter(address=address("192.0.2.11")), False),
+        (ChangeFilter(domain=name("example.org")), False),
+        (ChangeFilter(check="helo-syntax"), False),
+        (ChangeFilter(since=1.5), False),
     ],
 )
 def test_what_is_wanted(which, fits):

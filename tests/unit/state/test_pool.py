@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.report import report
 from exporter.state.address import health
 from exporter.state.counters import PoolCounters
@@ -18,7 +18,7 @@ samples = st.lists(st.tuples(st.integers(0, 3), st.sampled_from([RIGHT, BROKEN, 
 
 def record(state: PoolState, index: int, world: World, at: float = 1.0) -> None:
     """Take in one believed sample."""
-    state.record(index, *judge(report(state[index].target), world), at)
+    state.record(index, *run_check(report(state[index].target), world), at)
 
 
 @given(samples)
@@ -40,7 +40,7 @@ def test_healths_follow_a_reload(taken):
         record(old, index, world)
 
     new = PoolState(pool("198.51.100.0/29", expect=["helo-syntax"]), PoolCounters())
-    new.inherit(old)
+    new.copy_from(old)
 
     expect = new.pool.expect
     assert list(new.healths) == [CODES[health(new[index], expect)] for index in range(8)]

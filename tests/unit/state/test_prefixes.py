@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from exporter.inventory.draws import Plan
 from exporter.state.counters import PoolCounters
-from exporter.state.pool import FAILING, HEALTHY, SHOWN, UNKNOWN, PoolState, WorstPrefixes
+from exporter.state.pool import FAILING, HEALTHY, MAX_PREFIXES, UNKNOWN, PoolState, WorstPrefixes
 from tests.examples import examples
 from tests.unit.state.test_pool import record
 from tests.unit.web.pools import BROKEN, RIGHT, pool
@@ -64,7 +64,7 @@ def test_what_is_found_follows_the_healths():
     assert worst.state is state
 
 
-@pytest.mark.parametrize("count", [SHOWN - 1, SHOWN, SHOWN + 1])
+@pytest.mark.parametrize("count", [MAX_PREFIXES - 1, MAX_PREFIXES, MAX_PREFIXES + 1])
 def test_at_most_fifty_are_told(count):
     """Of more prefixes the last ones in order are left out."""
     state = state_of(pool(*[f"10.0.{third}.7/32" for third in range(count)]))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.receivers import Receiver
 from exporter.checks.report import report
 from exporter.checks.result import CheckName
@@ -34,9 +34,11 @@ WORLDS = (RIGHT, RENAMED, BROKEN, SILENT)
 
 def one_sample(state, world, confirming=None):
     """The state after a sample, confirmed in another world where it has to be."""
-    judged, evidence = judge(report(state.target, policies=POLICIES, before=state.predicted()), world)
+    judged, evidence = run_check(report(state.target, policies=POLICIES, before=state.predicted()), world)
     if state.worsens(judged):
-        second, evidence = judge(report(state.target, policies=POLICIES, before=state.predicted()), confirming or world)
+        second, evidence = run_check(
+            report(state.target, policies=POLICIES, before=state.predicted()), confirming or world
+        )
         judged = state.confirmed(judged, second)
     return state.observe(judged, evidence, 1.0)[0]
 
@@ -92,7 +94,7 @@ def test_a_second_refusal_that_the_first_lookup_did_not_have_is_not_believed():
 def test_one_receiver_that_accepts_less_wants_confirming():
     """However many others accept as before; more, the same, and what is not conclusive, do not."""
     right, renamed, broken, silent = (
-        judge(report(MTA, policies=POLICIES), world)[0].receivers for world in (RIGHT, RENAMED, BROKEN, SILENT)
+        run_check(report(MTA, policies=POLICIES), world)[0].receivers for world in (RIGHT, RENAMED, BROKEN, SILENT)
     )
 
     assert verdicts_worsen(right, renamed)
@@ -159,12 +161,12 @@ def counted(pool):
 def test_a_pool_adds_up_and_the_outcomes_sum_to_its_size():
     """Whatever comes and goes, each receiver's four counts are the pool's size, and a reload keeps what is held."""
     board = Board()
-    board.adopt(build(parse(CONFIGURATION, "test")))
+    board.publish(build(parse(CONFIGURATION, "test")))
     pool = board.pools["a"]
     assert counted(pool) == {("gmail", "unknown"): 3, ("strict-helo-equals-ptr", "unknown"): 3}
 
     for world in (RIGHT, BROKEN, SILENT, RIGHT, RENAMED):
-        judged, evidence = judge(report(pool[0].target, policies=pool.pool.receivers), world)
+        judged, evidence = run_check(report(pool[0].target, policies=pool.pool.receivers), world)
         pool.record(0, judged, evidence, 1.0)
         assert {sum(c for (it, _), c in pool.receiver_results().items() if it is one) for one in POLICIES} == {3}
     assert counted(pool) == {
@@ -174,7 +176,7 @@ def test_a_pool_adds_up_and_the_outcomes_sum_to_its_size():
         ("strict-helo-equals-ptr", "unknown"): 2,
     }
 
-    board.adopt(build(parse(CONFIGURATION.replace("gmail, ", ""), "test")))
+    board.publish(build(parse(CONFIGURATION.replace("gmail, ", ""), "test")))
     assert counted(board.pools["a"]) == {
         ("strict-helo-equals-ptr", "by-design"): 1,
         ("strict-helo-equals-ptr", "unknown"): 2,

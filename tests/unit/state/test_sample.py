@@ -43,19 +43,19 @@ def test_a_round_begins_anew():
         state.end()
 
     assert state.latest == {FCRDNS: (1, 0)}
-    assert state.turn == 2
+    assert state.round_number == 2
 
 
 def test_a_round_that_never_began_shows_nothing_new():
     """Its end is a turn all the same, and a draw outside of a round counts for none."""
-    state = SampleState([FCRDNS], turn=5)
+    state = SampleState([FCRDNS], round_number=5)
     state.begin()
     state.note({FCRDNS: Result.FAIL})
     state.end()
     state.note({FCRDNS: Result.FAIL})
     state.end()
 
-    assert (state.latest, state.turn) == ({FCRDNS: (1, 1)}, 7)
+    assert (state.latest, state.round_number) == ({FCRDNS: (1, 1)}, 7)
 
 
 @pytest.mark.parametrize("key", [0, 7])
@@ -69,14 +69,14 @@ def test_whoever_stored_a_key_gets_the_same_order(key):
 
 def test_a_reload_goes_on_where_it_stopped():
     """Key, turn and place are the old ones; sums of checks that both have are shown, others stand at 0."""
-    old = SampleState([FCRDNS, DNSBL], key=9, turn=4)
+    old = SampleState([FCRDNS, DNSBL], key=9, round_number=4)
     old.begin()
     old.note({FCRDNS: Result.FAIL, DNSBL: Result.PASS})
     old.end()
-    old.reached = address("192.0.2.7")
+    old.cursor = address("192.0.2.7")
     new = SampleState([FCRDNS, SYNTAX])
 
-    new.inherit(old)
+    new.copy_from(old)
 
-    assert (new.key, new.turn, new.reached) == (9, 5, address("192.0.2.7"))
+    assert (new.key, new.round_number, new.cursor) == (9, 5, address("192.0.2.7"))
     assert new.latest == {FCRDNS: (1, 1), SYNTAX: (0, 0)}

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.report import report
 from exporter.checks.spf.compile import compile_spf
 from exporter.config.load import parse
 from exporter.inventory.build import build
 from exporter.state.board import Board
-from exporter.state.spf_coverage import Comparisons, count, two_lists
+from exporter.state.spf_coverage import SpfCoverageCache, count, spf_coverage
 from tests.domains import DOMAIN
 from tests.factories import World, address
 
@@ -28,13 +28,13 @@ pools:
 
 def compiled(record: str):
     """What a record says of every address."""
-    return judge(compile_spf(DOMAIN), World.parse(f"example.org TXT {record}"))[0]
+    return run_check(compile_spf(DOMAIN), World.parse(f"example.org TXT {record}"))[0]
 
 
 def board(text: str = POOLS) -> Board:
     """Pools of which nothing is known yet."""
     made = Board()
-    made.adopt(build(parse(text, "test")))
+    made.publish(build(parse(text, "test")))
     return made
 
 
@@ -42,12 +42,12 @@ def know(pools: Board, world: World) -> None:
     """Sample every address."""
     for state in pools.pools.values():
         for index, target in enumerate(state.pool.targets):
-            state.record(index, *judge(report(target), world), 1.0)
+            state.record(index, *run_check(report(target), world), 1.0)
 
 
 def compared(record: str, pools: Board):
     """The comparison, its pools by name."""
-    lists = two_lists(DOMAIN, compiled(record), pools.pools.values())
+    lists = spf_coverage(DOMAIN, compiled(record), pools.pools.values())
     return lists, {one.pool: one for one in lists.pools}
 
 
@@ -117,7 +117,7 @@ def test_ranges_agree_with_sets(authorised, known):
 def test_a_comparison_is_made_again_only_when_something_moved():
     """Scrapes in a row cost nothing; another record, another pool, another verdict or time makes a new one."""
     seconds = [0.0]
-    comparisons = Comparisons(lambda: seconds[0])
+    comparisons = SpfCoverageCache(lambda: seconds[0])
     pools, record = board(), compiled("v=spf1 +all")
 
     def look():
@@ -135,5 +135,5 @@ def test_a_comparison_is_made_again_only_when_something_moved():
     record = compiled("v=spf1 -all")
     assert count(look().authorised) == 0
     comparisons.forget([])
-    pools.adopt([])
+    pools.publish([])
     assert look().pools == ()

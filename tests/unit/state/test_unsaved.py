@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.report import report
 from exporter.state.counters import PoolCounters
-from exporter.state.dirty import Unsaved
+from exporter.state.dirty import Dirty
 from exporter.state.pool import PoolState
 from tests.unit.web.pools import BROKEN, RIGHT, SILENT, pool
 
@@ -16,7 +16,7 @@ notes = st.lists(st.tuples(st.integers(0, 9), st.booleans()))
 @given(notes, st.integers(1, 12))
 def test_what_has_news_is_taken_once_and_before_it_is_forgotten(noted, limit):
     """Taking until nothing is left gives each address with news once, however often it was noted."""
-    unsaved = Unsaved(10)
+    unsaved = Dirty(10)
     for index, is_changed in noted:
         unsaved.note(index, is_changed=is_changed)
 
@@ -33,9 +33,9 @@ def test_what_has_news_is_taken_once_and_before_it_is_forgotten(noted, limit):
 
 def test_what_could_not_be_saved_is_there_again():
     """A full disk loses nothing."""
-    unsaved = Unsaved(4)
+    unsaved = Dirty(4)
     unsaved.note(2, is_changed=True)
-    unsaved.note_helo("mail.example.org", is_changed=True)
+    unsaved.add_helo("mail.example.org", is_changed=True)
 
     unsaved.put_back(unsaved.take(4), unsaved.take_helos(all_of_them=False))
 
@@ -45,7 +45,7 @@ def test_what_could_not_be_saved_is_there_again():
 def test_what_was_unsaved_of_addresses_that_stay_is_unsaved_after_a_reload():
     """News is news in its new place, a mere sample is one there too, and what left the pool is forgotten."""
     before, after = pool("198.51.100.0/30", "198.51.100.8/30"), pool("198.51.100.4/30", "198.51.100.8/30")
-    old, new = Unsaved(8), Unsaved(8)
+    old, new = Dirty(8), Dirty(8)
     for index, is_changed in ((1, True), (5, True), (6, False)):
         old.note(index, is_changed=is_changed)
 
@@ -57,11 +57,11 @@ def test_what_was_unsaved_of_addresses_that_stay_is_unsaved_after_a_reload():
 def test_a_sample_that_finds_what_was_known_is_no_news():
     """Only its time has to be written; an outage is news once, and so is its end."""
     state = PoolState(pool("198.51.100.0/30"), PoolCounters())
-    state.unsaved = Unsaved(4)
+    state.dirty = Dirty(4)
     news = []
     for at, world in enumerate([RIGHT, RIGHT, SILENT, SILENT, RIGHT, BROKEN, BROKEN]):
-        state.record(1, *judge(report(state[1].target), world), float(at))
-        news.append(bool(state.unsaved.take(4)))
-        state.unsaved.take_sampled()
+        state.record(1, *run_check(report(state[1].target), world), float(at))
+        news.append(bool(state.dirty.take(4)))
+        state.dirty.take_sampled()
 
     assert news == [True, False, True, False, True, True, False]

@@ -56,5 +56,5 @@ def _build(entries: list[dict[str, object]]) -> tuple[Pool, ...]:
 def board(*made: Pool) -> Board:
     """A board with these pools, of which nothing is known."""
     result = Board()
-    result.adopt(made)
+    result.publish(made)
     return result

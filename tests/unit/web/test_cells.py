@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.report import report
 from exporter.state.counters import PoolCounters
 from exporter.state.pool import PoolState
@@ -57,7 +57,7 @@ def test_the_level_is_the_share_of_failing_addresses(broken, level):
     for index in range(256):
         at = 2048 + index
         world = BROKEN if index < broken else RIGHT
-        state.record(at, *judge(report(state[at].target), world), 1.0)
+        state.record(at, *run_check(report(state[at].target), world), 1.0)
 
     *_, shade = Maps().shades(state, 2.0)
 
@@ -67,7 +67,7 @@ def test_the_level_is_the_share_of_failing_addresses(broken, level):
 def test_what_was_not_sampled_for_three_intervals_is_not_known():
     """A cell that was healthy long ago is not shown as healthy."""
     state = PoolState(pool("198.51.100.0/32"), PoolCounters())
-    state.record(0, *judge(report(state[0].target), RIGHT), 1000.0)
+    state.record(0, *run_check(report(state[0].target), RIGHT), 1000.0)
     maps, interval = Maps(), state.pool.interval_seconds
 
     assert [shade.level for shade in maps.shades(state, 1000.0 + 2.9 * interval)] == [0]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.answers import Question
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.names import DomainName
 from exporter.checks.report import report
 from exporter.checks.result import CheckName
@@ -19,7 +19,7 @@ FORWARD = "mail.example.org A 192.0.2.10\n"
 
 def drawn(zone, expect=EVERYTHING, subject=MTA):
     """The shapes and labels of the chain in a world: of each step, and of what follows it."""
-    _, evidence = judge(report(subject), World.parse(zone))
+    _, evidence = run_check(report(subject), World.parse(zone))
     return [
         [((step.shape, step.label), *[(after.shape, after.label) for after in step.onward]) for step in start.steps]
         for start in chain(subject, evidence, expect)
@@ -97,7 +97,7 @@ def test_whatever_the_names_are_the_picture_holds_them(labels):
     """No box leaves the picture, none lies on another, and each name is told in a sentence."""
     names = sorted({DomainName.from_labels(one) for one in labels})
     ptr = {Question(MTA.address.reverse_name, "PTR"): frozenset(names)} if names else {}
-    _, evidence = judge(report(MTA), World(ptr))
+    _, evidence = run_check(report(MTA), World(ptr))
 
     drawing = draw(chain(MTA, evidence, EVERYTHING))
 

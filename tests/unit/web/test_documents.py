@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.answers import Answer, ExtendedError, Question, Status
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.names import DomainName
 from exporter.checks.report import report
 from exporter.checks.result import CheckName
@@ -21,7 +21,7 @@ EVERYTHING = frozenset(CheckName)
 
 def documents(world: World):
     """What is known of the address after one sample."""
-    state, _ = AddressState(MTA).observe(*judge(report(MTA), world), 1_700_000_000.5)
+    state, _ = AddressState(MTA).observe(*run_check(report(MTA), world), 1_700_000_000.5)
     return address_documents(Listed("test", 0, state, 0, ()), EVERYTHING)
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.answers import Question
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.names import DomainName
 from exporter.checks.report import report
 from exporter.state.counters import PoolCounters
@@ -22,7 +22,7 @@ def record(state, index, ptr_names):
     """Take in a sample that finds these PTR names; none means that the DNS is silent."""
     question = Question(state[index].target.address.reverse_name, "PTR")
     world = World({question: frozenset(map(DomainName, ptr_names))}) if ptr_names else SILENT
-    state.record(index, *judge(report(state[index].target), world), 1.0)
+    state.record(index, *run_check(report(state[index].target), world), 1.0)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -9,7 +9,7 @@ from multidict import CIMultiDict, MultiDict
 from yarl import URL
 
 from exporter.checks.answers import Answer, Question, Status
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.names import DomainName
 from exporter.checks.report import report
 from exporter.config.load import parse
@@ -40,7 +40,7 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 def fleet():
     """A board with two pools, of which nothing is known."""
     board = Board()
-    board.adopt(build(parse(yaml.safe_dump(CONFIGURATION), "test.yml")))
+    board.publish(build(parse(yaml.safe_dump(CONFIGURATION), "test.yml")))
     return board
 
 
@@ -166,7 +166,7 @@ async def test_debugging_explains_first_and_shows_the_exposition_as_text():
 def test_every_finding_and_answer_is_explained():
     """Results with their reasons, what is not expected, sentences and fixes; then each question with its answer."""
     mta = target("192.0.2.10", "mail.example.org")
-    findings, _ = judge(report(mta), World.parse("mail.example.org A 192.0.2.99"))
+    findings, _ = run_check(report(mta), World.parse("mail.example.org A 192.0.2.99"))
     helo = Answer(Status.ANSWER, hosts("192.0.2.99").records, (name("a\\027b.example"),), 300, "[::1]:53", 1.5)
     evidence = {
         Question(mta.address.reverse_name, "PTR"): Answer(Status.NXDOMAIN),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.report import report
 from exporter.state.counters import PoolCounters
 from exporter.state.pool import FAILING, PoolState
@@ -69,7 +69,7 @@ async def test_a_name_is_found_by_any_part_of_a_ptr_or_helo_name():
     fleet = board(pool("198.51.100.0/29"))
     (state,) = fleet.pools.values()
     for index in range(8):
-        state.record(index, *judge(report(state[index].target), RIGHT), 1.0)
+        state.record(index, *run_check(report(state[index].target), RIGHT), 1.0)
 
     found = await Search(fleet).find(Wanted("TA5.exam"), 10)
 
@@ -82,7 +82,7 @@ async def test_health_narrows_a_search_down():
     (state,) = fleet.pools.values()
     for index in range(8):
         world = BROKEN if index in {2, 5} else RIGHT
-        state.record(index, *judge(report(state[index].target), world), 1.0)
+        state.record(index, *run_check(report(state[index].target), world), 1.0)
 
     found = await Search(fleet).find(Wanted(health=FAILING), 10)
 

@@ -3,7 +3,7 @@
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.domain import DomainCheckName, DomainFinding, DomainReason
 from exporter.checks.result import CheckName, Finding, Fix, Reason, Result
-from exporter.state.journal import Change, Entry, Journal
+from exporter.state.journal import Change, Journal, JournalEntry
 from tests.factories import address, name, target
 
 PASSES = Finding(CheckName.FCRDNS, Result.PASS)
@@ -26,7 +26,7 @@ def weakened(at: float) -> Change:
     return Change(name("example.org"), before, after, at)
 
 
-def written(count: int, began: float) -> list[Entry]:
+def written(count: int, began: float) -> list[JournalEntry]:
     """A journal of *count* changes, a second apart, each tenth of them about a domain."""
     journal = Journal()
     for number in range(count):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.helo_name import helo_name
 from exporter.checks.receivers import Receiver
 from exporter.checks.report import report
@@ -25,10 +25,10 @@ def histories(draw):
     policies = draw(st.sampled_from([(), tuple(Receiver)]))
     for at in range(draw(st.integers(1, 3))):
         world = draw(worlds())
-        judged, evidence = judge(report(state.target, policies=policies), world)
+        judged, evidence = run_check(report(state.target, policies=policies), world)
         if draw(st.booleans()):
             lost = draw(outages(list(evidence)))
-            judged, evidence = judge(report(state.target, policies=policies), world.without_answers_to(lost))
+            judged, evidence = run_check(report(state.target, policies=policies), world.without_answers_to(lost))
         state, _ = state.observe(judged, evidence, float(at + 1))
     return state
 
@@ -58,11 +58,11 @@ def test_no_time_is_in_the_future(state):
 def test_a_helo_name_comes_back_as_it_was(world, helo, data):
     """Its numbers, its addresses, its findings, through an outage too."""
     state = HeloState(helo)
-    judged, evidence = judge(helo_name(helo, OURS.__contains__), world)
+    judged, evidence = run_check(helo_name(helo, OURS.__contains__), world)
     state = state.observe(judged, 1.0)
     if evidence:
         lost = data.draw(outages(list(evidence)))
-        state = state.observe(judge(helo_name(helo, OURS.__contains__), world.without_answers_to(lost))[0], 2.0)
+        state = state.observe(run_check(helo_name(helo, OURS.__contains__), world.without_answers_to(lost))[0], 2.0)
 
     assert helo_state(helo_text(state), helo, state.sampled_at, NOW) == state
 

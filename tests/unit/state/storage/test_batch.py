@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.report import report
 from exporter.state.counters import PoolCounters
-from exporter.state.dirty import Unsaved
+from exporter.state.dirty import Dirty
 from exporter.state.journal import Journal
 from exporter.state.pool import PoolState
 from exporter.state.storage import writer
-from exporter.state.storage.key_values import Notes
+from exporter.state.storage.key_values import KeyValueTable
 from tests.unit.web.pools import BROKEN, RIGHT, pool
 
 
@@ -25,9 +25,9 @@ def few_rows(monkeypatch):
 def sampled(network, broken, name="corporate"):
     """A pool of eight addresses, all of them news; those at the places in *broken* fail."""
     state = PoolState(replace(pool(network), name=name), PoolCounters())
-    state.unsaved = Unsaved(state.pool.size)
+    state.dirty = Dirty(state.pool.size)
     for index in range(state.pool.size):
-        judged, evidence = judge(report(state[index].target), BROKEN if index in broken else RIGHT)
+        judged, evidence = run_check(report(state[index].target), BROKEN if index in broken else RIGHT)
         state.record(index, judged, evidence, 1000.0 + index)
     return state
 
@@ -36,7 +36,7 @@ def batches(states, changes=()):
     """The places that go into each transaction, by pool."""
     waiting, found = deque(changes), []
     while True:
-        taken = writer.take(states, Notes(), waiting, [], with_times=False)
+        taken = writer.take(states, KeyValueTable(), waiting, [], with_times=False)
         if taken.is_empty:
             return found
         found.append([[*indexes] for state in states for owner, indexes, _ in taken.pools if owner is state])
@@ -60,7 +60,7 @@ def test_what_changed_is_written_with_the_change():
 
 
 def _recorded(state, index, world):
-    judged, evidence = judge(report(state[index].target), world)
+    judged, evidence = run_check(report(state[index].target), world)
     return state.record(index, judged, evidence, 2000.0)
 
 

@@ -13,9 +13,9 @@ from exporter.checks.result import CheckName, Finding, Fix, Reason, Result
 from exporter.config.load import parse
 from exporter.inventory.build import build, list_plans
 from exporter.state.blocklists import Blocklists
-from exporter.state.storage.codec import Reading
+from exporter.state.storage.codec import StateReader
 from exporter.state.storage.database import MIGRATIONS
-from exporter.state.storage.tables import KeptBlocklists
+from exporter.state.storage.tables import BlocklistTables
 from tests.factories import address, name
 
 ZEN = name("zen.example.org")
@@ -38,7 +38,7 @@ def adopted(pools, lists=None):
     """The lists of a configuration with these pools."""
     configuration = parse(LISTS.format(pools), "test")
     lists = Blocklists() if lists is None else lists
-    lists.adopt(list_plans(configuration), build(configuration))
+    lists.publish(list_plans(configuration), build(configuration))
     return lists
 
 
@@ -52,14 +52,14 @@ def file():
 
 def save(lists, connection):
     """Write all that is not saved yet."""
-    kept = KeptBlocklists(lists)
+    kept = BlocklistTables(lists)
     kept.save(connection, kept.take(all_of_them=True))
 
 
 def restored(connection, pools, now=NOW):
     """What a new process with these pools knows, and how many rows it could not read."""
     lists = adopted(pools)
-    kept, source = KeptBlocklists(lists), Reading(connection, now, 0.0)
+    kept, source = BlocklistTables(lists), StateReader(connection, now, 0.0)
     kept.restore(kept.read(source, kept.wanted()))
     return lists, source.unreadable
 
@@ -68,7 +68,7 @@ def helo(lists):
     """What the list says of each address that it was asked about."""
     (listings,) = lists.of(ZEN)
     targets = listings.pool.targets
-    every = {str(targets[place].address): place for place, octet in enumerate(listings.octets) if octet}
+    every = {str(targets[place].address): place for place, octet in enumerate(listings.codes) if octet}
     return {text: listings.finding(place, ZEN, address(text)) for text, place in every.items()}
 
 
@@ -102,13 +102,13 @@ def test_a_list_comes_back_as_it_was():
     lists.put_health(ListHealth(ZEN, 4, works=True))
     lists.put_health(ListHealth(ZEN, 6, works=False, reason=Reason.DNSBL_BLOCKED, sentence="It refuses."))
     lists.put_health(ListHealth(name("other.example.org"), 4, works=None, reason=Reason.TIMEOUT, sentence="?"))
-    lists.reach(ZEN, ("a", address("192.0.2.9")))
+    lists.set_cursor(ZEN, ("a", address("192.0.2.9")))
     with file() as connection:
         save(lists, connection)
         again, _ = restored(connection, WIDE)
 
     assert again.healths == {key: health for key, health in lists.healths.items() if key[0] == ZEN}
-    assert again.reached == {ZEN: ("a", address("192.0.2.9"))}
+    assert again.cursors == {ZEN: ("a", address("192.0.2.9"))}
 
 
 @pytest.mark.parametrize(("age", "is_known"), [(1.9 * HOUR, True), (2.1 * HOUR, False)])
@@ -133,10 +133,10 @@ def test_what_was_asked_meanwhile_is_newer():
         save(lists, connection)
         late = adopted(WIDE)
         late.of(ZEN)[0].put(3, CLEAN, NOW)
-        kept = KeptBlocklists(late)
-        kept.restore(kept.read(Reading(connection, NOW, 0.0), kept.wanted()))
+        kept = BlocklistTables(late)
+        kept.restore(kept.read(StateReader(connection, NOW, 0.0), kept.wanted()))
         assert kept.wanted() == []
-        kept.note_all()
+        kept.add_all()
         assert kept.wanted()
     assert {text: it.result for text, it in helo(late).items()} == {"10.0.0.3": "pass", "10.0.0.4": "pass"}
 
@@ -161,14 +161,14 @@ def test_what_left_the_configuration_is_noted():
     lists.put_health(ListHealth(ZEN, 4, works=True))
     with file() as connection:
         save(lists, connection)
-        KeptBlocklists(Blocklists()).note_gone(connection, NOW + 1)
+        BlocklistTables(Blocklists()).note_gone(connection, NOW + 1)
         gone = "SELECT (SELECT gone_at FROM listings), (SELECT gone_at FROM blocklists)"
         assert connection.execute(gone).fetchall() == [(NOW + 1, NOW + 1)]
-        KeptBlocklists(lists).note_gone(connection, NOW + 2)
+        BlocklistTables(lists).note_gone(connection, NOW + 2)
         assert connection.execute(gone).fetchall() == [(None, None)]
 
         adopted(NARROW, lists)
-        KeptBlocklists(lists).note_gone(connection, NOW + 3)
+        BlocklistTables(lists).note_gone(connection, NOW + 3)
         save(lists, connection)
         (first,) = connection.execute("SELECT min(first) FROM listings").fetchone()
         assert str(Address(first)) == "10.0.2.128"

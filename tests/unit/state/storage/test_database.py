@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.report import report
 from exporter.state.counters import PoolCounters
-from exporter.state.journal import ALL
+from exporter.state.journal import ALL_CHANGES
 from exporter.state.pool import PoolState
-from exporter.state.storage.codec import Reading, pool_id, save_addresses, save_times
+from exporter.state.storage.codec import StateReader, pool_id, save_addresses, save_times
 from exporter.state.storage.database import MIGRATIONS, VERSION, Database
-from exporter.state.storage.status import StorageError, Trouble
+from exporter.state.storage.status import StorageError, StorageErrorReason
 from exporter.state.storage.tables import load_changes, page, save_changes
 from tests.unit.state.storage.journals import written
 from tests.unit.web.pools import BROKEN, RIGHT, pool
@@ -33,7 +33,7 @@ def filled(path: Path) -> dict[int, object]:
     state = PoolState(POOL, PoolCounters())
     for index in range(POOL.size):
         world = BROKEN if index % 3 else RIGHT
-        state.record(index, *judge(report(state[index].target), world), 1000.0 + index)
+        state.record(index, *run_check(report(state[index].target), world), 1000.0 + index)
     database = Database(path)
     number = pool_id(database.connection, POOL.name)
     save_addresses(database.connection, number, state, range(POOL.size), lambda: None)
@@ -52,7 +52,7 @@ def restored(path: Path):
     """What is read of each address of the pool."""
     database = Database(path)
     try:
-        for chunk in Reading(database.connection, 5000.0, 0.0).addresses(POOL):
+        for chunk in StateReader(database.connection, 5000.0, 0.0).addresses(POOL):
             yield from chunk
     finally:
         database.close()
@@ -136,7 +136,7 @@ def test_what_is_not_ours_is_left_as_it_is(tmp_path, script, message):
     with pytest.raises(StorageError, match=message) as refused:
         Database(path)
 
-    assert refused.value.trouble is Trouble.FOREIGN
+    assert refused.value.reason is StorageErrorReason.FOREIGN
     assert path.read_bytes() == before
     assert not list(tmp_path.glob("*.broken-*"))
 
@@ -150,7 +150,7 @@ def test_a_file_of_version_1_is_migrated(tmp_path):
     found = dict(restored(path))
 
     assert [(index, state.iprev.verdict.value) for index, state in found.items()] == [(0, "pass"), (1, "fail")]
-    (entry,) = page(path, 10, None, ALL)
+    (entry,) = page(path, 10, None, ALL_CHANGES)
     assert (entry.pool, str(entry.change.address)) == ("even", "192.0.2.1")
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
@@ -178,7 +178,7 @@ def test_only_one_may_use_it(tmp_path):
     first = Database(path)
     with pytest.raises(StorageError, match="in use by another exporter") as refused:
         Database(path)
-    assert refused.value.trouble is Trouble.LOCKED
+    assert refused.value.reason is StorageErrorReason.LOCKED
     first.close()
     Database(path).close()
 
@@ -205,7 +205,7 @@ def test_pages_of_changes_meet_each_once(tmp_path):
         if not is_open:
             database.close()
         found, before = [], None
-        while some := page(path, size, before, ALL):
+        while some := page(path, size, before, ALL_CHANGES):
             found += some
             before = some[-1].number
         assert found == entries[::-1]

@@ -59,7 +59,7 @@ def test_what_is_no_longer_configured_is_left_out(state, selectors):
     """As on a reload: of selectors that went nothing is left, what is held of the others is there."""
     now = replace(ALL, selectors=tuple(sorted(selectors)))
 
-    assert domain_state(domain_text(state), now, state.sampled_at, NOW) == state.resettle(now)
+    assert domain_state(domain_text(state), now, state.sampled_at, NOW) == state.reconfigure(now)
 
 
 @settings(max_examples=60)

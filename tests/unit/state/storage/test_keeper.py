@@ -1,4 +1,4 @@
-"""The keeper: what is saved is what is restored, and what goes wrong stays with it."""
+"""The storage: what is saved is what is restored, and what goes wrong stays with it."""
 
 import asyncio
 import shutil
@@ -9,18 +9,18 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.report import report
 from exporter.checks.result import Result
 from exporter.config.model import StorageEntry
 from exporter.state.blocklists import Blocklists
 from exporter.state.board import Board
 from exporter.state.domain import DomainBoard
-from exporter.state.journal import Journal, Which
+from exporter.state.journal import ChangeFilter, Journal
 from exporter.state.storage import writer
-from exporter.state.storage.codec import CHUNK
-from exporter.state.storage.key_values import MAX_BYTES, Notes
-from exporter.state.storage.storage import Keeper
+from exporter.state.storage.codec import ROWS_PER_STEP
+from exporter.state.storage.key_values import MAX_BYTES, KeyValueTable
+from exporter.state.storage.storage import Storage
 from tests.domains import SETTINGS as DOMAIN_SETTINGS
 from tests.domains import SILENT, SOUND, sample, without
 from tests.factories import name as domain_name
@@ -44,37 +44,37 @@ class Kept:
 
     def __init__(self, path, networks=None, **entry):
         self.board, self.domains, self.blocklists = Board(), DomainBoard(), Blocklists()
-        self.journal, self.notes = Journal(), Notes()
-        self.keeper = Keeper(self.board, self.domains, self.blocklists, self.journal, self.notes)
+        self.journal, self.key_values = Journal(), KeyValueTable()
+        self.storage = Storage(self.board, self.domains, self.blocklists, self.journal, self.key_values)
         self.entry = StorageEntry(path=str(path), **entry)
         self._networks = networks or {"a": "198.51.100.0/28"}
 
     async def __aenter__(self):
-        await self.keeper.use(self.entry)
-        self.adopt(**self._networks)
-        await self.keeper.restore()
+        await self.storage.use(self.entry)
+        self.publish(**self._networks)
+        await self.storage.restore()
         return self
 
     async def __aexit__(self, *_):
-        await self.keeper.stop()
+        await self.storage.stop()
 
-    def adopt(self, **networks):
+    def publish(self, **networks):
         """Reload."""
-        self.board.adopt(pools(**networks))
-        self.keeper.follow()
+        self.board.publish(pools(**networks))
+        self.storage.follow()
 
     def sample(self, name, index, world=RIGHT, at=None):
         """Take one sample in."""
         state = self.board.pools[name]
         at = time.time() if at is None else at
-        for change in state.record(index, *judge(report(state[index].target), world), at):
-            self.keeper.changed(self.journal.write(name, change))
+        for change in state.record(index, *run_check(report(state[index].target), world), at):
+            self.storage.add_change(self.journal.write(name, change))
 
     def watch(self, settings, world, at):
         """Take one sample of a domain in; say what changed by it."""
         changes = self.domains.record(settings.name, *sample(world, settings), at)
         for change in changes:
-            self.keeper.changed(self.journal.write("", change))
+            self.storage.add_change(self.journal.write("", change))
         return changes
 
     def known(self, name="a"):
@@ -84,7 +84,7 @@ class Kept:
     async def until(self, condition):
         """Wait for something that the thread does."""
         async with asyncio.timeout(DEADLINE_SECONDS):
-            while not condition(self.keeper.status):
+            while not condition(self.storage.status):
                 await asyncio.sleep(0.02)
 
 
@@ -94,7 +94,7 @@ async def test_all_is_there_again(tmp_path):
         for index in range(16):
             first.sample("a", index, at=1000.0 + index)
         first.sample("a", 3, BROKEN, at=2000.0)
-        first.notes.put("pool/a", "round", "7")
+        first.key_values.put("pool/a", "round", "7")
         state = first.board.pools["a"]
         known, results, healths = first.known(), state.results(), bytes(state.healths)
         times = [state.sampled_at(index) for index in range(16)]
@@ -108,7 +108,7 @@ async def test_all_is_there_again(tmp_path):
         for index in range(16):
             first.sample("a", index, at=now - 100 + index)
         first.sample("a", 3, BROKEN, at=now)
-        first.notes.put("pool/a", "round", "7")
+        first.key_values.put("pool/a", "round", "7")
         state = first.board.pools["a"]
         known, results, healths = first.known(), state.results(), bytes(state.healths)
         times = [state.sampled_at(index) for index in range(16)]
@@ -120,8 +120,8 @@ async def test_all_is_there_again(tmp_path):
         assert [state.sampled_at(index) for index in range(16)] == pytest.approx(times, abs=1)
         assert state.oldest_sample() <= min(times)
         assert again.journal.entries() == entries
-        assert again.notes.get("pool/a", "round") == "7"
-        assert again.keeper.status.restored == 16
+        assert again.key_values.get("pool/a", "round") == "7"
+        assert again.storage.status.restored == 16
 
 
 async def test_times_that_are_all_that_is_new_are_kept(tmp_path):
@@ -165,14 +165,14 @@ async def test_a_reload_keeps_and_restores(tmp_path):
         await kept.until(lambda status: status.committed_at)
         for index in range(16):
             kept.sample("a", index, at=now - 30 + index)
-        kept.adopt(a="198.51.100.8/29", b="203.0.113.0/30")
+        kept.publish(a="198.51.100.8/29", b="203.0.113.0/30")
         kept.sample("b", 1)
     async with Kept(tmp_path / "maildns.db") as again:
         assert again.known() == known
         state = again.board.pools["a"]
         assert [state.sampled_at(index) for index in range(16)] == pytest.approx(times, abs=1)
-        again.adopt(a="198.51.100.0/28", b="203.0.113.0/30")
-        again.keeper.restore_soon()
+        again.publish(a="198.51.100.0/28", b="203.0.113.0/30")
+        again.storage.start_restoring()
         await again.until(lambda status: status.restored == 17)
         assert list(again.known("b")) == ["203.0.113.1"]
 
@@ -186,19 +186,19 @@ async def test_the_end_does_not_wait_for_a_restore(tmp_path):
             first.sample("a", index, at=now - 100)
 
     half = Kept(tmp_path / "maildns.db", everything)
-    await half.keeper.use(half.entry)
-    half.adopt(**everything)
+    await half.storage.use(half.entry)
+    half.publish(**everything)
     state = half.board.pools["a"]
     restore = state.restore
 
     def restored(index, known):
         restore(index, known)
-        half.keeper.end_soon()
+        half.storage.stop_restoring()
 
     state.restore = restored
-    await half.keeper.restore()
-    await half.keeper.stop()
-    assert 0 < len(half.known()) <= CHUNK
+    await half.storage.restore()
+    await half.storage.stop()
+    assert 0 < len(half.known()) <= ROWS_PER_STEP
 
     async with Kept(tmp_path / "maildns.db", everything) as again:
         assert len(again.known()) == 2048
@@ -210,18 +210,18 @@ async def test_another_file_gets_everything(tmp_path):
         for index in range(16):
             kept.sample("a", index)
         kept.sample("a", 3, BROKEN)
-        kept.notes.put("pool/a", "round", "7")
-        await kept.keeper.use(StorageEntry(path=str(tmp_path / "new.db")))
-        kept.keeper.follow()
+        kept.key_values.put("pool/a", "round", "7")
+        await kept.storage.use(StorageEntry(path=str(tmp_path / "new.db")))
+        kept.storage.follow()
         await kept.until(lambda status: status.committed_at)
-        await kept.keeper.use(None)
-        assert kept.keeper.status is None
+        await kept.storage.use(None)
+        assert kept.storage.status is None
         kept.sample("a", 4, BROKEN)
     for name in ("old.db", "new.db"):
         async with Kept(tmp_path / name) as again:
             assert len(again.known()) == 16
             assert len(again.journal) == 2
-            assert again.notes.get("pool/a", "round") == "7"
+            assert again.key_values.get("pool/a", "round") == "7"
 
 
 async def test_what_changed_while_the_file_was_gone_is_written(tmp_path):
@@ -262,19 +262,19 @@ async def test_older_changes_are_read_from_the_file(tmp_path):
     """Pages go on where memory ends, with every filter, and meet each change once."""
     began = time.time() - 5000
     async with Kept(tmp_path / "maildns.db") as kept:
-        kept.journal = kept.keeper._journal = Journal(capacity=10)
+        kept.journal = kept.storage._journal = Journal(capacity=10)
         entries = [kept.journal.write("a", lost(number % 250, began + number)) for number in range(300)]
         for entry in entries:
-            kept.keeper.changed(entry)
+            kept.storage.add_change(entry)
         with closing(sqlite3.connect(tmp_path / "maildns.db")) as connection:
             await kept.until(lambda _: connection.execute("SELECT count(*) FROM changes").fetchone() == (300,))
         found, before = [], None
-        while page := await kept.keeper.changes(7, before=before):
+        while page := await kept.storage.changes(7, before=before):
             found += page
             before = page[-1].number
         assert found == entries[::-1]
         address = entries[5].change.address
-        assert await kept.keeper.changes(9, wanted=Which(address=address)) == [entries[255], entries[5]]
+        assert await kept.storage.changes(9, wanted=ChangeFilter(address=address)) == [entries[255], entries[5]]
 
 
 async def test_what_is_old_or_too_much_is_deleted(tmp_path):
@@ -287,9 +287,9 @@ async def test_what_is_old_or_too_much_is_deleted(tmp_path):
         kept.sample("b", 0, at=now - 60)
         for number in range(6000):
             at = now - 7200 if number < 1000 else now - 100
-            kept.keeper.changed(kept.journal.write("a", lost(number % 250, at)))
-        kept.notes.put("pool/gone", "x", "1")
-        kept.notes.put("pool/a", "x", "1")
+            kept.storage.add_change(kept.journal.write("a", lost(number % 250, at)))
+        kept.key_values.put("pool/gone", "x", "1")
+        kept.key_values.put("pool/a", "x", "1")
     async with Kept(tmp_path / "maildns.db", {"a": "198.51.100.8/29"}, **entry) as kept:
         with closing(sqlite3.connect(tmp_path / "maildns.db", timeout=300, isolation_level=None)) as connection:
             await kept.until(lambda _: connection.execute("SELECT count(*) FROM changes").fetchone() == (2500,))
@@ -307,26 +307,26 @@ async def test_what_is_old_or_too_much_is_deleted(tmp_path):
 async def test_without_a_storage_nothing_is_kept_and_nothing_fails():
     """The same calls, from memory."""
     kept = Kept("unused")
-    await kept.keeper.use(None)
-    kept.adopt(a="198.51.100.0/28")
-    await kept.keeper.restore()
+    await kept.storage.use(None)
+    kept.publish(a="198.51.100.0/28")
+    await kept.storage.restore()
     kept.sample("a", 1)
     kept.sample("a", 1, BROKEN)
-    kept.notes.put("pool/a", "x", "1")
+    kept.key_values.put("pool/a", "x", "1")
 
-    assert kept.keeper.status is None
-    assert len(await kept.keeper.changes(10)) == len(kept.journal) > 0
-    assert kept.notes.get("pool/a", "x") == "1"
+    assert kept.storage.status is None
+    assert len(await kept.storage.changes(10)) == len(kept.journal) > 0
+    assert kept.key_values.get("pool/a", "x") == "1"
     with pytest.raises(ValueError, match="at most"):
-        kept.notes.put("pool/a", "y", "1" * (MAX_BYTES + 1))
-    await kept.keeper.stop()
+        kept.key_values.put("pool/a", "y", "1" * (MAX_BYTES + 1))
+    await kept.storage.stop()
 
 
 async def test_domains_are_there_again(tmp_path):
     """All of them as they were, with their times; a restart is no change, and what is known is not read over."""
     now = time.time()
     async with Kept(tmp_path / "maildns.db") as first:
-        first.domains.adopt((DOMAIN_SETTINGS, OTHER))
+        first.domains.publish((DOMAIN_SETTINGS, OTHER))
         first.watch(DOMAIN_SETTINGS, SOUND, now - 200)
         first.watch(DOMAIN_SETTINGS, NO_KEY, now - 100)
         first.watch(OTHER, SOUND, now - 50)
@@ -334,9 +334,9 @@ async def test_domains_are_there_again(tmp_path):
         assert [one.change.domain for one in first.journal.entries()] == ["example.org"]
 
     async with Kept(tmp_path / "maildns.db") as again:
-        again.domains.adopt((DOMAIN_SETTINGS, OTHER))
+        again.domains.publish((DOMAIN_SETTINGS, OTHER))
         again.watch(OTHER, SILENT, now)
-        await again.keeper.restore()
+        await again.storage.restore()
         assert again.domains[DOMAIN_SETTINGS.name] == known[DOMAIN_SETTINGS.name]
         assert again.domains[OTHER.name].sampled_at == now
         assert again.watch(DOMAIN_SETTINGS, NO_KEY, now) == ()
@@ -349,14 +349,14 @@ async def test_the_time_of_a_domain_is_kept_too(tmp_path):
     """A sample that told nothing new is written at the end, and not before its turn."""
     now = time.time()
     async with Kept(tmp_path / "maildns.db") as first:
-        first.domains.adopt((DOMAIN_SETTINGS,))
+        first.domains.publish((DOMAIN_SETTINGS,))
         first.watch(DOMAIN_SETTINGS, SOUND, now - 200)
         await first.until(lambda status: status.committed_at)
         first.watch(DOMAIN_SETTINGS, SOUND, now - 100)
-        assert first.domains.unsaved.take(all_of_them=False) == []
+        assert first.domains.dirty.take(all_of_them=False) == []
     async with Kept(tmp_path / "maildns.db") as again:
-        again.domains.adopt((DOMAIN_SETTINGS,))
-        await again.keeper.restore()
+        again.domains.publish((DOMAIN_SETTINGS,))
+        await again.storage.restore()
         assert again.domains[DOMAIN_SETTINGS.name].sampled_at == now - 100
 
 
@@ -365,24 +365,24 @@ async def test_a_domain_that_leaves_is_kept_for_the_retention(tmp_path):
     now, entry = time.time(), {"retention": "1h"}
     path = tmp_path / "maildns.db"
     async with Kept(path, **entry) as kept:
-        kept.domains.adopt((DOMAIN_SETTINGS, OTHER))
+        kept.domains.publish((DOMAIN_SETTINGS, OTHER))
         kept.watch(DOMAIN_SETTINGS, SOUND, now)
         kept.watch(OTHER, SOUND, now - 7200)
         await kept.until(lambda status: status.committed_at)
-        kept.domains.adopt((OTHER,))
-        kept.keeper.follow()
+        kept.domains.publish((OTHER,))
+        kept.storage.follow()
         with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:
             gone = "SELECT name FROM domains WHERE gone_at IS NOT NULL"
             await kept.until(lambda _: connection.execute(gone).fetchall() == [("example.org",)])
-            kept.domains.adopt((OTHER, DOMAIN_SETTINGS))
-            kept.keeper.follow()
-            kept.keeper.restore_soon()
+            kept.domains.publish((OTHER, DOMAIN_SETTINGS))
+            kept.storage.follow()
+            kept.storage.start_restoring()
             await kept.until(lambda _: kept.domains[DOMAIN_SETTINGS.name].sampled_at == now)
             await kept.until(lambda _: connection.execute(gone).fetchall() == [])
     async with Kept(path, **entry) as kept:
-        kept.domains.adopt((OTHER,))
-        kept.keeper.follow()
-        await kept.keeper.restore()
+        kept.domains.publish((OTHER,))
+        kept.storage.follow()
+        await kept.storage.restore()
         assert not kept.domains[OTHER.name].sampled_at  # longer ago than anybody wants to know
         with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:
             await kept.until(lambda _: connection.execute(gone).fetchall() == [("example.org",)])
@@ -397,12 +397,12 @@ async def test_a_damaged_row_of_a_domain_is_left_out(tmp_path):
     """It is counted, and the domain is sampled as if nothing had been known."""
     path = tmp_path / "maildns.db"
     async with Kept(path) as first:
-        first.domains.adopt((DOMAIN_SETTINGS,))
+        first.domains.publish((DOMAIN_SETTINGS,))
         first.watch(DOMAIN_SETTINGS, SOUND, time.time())
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE domains SET state = replace(state, 'reject', 'redact')")
     async with Kept(path) as again:
-        again.domains.adopt((DOMAIN_SETTINGS,))
-        await again.keeper.restore()
+        again.domains.publish((DOMAIN_SETTINGS,))
+        await again.storage.restore()
         assert not again.domains[DOMAIN_SETTINGS.name].sampled_at
-        assert again.keeper.status.unreadable == 1
+        assert again.storage.status.unreadable == 1
