@@ -1,6 +1,6 @@
 """A domain for tests: its zone when all is right, and zones with one thing wrong."""
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.domain import DomainCheckName
 from exporter.checks.domain_report import domain_report
 from exporter.config.configuration import DomainSettings
@@ -46,4 +46,4 @@ def without(*beginnings: str) -> World:
 
 def sample(world: World, settings: DomainSettings = SETTINGS):
     """What one sample in *world* comes to, and its evidence."""
-    return judge(domain_report(settings.name, settings.selectors), world)
+    return run_check(domain_report(settings.name, settings.selectors), world)

@@ -24,7 +24,7 @@ Evidence = Mapping[Question, Answer]
 """What a check asked and was told, in the order of the answers."""
 
 
-class Run(Generic[T]):
+class CheckRun(Generic[T]):
     """One check on its way from its first question to its verdict.
 
     A question is asked once: a check that yields it again, or twice in one step, is sent the same answer, so that no
@@ -104,11 +104,11 @@ class Run(Generic[T]):
             self._advance([answer] if len(batch) == 1 else [evidence[question] for question in batch])
 
 
-def judge(check: Check[T], answer: Callable[[Question], Answer]) -> tuple[T, Evidence]:
+def run_check(check: Check[T], answer: Callable[[Question], Answer]) -> tuple[T, Evidence]:
     """Run a check to its end on answers that are at hand: those of a table, or of a record of earlier questions."""
     outcome: list[tuple[T, Evidence]] = []
     failures: list[Exception] = []
-    Run(
+    CheckRun(
         check,
         lambda question, on_answer: on_answer(question, answer(question)),
         lambda verdict, evidence: outcome.append((verdict, evidence)),

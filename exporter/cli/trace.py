@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, Record, RRType, StartOfAuthority, Status
-from exporter.checks.check import Check, Evidence, OnAnswer, Run
+from exporter.checks.check import Check, CheckRun, Evidence, OnAnswer
 from exporter.checks.names import DomainName
 from exporter.checks.result import some
 from exporter.checks.zone_cut import ReverseZones, ZoneCut, zone_cut
@@ -37,7 +37,7 @@ class Asker(Protocol):
 async def answered(check: Check[ResultT], asker: Asker) -> tuple[ResultT, Evidence]:
     """Run *check* on what *asker* answers: its outcome, and what that rests on."""
     outcome: asyncio.Future[tuple[ResultT, Evidence]] = asyncio.get_running_loop().create_future()
-    Run(check, asker.ask, lambda found, seen: outcome.set_result((found, seen)), outcome.set_exception).start()
+    CheckRun(check, asker.ask, lambda found, seen: outcome.set_result((found, seen)), outcome.set_exception).start()
     return await outcome
 
 

@@ -14,12 +14,12 @@ from typing import NamedTuple
 import structlog
 
 from exporter.checks.answers import Answer, Question, Status
-from exporter.checks.check import Evidence, OnAnswer, Run
+from exporter.checks.check import CheckRun, Evidence, OnAnswer
 from exporter.checks.dnsbl import ListHealth, Listing, dnsbl, list_health
 from exporter.checks.result import CheckName, Result
 from exporter.inventory.build import ListPlan
 from exporter.sampling.confirm import Asker
-from exporter.state.blocklists import PENDING, Blocklists, Place, PoolListings
+from exporter.state.blocklists import PENDING, Blocklists, Cursor, PoolListings
 from exporter.state.board import Board
 
 # SECTION exporter.sampling.places
@@ -37,7 +37,7 @@ class ListPlace(NamedTuple):
     place: int
 
     @property
-    def name(self) -> Place:
+    def name(self) -> Cursor:
         """How it is found again when the pools have changed, or after a restart."""
         return self.listings.pool.name, self.listings.pool.targets[self.place].address
 
@@ -52,7 +52,7 @@ class _Span(NamedTuple):
 class Places:
     """The addresses of some pools, in their order from *start* on, and then those before it."""
 
-    def __init__(self, listings: Sequence[PoolListings], start: Place | None) -> None:
+    def __init__(self, listings: Sequence[PoolListings], start: Cursor | None) -> None:
         self._spans = [span for each in listings for span in _spans(each)]
         self.size = sum(span.stop - span.start for span in self._spans)
         if start is not None:
@@ -68,7 +68,7 @@ class Places:
 
         *is_wanted* says, when it is their turn, whether the addresses of a family are to be asked about.
         """
-        before = {id(span.listings): bytes(span.listings.octets) for span in self._spans}
+        before = {id(span.listings): bytes(span.listings.codes) for span in self._spans}
         for listings, family, start, stop in self._spans:
             octets = before[id(listings)]
             index = octets.find(PENDING, start, stop) if is_wanted(family) else -1
@@ -82,7 +82,7 @@ class Places:
                     yield ListPlace(listings, index)
                 index += 1
 
-    def _turn(self, start: Place) -> None:
+    def _turn(self, start: Cursor) -> None:
         """Let *start* be the first, or what follows where it was."""
         name, address = start
         for number, (listings, family, low, high) in enumerate(self._spans):
@@ -133,7 +133,7 @@ class BlocklistSampler:
 
     def follow(self, plans: Sequence[ListPlan], board: Board) -> None:
         """Fit the walks to these lists and the pools on the board: what is new or changed begins at once."""
-        self._blocklists.adopt(plans, [state.pool for state in board.pools.values()])
+        self._blocklists.publish(plans, [state.pool for state in board.pools.values()])
         old, self._walks = self._walks, []
         for plan in self._blocklists.plans:
             same = next((walk for walk in old if walk.is_of(plan)), None)
@@ -166,7 +166,7 @@ class _Walk:
             for family in plan.blocklist.families
             if any(one.family == family for listings in self._listings for one in listings.pool.source)
         ]
-        self._circle = Places(self._listings, blocklists.reached.get(plan.zone))
+        self._circle = Places(self._listings, blocklists.cursors.get(plan.zone))
         self._pace = 0.0 if isinf(plan.max_queries_per_second) else 1 / plan.max_queries_per_second
         self._spread = max(self._pace, _SHARE * plan.interval_seconds / max(1, self._circle.size))
         self._loop = asyncio.get_running_loop()
@@ -221,7 +221,7 @@ class _Walk:
             self._began = self._due = now
         while self._next is not None and self._due <= now and len(self._looking_up) < _MAX_UNDER_WAY:
             place, self._next = self._next, next(self._places, None)
-            is_first = place.listings.octets[place.place] == PENDING
+            is_first = place.listings.codes[place.place] == PENDING
             self._due = max(self._due, now - _TICK_SECONDS) + (self._pace if is_first else self._spread)
             self._look_up(place, is_first=is_first)
         if self._next is None:
@@ -231,8 +231,8 @@ class _Walk:
         """Note where to go on, whatever ends us now: what is under way has to be asked about again."""
         under_way = (place for place in self._looking_up.values() if place is not None)
         place = next(under_way, self._next) or self._circle.first
-        if place is not None and place.listings.octets[place.place] != PENDING:
-            self._blocklists.reach(self._plan.zone, place.name)
+        if place is not None and place.listings.codes[place.place] != PENDING:
+            self._blocklists.set_cursor(self._plan.zone, place.name)
 
     def _health(self, family: int) -> ListHealth | None:
         return self._blocklists.healths.get((self._plan.zone, family))
@@ -242,7 +242,7 @@ class _Walk:
         return health is not None and health.works is True
 
     def _test(self, family: int) -> None:
-        def done(health: ListHealth, evidence: Evidence) -> None:  # noqa: ARG001  # what `Run` gives
+        def done(health: ListHealth, evidence: Evidence) -> None:  # noqa: ARG001  # what `CheckRun` gives
             self._tests -= 1
             if self._stopped:
                 return
@@ -259,7 +259,7 @@ class _Walk:
             self._tests -= 1
             log.error("a test of a block list is broken", dnsbl=self._plan.zone, exc_info=error)
 
-        Run(list_health(self._plan.blocklist, family), self._asking(confirm=True), done, broken).start()
+        CheckRun(list_health(self._plan.blocklist, family), self._asking(confirm=True), done, broken).start()
 
     def _look_up(self, place: ListPlace, *, is_first: bool) -> None:
         listings, index = place
@@ -268,10 +268,12 @@ class _Walk:
         number = next(self._numbers)
         self._looking_up[number] = None if is_first else place
 
-        def done(listing: Listing, evidence: Evidence) -> None:  # noqa: ARG001  # what `Run` gives
+        def done(listing: Listing, evidence: Evidence) -> None:  # noqa: ARG001  # what `CheckRun` gives
             if listing.is_listed and not listings.is_listed(index):
                 # without a health to go by, the list is tested along
-                Run(dnsbl(CheckName.DNSBL, address, blocklist), self._asking(confirm=True), confirmed, broken).start()
+                CheckRun(
+                    dnsbl(CheckName.DNSBL, address, blocklist), self._asking(confirm=True), confirmed, broken
+                ).start()
             else:
                 put(listing)
 
@@ -295,7 +297,7 @@ class _Walk:
             log.error("a lookup in a block list is broken", dnsbl=self._plan.zone, ip=str(address), exc_info=error)
 
         blocklist = self._plan.blocklist
-        Run(dnsbl(CheckName.DNSBL, address, blocklist, health), self._asking(confirm=False), done, broken).start()
+        CheckRun(dnsbl(CheckName.DNSBL, address, blocklist, health), self._asking(confirm=False), done, broken).start()
 
     def _asking(self, *, confirm: bool) -> Callable[[Question, OnAnswer], None]:
         def ask(question: Question, on_answer: OnAnswer) -> None:

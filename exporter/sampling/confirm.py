@@ -9,7 +9,7 @@ from math import inf
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from exporter.checks.answers import Answer, Question, Status
-from exporter.checks.check import Check, Evidence, OnAnswer, Run
+from exporter.checks.check import Check, CheckRun, Evidence, OnAnswer
 from exporter.checks.result import Finding, Reason, Result
 from exporter.dns.resolvers import Voice
 from exporter.state.disputes import Dispute
@@ -111,9 +111,9 @@ class Opinions(Generic[R]):
                 return Wanted(another)
         if len(self._apart) < 2:
             return Wanted(None)
-        accuser = self._unanswered()
-        if accuser is not None and self._judge.waited() >= _PATIENCE_SAMPLES:
-            return Wanted(accuser)
+        failing_source = self._unanswered()
+        if failing_source is not None and self._judge.waited() >= _PATIENCE_SAMPLES:
+            return Wanted(failing_source)
         return None
 
     def add(self, voice: Voice | None, report: R, evidence: Evidence) -> None:
@@ -189,7 +189,7 @@ def _doubt(dispute: Dispute) -> Finding:
         Result.UNKNOWN,
         failing.subject,
         Reason.DISAGREEMENT,
-        f"{dispute.defender} finds nothing wrong, but {dispute.accuser} does, so neither is believed: "
+        f"{dispute.passing_source} finds nothing wrong, but {dispute.failing_source} does, so neither is believed: "
         f"{failing.sentence}",
     )
 
@@ -263,7 +263,7 @@ class Subject(Judge[R], Protocol[R]):
 class Sampling(Generic[R]):
     """One sample of one subject. *finished* is called once, when the outcome is recorded.
 
-    It lets go of its `Run` as soon as that has ended: the two know each other, and thousands of such pairs a second
+    It lets go of its `CheckRun` as soon as that has ended: the two know each other, and thousands of such pairs a second
     would wait in memory for the garbage collector, which would hold the event loop to take them away.
     """
 
@@ -292,7 +292,7 @@ class Sampling(Generic[R]):
         self._unanswered: Status | None = None
         self._verifying = False
         self._was_doubted = False
-        self._run: Run[R] | None = Run(subject.check(), self._ask, self._judged, self._broke)
+        self._run: CheckRun[R] | None = CheckRun(subject.check(), self._ask, self._judged, self._broke)
 
     def start(self) -> None:
         """Ask the first questions. May finish before it returns, if all the answers are at hand."""
@@ -381,7 +381,7 @@ class Sampling(Generic[R]):
         self._rerun()
 
     def _rerun(self) -> None:
-        run = self._run = Run(self._subject.check(), self._ask, self._judged, self._broke)
+        run = self._run = CheckRun(self._subject.check(), self._ask, self._judged, self._broke)
         run.start()
 
     def _broke(self, error: Exception) -> None:

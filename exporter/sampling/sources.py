@@ -14,7 +14,7 @@ from typing import Protocol
 import structlog
 
 from exporter.checks.answers import Question, Status
-from exporter.checks.check import Check, Evidence, OnAnswer, Run
+from exporter.checks.check import Check, CheckRun, Evidence, OnAnswer
 from exporter.checks.names import DomainName
 from exporter.checks.spf.compiled import CompiledSpf
 from exporter.config.configuration import Configuration, PoolSettings
@@ -34,7 +34,7 @@ from exporter.inventory.load import loads, rate_of
 from exporter.inventory.shard import ALONE, Shard
 from exporter.inventory.sources import NOTHING, Fed, Inventory, Origin, merge
 from exporter.state.sources import Source, SourceStatus
-from exporter.state.storage.key_values import MAX_BYTES, POOL, Notes
+from exporter.state.storage.key_values import MAX_BYTES, POOL, KeyValueTable
 
 # SECTION exporter.sampling.feed
 # One pool's SPF record, expanded again and again.
@@ -80,13 +80,13 @@ class SpfFeed:
         names: Sequence[DomainName],
         asker: Callable[[], FeedAsker],
         changed: Callable[[], None],
-        notes: Notes,
+        key_values: KeyValueTable,
     ) -> None:
         self.pool = pool
         self.domain = domain
         self.names = tuple(names)
-        self._notes = notes
-        kept = from_text(domain, notes.get(POOL + pool, _NOTE) or "")
+        self._key_values = key_values
+        kept = from_text(domain, key_values.get(POOL + pool, _NOTE) or "")
         self.expansion: Expansion | None = None if kept is None else kept.expansion
         self.troubles: tuple[Trouble, ...] = () if kept is None else kept.expansion.troubles
         self.tried_at = 0.0
@@ -143,7 +143,7 @@ class SpfFeed:
     def _keep(self, kept: Kept) -> None:
         text = to_text(self.domain, kept)
         if len(text) <= MAX_BYTES:  # a longer one has to be asked for again
-            self._notes.put(POOL + self.pool, _NOTE, text)
+            self._key_values.put(POOL + self.pool, _NOTE, text)
 
     def _tell(self, found: Expansion) -> None:
         if found.is_sound and not found.troubles:
@@ -176,7 +176,7 @@ class SpfFeed:
                 outcome.set_exception(error)
 
         check: Check[CompiledSpf] = expand(str(self.domain), self.names)
-        Run(check, ask, done, failed).start()
+        CheckRun(check, ask, done, failed).start()
         compiled, evidence = await outcome
         return expansion(compiled, self.names, evidence), evidence
 
@@ -218,13 +218,13 @@ class Feeds:
         self,
         asker: Callable[[], FeedAsker],
         changed: Callable[[], None],
-        notes: Notes,
+        key_values: KeyValueTable,
         shard: Shard = ALONE,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._asker = asker
         self._changed = changed
-        self._notes = notes
+        self._key_values = key_values
         self._shard = shard
         self._poll_seconds = poll_seconds
         self._configuration: Configuration | None = None
@@ -332,7 +332,7 @@ class Feeds:
         task = self._tasks.pop(pool.name, None)
         if task is not None:
             task.cancel()
-        return SpfFeed(pool.name, pool.spf, names, self._asker, self._changed, self._notes)
+        return SpfFeed(pool.name, pool.spf, names, self._asker, self._changed, self._key_values)
 
     async def _poll(self) -> None:
         while True:

@@ -13,7 +13,7 @@ from functools import partial
 import structlog
 
 from exporter.checks.answers import Answer, Question, Status
-from exporter.checks.check import Evidence, OnAnswer, Run
+from exporter.checks.check import CheckRun, Evidence, OnAnswer
 from exporter.checks.report import Target, Wanted
 from exporter.checks.spf.compile import compile_spf
 from exporter.checks.spf.compiled import CompiledSpf
@@ -118,7 +118,7 @@ class _Compilation:
         self._first: CompiledSpf | None = None
 
     def start(self) -> None:
-        Run(compile_spf(self._domain), self._ask, self._done, self._broke).start()
+        CheckRun(compile_spf(self._domain), self._ask, self._done, self._broke).start()
 
     def _ask(self, question: Question, on_answer: OnAnswer) -> None:
         self._book.ask(question, on_answer, self._max_age, confirm=self._first is not None)

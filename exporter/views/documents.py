@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, MailExchange, Question, Record, StartOfAuthority, Status, Text
-from exporter.checks.check import Evidence, judge
+from exporter.checks.check import Evidence, run_check
 from exporter.checks.domain import DomainCheckName
 from exporter.checks.helo import HeloName
 from exporter.checks.iprev import Iprev
@@ -24,7 +24,7 @@ from exporter.inventory.pool import Pool
 from exporter.state.address import AddressState
 from exporter.state.disputes import DOMAINS, Dispute, Disputed
 from exporter.state.helo import HeloState
-from exporter.state.journal import AnyFinding, Entry, unpack
+from exporter.state.journal import AnyFinding, JournalEntry, unpack
 from exporter.state.pool import FAILING, HEALTHY
 from exporter.views.pools import Listed, NotEnumerableSummary, PoolSummary
 
@@ -64,7 +64,7 @@ def predict(address: Address, helo: HeloName, evidence: Evidence) -> list[Receiv
     verdicts: list[ReceiverVerdict] = []
     for receiver in DEFAULT_RECEIVERS:
         missing.clear()
-        (verdict,), _ = judge(receivers(address, helo, [receiver]), answer)
+        (verdict,), _ = run_check(receivers(address, helo, [receiver]), answer)
         if verdict.is_conclusive or not missing:
             verdicts.append(verdict)
     return verdicts
@@ -311,7 +311,7 @@ def _not_enumerable(not_enumerable: NotEnumerableSummary) -> Json:
 
 
 def change_document(
-    entry: Entry,
+    entry: JournalEntry,
     expect: Mapping[str, Collection[CheckName]],
     expect_of_domains: Mapping[DomainName, Collection[DomainCheckName]],
 ) -> Json:
@@ -363,8 +363,8 @@ def dispute_document(pool: str, subject: Disputed, dispute: Dispute) -> Json:
         "check": failing.check.value,
         "reason": None if failing.reason is None else failing.reason.value,
         "sentence": printable(failing.sentence),
-        "failing": _voice(dispute.accuser),
-        "passing": _voice(dispute.defender),
+        "failing": _voice(dispute.failing_source),
+        "passing": _voice(dispute.passing_source),
         "since": moment(dispute.since),
         "sampled_at": moment(dispute.at),
     }

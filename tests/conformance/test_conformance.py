@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from exporter.checks.addresses import Address
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.names import DomainName
 from exporter.checks.report import report
 from exporter.checks.result import CheckName
@@ -26,7 +26,7 @@ def sample(case):
     """Judge the case's target in the case's zone."""
     helos = [case["helo"]] if "helo" in case else []
     suffix = name(case["suffix"]) if "suffix" in case else None
-    return judge(report(target(case["target"], *helos), suffix=suffix), World.parse(case["zone"]))[0]
+    return run_check(report(target(case["target"], *helos), suffix=suffix), World.parse(case["zone"]))[0]
 
 
 @pytest.mark.parametrize("case", cases("iprev.yaml"))

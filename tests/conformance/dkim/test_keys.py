@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from exporter.checks.answers import Text
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.dkim import dkim
 from exporter.checks.domain import DomainReason
 from tests.factories import World, name, question
@@ -19,7 +19,7 @@ def test_key(case):
     """The result, the reason, the size and the hints are those of the case, and its fix, if any, fixes."""
     asked = question("s1._domainkey.example.org", "TXT")
     world = World({asked: frozenset({Text(case["record"].encode())})})
-    report, _ = judge(dkim("s1", name("example.org")), world)
+    report, _ = run_check(dkim("s1", name("example.org")), world)
 
     assert (report.finding.result, report.finding.reason) == (case["result"], case.get("reason"))
     assert report.bits == case.get("bits")
@@ -27,5 +27,5 @@ def test_key(case):
     assert report.is_revoked == (report.finding.reason is DomainReason.DKIM_REVOKED)
     for helo in (report.finding, *report.hints):
         if helo.fix and helo.fix.records:
-            fixed, _ = judge(dkim("s1", name("example.org")), world.apply(helo.fix))
+            fixed, _ = run_check(dkim("s1", name("example.org")), world.apply(helo.fix))
             assert helo.reason not in {fixed.finding.reason, *[hint.reason for hint in fixed.hints]}

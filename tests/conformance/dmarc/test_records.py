@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.dmarc import dmarc
 from exporter.checks.domain import overall
 from exporter.checks.result import Result
@@ -18,7 +18,7 @@ CASES = read_yaml(Path(__file__).with_name("records.yml").read_text(encoding="ut
 def test_record(case):
     """Result, reasons, policy and where they come from are those of the case, and its fixes fix."""
     world = World.parse("\n".join(case["zone"]))
-    report, evidence = judge(dmarc(name(case["domain"])), world)
+    report, evidence = run_check(dmarc(name(case["domain"])), world)
 
     assert overall(report.findings) == case["result"]
     assert [it.reason for it in report.findings if it.reason] == case.get("reasons", [])
@@ -31,7 +31,7 @@ def test_record(case):
         assert len([it for it in evidence if it.name.startswith("_dmarc.")]) == case["asked"]
     for helo in (*report.findings, *report.hints):
         if helo.fix and helo.fix.records:
-            fixed, _ = judge(dmarc(name(case["domain"])), world.apply(helo.fix))
+            fixed, _ = run_check(dmarc(name(case["domain"])), world.apply(helo.fix))
             assert helo.reason not in [it.reason for it in (*fixed.findings, *fixed.hints)]
 
 

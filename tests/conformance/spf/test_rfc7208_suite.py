@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.spf.compile import compile_spf
 from exporter.checks.spf.evaluate import spf
 from exporter.checks.spf.results import Explain
@@ -24,7 +24,7 @@ def test_case(case):
         check = spf(case.address, "mailfrom", domain, sender=case.mail_from, helo=case.helo, explain=Explain())
     else:
         check = spf(case.address, "helo", case.helo, helo=case.helo, explain=Explain())
-    verdict, _ = judge(check, case.world)
+    verdict, _ = run_check(check, case.world)
 
     assert verdict.result in case.results, verdict
     if case.explanation is not None:
@@ -40,7 +40,7 @@ def test_the_preferred_result_is_ours():
     for case in CASES:
         domain = case.mail_from.rpartition("@")[2]
         check = spf(case.address, "mailfrom", domain, sender=case.mail_from, helo=case.helo)
-        if len(case.results) > 1 and (result := judge(check, case.world)[0].result) != case.results[0]:
+        if len(case.results) > 1 and (result := run_check(check, case.world)[0].result) != case.results[0]:
             others[case.name] = result
 
     assert others == {"multispf1": "fail", "ptr-limit": "pass"}
@@ -50,7 +50,7 @@ def test_the_preferred_result_is_ours():
 def test_compiled(case):
     """A compiled record has the outcome of the evaluation, or leaves the address to it."""
     domain = case.mail_from.rpartition("@")[2] or case.helo
-    evaluated, _ = judge(spf(case.address, "mailfrom", domain, sender=case.mail_from, helo=case.helo), case.world)
-    compiled, _ = judge(compile_spf(domain), case.world)
+    evaluated, _ = run_check(spf(case.address, "mailfrom", domain, sender=case.mail_from, helo=case.helo), case.world)
+    compiled, _ = run_check(compile_spf(domain), case.world)
 
     assert compiled.outcome(case.address) in {None, evaluated.outcome}
