@@ -236,7 +236,7 @@ async def main() -> None:
     options = parser.parse_args()
     targets = targets_from(0, options.count)
     FakeSocket.answers = Answers(targets)
-    fake = SimpleNamespace(socket=FakeSocket, SOCK_DGRAM=socket.SOCK_DGRAM)
+    fake = SimpleNamespace(**{**vars(socket), "socket": FakeSocket})
     exporter.dns.transports.socket = fake  # type: ignore[assignment, attr-defined]
     settings = ResolverSettings(
         servers=(parse_endpoint("127.0.0.1:53"),),

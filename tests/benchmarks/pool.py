@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import IPv4Network
 from typing import Any
 
 from tests.benchmarks import pool_world as world
@@ -23,7 +24,7 @@ from tests.benchmarks.pool_service import RunningExporter
 from tests.integration.servers.knot import Knot
 from tests.integration.servers.process import free_port, wait_until
 
-PARTS = ["loading", "sweep", "sampled", "claim", "table", "scrapes", "ring", "holds"]
+PARTS = ["loading", "sweep", "sampled", "claim", "table", "scrapes", "ring", "loop"]
 SIZES = (1_000, 10_000, 100_000, world.SIZE)
 POOLS = (1, 100)
 SWEEP_SECONDS = 900.0
@@ -102,7 +103,7 @@ def sampled(knot: Knot, networks: list[str]) -> dict[str, Any]:
 
 
 def _parsed(networks: list[str]) -> tuple[Any, ...]:
-    return tuple(one for one in world.NETWORKS if str(one) in networks)
+    return tuple(map(IPv4Network, networks))
 
 
 def show_loading(networks: list[str]) -> None:
@@ -187,9 +188,9 @@ def show_scrapes(seconds: float) -> None:
             print(f"| {label} | {one.time:.3f} s | {by_clock} | {one.cpu:.3f} s | {by_cpu} | {one.ahead:.3f} s |")
 
 
-def show_holds(networks: int) -> None:
-    """Print what holds the event loop."""
-    command = [sys.executable, "-m", "tests.benchmarks.pool_holds", "--networks", str(networks)]
+def show_loop(networks: int) -> None:
+    """Print what blocks the event loop, and for how long."""
+    command = [sys.executable, "-m", "tests.benchmarks.pool_loop", "--networks", str(networks)]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=1800).stdout
     print("\n| What is done | longest callback | longest from turn to turn |\n|---|--:|--:|")
     for what, one in json.loads(printed.splitlines()[-1]).items():
@@ -232,8 +233,8 @@ def main() -> None:
         show_scrapes(options.seconds)
     if "ring" in wanted:
         show_ring()
-    if "holds" in wanted:
-        show_holds(options.networks)
+    if "loop" in wanted:
+        show_loop(options.networks)
     sys.exit(not is_right)
 
 
