@@ -40,10 +40,10 @@ from exporter.state.blocklists import Blocklists
 from exporter.state.board import Board
 from exporter.state.disputes import Disputes
 from exporter.state.domain import DomainBoard
-from exporter.state.journal import Change, Journal, told
-from exporter.state.spf_coverage import Comparisons
-from exporter.state.storage.key_values import Notes
-from exporter.state.storage.storage import Keeper, is_fresh
+from exporter.state.journal import Change, Journal, change_fields
+from exporter.state.spf_coverage import SpfCoverageCache
+from exporter.state.storage.key_values import KeyValueTable
+from exporter.state.storage.storage import Storage, is_fresh
 from exporter.views.sources import ConfigurationStatus, Sources
 from exporter.web.access import Access
 from exporter.web.api import Probe
@@ -59,12 +59,12 @@ class Service:
         self._options = options
         self._board = Board()
         self._domains = DomainBoard()
-        self._comparisons = Comparisons()
+        self._comparisons = SpfCoverageCache()
         self._journal = Journal()
         self._disputes = Disputes()
-        self._notes = Notes()
+        self._key_values = KeyValueTable()
         self._blocklists = Blocklists()
-        self._keeper = Keeper(self._board, self._domains, self._blocklists, self._journal, self._notes)
+        self._storage = Storage(self._board, self._domains, self._blocklists, self._journal, self._key_values)
         self._blocklist_sampler = BlocklistSampler(self._blocklists, lambda: self._resolvers)
         self._reload_problems: tuple[str, ...] = ()
         self._reload_status = ReloadStatus()
@@ -92,7 +92,7 @@ class Service:
             due=self._schedule.due_in,
         )
         self._domain_sampler = DomainSampler(self._domains, lambda: self._resolvers, self._disputes, self._changed)
-        self._feeds = Feeds(lambda: self._resolvers, lambda: self._begin(self._refed), self._notes, self._options.shard)
+        self._feeds = Feeds(lambda: self._resolvers, lambda: self._begin(self._refed), self._key_values, self._options.shard)
         web = WebServer(
             self._endpoints(),
             max_requests=self._options.max_requests,
@@ -101,12 +101,12 @@ class Service:
             access=self._access,
             patience=self._options.patience,
         )
-        await self._keeper.use(configuration.storage)
+        await self._storage.use(configuration.storage)
         try:
             await self._feeds.follow(configuration)
-            self._board.adopt(self._feeds.inventory().pools)
+            self._board.publish(self._feeds.inventory().pools)
             self._adopted()
-            restoring = await self._keeper.begin_restoring()
+            restoring = await self._storage.begin_restoring()
             self.addresses = await web.start(list(self._options.listen))
             self._handle_signals()
             await restoring
@@ -127,7 +127,7 @@ class Service:
             self._domain_sampler.stop()
             self._sampler.stop()
             await self._feeds.stop()
-            await self._keeper.stop()
+            await self._storage.stop()
             await web.stop()
             for task in self._tasks:
                 task.cancel()
@@ -137,7 +137,7 @@ class Service:
     def stop(self) -> None:
         """End `run`."""
         self.stopping.set()
-        self._keeper.end_soon()
+        self._storage.stop_restoring()
 
     async def reload(self) -> str | None:
         """Read the configuration again and use it; if it is bad, say why and go on with the one in use."""
@@ -153,7 +153,7 @@ class Service:
                 return "stopping"
             await self._use_resolvers_of(configuration)
             self._configuration = configuration
-            await self._keeper.use(configuration.storage)
+            await self._storage.use(configuration.storage)
             await self._feeds.follow(configuration)
             await self._refed()
             self._reload_problems = ()
@@ -172,17 +172,17 @@ class Service:
     async def _refed(self) -> None:
         """Use what the sources have now: addresses came or went, or the configuration changed."""
         async with self._adopting:
-            await self._sampler.adopt((await self._feeds.gathered()).pools)
+            await self._sampler.publish((await self._feeds.gathered()).pools)
             if not self.stopping.is_set():
                 self._adopted()
-                self._keeper.restore_soon()
+                self._storage.start_restoring()
                 self._follow()
 
     def _adopted(self) -> None:
         """Fit to the board's new pools what has to be there before what is kept of it is looked at."""
-        self._domains.adopt(watched_domains(self._configuration, self._options.shard))
-        self._blocklists.adopt(list_plans(self._configuration), [each.pool for each in self._board.pools.values()])
-        self._keeper.follow()
+        self._domains.publish(watched_domains(self._configuration, self._options.shard))
+        self._blocklists.publish(list_plans(self._configuration), [each.pool for each in self._board.pools.values()])
+        self._storage.follow()
 
     def _follow(self, first: Mapping[str, float] | None = None) -> None:
         """Fit rounds and jobs to the boards' generation; what is new or changed is sampled at once, or when *first*."""
@@ -205,7 +205,7 @@ class Service:
             DnsCollector(lambda: self._resolvers),
             DisagreementCollector(self._board, self._domains, self._disputes, lambda: self._resolvers),
             BlocklistCollector(self._blocklists),
-            StorageCollector(lambda: self._keeper.status),
+            StorageCollector(lambda: self._storage.status),
             RuntimeCollector(self._reload_status, lambda: self._schedule.loop_lag_seconds),
         )
         return Endpoints(
@@ -214,7 +214,7 @@ class Service:
             sources=Sources(
                 self._board,
                 self._journal,
-                self._keeper.changes,
+                self._storage.changes,
                 resolvers=lambda: self._resolvers,
                 lags=self._sampler.lag_seconds,
                 loop_lag=lambda: self._schedule.loop_lag_seconds,
@@ -222,7 +222,7 @@ class Service:
                 disputes=self._disputes,
                 domains=self._domains,
                 comparisons=self._comparisons,
-                storage=lambda: self._keeper.status,
+                storage=lambda: self._storage.status,
             ),
             probe=Probe(
                 self._board,
@@ -244,8 +244,8 @@ class Service:
         )
 
     def _changed(self, pool: str, change: Change) -> None:
-        self._keeper.changed(self._journal.write(pool, change))
-        log.info("changed", **told(pool, change))
+        self._storage.add_change(self._journal.write(pool, change))
+        log.info("changed", **change_fields(pool, change))
 
     def _why_not_ready(self) -> str | None:
         if self.stopping.is_set():

@@ -26,7 +26,7 @@ from exporter.errors import CannotRunError, ConfigError
 if TYPE_CHECKING:
     from exporter.config.configuration import Configuration
     from exporter.inventory.shard import Shard
-    from exporter.state.journal import Entry, Which
+    from exporter.state.journal import ChangeFilter, JournalEntry
 
 
 # SECTION exporter.cli.check
@@ -329,12 +329,12 @@ def changes(
     from exporter.checks.addresses import Address
     from exporter.checks.names import DomainName
     from exporter.config.load import load
-    from exporter.state.journal import Which
+    from exporter.state.journal import ChangeFilter
 
     configuration = load(config_file or inherited or Path("maildns.yml"))
     if configuration.storage is None:
         raise click.UsageError("The configuration has no storage, so nothing is kept: see docs/state.md.")
-    which = Which(
+    which = ChangeFilter(
         pool,
         _read("--ip", Address.parse, ip),
         _read("--domain", DomainName, domain),
@@ -353,12 +353,12 @@ def _read(flag: str, parse: Callable[[str], T], text: str | None) -> T | None:
         raise click.BadParameter(str(error), param_hint=f"'{flag}'") from None
 
 
-def _newest_first(path: Path, which: "Which") -> "list[Entry]":
+def _newest_first(path: Path, which: "ChangeFilter") -> "list[JournalEntry]":
     from exporter.errors import CannotRunError
     from exporter.state.storage.status import StorageError
     from exporter.state.storage.tables import page
 
-    found: list[Entry] = []
+    found: list[JournalEntry] = []
     try:
         while some := page(path, _PAGE, found[-1].number if found else None, which):
             found += some
@@ -367,7 +367,7 @@ def _newest_first(path: Path, which: "Which") -> "list[Entry]":
     return found
 
 
-def _print(entries: "Iterable[Entry]", configuration: "Configuration", output: str) -> None:
+def _print(entries: "Iterable[JournalEntry]", configuration: "Configuration", output: str) -> None:
     from exporter.views.documents import change_document
 
     expect = {pool.name: pool.expect for pool in configuration.pools}

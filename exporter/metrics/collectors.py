@@ -26,7 +26,7 @@ from exporter.state.domain import DomainBoard, DomainCounters, DomainState
 from exporter.state.known import is_conclusive
 from exporter.state.pool import PoolState, WorstPrefixes
 from exporter.state.sources import Source, SourceStatus
-from exporter.state.spf_coverage import FAMILIES, Comparisons, TwoLists
+from exporter.state.spf_coverage import FAMILIES, SpfCoverage, SpfCoverageCache
 from exporter.state.spf_coverage import count as count_addresses
 from exporter.state.storage.status import StorageStatus
 
@@ -219,7 +219,7 @@ class StorageCollector(Collector):
             return
         for family, value in (
             (families.STORAGE_OK, status.is_ok),
-            (families.STORAGE_BYTES, status.octets or None),
+            (families.STORAGE_BYTES, status.size_bytes or None),
             (families.STORAGE_LAST_COMMIT, status.committed_at or None),
             (families.STORAGE_RESTORED, status.restored),
             (families.STORAGE_UNREADABLE, status.unreadable),
@@ -230,8 +230,8 @@ class StorageCollector(Collector):
                 series.add((), value)
                 yield series.metric
         errors = families.STORAGE_ERRORS.series()
-        for trouble, count in status.errors.items():
-            errors.add((trouble.value,), count)
+        for reason, count in status.errors.items():
+            errors.add((reason.value,), count)
         yield errors.metric
 
 
@@ -337,7 +337,7 @@ _VALID = {
 class DomainsCollector(Collector):
     """Shows the board of domains."""
 
-    def __init__(self, domains: DomainBoard, board: Board, comparisons: Comparisons) -> None:
+    def __init__(self, domains: DomainBoard, board: Board, comparisons: SpfCoverageCache) -> None:
         self._domains = domains
         self._board = board
         self._comparisons = comparisons
@@ -410,7 +410,7 @@ def _add_records(scrape: Scrape, name: str, state: DomainState) -> None:
         scrape[families.DOMAIN_DMARC_POLICY_INFO].add(labels, 1)
 
 
-def _add_lists(scrape: Scrape, name: str, lists: TwoLists) -> None:
+def _add_lists(scrape: Scrape, name: str, lists: SpfCoverage) -> None:
     for family in FAMILIES:
         labels = (name, str(family))
         scrape[families.DOMAIN_SPF_AUTHORISED].add(labels, size(lists.authorised[family]))

@@ -421,7 +421,7 @@ class _PoolText:
         self.state = state
         self._helos: list[Block] = []
         self._helo_revision = -1
-        self._sheets = (Sheet(state, state.news, _add_address), Sheet(state, state.revisions, _add_times))
+        self._sheets = (Sheet(state, state.data_versions, _add_address), Sheet(state, state.revisions, _add_times))
 
     def blocks(self, now: float) -> Iterator[Pieces]:
         """The pieces of each block, brought up to date."""

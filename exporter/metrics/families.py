@@ -609,7 +609,7 @@ STORAGE_OK = Family(
     f"1 if state is being saved, 0 if it cannot be; sampling goes on regardless. {_ONLY}",
 )
 STORAGE_ERRORS = Family(
-    "maildns_storage_errors_total", "counter", ("trouble",), f"Attempts to save that failed, by cause. {_ONLY}"
+    "maildns_storage_errors_total", "counter", ("reason",), f"Attempts to save that failed, by cause. {_ONLY}"
 )
 STORAGE_BYTES = Family(
     "maildns_storage_bytes", "gauge", (), f"Size of the file of the storage, its write-ahead log included. {_ONLY}"

@@ -174,7 +174,7 @@ class Sampler:
             return
         self._begin(state)
 
-    async def adopt(self, pools: Sequence[Pool]) -> None:
+    async def publish(self, pools: Sequence[Pool]) -> None:
         """Make *pools* the board's generation, a step at a time; `follow` is to be called next.
 
         Those that change are not sampled meanwhile: what is known of them is carried over.
@@ -185,7 +185,7 @@ class Sampler:
         loop = asyncio.get_running_loop()
         turn = loop.time() + _TURN_SECONDS
         try:
-            for _ in self._board.adopting(pools):
+            for _ in self._board.publishing(pools):
                 if loop.time() >= turn:
                     await asyncio.sleep(0)
                     turn = loop.time() + _TURN_SECONDS
@@ -219,8 +219,8 @@ class Sampler:
         """
         for name, state in self._board.pools.items():
             if state.pool.plan is not None:
-                if state.sample.reached is not None:
-                    self._begins_at[name] = state.sample.reached
+                if state.sample.cursor is not None:
+                    self._begins_at[name] = state.sample.cursor
                 continue
             index = state.stalest()
             if index is not None:
@@ -284,7 +284,7 @@ class Sampler:
             if agenda.turn is None or item >= agenda.turn.drawn:
                 subject = AddressSubject(state, index, self._disputes, self._on_change, self._authentication)
             else:
-                state.sample.reached = state.pool.source.at(index)[0]
+                state.sample.cursor = state.pool.source.at(index)[0]
                 subject = DrawnSubject(
                     state,
                     index,

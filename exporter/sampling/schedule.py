@@ -400,7 +400,7 @@ class Agenda:
         self.helos = tuple(state.helos)
         self.turn: Turn | None = None
         pool = state.pool
-        self.random = tuple(pool.not_enumerable.draw(state.sample.key, state.sample.turn))
+        self.random = tuple(pool.not_enumerable.draw(state.sample.key, state.sample.round_number))
         outside = range(-len(self.random) - len(self.helos), 0)
         start = 0 if since is None else pool.source.next_position(since) % max(1, pool.size)
         never = Spans(())
@@ -410,7 +410,7 @@ class Agenda:
             never = state.unsampled()
             is_new = len(never) == pool.size > 0
         else:
-            self.turn = Turn(pool.prefixes, pool.plan, state.sample.key, state.sample.turn)
+            self.turn = Turn(pool.prefixes, pool.plan, state.sample.key, state.sample.round_number)
             known = self.turn.add(_known_to_fail(state, max(_LEAST_KNOWN, self.turn.drawn)))
             place = self.turn.place_of(start) if start else 0
             ring = Spans([range(place, self.turn.drawn), range(place)])
@@ -445,7 +445,7 @@ def _known_to_fail(state: PoolState, most: int) -> list[int]:
     Where they are more than *most*, each round has another part of them.
     """
     healths, size = bytes(state.healths), state.pool.size
-    start = state.sample.turn * most % max(1, size) if healths.count(FAILING) > most else 0
+    start = state.sample.round_number * most % max(1, size) if healths.count(FAILING) > most else 0
     found: list[int] = []
     for low, high in ((start, size), (0, start)):
         position = healths.find(FAILING, low, high)

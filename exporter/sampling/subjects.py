@@ -23,7 +23,7 @@ from exporter.state.blocklists import Blocklists
 from exporter.state.disputes import DOMAINS, Dispute, Disputed, Disputes
 from exporter.state.domain import DomainBoard, DomainState
 from exporter.state.journal import Change
-from exporter.state.known import gathered, slots
+from exporter.state.known import merged, slots
 from exporter.state.pool import FAILING, PoolState
 
 # SECTION exporter.sampling.disagreement
@@ -53,8 +53,8 @@ def weigh(
                 "resolvers disagree",
                 **_told(pool, subject),
                 check=dispute.failing.check.value,
-                failing=str(dispute.accuser),
-                passing=str(dispute.defender),
+                failing=str(dispute.failing_source),
+                passing=str(dispute.passing_source),
                 sentence=dispute.failing.sentence,
             )
     elif not is_waiting and _says_something(findings, disputes.of(pool, subject)) and disputes.settle(pool, subject):
@@ -191,7 +191,7 @@ class HeloNameSubject:
         return self._pool.helos[self._text].is_changed(report)
 
     def confirmed(self, earlier: Sequence[HeloNameReport], last: HeloNameReport) -> HeloNameReport:
-        syntax, resolves, fcrdns = gathered([each.findings for each in earlier])
+        syntax, resolves, fcrdns = merged([each.findings for each in earlier])
         return self._pool.helos[self._text].confirmed(replace(earlier[0], findings=(syntax, resolves, fcrdns)), last)
 
     def doubted(self, report: HeloNameReport, doubts: Mapping[int, Finding]) -> HeloNameReport:
@@ -225,7 +225,7 @@ def confirmed_report(known: AddressState, earlier: Sequence[Report], last: Repor
     """The report to believe where *earlier* ones had something worse than what is *known*, and *last* followed."""
     first = earlier[0]
     if len(earlier) > 1:
-        first = first._replace(findings=gathered([each.findings for each in earlier]))
+        first = first._replace(findings=merged([each.findings for each in earlier]))
     return known.confirmed(first, last)
 
 

@@ -11,7 +11,15 @@ from exporter.checks.iprev import Iprev
 from exporter.checks.report import Predicted, Report, Target, Verdicts
 from exporter.checks.result import OTHER_SUBJECTS, CheckName, Finding, IprevVerdict, Reason, Result
 from exporter.state.journal import Change
-from exporter.state.known import Held, believed, believed_verdicts, hold, hold_verdicts, verdicts_worsen, worsens
+from exporter.state.known import (
+    KnownFindings,
+    confirmed_findings,
+    confirmed_verdicts,
+    update_known,
+    update_verdicts,
+    verdicts_worsen,
+    worsens,
+)
 
 _FLAPPING_CHANGES = 4
 _FLAPPING_SECONDS = 6 * 3600.0
@@ -28,7 +36,7 @@ class AddressState:
     target: Target
     latest: Report | None = None
     evidence: Evidence = field(default_factory=dict)
-    known: Held = field(default_factory=dict)
+    known: KnownFindings = field(default_factory=dict)
     iprev: Iprev | None = None
     sampled_at: float = 0.0
     concluded_at: float = 0.0
@@ -41,7 +49,7 @@ class AddressState:
         known = self.known
         changes: tuple[Change, ...] = ()
         if self.latest is None or report.findings != self.latest.findings:
-            known, changed = hold(self.known, report.findings)
+            known, changed = update_known(self.known, report.findings)
             changes = tuple([Change(self.target, before, after, at, evidence) for before, after in changed])
         is_conclusive = report.is_conclusive
         iprev = report.iprev if is_conclusive else self.iprev
@@ -57,7 +65,7 @@ class AddressState:
             at if is_conclusive else min(self.concluded_at, at),
             at if changes else min(self.changed_at, at),
             (*self.renamed_at, at)[-_FLAPPING_CHANGES:] if renamed else self.renamed_at,
-            hold_verdicts(self.receivers, report.receivers) if report.receivers else self.receivers,
+            update_verdicts(self.receivers, report.receivers) if report.receivers else self.receivers,
         )
         return state, changes
 
@@ -84,14 +92,14 @@ class AddressState:
             return False
         if self.iprev is not None and report.is_conclusive and report.iprev.ptr_names != self.iprev.ptr_names:
             return True
-        return bool(hold(self.known, report.findings)[1])
+        return bool(update_known(self.known, report.findings)[1])
 
     def confirmed(self, first: Report, second: Report) -> Report:
         """The report to believe when *first* worsened the state, and *second* was asked to confirm it."""
         believable = confirmed(self.known, first, second)
         if not second.receivers:
             return believable
-        return believable._replace(receivers=believed_verdicts(self.receivers, first.receivers, second.receivers))
+        return believable._replace(receivers=confirmed_verdicts(self.receivers, first.receivers, second.receivers))
 
     def predicted(self) -> Predicted | None:
         """What the next sample may build on."""
@@ -115,9 +123,9 @@ def shown_ptr(iprev: Iprev) -> str | None:
     return names[0] if names else None
 
 
-def confirmed(known: Held, first: Report, second: Report) -> Report:
+def confirmed(known: KnownFindings, first: Report, second: Report) -> Report:
     """The report to believe when *first* had a failure that was not held, and *second* was asked to confirm it."""
-    findings = believed(known, first.findings, second.findings)
+    findings = confirmed_findings(known, first.findings, second.findings)
     iprev = second.iprev
     if findings[0] is not iprev.finding:
         iprev = iprev._replace(verdict=IprevVerdict.TEMPERROR, finding=findings[0])

@@ -15,7 +15,7 @@ from exporter.checks.names import DomainName
 from exporter.checks.result import CheckName, Finding, Reason, Result
 from exporter.inventory.build import ListPlan
 from exporter.inventory.pool import Pool
-from exporter.state.dirty import UnsavedNames
+from exporter.state.dirty import DirtyNames
 
 PENDING, _CLEAN, _LISTED = range(3)
 """What an octet up to 2 stands for: not asked yet, not listed, listed."""
@@ -23,7 +23,7 @@ PENDING, _CLEAN, _LISTED = range(3)
 BLOCK = 512
 """How many neighbours share a time, and a mark of what is not saved."""
 
-Place = tuple[str, Address]
+Cursor = tuple[str, Address]
 """A pool, by name, and an address in it."""
 
 _UNKNOWNS = tuple(Reason)
@@ -34,29 +34,29 @@ class PoolListings:
     """What one list says of one pool: an octet for each address, and the findings of those that are *listed*.
 
     *asked* has, for each `STRIDE` neighbours, the Unix time at which the list was last asked about one of them; *news*
-    and *asked_again* are the strides that are not saved yet: those where something changed, and the others.
+    and *asked_blocks* are the strides that are not saved yet: those where something changed, and the others.
     *was_looked_for* says whether what is known from before this process is in here.
     """
 
-    __slots__ = ("asked", "asked_again", "listed", "news", "octets", "pool", "was_looked_for")
+    __slots__ = ("asked", "asked_blocks", "codes", "listed", "dirty_blocks", "pool", "was_looked_for")
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
-        self.octets = bytearray(pool.size)
+        self.codes = bytearray(pool.size)
         self.listed: dict[int, Finding] = {}
         self.asked = array("d", bytes(8 * (pool.size // BLOCK + 1)))
-        self.news: set[int] = set()
-        self.asked_again: set[int] = set()
+        self.dirty_blocks: set[int] = set()
+        self.asked_blocks: set[int] = set()
         self.was_looked_for = False
 
     def put(self, index: int, finding: Finding, at: float) -> None:
         """Take in what the list says of the address at *index*, asked at Unix time *at*."""
-        before = self.octets[index], self.listed.pop(index, None)
+        before = self.codes[index], self.listed.pop(index, None)
         self._put(index, finding)
         stride = index // BLOCK
         self.asked[stride] = max(self.asked[stride], at)
-        is_same = before == (self.octets[index], self.listed.get(index))
-        (self.asked_again if is_same else self.news).add(stride)
+        is_same = before == (self.codes[index], self.listed.get(index))
+        (self.asked_blocks if is_same else self.dirty_blocks).add(stride)
 
     def restore(self, start: int, octets: bytes, listed: Mapping[int, Finding], at: float) -> None:
         """Begin with what is known from before, as of Unix time *at*, of the addresses from *start* on.
@@ -65,33 +65,33 @@ class PoolListings:
         What was asked meanwhile is newer.
         """
         for index, octet in enumerate(octets, start):
-            if self.octets[index] == PENDING and octet:
-                self.octets[index] = octet
+            if self.codes[index] == PENDING and octet:
+                self.codes[index] = octet
                 if octet == _LISTED:
                     self.listed[index] = listed[index]
                 self.asked[index // BLOCK] = max(self.asked[index // BLOCK], at)
 
     def conclusive(self, start: int, stop: int) -> bytes:
         """The octets of the addresses from *start* to before *stop*, 0 for whatever is not conclusive."""
-        return bytes(self.octets[start:stop]).translate(_CONCLUSIVE)
+        return bytes(self.codes[start:stop]).translate(_CONCLUSIVE)
 
     def _put(self, index: int, finding: Finding) -> None:
         if finding.result is Result.FAIL:
             self.listed[index] = finding
-            self.octets[index] = _LISTED
+            self.codes[index] = _LISTED
         elif finding.result is Result.PASS:
-            self.octets[index] = _CLEAN
+            self.codes[index] = _CLEAN
         else:
             reason = finding.reason or Reason.DNSBL_UNTRUSTED
-            self.octets[index] = _LISTED + 1 + _UNKNOWNS.index(reason)
+            self.codes[index] = _LISTED + 1 + _UNKNOWNS.index(reason)
 
     def is_listed(self, index: int) -> bool:
         """Whether the list has the address at *index*, as far as is known."""
-        return self.octets[index] == _LISTED
+        return self.codes[index] == _LISTED
 
     def finding(self, index: int, zone: DomainName, address: Address) -> Finding:
         """What the list says of the address at *index*."""
-        octet = self.octets[index]
+        octet = self.codes[index]
         if octet == _CLEAN:
             return _passes(zone)
         if octet == _LISTED:
@@ -102,21 +102,21 @@ class PoolListings:
         sentence = f"Whether {zone} lists {address} is unknown: it gave no answer that says so ({reason})."
         return Finding(CheckName.DNSBL, Result.UNKNOWN, zone, reason, sentence)
 
-    def inherit(self, old: "PoolListings") -> None:
+    def copy_from(self, old: "PoolListings") -> None:
         """Take over what *old* knows of the addresses that both have."""
         self.was_looked_for = old.was_looked_for
         if old.pool.source == self.pool.source:
-            self.octets, self.listed, self.asked = old.octets, old.listed, old.asked
-            self.news, self.asked_again = old.news, old.asked_again
+            self.codes, self.listed, self.asked = old.codes, old.listed, old.asked
+            self.dirty_blocks, self.asked_blocks = old.dirty_blocks, old.asked_blocks
             return
         for index, target in enumerate(self.pool.targets):
             place = old.pool.index(target.address)
-            if place is not None and old.octets[place] != PENDING:
-                self.octets[index] = old.octets[place]
+            if place is not None and old.codes[place] != PENDING:
+                self.codes[index] = old.codes[place]
                 if place in old.listed:
                     self.listed[index] = old.listed[place]
                 self.asked[index // BLOCK] = max(self.asked[index // BLOCK], old.asked[place // BLOCK])
-                self.news.add(index // BLOCK)
+                self.dirty_blocks.add(index // BLOCK)
 
 
 class Blocklists:
@@ -126,11 +126,11 @@ class Blocklists:
         self.plans: tuple[ListPlan, ...] = ()
         self._listings: dict[tuple[DomainName, str], PoolListings] = {}
         self._healths: dict[tuple[DomainName, int], ListHealth] = {}
-        self.reached: dict[DomainName, Place] = {}
+        self.cursors: dict[DomainName, Cursor] = {}
         """Where the way through the addresses of each list stands: what is to be asked about next."""
-        self.unsaved = UnsavedNames()
+        self.dirty = DirtyNames()
 
-    def adopt(self, plans: Sequence[ListPlan], pools: Iterable[Pool]) -> None:
+    def publish(self, plans: Sequence[ListPlan], pools: Iterable[Pool]) -> None:
         """Make these the current lists and pools, those of the board; what is known of those that stay is kept."""
         before, self._listings = self._listings, {}
         self.plans = tuple(plans)
@@ -140,12 +140,12 @@ class Blocklists:
                 if old is None or old.pool is not pool:
                     listings = PoolListings(pool)
                     if old is not None:
-                        listings.inherit(old)
+                        listings.copy_from(old)
                     old = listings
                 self._listings[zone, pool.name] = old
         zones = {plan.zone for plan in plans}
         self._healths = {key: health for key, health in self._healths.items() if key[0] in zones}
-        self.reached = {zone: place for zone, place in self.reached.items() if zone in zones}
+        self.cursors = {zone: place for zone, place in self.cursors.items() if zone in zones}
 
     @property
     def listings(self) -> Mapping[tuple[DomainName, str], PoolListings]:
@@ -158,13 +158,13 @@ class Blocklists:
 
     def put_health(self, health: ListHealth) -> None:
         """Take in how a list is, for one family."""
-        self.unsaved.note(health.zone, is_changed=self._healths.get((health.zone, health.family)) != health)
+        self.dirty.note(health.zone, is_changed=self._healths.get((health.zone, health.family)) != health)
         self._healths = {**self._healths, (health.zone, health.family): health}  # scrapes read the one before
 
-    def reach(self, zone: DomainName, place: Place) -> None:
+    def set_cursor(self, zone: DomainName, place: Cursor) -> None:
         """Take in how far the way through the addresses of a list has come."""
-        self.reached[zone] = place
-        self.unsaved.note(zone, is_changed=False)
+        self.cursors[zone] = place
+        self.dirty.note(zone, is_changed=False)
 
     @property
     def healths(self) -> Mapping[tuple[DomainName, int], ListHealth]:

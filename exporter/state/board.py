@@ -11,7 +11,7 @@ from exporter.checks.addresses import Address
 from exporter.inventory.pool import Pool
 from exporter.state.counters import PoolCounters
 from exporter.state.pool import PoolState
-from exporter.state.store import Room
+from exporter.state.store import DetailLimit
 
 FULL_ADDRESSES = 10_000
 """Addresses of all pools together up to which everything is kept of each: some 4 KB, so 40 MB at most.
@@ -39,12 +39,12 @@ class Board:
         pools = self._pools.values()
         return {"pools": len(pools), "addresses": sum(state.pool.size for state in pools)}
 
-    def adopt(self, pools: Sequence[Pool]) -> None:
+    def publish(self, pools: Sequence[Pool]) -> None:
         """Do all of `adopting` at once."""
-        for _ in self.adopting(pools):
+        for _ in self.publishing(pools):
             pass
 
-    def adopting(self, pools: Sequence[Pool]) -> Iterator[None]:
+    def publishing(self, pools: Sequence[Pool]) -> Iterator[None]:
         """Make *pools* the current generation: at the last of some steps, none of which takes long.
 
         What is known of targets that stay in their pool is kept, an unchanged pool's state as it is. The smallest
@@ -63,7 +63,7 @@ class Board:
                 yield from old.fitting(room)
             else:
                 states[pool.name] = PoolState(pool, old.counters, room)
-                yield from states[pool.name].inheriting(old)
+                yield from states[pool.name].copying(old)
         self._pools = MappingProxyType(states)
 
     def changed(self, pools: Sequence[Pool]) -> frozenset[str]:
@@ -80,10 +80,10 @@ class Board:
         return None
 
 
-def _rooms(pools: Sequence[Pool]) -> dict[str, Room]:
+def _rooms(pools: Sequence[Pool]) -> dict[str, DetailLimit]:
     """The room for details that the big pools share, by name."""
-    room, full = Room(DETAILED_ADDRESSES), 0
-    rooms: dict[str, Room] = {}
+    room, full = DetailLimit(DETAILED_ADDRESSES), 0
+    rooms: dict[str, DetailLimit] = {}
     for pool in sorted(pools, key=lambda pool: pool.size):
         full += pool.size
         if full > FULL_ADDRESSES:

@@ -101,12 +101,12 @@ class SampleState:
     them goes on where it stopped.
     """
 
-    __slots__ = ("_sums", "key", "latest", "reached", "turn")
+    __slots__ = ("_sums", "key", "latest", "cursor", "round_number")
 
-    def __init__(self, checks: Iterable[CheckName], key: int | None = None, turn: int = 0) -> None:
+    def __init__(self, checks: Iterable[CheckName], key: int | None = None, round_number: int = 0) -> None:
         self.key = secrets.randbits(63) if key is None else key
-        self.turn = turn
-        self.reached: Address | None = None
+        self.round_number = round_number
+        self.cursor: Address | None = None
         self.latest: Sums = dict.fromkeys(checks, (0, 0))
         self._sums: dict[CheckName, tuple[int, int]] = {}
 
@@ -125,9 +125,9 @@ class SampleState:
         """Show the sums of the round that ends, and go on to the next turn."""
         self.latest = self._sums or self.latest
         self._sums = {}
-        self.turn += 1
+        self.round_number += 1
 
-    def inherit(self, old: "SampleState") -> None:
+    def copy_from(self, old: "SampleState") -> None:
         """Go on where *old* stands; its sums are shown until the next round has ended."""
-        self.key, self.turn, self.reached = old.key, old.turn, old.reached
+        self.key, self.round_number, self.cursor = old.key, old.round_number, old.cursor
         self.latest = {check: old.latest.get(check, sums) for check, sums in self.latest.items()}

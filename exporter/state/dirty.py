@@ -16,7 +16,7 @@ from exporter.state.address import AddressState
 _TIME, _ALL = 1, 2
 
 
-class UnsavedNames:
+class DirtyNames:
     """Which of a few things with names have news to be saved, and which were merely sampled again."""
 
     __slots__ = ("_news", "_sampled")
@@ -37,7 +37,7 @@ class UnsavedNames:
         return sorted(taken)
 
 
-class Unsaved:
+class Dirty:
     """Which addresses have news to be saved, and which were merely sampled again; and the same of HELO names."""
 
     __slots__ = ("_marks", "helos", "sampled_helos")
@@ -54,15 +54,15 @@ class Unsaved:
         elif not self._marks[index]:
             self._marks[index] = _TIME
 
-    def note_helo(self, text: str, *, is_changed: bool) -> None:
+    def add_helo(self, text: str, *, is_changed: bool) -> None:
         """The same of a HELO name."""
         (self.helos if is_changed else self.sampled_helos).add(text)
 
-    def note_all(self) -> None:
+    def add_all(self) -> None:
         """Everything has to be saved anew."""
         self._marks[:] = bytes([_ALL]) * len(self._marks)
 
-    def carry(self, old: "Unsaved", runs: Iterable[Run]) -> None:
+    def carry(self, old: "Dirty", runs: Iterable[Run]) -> None:
         """What *old* has of the addresses of *runs* is unsaved here, where nothing else is yet."""
         for run in runs:
             self._marks[run.here : run.here + run.size] = old._marks[run.there : run.there + run.size]

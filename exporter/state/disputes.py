@@ -25,21 +25,21 @@ DOMAINS = ""
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """*failing* is what *accuser* found, and *defender* found to pass.
+    """*failing* is what *failing_source* found, and *passing_source* found to pass.
 
     *since* and *at* are the Unix times of the first and the latest sample that came to this.
     """
 
     failing: Finding
-    accuser: Voice
-    defender: Voice
+    failing_source: Voice
+    passing_source: Voice
     since: float = 0.0
     at: float = 0.0
 
     @property
     def pair(self) -> tuple[str, str]:
         """The names of the two resolvers, sorted; the same one twice where its servers disagree."""
-        first, second = sorted([self.accuser.resolver, self.defender.resolver])
+        first, second = sorted([self.failing_source.resolver, self.passing_source.resolver])
         return first, second
 
 

@@ -17,7 +17,7 @@ from exporter.checks.result import Result
 from exporter.checks.spf.domain import SpfDomainReport
 from exporter.config.configuration import DomainSettings
 from exporter.state.counters import CheckResult, zeros
-from exporter.state.dirty import UnsavedNames
+from exporter.state.dirty import DirtyNames
 from exporter.state.journal import Change
 from exporter.state.known import (
     DomainSlot,
@@ -71,7 +71,7 @@ class DomainState:
         )
         return state, changes
 
-    def resettle(self, settings: DomainSettings) -> "DomainState":
+    def reconfigure(self, settings: DomainSettings) -> "DomainState":
         """The same domain with other settings: what is held of it, and of the selectors that stay, is kept."""
         gone = {(DomainCheckName.DKIM, one) for one in self.settings.selectors if one not in settings.selectors}
         return replace(
@@ -182,7 +182,7 @@ class DomainBoard(Mapping[DomainName, DomainState]):
     def __init__(self) -> None:
         self._states: dict[DomainName, DomainState] = {}
         self._counters: dict[DomainName, DomainCounters] = {}
-        self.unsaved = UnsavedNames()
+        self.dirty = DirtyNames()
 
     def __getitem__(self, name: DomainName) -> DomainState:
         return self._states[name]
@@ -208,7 +208,7 @@ class DomainBoard(Mapping[DomainName, DomainState]):
         """What is counted of a domain. A domain that just left has counted nothing."""
         return self._counters.get(name) or _fresh()
 
-    def adopt(self, domains: Sequence[DomainSettings]) -> None:
+    def publish(self, domains: Sequence[DomainSettings]) -> None:
         """Make *domains* the current generation. What is known of those that stay is kept."""
         states: dict[DomainName, DomainState] = {}
         counters: dict[DomainName, DomainCounters] = {}
@@ -217,7 +217,7 @@ class DomainBoard(Mapping[DomainName, DomainState]):
             if old is None:
                 states[settings.name] = DomainState(settings)
             else:
-                states[settings.name] = old if old.settings == settings else old.resettle(settings)
+                states[settings.name] = old if old.settings == settings else old.reconfigure(settings)
             counters[settings.name] = self._counters.get(settings.name) or _fresh()
         self._states, self._counters = states, counters
 
@@ -225,7 +225,7 @@ class DomainBoard(Mapping[DomainName, DomainState]):
         """Take in one more report on *name*, sampled at Unix time *at*; say what changed by it."""
         before = self._states[name]
         self._states[name], changes = before.observe(report, evidence, at)
-        self.unsaved.note(name, is_changed=bool(changes) or before.latest != report)
+        self.dirty.note(name, is_changed=bool(changes) or before.latest != report)
         counters = self._counters[name]
         counters.samples += 1
         for change in changes:

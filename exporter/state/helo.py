@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from exporter.checks.helo import HeloName
 from exporter.checks.helo_name import HeloNameReport
 from exporter.checks.result import Result
-from exporter.state.known import Held, believed, hold, worsens
+from exporter.state.known import KnownFindings, confirmed_findings, update_known, worsens
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class HeloState:
 
     helo: HeloName
     latest: HeloNameReport | None = None
-    known: Held = field(default_factory=dict)
+    known: KnownFindings = field(default_factory=dict)
     resolves: bool | None = None
     addresses: int | None = None
     confirmed_addresses: int | None = None
@@ -37,7 +37,7 @@ class HeloState:
         return HeloState(
             self.helo,
             report,
-            hold(self.known, report.findings)[0],
+            update_known(self.known, report.findings)[0],
             self.resolves if report.resolves is None else report.resolves,
             len(report.addresses) if report.is_complete and report.resolves is not None else self.addresses,
             len(report.confirmed) if counted else self.confirmed_addresses,
@@ -56,6 +56,6 @@ class HeloState:
 
     def confirmed(self, first: HeloNameReport, second: HeloNameReport) -> HeloNameReport:
         """The report to believe when *first* worsened the state, and *second* was asked to confirm it."""
-        syntax, resolves, fcrdns = believed(self.known, first.findings, second.findings)
+        syntax, resolves, fcrdns = confirmed_findings(self.known, first.findings, second.findings)
         known = second.resolves if resolves.result is not Result.UNKNOWN else None
         return replace(second, resolves=known, findings=(syntax, resolves, fcrdns))

@@ -63,7 +63,7 @@ class Change:
         return self.target if isinstance(self.target, DomainName) else None
 
 
-def told(pool: str, change: Change) -> dict[str, str | None]:
+def change_fields(pool: str, change: Change) -> dict[str, str | None]:
     """What a log line says of a *change* in *pool*, by name."""
     before, after = change.before, change.after
     about = {"pool": pool, "ip": str(change.address)} if change.domain is None else {"domain": change.domain}
@@ -197,7 +197,7 @@ MAX_NUMBER = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JournalEntry:
     """One change, with its *number*, and the pool that it was found in; "" where it is about a domain.
 
     *evidence* is packed: see `exporter.state.evidence`.
@@ -210,7 +210,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Which:
+class ChangeFilter:
     """Which entries a reader wants: those that fit everything that is given. *since* is Unix time."""
 
     pool: str | None = None
@@ -219,7 +219,7 @@ class Which:
     check: str | None = None
     since: float | None = None
 
-    def fits(self, entry: Entry) -> bool:
+    def fits(self, entry: JournalEntry) -> bool:
         """Whether *entry* is wanted."""
         change = entry.change
         return (
@@ -231,24 +231,24 @@ class Which:
         )
 
 
-ALL = Which()
+ALL_CHANGES = ChangeFilter()
 
 
 class Journal:
     """The latest *capacity* changes."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
-        self._entries: deque[Entry] = deque(maxlen=capacity)
+        self._entries: deque[JournalEntry] = deque(maxlen=capacity)
         self._last = 0
 
-    def write(self, pool: str, change: Change) -> Entry:
+    def write(self, pool: str, change: Change) -> JournalEntry:
         """Add a change that has just been found."""
         self._last = max(self._last + 1, min(int(change.at * 1e6), MAX_NUMBER))
-        entry = Entry(self._last, pool, replace(change, evidence={}), pack(change.evidence))
+        entry = JournalEntry(self._last, pool, replace(change, evidence={}), pack(change.evidence))
         self._entries.append(entry)
         return entry
 
-    def restore(self, entries: Iterable[Entry]) -> None:
+    def restore(self, entries: Iterable[JournalEntry]) -> None:
         """Take in what is known from before this process: of that and what is here already, the latest stay."""
         known = {entry.number: entry for entry in (*entries, *self._entries)}
         self._entries.clear()
@@ -263,13 +263,15 @@ class Journal:
         """The lowest number that is here; None if there is nothing."""
         return self._entries[0].number if self._entries else None
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[JournalEntry]:
         """All of them, oldest first."""
         return list(self._entries)
 
-    def latest(self, count: int, *, before: int | None = None, wanted: Which = ALL) -> list[Entry]:
+    def latest(
+        self, count: int, *, before: int | None = None, wanted: ChangeFilter = ALL_CHANGES
+    ) -> list[JournalEntry]:
         """The latest *count* entries that are *wanted*, newest first; with *before*, of those with a lower number."""
-        found: list[Entry] = []
+        found: list[JournalEntry] = []
         for entry in self._backwards(before):
             if len(found) >= count:
                 break
@@ -277,7 +279,7 @@ class Journal:
                 found.append(entry)
         return found
 
-    def _backwards(self, before: int | None) -> Iterator[Entry]:
+    def _backwards(self, before: int | None) -> Iterator[JournalEntry]:
         """Newest first, from below *before*."""
         for entry in reversed(self._entries):
             if before is None or entry.number < before:

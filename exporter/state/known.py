@@ -17,12 +17,14 @@ from exporter.checks.result import CheckName, Finding, Reason, Result
 Slot = tuple[CheckName, str]
 """What a finding is about: the check, and its subject (a HELO name, or "")."""
 
-Held = Mapping[Slot, Finding]
+KnownFindings = Mapping[Slot, Finding]
 """The last conclusive finding of each slot that ever had one."""
 
 
-def hold(known: Held, findings: Sequence[Finding]) -> tuple[Held, tuple[tuple[Finding, Finding], ...]]:
-    """What is held after *findings*, which are to be believed, and what changed: (before, after) for each change.
+def update_known(
+    known: KnownFindings, findings: Sequence[Finding]
+) -> tuple[KnownFindings, tuple[tuple[Finding, Finding], ...]]:
+    """What is held after *findings*, which are to be confirmed_findings, and what changed: (before, after) for each change.
 
     The first conclusive finding of a slot is no change. What is not judged any more is not held either.
     """
@@ -41,7 +43,7 @@ def hold(known: Held, findings: Sequence[Finding]) -> tuple[Held, tuple[tuple[Fi
     return after, tuple(changes)
 
 
-def worsens(known: Held, findings: Sequence[Finding]) -> bool:
+def worsens(known: KnownFindings, findings: Sequence[Finding]) -> bool:
     """Whether there is a failure that is not held yet, so that it must be confirmed before it is believed.
 
     One that fails for another reason than what is held is such a failure too: what was wrong may have been fixed.
@@ -49,7 +51,9 @@ def worsens(known: Held, findings: Sequence[Finding]) -> bool:
     return any(finding.result is Result.FAIL and not _is_held(known, finding) for finding in findings)
 
 
-def believed(known: Held, first: Sequence[Finding], second: Sequence[Finding]) -> tuple[Finding, ...]:
+def confirmed_findings(
+    known: KnownFindings, first: Sequence[Finding], second: Sequence[Finding]
+) -> tuple[Finding, ...]:
     """What to believe where *first* had a failure that was not held, and *second*, its like, was asked to confirm it.
 
     The second ones count, for they are newer; but a failure counts only when it is held already or both have it.
@@ -64,14 +68,14 @@ def believed(known: Held, first: Sequence[Finding], second: Sequence[Finding]) -
     )
 
 
-def gathered(several: Sequence[Sequence[Finding]]) -> tuple[Finding, ...]:
+def merged(several: Sequence[Sequence[Finding]]) -> tuple[Finding, ...]:
     """One finding for each slot of several samples that are each other's like: a failure if any of them has one."""
     return tuple(
         [next((it for it in like if it.result is Result.FAIL), like[-1]) for like in zip(*several, strict=True)]
     )
 
 
-def _is_held(known: Held, finding: Finding) -> bool:
+def _is_held(known: KnownFindings, finding: Finding) -> bool:
     before = known.get((finding.check, finding.subject))
     return before is not None and (before.result, before.reason) == (finding.result, finding.reason)
 
@@ -118,7 +122,7 @@ def is_conclusive(findings: Sequence[DomainFinding]) -> bool:
 def update_known_domain(
     known: KnownDomain, findings: Sequence[DomainFinding]
 ) -> tuple[KnownDomain, tuple[tuple[DomainFinding, DomainFinding], ...]]:
-    """What is held after *findings*, which are to be believed, and what changed: (before, after) for each change.
+    """What is held after *findings*, which are to be confirmed_findings, and what changed: (before, after) for each change.
 
     The first conclusive findings of a slot are no change.
     """
@@ -195,7 +199,7 @@ class ReceiverOutcome(StrEnum):
     ACCEPT = "accept"
 
 
-def hold_verdicts(known: Verdicts, predicted: Verdicts) -> Verdicts:
+def update_verdicts(known: Verdicts, predicted: Verdicts) -> Verdicts:
     """What is held after *predicted*: the last conclusive verdict of each receiver on each HELO name.
 
     A receiver without any is left out. Of receivers that are no longer predicted nothing is held.
@@ -217,7 +221,7 @@ def verdicts_worsen(known: Verdicts, predicted: Verdicts) -> bool:
     )
 
 
-def believed_verdicts(known: Verdicts, first: Verdicts, second: Verdicts) -> Verdicts:
+def confirmed_verdicts(known: Verdicts, first: Verdicts, second: Verdicts) -> Verdicts:
     """What to believe where *first* had something worse than what is held, and *second* was made to confirm it."""
     return tuple(
         [

@@ -25,11 +25,11 @@ from exporter.inventory.prefixes import Prefixes
 from exporter.inventory.ranges import Run, Spans
 from exporter.state.address import AddressState, health
 from exporter.state.counters import CheckResult, PoolCounters, SampleState, zeros
-from exporter.state.dirty import Unsaved, is_changed
+from exporter.state.dirty import Dirty, is_changed
 from exporter.state.helo import HeloState
 from exporter.state.journal import Change
 from exporter.state.known import ReceiverOutcome, tally
-from exporter.state.store import CompactStates, Form, FullStates, Outline, Room, retargeted
+from exporter.state.store import CompactRow, CompactStates, DetailLimit, Form, FullStates, retargeted
 
 # SECTION exporter.state.strides
 # How a pool's addresses are told apart and together: one octet of health each, and strides of neighbours.
@@ -115,7 +115,7 @@ def _copy(run: Run, mine: "PoolState", old: "PoolState", change: Callable[[Form]
     for stride in range(run.here // NAMES_BLOCK, (stop - 1) // NAMES_BLOCK + 1):
         part = numbers(max(run.here, stride * NAMES_BLOCK), min(stop, (stride + 1) * NAMES_BLOCK))
         mine.name_changes[stride] += sum(map(concluded.__getitem__, part))
-    mine.renew(range(run.here // BLOCK, (stop - 1) // BLOCK + 1))
+    mine.invalidate(range(run.here // BLOCK, (stop - 1) // BLOCK + 1))
 
 
 # SECTION exporter.state.pool
@@ -136,17 +136,17 @@ class PoolState:
     of one of them changed: whoever keeps an index of names sees by it which part of that is out of date.
     """
 
-    def __init__(self, pool: Pool, counters: PoolCounters, room: Room | None = None) -> None:
+    def __init__(self, pool: Pool, counters: PoolCounters, room: DetailLimit | None = None) -> None:
         self.pool = pool
         self.counters = counters
         self.round_seconds: float | None = None
         self.lag_seconds = 0.0
-        self.unsaved: Unsaved | None = None
+        self.dirty: Dirty | None = None
         self.helos = {helo.text: HeloState(helo) for helo in pool.helo_names}
         self.healths = bytearray(pool.size)
         self.name_changes = [0] * (pool.size // NAMES_BLOCK + 1)
         self.revisions = array("Q", bytes(8 * (pool.size // BLOCK + 1)))
-        self.news = array("Q", self.revisions)
+        self.data_versions = array("Q", self.revisions)
         self.helo_revision = 0
         self._addresses = CompactStates(pool.targets, room) if room else FullStates(pool.size)
         self._next: CompactStates | FullStates | None = None
@@ -173,9 +173,9 @@ class PoolState:
         """The targets without a latest report, in their order."""
         return self._addresses.unsampled()
 
-    def outline(self, index: int) -> Outline | None:
+    def compact_row(self, index: int) -> CompactRow | None:
         """What the state of the target at *index* can be made of; None where there is more to it, or nothing at all."""
-        return self._addresses.outline(index)
+        return self._addresses.compact_row(index)
 
     def sampled_at(self, index: int) -> float:
         """When the target at *index* was last sampled, as Unix time; 0.0 for never."""
@@ -239,8 +239,8 @@ class PoolState:
         samples = self.counters.samples
         for pair in results.items():
             samples[pair] += 1
-        if self.unsaved is not None:
-            self.unsaved.note(index, is_changed=is_new)
+        if self.dirty is not None:
+            self.dirty.note(index, is_changed=is_new)
         for change in changes:
             self.counters.changes[change.after.check, change.after.result] += 1
         return changes
@@ -250,8 +250,8 @@ class PoolState:
         state = self.helos[report.helo.text]
         after = self.helos[report.helo.text] = state.observe(report, at)
         self.helo_revision += 1
-        if self.unsaved is not None:
-            self.unsaved.note_helo(report.helo.text, is_changed=after != replace(state, sampled_at=at))
+        if self.dirty is not None:
+            self.dirty.add_helo(report.helo.text, is_changed=after != replace(state, sampled_at=at))
 
     def restore(self, index: int, state: AddressState) -> None:
         """Begin with what is known from before of the target at *index*; nothing was recorded of it yet."""
@@ -268,7 +268,7 @@ class PoolState:
             self.helos[state.helo.text] = state
             self.helo_revision += 1
 
-    def fitting(self, room: Room | None) -> Iterator[None]:
+    def fitting(self, room: DetailLimit | None) -> Iterator[None]:
         """Keep the addresses in detail from now on, or, with *room*, in numbers; a step at a time.
 
         Until the last step all is where it was, and what is recorded meanwhile is put into both.
@@ -285,9 +285,9 @@ class PoolState:
                 if state is not None:
                     new.put(index, state, is_failing=self.healths[index] == FAILING)
             self._addresses, self._next = new, None
-            self.renew(range(len(self.revisions)))
+            self.invalidate(range(len(self.revisions)))
 
-    def inheriting(self, old: "PoolState") -> Iterator[None]:
+    def copying(self, old: "PoolState") -> Iterator[None]:
         """Take over what *old* knows of the targets and HELO names that both have, a step at a time.
 
         Nothing may be recorded in either until the last step.
@@ -296,23 +296,23 @@ class PoolState:
             yield from carry(run, self, old)
         self.helos.update({text: state for text, state in old.helos.items() if text in self.helos})
         self.round_seconds = old.round_seconds if old.pool.size else None  # a round over nothing was none
-        self.sample.inherit(old.sample)
+        self.sample.copy_from(old.sample)
 
     def find(self, target: Target) -> AddressState | None:
         """What is known of the address of *target*."""
         index = self.pool.index(target.address)
         return None if index is None else self._addresses[index]
 
-    def inherit(self, old: "PoolState") -> None:
-        """Do all of `inheriting` at once."""
-        for _ in self.inheriting(old):
+    def copy_from(self, old: "PoolState") -> None:
+        """Do all of `copying` at once."""
+        for _ in self.copying(old):
             pass
 
-    def renew(self, strides: Iterable[int]) -> None:
+    def invalidate(self, strides: Iterable[int]) -> None:
         """Whatever was shown of these strides is out of date."""
         for stride in strides:
             self.revisions[stride] += 1
-            self.news[stride] += 1
+            self.data_versions[stride] += 1
 
     def _put(self, index: int, state: AddressState, *, is_new: bool) -> None:
         is_failing = self.healths[index] == FAILING
@@ -320,7 +320,7 @@ class PoolState:
         if self._next is not None:
             self._next.put(index, state, is_failing=is_failing)
         self.revisions[index // BLOCK] += 1
-        self.news[index // BLOCK] += is_new
+        self.data_versions[index // BLOCK] += is_new
 
     def _count(self, example: AddressState, count: int) -> None:
         """Count *count* addresses that are like *example* and were not known before."""
@@ -372,7 +372,7 @@ def worst(report: Report) -> dict[CheckName, Result]:
 # octet an address, which takes microseconds for half a million, and only as long as those octets are not the
 # same.
 
-SHOWN = 50
+MAX_PREFIXES = 50
 """How many prefixes of a pool are told of."""
 
 
@@ -422,7 +422,9 @@ class WorstPrefixes:
             _, end = self._prefixes.of(position)
             counts.append((-healths.count(needle, position, end), position))
             position = healths.find(needle, end)
-        return tuple([self._told(self._prefixes, position, -count) for count, position in nsmallest(SHOWN, counts)])
+        return tuple(
+            [self._told(self._prefixes, position, -count) for count, position in nsmallest(MAX_PREFIXES, counts)]
+        )
 
     def _told(self, prefixes: Prefixes, position: int, failing: int) -> WorstPrefix:
         start, end = prefixes.of(position)

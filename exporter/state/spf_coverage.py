@@ -35,7 +35,7 @@ _LASTING_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class PoolList:
+class PoolCoverage:
     """One pool beside the record. *is_sender* says whether the pool sends for the domain.
 
     *unauthorised* are its addresses that do not pass, *open* those that only an evaluation can tell; both empty of a
@@ -52,7 +52,7 @@ class PoolList:
 
 
 @dataclass(frozen=True, slots=True)
-class TwoLists:
+class SpfCoverage:
     """*authorised* passes the record, *unused* is the part of it that is in no pool.
 
     *pools* are those that send for the domain, and those that have addresses that it authorises.
@@ -60,17 +60,17 @@ class TwoLists:
 
     authorised: ByFamily
     unused: ByFamily
-    pools: tuple[PoolList, ...]
+    pools: tuple[PoolCoverage, ...]
 
 
-def two_lists(domain: DomainName, compiled: CompiledSpf, pools: Iterable[PoolState]) -> TwoLists:
+def spf_coverage(domain: DomainName, compiled: CompiledSpf, pools: Iterable[PoolState]) -> SpfCoverage:
     """Compare the record of *domain* with all *pools*."""
     states = tuple(pools)
     authorised: ByFamily = {family: compiled.authorised(family) for family in FAMILIES}
     all_pools = [state.pool for state in states]
     unused: ByFamily = {family: difference(authorised[family], _held(all_pools, family)) for family in FAMILIES}
     lists = [_pool_list(domain, compiled, authorised, state) for state in states]
-    return TwoLists(authorised, unused, tuple([one for one in lists if one is not None]))
+    return SpfCoverage(authorised, unused, tuple([one for one in lists if one is not None]))
 
 
 def count(ranges: ByFamily) -> int:
@@ -88,7 +88,9 @@ def _held(pools: Iterable[Pool], family: Family) -> list[Range]:
     return _ranges(pools, family) + not_enumerable
 
 
-def _pool_list(domain: DomainName, compiled: CompiledSpf, authorised: ByFamily, state: PoolState) -> PoolList | None:
+def _pool_list(
+    domain: DomainName, compiled: CompiledSpf, authorised: ByFamily, state: PoolState
+) -> PoolCoverage | None:
     pool = state.pool
     is_sender = domain in pool.mail_from_domains
     unauthorised: dict[Family, tuple[Range, ...]] = {4: (), 6: ()}
@@ -101,7 +103,7 @@ def _pool_list(domain: DomainName, compiled: CompiledSpf, authorised: ByFamily, 
         return None
     unconfirmed = list(islice(_unconfirmed(state, places), MAX_UNCONFIRMED))
     examples = tuple([state[place].target.address for place in unconfirmed[:SHOWN_UNCONFIRMED]])
-    return PoolList(pool.name, is_sender, unauthorised, undecided, len(unconfirmed), examples)
+    return PoolCoverage(pool.name, is_sender, unauthorised, undecided, len(unconfirmed), examples)
 
 
 def _authorised_places(source: AddressRanges, authorised: ByFamily) -> Iterator[range]:
@@ -134,7 +136,7 @@ def _suspects(state: PoolState, places: range) -> Iterator[int]:
         place = state.healths.find(FAILING, place + 1, places.stop)
 
 
-class Comparisons:
+class SpfCoverageCache:
     """Remembers comparisons for as long as nothing moved that they rest on, and for `_LASTING_SECONDS` at most.
 
     *now* is any clock that goes forward, in seconds.
@@ -142,16 +144,16 @@ class Comparisons:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._made: dict[DomainName, tuple[float, tuple[object, ...], TwoLists]] = {}
+        self._made: dict[DomainName, tuple[float, tuple[object, ...], SpfCoverage]] = {}
 
-    def of(self, domain: DomainName, compiled: CompiledSpf, pools: Iterable[PoolState]) -> TwoLists:
-        """What `two_lists` says."""
+    def of(self, domain: DomainName, compiled: CompiledSpf, pools: Iterable[PoolState]) -> SpfCoverage:
+        """What `spf_coverage` says."""
         states = tuple(pools)
         key = (compiled, *[_moving(state) for state in states])
         made = self._made.get(domain)
         if made is not None and made[1] == key and self._now() - made[0] < _LASTING_SECONDS:
             return made[2]
-        lists = two_lists(domain, compiled, states)
+        lists = spf_coverage(domain, compiled, states)
         self._made[domain] = (self._now(), key, lists)
         return lists
 

@@ -21,7 +21,7 @@ from exporter.checks.report import Report, Target, Verdicts
 from exporter.checks.result import CheckName, Finding, IprevVerdict, Reason, Result
 from exporter.inventory.ranges import Run, Spans
 from exporter.state.address import AddressState
-from exporter.state.known import Held
+from exporter.state.known import KnownFindings
 
 # SECTION exporter.state.forms
 # What is known of an address without its words: what every sample came to, and what is held.
@@ -32,7 +32,7 @@ from exporter.state.known import Held
 # that was
 # made of its form as from the original. Sentences, fixes and evidence do not come back.
 
-WITHOUT_WORDS = (
+DETAILS_NOT_KEPT = (
     "The details are not kept: in pools of this size they are for some addresses at a time. "
     "A check of the address now tells them."
 )
@@ -85,7 +85,7 @@ class Times(NamedTuple):
     changed_at: float
 
 
-def form_of(state: AddressState) -> Form:
+def interned(state: AddressState) -> Form:
     """What *state* comes to."""
     latest = state.latest
     places = {helo.text: place for place, helo in enumerate(state.target.helos)}
@@ -123,7 +123,7 @@ def retargeted(form: Form, places: Mapping[int, int], names: int) -> Form:
     )
 
 
-class Outline(NamedTuple):
+class CompactRow(NamedTuple):
     """All that makes the state of a target of its *form*: its PTR names, those that are confirmed, and its times."""
 
     form: Form
@@ -132,7 +132,7 @@ class Outline(NamedTuple):
     times: Times
 
 
-class Rebuilder:
+class StateBuilder:
     """Makes states of one form; what all of them have in common is made once."""
 
     __slots__ = ("_findings", "_form", "_held", "_needs_names", "_predicted", "_receivers")
@@ -141,7 +141,7 @@ class Rebuilder:
         self._form = form
         self._needs_names = any(isinstance(mark.subject, int) for mark in (*form.findings, *form.known))
         self._findings = () if self._needs_names else _findings(form.findings, ())
-        self._held: Held = {} if self._needs_names else _held(form.known, ())
+        self._held: KnownFindings = {} if self._needs_names else _held(form.known, ())
         self._predicted = _verdicts(form.predicted)
         self._receivers = self._predicted if form.receivers == form.predicted else _verdicts(form.receivers)
 
@@ -163,7 +163,7 @@ class Rebuilder:
         return AddressState(target, latest, {}, known, concluded, *times, receivers=self._receivers)
 
 
-_UNKNOWN = Finding(CheckName.FCRDNS, Result.UNKNOWN, "", Reason.UNCONFIRMED, WITHOUT_WORDS)
+_UNKNOWN = Finding(CheckName.FCRDNS, Result.UNKNOWN, "", Reason.UNCONFIRMED, DETAILS_NOT_KEPT)
 
 
 def _marks(findings: Sequence[Finding], places: Mapping[str, int]) -> tuple[Mark, ...]:
@@ -189,14 +189,14 @@ def _findings(marks: Sequence[Mark], subjects: Sequence[str]) -> tuple[Finding, 
                 mark.result,
                 mark.subject if isinstance(mark.subject, str) else subjects[mark.subject],
                 mark.reason,
-                WITHOUT_WORDS if mark.has_sentence else "",
+                DETAILS_NOT_KEPT if mark.has_sentence else "",
             )
             for mark in marks
         ]
     )
 
 
-def _held(marks: Sequence[Mark], subjects: Sequence[str]) -> Held:
+def _held(marks: Sequence[Mark], subjects: Sequence[str]) -> KnownFindings:
     return {(finding.check, finding.subject): finding for finding in _findings(marks, subjects)}
 
 
@@ -212,7 +212,7 @@ def _answered(verdicts: Verdicts) -> tuple[tuple[Answered, ...], ...]:
 def _verdicts(rows: Sequence[Sequence[Answered]]) -> Verdicts:
     return tuple(
         [
-            tuple([ReceiverVerdict(*it, "" if it.result is ReceiverResult.ACCEPT else WITHOUT_WORDS) for it in row])
+            tuple([ReceiverVerdict(*it, "" if it.result is ReceiverResult.ACCEPT else DETAILS_NOT_KEPT) for it in row])
             for row in rows
         ]
     )
@@ -326,7 +326,7 @@ _MOST_FORMS = 4096
 _LAST_SECOND = 2**32 - 1
 
 
-class Room:
+class DetailLimit:
     """How many addresses of all pools together may be kept in detail; a failing one has a claim to the last half."""
 
     def __init__(self, limit: int) -> None:
@@ -344,7 +344,7 @@ class Room:
 class CompactStates(Sequence[AddressState | None]):
     """The state of each of *targets*, None for one that was never sampled. Times are kept in whole seconds."""
 
-    def __init__(self, targets: Sequence[Target], room: Room) -> None:
+    def __init__(self, targets: Sequence[Target], room: DetailLimit) -> None:
         self._targets = targets
         self._room = room
         size = len(targets)
@@ -354,7 +354,7 @@ class CompactStates(Sequence[AddressState | None]):
         self._numbers = array("I", bytes(4 * size))
         self._names = PtrNames(size)
         self._forms: list[Form | None] = [None]  # number 0: never sampled
-        self._rebuilders: list[Rebuilder | None] = [None]
+        self._rebuilders: list[StateBuilder | None] = [None]
         self._numbered: dict[Form, int] = {}
         self._most_forms = _MOST_FORMS
         self._details: dict[int, AddressState] = {}
@@ -386,7 +386,7 @@ class CompactStates(Sequence[AddressState | None]):
     def put(self, index: int, state: AddressState, *, is_failing: bool) -> None:
         """Keep *state*, in detail if it is of interest and there is room."""
         with self._lock:
-            self._numbers[index] = self._number(form_of(state))
+            self._numbers[index] = self._number(interned(state))
             self._names.put(index, state.iprev)
             self._sampled[index] = _second(state.sampled_at)
             self._concluded[index] = _second(state.concluded_at)
@@ -440,21 +440,21 @@ class CompactStates(Sequence[AddressState | None]):
         """
         return self._numbers[first:stop]
 
-    def outline(self, index: int) -> Outline | None:
+    def compact_row(self, index: int) -> CompactRow | None:
         """What the state at *index* is made of; None where nothing is known, or it is kept in detail."""
         with self._lock:
             form = self._forms[self._numbers[index]]
             if form is None or index in self._details:
                 return None
             times = Times(self._sampled[index], self._concluded[index], self._changed[index])
-            return Outline(form, *self._names[index], times)
+            return CompactRow(form, *self._names[index], times)
 
     def unsampled(self) -> Spans:
         """The addresses without a latest report."""
         lacking = bytes([form is None or form.verdict is None for form in self._forms])
         return Spans.marked(bytes(map(lacking.__getitem__, self._numbers)))
 
-    def move_to(self, room: Room) -> None:
+    def move_to(self, room: DetailLimit) -> None:
         """Count the details in *room* from now on."""
         self._room = room
         room.taken += len(self._details)
@@ -496,7 +496,7 @@ class CompactStates(Sequence[AddressState | None]):
                 self._renumber()
             number = self._numbered[form] = len(self._forms)
             self._forms.append(form)
-            self._rebuilders.append(Rebuilder(form))
+            self._rebuilders.append(StateBuilder(form))
         return number
 
     def _renumber(self) -> None:
@@ -563,7 +563,7 @@ class FullStates(Sequence[AddressState | None]):
         state = self._states[index]
         return () if state is None or state.iprev is None else state.iprev.ptr_names
 
-    def outline(self, index: int) -> Outline | None:  # noqa: ARG002  # whatever it is
+    def compact_row(self, index: int) -> CompactRow | None:  # noqa: ARG002  # whatever it is
         """None: all is kept in detail."""
         return None
 

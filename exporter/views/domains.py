@@ -16,7 +16,7 @@ from exporter.checks.result import Result
 from exporter.checks.spf.domain import SpfDomainReport
 from exporter.inventory.ranges import range_text
 from exporter.state.domain import DomainState
-from exporter.state.spf_coverage import FAMILIES, ByFamily, PoolList, TwoLists, count
+from exporter.state.spf_coverage import FAMILIES, ByFamily, PoolCoverage, SpfCoverage, count
 from exporter.views.documents import Json, evidence_document, finding_document, fix_document, moment, printable
 from exporter.views.sources import Sources
 
@@ -40,7 +40,7 @@ def ranges_of(ranges: ByFamily) -> Ranges:
     return Ranges(tuple(texts[:SHOWN_RANGES]), max(0, total - SHOWN_RANGES), count(ranges))
 
 
-def lists_of(sources: Sources, state: DomainState) -> TwoLists | None:
+def lists_of(sources: Sources, state: DomainState) -> SpfCoverage | None:
     """The domain's SPF record beside the pools; None while that is not known. May be called from any thread."""
     if state.spf is None:
         return None
@@ -73,7 +73,7 @@ def listed_domain(state: DomainState) -> Json:
     }
 
 
-def domain_document(state: DomainState, lists: TwoLists | None) -> Json:
+def domain_document(state: DomainState, lists: SpfCoverage | None) -> Json:
     """All that is known of a domain: `checks` and `evidence` of the latest sample, the rest as it is held."""
     expect = state.settings.expect
     report = state.latest
@@ -190,7 +190,7 @@ def _dmarc(report: DmarcReport) -> Json:
     }
 
 
-def _lists(lists: TwoLists) -> Json:
+def _lists(lists: SpfCoverage) -> Json:
     return {
         "authorised_addresses": count(lists.authorised),
         "unused": _ranges(ranges_of(lists.unused)),
@@ -198,7 +198,7 @@ def _lists(lists: TwoLists) -> Json:
     }
 
 
-def _pool(one: PoolList) -> Json:
+def _pool(one: PoolCoverage) -> Json:
     return {
         "pool": one.pool,
         "sends": one.is_sender,

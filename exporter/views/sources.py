@@ -12,8 +12,8 @@ from exporter.dns.resolver import Resolver
 from exporter.state.board import Board
 from exporter.state.disputes import Disputes
 from exporter.state.domain import DomainBoard
-from exporter.state.journal import Entry, Journal, Which
-from exporter.state.spf_coverage import Comparisons
+from exporter.state.journal import ChangeFilter, Journal, JournalEntry
+from exporter.state.spf_coverage import SpfCoverageCache
 from exporter.state.storage.status import StorageStatus
 
 
@@ -34,7 +34,9 @@ class ConfigurationStatus:
 class Changes(Protocol):
     """Reads the journal, back to the oldest change that is kept: see `exporter.state.journal.Journal.latest`."""
 
-    def __call__(self, count: int, *, before: int | None = None, wanted: Which = ...) -> Awaitable[list[Entry]]: ...
+    def __call__(
+        self, count: int, *, before: int | None = None, wanted: ChangeFilter = ...
+    ) -> Awaitable[list[JournalEntry]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,4 +57,4 @@ class Sources:
     now: Callable[[], float] = time.time
     disputes: Disputes = field(default_factory=Disputes)
     domains: DomainBoard = field(default_factory=DomainBoard)
-    comparisons: Comparisons = field(default_factory=Comparisons)
+    comparisons: SpfCoverageCache = field(default_factory=SpfCoverageCache)

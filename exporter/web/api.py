@@ -20,7 +20,7 @@ from exporter.checks.result import CheckName
 from exporter.inventory.pool import Pool
 from exporter.state.address import AddressState
 from exporter.state.board import Board
-from exporter.state.journal import Which
+from exporter.state.journal import ChangeFilter
 from exporter.state.pool import FAILING, HEALTHY, UNKNOWN, PoolState
 from exporter.views.documents import (
     address_documents,
@@ -152,7 +152,7 @@ class Api:
         state = self._sources.domains.find(domain)
         if domain and state is None:
             raise NotConfiguredError("domain is none of the configured domains")
-        wanted = Which(pool, address, None if state is None else state.settings.name, check)
+        wanted = ChangeFilter(pool, address, None if state is None else state.settings.name, check)
         entries = await self._sources.changes(limit + 1, before=before, wanted=wanted)
         more = str(entries[limit - 1].number) if len(entries) > limit else None
         expect: dict[str, frozenset[CheckName]] = {

@@ -24,7 +24,7 @@ from exporter.checks.result import Result
 from exporter.inventory.pool import Pool
 from exporter.inventory.ranges import AddressRanges
 from exporter.state.domain import DomainState
-from exporter.state.journal import Which
+from exporter.state.journal import ChangeFilter
 from exporter.state.pool import FAILING, UNKNOWN, PoolState
 from exporter.views.chain import chain, draw
 from exporter.views.documents import EVIDENCE_NOT_KEPT, predicted, printable, records_of, share_words
@@ -416,7 +416,7 @@ class Pages:
             groups=_grouped(pool, index),
             receivers=predicted(state) if state.latest else [],
             evidence_not_kept=EVIDENCE_NOT_KEPT,
-            entries=await self._sources.changes(_LATEST_CHANGES, wanted=Which(address=address)),
+            entries=await self._sources.changes(_LATEST_CHANGES, wanted=ChangeFilter(address=address)),
         )
 
     async def _domain(self, request: web.Request) -> web.Response:
@@ -433,7 +433,7 @@ class Pages:
             hints=[hint for hints in state.hints.values() for hint in hints],
             records=known,
             lists=known["lists"],
-            entries=await self._sources.changes(_LATEST_CHANGES, wanted=Which(domain=name)),
+            entries=await self._sources.changes(_LATEST_CHANGES, wanted=ChangeFilter(domain=name)),
         )
 
     async def _find(self, request: web.Request) -> web.StreamResponse:

@@ -36,10 +36,10 @@ from exporter.inventory.ranges import AddressRanges
 from exporter.state.address import AddressState
 from exporter.state.helo import HeloState
 from exporter.state.journal import AnyFinding
-from exporter.state.known import Held
+from exporter.state.known import KnownFindings
 from exporter.state.pool import PoolState
 from exporter.state.storage.key_values import Key
-from exporter.state.store import Form, Outline, Rebuilder, Times
+from exporter.state.store import CompactRow, Form, StateBuilder, Times
 
 # SECTION exporter.state.storage.words
 # Findings, verdicts and targets as plain data, to be written as JSON and read back as they were.
@@ -52,7 +52,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def reading(read: Callable[P, T]) -> Callable[P, T]:
+def as_value_error(read: Callable[P, T]) -> Callable[P, T]:
     """Turn whatever *read* stumbles over into a `ValueError`."""
 
     def guarded(*arguments: P.args, **more: P.kwargs) -> T:
@@ -220,7 +220,7 @@ def address_text(state: AddressState) -> str:
     return json.dumps(data, separators=(",", ":"))
 
 
-@reading
+@as_value_error
 def address_state(text: str, address: Address, sampled_at: float, now: float) -> AddressState:
     """What `address_text` wrote of *address*, last sampled at *sampled_at*; no time of it is later than *now*.
 
@@ -251,7 +251,7 @@ def address_state(text: str, address: Address, sampled_at: float, now: float) ->
     )
 
 
-def _held(findings: list[Any]) -> Held:
+def _held(findings: list[Any]) -> KnownFindings:
     return {(one.check, one.subject): one for one in findings}
 
 
@@ -272,7 +272,7 @@ def helo_text(state: HeloState) -> str:
     return json.dumps(data, separators=(",", ":"))
 
 
-@reading
+@as_value_error
 def helo_state(text: str, helo: HeloName, sampled_at: float, now: float) -> HeloState:
     """What `helo_text` wrote of the HELO name *said*. Raises `ValueError`."""
     held, numbers, *last = json.loads(text)
@@ -336,13 +336,13 @@ _SLOT = re.compile(r'"\\u0001(\w+)"')
 _PTR, _CONFIRMED, _CONCLUDED_AT, _CHANGED_AT = "ptr", "confirmed", "concluded", "changed"
 
 
-class Patterns:
+class RowTemplates:
     """Writes states of pools that are kept in numbers. It is as good as new for as long as it lives."""
 
     def __init__(self) -> None:
         self._patterns: dict[tuple[int, int, bool], tuple[Form, str]] = {}
 
-    def text(self, target: Target, outline: Outline) -> str:
+    def text(self, target: Target, outline: CompactRow) -> str:
         """What `address_text` writes of the state of *target* that is made of *outline*."""
         form, ptr_names, confirmed_names, times = outline
         is_same = ptr_names == confirmed_names
@@ -362,7 +362,7 @@ def _pattern(target: Target, form: Form, *, is_same: bool) -> str:
     helos = [HeloName(_slot(f"helo{place}"), None) for place in range(len(target.helos))]
     names = (_slot(_PTR),), (_slot(_PTR if is_same else _CONFIRMED),)
     times: Any = Times(0.0, *map(_slot, (_CONCLUDED_AT, _CHANGED_AT)))  # type: ignore[arg-type]  # they are slots, too
-    state = Rebuilder(form).state(Target(target.address, tuple(helos)), names, times)
+    state = StateBuilder(form).state(Target(target.address, tuple(helos)), names, times)
     return _SLOT.sub(r"%(\1)s", address_text(state).replace("%", "%%"))
 
 
@@ -383,7 +383,7 @@ SIZE = 1024
 """How many addresses a block has at most: four octets each, so that one is a page of the file."""
 
 
-class Blocks:
+class RangeBlocks:
     """The blocks of a pool's addresses."""
 
     __slots__ = ("_ends", "_starts")
@@ -413,7 +413,7 @@ class Blocks:
 
 # SECTION exporter.state.storage.rows
 
-CHUNK = 500
+ROWS_PER_STEP = 500
 """How many rows are made, or read, before others get their turn."""
 
 
@@ -436,11 +436,11 @@ def save_addresses(
     connection: sqlite3.Connection, pool: int, state: PoolState, indexes: Sequence[int], breathe: Callable[[], None]
 ) -> None:
     """Write what is known of the addresses at *indexes*."""
-    rest, patterns = iter(indexes), Patterns()
-    while chunk := list(islice(rest, CHUNK)):
+    rest, patterns = iter(indexes), RowTemplates()
+    while chunk := list(islice(rest, ROWS_PER_STEP)):
         rows = []
         for index in chunk:
-            outline = state.outline(index)
+            outline = state.compact_row(index)
             if outline is None:
                 known = state[index]
                 if known.latest is None and not known.known:
@@ -463,7 +463,7 @@ def save_times(
     connection: sqlite3.Connection, pool: int, state: PoolState, indexes: Sequence[int], breathe: Callable[[], None]
 ) -> None:
     """Write when the addresses at *indexes*, and their neighbours, were last sampled."""
-    blocks = Blocks(state.pool.source)
+    blocks = RangeBlocks(state.pool.source)
     for start, stop in sorted({blocks.around(index) for index in indexes}):
         seconds = array("I", [int(state.sampled_at(index)) for index in range(start, stop)]).tobytes()
         first = state.pool.source.at(start)[0].packed
@@ -522,7 +522,7 @@ def save_notes(connection: sqlite3.Connection, notes: Mapping[Key, tuple[str, fl
 
 
 @dataclass(slots=True)
-class Reading:
+class StateReader:
     """What is read: where from, what time it is, and how many rows could not be used."""
 
     connection: sqlite3.Connection
@@ -564,7 +564,7 @@ class Reading:
             " WHERE name = ? AND sampled_at IS NOT NULL"
         )
         cursor = self.connection.execute(query, (pool.name,))
-        while rows := cursor.fetchmany(CHUNK):
+        while rows := cursor.fetchmany(ROWS_PER_STEP):
             chunk = []
             for packed, sampled_at, text, crc in rows:
                 address = Address(packed)
@@ -622,22 +622,22 @@ def _are_bytes(*values: object) -> bool:
 # DNS again.
 
 
-def plain(value: Any) -> Any:
+def to_data(value: Any) -> Any:
     """What `json.dumps` takes. Texts may be of any kind: names and words of closed sets are texts."""
     if isinstance(value, bytes):
         return value.decode("latin-1")
     if isinstance(value, tuple):
-        return [plain(one) for one in value]
+        return [to_data(one) for one in value]
     if isinstance(value, RangeMap):
         outcomes = list(dict.fromkeys(outcome for _, outcome in value.parts))
         places = {outcome: place for place, outcome in enumerate(outcomes)}
-        return [plain(tuple(outcomes)), [[low, places[outcome]] for low, outcome in value.parts]]
+        return [to_data(tuple(outcomes)), [[low, places[outcome]] for low, outcome in value.parts]]
     if is_dataclass(value):
-        return [plain(getattr(value, field.name)) for field in fields(value)]
+        return [to_data(getattr(value, field.name)) for field in fields(value)]
     return value
 
 
-def typed(kind: type[T], data: Any) -> T:
+def from_data(kind: type[T], data: Any) -> T:
     """The value of this *kind* that `plain` made *data* of."""
     return cast("T", _reader(cast("Any", kind))(data))
 

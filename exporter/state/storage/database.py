@@ -12,7 +12,7 @@ import sqlite3
 import time
 from pathlib import Path
 
-from exporter.state.storage.status import StorageError, Trouble
+from exporter.state.storage.status import StorageError, StorageErrorReason
 
 # SECTION exporter.state.storage.schema
 # What the tables look like, and how a file of an earlier version becomes one of this one.
@@ -131,27 +131,33 @@ def readable(octets: bytes) -> str:
     return octets.decode(errors="replace")
 
 
-def trouble_of(error: Exception) -> Trouble:
+def reason_of(error: Exception) -> StorageErrorReason:
     """What kind of trouble *error* is."""
     if isinstance(error, StorageError):
-        return error.trouble
+        return error.reason
     if isinstance(error, UnicodeDecodeError):  # SQLite's own message has octets of a damaged schema in it
-        return Trouble.BROKEN
+        return StorageErrorReason.BROKEN
     if isinstance(error, sqlite3.Error):
-        return _CODES.get((getattr(error, "sqlite_errorcode", None) or 0) & 0xFF, Trouble.OTHER)
+        return _CODES.get((getattr(error, "sqlite_errorcode", None) or 0) & 0xFF, StorageErrorReason.OTHER)
     number = error.errno if isinstance(error, OSError) else None
-    return _NUMBERS.get(number or 0, Trouble.OTHER)
+    return _NUMBERS.get(number or 0, StorageErrorReason.OTHER)
 
 
 _CODES = {
-    sqlite3.SQLITE_FULL: Trouble.FULL,
-    sqlite3.SQLITE_READONLY: Trouble.READ_ONLY,
-    sqlite3.SQLITE_PERM: Trouble.READ_ONLY,
-    sqlite3.SQLITE_CORRUPT: Trouble.BROKEN,
-    sqlite3.SQLITE_NOTADB: Trouble.BROKEN,
-    sqlite3.SQLITE_BUSY: Trouble.LOCKED,
+    sqlite3.SQLITE_FULL: StorageErrorReason.FULL,
+    sqlite3.SQLITE_READONLY: StorageErrorReason.READ_ONLY,
+    sqlite3.SQLITE_PERM: StorageErrorReason.READ_ONLY,
+    sqlite3.SQLITE_CORRUPT: StorageErrorReason.BROKEN,
+    sqlite3.SQLITE_NOTADB: StorageErrorReason.BROKEN,
+    sqlite3.SQLITE_BUSY: StorageErrorReason.LOCKED,
 }
-_NUMBERS = {28: Trouble.FULL, 122: Trouble.FULL, 30: Trouble.READ_ONLY, 13: Trouble.READ_ONLY, 1: Trouble.READ_ONLY}
+_NUMBERS = {
+    28: StorageErrorReason.FULL,
+    122: StorageErrorReason.FULL,
+    30: StorageErrorReason.READ_ONLY,
+    13: StorageErrorReason.READ_ONLY,
+    1: StorageErrorReason.READ_ONLY,
+}
 
 
 class Database:
@@ -203,7 +209,7 @@ class Database:
         try:
             return _checked(self.path)
         except (sqlite3.Error, StorageError, UnicodeDecodeError) as error:
-            if trouble_of(error) is not Trouble.BROKEN:
+            if reason_of(error) is not StorageErrorReason.BROKEN:
                 raise
         self.moved = _move_aside(self.path)
         return _checked(self.path)
@@ -226,7 +232,7 @@ def _lock(path: Path) -> int:
         os.close(descriptor)
         if isinstance(error, BlockingIOError):
             what = f"{path} is in use by another exporter: end that one, or give each a file of its own"
-            raise StorageError(Trouble.LOCKED, what) from None
+            raise StorageError(StorageErrorReason.LOCKED, what) from None
         raise
     return descriptor
 
@@ -250,16 +256,16 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     (owner,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if tables and owner != APPLICATION_ID:
-        raise StorageError(Trouble.FOREIGN, f"{path} is the database of another program: name another file")
+        raise StorageError(StorageErrorReason.FOREIGN, f"{path} is the database of another program: name another file")
     if version > VERSION:
         raise StorageError(
-            Trouble.FOREIGN,
+            StorageErrorReason.FOREIGN,
             f"{path} was written by a newer exporter (its version is {version}, this one knows {VERSION}): "
             "run that one, or name another file",
         )
     found = [text for (text,) in connection.execute("PRAGMA quick_check(1)")]
     if found != ["ok"]:
-        raise StorageError(Trouble.BROKEN, f"{path} is broken: {found[0] if found else 'no answer'}")
+        raise StorageError(StorageErrorReason.BROKEN, f"{path} is broken: {found[0] if found else 'no answer'}")
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")  # a commit a second at most: cheap, and good for a power cut too

@@ -18,7 +18,7 @@ MAX_BYTES = 1 << 20
 Key = tuple[str, str]
 
 
-class Notes:
+class KeyValueTable:
     """Reads are from memory, writes are saved within a second where there is a storage."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Notes:
         with self._lock:
             self._unsaved.update(keys)
 
-    def note_all(self) -> None:
+    def add_all(self) -> None:
         """Everything has to be saved anew."""
         with self._lock:
             self._unsaved.update(self._values)

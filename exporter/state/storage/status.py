@@ -10,7 +10,7 @@ from enum import StrEnum
 from exporter.errors import ExporterError
 
 
-class Trouble(StrEnum):
+class StorageErrorReason(StrEnum):
     """Why the storage cannot be used; label values."""
 
     FULL = "full"
@@ -30,9 +30,9 @@ class Trouble(StrEnum):
 class StorageError(ExporterError):
     """The storage cannot be used now."""
 
-    def __init__(self, trouble: Trouble, what: str) -> None:
-        self.trouble = trouble
-        super().__init__(what)
+    def __init__(self, reason: StorageErrorReason, message: str) -> None:
+        self.reason = reason
+        super().__init__(message)
 
 
 @dataclass(slots=True)
@@ -45,10 +45,10 @@ class StorageStatus:
 
     path: str
     is_ok: bool | None = None
-    what: str = ""
-    octets: int = 0
+    message: str = ""
+    size_bytes: int = 0
     committed_at: float = 0.0
     restored: int = 0
     unreadable: int = 0
     lost_changes: int = 0
-    errors: dict[Trouble, int] = field(default_factory=lambda: dict.fromkeys(Trouble, 0))
+    errors: dict[StorageErrorReason, int] = field(default_factory=lambda: dict.fromkeys(StorageErrorReason, 0))

@@ -17,17 +17,17 @@ from exporter.config.model import StorageEntry
 from exporter.state.address import AddressState
 from exporter.state.blocklists import Blocklists
 from exporter.state.board import Board
-from exporter.state.dirty import Unsaved
+from exporter.state.dirty import Dirty
 from exporter.state.domain import DomainBoard
-from exporter.state.journal import ALL, CAPACITY, Entry, Journal, Which
+from exporter.state.journal import ALL_CHANGES, CAPACITY, ChangeFilter, Journal, JournalEntry
 from exporter.state.pool import PoolState
-from exporter.state.storage.key_values import Notes
+from exporter.state.storage.key_values import KeyValueTable
 from exporter.state.storage.status import StorageError, StorageStatus
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from exporter.state.storage.writer import AnyPart, Saver
+    from exporter.state.storage.writer import AnyPart, StateWriter
 
 
 log = structlog.get_logger()
@@ -37,19 +37,19 @@ _STOP_SECONDS = 10.0
 _RESTORING_SECONDS = 0.5
 
 
-class Keeper:
+class Storage:
     """Keeps the boards, what block lists say, the journal and *notes* over restarts."""
 
     def __init__(
-        self, board: Board, domains: DomainBoard, blocklists: Blocklists, journal: Journal, notes: Notes
+        self, board: Board, domains: DomainBoard, blocklists: Blocklists, journal: Journal, notes: KeyValueTable
     ) -> None:
         self._board = board
         self._domains = domains
         self._blocklists = blocklists
         self._journal = journal
-        self._notes = notes
+        self._key_values = notes
         self._entry: StorageEntry | None = None
-        self._saver: Saver | None = None
+        self._saver: StateWriter | None = None
         self._parts: list[AnyPart] = []
         self._has_begun = False
         self._pools: Mapping[str, PoolState] = {}
@@ -72,23 +72,23 @@ class Keeper:
         if entry is None:
             return
         from exporter.state.storage.tables import (
-            KeptBlocklists,  # only those who have a storage pay for SQLite
-            KeptDomains,
+            BlocklistTables,  # only those who have a storage pay for SQLite
+            DomainTable,
         )
-        from exporter.state.storage.writer import Saver
+        from exporter.state.storage.writer import StateWriter
 
         self._loop = asyncio.get_running_loop()
         self.status = StorageStatus(entry.path)
-        self._parts = [KeptDomains(self._domains), KeptBlocklists(self._blocklists)]
-        self._saver = Saver(entry, self.status, self._notes, self._parts, self._opened)
-        self._notes.note_all()  # there are some if this is not the first file
+        self._parts = [DomainTable(self._domains), BlocklistTables(self._blocklists)]
+        self._saver = StateWriter(entry, self.status, self._key_values, self._parts, self._opened)
+        self._key_values.add_all()  # there are some if this is not the first file
         self._saver.start()
         if not await asyncio.to_thread(self._saver.wait_for_first_try, _FIRST_TRY_SECONDS):
             log.warning("the state takes long to open; the exporter goes on without", path=entry.path)
 
     def follow(self) -> None:
         """Fit to the board's current generation, which has just been adopted."""
-        from exporter.state.storage.writer import go_on
+        from exporter.state.storage.writer import load_round
 
         self._has_begun = True
         before, self._pools = self._pools, self._board.pools
@@ -99,13 +99,13 @@ class Keeper:
             if state is not old:
                 self._to_restore.add(name)
             if old is None:
-                go_on(self._notes, state)
-            if state is not old or state.unsaved is None:
-                state.unsaved = Unsaved(state.pool.size)
-                if old is not None and old is not state and old.unsaved is not None:
+                load_round(self._key_values, state)
+            if state is not old or state.dirty is None:
+                state.dirty = Dirty(state.pool.size)
+                if old is not None and old is not state and old.dirty is not None:
                     _carry(old, state)
                 elif old is not None:  # it is known, and this file knows nothing of it
-                    state.unsaved.note_all()
+                    state.dirty.add_all()
         self._saver.pools = self._pools
         self._saver.has_begun = self._saver.is_refitted = True
 
@@ -159,19 +159,21 @@ class Keeper:
                         status.restored += 1
                 await asyncio.sleep(0)
 
-    def restore_soon(self) -> None:
+    def start_restoring(self) -> None:
         """The same as `restore`, in the background: for pools that come while others are sampled."""
         if self._saver is not None:
             task = asyncio.create_task(self.restore())
             self._restoring.add(task)
             task.add_done_callback(self._restoring.discard)
 
-    def changed(self, entry: Entry) -> None:
+    def add_change(self, entry: JournalEntry) -> None:
         """A change was written to the journal."""
         if self._saver is not None:
             self._saver.add(entry)
 
-    async def changes(self, count: int, *, before: int | None = None, wanted: Which = ALL) -> list[Entry]:
+    async def changes(
+        self, count: int, *, before: int | None = None, wanted: ChangeFilter = ALL_CHANGES
+    ) -> list[JournalEntry]:
         """As `Journal.latest`, but back to the oldest change that is kept."""
         found = self._journal.latest(count, before=before, wanted=wanted)
         first = self._journal.first
@@ -186,13 +188,13 @@ class Keeper:
             return found  # the metric says so; what is in memory is true all the same
         return found + older
 
-    def end_soon(self) -> None:
+    def stop_restoring(self) -> None:
         """Nothing that is restored from now on is of use to anybody: what is not, is in the file all the same."""
         self._is_over = True
 
     async def stop(self) -> None:
         """Save everything, and end."""
-        self.end_soon()
+        self.stop_restoring()
         await self._end()
 
     async def _end(self) -> None:
@@ -203,20 +205,20 @@ class Keeper:
         if saver is not None and not await asyncio.to_thread(saver.stop, _STOP_SECONDS):
             log.error("the state could not be saved in time", seconds=_STOP_SECONDS)
         for state in self._pools.values():
-            state.unsaved = None
+            state.dirty = None
 
     def _opened(self, connection: "sqlite3.Connection") -> None:
         """In the thread that saves: read what is there."""
-        from exporter.state.storage.codec import Reading
+        from exporter.state.storage.codec import StateReader
         from exporter.state.storage.tables import load_changes
 
-        reading = Reading(connection, time.time(), 0.0)
-        self._notes.restore(reading.notes())
+        reading = StateReader(connection, time.time(), 0.0)
+        self._key_values.restore(reading.notes())
         entries = list(load_changes(connection, CAPACITY))
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._read_back, entries)
 
-    def _read_back(self, entries: Sequence[Entry]) -> None:
+    def _read_back(self, entries: Sequence[JournalEntry]) -> None:
         mine = self._journal.entries()
         self._journal.restore(entries)
         if self._saver is None:
@@ -224,7 +226,7 @@ class Keeper:
         self._saver.add_again(mine)
         if self._has_begun:  # too late for the start: what was sampled meanwhile is newer
             self._to_restore.update(self._pools)
-            self.restore_soon()
+            self.start_restoring()
 
 
 def is_fresh(state: PoolState, now: float) -> bool:
@@ -238,12 +240,12 @@ async def _read(
     path: Path, state: PoolState, since: float, status: StorageStatus
 ) -> AsyncGenerator[list[tuple[int, AddressState]], None]:
     """What is known of a pool, read in threads; HELO names are put in place by the way."""
-    from exporter.state.storage.codec import Reading
+    from exporter.state.storage.codec import StateReader
     from exporter.state.storage.tables import reader
 
     with contextlib.ExitStack() as stack:
         connection = await asyncio.to_thread(stack.enter_context, reader(path))
-        reading = Reading(connection, time.time(), since)
+        reading = StateReader(connection, time.time(), since)
         for helo in await asyncio.to_thread(reading.helos, state.pool):
             state.restore_helo(helo)
         chunks = reading.addresses(state.pool)
@@ -253,11 +255,11 @@ async def _read(
 
 
 def _read_part(part: "AnyPart", path: Path, since: float, status: StorageStatus, wanted: Any) -> Any:
-    from exporter.state.storage.codec import Reading
+    from exporter.state.storage.codec import StateReader
     from exporter.state.storage.tables import reader
 
     with reader(path) as connection:
-        source = Reading(connection, time.time(), since)
+        source = StateReader(connection, time.time(), since)
         found = part.read(source, wanted)
     status.unreadable += source.unreadable
     return found
@@ -265,9 +267,9 @@ def _read_part(part: "AnyPart", path: Path, since: float, status: StorageStatus,
 
 def _carry(old: PoolState, state: PoolState) -> None:
     """What was unsaved of *old* is unsaved of *state*."""
-    if old.unsaved is None or state.unsaved is None:
+    if old.dirty is None or state.dirty is None:
         return
-    state.unsaved.carry(old.unsaved, state.pool.source.runs(old.pool.source))
-    for text in old.unsaved.take_helos(all_of_them=True):
+    state.dirty.carry(old.dirty, state.pool.source.runs(old.pool.source))
+    for text in old.dirty.take_helos(all_of_them=True):
         if text in state.helos:
-            state.unsaved.note_helo(text, is_changed=True)
+            state.dirty.add_helo(text, is_changed=True)

@@ -24,29 +24,29 @@ from exporter.checks.names import DomainName
 from exporter.checks.result import Finding, Reason
 from exporter.checks.spf.domain import SpfDomainReport
 from exporter.config.configuration import DomainSettings
-from exporter.state.blocklists import BLOCK, PENDING, Blocklists, Place, PoolListings
+from exporter.state.blocklists import BLOCK, PENDING, Blocklists, Cursor, PoolListings
 from exporter.state.domain import DomainBoard, DomainState
-from exporter.state.journal import ALL, Change, Entry, Which, pack, unpack
+from exporter.state.journal import ALL_CHANGES, Change, ChangeFilter, JournalEntry, pack, unpack
 from exporter.state.storage.codec import (
-    Blocks,
-    Reading,
+    RangeBlocks,
+    StateReader,
     any_finding,
+    as_value_error,
     checksum,
     finding,
     finding_data,
-    plain,
-    reading,
+    from_data,
     target_data,
     target_of,
-    typed,
+    to_data,
 )
 from exporter.state.storage.database import APPLICATION_ID, VERSION, readable
-from exporter.state.storage.status import StorageError, Trouble
+from exporter.state.storage.status import StorageError, StorageErrorReason
 
 _WAIT_SECONDS = 5.0
 
 
-def save_changes(connection: sqlite3.Connection, entries: Iterable[Entry]) -> None:
+def save_changes(connection: sqlite3.Connection, entries: Iterable[JournalEntry]) -> None:
     """Write *entries*; those that are there already stay as they are."""
     rows = []
     for entry in entries:
@@ -70,8 +70,8 @@ def save_changes(connection: sqlite3.Connection, entries: Iterable[Entry]) -> No
 
 
 def load_changes(
-    connection: sqlite3.Connection, count: int, *, before: int | None = None, wanted: Which = ALL
-) -> Iterator[Entry]:
+    connection: sqlite3.Connection, count: int, *, before: int | None = None, wanted: ChangeFilter = ALL_CHANGES
+) -> Iterator[JournalEntry]:
     """The latest *count* entries that are *wanted*, newest first; with *before*, of those with a lower number.
 
     One that cannot be read is left out.
@@ -91,20 +91,22 @@ def load_changes(
             yield _entry(*row)
 
 
-@reading
-def _entry(number: int, at: float, pool: str, text: str, evidence: str, crc: int) -> Entry:
+@as_value_error
+def _entry(number: int, at: float, pool: str, text: str, evidence: str, crc: int) -> JournalEntry:
     if checksum(str(number), pool, text, evidence) != crc:
         raise ValueError("the checksum is wrong")
     target, before, after = json.loads(text)
     unpack(evidence)
-    return Entry(number, pool, Change(target_of(target), any_finding(before), any_finding(after), float(at)), evidence)
+    return JournalEntry(
+        number, pool, Change(target_of(target), any_finding(before), any_finding(after), float(at)), evidence
+    )
 
 
 @contextlib.contextmanager
 def reader(path: Path) -> Iterator[sqlite3.Connection]:
     """Open *path* to read from it, an exporter beside or not. Raises `StorageError` if it is no storage of ours."""
     if not path.is_file():
-        raise StorageError(Trouble.OTHER, f"{path} does not exist: no exporter has kept its state there yet")
+        raise StorageError(StorageErrorReason.OTHER, f"{path} does not exist: no exporter has kept its state there yet")
     place = f"file:{quote(str(path.absolute()))}?mode=ro"
     if not Path(f"{path}-wal").exists():
         place += "&immutable=1"  # nobody writes, and the folder may be one in which we must not
@@ -116,13 +118,15 @@ def reader(path: Path) -> Iterator[sqlite3.Connection]:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             (owner,) = connection.execute("PRAGMA application_id").fetchone()
             if owner != APPLICATION_ID or version > VERSION:
-                raise StorageError(Trouble.FOREIGN, f"{path} is the file of a newer exporter, or of another program")
+                raise StorageError(
+                    StorageErrorReason.FOREIGN, f"{path} is the file of a newer exporter, or of another program"
+                )
             yield connection
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        raise StorageError(Trouble.OTHER, f"{path} cannot be read: {error}") from error
+        raise StorageError(StorageErrorReason.OTHER, f"{path} cannot be read: {error}") from error
 
 
-def page(path: Path, count: int, before: int | None, wanted: Which) -> list[Entry]:
+def page(path: Path, count: int, before: int | None, wanted: ChangeFilter) -> list[JournalEntry]:
     """What `load_changes` gives of the file at *path*. Raises `StorageError`."""
     with reader(path) as connection:
         return list(load_changes(connection, count, before=before, wanted=wanted))
@@ -178,7 +182,7 @@ class Wanted(NamedTuple):
 Found = tuple[list[tuple[DomainName, Known]], list[Neighbours]]
 
 
-class KeptBlocklists:
+class BlocklistTables:
     """The block lists, for the thread that saves (see `exporter.state.storage.parts.Part`)."""
 
     name = "listings"
@@ -186,21 +190,21 @@ class KeptBlocklists:
     def __init__(self, blocklists: Blocklists) -> None:
         self._blocklists = blocklists
 
-    def note_all(self) -> None:
+    def add_all(self) -> None:
         """Everything that is known has to be saved anew, and read anew what is not."""
         for listings in tuple(self._blocklists.listings.values()):
             listings.was_looked_for = False
-            listings.news.update(stride for stride, at in enumerate(listings.asked) if at)
+            listings.dirty_blocks.update(stride for stride, at in enumerate(listings.asked) if at)
         for zone, _ in self._blocklists.healths:
-            self._blocklists.unsaved.note(zone, is_changed=True)
+            self._blocklists.dirty.note(zone, is_changed=True)
 
     def take(self, *, all_of_them: bool) -> Taken:
         """Take the strides that have news, or *all_of_them* that were asked about."""
-        taken = Taken([], self._blocklists.unsaved.take(all_of_them=all_of_them))
+        taken = Taken([], self._blocklists.dirty.take(all_of_them=all_of_them))
         for (zone, _), listings in tuple(self._blocklists.listings.items()):
-            strides = listings.news | listings.asked_again if all_of_them else set(listings.news)
-            listings.news -= strides
-            listings.asked_again -= strides
+            strides = listings.dirty_blocks | listings.asked_blocks if all_of_them else set(listings.dirty_blocks)
+            listings.dirty_blocks -= strides
+            listings.asked_blocks -= strides
             if strides:
                 taken.strides.append((zone, listings, strides))
         return taken
@@ -208,9 +212,9 @@ class KeptBlocklists:
     def put_back(self, taken: Taken) -> None:
         """Could not be saved."""
         for _, listings, strides in taken.strides:
-            listings.news |= strides
+            listings.dirty_blocks |= strides
         for zone in taken.zones:
-            self._blocklists.unsaved.note(zone, is_changed=True)
+            self._blocklists.dirty.note(zone, is_changed=True)
 
     def save(self, connection: sqlite3.Connection, taken: Taken) -> None:
         """Write them, as they are now."""
@@ -241,7 +245,7 @@ class KeptBlocklists:
             )
             if listings is not None:
                 source, query = listings.pool.source, "SELECT first FROM listings WHERE zone = ? AND pool = ?"
-                blocks = Blocks(source)
+                blocks = RangeBlocks(source)
                 strange = [
                     (zone, pool, first)
                     for (first,) in connection.execute(query, (zone, pool)).fetchall()
@@ -267,7 +271,7 @@ class KeptBlocklists:
                 found.append(Wanted(plan.zone, plan.interval_seconds, some))
         return found
 
-    def read(self, source: Reading, wanted: Iterable[Wanted]) -> Found:
+    def read(self, source: StateReader, wanted: Iterable[Wanted]) -> Found:
         """What the file has of them that is young enough."""
         lists: list[tuple[DomainName, Known]] = []
         parts: list[Neighbours] = []
@@ -284,8 +288,8 @@ class KeptBlocklists:
             for family, works, reason, sentence in known.healths:
                 if (zone, family) not in self._blocklists.healths:
                     self._blocklists.put_health(ListHealth(zone, family, works, reason, sentence))
-            if known.address and zone not in self._blocklists.reached:
-                self._blocklists.reached[zone] = (known.pool, Address.parse(known.address))
+            if known.address and zone not in self._blocklists.cursors:
+                self._blocklists.cursors[zone] = (known.pool, Address.parse(known.address))
         for part in parts:
             part.listings.restore(part.start, part.octets, part.listed, part.at)
         return sum(len(part.octets) - part.octets.count(PENDING) for part in parts)
@@ -293,7 +297,7 @@ class KeptBlocklists:
 
 def _blocks(listings: PoolListings, strides: Iterable[int]) -> list[tuple[int, int]]:
     """The blocks that have addresses of these strides."""
-    blocks, found, size = Blocks(listings.pool.source), set(), listings.pool.size
+    blocks, found, size = RangeBlocks(listings.pool.source), set(), listings.pool.size
     for stride in strides:
         place, end = stride * BLOCK, min(size, (stride + 1) * BLOCK)
         while place < end:
@@ -315,12 +319,12 @@ def _row(zone: DomainName, listings: PoolListings, start: int, stop: int) -> tup
 def _known_text(blocklists: Blocklists, zone: DomainName) -> str:
     healths = [health for (other, _), health in blocklists.healths.items() if other == zone]
     known = tuple([(it.family, it.works, it.reason, it.sentence) for it in healths if it.works is not None])
-    place: Place | None = blocklists.reached.get(zone)
+    place: Cursor | None = blocklists.cursors.get(zone)
     pool, address = ("", "") if place is None else (place[0], str(place[1]))
-    return json.dumps(plain(Known(known, pool, address)), separators=(",", ":"))
+    return json.dumps(to_data(Known(known, pool, address)), separators=(",", ":"))
 
 
-def _known(source: Reading, zone: DomainName, since: float) -> Iterator[Known]:
+def _known(source: StateReader, zone: DomainName, since: float) -> Iterator[Known]:
     query = "SELECT at, state, crc FROM blocklists WHERE zone = ?"
     for at, text, crc in source.connection.execute(query, (zone,)):
         try:
@@ -330,18 +334,20 @@ def _known(source: Reading, zone: DomainName, since: float) -> Iterator[Known]:
             source.unreadable += 1
 
 
-@reading
+@as_value_error
 def _known_of(zone: str, text: str, crc: int) -> Known:
     if checksum(zone, text) != crc:
         raise ValueError("the checksum is wrong")
     healths, pool, address = json.loads(text)
-    known = [(int(family), bool(works), typed(Reason | None, why), str(helo)) for family, works, why, helo in healths]  # type: ignore[arg-type]  # a union is a kind too
+    known = [
+        (int(family), bool(works), from_data(Reason | None, why), str(helo)) for family, works, why, helo in healths
+    ]  # type: ignore[arg-type]  # a union is a kind too
     if address:
         Address.parse(address)
     return Known(tuple(known), str(pool), str(address))
 
 
-def _parts(source: Reading, zone: DomainName, listings: PoolListings, since: float) -> Iterator[Neighbours]:
+def _parts(source: StateReader, zone: DomainName, listings: PoolListings, since: float) -> Iterator[Neighbours]:
     query = "SELECT first, at, octets, listed, crc FROM listings WHERE zone = ? AND pool = ? ORDER BY at DESC"
     for row in source.connection.execute(query, (zone, listings.pool.name)):
         try:
@@ -350,7 +356,7 @@ def _parts(source: Reading, zone: DomainName, listings: PoolListings, since: flo
             source.unreadable += 1
 
 
-@reading
+@as_value_error
 def _parts_of(zone: str, listings: PoolListings, row: tuple[bytes, float, bytes, str, int]) -> list[Neighbours]:
     """What a row has of the addresses that are in the pool: in one piece where they all still are neighbours."""
     first, at, octets, text, crc = row
@@ -360,7 +366,7 @@ def _parts_of(zone: str, listings: PoolListings, row: tuple[bytes, float, bytes,
     words = {int(offset): finding(data) for offset, data in json.loads(text).items()}
     if not set(octets) <= {0, 1, 2} or words.keys() != {place for place, octet in enumerate(octets) if octet == 2}:
         raise ValueError("what is listed has words, and nothing else has")
-    blocks = Blocks(source)
+    blocks = RangeBlocks(source)
     if blocks.begins_at(source, first):
         start = source.position(Address(first))
         assert start is not None  # noqa: S101  # it begins there
@@ -406,12 +412,12 @@ def _text(state: DomainState, evidence: str, *, with_latest: bool) -> str:
     spf = state.spf if with_latest else None
     data: list[Any] = [
         list(state.settings.selectors),
-        plain(latest),
-        list(map(plain, state.known.values())),
-        [[*slot, plain(hints)] for slot, hints in state.hints.items()],
-        _SAME if latest is not None and spf == latest.spf else plain(spf),
-        {selector: plain(key) for selector, key in state.dkim.items()},
-        plain(state.dmarc),
+        to_data(latest),
+        list(map(to_data, state.known.values())),
+        [[*slot, to_data(hints)] for slot, hints in state.hints.items()],
+        _SAME if latest is not None and spf == latest.spf else to_data(spf),
+        {selector: to_data(key) for selector, key in state.dkim.items()},
+        to_data(state.dmarc),
         state.concluded_at,
         state.changed_at,
         evidence,
@@ -419,29 +425,29 @@ def _text(state: DomainState, evidence: str, *, with_latest: bool) -> str:
     return json.dumps(data, separators=(",", ":"))
 
 
-@reading
+@as_value_error
 def domain_state(text: str, settings: DomainSettings, sampled_at: float, now: float) -> DomainState:
     """What `domain_text` wrote of the domain that has these *settings* now; no time of it is later than *now*.
 
     What was known of selectors that are no longer configured is left out. Raises `ValueError`.
     """
     selectors, latest, known, hints, spf, dkim, dmarc, concluded_at, changed_at, evidence = json.loads(text)
-    report = typed(DomainReport | None, latest)  # type: ignore[arg-type]  # a union is a kind too
-    groups = typed(tuple[tuple[DomainFinding, ...], ...], known)
+    report = from_data(DomainReport | None, latest)  # type: ignore[arg-type]  # a union is a kind too
+    groups = from_data(tuple[tuple[DomainFinding, ...], ...], known)
     state = DomainState(
         DomainSettings(settings.name, settings.interval, settings.expect, tuple(map(str, selectors))),
         report,
         _answered(unpack(evidence), now),
         {(group[0].check, group[0].subject): group for group in groups},
-        {(DomainCheckName(check), str(subject)): typed(tuple[Hint, ...], some) for check, subject, some in hints},
-        report.spf if spf == _SAME and report is not None else typed(SpfDomainReport | None, spf),  # type: ignore[arg-type]
-        {str(selector): typed(DkimReport, key) for selector, key in dkim.items()},
-        typed(DmarcReport | None, dmarc),  # type: ignore[arg-type]
+        {(DomainCheckName(check), str(subject)): from_data(tuple[Hint, ...], some) for check, subject, some in hints},
+        report.spf if spf == _SAME and report is not None else from_data(SpfDomainReport | None, spf),  # type: ignore[arg-type]
+        {str(selector): from_data(DkimReport, key) for selector, key in dkim.items()},
+        from_data(DmarcReport | None, dmarc),  # type: ignore[arg-type]
         min(sampled_at, now),
         min(float(concluded_at), now),
         min(float(changed_at), now),
     )
-    return state if state.settings == settings else state.resettle(settings)
+    return state if state.settings == settings else state.reconfigure(settings)
 
 
 def _answered(evidence: Evidence, now: float) -> Evidence:
@@ -451,7 +457,7 @@ def _answered(evidence: Evidence, now: float) -> Evidence:
     }
 
 
-class KeptDomains:
+class DomainTable:
     """The domains of a board, for the thread that saves (see `exporter.state.storage.parts.Part`)."""
 
     name = "domains"
@@ -460,21 +466,21 @@ class KeptDomains:
         self._board = board
         self._looked: set[DomainName] = set()
 
-    def note_all(self) -> None:
+    def add_all(self) -> None:
         """Everything that is known has to be saved anew, and read anew what is not."""
         self._looked.clear()
         for name, state in self._board.generation().items():
             if state.sampled_at:
-                self._board.unsaved.note(name, is_changed=True)
+                self._board.dirty.note(name, is_changed=True)
 
     def take(self, *, all_of_them: bool) -> TakenDomainNames:
         """Take the domains that have news, or *all_of_them* that were sampled."""
-        return self._board.unsaved.take(all_of_them=all_of_them)
+        return self._board.dirty.take(all_of_them=all_of_them)
 
     def put_back(self, taken: TakenDomainNames) -> None:
         """Could not be saved."""
         for name in taken:
-            self._board.unsaved.note(name, is_changed=True)
+            self._board.dirty.note(name, is_changed=True)
 
     def save(self, connection: sqlite3.Connection, taken: TakenDomainNames) -> None:
         """Write them, as they are now."""
@@ -505,7 +511,7 @@ class KeptDomains:
         self._looked.update(unknown)
         return [generation[name].settings for name in unknown]
 
-    def read(self, source: Reading, wanted: Iterable[DomainSettings]) -> list[DomainState]:
+    def read(self, source: StateReader, wanted: Iterable[DomainSettings]) -> list[DomainState]:
         """What the file has of the *wanted* ones."""
         return list(read_domains(source, wanted))
 
@@ -514,7 +520,7 @@ class KeptDomains:
         return sum(map(self._board.restore, found))
 
 
-def read_domains(source: Reading, wanted: Iterable[DomainSettings]) -> Iterable[DomainState]:
+def read_domains(source: StateReader, wanted: Iterable[DomainSettings]) -> Iterable[DomainState]:
     """What the file has of domains; what cannot be read, or is too old, is left out."""
     for settings in wanted:
         query = "SELECT sampled_at, state, crc FROM domains WHERE name = ?"

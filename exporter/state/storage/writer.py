@@ -21,23 +21,23 @@ import structlog
 from exporter.checks.addresses import Address
 from exporter.checks.result import CheckName
 from exporter.config.model import StorageEntry
-from exporter.state.dirty import Unsaved
-from exporter.state.journal import CAPACITY, Entry
+from exporter.state.dirty import Dirty
+from exporter.state.journal import CAPACITY, JournalEntry
 from exporter.state.pool import FAILING, PoolState
 from exporter.state.storage.codec import (
-    Blocks,
-    Reading,
+    RangeBlocks,
+    StateReader,
+    as_value_error,
     fold_times,
     pool_id,
-    reading,
     save_addresses,
     save_helos,
     save_notes,
     save_times,
 )
-from exporter.state.storage.database import Database, trouble_of
-from exporter.state.storage.key_values import POOL, Key, Notes
-from exporter.state.storage.status import StorageError, StorageStatus, Trouble
+from exporter.state.storage.database import Database, reason_of
+from exporter.state.storage.key_values import POOL, Key, KeyValueTable
+from exporter.state.storage.status import StorageError, StorageErrorReason, StorageStatus
 from exporter.state.storage.tables import save_changes
 
 # SECTION exporter.state.storage.parts
@@ -58,7 +58,7 @@ class Part(Protocol[Taken, Wanted, Found]):
 
     name: str
 
-    def note_all(self) -> None:
+    def add_all(self) -> None:
         """Everything that is known has to be saved anew, and what is not known can be looked for anew."""
 
     def take(self, *, all_of_them: bool) -> Taken:
@@ -76,7 +76,7 @@ class Part(Protocol[Taken, Wanted, Found]):
     def wanted(self) -> Wanted:
         """What should be looked for in the file; empty if there is nothing."""
 
-    def read(self, source: Reading, wanted: Wanted) -> Found:
+    def read(self, source: StateReader, wanted: Wanted) -> Found:
         """What the file has of it."""
 
     def restore(self, found: Found) -> int:
@@ -98,7 +98,7 @@ AnyPart = Part[Any, Any, Any]
 class Batch:
     """*pools* have the places of addresses, and the HELO names, that have news; *times* those that have a new time."""
 
-    changes: list[Entry]
+    changes: list[JournalEntry]
     notes: dict[Key, tuple[str, float]]
     pools: list[tuple[PoolState, list[int], list[str]]] = field(default_factory=list)
     times: list[tuple[PoolState, list[int]]] = field(default_factory=list)
@@ -122,29 +122,34 @@ class Batch:
         for state, indexes in self.times:
             save_times(connection, pool_id(connection, state.pool.name), state, indexes, breathe)
 
-    def put_back_to(self, notes: Notes) -> None:
+    def put_back_to(self, notes: KeyValueTable) -> None:
         """Put everything but the changes back where it was taken from."""
         notes.put_back(self.notes)
         for state, indexes, helos in self.pools:
-            if state.unsaved is not None:
-                state.unsaved.put_back(indexes, helos)
+            if state.dirty is not None:
+                state.dirty.put_back(indexes, helos)
         for part, taken in self.parts:
             part.put_back(taken)
         for state, indexes in self.times:
             for index in indexes:
-                if state.unsaved is not None:
-                    state.unsaved.note(index, is_changed=False)
+                if state.dirty is not None:
+                    state.dirty.note(index, is_changed=False)
 
 
 def take(
-    pools: Iterable[PoolState], notes: Notes, changes: deque[Entry], parts: Sequence[AnyPart], *, with_times: bool
+    pools: Iterable[PoolState],
+    notes: KeyValueTable,
+    changes: deque[JournalEntry],
+    parts: Sequence[AnyPart],
+    *,
+    with_times: bool,
 ) -> Batch:
     """Take what is not saved yet: of addresses, as many as fit into one; *with_times*, the times of samples too.
 
     Where more addresses have news than fit, those that changed and those that fail come first: the end of the process
     may come before the rest.
     """
-    states = [(state, state.unsaved) for state in pools if state.unsaved is not None]
+    states = [(state, state.dirty) for state in pools if state.dirty is not None]
     batch = Batch([], notes.take())
     while changes:
         batch.changes.append(changes.popleft())
@@ -166,7 +171,7 @@ def take(
     return batch
 
 
-def _urgent(states: Sequence[tuple[PoolState, Unsaved]], changes: Sequence[Entry]) -> tuple[list[list[int]], int]:
+def _urgent(states: Sequence[tuple[PoolState, Dirty]], changes: Sequence[JournalEntry]) -> tuple[list[list[int]], int]:
     """What has to be written first, of each pool, and for how much more there is room then."""
     taken: list[list[int]] = [[] for _ in states]
     room = _ROWS
@@ -179,7 +184,7 @@ def _urgent(states: Sequence[tuple[PoolState, Unsaved]], changes: Sequence[Entry
     return taken, room
 
 
-def _changed(state: PoolState, changes: Sequence[Entry]) -> Iterator[int]:
+def _changed(state: PoolState, changes: Sequence[JournalEntry]) -> Iterator[int]:
     """The places of the addresses of a pool that *changes* are about."""
     for entry in changes:
         address = entry.change.address if entry.pool == state.pool.name else None
@@ -288,22 +293,22 @@ _NAME = "sampling"
 _REACHED = "reached"
 
 
-def note_position(notes: Notes, state: PoolState) -> None:
+def put_round(notes: KeyValueTable, state: PoolState) -> None:
     """Note where *state* stands, as of the latest round that ended."""
     sample = state.sample
     if state.round_seconds is not None:
         sums = {check.value: pair for check, pair in sample.latest.items()}
-        text = json.dumps([sample.key, sample.turn, round(state.round_seconds, 3), sums], separators=(",", ":"))
+        text = json.dumps([sample.key, sample.round_number, round(state.round_seconds, 3), sums], separators=(",", ":"))
         notes.put(f"{POOL}{state.pool.name}", _NAME, text)
 
 
-def note_reached(notes: Notes, state: PoolState) -> None:
+def put_cursor(notes: KeyValueTable, state: PoolState) -> None:
     """Note how far the round of *state* has come that is under way."""
-    if state.sample.reached is not None:
-        notes.put(f"{POOL}{state.pool.name}", _REACHED, str(state.sample.reached))
+    if state.sample.cursor is not None:
+        notes.put(f"{POOL}{state.pool.name}", _REACHED, str(state.sample.cursor))
 
 
-def go_on(notes: Notes, state: PoolState) -> None:
+def load_round(notes: KeyValueTable, state: PoolState) -> None:
     """Go on where the process before stood, if *state* has not begun yet."""
     text = notes.get(f"{POOL}{state.pool.name}", _NAME)
     if text is None or state.round_seconds is not None:
@@ -312,16 +317,16 @@ def go_on(notes: Notes, state: PoolState) -> None:
         _apply(text, state)
         reached = notes.get(f"{POOL}{state.pool.name}", _REACHED)
         if reached is not None:
-            state.sample.reached = Address.parse(reached)
+            state.sample.cursor = Address.parse(reached)
     except ValueError:
         return
 
 
-@reading
+@as_value_error
 def _apply(text: str, state: PoolState) -> None:
     key, turn, seconds, sums = json.loads(text)
     latest = {CheckName(check): (int(addresses), int(failures)) for check, (addresses, failures) in sums.items()}
-    state.sample.key, state.sample.turn, state.round_seconds = int(key), int(turn), float(seconds)
+    state.sample.key, state.sample.round_number, state.round_seconds = int(key), int(turn), float(seconds)
     state.sample.latest = {check: latest.get(check, pair) for check, pair in state.sample.latest.items()}
 
 
@@ -342,7 +347,7 @@ def _breathe() -> None:
     time.sleep(_BREATH_SECONDS)
 
 
-class Saver:
+class StateWriter:
     """Saves what *pools*, *changes*, *notes* and *parts* hold.
 
     *opened* is called in the thread when the file was opened, with what should be read from it at hand; it is called
@@ -353,17 +358,17 @@ class Saver:
         self,
         entry: StorageEntry,
         status: StorageStatus,
-        notes: Notes,
+        notes: KeyValueTable,
         parts: Sequence[AnyPart],
         opened: Callable[[sqlite3.Connection], None],
     ) -> None:
         self._entry = entry
         self._status = status
-        self._notes = notes
+        self._key_values = notes
         self._parts = parts
         self._opened = opened
         self.pools: Mapping[str, PoolState] = {}
-        self.changes: deque[Entry] = deque(maxlen=CAPACITY)
+        self.changes: deque[JournalEntry] = deque(maxlen=CAPACITY)
         self.has_begun = False
         self.is_refitted = False
         self._database: Database | None = None
@@ -389,13 +394,13 @@ class Saver:
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: JournalEntry) -> None:
         """A change was found."""
         if len(self.changes) == CAPACITY:
             self._status.lost_changes += 1
         self.changes.append(entry)
 
-    def add_again(self, entries: Sequence[Entry]) -> None:
+    def add_again(self, entries: Sequence[JournalEntry]) -> None:
         """These have to be in the file, whatever file it is now."""
         waiting = {entry.number for entry in self.changes}
         for entry in reversed(entries):
@@ -423,7 +428,7 @@ class Saver:
         now = time.monotonic()
         if self._database is not None and not self._database.is_there:
             self._close()
-            raise StorageError(Trouble.OTHER, f"{self._entry.path} is gone: it is made anew")
+            raise StorageError(StorageErrorReason.OTHER, f"{self._entry.path} is gone: it is made anew")
         database = self._database or self._open()
         connection = database.connection
         has_time_come = is_last or now >= self._times_at
@@ -437,7 +442,7 @@ class Saver:
         if now >= self._retention_at and self.pools and not is_last:
             self._retention_at = now + _RETENTION_SECONDS
             self._delete(connection)
-        self._status.octets = database.octets
+        self._status.size_bytes = database.octets
 
     def _open(self) -> Database:
         database = Database(Path(self._entry.path))
@@ -446,12 +451,12 @@ class Saver:
         try:
             self._opened(database.connection)
             for state in self.pools.values():
-                if state.unsaved is not None:
-                    state.unsaved.note_all()
+                if state.dirty is not None:
+                    state.dirty.add_all()
             for part in self._parts:
-                part.note_all()
+                part.add_all()
             if self._was_tried.is_set():  # what is known may be more than what this file knows
-                self._notes.note_all()
+                self._key_values.add_all()
             self.is_refitted = self.has_begun  # before that it is not known what is configured
         except BaseException:
             database.close()
@@ -463,10 +468,10 @@ class Saver:
     def _save(self, connection: sqlite3.Connection, *, with_times: bool) -> bool:
         """Save some of what is unsaved; whether there was anything."""
         for state in self.pools.values():
-            note_position(self._notes, state)
+            put_round(self._key_values, state)
             if with_times:
-                note_reached(self._notes, state)
-        batch = take(self.pools.values(), self._notes, self.changes, self._parts, with_times=with_times)
+                put_cursor(self._key_values, state)
+        batch = take(self.pools.values(), self._key_values, self.changes, self._parts, with_times=with_times)
         if batch.is_empty:
             return False
         try:
@@ -474,7 +479,7 @@ class Saver:
             batch.write(connection, _breathe)
             connection.execute("COMMIT")
         except BaseException:
-            batch.put_back_to(self._notes)
+            batch.put_back_to(self._key_values)
             self._status.lost_changes += max(0, len(self.changes) + len(batch.changes) - CAPACITY)
             for entry in reversed(batch.changes):
                 if len(self.changes) < CAPACITY:
@@ -496,7 +501,7 @@ class Saver:
                 part.note_gone(connection, now)
             for state in pools.values():
                 number = pool_id(connection, state.pool.name)
-                blocks = Blocks(state.pool.source)
+                blocks = RangeBlocks(state.pool.source)
                 starts = connection.execute("SELECT first FROM times WHERE pool = ?", (number,)).fetchall()
                 if any(not blocks.begins_at(state.pool.source, first) for (first,) in starts):
                     fold_times(connection, number)
@@ -516,29 +521,31 @@ class Saver:
         shrink(connection)
 
     def _failed(self, error: Exception) -> None:
-        status, trouble = self._status, trouble_of(error)
+        status, trouble = self._status, reason_of(error)
         status.errors[trouble] += 1
-        if status.is_ok is not False or status.what != str(error):
+        if status.is_ok is not False or status.message != str(error):
             log.error(
                 "the state cannot be saved; sampling goes on without",
                 path=self._entry.path,
                 trouble=trouble.value,
                 reason=str(error),
-                exc_info=error if trouble is Trouble.OTHER and not isinstance(error, OSError | StorageError) else None,
+                exc_info=error
+                if trouble is StorageErrorReason.OTHER and not isinstance(error, OSError | StorageError)
+                else None,
             )
-        status.is_ok, status.what = False, str(error)
-        if trouble is Trouble.BROKEN and self._database is not None:
+        status.is_ok, status.message = False, str(error)
+        if trouble is StorageErrorReason.BROKEN and self._database is not None:
             database, self._database = self._database, None
             database.close()
             try:
                 self._tell_broken(database.move_aside(), str(error))
             except OSError as worse:
-                status.what = str(worse)
-        elif trouble in {Trouble.READ_ONLY, Trouble.OTHER}:
+                status.message = str(worse)
+        elif trouble in {StorageErrorReason.READ_ONLY, StorageErrorReason.OTHER}:
             self._close()  # perhaps another file is there when it is opened again
 
     def _tell_broken(self, moved: Path, reason: str) -> None:
-        self._status.errors[Trouble.BROKEN] += 1
+        self._status.errors[StorageErrorReason.BROKEN] += 1
         log.error(
             "the stored state was broken; it was moved aside", path=self._entry.path, to=str(moved), reason=reason
         )
@@ -546,7 +553,7 @@ class Saver:
     def _succeeded(self) -> None:
         if self._status.is_ok is False:
             log.info("the state is saved again", path=self._entry.path)
-        self._status.is_ok, self._status.what = True, ""
+        self._status.is_ok, self._status.message = True, ""
 
     def _close(self) -> None:
         database, self._database = self._database, None

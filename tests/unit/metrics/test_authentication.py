@@ -1,6 +1,6 @@
 """What the exposition shows of SPF."""
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.report import Wanted, report
 from exporter.config.load import parse
 from exporter.inventory.build import build
@@ -27,10 +27,10 @@ WORLD = World.parse(
 def test_spf_is_shown_by_identity_and_domain_where_there_is_a_record():
     """1 and 0 for what is known; nothing for a HELO name that needs no record, or a domain that never answered."""
     board = Board()
-    board.adopt(build(parse(CONFIGURATION, "test")))
+    board.publish(build(parse(CONFIGURATION, "test")))
     pool = board.pools["a"]
     wanted = Wanted(mail_from=pool.pool.mail_from_domains)
-    pool.record(0, *judge(report(pool[0].target, wanted=wanted), WORLD), 1.0)
+    pool.record(0, *run_check(report(pool[0].target, wanted=wanted), WORLD), 1.0)
 
     shown = {metric.name: metric.samples for metric in FleetCollector(board, dict, lambda: 0.0).collect()}
     assert {tuple(it.labels.values()): it.value for it in shown["maildns_spf_pass"]} == {

@@ -8,7 +8,7 @@ from exporter.metrics.collectors import DomainsCollector
 from exporter.metrics.families import CATALOGUE
 from exporter.state.board import Board
 from exporter.state.domain import DomainBoard
-from exporter.state.spf_coverage import Comparisons
+from exporter.state.spf_coverage import SpfCoverageCache
 from tests.domains import DOMAIN, EVERYTHING, SETTINGS, SILENT, SOUND, ZONE, sample, without
 from tests.factories import World
 
@@ -18,11 +18,11 @@ POOLS = "pools: [{name: corporate, mail_from_domains: example.org, addresses: [{
 def exposed(*worlds, settings=SETTINGS):
     """The series after a sample in each of these worlds: value by family and label values."""
     domains, board = DomainBoard(), Board()
-    domains.adopt([settings])
-    board.adopt(build(parse(POOLS, "test")))
+    domains.publish([settings])
+    board.publish(build(parse(POOLS, "test")))
     for second, world in enumerate(worlds, start=1):
         domains.record(DOMAIN, *sample(world, settings), float(second))
-    collector = DomainsCollector(domains, board, Comparisons())
+    collector = DomainsCollector(domains, board, SpfCoverageCache())
     return {
         (one.name.removeprefix("maildns_domain_"), *one.labels.values()): one.value
         for metric in collector.collect()

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from exporter.checks.answers import Question
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.helo_name import helo_name
 from exporter.checks.receivers import DEFAULT_RECEIVERS
 from exporter.checks.report import report
@@ -74,9 +74,9 @@ def generation(*modes, receivers=()):
 def sample(board, place, index, world, at):
     """Record a sample of an address, and of a HELO name, of one pool of *board*."""
     state = list(board.pools.values())[place % len(board.pools)]
-    state.record(index, *judge(report(state[index].target, policies=state.pool.receivers), world), at)
+    state.record(index, *run_check(report(state[index].target, policies=state.pool.receivers), world), at)
     helo = list(state.helos)[index]
-    state.record_helo(judge(helo_name(state.helos[helo].helo, state.pool.contains), world)[0], at)
+    state.record_helo(run_check(helo_name(state.helos[helo].helo, state.pool.contains), world)[0], at)
 
 
 def expected(collector, accept):
@@ -102,14 +102,14 @@ def test_every_scrape_is_what_prometheus_client_writes(first, steps, predicts):
     receivers = DEFAULT_RECEIVERS if predicts else ()
     board = Board()
     now = 0.0
-    board.adopt(generation(*first[1], receivers=receivers))
+    board.publish(generation(*first[1], receivers=receivers))
     shown = FleetCollector(board, lambda: {"pool-0-all": 0.5}, lambda: now)
     exposition = Exposition(shown)
     for at, (step, (accept, moment)) in enumerate(steps, 1):
         now = moment
         match step:
             case ("adopt", modes):
-                board.adopt(generation(*modes, receivers=receivers))
+                board.publish(generation(*modes, receivers=receivers))
             case ("sample", place, index, World() as world):
                 sample(board, place, index, world, float(at))
             case ("sample", place, index, labels):
@@ -129,7 +129,7 @@ def test_every_scrape_is_what_prometheus_client_writes(first, steps, predicts):
 def fleet_of(mode, moment):
     """A board of one pool, its collector, and an exposition of it, at whatever time *moment* has."""
     board = Board()
-    board.adopt(generation(mode))
+    board.publish(generation(mode))
     collector = FleetCollector(board, dict, lambda: moment[0])
     return board, collector, Exposition(collector)
 
@@ -172,7 +172,7 @@ def test_of_many_failing_addresses_the_first_are_shown():
 def exposed(*others):
     """An exposition with something of everything in it."""
     board = Board()
-    board.adopt(generation(*Series))
+    board.publish(generation(*Series))
     for index in range(SIZE):
         for place in range(3):
             sample(board, place, index, WORLDS[index % 3], 1_700_000_000.25 + index)
@@ -277,7 +277,7 @@ class WatchedBoard(Board):
 def test_a_scrape_sees_one_generation():
     """It looks once at what the generation is, so that a reload in its midst changes nothing of it."""
     board = WatchedBoard()
-    board.adopt(generation(Series.ALL))
+    board.publish(generation(Series.ALL))
     exposition = Exposition(FleetCollector(board, dict, lambda: 1.0))
     for _ in range(2):
         board.looks = 0
@@ -292,7 +292,7 @@ def test_after_a_reload_what_was_known_is_shown(monkeypatch, is_compact):
         monkeypatch.setattr(boards, "FULL_ADDRESSES", 1)
     board, exposition = sampled_pool()
     before = board.pools["pool-0-all"]
-    board.adopt(generation(Series.ALL, receivers=DEFAULT_RECEIVERS))
+    board.publish(generation(Series.ALL, receivers=DEFAULT_RECEIVERS))
     assert board.pools["pool-0-all"] is not before
 
     body, _ = exposition.render(TEXT, compress=False)
@@ -326,7 +326,7 @@ def counted(written):
 def sampled_pool(mode=Series.ALL):
     """A board of one pool that was sampled and scraped, and its exposition."""
     board = Board()
-    board.adopt(generation(mode))
+    board.publish(generation(mode))
     for index in range(SIZE):
         sample(board, 0, index, RIGHT, 1.0)
     exposition = Exposition(FleetCollector(board, dict, lambda: 1.0))

@@ -1,6 +1,6 @@
 """What the exposition shows of receivers."""
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.report import report
 from exporter.config.load import parse
 from exporter.inventory.build import build
@@ -39,9 +39,9 @@ def shown(board):
 def test_shares_and_sums():
     """Two PTR names are a lottery for Postfix, and none of them is HELO, by design; other pools show nothing."""
     board = Board()
-    board.adopt(build(parse(CONFIGURATION, "test")))
+    board.publish(build(parse(CONFIGURATION, "test")))
     for pool in board.pools.values():
-        judged, evidence = judge(report(pool[0].target, policies=pool.pool.receivers), WORLD)
+        judged, evidence = run_check(report(pool[0].target, policies=pool.pool.receivers), WORLD)
         pool.record(0, judged, evidence, 1.0)
 
     postfix, strict = "postfix-reject-unknown-client-hostname", "strict-helo-equals-ptr"
@@ -57,7 +57,7 @@ def test_shares_and_sums():
 def test_nothing_is_shown_before_it_is_known():
     """A pool starts with every address unknown, and no shares."""
     board = Board()
-    board.adopt(build(parse(CONFIGURATION, "test")))
+    board.publish(build(parse(CONFIGURATION, "test")))
 
     assert {key for key, value in shown(board).items() if value} == {
         ("pool_receiver_results", "a", "postfix-reject-unknown-client-hostname", "unknown"),

@@ -1,6 +1,6 @@
 """What the exposition shows of the worst prefixes, and of what a pool expects."""
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.report import report
 from exporter.config.load import parse
 from exporter.inventory.build import build
@@ -27,10 +27,10 @@ WORLD = World.parse(
 def board_of(series):
     """A pool of two prefixes, one and all of it sampled; three addresses of the first have no PTR name."""
     board = Board()
-    board.adopt(build(parse(CONFIGURATION % series, "test")))
+    board.publish(build(parse(CONFIGURATION % series, "test")))
     state = board.pools["a"]
     for index in range(16):
-        judged, evidence = judge(report(state[index].target), WORLD)
+        judged, evidence = run_check(report(state[index].target), WORLD)
         state.record(index, judged, evidence, 1.0)
     return board
 

@@ -180,7 +180,9 @@ def test_a_generation_is_made_in_steps_and_seen_as_a_whole():
 @given(samples, samples, st.booleans())
 def test_what_is_recorded_while_a_pool_is_fitted_is_not_lost(before, after, is_compact):
     """From numbers to details and back, a sample between any two steps."""
-    reference, fitted = (PoolState(the_pool(), PoolCounters(), DetailLimit(2) if is_compact else None) for _ in range(2))
+    reference, fitted = (
+        PoolState(the_pool(), PoolCounters(), DetailLimit(2) if is_compact else None) for _ in range(2)
+    )
     record(reference, before)
     record(fitted, before)
     for step, _ in enumerate(fitted.fitting(None if is_compact else DetailLimit(2))):

@@ -61,7 +61,9 @@ def test_a_new_failure_is_believed_only_when_both_samples_have_it(before, first,
     """A failure that is not held and that only one of two samples saw comes out as unknown."""
     known, _ = update_known({}, before)
 
-    for was, seen, again, believed_ in zip(before, first, second, confirmed_findings(known, first, second), strict=True):
+    for was, seen, again, believed_ in zip(
+        before, first, second, confirmed_findings(known, first, second), strict=True
+    ):
         is_held = (was.result, was.reason) == (again.result, again.reason)
         if again.result is not Result.FAIL or is_held or seen.result is Result.FAIL:
             assert believed_ is again
