@@ -1,4 +1,4 @@
-"""The families about the exporter itself: its resolvers, its event loop, its configuration, its build."""
+"""The families about everything except single addresses: resolvers, sources, storage, samples, domains, the process."""
 
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,95 +33,75 @@ from exporter.state.storage.status import StorageStatus
 
 @dataclass(slots=True)
 class ReloadStatus:
-    """How the last reading of the configuration went; *succeeded_at* is when the one in use was read, Unix time."""
+    """Whether the configuration was valid when last read; *succeeded_at* is the Unix time of the one in use."""
 
     successful: bool = True
     succeeded_at: float = 0.0
 
 
 class RuntimeCollector(Collector):
-    """Shows the exporter's own state. *loop_lag* gives the event loop's lag in seconds."""
+    """The exporter's own state. *loop_lag* gives the event loop's lag in seconds."""
 
     def __init__(self, reload_status: ReloadStatus, loop_lag: Callable[[], float]) -> None:
         self._reload = reload_status
         self._loop_lag = loop_lag
 
-    def describe(self) -> Iterable[Metric]:
-        """Nothing needs to be declared ahead."""
-        return ()
-
     def collect(self) -> Iterator[Metric]:
-        """Each family with its one series."""
-        for family, labels, value in (
-            (families.EVENT_LOOP_LAG, (), self._loop_lag()),
-            (families.BUILD_INFO, (__version__, platform.python_version()), 1),
-            (families.RELOAD_SUCCESSFUL, (), self._reload.successful),
-            (families.RELOAD_SUCCESS_TIMESTAMP, (), self._reload.succeeded_at),
-        ):
-            series = family.series()
-            series.add(labels, value)
-            yield series.metric
+        scrape = Scrape()
+        scrape[families.EVENT_LOOP_LAG].add((), self._loop_lag())
+        scrape[families.BUILD_INFO].add((__version__, platform.python_version()), 1)
+        scrape[families.RELOAD_SUCCESSFUL].add((), self._reload.successful)
+        scrape[families.RELOAD_SUCCESS_TIMESTAMP].add((), self._reload.succeeded_at)
+        yield from scrape.metrics()
 
-
-# SECTION exporter.metrics.dns
-# The families about asking the DNS: queries, cache, servers, canaries.
 
 _BOUNDS = (*map(floatToGoString, DURATION_BOUNDS), "+Inf")
 
 
 class DnsCollector(Collector):
-    """Shows the resolvers that are in use when Prometheus asks."""
+    """The queries, caches and servers of the resolvers in use."""
 
     def __init__(self, resolvers: Callable[[], Resolvers]) -> None:
         self._resolvers = resolvers
 
-    def describe(self) -> Iterable[Metric]:
-        """Nothing: what there is depends on the configuration."""
-        return ()
-
     def collect(self) -> Iterator[Metric]:
-        """Every family, with the series of every resolver."""
-        queries = families.DNS_QUERIES.series()
-        durations = families.DNS_QUERY_DURATION.series()
-        hits = families.DNS_CACHE_HITS.series()
-        ignored = families.DNS_IGNORED_PACKETS.series()
-        overflowed = families.DNS_OVERFLOWED_QUESTIONS.series()
-        up = families.RESOLVER_UP.series()
-        canary = families.CANARY_OK.series()
+        scrape = Scrape(
+            families.DNS_QUERIES,
+            families.DNS_QUERY_DURATION,
+            families.DNS_CACHE_HITS,
+            families.DNS_IGNORED_PACKETS,
+            families.DNS_OVERFLOWED_QUESTIONS,
+            families.RESOLVER_UP,
+            families.CANARY_OK,
+        )
         for resolver in self._resolvers():
             name = resolver.name
             for rdtype, outcome, observed in resolver.statistics.queries():
-                counts = tuple(accumulate(observed.buckets))
-                queries.add((name, rdtype, outcome), counts[-1])
-                durations.add_histogram(
-                    (name, rdtype, outcome), tuple(zip(_BOUNDS, counts, strict=True)), observed.sum_seconds
-                )
+                labels, counts = (name, rdtype, outcome), tuple(accumulate(observed.buckets))
+                scrape[families.DNS_QUERIES].add(labels, counts[-1])
+                buckets = tuple(zip(_BOUNDS, counts, strict=True))
+                scrape[families.DNS_QUERY_DURATION].add_histogram(labels, buckets, observed.sum_seconds)
             for (rdtype, outcome), count in tuple(resolver.statistics.cache_hits.items()):
-                hits.add((name, rdtype, outcome), count)
+                scrape[families.DNS_CACHE_HITS].add((name, rdtype, outcome), count)
             for reason, count in resolver.statistics.ignored.items():
-                ignored.add((name, reason), count)
-            overflowed.add((name,), resolver.statistics.overflowed)
+                scrape[families.DNS_IGNORED_PACKETS].add((name, reason), count)
+            scrape[families.DNS_OVERFLOWED_QUESTIONS].add((name,), resolver.statistics.overflowed)
             for server in resolver.servers:
-                up.add((name, str(server.endpoint)), server.up)
+                scrape[families.RESOLVER_UP].add((name, str(server.endpoint)), server.up)
                 if resolver.settings.canary is not None:
-                    canary.add((name, str(server.endpoint)), server.canary_ok)
-        yield from (series.metric for series in (queries, durations, hits, ignored, overflowed, up, canary))
-
-
-# SECTION exporter.metrics.disagreement
-# The families about resolvers that contradict each other.
+                    scrape[families.CANARY_OK].add((name, str(server.endpoint)), server.canary_ok)
+        yield from scrape.metrics()
 
 
 class Named(Protocol):
-    """A resolver, as far as this file needs to know it."""
+    """A resolver, of which only the name in the configuration is needed."""
 
     @property
-    def name(self) -> str:
-        """What it is called in the configuration."""
+    def name(self) -> str: ...
 
 
 class DisagreementCollector(Collector):
-    """Shows what is disputed. *resolvers* gives those that are in use."""
+    """What resolvers disagree about: a series for every pool, every domain and every pair of resolvers in use."""
 
     def __init__(
         self, board: Board, domains: DomainBoard, disputes: Disputes, resolvers: Callable[[], Iterable[Named]]
@@ -131,92 +111,60 @@ class DisagreementCollector(Collector):
         self._disputes = disputes
         self._resolvers = resolvers
 
-    def describe(self) -> Iterable[Metric]:
-        """Nothing: what there is depends on the configuration."""
-        return ()
-
     def collect(self) -> Iterator[Metric]:
-        """All families: a series for every pool, every domain, and every pair of resolvers."""
-        disputed = families.RESOLVER_DISAGREEMENT.series()
+        scrape = Scrape(
+            families.RESOLVER_DISAGREEMENT, families.DOMAIN_RESOLVER_DISAGREEMENT, families.RESOLVER_DISAGREEMENTS
+        )
         for name in self._board.pools:
-            disputed.add((name,), self._disputes.count(name))
-        domains = families.DOMAIN_RESOLVER_DISAGREEMENT.series()
+            scrape[families.RESOLVER_DISAGREEMENT].add((name,), self._disputes.count(name))
         for name in self._domains.generation():
-            domains.add((name,), self._disputes.of(DOMAINS, name) is not None)
-        disagreements = families.RESOLVER_DISAGREEMENTS.series()
+            is_disputed = self._disputes.of(DOMAINS, name) is not None
+            scrape[families.DOMAIN_RESOLVER_DISAGREEMENT].add((name,), is_disputed)
         for pair in combinations_with_replacement(sorted([each.name for each in self._resolvers()]), 2):
-            disagreements.add(pair, self._disputes.disagreements[pair])
-        yield disputed.metric
-        yield domains.metric
-        yield disagreements.metric
-
-
-# SECTION exporter.metrics.sources
-# The families about what feeds pools: files and SPF records.
-
-_FAMILIES = (
-    families.SOURCE_ADDRESSES,
-    families.SOURCE_CONFLICTS,
-    families.SOURCE_ADDED,
-    families.SOURCE_REMOVED,
-    families.SOURCE_SUCCESS,
-    families.SOURCE_SUCCESS_TIMESTAMP,
-)
+            scrape[families.RESOLVER_DISAGREEMENTS].add(pair, self._disputes.disagreements[pair])
+        yield from scrape.metrics()
 
 
 class SourceCollector(Collector):
-    """Shows the sources that *statuses* gives; pools whose addresses are all in the configuration have none."""
+    """The files and SPF records of pools; a pool whose addresses are all in the configuration has none."""
 
     def __init__(self, statuses: Callable[[], Mapping[Source, SourceStatus]]) -> None:
         self._statuses = statuses
 
-    def describe(self) -> Iterable[Metric]:
-        """Nothing: what there is depends on the configuration."""
-        return ()
-
     def collect(self) -> Iterator[Metric]:
-        """Each family, with the series of every source."""
-        statuses = self._statuses()
-        all_series = {family: family.series() for family in _FAMILIES}
-        for (pool, origin), status in statuses.items():
-            values = (
-                status.addresses.size,
-                status.conflicts,
-                status.added,
-                status.removed,
-                status.succeeded,
-                status.succeeded_at,
-            )
-            for family, value in zip(_FAMILIES, values, strict=True):
-                if family is not families.SOURCE_SUCCESS_TIMESTAMP or value:
-                    all_series[family].add((pool, origin), value)
-        yield from (series.metric for series in all_series.values())
-        problems = families.SOURCE_PROBLEM.series()
-        for (pool, origin), status in statuses.items():
+        scrape = Scrape(
+            families.SOURCE_ADDRESSES,
+            families.SOURCE_CONFLICTS,
+            families.SOURCE_ADDED,
+            families.SOURCE_REMOVED,
+            families.SOURCE_SUCCESS,
+            families.SOURCE_SUCCESS_TIMESTAMP,
+            families.SOURCE_PROBLEM,
+        )
+        for labels, status in self._statuses().items():
+            scrape[families.SOURCE_ADDRESSES].add(labels, status.addresses.size)
+            scrape[families.SOURCE_CONFLICTS].add(labels, status.conflicts)
+            scrape[families.SOURCE_ADDED].add(labels, status.added)
+            scrape[families.SOURCE_REMOVED].add(labels, status.removed)
+            scrape[families.SOURCE_SUCCESS].add(labels, status.succeeded)
+            if status.succeeded_at:
+                scrape[families.SOURCE_SUCCESS_TIMESTAMP].add(labels, status.succeeded_at)
             for trouble in status.troubles:
-                problems.add((pool, origin, trouble), 1)
-        yield problems.metric
-
-
-# SECTION exporter.metrics.storage
-# The families about the file in which state outlives the process; none where there is none.
+                scrape[families.SOURCE_PROBLEM].add((*labels, trouble), 1)
+        yield from scrape.metrics()
 
 
 class StorageCollector(Collector):
-    """Shows *status*, as it is when it is asked for."""
+    """The storage; nothing where none is configured."""
 
     def __init__(self, status: Callable[[], StorageStatus | None]) -> None:
         self._status = status
 
-    def describe(self) -> Iterable[Metric]:
-        """Nothing needs to be declared ahead."""
-        return ()
-
     def collect(self) -> Iterator[Metric]:
-        """Each family with its series; what is not known yet is left out."""
         status = self._status()
         if status is None:
             return
+        scrape = Scrape(families.STORAGE_ERRORS)
         for family, value in (
             (families.STORAGE_OK, status.is_ok),
             (families.STORAGE_BYTES, status.size_bytes or None),
@@ -226,63 +174,40 @@ class StorageCollector(Collector):
             (families.STORAGE_LOST_CHANGES, status.lost_changes),
         ):
             if value is not None:
-                series = family.series()
-                series.add((), value)
-                yield series.metric
-        errors = families.STORAGE_ERRORS.series()
+                scrape[family].add((), value)
         for reason, count in status.errors.items():
-            errors.add((reason.value,), count)
-        yield errors.metric
-
-
-# SECTION exporter.metrics.blocklists
-# How the block lists themselves are, as seen from here.
+            scrape[families.STORAGE_ERRORS].add((reason.value,), count)
+        yield from scrape.metrics()
 
 
 class BlocklistCollector(Collector):
-    """Shows the lists that were tested."""
+    """Whether the block lists work: a series for each list and address family that was tested."""
 
     def __init__(self, blocklists: Blocklists) -> None:
         self._blocklists = blocklists
 
-    def describe(self) -> Iterable[Metric]:
-        """Nothing: what there is depends on the configuration."""
-        return ()
-
     def collect(self) -> Iterator[Metric]:
-        """One series for each list and family that is asked for."""
-        usable = families.DNSBL_USABLE.series()
+        scrape = Scrape(families.DNSBL_USABLE)
         for (zone, family), health in self._blocklists.healths.items():
-            usable.add((zone, f"ipv{family}"), health.works is True)
-        yield usable.metric
-
-
-# SECTION exporter.metrics.samples
-# The families about how much of a pool is bad, and where.
-#
-# The rule of this file: every value adds up over shards, so that sums of them say of the whole pool what they
-# say of a
-# part.
+            scrape[families.DNSBL_USABLE].add((zone, f"ipv{family}"), health.works is True)
+        yield from scrape.metrics()
 
 
 class SampleCollector(Collector):
-    """Shows the samples of the pools on the board, their worst prefixes, and what random draws came to."""
+    """How much of each pool fails, and in which prefixes. All values can be summed over shards."""
 
     def __init__(self, board: Board) -> None:
         self._board = board
         self._worst: dict[str, WorstPrefixes] = {}
 
-    def describe(self) -> Iterable[Metric]:
-        """Nothing: what there is depends on the configuration."""
-        return ()
-
     def collect(self) -> Iterator[Metric]:
-        """The families, for every pool."""
-        addresses = families.POOL_SAMPLE_ADDRESSES.series()
-        failures = families.POOL_SAMPLE_FAILURES.series()
-        failing = families.POOL_FAILING_PREFIX_ADDRESSES.series()
-        of = families.POOL_FAILING_PREFIX_SAMPLED.series()
-        not_enumerable = families.POOL_NOT_ENUMERABLE_SAMPLES.series()
+        scrape = Scrape(
+            families.POOL_SAMPLE_ADDRESSES,
+            families.POOL_SAMPLE_FAILURES,
+            families.POOL_FAILING_PREFIX_ADDRESSES,
+            families.POOL_FAILING_PREFIX_SAMPLED,
+            families.POOL_NOT_ENUMERABLE_SAMPLES,
+        )
         pools = self._board.pools
         kept = self._worst
         self._worst = {
@@ -291,20 +216,22 @@ class SampleCollector(Collector):
         }
         for name, state in pools.items():
             for check, (sampled, failed) in sums_of(state).items():
-                addresses.add((name, check), sampled)
-                failures.add((name, check), failed)
+                scrape[families.POOL_SAMPLE_ADDRESSES].add((name, check), sampled)
+                scrape[families.POOL_SAMPLE_FAILURES].add((name, check), failed)
             for prefix in self._worst[name]():
-                failing.add((name, prefix.text), prefix.failing)
-                of.add((name, prefix.text), prefix.sampled)
-            for verdict, count in (
-                state.counters.not_enumerable.verdicts.items() if state.pool.not_enumerable.ranges else ()
-            ):
-                not_enumerable.add((name, verdict), count)
-        yield from (series.metric for series in (addresses, failures, failing, of, not_enumerable))
+                scrape[families.POOL_FAILING_PREFIX_ADDRESSES].add((name, prefix.text), prefix.failing)
+                scrape[families.POOL_FAILING_PREFIX_SAMPLED].add((name, prefix.text), prefix.sampled)
+            if state.pool.not_enumerable.ranges:
+                for verdict, count in state.counters.not_enumerable.verdicts.items():
+                    scrape[families.POOL_NOT_ENUMERABLE_SAMPLES].add((name, verdict), count)
+        yield from scrape.metrics()
 
 
 def sums_of(state: PoolState) -> Sums:
-    """What the share of bad addresses is estimated from: the draws of the latest round, or everything that is swept."""
+    """Conclusive and failing addresses by check, to estimate the share of failing ones.
+
+    They are the draws of the latest round, or all addresses of a pool whose rounds sample every address.
+    """
     if state.pool.plan is not None:
         return state.sample.latest
     if not state.counters.rounds:
@@ -317,14 +244,6 @@ def sums_of(state: PoolState) -> Sums:
     return sums
 
 
-# SECTION exporter.metrics.domains
-# The families about domains, read from the board of domains; and from the pools, which their SPF records stand
-# beside.
-#
-# The rule of this file: as in `exporter.metrics.fleet`, families are built anew on each scrape from one
-# generation, in a
-# thread beside the event loop, and the DNS is asked nothing.
-
 _VALID = {
     DomainCheckName.SPF: families.DOMAIN_SPF_VALID,
     DomainCheckName.DMARC: families.DOMAIN_DMARC_VALID,
@@ -335,28 +254,23 @@ _VALID = {
 
 
 class DomainsCollector(Collector):
-    """Shows the board of domains."""
+    """The domains, and how their SPF records cover the pools."""
 
-    def __init__(self, domains: DomainBoard, board: Board, comparisons: SpfCoverageCache) -> None:
+    def __init__(self, domains: DomainBoard, board: Board, coverages: SpfCoverageCache) -> None:
         self._domains = domains
         self._board = board
-        self._comparisons = comparisons
-
-    def describe(self) -> Iterable[Metric]:
-        """Nothing: what there is depends on the configuration."""
-        return ()
+        self._coverages = coverages
 
     def collect(self) -> Iterator[Metric]:
-        """Every family that the current generation has a series of."""
         scrape = Scrape()
         pools = tuple(self._board.pools.values())
         generation = self._domains.generation()
-        self._comparisons.forget(generation)
+        self._coverages.forget(generation)
         for name, state in generation.items():
             _add_counters(scrape, name, self._domains.counters(name))
             _add_domain(scrape, name, state)
             if state.spf is not None:
-                _add_lists(scrape, name, self._comparisons.of(name, state.spf.compiled, pools))
+                _add_coverage(scrape, name, self._coverages.of(name, state.spf.compiled, pools))
         yield from scrape.metrics()
 
 
@@ -373,21 +287,21 @@ def _add_domain(scrape: Scrape, name: str, state: DomainState) -> None:
     if state.latest is not None:
         scrape[families.DOMAIN_CONCLUSIVE].add(labels, is_conclusive(state.latest.findings))
     for finding in state.problems:
-        scrape[families.DOMAIN_PROBLEM].add(_fault(name, finding), 1)
-    for fault in dict.fromkeys([_fault(name, hint) for hints in state.hints.values() for hint in hints]):
-        scrape[families.DOMAIN_HINT].add(fault, 1)
+        scrape[families.DOMAIN_PROBLEM].add(_problem_labels(name, finding), 1)
+    for hint in dict.fromkeys([_problem_labels(name, hint) for hints in state.hints.values() for hint in hints]):
+        scrape[families.DOMAIN_HINT].add(hint, 1)
     for check, family in _VALID.items():
         passes = state.passes(check)
         if passes is not None:
             scrape[family].add(labels, passes)
     _add_records(scrape, name, state)
-    for family, moment in (
+    for family, timestamp in (
         (families.DOMAIN_LAST_SAMPLE, state.sampled_at),
         (families.DOMAIN_LAST_CONCLUSIVE_SAMPLE, state.concluded_at),
         (families.DOMAIN_LAST_CHANGE, state.changed_at),
     ):
-        if moment:
-            scrape[family].add(labels, moment)
+        if timestamp:
+            scrape[family].add(labels, timestamp)
 
 
 def _add_records(scrape: Scrape, name: str, state: DomainState) -> None:
@@ -410,12 +324,12 @@ def _add_records(scrape: Scrape, name: str, state: DomainState) -> None:
         scrape[families.DOMAIN_DMARC_POLICY_INFO].add(labels, 1)
 
 
-def _add_lists(scrape: Scrape, name: str, lists: SpfCoverage) -> None:
+def _add_coverage(scrape: Scrape, name: str, coverage: SpfCoverage) -> None:
     for family in FAMILIES:
         labels = (name, str(family))
-        scrape[families.DOMAIN_SPF_AUTHORISED].add(labels, size(lists.authorised[family]))
-        scrape[families.DOMAIN_SPF_UNUSED].add(labels, size(lists.unused[family]))
-    for one in lists.pools:
+        scrape[families.DOMAIN_SPF_AUTHORISED].add(labels, size(coverage.authorised[family]))
+        scrape[families.DOMAIN_SPF_UNUSED].add(labels, size(coverage.unused[family]))
+    for one in coverage.pools:
         pool = (name, one.pool)
         if one.is_sender:
             scrape[families.DOMAIN_SPF_UNAUTHORISED].add(pool, count_addresses(one.unauthorised))
@@ -423,6 +337,6 @@ def _add_lists(scrape: Scrape, name: str, lists: SpfCoverage) -> None:
         scrape[families.DOMAIN_SPF_UNCONFIRMED].add(pool, one.unconfirmed)
 
 
-def _fault(name: str, told: DomainFinding | Hint) -> tuple[str, str, str, str]:
-    selector = told.subject if told.check is DomainCheckName.DKIM else ""
-    return (name, told.check, told.reason or "", selector)
+def _problem_labels(name: str, problem: DomainFinding | Hint) -> tuple[str, str, str, str]:
+    selector = problem.subject if problem.check is DomainCheckName.DKIM else ""
+    return (name, problem.check, problem.reason or "", selector)

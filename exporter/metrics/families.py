@@ -1,8 +1,6 @@
-"""Every family of metrics that the exporter shows. docs/metrics.md, the dashboards and the rules are held to this list.
+"""Every family of metrics that the exporter shows, with its labels and its HELP text.
 
-The rule of this package: a family is declared once, with its labels and its HELP, in the chapter that it belongs to,
-and made nowhere else. Names are contracts: other people's alerts hang on them. Whoever fills families says
-`catalogue.FCRDNS_MATCH`, whichever chapter that is in: therefore the stars.
+docs/metrics.md, the dashboards and the alerting rules are tested against this list. Names and labels are contracts.
 """
 
 from collections.abc import Sequence
@@ -11,18 +9,20 @@ from typing import Literal, Protocol
 
 from prometheus_client import Metric
 
-# SECTION exporter.metrics.catalogue.family
-# What declares a family of metrics, and what is filled for one scrape of it.
-
-Kind = Literal["gauge", "counter", "histogram"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Family:
-    """The declaration of one family: *labels* in the order in which values are given to `Series.add`."""
+    """The declaration of one family.
+
+    Attributes:
+        name: Full name, with `_total` for a counter.
+        kind: Prometheus type.
+        labels: Label names, in the order in which `Series.add` takes their values.
+        help: HELP text: one sentence.
+    """
 
     name: str
-    kind: Kind
+    kind: Literal["gauge", "counter", "histogram"]
     labels: tuple[str, ...]
     help: str
 
@@ -32,7 +32,7 @@ class Family:
 
 
 class Series:
-    """The samples of one family in one scrape. Refuses label values that do not fit the declaration."""
+    """The samples of one family in one scrape. Raises `ValueError` for the wrong number of label values."""
 
     def __init__(self, family: Family) -> None:
         self._family = family
@@ -40,11 +40,11 @@ class Series:
         self.metric = Metric(name, family.help, family.kind)
 
     def add(self, labels: Sequence[str], value: float) -> None:
-        """Add one gauge or counter."""
+        """Add a sample of a gauge or counter."""
         self.metric.add_sample(self._family.name, self._named(labels), value)
 
     def add_histogram(self, labels: Sequence[str], buckets: Sequence[tuple[str, float]], total: float) -> None:
-        """Add one histogram: cumulative counts by upper bound, "+Inf" last, and the sum of what was observed."""
+        """Add a histogram: cumulative counts by upper bound, "+Inf" last, and the sum of the observed values."""
         named = self._named(labels)
         name = self._family.name
         for bound, count in buckets:
@@ -57,624 +57,442 @@ class Series:
 
 
 class Adder(Protocol):
-    """One family on its way: `Series`, or lines."""
+    """Collects the samples of one family: `Series` or `exporter.metrics.exposition.FamilyLines`."""
 
     def add(self, labels: tuple[str, ...], value: float) -> None:
-        """Add one gauge or counter; *labels* in the order of the declaration."""
+        """Add a sample of a gauge or counter; *labels* in the order of the declaration."""
 
 
 class Sink(Protocol):
-    """Where samples go: `exporter.metrics.fleet.Scrape`, or `exporter.metrics.lines.Lines`."""
+    """Collects samples by family: `exporter.metrics.fleet.Scrape` or `exporter.metrics.exposition.Lines`."""
 
     def __getitem__(self, family: Family, /) -> Adder: ...
 
 
-SAMPLED = "Sampled in the background, not by the scrape: see maildns_last_sample_timestamp_seconds."
-HELD = "The last conclusive value is kept while the DNS does not answer, and nothing is shown before there is one."
-
-ADDRESS_LABELS = ("pool", "ip")
-PAIR_LABELS = ("pool", "ip", "helo")
-HELO_LABELS = ("pool", "helo")
-POOL_LABELS = ("pool",)
+def _gauge(name: str, labels: tuple[str, ...], text: str) -> Family:
+    return Family(name, "gauge", labels, text)
 
 
-# SECTION exporter.metrics.catalogue.addresses
-# The families about single addresses and HELO names.
+def _counter(name: str, labels: tuple[str, ...], text: str) -> Family:
+    return Family(name, "counter", labels, text)
 
-FCRDNS_MATCH = Family(
+
+_ADDRESS = ("pool", "ip")
+_ADDRESS_HELO = ("pool", "ip", "helo")
+
+FCRDNS_MATCH = _gauge(
     "maildns_fcrdns_match",
-    "gauge",
-    ADDRESS_LABELS,
-    f"1 if the address is forward-confirmed (FCrDNS, iprev pass of RFC 8601), 0 if it is not. {HELD} {SAMPLED}",
+    _ADDRESS,
+    "1 if a PTR name of the address resolves back to it (forward-confirmed, RFC 8601 iprev pass), else 0.",
 )
-FCRDNS_CONCLUSIVE = Family(
+FCRDNS_CONCLUSIVE = _gauge(
     "maildns_fcrdns_conclusive",
-    "gauge",
-    ADDRESS_LABELS,
-    f"1 if the DNS answered the latest sample, 0 if it did not and older values stand. {SAMPLED}",
+    _ADDRESS,
+    "1 if the DNS answered the latest sample of the address, 0 if it did not and older results are shown.",
 )
-PTR_RECORDS = Family("maildns_ptr_records", "gauge", ADDRESS_LABELS, f"PTR names of the address. {HELD}")
-PTR_CONFIRMED_RECORDS = Family(
+PTR_RECORDS = _gauge("maildns_ptr_records", _ADDRESS, "Number of PTR names of the address.")
+PTR_CONFIRMED_RECORDS = _gauge(
     "maildns_ptr_confirmed_records",
-    "gauge",
-    ADDRESS_LABELS,
-    f"PTR names of the address that resolve back to it, of the first 10 in alphabetical order. {HELD}",
+    _ADDRESS,
+    "Number of PTR names that resolve back to the address, of the first 10 in alphabetical order.",
 )
-PTR_INFO = Family(
+PTR_INFO = _gauge(
     "maildns_ptr_info",
-    "gauge",
-    ("pool", "ip", "ptr"),
-    "1, with one PTR name of the address: one that confirms it if there is one; 'flapping' if it keeps changing.",
+    (*_ADDRESS, "ptr"),
+    "1, with one PTR name of the address, preferably a confirming one; 'flapping' if the name keeps changing.",
 )
-HELO_ADDRESS_MATCH = Family(
+HELO_ADDRESS_MATCH = _gauge(
     "maildns_helo_address_match",
-    "gauge",
-    PAIR_LABELS,
-    f"1 if the HELO name resolves to the address, in the address's own family. {HELD}",
+    _ADDRESS_HELO,
+    "1 if the HELO name resolves to the address, in its own address family, else 0.",
 )
-HELO_PTR_MATCH = Family(
-    "maildns_helo_ptr_match", "gauge", PAIR_LABELS, f"1 if the HELO name is a PTR name of the address. {HELD}"
+HELO_PTR_MATCH = _gauge(
+    "maildns_helo_ptr_match", _ADDRESS_HELO, "1 if the HELO name is a PTR name of the address, else 0."
 )
-HELO_ALIGNED = Family(
+HELO_ALIGNED = _gauge(
     "maildns_helo_aligned",
-    "gauge",
-    PAIR_LABELS,
-    f"1 if the HELO name and a PTR name of the address are both in the pool's aligned_suffix. {HELD}",
+    _ADDRESS_HELO,
+    "1 if the HELO name and a PTR name of the address are both in the pool's aligned_suffix, else 0.",
 )
-HELO_RESOLVES = Family(
-    "maildns_helo_resolves", "gauge", HELO_LABELS, f"1 if the HELO name has an A or AAAA record. {HELD}"
-)
-HELO_ADDRESSES = Family(
-    "maildns_helo_addresses", "gauge", HELO_LABELS, f"Addresses that the HELO name resolves to. {HELD}"
-)
-HELO_CONFIRMED_ADDRESSES = Family(
+
+_HELO = ("pool", "helo")
+
+HELO_RESOLVES = _gauge("maildns_helo_resolves", _HELO, "1 if the HELO name has an A or AAAA record, else 0.")
+HELO_ADDRESSES = _gauge("maildns_helo_addresses", _HELO, "Addresses that the HELO name resolves to.")
+HELO_CONFIRMED_ADDRESSES = _gauge(
     "maildns_helo_confirmed_addresses",
-    "gauge",
-    HELO_LABELS,
-    f"Addresses that the HELO name resolves to and that are forward-confirmed. {HELD}",
+    _HELO,
+    "Addresses that the HELO name resolves to and that are forward-confirmed.",
 )
-HELO_ADDRESSES_OUTSIDE_POOL = Family(
+HELO_ADDRESSES_OUTSIDE_POOL = _gauge(
     "maildns_helo_addresses_outside_pool",
-    "gauge",
-    HELO_LABELS,
-    f"Addresses that the HELO name resolves to and that are not in the pool. {HELD}",
+    _HELO,
+    "Addresses that the HELO name resolves to and that are not in the pool.",
 )
-HELO_POOL_ADDRESSES = Family(
-    "maildns_helo_pool_addresses",
-    "gauge",
-    HELO_LABELS,
-    f"Addresses of the pool that the HELO name resolves to. {HELD}",
+HELO_POOL_ADDRESSES = _gauge(
+    "maildns_helo_pool_addresses", _HELO, "Addresses that the HELO name resolves to and that are in the pool."
 )
-RECEIVER_ACCEPTS = Family(
+RECEIVER_ACCEPTS = _gauge(
     "maildns_receiver_accepts",
-    "gauge",
-    ("pool", "ip", "helo", "receiver"),
-    "Share of the connections that a receiver of this kind would accept, predicted from the DNS: 1, 0, or between "
-    f"where it takes the first of several PTR names. {HELD}",
+    (*_ADDRESS_HELO, "receiver"),
+    "Share of connections that this kind of receiver would accept, from 0 to 1, predicted from the DNS.",
 )
-ADDRESS_HEALTHY = Family(
-    "maildns_address_healthy",
-    "gauge",
-    ADDRESS_LABELS,
-    f"1 if the address passes every check that its pool expects, 0 if it fails one. {HELD}",
+ADDRESS_HEALTHY = _gauge(
+    "maildns_address_healthy", _ADDRESS, "1 if the address passes every check that its pool expects, 0 if it fails one."
 )
-ADDRESS_PROBLEM = Family(
+ADDRESS_PROBLEM = _gauge(
     "maildns_address_problem",
-    "gauge",
-    ("pool", "ip", "check", "reason"),
+    (*_ADDRESS, "check", "reason"),
     "1 while the address fails a check that its pool expects, with the reason; absent otherwise.",
 )
-LAST_SAMPLE = Family(
-    "maildns_last_sample_timestamp_seconds", "gauge", ADDRESS_LABELS, "When the address was last sampled, as Unix time."
+LAST_SAMPLE = _gauge(
+    "maildns_last_sample_timestamp_seconds", _ADDRESS, "Unix time in seconds of the latest sample of the address."
 )
-LAST_CONCLUSIVE_SAMPLE = Family(
+LAST_CONCLUSIVE_SAMPLE = _gauge(
     "maildns_last_conclusive_sample_timestamp_seconds",
-    "gauge",
-    ADDRESS_LABELS,
-    "When the DNS last answered a sample of the address, as Unix time.",
+    _ADDRESS,
+    "Unix time in seconds of the latest sample of the address that the DNS answered.",
 )
-LAST_CHANGE = Family(
+LAST_CHANGE = _gauge(
     "maildns_last_change_timestamp_seconds",
-    "gauge",
-    ADDRESS_LABELS,
-    "When a conclusive result of the address last changed, as Unix time; absent before the first change.",
+    _ADDRESS,
+    "Unix time in seconds at which a conclusive result of the address last changed; absent before the first change.",
 )
-
-
-# SECTION exporter.metrics.catalogue.authentication
-# The families about what an address proves beside its names: SPF, and what block lists say.
-
-SPF_PASS = Family(
+SPF_PASS = _gauge(
     "maildns_spf_pass",
-    "gauge",
-    ("pool", "ip", "identity", "domain"),
-    "1 if SPF (RFC 7208) authorises the address: the result for this identity, helo or mailfrom, is pass. Nothing is "
-    f"shown of a HELO name that has no SPF record and needs none. {HELD} {SAMPLED}",
+    (*_ADDRESS, "identity", "domain"),
+    "1 if SPF (RFC 7208) authorises the address for the identity, helo or mailfrom, else 0; absent for a HELO name "
+    "that has no record and needs none.",
 )
-DNSBL_LISTED = Family(
-    "maildns_dnsbl_listed",
-    "gauge",
-    ("pool", "ip", "dnsbl"),
-    "1 if the block list has the address, 0 if it does not. Lists are asked at a pace of their own; a list that fails "
-    f"its test points or refuses to answer changes nothing. {HELD}",
+DNSBL_LISTED = _gauge(
+    "maildns_dnsbl_listed", (*_ADDRESS, "dnsbl"), "1 if the block list lists the address, 0 if it does not."
 )
-DNSBL_USABLE = Family(
+DNSBL_USABLE = _gauge(
     "maildns_dnsbl_usable",
-    "gauge",
     ("dnsbl", "family"),
-    "1 if the block list passes its test points (RFC 5782 section 5) for addresses of the family, ipv4 or ipv6; 0 if "
-    "it fails them, refuses to answer, or is silent, so that nothing it says is believed.",
+    "1 if the block list passes its test points (RFC 5782 section 5) for the address family, ipv4 or ipv6, 0 if it "
+    "does not and its answers are not believed.",
 )
 
+_POOL = ("pool",)
+_POOL_CHECK = ("pool", "check")
 
-# SECTION exporter.metrics.catalogue.pools
-# The families about pools as a whole: sizes, sums, rounds.
-
-POOL_ADDRESSES = Family("maildns_pool_addresses", "gauge", POOL_LABELS, "Addresses of the pool.")
-POOL_RESULTS = Family(
+POOL_ADDRESSES = _gauge("maildns_pool_addresses", _POOL, "Number of addresses in the pool.")
+POOL_RESULTS = _gauge(
     "maildns_pool_results",
-    "gauge",
-    ("pool", "check", "result"),
-    f"Addresses of the pool by the latest result of each check; the three results sum to the pool's size. {SAMPLED}",
+    (*_POOL_CHECK, "result"),
+    "Addresses of the pool by the latest result of each check; the three results sum to the pool's size.",
 )
-POOL_CHECK_EXPECTED = Family(
-    "maildns_pool_check_expected",
-    "gauge",
-    ("pool", "check"),
-    "1 if the pool expects its addresses to pass the check, so that a failure is a problem; 0 if failures are by "
-    "design.",
+POOL_CHECK_EXPECTED = _gauge(
+    "maildns_pool_check_expected", _POOL_CHECK, "1 if the pool expects the check to pass, 0 if a failure is by design."
 )
-POOL_RECEIVER_RESULTS = Family(
+POOL_RECEIVER_RESULTS = _gauge(
     "maildns_pool_receiver_results",
-    "gauge",
     ("pool", "receiver", "result"),
-    "Addresses of the pool by what a receiver of this kind would do with their connections: accept, refuse some or "
-    "all of them, refuse them by design of the pool's profile, unknown; of several HELO names the worst counts, and "
-    "the four results sum to the pool's size. The last conclusive prediction is kept while the DNS does not answer.",
+    "Addresses of the pool by what this kind of receiver would do with their worst HELO name: accept, refuse some "
+    "or all connections, refuse by-design, or unknown; the four results sum to the pool's size.",
 )
-POOL_INTERVAL = Family(
+POOL_INTERVAL = _gauge(
     "maildns_pool_interval_seconds",
-    "gauge",
-    POOL_LABELS,
-    "Seconds in which each address of the pool is sampled once, as long as sampling keeps up.",
+    _POOL,
+    "Time in seconds in which each address of the pool is sampled once, as long as sampling keeps up.",
 )
-POOL_ROUNDS = Family("maildns_pool_rounds_total", "counter", POOL_LABELS, "Rounds over the pool that ended.")
-POOL_ROUND_DURATION = Family(
-    "maildns_pool_round_duration_seconds", "gauge", POOL_LABELS, "How long the latest round over the pool took."
+POOL_ROUNDS = _counter("maildns_pool_rounds_total", _POOL, "Rounds over the pool that ended.")
+POOL_ROUND_DURATION = _gauge(
+    "maildns_pool_round_duration_seconds", _POOL, "Duration in seconds of the latest round over the pool."
 )
-POOL_OLDEST_SAMPLE = Family(
+POOL_OLDEST_SAMPLE = _gauge(
     "maildns_pool_oldest_sample_timestamp_seconds",
-    "gauge",
-    POOL_LABELS,
-    "When the address of the pool that has waited longest was last sampled, as Unix time; absent until every address "
-    "has been sampled once.",
+    _POOL,
+    "Unix time in seconds of the latest sample of the address that has waited longest; absent until every address of "
+    "the pool has been sampled.",
 )
-POOL_CHANGES = Family(
-    "maildns_pool_changes_total", "counter", POOL_LABELS, "Conclusive results of the pool's addresses that changed."
+POOL_CHANGES = _counter("maildns_pool_changes_total", _POOL, "Conclusive results of the pool's addresses that changed.")
+SAMPLES = _counter(
+    "maildns_samples_total", (*_POOL_CHECK, "result"), "Samples of the pool's addresses, by the result of each check."
 )
-SAMPLES = Family(
-    "maildns_samples_total",
-    "counter",
-    ("pool", "check", "result"),
-    "Samples of the pool's addresses, by the result of each check.",
-)
-RESULT_CHANGES = Family(
+RESULT_CHANGES = _counter(
     "maildns_result_changes_total",
-    "counter",
-    ("pool", "check", "result"),
+    (*_POOL_CHECK, "result"),
     "Conclusive results that changed, or whose reason changed, by the new result.",
 )
-SAMPLING_LAG = Family(
+SAMPLING_LAG = _gauge(
     "maildns_sampling_lag_seconds",
-    "gauge",
-    POOL_LABELS,
-    "How late the next sample of the pool is; 0 while it keeps up.",
+    _POOL,
+    "How late the next sample of the pool is, in seconds; 0 while sampling keeps up.",
 )
-SERIES_DROPPED = Family(
+SERIES_DROPPED = _counter(
     "maildns_series_dropped_total",
-    "counter",
-    POOL_LABELS,
-    "Failing addresses that a scrape left out because the pool has more of them than it may show.",
+    _POOL,
+    "Failing addresses that scrapes left out because a pool shows at most 1,000 of them.",
 )
-
-
-# SECTION exporter.metrics.catalogue.samples
-# The families about how much of a pool is bad, and where.
-
-POOL_SAMPLE_ADDRESSES = Family(
+POOL_SAMPLE_ADDRESSES = _gauge(
     "maildns_pool_sample_addresses",
-    "gauge",
-    ("pool", "check"),
-    "Addresses from which the share of failing ones is estimated: those that the latest round drew, each of the pool "
-    "as likely as any other, and that the DNS answered for; in a pool that is swept, all that it answered for. 0 until "
-    f"the first round has ended. {SAMPLED}",
+    _POOL_CHECK,
+    "Addresses with a conclusive result from which the share of failing addresses is estimated; 0 until the first "
+    "round has ended.",
 )
-POOL_SAMPLE_FAILURES = Family(
-    "maildns_pool_sample_failures",
-    "gauge",
-    ("pool", "check"),
-    "Those of maildns_pool_sample_addresses that fail the check. Failures found by searching around another one are "
-    "not counted.",
+POOL_SAMPLE_FAILURES = _gauge(
+    "maildns_pool_sample_failures", _POOL_CHECK, "Addresses of maildns_pool_sample_addresses that fail the check."
 )
-POOL_FAILING_PREFIX_ADDRESSES = Family(
+POOL_FAILING_PREFIX_ADDRESSES = _gauge(
     "maildns_pool_failing_prefix_addresses",
-    "gauge",
     ("pool", "prefix"),
-    "Addresses of the prefix that are known to fail a check that the pool expects: the 50 worst prefixes of the pool "
-    "that have any. In a pool of which some addresses of each prefix are sampled, those that were sampled.",
+    "Addresses that fail a check that the pool expects, in each of the 50 worst prefixes (a /24, or a /64 of IPv6).",
 )
-POOL_FAILING_PREFIX_SAMPLED = Family(
+POOL_FAILING_PREFIX_SAMPLED = _gauge(
     "maildns_pool_failing_prefix_sampled_addresses",
-    "gauge",
     ("pool", "prefix"),
-    "The whole of which maildns_pool_failing_prefix_addresses is a part: all addresses that the pool has in the "
-    "prefix or, in a pool of which some addresses of each prefix are sampled, those that ever were.",
+    "Addresses that maildns_pool_failing_prefix_addresses is a part of: all that the pool has in the prefix, or all "
+    "that were ever sampled where rounds draw addresses.",
 )
-POOL_NOT_ENUMERABLE_SAMPLES = Family(
+POOL_NOT_ENUMERABLE_SAMPLES = _counter(
     "maildns_pool_unlisted_samples_total",
-    "counter",
     ("pool", "verdict"),
-    "Samples of addresses that were drawn at random from the pool's IPv6 ranges that are too big to be listed, by "
-    "iprev result (RFC 8601): permerror means no PTR record, which is no fault where nobody sends mail. No other "
-    "family counts them; absent where the pool has no such ranges.",
+    "Samples of random addresses in the pool's IPv6 ranges that are too large to enumerate, by iprev verdict "
+    "(RFC 8601); no other family counts them.",
 )
 
+_SOURCE = ("pool", "source")
 
-# SECTION exporter.metrics.catalogue.sources
-# The families about what feeds pools: files and SPF records.
-
-SOURCE_LABELS = ("pool", "source")
-
-SOURCE_ADDRESSES = Family(
-    "maildns_pool_source_addresses", "gauge", SOURCE_LABELS, "Addresses that the pool has from its files, or from SPF."
+SOURCE_ADDRESSES = _gauge(
+    "maildns_pool_source_addresses", _SOURCE, "Addresses that the pool has from the source (files or spf)."
 )
-SOURCE_CONFLICTS = Family(
+SOURCE_CONFLICTS = _gauge(
     "maildns_pool_source_conflicting_addresses",
-    "gauge",
-    SOURCE_LABELS,
-    "Addresses that the source names, but that belong to another pool.",
+    _SOURCE,
+    "Addresses that the source names but that belong to another pool.",
 )
-SOURCE_ADDED = Family(
+SOURCE_ADDED = _counter(
     "maildns_pool_source_added_addresses_total",
-    "counter",
-    SOURCE_LABELS,
-    "Addresses that changes of the source added; those of its first reading are not counted.",
+    _SOURCE,
+    "Addresses that changes of the source added, without those of its first reading.",
 )
-SOURCE_REMOVED = Family(
-    "maildns_pool_source_removed_addresses_total",
-    "counter",
-    SOURCE_LABELS,
-    "Addresses that changes of the source removed.",
+SOURCE_REMOVED = _counter(
+    "maildns_pool_source_removed_addresses_total", _SOURCE, "Addresses that changes of the source removed."
 )
-SOURCE_SUCCESS = Family(
+SOURCE_SUCCESS = _gauge(
     "maildns_pool_source_last_refresh_success",
-    "gauge",
-    SOURCE_LABELS,
-    "1 if the source could be used when it was last read, 0 if it could not and its previous addresses are kept.",
+    _SOURCE,
+    "1 if the source was usable when last read, 0 if it was not and its previous addresses are kept.",
 )
-SOURCE_SUCCESS_TIMESTAMP = Family(
+SOURCE_SUCCESS_TIMESTAMP = _gauge(
     "maildns_pool_source_last_refresh_success_timestamp_seconds",
-    "gauge",
-    SOURCE_LABELS,
-    "When the source was last read and could be used, as Unix time; absent before that.",
+    _SOURCE,
+    "Unix time in seconds at which the source was last usable; absent before that.",
 )
-SOURCE_PROBLEM = Family(
+SOURCE_PROBLEM = _gauge(
     "maildns_pool_source_problem",
-    "gauge",
-    ("pool", "source", "reason"),
-    "1 while something is wrong with the source, with the reason; absent otherwise.",
+    (*_SOURCE, "reason"),
+    "1 while the source has this problem, with the reason; absent otherwise.",
 )
 
+_DOMAIN = ("domain",)
+_DOMAIN_PROBLEM = ("domain", "check", "reason", "selector")
 
-# SECTION exporter.metrics.catalogue.domains
-# The families about domains: what they publish for their mail, and their SPF record beside the pools.
-
-DOMAIN_LABELS = ("domain",)
-SELECTOR_LABELS = ("domain", "selector")
-
-_SAMPLED = "Sampled in the background, not by the scrape: see maildns_domain_last_sample_timestamp_seconds."
-
-DOMAIN_HEALTHY = Family(
-    "maildns_domain_healthy",
-    "gauge",
-    DOMAIN_LABELS,
-    f"1 if every check that is expected of the domain passes, 0 if one fails. {HELD}",
+DOMAIN_HEALTHY = _gauge(
+    "maildns_domain_healthy", _DOMAIN, "1 if every check that is expected of the domain passes, 0 if one fails."
 )
-DOMAIN_PROBLEM = Family(
+DOMAIN_PROBLEM = _gauge(
     "maildns_domain_problem",
-    "gauge",
-    ("domain", "check", "reason", "selector"),
-    "1 while an expected check of the domain fails for this reason; absent otherwise. The selector is that of a DKIM "
-    "key, and empty for other checks.",
+    _DOMAIN_PROBLEM,
+    "1 while an expected check of the domain fails for this reason; absent otherwise.",
 )
-DOMAIN_HINT = Family(
+DOMAIN_HINT = _gauge(
     "maildns_domain_hint",
-    "gauge",
-    ("domain", "check", "reason", "selector"),
-    "1 while something that works could be better, like a DKIM key of 1024 bits; absent otherwise.",
+    _DOMAIN_PROBLEM,
+    "1 while something works but could be better, like a DKIM key of 1024 bits; absent otherwise.",
 )
-DOMAIN_CONCLUSIVE = Family(
+DOMAIN_CONCLUSIVE = _gauge(
     "maildns_domain_conclusive",
-    "gauge",
-    DOMAIN_LABELS,
-    f"1 if the DNS answered everything that the latest sample of the domain asked. {_SAMPLED}",
+    _DOMAIN,
+    "1 if the DNS answered every question of the latest sample of the domain, else 0.",
 )
-DOMAIN_LAST_SAMPLE = Family(
-    "maildns_domain_last_sample_timestamp_seconds",
-    "gauge",
-    DOMAIN_LABELS,
-    "When the domain was last sampled, as Unix time.",
+DOMAIN_LAST_SAMPLE = _gauge(
+    "maildns_domain_last_sample_timestamp_seconds", _DOMAIN, "Unix time in seconds of the latest sample of the domain."
 )
-DOMAIN_LAST_CONCLUSIVE_SAMPLE = Family(
+DOMAIN_LAST_CONCLUSIVE_SAMPLE = _gauge(
     "maildns_domain_last_conclusive_sample_timestamp_seconds",
-    "gauge",
-    DOMAIN_LABELS,
-    "When the DNS last answered everything that a sample of the domain asked, as Unix time.",
+    _DOMAIN,
+    "Unix time in seconds of the latest sample of the domain in which the DNS answered every question.",
 )
-DOMAIN_LAST_CHANGE = Family(
+DOMAIN_LAST_CHANGE = _gauge(
     "maildns_domain_last_change_timestamp_seconds",
-    "gauge",
-    DOMAIN_LABELS,
-    "When a conclusive result of the domain last changed, as Unix time; absent before that.",
+    _DOMAIN,
+    "Unix time in seconds at which a conclusive result of the domain last changed; absent before the first change.",
 )
-DOMAIN_SAMPLES = Family("maildns_domain_samples_total", "counter", DOMAIN_LABELS, "Samples of the domain.")
-DOMAIN_CHANGES = Family(
+DOMAIN_SAMPLES = _counter("maildns_domain_samples_total", _DOMAIN, "Samples of the domain.")
+DOMAIN_CHANGES = _counter(
     "maildns_domain_result_changes_total",
-    "counter",
     ("domain", "check", "result"),
-    "Conclusive results of the domain that changed, or whose reasons changed, by the new result.",
+    "Conclusive results of the domain that changed, or whose reason changed, by the new result.",
 )
-
-DOMAIN_SPF_VALID = Family(
+DOMAIN_SPF_VALID = _gauge(
     "maildns_domain_spf_valid",
-    "gauge",
-    DOMAIN_LABELS,
-    "1 if the domain has one SPF record that can be read with all that it includes, within the limits of RFC 7208, "
-    f"and does not let everybody pass. {HELD}",
+    _DOMAIN,
+    "1 if the domain has one valid SPF record (RFC 7208) that does not let everybody pass, else 0.",
 )
-DOMAIN_SPF_LOOKUPS = Family(
+DOMAIN_SPF_LOOKUPS = _gauge(
     "maildns_domain_spf_lookups",
-    "gauge",
-    DOMAIN_LABELS,
-    f"Terms of the SPF record and its includes that ask the DNS, at most; 10 are allowed. {HELD}",
+    _DOMAIN,
+    "Terms of the SPF record and its includes that query the DNS, at most; RFC 7208 allows 10.",
 )
-DOMAIN_SPF_VOID_LOOKUPS = Family(
+DOMAIN_SPF_VOID_LOOKUPS = _gauge(
     "maildns_domain_spf_void_lookups",
-    "gauge",
-    DOMAIN_LABELS,
-    f"Terms of the SPF record and its includes whose lookups find nothing; 2 are allowed. {HELD}",
+    _DOMAIN,
+    "Terms of the SPF record and its includes whose lookups find nothing; RFC 7208 allows 2.",
 )
-DOMAIN_SPF_AUTHORISED = Family(
+DOMAIN_SPF_AUTHORISED = _gauge(
     "maildns_domain_spf_authorised_addresses",
-    "gauge",
     ("domain", "family"),
-    "Addresses that pass the domain's SPF record, of IPv4 (4) and IPv6 (6); those that depend on more than the "
-    "address (macros, ptr) are not counted.",
+    "Addresses that pass the domain's SPF record, of IPv4 (4) and IPv6 (6), without those that depend on macros or "
+    "ptr.",
 )
-DOMAIN_SPF_UNUSED = Family(
+DOMAIN_SPF_UNUSED = _gauge(
     "maildns_domain_spf_unused_addresses",
-    "gauge",
     ("domain", "family"),
     "Addresses that pass the domain's SPF record and are in no configured pool.",
 )
-DOMAIN_SPF_UNAUTHORISED = Family(
+DOMAIN_SPF_UNAUTHORISED = _gauge(
     "maildns_domain_spf_unauthorised_addresses",
-    "gauge",
     ("domain", "pool"),
     "Addresses that do not pass the domain's SPF record, of a pool that sends for the domain (mail_from_domains).",
 )
-DOMAIN_SPF_OPEN = Family(
+DOMAIN_SPF_OPEN = _gauge(
     "maildns_domain_spf_open_addresses",
-    "gauge",
     ("domain", "pool"),
-    "Addresses of a pool that sends for the domain for which only a full evaluation can tell whether they pass: the "
-    "record has macros or ptr.",
+    "Addresses of a pool that sends for the domain that need a full SPF evaluation, because the record has macros or "
+    "ptr.",
 )
-DOMAIN_SPF_UNCONFIRMED = Family(
+DOMAIN_SPF_UNCONFIRMED = _gauge(
     "maildns_domain_spf_unconfirmed_addresses",
-    "gauge",
     ("domain", "pool"),
-    "Addresses of the pool that pass the domain's SPF record and are not forward-confirmed, by their last conclusive "
-    "results; at most 10,000 are counted, among the first 20,000 of the pool that fail any check. "
-    "The pool need not name the domain.",
+    "Addresses of any pool that pass the domain's SPF record and are not forward-confirmed; at most 10,000, among the "
+    "pool's first 20,000 that fail any check.",
 )
-
-DOMAIN_DKIM_KEY_VALID = Family(
+DOMAIN_DKIM_KEY_VALID = _gauge(
     "maildns_domain_dkim_key_valid",
-    "gauge",
-    SELECTOR_LABELS,
-    f"1 if the key of the selector is there, can be read, and is neither revoked nor too weak. {HELD}",
+    ("domain", "selector"),
+    "1 if the DKIM key exists, can be read, and is neither revoked nor too weak, else 0.",
 )
-DOMAIN_DKIM_KEY_BITS = Family(
+DOMAIN_DKIM_KEY_BITS = _gauge(
     "maildns_domain_dkim_key_bits",
-    "gauge",
-    SELECTOR_LABELS,
-    f"Size of the selector's key; absent where there is none to be read. {HELD}",
+    ("domain", "selector"),
+    "Size of the DKIM key in bits; absent without a readable key.",
 )
-DOMAIN_DKIM_KEY_INFO = Family(
+DOMAIN_DKIM_KEY_INFO = _gauge(
     "maildns_domain_dkim_key_info",
-    "gauge",
     ("domain", "selector", "key_type"),
-    "1, with the type of the selector's key: rsa, or ed25519.",
+    "1, with the type of the DKIM key: rsa or ed25519.",
 )
-DOMAIN_DMARC_VALID = Family(
+DOMAIN_DMARC_VALID = _gauge(
     "maildns_domain_dmarc_valid",
-    "gauge",
-    DOMAIN_LABELS,
-    "1 if a DMARC record applies to the domain, can be read, and its reports may go where it sends them (RFC 9989, "
-    f"RFC 9990). {HELD}",
+    _DOMAIN,
+    "1 if a valid DMARC record (RFC 9989) applies to the domain and its report hosts accept the reports (RFC 9990), "
+    "else 0.",
 )
-DOMAIN_DMARC_POLICY_INFO = Family(
+DOMAIN_DMARC_POLICY_INFO = _gauge(
     "maildns_domain_dmarc_policy_info",
-    "gauge",
     ("domain", "policy", "subdomain_policy", "testing"),
-    "1, with what the domain asks receivers to do with mail that fails DMARC, its own and that of its subdomains: "
-    "none, quarantine or reject; testing is true where they are asked to apply the next weaker policy (t=y).",
+    "1, with the DMARC policies of the domain and its subdomains: none, quarantine or reject; testing is true if "
+    "receivers should apply the next weaker one (t=y).",
 )
-DOMAIN_MX_VALID = Family(
-    "maildns_domain_mx_valid", "gauge", DOMAIN_LABELS, f"1 if mail to the domain can be delivered. {HELD}"
-)
-DOMAIN_MTA_STS_VALID = Family(
+DOMAIN_MX_VALID = _gauge("maildns_domain_mx_valid", _DOMAIN, "1 if mail to the domain can be delivered, else 0.")
+DOMAIN_MTA_STS_VALID = _gauge(
     "maildns_domain_mta_sts_valid",
-    "gauge",
-    DOMAIN_LABELS,
-    f"1 if the domain announces an MTA-STS policy, and the host that serves it resolves (RFC 8461). {HELD}",
+    _DOMAIN,
+    "1 if an MTA-STS policy (RFC 8461) is announced and the host that serves it resolves, else 0.",
 )
-DOMAIN_TLS_RPT_VALID = Family(
+DOMAIN_TLS_RPT_VALID = _gauge(
     "maildns_domain_tls_rpt_valid",
-    "gauge",
-    DOMAIN_LABELS,
-    f"1 if the domain asks for TLS reports in a way that senders can read (RFC 8460). {HELD}",
+    _DOMAIN,
+    "1 if the domain requests TLS reports in a valid record (RFC 8460), else 0.",
 )
 
+_QUERY = ("resolver", "qtype", "outcome")
+_SERVER = ("resolver", "server")
 
-# SECTION exporter.metrics.catalogue.dns
-# The families about asking the DNS: queries, cache, servers, canaries.
-
-DNS_QUERIES = Family(
-    "maildns_dns_queries_total",
-    "counter",
-    ("resolver", "qtype", "outcome"),
-    "Queries sent to the servers of the resolver, retries included, by outcome.",
+DNS_QUERIES = _counter(
+    "maildns_dns_queries_total", _QUERY, "Queries sent to the servers of the resolver, retries included, by outcome."
 )
 DNS_QUERY_DURATION = Family(
     "maildns_dns_query_duration_seconds",
     "histogram",
-    ("resolver", "qtype", "outcome"),
-    "How long queries to the servers of the resolver took.",
+    _QUERY,
+    "Duration in seconds of queries to the servers of the resolver.",
 )
-DNS_CACHE_HITS = Family(
-    "maildns_dns_cache_hits_total",
-    "counter",
-    ("resolver", "qtype", "outcome"),
-    "Questions that were answered from the cache, by outcome.",
+DNS_CACHE_HITS = _counter(
+    "maildns_dns_cache_hits_total", _QUERY, "Questions that were answered from the cache, by outcome."
 )
-DNS_IGNORED_PACKETS = Family(
+DNS_IGNORED_PACKETS = _counter(
     "maildns_dns_ignored_packets_total",
-    "counter",
     ("resolver", "reason"),
-    "UDP packets that were not the reply to a query. They change no answer: the exporter goes on waiting for the "
-    "right one.",
+    "UDP packets that did not fit a query and were ignored, by reason.",
 )
-DNS_OVERFLOWED_QUESTIONS = Family(
+DNS_OVERFLOWED_QUESTIONS = _counter(
     "maildns_dns_overflowed_questions_total",
-    "counter",
     ("resolver",),
     "Questions that were never sent, because the queue of the resolver was full or too slow.",
 )
-RESOLVER_UP = Family(
-    "maildns_resolver_up",
-    "gauge",
-    ("resolver", "server"),
-    "1 if the server answers, 0 if it was silent the last few times that it was asked.",
+RESOLVER_UP = _gauge(
+    "maildns_resolver_up", _SERVER, "1 if the server answers, 0 if it left its latest queries unanswered."
 )
-CANARY_OK = Family(
+CANARY_OK = _gauge(
     "maildns_canary_ok",
-    "gauge",
-    ("resolver", "server"),
-    "1 if the server answers the canary's questions as it should; 0 if not, and no verdict rests on what it says.",
+    _SERVER,
+    "1 if the server answers the canary correctly, 0 if it does not and its answers are not believed.",
 )
-RESOLVER_DISAGREEMENT = Family(
+RESOLVER_DISAGREEMENT = _gauge(
     "maildns_resolver_disagreement",
-    "gauge",
-    POOL_LABELS,
-    "Addresses and HELO names of the pool that resolvers disagree about: in the latest sample, one saw a failure "
-    "where another saw none. At most 10000 over all pools.",
+    _POOL,
+    "Addresses and HELO names of the pool that resolvers disagree about; at most 10,000 over all pools.",
 )
-DOMAIN_RESOLVER_DISAGREEMENT = Family(
-    "maildns_domain_resolver_disagreement",
-    "gauge",
-    ("domain",),
-    "1 while resolvers disagree about the domain: in the latest sample, one saw a failure where another saw none; "
-    "else 0.",
+DOMAIN_RESOLVER_DISAGREEMENT = _gauge(
+    "maildns_domain_resolver_disagreement", _DOMAIN, "1 while resolvers disagree about the domain, else 0."
 )
-RESOLVER_DISAGREEMENTS = Family(
+RESOLVER_DISAGREEMENTS = _counter(
     "maildns_resolver_disagreements_total",
-    "counter",
     ("resolver", "other"),
-    "Samples in which one of the two resolvers saw a failure where the other saw none; the same name twice for two "
-    "servers of one resolver.",
+    "Samples in which one of the two resolvers saw a failure and the other none; the same name twice means two servers "
+    "of one resolver.",
 )
-
-
-# SECTION exporter.metrics.catalogue.storage
-# The families about the file in which state outlives the process.
-
-_ONLY = "Only where a storage is configured."
-
-STORAGE_OK = Family(
-    "maildns_storage_ok",
-    "gauge",
-    (),
-    f"1 if state is being saved, 0 if it cannot be; sampling goes on regardless. {_ONLY}",
-)
-STORAGE_ERRORS = Family(
-    "maildns_storage_errors_total", "counter", ("reason",), f"Attempts to save that failed, by cause. {_ONLY}"
-)
-STORAGE_BYTES = Family(
-    "maildns_storage_bytes", "gauge", (), f"Size of the file of the storage, its write-ahead log included. {_ONLY}"
-)
-STORAGE_LAST_COMMIT = Family(
+STORAGE_OK = _gauge("maildns_storage_ok", (), "1 if state is being saved, 0 if it cannot be; sampling continues.")
+STORAGE_ERRORS = _counter("maildns_storage_errors_total", ("reason",), "Attempts to save that failed, by reason.")
+STORAGE_BYTES = _gauge("maildns_storage_bytes", (), "Size in bytes of the storage file and its write-ahead log.")
+STORAGE_LAST_COMMIT = _gauge(
     "maildns_storage_last_commit_timestamp_seconds",
-    "gauge",
     (),
-    f"When something was last written to the storage, as Unix time. {_ONLY}",
+    "Unix time in seconds at which something was last written to the storage; absent before that.",
 )
-STORAGE_RESTORED = Family(
-    "maildns_storage_restored_addresses",
-    "gauge",
-    (),
-    f"Addresses whose state was restored at the start. {_ONLY}",
+STORAGE_RESTORED = _gauge("maildns_storage_restored_addresses", (), "Addresses whose state was restored at the start.")
+STORAGE_UNREADABLE = _counter(
+    "maildns_storage_unreadable_rows_total", (), "Damaged rows that were left out when state was restored."
 )
-STORAGE_UNREADABLE = Family(
-    "maildns_storage_unreadable_rows_total",
-    "counter",
-    (),
-    f"Rows of the storage that were damaged, and left out when state was restored. {_ONLY}",
+STORAGE_LOST_CHANGES = _counter(
+    "maildns_storage_lost_changes_total", (), "Changes dropped from memory before they could be written."
 )
-STORAGE_LOST_CHANGES = Family(
-    "maildns_storage_lost_changes_total",
-    "counter",
-    (),
-    f"Changes that were dropped from memory before they could be written. {_ONLY}",
-)
-
-
-# SECTION exporter.metrics.catalogue.runtime
-# The families about the exporter itself, and those of `/probe`.
-
-EVENT_LOOP_LAG = Family(
+EVENT_LOOP_LAG = _gauge(
     "maildns_event_loop_lag_seconds",
-    "gauge",
     (),
-    "The longest time that the event loop was blocked in the last 15 seconds.",
+    "The longest time in seconds that the event loop was blocked in the last 15 seconds.",
 )
-BUILD_INFO = Family("maildns_build_info", "gauge", ("version", "python"), "1, with the version that runs.")
-RELOAD_SUCCESSFUL = Family(
+BUILD_INFO = _gauge("maildns_build_info", ("version", "python"), "1, with the versions of the exporter and of Python.")
+RELOAD_SUCCESSFUL = _gauge(
     "maildns_config_last_reload_successful",
-    "gauge",
     (),
-    "1 if the configuration was good when it was last read, 0 if it was bad and the previous one is still in use.",
+    "1 if the configuration was valid when last read, 0 if it was not and the previous one is still in use.",
 )
-RELOAD_SUCCESS_TIMESTAMP = Family(
+RELOAD_SUCCESS_TIMESTAMP = _gauge(
     "maildns_config_last_reload_success_timestamp_seconds",
-    "gauge",
     (),
-    "When the configuration in use was read, as Unix time.",
+    "Unix time in seconds at which the configuration in use was read.",
 )
-PROBE_SUCCESS = Family(
+PROBE_SUCCESS = _gauge(
     "maildns_probe_success",
-    "gauge",
     (),
-    "1 if the DNS answered enough to judge every check that the pool expects, passing or failing; 0 if not. In /probe "
-    "only.",
+    "1 if the DNS answered enough to evaluate every check that the pool expects, block lists apart, else 0.",
 )
-PROBE_DURATION = Family(
-    "maildns_probe_duration_seconds", "gauge", (), "How long the sample of this probe took. In /probe only."
-)
-
-
-# SECTION exporter.metrics.catalogue
+PROBE_DURATION = _gauge("maildns_probe_duration_seconds", (), "Duration in seconds of the sample of this probe.")
 
 CATALOGUE: tuple[Family, ...] = tuple(one for one in tuple(globals().values()) if isinstance(one, Family))
-"""Every family, chapter by chapter."""
+"""Every family, in the order in which scrapes show them."""
