@@ -59,7 +59,7 @@ class Service:
         self._options = options
         self._board = Board()
         self._domains = DomainBoard()
-        self._comparisons = SpfCoverageCache()
+        self._spf_coverage = SpfCoverageCache()
         self._journal = Journal()
         self._disputes = Disputes()
         self._key_values = KeyValueTable()
@@ -199,7 +199,7 @@ class Service:
     def _endpoints(self) -> Endpoints:
         exposition = Exposition(
             FleetCollector(self._board, self._sampler.lag_seconds, time.time),
-            DomainsCollector(self._domains, self._board, self._comparisons),
+            DomainsCollector(self._domains, self._board, self._spf_coverage),
             SampleCollector(self._board),
             SourceCollector(self._feeds.statuses),
             DnsCollector(lambda: self._resolvers),
@@ -221,7 +221,7 @@ class Service:
                 configuration=self._configuration_status,
                 disputes=self._disputes,
                 domains=self._domains,
-                comparisons=self._comparisons,
+                spf_coverage=self._spf_coverage,
                 storage=lambda: self._storage.status,
             ),
             probe=Probe(

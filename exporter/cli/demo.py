@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from exporter.cli.serve import attended, options
+from exporter.cli.serve import notifying_systemd, options
 from exporter.config.load import parse
 from exporter.demo.server import DemoServer
 from exporter.demo.world import demo_configuration, demo_world
@@ -19,5 +19,5 @@ async def _run(speed: float, **serving: Any) -> None:
     async with DemoServer(demo_world(speed=speed)) as server:
         text = demo_configuration(server.port, interval=f"{max(10, round(15 / speed))}s")
         service = Service(options(lambda: parse(text, "demo"), **serving))
-        async with attended(service.listening, service.stopping):
+        async with notifying_systemd(service.listening, service.stopping):
             await service.run()

@@ -1,118 +1,199 @@
-"""Runs examinations, a few at a time, and says what they come to.
-
-The rule of this file: outcomes come in the order of the subjects, however the answers arrive; what is printed for one
-configuration can be compared from one day to the next.
-"""
+"""Checks subjects, a few at a time, and keeps what was found out about each."""
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
+from enum import IntEnum
 from itertools import islice
+from typing import Generic, TypeVar
 
 from exporter.checks.check import Evidence
-from exporter.checks.examination import Examination, examine, examine_domain, examine_name
-from exporter.checks.result import CheckName, Fix, Result
+from exporter.checks.domain import DomainCheckName
+from exporter.checks.examination import (
+    DomainExamination,
+    Examination,
+    NameExamination,
+    examine,
+    examine_domain,
+    examine_name,
+)
+from exporter.checks.names import DomainName
+from exporter.checks.result import Fix, Result
 from exporter.checks.spf.results import SpfResult, SpfVerdict
-from exporter.cli.subjects import DomainExamined, DomainSubject, NameExamined, NameSubject, Overall, Subject
-from exporter.cli.trace import Asker, Trace, answered
+from exporter.cli.subjects import AddressJob, AnyJob, DomainJob, NameJob
+from exporter.cli.trace import AnswerSource, Trace, answered
+from exporter.inventory.expansion import Expansion, Trouble
+from exporter.inventory.pool import Pool
+from exporter.state.journal import AnyFinding
+
+JobT = TypeVar("JobT", AddressJob, NameJob, DomainJob)
+ExaminationT = TypeVar("ExaminationT", Examination, NameExamination, DomainExamination)
+
+
+class Overall(IntEnum):
+    """The outcome of one or several checks; the value is the exit code."""
+
+    PASS = 0
+    """Every expected check passes."""
+    FINDING = 1
+    """An expected check fails."""
+    INCONCLUSIVE = 4
+    """No expected check is known to fail, but some are unknown."""
+
+    @classmethod
+    def of(cls, results: Iterable[Result]) -> "Overall":
+        """The outcome of expected checks with these *results*."""
+        seen = set(results)
+        if Result.FAIL in seen:
+            return cls.FINDING
+        return cls.INCONCLUSIVE if Result.UNKNOWN in seen else cls.PASS
+
+
+def worst(outcomes: Iterable[Overall]) -> Overall:
+    """The outcome of several: a finding outweighs an unknown."""
+    seen = set(outcomes)
+    return next((one for one in (Overall.FINDING, Overall.INCONCLUSIVE) if one in seen), Overall.PASS)
+
+
+def check_label(finding: AnyFinding) -> str:
+    """The name of the check; for DKIM with the selector."""
+    return f"{finding.check} {finding.subject}" if finding.check is DomainCheckName.DKIM else finding.check.value
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
-    """A subject, what came out for it, and every answer that this rests on.
+class Checked(Generic[JobT, ExaminationT]):
+    """A job, what was found out, and all answers behind it."""
 
-    *names* are its HELO names, the other way round, and *traces* what each name server says, where that was asked for.
-    """
-
-    subject: Subject
-    examination: Examination
+    job: JobT
+    examination: ExaminationT
     evidence: Evidence
-    names: tuple[NameExamined, ...] = ()
+
+    @property
+    def expected(self) -> list[AnyFinding]:
+        """The findings of the checks that have to pass."""
+        findings: Iterable[AnyFinding] = self.examination.report.findings
+        return [finding for finding in findings if finding.check in self.job.expect]
+
+    @property
+    def overall(self) -> Overall:
+        """Whether all expected checks pass."""
+        return Overall.of(finding.result for finding in self.expected)
+
+    def failing(self, result: Result = Result.FAIL) -> list[str]:
+        """The expected checks with this *result*, each once."""
+        return list(dict.fromkeys(check_label(finding) for finding in self.expected if finding.result is result))
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedAddress(Checked[AddressJob, Examination]):
+    """A checked address; *names* are the reverse checks of its HELO names, *traces* those of `--trace`."""
+
+    names: tuple["CheckedName", ...] = ()
     traces: tuple[Trace, ...] = ()
 
     @property
     def overall(self) -> Overall:
-        """Whether everything that is expected of the subject is so.
+        """Whether all expected checks pass.
 
-        A MAIL FROM that was given has to pass SPF, and name servers that were asked must not contradict each other.
+        SPF has to pass for a MAIL FROM of the command line, and name servers that were traced have to agree.
         """
-        results = [
-            finding.result for finding in self.examination.report.findings if finding.check in self.subject.expect
-        ]
-        results += [
-            _spf_result(verdict.result, is_doubtful=verdict.doubt is not None)
-            for verdicts in self.examination.spf
-            for verdict in verdicts
-            if self.was_given(verdict)
-        ]
+        results = [finding.result for finding in self.expected]
+        results += [_spf_result(verdict) for verdict in self.mail_from_verdicts]
         results += [Result.FAIL for traced in self.traces if traced.is_contradictory]
         return Overall.of(results)
 
-    def was_given(self, verdict: SpfVerdict) -> bool:
-        """Whether it is about the MAIL FROM that was given, and not one that the pool has: those have findings."""
-        given = self.subject.mail_from
-        return verdict.identity == "mailfrom" and given is not None and verdict.domain == given.rpartition("@")[2]
+    @property
+    def mail_from_verdicts(self) -> list[SpfVerdict]:
+        """The SPF verdicts for the MAIL FROM of the command line; a pool's own MAIL FROM domains have findings."""
+        mail_from = self.job.mail_from
+        if mail_from is None:
+            return []
+        domain = mail_from.rpartition("@")[2]
+        verdicts = [verdict for several in self.examination.spf for verdict in several]
+        return [verdict for verdict in verdicts if verdict.identity == "mailfrom" and verdict.domain == domain]
 
-    def is_told(self, fix: Fix) -> bool:
-        """Whether an expected check that fails has this fix, or one with the same records."""
-        return any(
-            finding.fix is not None and finding.fix.records == fix.records and finding.check in self.subject.expect
-            for finding in self.examination.report.findings
-        )
-
-    def failing(self, result: Result = Result.FAIL) -> list[CheckName]:
-        """The expected checks that come to *result*, each once."""
-        return list(
-            dict.fromkeys(
-                finding.check
-                for finding in self.examination.report.findings
-                if finding.check in self.subject.expect and finding.result is result
-            )
-        )
+    def is_fixed_by_finding(self, fix: Fix) -> bool:
+        """Whether an expected check that fails has a fix with the same records."""
+        return any(finding.fix is not None and finding.fix.records == fix.records for finding in self.expected)
 
 
-AnySubject = Subject | NameSubject | DomainSubject
-AnyExamined = Examined | NameExamined | DomainExamined
+@dataclass(frozen=True, slots=True)
+class CheckedName(Checked[NameJob, NameExamination]):
+    """A HELO name after its reverse check."""
+
+    @property
+    def inside(self) -> int:
+        """How many of its addresses are in the pool."""
+        found = self.examination.report
+        return len(found.addresses) - len(found.outside)
 
 
-async def examined(subjects: Iterable[AnySubject], asker: Asker, *, at_once: int) -> AsyncIterator[AnyExamined]:
-    """Examine all *subjects*, *at_once* of them at the same time, and give them back in their order."""
-    rest = iter(subjects)
-    under_way = deque(_start(subject, asker) for subject in islice(rest, at_once))
-    while under_way:
-        yield await under_way.popleft()
-        under_way.extend(_start(subject, asker) for subject in islice(rest, 1))
+@dataclass(frozen=True, slots=True)
+class CheckedDomain(Checked[DomainJob, DomainExamination]):
+    """A checked domain."""
 
 
-def _start(subject: AnySubject, asker: Asker) -> asyncio.Task[AnyExamined]:
-    return asyncio.create_task(_examine(subject, asker))
+@dataclass(frozen=True, slots=True)
+class CheckedPool:
+    """A pool whose addresses come from an SPF record, or of which only some are checked.
+
+    Attributes:
+        pool: The pool.
+        checked: How many of its addresses are checked.
+        spf: The domain of its SPF record, if it has one.
+        found: What the SPF record authorises.
+    """
+
+    pool: Pool
+    checked: int
+    spf: DomainName | None = None
+    found: Expansion | None = None
+
+    @property
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What is wrong with its SPF record."""
+        return () if self.found is None else self.found.troubles
+
+    @property
+    def overall(self) -> Overall:
+        """Whether its addresses are known. Ranges that cannot be enumerated are not a finding."""
+        wrong = set(self.troubles) - {Trouble.NOT_ENUMERABLE}
+        if not wrong:
+            return Overall.PASS
+        return Overall.INCONCLUSIVE if wrong == {Trouble.UNANSWERED} else Overall.FINDING
 
 
-async def _examine(subject: AnySubject, asker: Asker) -> AnyExamined:
-    if isinstance(subject, DomainSubject):
-        checked, seen = await answered(examine_domain(subject.name, subject.selectors), asker)
-        return DomainExamined(subject, checked, seen)
-    if isinstance(subject, NameSubject):
-        return await _examine_name(subject, asker)
+AnyChecked = CheckedAddress | CheckedName | CheckedDomain
+
+
+async def checked(jobs: Iterable[AnyJob], source: AnswerSource, *, at_once: int) -> AsyncIterator[AnyChecked]:
+    """Do all *jobs*, *at_once* of them concurrently, and yield the results in the order of the jobs."""
+    rest = iter(jobs)
+    tasks = deque(asyncio.create_task(_check(job, source)) for job in islice(rest, at_once))
+    while tasks:
+        yield await tasks.popleft()
+        tasks.extend(asyncio.create_task(_check(job, source)) for job in islice(rest, 1))
+
+
+async def _check(job: AnyJob, source: AnswerSource) -> AnyChecked:
+    if isinstance(job, DomainJob):
+        return CheckedDomain(job, *await answered(examine_domain(job.name, job.selectors), source))
+    if isinstance(job, NameJob):
+        return await _check_name(job, source)
     check = examine(
-        subject.target,
-        suffix=subject.suffix,
-        mail_from=subject.mail_from,
-        wanted=subject.proof,
-        blocklists=subject.blocklists,
+        job.target, suffix=job.suffix, mail_from=job.mail_from, wanted=job.authentication, blocklists=job.blocklists
     )
-    found, evidence = await answered(check, asker)
-    names = await asyncio.gather(*[_examine_name(name, asker) for name in subject.names])
-    return Examined(subject, found, evidence, tuple(names))
+    found, evidence = await answered(check, source)
+    names = await asyncio.gather(*[_check_name(name, source) for name in job.names])
+    return CheckedAddress(job, found, evidence, tuple(names))
 
 
-async def _examine_name(subject: NameSubject, asker: Asker) -> NameExamined:
-    found, evidence = await answered(examine_name(subject.helo, subject.contains), asker)
-    return NameExamined(subject, found, evidence)
+async def _check_name(job: NameJob, source: AnswerSource) -> CheckedName:
+    return CheckedName(job, *await answered(examine_name(job.helo, job.contains), source))
 
 
-def _spf_result(result: SpfResult, *, is_doubtful: bool) -> Result:
-    if result is SpfResult.TEMPERROR or is_doubtful:
+def _spf_result(verdict: SpfVerdict) -> Result:
+    if verdict.result is SpfResult.TEMPERROR or verdict.unanswered_ptr is not None:
         return Result.UNKNOWN
-    return Result.PASS if result is SpfResult.PASS else Result.FAIL
+    return Result.PASS if verdict.result is SpfResult.PASS else Result.FAIL

@@ -1,267 +1,479 @@
-"""What `check` says, in words that text and Markdown share.
+"""What `check` reports, as headlines, paragraphs and sections of bullets that text and Markdown both render.
 
-The rule of this file: plain text in, plain text out; whatever came from the DNS is printable ASCII when it leaves.
+Text from the DNS is printable ASCII when it leaves this file.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from exporter.checks.answers import Answer, Question, Status, error_name
-from exporter.checks.check import Evidence
-from exporter.checks.examination import owner_of
+from exporter.checks.addresses import Address
+from exporter.checks.answers import Answer, Question, error_name
+from exporter.checks.domain import DomainCheckName
+from exporter.checks.domain_report import DomainReport
+from exporter.checks.examination import owner_of, spf_fix
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import ReceiverResult, ReceiverVerdict, by_design
-from exporter.checks.result import CheckName, Finding, Fix, Result
-from exporter.checks.spf.results import SpfVerdict
+from exporter.checks.result import CheckName, Fix, Result, some
 from exporter.checks.zone_cut import ReverseZones, ZoneCut
-from exporter.cli.examination import Examined
-from exporter.cli.subjects import DomainExamined, NameExamined, Overall
-from exporter.cli.trace import Delegation
-from exporter.views.documents import moment, printable, records_of
+from exporter.cli.examination import (
+    AnyChecked,
+    CheckedAddress,
+    CheckedDomain,
+    CheckedName,
+    CheckedPool,
+    Overall,
+    check_label,
+)
+from exporter.cli.subjects import Expansions, checked_indices, pools_of
+from exporter.cli.trace import Delegation, Trace
+from exporter.config.configuration import Configuration
+from exporter.config.rules import MAX_POOL_ADDRESSES
+from exporter.inventory.expansion import Trouble
+from exporter.inventory.pool import Pool
+from exporter.state.journal import AnyFinding
+from exporter.views.documents import answer_text, percentage, printable, rfc3339
 
-_OPENING = re.compile(r"(the|no|neither|nothing|none) ")
-"""What a sentence may be capitalised at: a name at its beginning keeps its letters."""
+_MAX_ADDRESSES = 16
+"""How many addresses a line names; JSON has all of them."""
 
+_MAX_RANGES = 8
+"""How many ranges a line names; JSON has all of them."""
 
-def headline(one: Examined) -> str:
-    """The outcome in one line."""
-    target = one.subject.target
-    helo = ", ".join(f"HELO {helo}" for helo in target.helos) or "no HELO name"
-    return f"{target.address}, {helo}: {outcome(one)}"
+_CAPITALISED = re.compile(r"(the|no|neither|nothing|none) ")
+"""How a sentence begins if it may get a capital letter: a name keeps its letters."""
 
-
-def outcome(one: Examined) -> str:
-    """What it comes to, and by which checks."""
-    match one.overall:
-        case Overall.PASS:
-            return "pass"
-        case Overall.FINDING:
-            odd = ["name servers contradict each other"] if any(it.is_contradictory for it in one.traces) else []
-            which = ", ".join([*one.failing(), *_failing_spf(one), *odd])
-            return f"FAIL ({which})"
-        case _:
-            which = ", ".join(one.failing(Result.UNKNOWN)) or "spf"
-            return f"not known ({which})"
-
-
-def _failing_spf(one: Examined) -> list[str]:
-    verdicts = [verdict for several in one.examination.spf for verdict in several]
-    wrong = [it for it in verdicts if one.was_given(it) and it.result not in ("pass", "temperror")]
-    return ["spf of MAIL FROM"] if wrong else []
-
-
-def held_to(one: Examined) -> str:
-    """What was expected of it, and why."""
-    subject = one.subject
-    if subject.pool is not None:
-        return f"Held to what the pool {subject.pool} expects (profile {subject.profile})."
-    return f"In no pool of the configuration, so held to the profile {subject.profile}."
+_SPF_KINDS = {"pass": "good", "temperror": "open", "none": "aside", "neutral": "aside"}
 
 
 @dataclass(frozen=True, slots=True)
-class FindingGroup:
-    """Findings that say the same: *checks* come to *result* for the same cause."""
+class Bullet:
+    """One point of a section.
 
-    checks: tuple[CheckName, ...]
-    result: Result
-    is_expected: bool
-    reason: str
-    sentence: str
-    fix: Fix | None
+    Attributes:
+        kind: ``good``, ``bad``, ``open`` for unknown, or ``aside`` for what does not count.
+        text: The point.
+        label: The word before it, like ``fail``.
+        details: Sentences that explain it.
+        fix: What to publish.
+    """
+
+    kind: str
+    text: str
+    label: str = ""
+    details: tuple[str, ...] = ()
+    fix: Fix | None = None
 
 
-def passing(one: Examined | NameExamined) -> list[str]:
-    """The checks that pass for every HELO name."""
-    worst: dict[CheckName, bool] = {}
-    for finding in one.examination.report.findings:
-        worst[finding.check] = worst.get(finding.check, True) and finding.result is Result.PASS
-    return [check.value for check, passes in worst.items() if passes]
+@dataclass(frozen=True, slots=True)
+class BulletSection:
+    """A heading and the bullets below it."""
+
+    title: str
+    bullets: tuple[Bullet, ...]
 
 
-def finding_groups(one: Examined | NameExamined) -> list[FindingGroup]:
-    """What does not pass: what is expected first, fails before unknowns."""
-    expect = one.subject.expect
-    wrong = [finding for finding in one.examination.report.findings if finding.result is not Result.PASS]
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What to change in one zone.
 
-    def key(finding: Finding) -> tuple[bool, bool, str, str]:
+    Attributes:
+        zone: The zone and who operates it; "" if unknown.
+        records: The lines to publish.
+        obsolete: The lines to remove.
+    """
+
+    zone: str
+    records: tuple[str, ...]
+    obsolete: tuple[str, ...]
+
+
+def headline(one: AnyChecked | CheckedPool) -> str:
+    """The outcome in one line."""
+    if isinstance(one, CheckedPool):
+        return _pool_headline(one)
+    about, passed = _about(one)
+    match one.overall:
+        case Overall.PASS:
+            return f"{about}: pass{passed}"
+        case Overall.FINDING:
+            return f"{about}: FAIL ({', '.join([*one.failing(), *_other_failures(one)])})"
+        case _:
+            return f"{about}: unknown ({', '.join(one.failing(Result.UNKNOWN)) or 'spf'})"
+
+
+def _about(one: AnyChecked) -> tuple[str, str]:
+    """The subject of a headline, and what follows a pass."""
+    if isinstance(one, CheckedDomain):
+        return one.job.name, f" ({_domain_checks(one) or 'none'})"
+    if isinstance(one, CheckedName):
+        return f"Reverse check of HELO {one.job.helo}", f", {'; '.join(it.text for it in _coverage(one))}"
+    target = one.job.target
+    return f"{target.address}, {', '.join(f'HELO {helo}' for helo in target.helos) or 'no HELO name'}", ""
+
+
+def _domain_checks(one: CheckedDomain) -> str:
+    return ", ".join([check for check in DomainCheckName if check in one.job.expect])
+
+
+def _other_failures(one: AnyChecked) -> Iterator[str]:
+    """What fails besides checks."""
+    if isinstance(one, CheckedAddress):
+        if any(verdict.result not in ("pass", "temperror") for verdict in one.mail_from_verdicts):
+            yield "spf of MAIL FROM"
+        if any(traced.is_contradictory for traced in one.traces):
+            yield "name servers contradict each other"
+
+
+def _pool_headline(one: CheckedPool) -> str:
+    size, ranges = one.pool.size, one.pool.not_enumerable.texts
+    source = "" if one.spf is None else f", from the SPF record of {one.spf}"
+    line = f"pool {one.pool.name}{source}: {size} address{'' if size == 1 else 'es'}"
+    if one.checked < size:
+        line += f", of which {one.checked} are checked, drawn from each prefix as in a round"
+    if ranges:
+        line += f"; too large to enumerate, so left out: {some(ranges, _MAX_RANGES)}"
+    return line
+
+
+def paragraphs(one: AnyChecked | CheckedPool) -> Iterator[str]:
+    """What follows the headline: what the subject was checked against; for a pool, what is wrong."""
+    match one:
+        case CheckedPool():
+            yield from [sentence for _, sentence in pool_problems(one)]
+        case CheckedDomain(job):
+            checks = _domain_checks(one) or "nothing"
+            if job.is_configured:
+                yield f"Checked against what the configuration expects of it: {checks}."
+            else:
+                yield f"Not in the configuration, so checked against the default expectations: {checks}."
+        case CheckedAddress(job) | CheckedName(job) if job.pool is not None:
+            yield f"Checked against what the pool {job.pool} expects (profile {job.profile})."
+        case CheckedAddress(job) | CheckedName(job):
+            yield f"Not in a configured pool, so checked against the profile {job.profile}."
+
+
+def pool_problems(one: CheckedPool) -> Iterator[tuple[Trouble, str]]:
+    """What is wrong with the SPF record of a pool, and what to do."""
+    terms = ", ".join(one.found.terms) if one.found is not None else ""
+    texts = {
+        Trouble.UNANSWERED: f"The DNS did not answer for all of {one.spf}, so the addresses of the pool are unknown.",
+        Trouble.NO_RECORD: f"{one.spf} has no SPF record: publish one, or write under `spf` the domain whose record "
+        "lists the senders.",
+        Trouble.PERMERROR: f"The record of {one.spf} has a permanent error; `maildns-exporter check --domain "
+        f"{one.spf}` shows which.",
+        Trouble.NO_ADDRESSES: f"The record of {one.spf} authorises no address: write under `spf` the domain whose "
+        "record lists the senders.",
+        Trouble.NOT_ENUMERABLE: f"Not every address that {one.spf} authorises can be enumerated, because some terms "
+        f"depend on more than the address: {terms}. The pool has the addresses before those terms; write others under "
+        "`addresses`.",
+        Trouble.TOO_MANY_ADDRESSES: f"The record of {one.spf} authorises more than {MAX_POOL_ADDRESSES} addresses: "
+        "make several pools of the records that it includes.",
+    }
+    yield from [(trouble, texts[trouble]) for trouble in one.troubles if trouble in texts]
+
+
+def pools_to_report(configuration: Configuration, pools: Sequence[Pool], found: Expansions) -> Iterator[CheckedPool]:
+    """The pools that get a line of their own: those from SPF records, and those that are only checked in part."""
+    for settings, pool in zip(configuration.pools, pools, strict=True):
+        if settings.spf is not None or pool.plan is not None or pool.not_enumerable.ranges:
+            yield CheckedPool(pool, len(checked_indices(pool)), settings.spf, found.get(settings.name))
+
+
+def spf_notices(configuration: Configuration, found: Expansions) -> Iterator[str]:
+    """For each pool from an SPF record a line with what it authorises, and then its problems."""
+    for settings, pool in zip(configuration.pools, pools_of(configuration, found), strict=True):
+        if settings.spf is not None:
+            one = CheckedPool(pool, pool.size, settings.spf, found.get(settings.name))
+            yield headline(one)
+            yield from paragraphs(one)
+
+
+def sections(one: AnyChecked | CheckedPool) -> Iterator[BulletSection]:
+    """All sections that have bullets, in the order in which they are printed."""
+    for title, bullets in _sections(one):
+        if found := tuple(bullets):
+            yield BulletSection(title, found)
+
+
+def _sections(one: AnyChecked | CheckedPool) -> Iterator[tuple[str, Iterator[Bullet]]]:
+    match one:
+        case CheckedDomain():
+            yield "Records", _records(one.examination.report)
+            yield "Checks", _checks(one)
+            yield "Hints", _domain_hints(one.examination.report)
+        case CheckedName():
+            yield "Addresses", _coverage(one)
+            yield "Checks", _checks(one)
+        case CheckedAddress():
+            yield "Checks", _checks(one)
+            yield "SPF", _spf(one)
+            for helo, verdicts in zip(one.job.target.helos, one.examination.receivers, strict=True):
+                yield f"What receivers say to HELO {helo}", _receivers(verdicts, one.job.expect)
+            for name in one.names:
+                yield f"Reverse check of HELO {name.job.helo}", _coverage(name, counts=False)
+            yield "Hints", (Bullet("aside", hint.sentence) for hint in one.examination.generic_names)
+            yield "Operator of the reverse zone", _operators(one.examination.reverse)
+            for traced in one.traces:
+                yield f"What each server of {traced.zone} answers to {traced.question}", _trace(traced)
+                if traced.delegation is not None:
+                    title = f"How {_zone_name(traced.delegation.parent)} delegates {traced.zone}"
+                    yield title, _delegation(traced.delegation)
+
+
+def _checks(one: AnyChecked) -> Iterator[Bullet]:
+    """The passes in one bullet; then the failures, with equal ones united: expected first, fails before unknowns."""
+    findings: Sequence[AnyFinding] = one.examination.report.findings
+    passes: dict[str, bool] = {}
+    for finding in findings:
+        passes[check_label(finding)] = passes.get(check_label(finding), True) and finding.result is Result.PASS
+    if passing := [label for label, is_passing in passes.items() if is_passing]:
+        yield Bullet("good", ", ".join(passing), "pass")
+    expect: Collection[CheckName | DomainCheckName] = one.job.expect
+
+    def key(finding: AnyFinding) -> tuple[bool, bool, str, str]:
         is_unexpected = finding.check not in expect
         return is_unexpected, finding.result is Result.UNKNOWN, finding.sentence, str(finding.fix)
 
-    order = {key(finding): place for place, finding in reversed(list(enumerate(wrong)))}
+    wrong = [finding for finding in findings if finding.result is not Result.PASS]
+    order = {key(finding): number for number, finding in reversed(list(enumerate(wrong)))}
     wrong.sort(key=lambda finding: (*key(finding)[:2], order[key(finding)]))
-    groups = []
-    for (is_unexpected, *_), some in groupby(wrong, key):
-        findings = list(some)
-        first = findings[0]
-        checks = tuple(dict.fromkeys(finding.check for finding in findings))
-        reason = first.reason.value if first.reason is not None else ""
-        groups.append(FindingGroup(checks, first.result, not is_unexpected, reason, first.sentence, first.fix))
-    return groups
+    for (is_unexpected, is_unknown, *_), group in groupby(wrong, key):
+        equal = list(group)
+        labels = ", ".join(dict.fromkeys(map(check_label, equal)))
+        kind = "open" if is_unknown else "aside" if is_unexpected else "bad"
+        text = f"{labels} ({equal[0].reason or ''}{', not expected to pass' if is_unexpected else ''})"
+        fix = None if is_unexpected else equal[0].fix
+        yield Bullet(kind, text, equal[0].result.value, (printable(equal[0].sentence),), fix)
 
 
-@dataclass(frozen=True, slots=True)
-class Publishing:
-    """What to publish in one zone: *where* says who runs it; *lines* are for its file, *instead_of* have to go."""
+def _spf(one: CheckedAddress) -> Iterator[Bullet]:
+    for verdict in dict.fromkeys(verdict for several in one.examination.spf for verdict in several):
+        kind = _SPF_KINDS.get(verdict.result, "bad")
+        if verdict.identity == "mailfrom" and kind == "aside":
+            kind = "bad"
+        text = f"{verdict.identity} {printable(verdict.domain)}: {verdict.result}, {printable(verdict.outcome.why)}."
+        fix = spf_fix(one.job.target, verdict)
+        yield Bullet(kind, text, fix=None if fix is None or one.is_fixed_by_finding(fix) else fix)
 
-    where: str
-    lines: tuple[str, ...]
-    instead_of: tuple[str, ...]
+
+def _receivers(verdicts: Sequence[ReceiverVerdict], expect: Collection[CheckName]) -> Iterator[Bullet]:
+    """The receivers that refuse, those that do so by design after the others; then the unknown and the accepting."""
+    accepting, unknown, designed = [], [], []
+    for verdict in verdicts:
+        is_by_design = by_design(verdict, expect)
+        word = _receiver_word(verdict) + (", by design" if is_by_design else "")
+        if verdict.result is ReceiverResult.ACCEPT:
+            accepting.append(verdict.receiver)
+        elif not verdict.is_conclusive:
+            unknown.append(f"{verdict.receiver} ({word})")
+        elif is_by_design:
+            why = f"{_receiver_why(verdict)} Nothing that is expected here would satisfy it."
+            designed.append(Bullet("aside", f"{word}. {why}", verdict.receiver))
+        else:
+            yield Bullet("bad", f"{word}. {_receiver_why(verdict)}", verdict.receiver)
+    yield from designed
+    if unknown:
+        yield Bullet("open", ", ".join(unknown), "refuse while the DNS does not answer")
+    if accepting:
+        yield Bullet("good", ", ".join(accepting), "accept")
 
 
-def publishings(one: Examined | NameExamined | DomainExamined, fix: Fix) -> Iterator[Publishing]:
-    """The lines of a fix, by the zone that they go into."""
+def _receiver_word(verdict: ReceiverVerdict) -> str:
+    code = f" {verdict.code}" if verdict.code else ""
+    share = f" ({verdict.share:.0%} accepted)" if 0 < verdict.share < 1 else ""
+    return f"{verdict.result}{code}{share}"
+
+
+def _receiver_why(verdict: ReceiverVerdict) -> str:
+    why = verdict.sentence.partition(": ")[2]
+    return why[:1].upper() + why[1:] if _CAPITALISED.match(why) else why
+
+
+def _coverage(one: CheckedName, *, counts: bool = True) -> Iterator[Bullet]:
+    """The addresses of a HELO name by outcome; a failure is ``bad`` only if it *counts* as one of the subject."""
+    found, scope = one.examination.report, one.job.scope
+    size = len(found.addresses)
+    if not size:
+        if counts:
+            yield Bullet("aside", "it has no addresses" if found.is_complete else "its addresses are unknown")
+        return
+    if found.confirmed:
+        which = "its one address" if size == 1 else f"{len(found.confirmed)} of its {size} addresses"
+        yield Bullet("good", f"forward-confirmed: {which}")
+    if found.unconfirmed:
+        kind = "bad" if counts and CheckName.FCRDNS in one.job.expect else "aside"
+        yield Bullet(kind, f"not forward-confirmed: {_listed(found.unconfirmed)}")
+    if found.unknown:
+        yield Bullet("open", f"unknown: {_listed(found.unknown)}")
+    if found.unfollowed:
+        yield Bullet("aside", f"not checked: {len(found.unfollowed)} more")
+    if scope is not None:
+        covered = f"{one.inside} of the {scope.size} addresses" if scope.size != 1 else f"{one.inside} of 1 address"
+        share = percentage(one.inside, scope.size)
+        yield Bullet("good" if one.inside else "aside", f"it covers {covered} of the pool {scope.pool} ({share})")
+        if found.outside:
+            yield Bullet("aside", f"outside the pool: {_listed(found.outside)}")
+
+
+def _listed(addresses: Collection[Address]) -> str:
+    return some(list(addresses), _MAX_ADDRESSES)
+
+
+def _operators(zones: ReverseZones) -> Iterator[Bullet]:
+    yield Bullet("aside", f"{zones.owner} is in {_zone_text(zones.cut)}.")
+    if zones.delegating is not None:
+        is_same = zones.cut.is_certain and zones.delegating.zone == zones.cut.zone
+        zone = "the same zone" if is_same else _zone_text(zones.delegating)
+        yield Bullet("aside", f"{zones.address.reverse_name} has a CNAME to it (RFC 2317), and is in {zone}.")
+
+
+def _trace(traced: Trace) -> Iterator[Bullet]:
+    for server in traced.servers:
+        serial = f", serial {server.serial}" if server.serial is not None else ""
+        kind = "good" if server.answer.is_conclusive else "open"
+        details = tuple(_error_texts(server.answer))
+        yield Bullet(kind, f"{server}: {answer_text(server.answer)}{serial}", details=details)
+    if not traced.servers:
+        yield Bullet("open", "Its name servers are unknown.")
+    elif not traced.differences:
+        yield Bullet("good", "All servers give the same answer.")
+    yield from [Bullet("bad", sentence) for sentence in traced.differences]
+
+
+def _delegation(delegation: Delegation) -> Iterator[Bullet]:
+    for server in delegation.servers:
+        kind = "good" if server.answer.is_conclusive else "open"
+        yield Bullet(kind, f"{server}: {answer_text(server.answer)}")
+    yield from [Bullet("bad", sentence) for sentence in delegation.differences]
+    if delegation.names and not delegation.differences:
+        yield Bullet("good", "These are the servers that the zone itself lists.")
+
+
+def _records(found: DomainReport) -> Iterator[Bullet]:
+    """What is published, a bullet for each record."""
+    yield from [Bullet("aside", printable(line)) for line in _record_lines(found)]
+
+
+def _record_lines(found: DomainReport) -> Iterator[str]:
+    spf = found.spf
+    if spf.records:
+        yield (
+            f"spf: {spf.lookups} of {spf.limits.lookups} lookups, {spf.void_lookups} of {spf.limits.void_lookups} void "
+            f"lookups; {spf.authorised4:,} IPv4 and {_count(spf.authorised6)} IPv6 addresses pass"
+        )
+        if spf.compiled.open_terms:
+            yield f"spf: some results need an evaluation: {', '.join(map(str, spf.compiled.open_terms))}"
+    for key in found.dkim:
+        if key.key_type:
+            bits = f", {key.bits} bits" if key.bits else ""
+            yield f"dkim {key.finding.subject}: {key.key_type}{bits}" + ", revoked" * key.is_revoked
+    dmarc = found.dmarc
+    if dmarc.policy is not None:
+        testing = f" (in test mode, so {dmarc.effective_policy})" if dmarc.is_testing else ""
+        below = f", subdomains {dmarc.subdomain_policy}" if dmarc.subdomain_policy is not None else ""
+        yield f"dmarc: {dmarc.policy}{testing}{below}, from {dmarc.record_domain}"
+    if found.mx.is_null:
+        yield "mx: accepts no mail"
+    elif found.mx.hosts:
+        yield f"mx: {', '.join(found.mx.hosts)}"
+
+
+def _count(count: int) -> str:
+    return f"{count:,}" if count < 1 << 40 else f"2^{count.bit_length() - 1} or more"
+
+
+def _domain_hints(found: DomainReport) -> Iterator[Bullet]:
+    for hint in found.hints:
+        yield Bullet("aside", f"{hint.check} ({hint.reason})", details=(printable(hint.sentence),), fix=hint.fix)
+
+
+def publications(one: AnyChecked, fix: Fix) -> Iterator[Publication]:
+    """The records of a fix, grouped by the zone in which they have to be changed."""
     zones = one.examination.zones
 
-    def where(line: str) -> str:
+    def zone_of(line: str) -> str:
         cut = zones.get(owner_of(line))
-        return "" if cut is None else zone_words(cut)
+        return "" if cut is None else _zone_text(cut)
 
-    for place, lines in groupby(fix.records, where):
-        mine = tuple(lines)
-        owners = {owner_of(line) for line in mine}
-        yield Publishing(place, mine, tuple(line for line in fix.replaces if owner_of(line) in owners))
+    for zone, lines in groupby(fix.records, zone_of):
+        records = tuple(lines)
+        owners = {owner_of(line) for line in records}
+        yield Publication(zone, records, tuple(line for line in fix.replaces if owner_of(line) in owners))
     if not fix.records and fix.replaces:
-        yield Publishing(where(fix.replaces[0]), (), fix.replaces)
+        yield Publication(zone_of(fix.replaces[0]), (), fix.replaces)
 
 
-def zone_words(cut: ZoneCut) -> str:
-    """The zone, and who runs it."""
+def _zone_text(cut: ZoneCut) -> str:
+    """The zone, who operates it, and its name servers."""
     if cut.zone is None:
-        silent = f" ({cut.unanswered[0]}: {cut.unanswered[1]})" if cut.unanswered is not None else ""
-        return f"a zone that could not be found{silent}"
-    who = cut.mailbox or (f"RNAME {cut.soa.rname}" if cut.soa is not None else "")
+        unanswered = f" ({cut.unanswered[0]}: {cut.unanswered[1]})" if cut.unanswered is not None else ""
+        return f"a zone that could not be found{unanswered}"
+    operator = cut.mailbox or (f"RNAME {cut.soa.rname}" if cut.soa is not None else "")
     servers = f", on {', '.join(cut.servers)}" if cut.servers else ""
-    zone = zone_name(cut.zone)
+    zone = _zone_name(cut.zone)
     if cut.unanswered is not None:
         name, status = cut.unanswered
-        return f"a zone that does not answer ({name}: {status}), below {zone}, run by {who}{servers}"
-    return f"{zone}, run by {who}{servers}"
+        zone = f"a zone that does not answer ({name}: {status}), below {zone}"
+    return f"{zone}, operated by {operator}{servers}"
 
 
-def zone_name(zone: DomainName) -> str:
-    """A zone as sentences call it."""
+def _zone_name(zone: DomainName) -> str:
     return "the root zone" if zone == "." else f"the zone {zone}"
 
 
-def delegation_words(delegation: Delegation) -> Iterator[tuple[str, str]]:
-    """What the parent's servers say, and what does not fit, a line each: its kind (good, bad, open), and the words."""
-    for helo in delegation.servers:
-        yield "good" if helo.answer.is_conclusive else "open", f"{helo}: {answer_words(helo.answer)}"
-    for sentence in delegation.differences:
-        yield "bad", sentence
-    if delegation.names and not delegation.differences:
-        yield "good", "To the servers that the zone itself lists."
-
-
-def responsibility(zones: ReverseZones) -> list[str]:
-    """Who runs the PTR records, in sentences."""
-    sentences = [f"{zones.owner} is in {zone_words(zones.cut)}."]
-    if zones.delegating is not None:
-        reverse = zones.address.reverse_name
-        is_same = zones.cut.is_certain and zones.delegating.zone == zones.cut.zone
-        where = "the same zone" if is_same else zone_words(zones.delegating)
-        sentences.append(f"{reverse} leads there by CNAME (RFC 2317), and is in {where}.")
-    return sentences
-
-
 @dataclass(frozen=True, slots=True)
-class ReceiverLine:
-    """What one receiver does, and whether the sender means it so."""
+class EvidenceLine:
+    """A question and its answer; *source* is its TTL and server, *errors* are Extended DNS Errors (RFC 8914)."""
 
-    verdict: ReceiverVerdict
-    is_by_design: bool
-
-    @property
-    def is_refusal(self) -> bool:
-        """Whether it refuses, for all that is known."""
-        return self.verdict.result is not ReceiverResult.ACCEPT
-
-    @property
-    def why(self) -> str:
-        """The cause of a refusal, as a sentence; whether it is by design."""
-        why = self.verdict.sentence.partition(": ")[2]
-        design = " Nothing that is expected here would satisfy it." if self.is_by_design else ""
-        begins = why[:1].upper() + why[1:] if _OPENING.match(why) else why
-        return f"{begins}{design}"
-
-    @property
-    def word(self) -> str:
-        """The outcome in a word or two."""
-        verdict = self.verdict
-        code = f" {verdict.code}" if verdict.code else ""
-        design = ", by design" if self.is_by_design else ""
-        share = f" ({verdict.share:.0%} accepted)" if 0 < verdict.share < 1 else ""
-        return f"{verdict.result}{code}{share}{design}"
+    text: str
+    source: str
+    errors: tuple[str, ...]
 
 
-def receiver_lines(one: Examined, verdicts: Sequence[ReceiverVerdict]) -> list[ReceiverLine]:
-    """The receivers that refuse first, those that do so by design after the others."""
-    lines = [ReceiverLine(verdict, by_design(verdict, one.subject.expect)) for verdict in verdicts]
-    return sorted(lines, key=lambda line: (not line.is_refusal, line.is_by_design))
-
-
-def spf_words(verdict: SpfVerdict) -> str:
-    """One evaluation in a sentence."""
-    return f"{verdict.identity} {printable(verdict.domain)}: {verdict.result}, {printable(verdict.outcome.why)}."
-
-
-def shown_evidence(one: Examined) -> list[tuple[Question, Answer]]:
-    """The answers that a person wants to see: of the walk to a zone cut, only its end, and errors on the way."""
-    reverse = one.examination.reverse
-    cuts = [reverse.cut, reverse.delegating, *one.examination.zones.values()]
-    zones = {cut.zone for cut in cuts if cut is not None}
+def evidence_lines(one: CheckedAddress | CheckedDomain) -> list[EvidenceLine]:
+    """The answers that matter: of the search for a zone cut only the last ones, and those with errors."""
+    zones = {cut.zone for cut in one.examination.zones.values()}
+    if isinstance(one, CheckedAddress):
+        reverse = one.examination.reverse
+        zones |= {cut.zone for cut in (reverse.cut, reverse.delegating) if cut is not None}
     return [
-        (question, answer)
+        EvidenceLine(f"{question}: {answer_text(answer)}", _source_text(answer), tuple(_error_texts(answer)))
         for question, answer in one.evidence.items()
         if question.rdtype not in ("SOA", "NS") or answer.errors or question.name in zones
     ]
 
 
-def answer_words(answer: Answer) -> str:
-    """What was answered: the records, or what there was instead."""
-    via = "".join(f"CNAME {name}, " for name in answer.chain)
-    if answer.status is Status.ANSWER:
-        return via + ", ".join(records_of(answer))
-    if answer.status.is_negative:
-        return via + answer.status.value.upper()
-    return f"{via}no answer: {answer.status}"
-
-
-def source_words(answer: Answer) -> str:
-    """Where an answer came from, and how long it may be kept."""
+def _source_text(answer: Answer) -> str:
     ttl = f"TTL {answer.ttl}" if answer.is_conclusive else ""
     return ", ".join(filter(None, [ttl, printable(answer.server)]))
 
 
-def error_words(answer: Answer) -> list[str]:
-    """The Extended DNS Errors (RFC 8914) of an answer."""
-    return [
-        f"extended DNS error {error.code} ({error_name(error)})" + (f": {printable(error.text)}" if error.text else "")
-        for error in answer.errors
+def _error_texts(answer: Answer) -> Iterator[str]:
+    for error in answer.errors:
+        text = f": {printable(error.text)}" if error.text else ""
+        yield f"extended DNS error {error.code} ({error_name(error)}){text}"
+
+
+def evidence_time(evidence: Mapping[Question, Answer]) -> str:
+    """The time of the last answer; "" if there is none."""
+    return rfc3339(max((answer.asked_at for answer in evidence.values()), default=0.0)) or ""
+
+
+def summary(counts: Callable[[type], Mapping[Overall, int]]) -> str:
+    """How many addresses, reverse checks and domains have which outcome; *counts* gives these numbers by class."""
+    kinds = [
+        (CheckedAddress, "address", "addresses"),
+        (CheckedName, "reverse check of a HELO name", "reverse checks of HELO names"),
+        (CheckedDomain, "domain", "domains"),
     ]
-
-
-def sampled_at(evidence: Evidence) -> str:
-    """When the last answer came, or nothing where nobody knows."""
-    return moment(max((answer.asked_at for answer in evidence.values()), default=0.0)) or ""
-
-
-def summary(addresses: dict[Overall, int], names: dict[Overall, int], domains: dict[Overall, int]) -> str:
-    """How many came to what."""
-    lines = [_sum_of(addresses, "address", "addresses")] if addresses or not domains else []
-    if names:
-        lines.append(_sum_of(names, "HELO name, the other way round", "HELO names, the other way round"))
-    if domains:
-        lines.append(_sum_of(domains, "domain", "domains"))
+    results = ((Overall.PASS, "pass"), (Overall.FINDING, "fail"), (Overall.INCONCLUSIVE, "unknown"))
+    lines = []
+    for kind, singular, plural in kinds:
+        numbers = counts(kind)
+        total = sum(numbers.values())
+        if total or (kind is CheckedAddress and not counts(CheckedDomain)):
+            texts = [f"{numbers.get(overall, 0)} {word}" for overall, word in results]
+            lines.append(f"{total} {singular if total == 1 else plural}: {', '.join(texts)}.")
     return "\n".join(lines)
-
-
-def _sum_of(counts: dict[Overall, int], one: str, several: str) -> str:
-    total = sum(counts.values())
-    parts = [
-        f"{counts.get(overall, 0)} {word}"
-        for overall, word in ((Overall.PASS, "pass"), (Overall.FINDING, "fail"), (Overall.INCONCLUSIVE, "not known"))
-    ]
-    return f"{total} {one if total == 1 else several}: {', '.join(parts)}."

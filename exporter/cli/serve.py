@@ -1,4 +1,4 @@
-"""Serving, from the command line's flags to the running service."""
+"""Serving: from the command line's flags to the running service, with logs, systemd and reloads."""
 
 import asyncio
 import contextlib
@@ -19,185 +19,29 @@ from exporter.inventory.shard import ALONE, Shard
 from exporter.options import Options
 from exporter.service import Service
 
-# SECTION exporter.cli.logs
-# What the logs look like: logfmt or JSON on standard error, one line an event.
+_YOUNG_THRESHOLD = 20_000
+"""How many new containers start a collection of the youngest generation.
 
-
-def configure(level: str, style: str) -> None:
-    """Send the events of every module, and of the libraries, to standard error; *style* is ``logfmt`` or ``json``."""
-    minimum = logging.getLevelNamesMapping()[level.upper()]
-    renderer = (
-        structlog.processors.JSONRenderer()
-        if style == "json"
-        else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)
-    )
-    shared: list[structlog.typing.Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-    ]
-    structlog.configure(
-        processors=[*shared, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(minimum),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=False,  # a log line is rare, and a test may configure anew
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-            foreign_pre_chain=[structlog.stdlib.add_log_level, *shared[1:]],
-        )
-    )
-    logging.basicConfig(handlers=[handler], level=max(minimum, logging.WARNING), force=True)
-
-
-# SECTION exporter.cli.collector
-# Python's garbage collector, set to what this program does.
-#
-# The rule of this file: it is a matter of speed alone; nothing may depend on when, or whether, a cycle is
-# collected.
-
-_YOUNG = 20_000
-"""How many containers more than before make a collection worth its time.
-
-Each question makes a dozen that are gone with its answer, and none is in a cycle. With hundreds of questions in flight,
-Python's own 700 has the collector look through all of them several times a second, in vain, for 7% of a check's time.
-What it may find later for that is a few megabytes.
+Each question makes a dozen that are freed with its answer, and none is in a cycle. With hundreds of questions in
+flight, Python's default of 700 scans all of them several times a second, in vain, for 7% of a check's processor time.
+Finding garbage later costs a few megabytes.
 """
 
-_MIDDLE = 2
-"""How many collections of the young make one of those that outlived one: each looks through all that came since.
+_MIDDLE_THRESHOLD = 2
+"""How many collections of the youngest generation start one of the middle generation.
 
-Ten, as Python has it, are 200,000 objects and a hold of the event loop of 50 to 200 ms, while a pool that is kept in
-full fills up. What a sample leaves is in no cycle (`exporter.sampling.sampling`), so nothing is found later.
+Python's default of 10 would scan 200,000 objects and block the event loop for 50 to 200 ms while a fully stored pool
+fills. Samples leave no cycles (`exporter.sampling.confirm`), so an early collection finds as much as a late one.
 """
 
-_OLD = 100
-"""The same of collections of everything, which look through all that is known."""
-
-
-def calm() -> None:
-    """Let collections be few, and short. Call it when everything is imported."""
-    gc.freeze()  # modules stay for good: collections need not look at them again
-    gc.set_threshold(_YOUNG, _MIDDLE, _OLD)
-
-
-# SECTION exporter.cli.systemd
-# What systemd wants to hear from a service of `Type=notify`: that it is ready, that it still runs, that it
-# stops.
-#
-# The rule of this file: without systemd (no `NOTIFY_SOCKET`) it does nothing, and a message that cannot be sent
-# is not
-# worth an exporter. The protocol is that of sd_notify(3).
-
-
-def notify(state: str, environment: Mapping[str, str] = os.environ) -> None:
-    """Send *state*, like ``READY=1``."""
-    address = environment.get("NOTIFY_SOCKET", "")
-    if not address.startswith(("/", "@")):
-        return
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-        sender.settimeout(0)
-        sender.sendto(state.encode(), address.replace("@", "\0", 1) if address[0] == "@" else address)
-
-
-def watchdog_seconds(environment: Mapping[str, str] = os.environ) -> float | None:
-    """How often systemd wants a sign of life from this process; None if it does not."""
-    microseconds = environment.get("WATCHDOG_USEC", "")
-    is_ours = environment.get("WATCHDOG_PID", "") in {"", str(os.getpid())}
-    return int(microseconds) / 1e6 if microseconds.isdecimal() and int(microseconds) and is_ours else None
-
-
-@contextlib.asynccontextmanager
-async def attended(
-    ready: asyncio.Event, stopping: asyncio.Event, environment: Mapping[str, str] = os.environ
-) -> AsyncIterator[None]:
-    """Tell systemd when *ready* is set, then that the event loop turns, and that it stops as soon as that begins."""
-    telling = [
-        asyncio.create_task(_tell(ready, environment)),
-        asyncio.create_task(_tell_the_end(stopping, environment)),
-    ]
-    try:
-        yield
-    finally:
-        is_told = telling[1].done()
-        for task in telling:
-            task.cancel()
-        if not is_told:
-            notify("STOPPING=1", environment)
-
-
-async def _tell_the_end(stopping: asyncio.Event, environment: Mapping[str, str]) -> None:
-    await stopping.wait()
-    notify("STOPPING=1", environment)
-
-
-async def _tell(ready: asyncio.Event, environment: Mapping[str, str]) -> None:
-    await ready.wait()
-    notify("READY=1", environment)
-    seconds = watchdog_seconds(environment)
-    while seconds is not None:
-        notify("WATCHDOG=1", environment)
-        await asyncio.sleep(seconds / 3)
-
-
-# SECTION exporter.cli.watch
-# `--config.auto-reload-interval`: using a changed configuration file without being told.
-#
-# The rule of this file: what counts is the content. A time stamp says little about a file that Kubernetes
-# replaces by
-# switching a link, and a file that is written anew with the same content is no change.
-
-
-def fingerprint(path: Path) -> bytes | None:
-    """What tells one content of a file from another; None if it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
-    except OSError:
-        return None
-
-
-@contextlib.asynccontextmanager
-async def watched(
-    look: Callable[[], bytes | None], interval_seconds: float, changed: Callable[[], Awaitable[object]]
-) -> AsyncIterator[None]:
-    """Take a *look* now and every *interval_seconds*, and await *changed* whenever it gives something new.
-
-    None is waited out: whoever replaces a file may be in the midst of it. 0 seconds means never. *look* is called in a
-    thread.
-    """
-    known = await asyncio.to_thread(look) if interval_seconds else None
-    watching = asyncio.create_task(_watch(look, known, interval_seconds, changed)) if interval_seconds else None
-    try:
-        yield
-    finally:
-        if watching is not None:
-            watching.cancel()
-
-
-async def _watch(
-    look: Callable[[], bytes | None],
-    known: bytes | None,
-    interval_seconds: float,
-    changed: Callable[[], Awaitable[object]],
-) -> None:
-    while True:
-        await asyncio.sleep(interval_seconds)
-        present = await asyncio.to_thread(look)
-        if present is not None and present != known:
-            known = present
-            await changed()
-
-
-# SECTION exporter.cli.serve
+_OLD_THRESHOLD = 100
+"""How many collections of the middle generation start one of everything."""
 
 
 def serve(load: Callable[[], Configuration], *, file: Path, reload_seconds: float, **flags: Any) -> None:
-    """Serve what *load* gives until a signal ends it; *flags* are those of `options`.
+    """Serve the configuration that *load* returns until a signal arrives; *flags* are the parameters of `options`.
 
-    Every *reload_seconds* (0: never) *file* is looked at, and loaded anew if its content changed.
+    Every *reload_seconds* (0: never) *file* is read, and reloaded if its content has changed.
     """
     asyncio.run(_run(options(load, **flags), file, reload_seconds))
 
@@ -205,8 +49,8 @@ def serve(load: Callable[[], Configuration], *, file: Path, reload_seconds: floa
 async def _run(chosen: Options, file: Path, reload_seconds: float) -> None:
     service = Service(chosen)
     async with (
-        attended(service.listening, service.stopping),
-        watched(lambda: fingerprint(file), reload_seconds, service.reload),
+        notifying_systemd(service.listening, service.stopping),
+        watching(lambda: content_hash(file), reload_seconds, service.reload),
     ):
         await service.run()
 
@@ -225,9 +69,9 @@ def options(
     log_format: str,
     shard: Shard = ALONE,
 ) -> Options:
-    """Set the logs up, and say how to serve."""
-    configure(log_level, log_format)
-    calm()
+    """Configure logging and the garbage collector, and return the options of the service."""
+    configure_logging(log_level, log_format)
+    tune_garbage_collector()
     return Options(
         load,
         listen,
@@ -239,3 +83,129 @@ def options(
         external_path,
         shard=shard,
     )
+
+
+def configure_logging(level: str, style: str) -> None:
+    """Log to standard error, one line an event, libraries included; *style* is ``logfmt`` or ``json``."""
+    minimum = logging.getLevelNamesMapping()[level.upper()]
+    renderer = (
+        structlog.processors.JSONRenderer()
+        if style == "json"
+        else structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False)
+    )
+    shared: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(minimum),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,  # log lines are rare, and tests configure logging more than once
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            foreign_pre_chain=[structlog.stdlib.add_log_level, *shared[1:]],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=max(minimum, logging.WARNING), force=True)
+
+
+def tune_garbage_collector() -> None:
+    """Make collections few and short, for speed alone. Call it when everything is imported."""
+    gc.freeze()  # modules stay for good, so collections need not scan them
+    gc.set_threshold(_YOUNG_THRESHOLD, _MIDDLE_THRESHOLD, _OLD_THRESHOLD)
+
+
+def notify(state: str, environment: Mapping[str, str] = os.environ) -> None:
+    """Send *state*, like ``READY=1``, to systemd (sd_notify(3)). Does nothing without systemd; ignores errors."""
+    address = environment.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.settimeout(0)
+        sender.sendto(state.encode(), address.replace("@", "\0", 1) if address[0] == "@" else address)
+
+
+def watchdog_seconds(environment: Mapping[str, str] = os.environ) -> float | None:
+    """The interval in which systemd expects a watchdog message from this process; None if it expects none."""
+    microseconds = environment.get("WATCHDOG_USEC", "")
+    is_ours = environment.get("WATCHDOG_PID", "") in {"", str(os.getpid())}
+    return int(microseconds) / 1e6 if microseconds.isdecimal() and int(microseconds) and is_ours else None
+
+
+@contextlib.asynccontextmanager
+async def notifying_systemd(
+    ready: asyncio.Event, stopping: asyncio.Event, environment: Mapping[str, str] = os.environ
+) -> AsyncIterator[None]:
+    """Notify systemd at *ready*, then in its watchdog interval, and at *stopping* or the end of the body."""
+    running = asyncio.create_task(_notify_running(ready, environment))
+    stopped = asyncio.create_task(_notify_stopping(stopping, environment))
+    try:
+        yield
+    finally:
+        is_notified = stopped.done()
+        running.cancel()
+        stopped.cancel()
+        if not is_notified:
+            notify("STOPPING=1", environment)
+
+
+async def _notify_running(ready: asyncio.Event, environment: Mapping[str, str]) -> None:
+    await ready.wait()
+    notify("READY=1", environment)
+    seconds = watchdog_seconds(environment)
+    while seconds is not None:
+        notify("WATCHDOG=1", environment)
+        await asyncio.sleep(seconds / 3)
+
+
+async def _notify_stopping(stopping: asyncio.Event, environment: Mapping[str, str]) -> None:
+    await stopping.wait()
+    notify("STOPPING=1", environment)
+
+
+def content_hash(path: Path) -> bytes | None:
+    """The SHA-256 of a file's content; None if it cannot be read.
+
+    A timestamp would not do: Kubernetes replaces a mounted file by switching a link.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError:
+        return None
+
+
+@contextlib.asynccontextmanager
+async def watching(
+    look: Callable[[], bytes | None], interval_seconds: float, changed: Callable[[], Awaitable[object]]
+) -> AsyncIterator[None]:
+    """Call *look* in a thread now and every *interval_seconds* (0: never), and await *changed* if its result differs.
+
+    None is ignored: the file may be in the middle of a replacement.
+    """
+    known = await asyncio.to_thread(look) if interval_seconds else None
+    task = asyncio.create_task(_watch(look, known, interval_seconds, changed)) if interval_seconds else None
+    try:
+        yield
+    finally:
+        if task is not None:
+            task.cancel()
+
+
+async def _watch(
+    look: Callable[[], bytes | None],
+    known: bytes | None,
+    interval_seconds: float,
+    changed: Callable[[], Awaitable[object]],
+) -> None:
+    while True:
+        await asyncio.sleep(interval_seconds)
+        present = await asyncio.to_thread(look)
+        if present is not None and present != known:
+            known = present
+            await changed()

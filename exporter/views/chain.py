@@ -1,7 +1,7 @@
-"""The chain of an address as a graph: to its PTR names and from them back, and from its HELO names to their addresses.
+"""The chain of an address as a graph: to its PTR names and back, and from its HELO names to their addresses.
 
-The rule of this file: an edge is broken only for what the DNS said. What it left open is an open edge, and what is
-merely of no use (a second PTR name, an address of another server) is an aside.
+An edge is broken only if the DNS answered. An unanswered lookup makes an open edge, and what neither helps nor harms (a
+second PTR name, an address of another server) an aside.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -26,14 +26,20 @@ class Shape(StrEnum):
     OPEN = "open"
     """The DNS did not answer."""
     ASIDE = "aside"
-    """It does not help, and does no harm."""
+    """It neither helps nor harms."""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """An edge with what it leads to: *label* is on the edge, *lines* are in the box, *via* are the CNAMEs between.
+class ChainStep:
+    """An edge of the graph, with the box that it leads to.
 
-    *sentence* says the same to whoever does not see the picture.
+    Attributes:
+        shape: How the edge is drawn.
+        label: The text on the edge.
+        lines: The text in the box.
+        sentence: The same in a sentence, for readers who do not see the picture.
+        via: The CNAMEs in between.
+        onward: The edges from the box.
     """
 
     shape: Shape
@@ -41,20 +47,20 @@ class Step:
     lines: tuple[str, ...]
     sentence: str
     via: tuple[DomainName, ...] = ()
-    onward: tuple["Step", ...] = ()
+    onward: tuple["ChainStep", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where a part of the chain starts: the address, or a HELO name."""
+    """The start of a part of the chain: *kind* is ``address`` or ``HELO``, *text* the address or HELO name."""
 
     kind: str
     text: str
-    steps: tuple[Step, ...] = field(default=())
+    steps: tuple[ChainStep, ...] = field(default=())
 
 
 def chain(target: Target, evidence: Evidence, expect: Collection[CheckName]) -> list[Start]:
-    """The chain that *evidence* shows: first that of the address, then that of each HELO name."""
+    """The chain in *evidence*: first that of the address, then that of each HELO name."""
     address = target.address
     return [
         Start("address", str(address), _reverse(address, evidence)),
@@ -62,7 +68,7 @@ def chain(target: Target, evidence: Evidence, expect: Collection[CheckName]) -> 
     ]
 
 
-def _reverse(address: Address, evidence: Evidence) -> tuple[Step, ...]:
+def _reverse(address: Address, evidence: Evidence) -> tuple[ChainStep, ...]:
     ptr = evidence.get(Question(address.reverse_name, "PTR"))
     if ptr is None:
         return ()
@@ -70,7 +76,7 @@ def _reverse(address: Address, evidence: Evidence) -> tuple[Step, ...]:
         shape = _negative(ptr)
         sentence = f"The PTR lookup of {address} ({address.reverse_name}): {_outcome(ptr, 'PTR')}."
         lines = ("no PTR name",) if ptr.is_conclusive else ("?",)
-        return (Step(shape, _outcome(ptr, "PTR"), lines, sentence, ptr.chain),)
+        return (ChainStep(shape, _outcome(ptr, "PTR"), lines, sentence, ptr.chain),)
     names = ptr.names[:NAME_LIMIT]
     answers = {name: evidence.get(Question(name, address.rdtype)) for name in names}
     is_confirmed = any(answer is not None and address in answer.records for answer in answers.values())
@@ -78,34 +84,36 @@ def _reverse(address: Address, evidence: Evidence) -> tuple[Step, ...]:
     if len(ptr.names) > NAME_LIMIT:
         more = f"{len(ptr.names) - NAME_LIMIT} more"
         sentence = f"{more} PTR names are not followed: only the first {NAME_LIMIT} in alphabetical order are."
-        steps.append(Step(Shape.ASIDE, "not followed", (more,), sentence))
+        steps.append(ChainStep(Shape.ASIDE, "not followed", (more,), sentence))
     return tuple(steps)
 
 
-def _ptr_name(address: Address, ptr: Answer, name: DomainName, answer: Answer | None, *, is_confirmed: bool) -> Step:
+def _ptr_name(
+    address: Address, ptr: Answer, name: DomainName, answer: Answer | None, *, is_confirmed: bool
+) -> ChainStep:
     sentence = f"{address} has the PTR name {name}."
     if answer is None:
-        return Step(Shape.GOOD, "PTR", (name,), sentence, ptr.chain)
+        return ChainStep(Shape.GOOD, "PTR", (name,), sentence, ptr.chain)
     onward = _forward(address, name, answer, spare=is_confirmed)
-    return Step(Shape.GOOD, "PTR", (name,), sentence, ptr.chain, (onward,))
+    return ChainStep(Shape.GOOD, "PTR", (name,), sentence, ptr.chain, (onward,))
 
 
-def _forward(address: Address, name: str, answer: Answer, *, spare: bool) -> Step:
-    """From a name back to addresses; *spare* says that it need not lead to *address*."""
+def _forward(address: Address, name: str, answer: Answer, *, spare: bool) -> ChainStep:
+    """The edge from a name to its addresses; with *spare* it does not have to lead to *address*."""
     rdtype = address.rdtype
     if address in answer.records:
         others = len(answer.addresses) - 1
         lines = (str(address), f"and {others} more") if others else (str(address),)
-        return Step(Shape.GOOD, rdtype, lines, f"{name} resolves to {address}.", answer.chain)
+        return ChainStep(Shape.GOOD, rdtype, lines, f"{name} resolves to {address}.", answer.chain)
     if not answer.is_conclusive:
         label = _outcome(answer, rdtype)
-        return Step(Shape.OPEN, label, ("?",), f"The {rdtype} lookup of {name}: {label}.", answer.chain)
+        return ChainStep(Shape.OPEN, label, ("?",), f"The {rdtype} lookup of {name}: {label}.", answer.chain)
     shape = Shape.ASIDE if spare else Shape.BROKEN
     if answer.status is Status.ANSWER:
         sentence = f"{name} resolves to {some(answer.addresses)}, not to {address}."
-        return Step(shape, "another address", _few(answer.addresses), sentence, answer.chain)
+        return ChainStep(shape, "another address", _few(answer.addresses), sentence, answer.chain)
     what = f"no {rdtype} record" if answer.status is Status.NODATA else "no such name"
-    return Step(shape, _outcome(answer, rdtype), (what,), f"{name}: {what} ({answer.status}).", answer.chain)
+    return ChainStep(shape, _outcome(answer, rdtype), (what,), f"{name}: {what} ({answer.status}).", answer.chain)
 
 
 def _few(addresses: tuple[Address, ...]) -> tuple[str, ...]:
@@ -113,11 +121,11 @@ def _few(addresses: tuple[Address, ...]) -> tuple[str, ...]:
     return (*shown[:1], f"and {len(addresses) - 1} more") if len(addresses) > 2 else shown
 
 
-def _helo(address: Address, helo: HeloName, evidence: Evidence, expect: Collection[CheckName]) -> tuple[Step, ...]:
+def _helo(address: Address, helo: HeloName, evidence: Evidence, expect: Collection[CheckName]) -> tuple[ChainStep, ...]:
     if helo.name is None:
         sentence = f"{helo} is no domain name: there is nothing to look up."
         shape = Shape.BROKEN if CheckName.HELO_SYNTAX in expect else Shape.ASIDE
-        return (Step(shape, "no name", ("nothing to look up",), sentence),)
+        return (ChainStep(shape, "no name", ("nothing to look up",), sentence),)
     answer = evidence.get(Question(helo.name, address.rdtype))
     if answer is None:
         return ()
@@ -138,29 +146,33 @@ def _outcome(answer: Answer, rdtype: str) -> str:
             return f"no answer: {status}"
 
 
-# SECTION exporter.web.drawing
-# Where the boxes and lines of a chain go.
-#
-# The rule of this file: it knows sizes and places, never what they mean. Texts are set in a monospaced face, so
-# that
-# their width is known without a browser.
-
 WIDTH = 980
 _COLUMNS = ((0, 220), (356, 300), (780, 200))
 """Left edge and width of the three columns of boxes: starts, names, addresses."""
 _CHARACTER = 7.3
+"""The width of a character: the font is monospaced, so text has a known width without a browser."""
 _LINE = 18
 _PADDING = 11
 _GAP = 16
 _PART_GAP = 34
 _STEEP = 30
 _FEW = 3
-"""Steps up to which each good one has its label."""
+"""With more steps than this, the good ones have no label."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A box with lines of text; *title* is the text in full."""
+    """A box with text.
+
+    Attributes:
+        x: Its left edge.
+        y: Its top edge.
+        width: Its width.
+        height: Its height.
+        lines: The text, folded to fit.
+        title: The whole text.
+        kind: Its style: ``start``, ``name`` or a `Shape`.
+    """
 
     x: float
     y: float
@@ -172,17 +184,26 @@ class Box:
 
     @property
     def middle(self) -> float:
-        """The height of its centre."""
+        """The vertical position of its centre."""
         return self.y + self.height / 2
 
     def baseline(self, line: int) -> float:
-        """Where the text of a line stands."""
+        """The vertical position of the text of a line."""
         return self.y + _PADDING + _LINE * line + 13
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A curve from one box to another, with its label."""
+    """A curve from one box to another.
+
+    Attributes:
+        x1: Where it starts.
+        y1: Where it starts.
+        x2: Where it ends.
+        y2: Where it ends.
+        shape: Its style.
+        label: The text on it.
+    """
 
     x1: float
     y1: float
@@ -193,7 +214,7 @@ class Line:
 
     @property
     def path(self) -> str:
-        """The curve, as SVG writes it."""
+        """The curve as an SVG path."""
         bend = (self.x2 - self.x1) / 2
         return (
             f"M{self.x1:g} {self.y1:g}C{self.x1 + bend:g} {self.y1:g} "
@@ -202,12 +223,12 @@ class Line:
 
     @property
     def head(self) -> str:
-        """The arrow head."""
+        """The arrow head as an SVG path."""
         return f"M{self.x2 - 9:g} {self.y2 - 5:g}L{self.x2 - 1:g} {self.y2:g}L{self.x2 - 9:g} {self.y2 + 5:g}Z"
 
     @property
     def middle(self) -> tuple[float, float]:
-        """Where its label and its cross go: half way, or near the end of a line that has neighbours."""
+        """The position of its label and symbol: halfway, or near the end of a steep line, where others are close."""
         if abs(self.y2 - self.y1) > _STEEP:
             return self.x2 - 52, self.y2
         return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
@@ -215,7 +236,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """Boxes and lines in a picture that is `WIDTH` wide."""
+    """A picture that is `WIDTH` wide.
+
+    Attributes:
+        height: Its height.
+        boxes: The boxes.
+        lines: The lines between them.
+        sentences: The same in words.
+    """
 
     height: float
     boxes: tuple[Box, ...]
@@ -224,7 +252,7 @@ class Drawing:
 
 
 def draw(starts: Sequence[Start]) -> Drawing:
-    """Place every part below the one before."""
+    """Lay out the chain, each part below the one before."""
     boxes: list[Box] = []
     lines: list[Line] = []
     y = 4.0
@@ -234,7 +262,7 @@ def draw(starts: Sequence[Start]) -> Drawing:
 
 
 def _part(start: Start, top: float, boxes: list[Box], lines: list[Line]) -> float:
-    """Draw one start with its steps below *top*; gives where it ends."""
+    """Lay out one start with its steps below *top*, and return the bottom."""
     own = _box(0, 0.0, (start.text,), "start", caption=start.kind)
     column = 1 if start.kind == "address" else 2
     rows = [(step, _step_box(column, step), [_step_box(2, onward) for onward in step.onward]) for step in start.steps]
@@ -256,7 +284,7 @@ def _part(start: Start, top: float, boxes: list[Box], lines: list[Line]) -> floa
     return top + height
 
 
-def _step_box(column: int, step: Step) -> Box:
+def _step_box(column: int, step: ChainStep) -> Box:
     kind = step.shape.value if step.onward == () and step.label != "PTR" else "name"
     caption = f"via {step.via[-1]}" if step.via else ""
     return _box(column, 0.0, step.lines, kind, caption=caption)
@@ -274,7 +302,7 @@ def _box(column: int, y: float, texts: Sequence[str], kind: str, *, caption: str
 
 
 def folded(text: str, width: int, limit: int = 3) -> list[str]:
-    """Fold a name into at most *limit* lines of at most *width* characters, behind a dot if there is one."""
+    """Break a name into at most *limit* lines of at most *width* characters, after a dot or colon if possible."""
     lines: list[str] = []
     rest = text
     while len(rest) > width and len(lines) < limit - 1:

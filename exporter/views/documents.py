@@ -1,7 +1,6 @@
-"""JSON objects: what is known of an address, as `check --output json` prints it and `/api/v1/` serves it.
+"""JSON objects: what `check --output json` prints and `/api/v1/` serves.
 
-The rule of this file: keys and values are contracts (docs/openapi.yaml); whatever the DNS said is a string of printable
-ASCII in here.
+Keys and values are contracts (docs/openapi.yaml). Text from the DNS is printable ASCII in them.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -28,78 +27,18 @@ from exporter.state.journal import AnyFinding, JournalEntry, unpack
 from exporter.state.pool import FAILING, HEALTHY
 from exporter.views.pools import Listed, NotEnumerableSummary, PoolSummary
 
-# SECTION exporter.web.predictions
-# What receivers would say, as far as the evidence of a sample tells.
-#
-# The rule of this file: it asks nothing. A receiver that looks at something which the sample did not ask for is
-# left out,
-# rather than shown with a guess; one whose question went unanswered is shown, for a mail server would not know
-# either.
-
-_NOT_ASKED = Answer(Status.TIMEOUT)
-
-
-def predicted(state: AddressState) -> list[tuple[HeloName, Sequence[ReceiverVerdict]]]:
-    """The verdicts on each HELO name of a sampled address.
-
-    They are those of the sample or, where its pool predicts none, what follows from the evidence all the same.
-    """
-    helo = state.target.helos
-    if state.latest is not None and len(state.latest.receivers) == len(helo):
-        return list(zip(helo, state.latest.receivers, strict=True))
-    return [(name, predict(state.target.address, name, state.evidence)) for name in helo]
-
-
-def predict(address: Address, helo: HeloName, evidence: Evidence) -> list[ReceiverVerdict]:
-    """The verdicts that follow from *evidence*, in the order of the receivers."""
-    missing: set[Question] = set()
-
-    def answer(question: Question) -> Answer:
-        known = evidence.get(question)
-        if known is None:
-            missing.add(question)
-            return _NOT_ASKED
-        return known
-
-    verdicts: list[ReceiverVerdict] = []
-    for receiver in DEFAULT_RECEIVERS:
-        missing.clear()
-        (verdict,), _ = run_check(receivers(address, helo, [receiver]), answer)
-        if verdict.is_conclusive or not missing:
-            verdicts.append(verdict)
-    return verdicts
-
-
-# SECTION exporter.web.documents
-
 Json: TypeAlias = dict[str, Any]
 
 EVIDENCE_NOT_KEPT = (
-    "Not kept: in pools of this size the answers are for some addresses at a time, the failing ones first. "
-    "A check of the address now tells them."
+    "Not kept: a pool of this size keeps the answers of some addresses at a time, failing ones first. Check the "
+    "address now to see its answers."
 )
 
-HEALTHS = {HEALTHY: "healthy", FAILING: "failing"}
+_HEALTHS = {HEALTHY: "healthy", FAILING: "failing"}
+_NOT_ASKED = Answer(Status.TIMEOUT)
 
 
-def moment(seconds: float) -> str | None:
-    """A Unix time as RFC 3339 writes it, in UTC; None for never."""
-    if not seconds:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def printable(text: str) -> str:
-    """*text* with everything outside printable ASCII written as an escape."""
-    return "".join(
-        [
-            character if " " <= character <= "~" else character.encode("unicode_escape").decode("ascii")
-            for character in text
-        ]
-    )
-
-
-def checked(
+def address_document(
     pool: str | None,
     target: Target,
     helo: HeloName | None,
@@ -111,109 +50,48 @@ def checked(
     receivers: Iterable[ReceiverVerdict] = (),
     spf: Iterable[SpfVerdict] = (),
 ) -> Json:
-    """The object of one address and HELO name *said*: what `check --output json` prints."""
-    mine = [finding for finding in findings if _is_about(finding, helo)]
+    """An address with one of its HELO names: what `check --output json` and the API have in common."""
     return {
         "ip": str(target.address),
         "helo": None if helo is None else helo.text,
         "pool": pool,
         "iprev": {
             "verdict": iprev.verdict.value,
-            "reason": None if iprev.finding.reason is None else iprev.finding.reason.value,
+            "reason": _reason(iprev.finding),
             "ptr_names": list(iprev.ptr_names),
             "confirmed_names": list(iprev.confirmed_names),
         },
-        "checks": [finding_document(finding, expect) for finding in mine],
-        "receivers": [_receiver(verdict, expect) for verdict in receivers],
-        "spf": [_spf(verdict) for verdict in spf],
+        "checks": [finding_document(finding, expect) for finding in findings if _is_about(finding, helo)],
+        "receivers": [
+            {
+                "receiver": verdict.receiver.value,
+                "verdict": verdict.result.value,
+                "code": verdict.code,
+                "share": verdict.share,
+                "conclusive": verdict.is_conclusive,
+                "by_design": by_design(verdict, expect),
+                "sentence": verdict.sentence,
+            }
+            for verdict in receivers
+        ],
+        "spf": [
+            {
+                "identity": verdict.identity,
+                "domain": printable(verdict.domain),
+                "result": verdict.result.value,
+                "why": printable(verdict.outcome.why),
+            }
+            for verdict in spf
+        ],
         "evidence": evidence_document(evidence),
     }
 
 
-def _spf(verdict: SpfVerdict) -> Json:
-    return {
-        "identity": verdict.identity,
-        "domain": printable(verdict.domain),
-        "result": verdict.result.value,
-        "why": printable(verdict.outcome.why),
-    }
-
-
-def _receiver(verdict: ReceiverVerdict, expect: Collection[CheckName]) -> Json:
-    return {
-        "receiver": verdict.receiver.value,
-        "verdict": verdict.result.value,
-        "code": verdict.code,
-        "share": verdict.share,
-        "conclusive": verdict.is_conclusive,
-        "by_design": by_design(verdict, expect),
-        "sentence": verdict.sentence,
-    }
-
-
-def finding_document(finding: AnyFinding, expect: Collection[CheckName | DomainCheckName]) -> Json:
-    """What one check came to."""
-    return {
-        "check": finding.check.value,
-        "subject": printable(finding.subject),
-        "result": finding.result.value,
-        "expected": finding.check in expect,
-        "reason": None if finding.reason is None else finding.reason.value,
-        "sentence": printable(finding.sentence),
-        "fix": None if finding.fix is None else fix_document(finding.fix),
-    }
-
-
-def fix_document(fix: Fix) -> Json:
-    """What would turn a failure into a pass."""
-    return {
-        "advice": fix.advice,
-        "zone": fix.zone,
-        "records": list(fix.records),
-        "replaces": list(fix.replaces),
-    }
-
-
-def evidence_document(evidence: Evidence) -> list[Json]:
-    """Each question with its answer."""
-    return [
-        {
-            "name": question.name,
-            "type": question.rdtype,
-            "status": answer.status.value,
-            "records": records_of(answer),
-            "chain": list(answer.chain),
-            "ttl": answer.ttl,
-            "server": printable(answer.server),
-            "time": moment(answer.asked_at),
-            "errors": [{"code": error.code, "text": printable(error.text)} for error in answer.errors],
-        }
-        for question, answer in evidence.items()
-    ]
-
-
-def records_of(answer: Answer) -> list[str]:
-    """The records of an answer as a zone file has them."""
-    return [_record(record) for record in answer.records]
-
-
-def _record(record: Record) -> str:
-    match record:
-        case MailExchange(preference, exchange):
-            return f"{preference} {exchange}"
-        case StartOfAuthority(mname, rname, serial):
-            return f"{mname} {rname} {serial}"
-        case Text(joined):
-            return printable(joined.decode("latin-1"))
-        case _:
-            return str(record)
-
-
 def address_documents(address: Listed, expect: Collection[CheckName]) -> list[Json]:
-    """What is known of a sampled address: one object for each of its HELO names, one if it has none.
+    """A sampled address: one object for each of its HELO names, or one if it has none; nothing before the first sample.
 
-    `iprev` and `checks` are those of the latest sample; `held` says what is held of each check through outages.
-    `evidence` is None where it is not kept, and `evidence_note` says why.
+    `iprev` and `checks` are from the latest sample; `known` has the last conclusive result of each check. `evidence` is
+    None if it is not kept; `evidence_note` then says why.
     """
     state = address.state
     report = state.latest
@@ -221,7 +99,7 @@ def address_documents(address: Listed, expect: Collection[CheckName]) -> list[Js
         return []
     names: Sequence[tuple[HeloName | None, Sequence[ReceiverVerdict]]] = predicted(state) or [(None, ())]
     return [
-        checked(
+        address_document(
             address.pool,
             state.target,
             helo,
@@ -250,20 +128,51 @@ def listed_document(address: Listed) -> Json:
         "ip": str(state.target.address),
         "pool": address.pool,
         "helos": [helo.text for helo in state.target.helos],
-        "health": HEALTHS.get(address.health, "unknown"),
+        "health": _HEALTHS.get(address.health, "unknown"),
         "problems": [
-            {
-                "check": finding.check.value,
-                "reason": None if finding.reason is None else finding.reason.value,
-                "sentence": finding.sentence,
-            }
+            {"check": finding.check.value, "reason": _reason(finding), "sentence": finding.sentence}
             for finding in address.problems
         ],
         "conclusive": None if state.latest is None else state.latest.is_conclusive,
-        "sampled_at": moment(state.sampled_at),
-        "concluded_at": moment(state.concluded_at),
-        "changed_at": moment(state.changed_at),
+        "sampled_at": rfc3339(state.sampled_at),
+        "concluded_at": rfc3339(state.concluded_at),
+        "changed_at": rfc3339(state.changed_at),
     }
+
+
+def predicted(state: AddressState) -> list[tuple[HeloName, Sequence[ReceiverVerdict]]]:
+    """The receivers' verdicts on each HELO name of a sampled address.
+
+    They are from the sample or, if its pool has no predictions, derived from the evidence.
+    """
+    helos = state.target.helos
+    if state.latest is not None and len(state.latest.receivers) == len(helos):
+        return list(zip(helos, state.latest.receivers, strict=True))
+    return [(helo, _predict(state.target.address, helo, state.evidence)) for helo in helos]
+
+
+def _predict(address: Address, helo: HeloName, evidence: Evidence) -> list[ReceiverVerdict]:
+    """The verdicts that *evidence* is enough for, in the order of the receivers.
+
+    A receiver that needs a question which the sample did not ask is left out. If the question was asked and not
+    answered, its verdict is a refusal for now, as a mail server would refuse.
+    """
+    missing: set[Question] = set()
+
+    def answer(question: Question) -> Answer:
+        known = evidence.get(question)
+        if known is None:
+            missing.add(question)
+            return _NOT_ASKED
+        return known
+
+    verdicts: list[ReceiverVerdict] = []
+    for receiver in DEFAULT_RECEIVERS:
+        missing.clear()
+        (verdict,), _ = run_check(receivers(address, helo, [receiver]), answer)
+        if verdict.is_conclusive or not missing:
+            verdicts.append(verdict)
+    return verdicts
 
 
 def pool_document(summary: PoolSummary) -> Json:
@@ -301,12 +210,30 @@ def _not_enumerable(not_enumerable: NotEnumerableSummary) -> Json:
         "failures": [
             {
                 "ip": str(one.address),
-                "reason": None if one.finding.reason is None else one.finding.reason.value,
+                "reason": _reason(one.finding),
                 "sentence": printable(one.finding.sentence),
-                "sampled_at": moment(one.at),
+                "sampled_at": rfc3339(one.at),
             }
             for one in not_enumerable.failures
         ],
+    }
+
+
+def helo_name_document(pool: Pool, state: HeloState) -> Json:
+    """A HELO name of *pool*: its addresses in numbers, and its latest and last conclusive results."""
+    inside = state.pool_addresses
+    return {
+        "helo": state.helo.text,
+        "pool": pool.name,
+        "resolves": state.resolves,
+        "addresses": state.addresses,
+        "confirmed_addresses": state.confirmed_addresses,
+        "addresses_outside_pool": state.addresses_outside_pool,
+        "pool_addresses": inside,
+        "pool_share": None if inside is None or not pool.size else inside / pool.size,
+        "checks": [finding_document(one, pool.expect) for one in (state.latest.findings if state.latest else ())],
+        "known": [finding_document(one, pool.expect) for one in state.known.values()],
+        "sampled_at": rfc3339(state.sampled_at),
     }
 
 
@@ -315,14 +242,14 @@ def change_document(
     expect: Mapping[str, Collection[CheckName]],
     expect_of_domains: Mapping[DomainName, Collection[DomainCheckName]],
 ) -> Json:
-    """A change of the journal; *expect* by pool, *expect_of_domains* by domain."""
+    """A change of the journal; *expect* is by pool, *expect_of_domains* by domain."""
     change = entry.change
     expected: Collection[CheckName | DomainCheckName] = expect.get(entry.pool, ())
     if change.domain is not None:
         expected = expect_of_domains.get(change.domain, ())
     return {
         "number": entry.number,
-        "time": moment(change.at),
+        "time": rfc3339(change.at),
         "pool": entry.pool or None,
         "ip": None if change.address is None else str(change.address),
         "domain": change.domain,
@@ -338,19 +265,13 @@ def change_document(
 def _side(finding: AnyFinding) -> Json:
     return {
         "result": finding.result.value,
-        "reason": None if finding.reason is None else finding.reason.value,
+        "reason": _reason(finding),
         "sentence": printable(finding.sentence),
     }
 
 
-# SECTION exporter.web.disputes
-# JSON of what resolvers disagree about.
-#
-# The rule of this file: as in `exporter.web.documents`.
-
-
 def dispute_document(pool: str, subject: Disputed, dispute: Dispute) -> Json:
-    """One address, one HELO name or one domain that resolvers disagree about."""
+    """An address, HELO name or domain that resolvers disagree about."""
     failing = dispute.failing
     about: Json = {"pool": pool, "domain": None, "ip": None, "helo": None, "subject": None}
     if pool == DOMAINS:
@@ -361,49 +282,113 @@ def dispute_document(pool: str, subject: Disputed, dispute: Dispute) -> Json:
         about |= {"helo": str(subject)}
     return about | {
         "check": failing.check.value,
-        "reason": None if failing.reason is None else failing.reason.value,
+        "reason": _reason(failing),
         "sentence": printable(failing.sentence),
-        "failing": _voice(dispute.failing_source),
-        "passing": _voice(dispute.passing_source),
-        "since": moment(dispute.since),
-        "sampled_at": moment(dispute.at),
+        "failing": _source(dispute.failing_source),
+        "passing": _source(dispute.passing_source),
+        "since": rfc3339(dispute.since),
+        "sampled_at": rfc3339(dispute.at),
     }
 
 
-def _voice(voice: Voice) -> Json:
-    return {"resolver": voice.resolver, "server": voice.server or None}
+def _source(source: Voice) -> Json:
+    return {"resolver": source.resolver, "server": source.server or None}
 
 
-# SECTION exporter.web.helo_names
-# HELO names, the other way round: which share of its pool a name covers, for pages and JSON.
-#
-# The rule of this file: a share that is not nothing never reads as nothing, and one that is not the whole never
-# as all.
+def finding_document(finding: AnyFinding, expect: Collection[CheckName | DomainCheckName]) -> Json:
+    """The result of one check."""
+    return {
+        "check": finding.check.value,
+        "subject": printable(finding.subject),
+        "result": finding.result.value,
+        "expected": finding.check in expect,
+        "reason": _reason(finding),
+        "sentence": printable(finding.sentence),
+        "fix": None if finding.fix is None else fix_document(finding.fix),
+    }
 
 
-def share_words(part: int, whole: int) -> str:
-    """*part* of *whole* in percent."""
+def _reason(finding: AnyFinding) -> str | None:
+    return None if finding.reason is None else finding.reason.value
+
+
+def fix_document(fix: Fix) -> Json:
+    """What turns a failure into a pass."""
+    return {
+        "advice": fix.advice,
+        "zone": fix.zone,
+        "records": list(fix.records),
+        "replaces": list(fix.replaces),
+    }
+
+
+def evidence_document(evidence: Evidence) -> list[Json]:
+    """Each question with its answer."""
+    return [
+        {
+            "name": question.name,
+            "type": question.rdtype,
+            "status": answer.status.value,
+            "records": records_of(answer),
+            "chain": list(answer.chain),
+            "ttl": answer.ttl,
+            "server": printable(answer.server),
+            "time": rfc3339(answer.asked_at),
+            "errors": [{"code": error.code, "text": printable(error.text)} for error in answer.errors],
+        }
+        for question, answer in evidence.items()
+    ]
+
+
+def records_of(answer: Answer) -> list[str]:
+    """The records of an answer as in a zone file."""
+    return [_record(record) for record in answer.records]
+
+
+def _record(record: Record) -> str:
+    match record:
+        case MailExchange(preference, exchange):
+            return f"{preference} {exchange}"
+        case StartOfAuthority(mname, rname, serial):
+            return f"{mname} {rname} {serial}"
+        case Text(joined):
+            return printable(joined.decode("latin-1"))
+        case _:
+            return str(record)
+
+
+def answer_text(answer: Answer) -> str:
+    """An answer in one line: its CNAMEs, and its records or status."""
+    via = "".join(f"CNAME {name}, " for name in answer.chain)
+    if answer.status is Status.ANSWER:
+        return via + ", ".join(records_of(answer))
+    if answer.status.is_negative:
+        return via + answer.status.value.upper()
+    return f"{via}no answer: {answer.status}"
+
+
+def rfc3339(seconds: float) -> str | None:
+    """A Unix time in UTC as in RFC 3339; None for 0, which means never."""
+    if not seconds:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def printable(text: str) -> str:
+    """*text* with everything outside printable ASCII written as an escape."""
+    return "".join(
+        [
+            character if " " <= character <= "~" else character.encode("unicode_escape").decode("ascii")
+            for character in text
+        ]
+    )
+
+
+def percentage(part: int, whole: int) -> str:
+    """*part* of *whole* in percent; 0% and 100% are exact, never rounded."""
     if not whole or part in {0, whole}:
         return "100%" if part and part == whole else "0%"
     share = 100 * part / whole
     if share < 1:
         return "under 1%"
     return "over 99%" if share > 99 else f"{share:.0f}%"
-
-
-def helo_name_document(pool: Pool, state: HeloState) -> Json:
-    """A HELO name of *pool*: its addresses in numbers, and what is held of its checks."""
-    inside = state.pool_addresses
-    return {
-        "helo": state.helo.text,
-        "pool": pool.name,
-        "resolves": state.resolves,
-        "addresses": state.addresses,
-        "confirmed_addresses": state.confirmed_addresses,
-        "addresses_outside_pool": state.addresses_outside_pool,
-        "pool_addresses": inside,
-        "pool_share": None if inside is None or not pool.size else inside / pool.size,
-        "checks": [finding_document(one, pool.expect) for one in (state.latest.findings if state.latest else ())],
-        "known": [finding_document(one, pool.expect) for one in state.known.values()],
-        "sampled_at": moment(state.sampled_at),
-    }

@@ -1,12 +1,9 @@
-"""What is known of domains, for pages and as JSON.
+"""Domains as JSON objects, which pages show too.
 
-The rule of this file: keys and values are contracts (docs/openapi.yaml); whatever the DNS said is a string of printable
-ASCII in here; and of ranges of addresses as many are
-shown as a person can read.
+Keys and values are contracts (docs/openapi.yaml). Text from the DNS is printable ASCII in them.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 
 from exporter.checks.dkim import DkimReport
 from exporter.checks.dmarc import DmarcReport
@@ -17,38 +14,22 @@ from exporter.checks.spf.domain import SpfDomainReport
 from exporter.inventory.ranges import range_text
 from exporter.state.domain import DomainState
 from exporter.state.spf_coverage import FAMILIES, ByFamily, PoolCoverage, SpfCoverage, count
-from exporter.views.documents import Json, evidence_document, finding_document, fix_document, moment, printable
+from exporter.views.documents import Json, evidence_document, finding_document, fix_document, printable, rfc3339
 from exporter.views.sources import Sources
 
-SHOWN_RANGES = 50
+_MAX_RANGES = 50
 """How many ranges of a list are shown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ranges:
-    """The first of some ranges, as text; *more* of them are not shown, and *addresses* are in all of them."""
-
-    shown: tuple[str, ...]
-    more: int
-    addresses: int
-
-
-def ranges_of(ranges: ByFamily) -> Ranges:
-    """Ranges for people: a network where it is one, else its first and last address."""
-    texts = [range_text(family, one) for family in FAMILIES for one in ranges[family][: SHOWN_RANGES + 1]]
-    total = sum(len(ranges[family]) for family in FAMILIES)
-    return Ranges(tuple(texts[:SHOWN_RANGES]), max(0, total - SHOWN_RANGES), count(ranges))
-
-
-def lists_of(sources: Sources, state: DomainState) -> SpfCoverage | None:
-    """The domain's SPF record beside the pools; None while that is not known. May be called from any thread."""
+def coverage_of(sources: Sources, state: DomainState) -> SpfCoverage | None:
+    """The domain's SPF record compared with the pools; None while the record is unknown. Callable from any thread."""
     if state.spf is None:
         return None
-    return sources.comparisons.of(state.settings.name, state.spf.compiled, sources.board.pools.values())
+    return sources.spf_coverage.of(state.settings.name, state.spf.compiled, sources.board.pools.values())
 
 
 def health_word(state: DomainState) -> str:
-    """Whether every expected check passes, in the word of the API."""
+    """``healthy``, ``failing`` or ``unknown``, as in the API."""
     return {True: "healthy", False: "failing", None: "unknown"}[state.is_healthy]
 
 
@@ -67,14 +48,14 @@ def listed_domain(state: DomainState) -> Json:
             for finding in state.problems
         ],
         "interval_seconds": state.settings.interval.seconds,
-        "sampled_at": moment(state.sampled_at),
-        "concluded_at": moment(state.concluded_at),
-        "changed_at": moment(state.changed_at),
+        "sampled_at": rfc3339(state.sampled_at),
+        "concluded_at": rfc3339(state.concluded_at),
+        "changed_at": rfc3339(state.changed_at),
     }
 
 
-def domain_document(state: DomainState, lists: SpfCoverage | None) -> Json:
-    """All that is known of a domain: `checks` and `evidence` of the latest sample, the rest as it is held."""
+def domain_document(state: DomainState, coverage: SpfCoverage | None) -> Json:
+    """A domain: `checks` and `evidence` are from the latest sample, all else is the last conclusive result."""
     expect = state.settings.expect
     report = state.latest
     return listed_domain(state) | {
@@ -82,15 +63,15 @@ def domain_document(state: DomainState, lists: SpfCoverage | None) -> Json:
         "known": findings_document([finding for group in state.known.values() for finding in group], expect),
         "hints": [hint_document(hint) for hints in state.hints.values() for hint in hints],
         **records_document(state.spf, state.dkim.items(), state.dmarc, report),
-        "lists": None if lists is None else _lists(lists),
+        "lists": None if coverage is None else _coverage(coverage),
         "evidence": evidence_document(state.evidence),
     }
 
 
 def grouped_findings(state: DomainState) -> Mapping[str, list[tuple[DomainFinding, DomainFinding | None]]]:
-    """The latest findings: the expected failures, what is not known, the other failures, the passes.
+    """The latest findings by group: ``failing``, ``unknown``, ``aside`` (not expected to pass), ``passing``.
 
-    With what is not known comes what is held of it.
+    An unknown finding comes with the last conclusive one, the others with None.
     """
     groups: dict[str, list[tuple[DomainFinding, DomainFinding | None]]] = {
         "failing": [],
@@ -110,12 +91,12 @@ def grouped_findings(state: DomainState) -> Mapping[str, list[tuple[DomainFindin
 
 
 def findings_document(findings: Iterable[DomainFinding], expect: Collection[DomainCheckName]) -> list[Json]:
-    """Each finding; the subject is the DKIM selector, or the domain."""
+    """The result of each check; its subject is a DKIM selector or the domain."""
     return [finding_document(finding, expect) for finding in findings]
 
 
 def hint_document(hint: Hint) -> Json:
-    """Something that works and could be better."""
+    """What works but could be better."""
     return {
         "check": hint.check.value,
         "subject": hint.subject,
@@ -131,14 +112,14 @@ def records_document(
     dmarc: DmarcReport | None,
     report: DomainReport | None,
 ) -> Json:
-    """What the records say; null for what is not known."""
+    """The content of the records; null for an unknown one."""
     return {
         "spf": None if spf is None else _spf(spf),
         "dkim": [_dkim(selector, key) for selector, key in dkim],
         "dmarc": None if dmarc is None else _dmarc(dmarc),
         "mx": None if report is None else {"hosts": list(report.mx.hosts), "null": report.mx.is_null},
         "mta_sts": None if report is None else {"id": printable(report.mta_sts.policy_id)},
-        "tls_rpt": None if report is None else {"places": [printable(one) for one in report.tls_rpt.places]},
+        "tls_rpt": None if report is None else {"places": [printable(one) for one in report.tls_rpt.uris]},
     }
 
 
@@ -157,8 +138,7 @@ def _spf(report: SpfDomainReport) -> Json:
         "max_void_lookups": report.limits.void_lookups,
         "domains": [printable(name) for name in report.domains],
         "authorised": {
-            f"ipv{family}": _ranges(ranges_of({4: (), 6: (), family: compiled.authorised(family)}))
-            for family in FAMILIES
+            f"ipv{family}": _ranges({4: (), 6: (), family: compiled.authorised(family)}) for family in FAMILIES
         },
         "open_terms": [printable(str(term)) for term in compiled.open_terms],
     }
@@ -190,11 +170,11 @@ def _dmarc(report: DmarcReport) -> Json:
     }
 
 
-def _lists(lists: SpfCoverage) -> Json:
+def _coverage(coverage: SpfCoverage) -> Json:
     return {
-        "authorised_addresses": count(lists.authorised),
-        "unused": _ranges(ranges_of(lists.unused)),
-        "pools": [_pool(one) for one in lists.pools],
+        "authorised_addresses": count(coverage.authorised),
+        "unused": _ranges(coverage.unused),
+        "pools": [_pool(one) for one in coverage.pools],
     }
 
 
@@ -202,11 +182,18 @@ def _pool(one: PoolCoverage) -> Json:
     return {
         "pool": one.pool,
         "sends": one.is_sender,
-        "unauthorised": _ranges(ranges_of(one.unauthorised)) if one.is_sender else None,
-        "open": _ranges(ranges_of(one.open)) if one.is_sender else None,
+        "unauthorised": _ranges(one.unauthorised) if one.is_sender else None,
+        "open": _ranges(one.open) if one.is_sender else None,
         "unconfirmed": {"addresses": one.unconfirmed, "examples": [str(address) for address in one.examples]},
     }
 
 
-def _ranges(ranges: Ranges) -> Json:
-    return {"addresses": ranges.addresses, "ranges": list(ranges.shown), "more_ranges": ranges.more}
+def _ranges(ranges: ByFamily) -> Json:
+    """The first ranges as text: a network, or the first and last address."""
+    texts = [range_text(family, one) for family in FAMILIES for one in ranges[family][:_MAX_RANGES]]
+    total = sum(len(ranges[family]) for family in FAMILIES)
+    return {
+        "addresses": count(ranges),
+        "ranges": texts[:_MAX_RANGES],
+        "more_ranges": max(0, total - _MAX_RANGES),
+    }

@@ -1,10 +1,8 @@
-"""What the fleet looks like from above: each pool in numbers, and the addresses that need somebody.
-
-The rule of this file: the cost follows what is shown, not how many addresses there are.
-"""
+"""Each pool in numbers, and failing addresses. The cost depends on what is shown, not on the number of addresses."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from exporter.checks.result import CheckName, Finding, IprevVerdict, Result
 from exporter.state.address import AddressState, problems
@@ -15,7 +13,15 @@ from exporter.state.pool import FAILING, HEALTHY, PoolState
 
 @dataclass(frozen=True, slots=True)
 class CheckCounts:
-    """How many addresses of a pool have which latest result of one check, and whether the pool expects it to pass."""
+    """The latest results of one check in a pool.
+
+    Attributes:
+        check: The check.
+        expected: Whether the pool expects it to pass.
+        passed: How many addresses pass.
+        failed: How many addresses fail.
+        unknown: How many addresses have an inconclusive result.
+    """
 
     check: CheckName
     expected: bool
@@ -26,9 +32,13 @@ class CheckCounts:
 
 @dataclass(frozen=True, slots=True)
 class NotEnumerableSummary:
-    """A pool's IPv6 ranges that are too big to be listed: *drawn* addresses of them a round, and what came of those.
+    """The IPv6 ranges of a pool that are too large to enumerate.
 
-    *failures* are the latest that fail, the newest first.
+    Attributes:
+        ranges: The ranges.
+        drawn: How many of their addresses a round samples at random.
+        verdicts: How many samples had which verdict.
+        failures: The latest failures, newest first.
     """
 
     ranges: tuple[str, ...]
@@ -38,7 +48,7 @@ class NotEnumerableSummary:
 
     @property
     def sampled(self) -> int:
-        """How many were drawn so far."""
+        """How many addresses were sampled so far."""
         return sum(self.verdicts.values())
 
 
@@ -46,8 +56,19 @@ class NotEnumerableSummary:
 class PoolSummary:
     """One pool in numbers.
 
-    *healthy*, *failing* and *unknown* are by what is held, and sum to *size*; *unanswered* counts the addresses whose
-    latest sample the DNS left open, never sampled ones included. *unlisted* is None where every address is listed.
+    Attributes:
+        name: The name of the pool.
+        size: How many addresses it has: the sum of *healthy*, *failing* and *unknown*.
+        healthy: How many pass every expected check, by their last conclusive results.
+        failing: How many fail one.
+        unknown: How many are neither.
+        unanswered: How many have no conclusive latest sample, or none at all.
+        interval_seconds: The configured time between samples.
+        rounds: How many rounds are complete.
+        round_seconds: How long the last round took; None before the first ends.
+        lag_seconds: How far sampling is behind.
+        checks: The results of each check.
+        not_enumerable: The ranges that are too large to enumerate; None if there are none.
     """
 
     name: str
@@ -65,7 +86,7 @@ class PoolSummary:
 
     @property
     def state(self) -> str:
-        """``failing``, ``unknown`` or ``healthy``: what is most urgent to know."""
+        """``failing``, ``unknown`` or ``healthy``, whichever is most urgent."""
         if self.failing:
             return "failing"
         return "unknown" if self.unknown else "healthy"
@@ -73,7 +94,15 @@ class PoolSummary:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An address in a list: where it is, how it is, and which expected checks fail."""
+    """An address in a list.
+
+    Attributes:
+        pool: Its pool.
+        index: Its index in the pool.
+        state: What is known about it.
+        health: Whether it is healthy, as in `exporter.state.pool`.
+        problems: The expected checks that fail.
+    """
 
     pool: str
     index: int
@@ -83,12 +112,12 @@ class Listed:
 
     @property
     def is_unanswered(self) -> bool:
-        """Whether the DNS left the latest sample open."""
+        """Whether the latest sample is inconclusive."""
         return self.state.latest is not None and not self.state.latest.is_conclusive
 
 
 def summarise(state: PoolState, lag_seconds: float) -> PoolSummary:
-    """Put one pool into numbers."""
+    """One pool in numbers."""
     pool, healths = state.pool, state.healths
     results = state.results()
     healthy, failing = healths.count(HEALTHY), healths.count(FAILING)
@@ -121,7 +150,7 @@ def _not_enumerable(state: PoolState) -> NotEnumerableSummary:
 
 
 def fleet(board: Board, lags: Mapping[str, float]) -> list[PoolSummary]:
-    """Every pool in numbers, the one with the largest share of failing addresses first."""
+    """All pools in numbers, those with the largest share of failing addresses first."""
     summaries = [summarise(state, lags.get(name, 0.0)) for name, state in board.pools.items()]
     return sorted(summaries, key=lambda one: (-one.failing / max(1, one.size), -one.unknown / max(1, one.size)))
 
@@ -133,7 +162,7 @@ def listed(state: PoolState, index: int) -> Listed:
 
 
 def with_health(state: PoolState, health: int, *, start: int = 0, stop: int | None = None) -> Iterator[int]:
-    """The places of the addresses with this health, from *start* to before *stop*, in order."""
+    """The indices of the addresses with this *health* from *start* to before *stop*, in order."""
     end = len(state.healths) if stop is None else stop
     index = state.healths.find(health, start, end)
     while index >= 0:
@@ -142,9 +171,8 @@ def with_health(state: PoolState, health: int, *, start: int = 0, stop: int | No
 
 
 def worst(board: Board, each: int) -> list[Listed]:
-    """Failing addresses, at most *each* of a pool, those that changed last first."""
+    """Failing addresses, at most *each* per pool, the most recently changed first."""
     found: list[Listed] = []
     for state in board.pools.values():
-        places = with_health(state, FAILING)
-        found += [listed(state, index) for index, _ in zip(places, range(each), strict=False)]
+        found += [listed(state, index) for index in islice(with_health(state, FAILING), each)]
     return sorted(found, key=lambda one: -one.state.changed_at)

@@ -1,7 +1,4 @@
-"""What the web side reads: the board, the journal, and how the exporter itself is.
-
-The rule of this file: everything here is looked at anew for each request, and looking asks the DNS nothing.
-"""
+"""What pages and the API read for each request: the board, the journal, and the state of the exporter itself."""
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -19,10 +16,13 @@ from exporter.state.storage.status import StorageStatus
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationStatus:
-    """The configuration in use as *text*, read at *read_at* (Unix time), and how the last reload went.
+    """The configuration in use, and the result of the last reload.
 
-    *problems* are those of the last reload; the configuration that has them is not the one in use. *web_problems* are
-    the same of the web configuration.
+    Attributes:
+        text: The effective configuration.
+        read_at: When it was read, as a Unix time.
+        problems: The problems of the last reload. A configuration with problems is not used.
+        web_problems: The same for the web configuration.
     """
 
     text: str
@@ -32,7 +32,7 @@ class ConfigurationStatus:
 
 
 class Changes(Protocol):
-    """Reads the journal, back to the oldest change that is kept: see `exporter.state.journal.Journal.latest`."""
+    """Reads the journal back to the oldest change that is kept, like `exporter.state.journal.Journal.latest`."""
 
     def __call__(
         self, count: int, *, before: int | None = None, wanted: ChangeFilter = ...
@@ -41,9 +41,21 @@ class Changes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Each is called when it is needed. *lags* gives each pool's sampling lag in seconds, *now* the Unix time.
+    """Everything that a request can read. Nothing here queries the DNS.
 
-    *journal* has the latest changes at hand, *changes* reads further back; *storage* is None where there is none.
+    Attributes:
+        board: The state of all addresses and HELO names.
+        journal: The latest changes, in memory.
+        changes: Reads older changes.
+        resolvers: The resolvers.
+        lags: The sampling lag of each pool in seconds.
+        loop_lag: The lag of the event loop in seconds.
+        configuration: The configuration in use.
+        storage: The state of the storage; None without one.
+        now: The Unix time.
+        disputes: What resolvers disagree about.
+        domains: The state of all domains.
+        spf_coverage: The SPF records of domains compared with the pools.
     """
 
     board: Board
@@ -57,4 +69,4 @@ class Sources:
     now: Callable[[], float] = time.time
     disputes: Disputes = field(default_factory=Disputes)
     domains: DomainBoard = field(default_factory=DomainBoard)
-    comparisons: SpfCoverageCache = field(default_factory=SpfCoverageCache)
+    spf_coverage: SpfCoverageCache = field(default_factory=SpfCoverageCache)

@@ -28,12 +28,12 @@ from exporter.views.documents import (
     dispute_document,
     helo_name_document,
     listed_document,
-    moment,
     pool_document,
     printable,
     records_of,
+    rfc3339,
 )
-from exporter.views.domains import domain_document, listed_domain, lists_of
+from exporter.views.domains import coverage_of, domain_document, listed_domain
 from exporter.views.pools import listed, summarise
 from exporter.views.sources import Sources
 from exporter.web.search import (
@@ -136,7 +136,7 @@ class Api:
         state = self._sources.domains.find(request.match_info["name"])
         if state is None:
             return problem(404, "there is no such domain in the configuration")
-        lists = await asyncio.to_thread(lists_of, self._sources, state)
+        lists = await asyncio.to_thread(coverage_of, self._sources, state)
         return respond(domain_document(state, lists))
 
     async def _changes(self, request: web.Request) -> web.Response:
@@ -285,6 +285,6 @@ def explain(pool: Pool, state: AddressState, seconds: float, timeout_seconds: fl
     for question, answer in state.evidence.items():
         helo = ", ".join(records_of(answer)) or answer.status.value.upper()
         via = f" via {' '.join(answer.chain)}" if answer.chain else ""
-        source = f" from {answer.server} at {moment(answer.asked_at)}, TTL {answer.ttl} s" if answer.server else ""
+        source = f" from {answer.server} at {rfc3339(answer.asked_at)}, TTL {answer.ttl} s" if answer.server else ""
         lines.append(f"# {question}: {helo}{via}{source}")
     return "".join([f"{printable(line)}\n" for line in lines])

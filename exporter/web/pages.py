@@ -27,8 +27,8 @@ from exporter.state.domain import DomainState
 from exporter.state.journal import ChangeFilter
 from exporter.state.pool import FAILING, UNKNOWN, PoolState
 from exporter.views.chain import chain, draw
-from exporter.views.documents import EVIDENCE_NOT_KEPT, predicted, printable, records_of, share_words
-from exporter.views.domains import domain_document, grouped_findings, lists_of
+from exporter.views.documents import EVIDENCE_NOT_KEPT, percentage, predicted, printable, records_of
+from exporter.views.domains import coverage_of, domain_document, grouped_findings
 from exporter.views.pools import fleet, listed, summarise, worst
 from exporter.views.sources import Sources
 from exporter.web.search import Search, Wanted, place_parameter, read_address, text_of, whole_number
@@ -71,7 +71,7 @@ def environment() -> "Environment":
         "duration": duration,
         "number": number,
         "percent": percent,
-        "share": share_words,
+        "share": percentage,
         "printable": printable,
         "records": records_of,
         "breakable": breakable,
@@ -423,7 +423,7 @@ class Pages:
         state = self._sources.domains.find(request.match_info["name"])
         if state is None:
             return await self.not_found("There is no such domain in the configuration.")
-        known = domain_document(state, await asyncio.to_thread(lists_of, self._sources, state))
+        known = domain_document(state, await asyncio.to_thread(coverage_of, self._sources, state))
         name = state.settings.name
         return await self._page(
             "domain.html",

@@ -154,7 +154,7 @@ async def main() -> None:
         timeout_seconds=1,
         canary=None,
     )
-    serve.calm()  # as in service
+    serve.tune_garbage_collector()  # as in service
     resolver = Resolver(settings)
     await resolver.start()
     try:

@@ -21,7 +21,7 @@ from exporter import service as service_module
 from exporter.checks.answers import Answer, Question, Status, Text
 from exporter.checks.check import OnAnswer
 from exporter.cli import serve
-from exporter.cli.serve import configure
+from exporter.cli.serve import configure_logging
 from exporter.config.load import parse
 from exporter.dns.resolvers import Voice
 from exporter.options import Options
@@ -257,8 +257,8 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=len(world.NETWORKS))
     parser.add_argument("--shown", type=int, default=SERIES // SERIES_EACH)
     options = parser.parse_args()
-    configure("error", "logfmt")
-    serve.calm()
+    configure_logging("error", "logfmt")
+    serve.tune_garbage_collector()
     networks = [str(network) for network in world.NETWORKS[-options.networks :]]
     print(json.dumps(asyncio.run(measure(networks, options.shown))))
 

@@ -119,7 +119,7 @@ async def test_json_and_pages_hold_hostile_names():
 
 LOGGING = """
 import asyncio, sys
-from exporter.cli.logs import configure
+from exporter.cli.serve import configure_logging
 from exporter.demo.world import World
 from tests.integration import test_bad_input as these
 
@@ -132,7 +132,7 @@ async def main():
             lambda s: sum(s["maildns_result_changes_total"].values()) >= len(these.HOSTS), "the changes"
         )
 
-configure("info", sys.argv[1])
+configure_logging("info", sys.argv[1])
 asyncio.run(main())
 """
 

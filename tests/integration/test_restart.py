@@ -9,7 +9,7 @@ import pytest
 from exporter.checks.addresses import Address
 from exporter.demo.world import Episode, World
 from exporter.state.storage.database import MIGRATIONS, VERSION
-from exporter.views.documents import moment
+from exporter.views.documents import rfc3339
 from tests.fakes import FakeClock
 from tests.integration.keeping import Dns, configuration, process
 from tests.integration.servers.process import wait_until
@@ -94,7 +94,7 @@ def test_what_is_known_of_domains_is_there_after_a_kill(tmp_path):
 def _kept(storage):
     """When each domain was sampled, as the file has it beside a running exporter."""
     with closing(sqlite3.connect(f"file:{storage}?mode=ro", uri=True)) as connection:
-        return [moment(at) for (at,) in connection.execute("SELECT sampled_at FROM domains")]
+        return [rfc3339(at) for (at,) in connection.execute("SELECT sampled_at FROM domains")]
 
 
 def test_a_selector_that_left_the_configuration_meanwhile_is_gone(tmp_path):

@@ -12,9 +12,9 @@ from exporter.checks.addresses import Address
 from exporter.checks.check import run_check
 from exporter.checks.examination import examine
 from exporter.checks.helo import HeloName
-from exporter.cli.examination import Examined
+from exporter.cli.examination import CheckedAddress
 from exporter.cli.main import cli
-from exporter.cli.subjects import Subject, Wanted, subject_of
+from exporter.cli.subjects import AddressJob, AddressRequest, address_job
 from exporter.config.load import parse
 from exporter.demo.server import DemoServer
 from exporter.demo.world import FAULTS, Fault, World, demo_configuration, demo_world
@@ -74,14 +74,16 @@ async def run(*arguments: str) -> Outcome:
     return Outcome(done.exit_code, done.stdout, done.stderr)
 
 
-def subject(ip: str, *helos: str, mail_from: str | None = None) -> Subject:
+def subject(ip: str, *helos: str, mail_from: str | None = None) -> AddressJob:
     """What `check` makes of this, with the demo's pools configured."""
-    return subject_of(Wanted(Address.parse(ip), tuple(map(HeloName.parse, helos)), mail_from), CONFIGURATION, FOUND)
+    return address_job(
+        AddressRequest(Address.parse(ip), tuple(map(HeloName.parse, helos)), mail_from), CONFIGURATION, FOUND
+    )
 
 
-def examined(ip: str, *helos: str, mail_from: str | None = None, world: World | None = None) -> Examined:
+def examined(ip: str, *helos: str, mail_from: str | None = None, world: World | None = None) -> CheckedAddress:
     """What `check` finds, without a network: answers have neither server nor time."""
     one = subject(ip, *helos, mail_from=mail_from)
     check = examine(one.target, suffix=one.suffix, mail_from=one.mail_from)
     found, evidence = run_check(check, (world or demo_world(speed=0)).answer)
-    return Examined(one, found, evidence)
+    return CheckedAddress(one, found, evidence)

@@ -51,11 +51,11 @@ async def test_publishing_what_is_printed_turns_the_verdict_to_pass(tmp_path, sc
     ip = str(scenario.target.address)
     async with demo(tmp_path, scenario.at, silence=Fault.REFUSED) as here:
         for _ in range(3):
-            told = await here.check(ip)
-            publish, withdraw = fixes(told.out)
+            done = await here.check(ip)
+            publish, withdraw = fixes(done.out)
             if not publish:
                 break
-            assert told.code == 1
+            assert done.code == 1
             here.world.withdraw(withdraw)
             here.world.apply(publish)
         found = json.loads((await here.check(ip, "--output", "json")).out)
@@ -63,7 +63,7 @@ async def test_publishing_what_is_printed_turns_the_verdict_to_pass(tmp_path, sc
     assert not publish
     wrong = [it for it in found["checks"] if it["expected"] and it["result"] != "pass"]
     assert all(it["fix"]["advice"] and not it["fix"]["records"] for it in wrong)
-    assert told.code == (1 if wrong else 0)
+    assert done.code == (1 if wrong else 0)
     if ip in {"203.0.113.139", "203.0.113.140"}:
         return  # its PTR names are the root and localhost: only the PTR record can be fixed, and nobody knows its name
     assert found["iprev"]["verdict"] == "pass"
@@ -86,13 +86,13 @@ async def test_publishing_what_is_printed_turns_the_verdict_to_pass(tmp_path, sc
     ],
 )
 async def test_an_outage_is_no_finding_and_has_no_fix(tmp_path, ip):
-    """Where the DNS does not answer, the exit code is 4, and nobody is told to publish anything."""
+    """Where the DNS does not answer, the exit code is 4, and nobody is done to publish anything."""
     async with demo(tmp_path) as here:
-        told = await here.check(ip)
+        done = await here.check(ip)
 
-    assert told.code == 4
-    assert fixes(told.out) == ([], [])
-    assert "not known" in told.out
+    assert done.code == 4
+    assert fixes(done.out) == ([], [])
+    assert "unknown" in done.out
 
 
 async def test_the_examples_of_kb_3019655_come_out_as_it_says(tmp_path):
@@ -103,7 +103,7 @@ async def test_the_examples_of_kb_3019655_come_out_as_it_says(tmp_path):
     async with demo(tmp_path) as here:
         outside = json.loads((await here.check_ad_hoc("157.56.110.65", "--helo", KB, "--output", "json")).out)
         inside = json.loads((await here.check_ad_hoc("207.46.163.150", "--helo", KB, "--output", "json")).out)
-        told = await here.check_ad_hoc("157.56.110.65", "--helo", KB)
+        done = await here.check_ad_hoc("157.56.110.65", "--helo", KB)
 
     for found, name in ((outside, "mail-bn1on0065"), (inside, "mail-bn1lp0150")):
         assert found["profile"] == "microsoft-365"
@@ -119,26 +119,26 @@ async def test_the_examples_of_kb_3019655_come_out_as_it_says(tmp_path):
     assert refusals == dict.fromkeys(STRICT, True)
     refusals = {it["receiver"]: it["by_design"] for it in outside["receivers"] if it["verdict"] != "accept"}
     assert refusals == dict.fromkeys(STRICT | NOT_IN_THE_SET, True)
-    assert told.code == 0
-    assert "strict-helo-equals-ptr: reject, by design." in told.out
-    assert "To fix it" not in told.out
+    assert done.code == 0
+    assert "strict-helo-equals-ptr: reject, by design." in done.out
+    assert "To fix it" not in done.out
 
 
 @pytest.mark.slow
 async def test_everything_in_the_configuration(tmp_path):
     """Each address once and in order: a line for a pass, everything for the others, and a sum; a finding makes it 1."""
     async with demo(tmp_path, silence=Fault.REFUSED) as here:
-        told = await here.check()
+        done = await here.check()
         array = await here.check("--output", "json")
         tickets = await here.check("--output", "markdown")
 
-    counts = re.search(r"^(\d+) addresses: (\d+) pass, (\d+) fail, (\d+) not known\.$", told.out, re.MULTILINE)
-    passes = re.findall(r"^✓ [0-9].*: pass$", told.out, re.MULTILINE)
-    others = [re.findall(rf"^[0-9][0-9a-f.:]*, .*: {it} \(", told.out, re.MULTILINE) for it in ("FAIL", "not known")]
+    counts = re.search(r"^(\d+) addresses: (\d+) pass, (\d+) fail, (\d+) unknown\.$", done.out, re.MULTILINE)
+    passes = re.findall(r"^✓ [0-9].*: pass$", done.out, re.MULTILINE)
+    others = [re.findall(rf"^[0-9][0-9a-f.:]*, .*: {it} \(", done.out, re.MULTILINE) for it in ("FAIL", "unknown")]
     found = [it for it in json.loads(array.out) if "ip" in it]
     assert [int(it) for it in counts.groups()] == [len(found), len(passes), *map(len, others)]
     assert len(found) == len({it.target.address for it in SCENARIOS})
-    assert (told.code, array.code, tickets.code) == (1, 1, 1)
+    assert (done.code, array.code, tickets.code) == (1, 1, 1)
     assert len(re.findall(r"^### [0-9]", tickets.out, re.MULTILINE)) == len(found)
 
 
@@ -173,7 +173,7 @@ async def test_several_names_make_an_array_and_one_an_object(tmp_path):
 
 
 async def test_a_mail_from_that_is_given_has_to_pass(tmp_path):
-    """SPF of the sender is a finding with a fix that, published, makes it pass; that of HELO is told and no more."""
+    """SPF of the sender is a finding with a fix that, published, makes it pass; that of HELO is done and no more."""
     arguments = ("192.0.2.10", "--helo", "mail1.example.org", "--mail-from", "bounces@example.org")
     async with demo(tmp_path) as here:
         before = await here.check_ad_hoc(*arguments)
@@ -195,7 +195,7 @@ async def test_a_silent_server_is_inconclusive(tmp_path):
     """A port on which nobody listens makes no finding."""
     async with demo(tmp_path) as here:
         address = here.server.address
-    told = await run("check", "192.0.2.10", "--resolver", address)
+    done = await run("check", "192.0.2.10", "--resolver", address)
 
-    assert told.code == 4
-    assert "could not be found" in told.out
+    assert done.code == 4
+    assert "could not be found" in done.out

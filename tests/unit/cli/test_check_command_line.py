@@ -84,9 +84,9 @@ async def test_exit_codes(tmp_path):
         (["192.0.2.1:25"], "has a port: leave it out"),
         (["192.0.2.1", "--helo", ""], "a HELO name is not empty: give the name alone, like mail.example.org"),
         (["192.0.2.1", "--helo", "a b"], "has a space, control or non-ASCII character, which HELO cannot carry"),
-        (["192.0.2.1", "--helo", "x" * 600], "it is 600 characters long: no server says more than 512"),
+        (["192.0.2.1", "--helo", "x" * 600], "it is 600 characters long; the limit is 512"),
         (["192.0.2.1", "--resolver", "ns:0"], "has no port between 1 and 65535 after the colon"),
-        (["192.0.2.1", "--mail-from", "@"], "is no mail address, like bounces@example.org, and no domain"),
+        (["192.0.2.1", "--mail-from", "@"], "is not a mail address like bounces@example.org, and not a domain"),
         (["192.0.2.1", "--mail-from", "<>"], "the empty sender <> has no domain"),
         (["192.0.2.1", "--profile", "microsoft"], "is not a profile; did you mean `microsoft-365`?"),
         (["--helo", "mail.example.org"], "--helo is about one address: maildns-exporter check 192.0.2.10 --helo ..."),
@@ -97,10 +97,10 @@ async def test_exit_codes(tmp_path):
 )
 async def test_a_message_says_what_would_be_right(arguments, message):
     """Whatever is wrong with the command line is exit code 2, with one sentence that helps."""
-    told = await run("check", *arguments)
+    done = await run("check", *arguments)
 
-    assert (told.code, told.out) == (2, "")
-    assert message in " ".join(told.err.split())
+    assert (done.code, done.out) == (2, "")
+    assert message in " ".join(done.err.split())
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ async def test_a_bar_says_how_far_it_is(tmp_path):
     assert code == 0
     assert "checking" in shown
     assert shown.rindex("15/15") < shown.index("192.0.2.10, HELO")
-    assert "15 addresses: 15 pass, 0 fail, 0 not known." in shown
+    assert "15 addresses: 15 pass, 0 fail, 0 unknown." in shown
 
 
 async def test_a_terminal_without_unicode_gets_ascii(tmp_path):

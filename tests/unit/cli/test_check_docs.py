@@ -87,6 +87,6 @@ async def test_the_example_is_what_comes_out(tmp_path):
     """What the page shows of `check` is what it prints."""
     (example,) = re.findall(r"```text\n(198\.51\.100\.1,.*?)```", CLI, re.DOTALL)
     async with demo(tmp_path) as here:
-        told = await here.check_ad_hoc("198.51.100.1", "--helo", "mta1.news.example.net")
+        done = await here.check_ad_hoc("198.51.100.1", "--helo", "mta1.news.example.net")
 
-    assert told.out.startswith(example)
+    assert done.out.startswith(example)

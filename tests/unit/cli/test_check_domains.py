@@ -19,20 +19,20 @@ async def test_every_domain_of_the_demo_is_told_in_every_form(tmp_path):
     async with demo(tmp_path) as world:
         for scenario in SCENARIOS:
             arguments = ("--domain", scenario.domain)
-            told = await world.check(*arguments)
+            done = await world.check(*arguments)
             found = await world.check(*arguments, "--output", "json")
             ticket = await world.check(*arguments, "--output", "markdown")
             code = 0 if not scenario.faults else 4 if scenario.domain == "silent.example" else 1
 
-            assert (told.code, found.code, ticket.code) == (code, code, code), scenario.what
+            assert (done.code, found.code, ticket.code) == (code, code, code), scenario.what
             document = json.loads(found.out)
             jsonschema.Draft202012Validator(SCHEMA).validate(document)
             faults = {(it["check"], it["reason"]) for it in document["checks"] if it["expected"] and it["reason"]}
             assert faults == {(check, reason) for check, _, reason in scenario.faults}
             for _, selector, reason in scenario.faults | scenario.hints:
-                assert f"({reason})" in told.out
+                assert f"({reason})" in done.out
                 assert reason in ticket.out
-                assert selector in told.out
+                assert selector in done.out
 
 
 async def test_a_configuration_has_its_domains_checked_behind_its_addresses(tmp_path):
@@ -43,36 +43,44 @@ async def test_a_configuration_has_its_domains_checked_behind_its_addresses(tmp_
         file.write_text(
             f"{resolvers}domains: [{{name: right.example, dkim_selectors: [s1]}}, {{name: no-spf.example}}]\n"
         )
-        told = await run("--config.file", str(file), "check")
+        done = await run("--config.file", str(file), "check")
         array = await run("--config.file", str(file), "check", "--output", "json")
 
-    assert (told.code, array.code) == (1, 1)
-    assert "✓ right.example: pass (spf, dkim, dmarc, mx)\n" in told.out
-    assert "no-spf.example: FAIL (spf)\n" in told.out
-    assert told.out.endswith("2 domains: 1 pass, 1 fail, 0 not known.\n")
+    assert (done.code, array.code) == (1, 1)
+    assert "✓ right.example: pass (spf, dkim, dmarc, mx)\n" in done.out
+    assert "no-spf.example: FAIL (spf)\n" in done.out
+    assert done.out.endswith("2 domains: 1 pass, 1 fail, 0 unknown.\n")
     assert [one["domain"] for one in json.loads(array.out)] == ["right.example", "no-spf.example"]
 
 
 async def test_a_domain_of_no_configuration_is_held_to_what_is_usual(tmp_path):
     """With the selectors that are given; the fix is a line to copy, with its zone, and what goes for it."""
     async with demo(tmp_path) as world:
-        told = await world.check_ad_hoc("--domain", "two-spf.example", "--dkim-selector", "s1")
+        done = await world.check_ad_hoc("--domain", "two-spf.example", "--dkim-selector", "s1")
 
-    assert told.code == 1
-    assert "two-spf.example: FAIL (spf, dkim s1)\nIn no configuration, so held to what is usual" in told.out
-    assert "    In the zone two-spf.example, run by hostmaster@right.example:\n        two-spf.example. TXT" in told.out
-    assert "    in place of:\n" in told.out
+    assert done.code == 1
+    assert (
+        "two-spf.example: FAIL (spf, dkim s1)\nNot in the configuration, so checked against the default expectations"
+        in done.out
+    )
+    assert (
+        "    In the zone two-spf.example, operated by hostmaster@right.example:\n        two-spf.example. TXT"
+        in done.out
+    )
+    assert "    in place of:\n" in done.out
 
 
 async def test_what_has_only_to_go_stands_in_place_of_nothing(tmp_path):
     """Of two DKIM keys one is to be removed: no line to publish is promised, and Markdown has no empty block."""
     async with demo(tmp_path) as world:
         keys = ("--domain", "keys.example", "--dkim-selector", "several")
-        told = await world.check_ad_hoc(*keys)
+        done = await world.check_ad_hoc(*keys)
         ticket = await world.check_ad_hoc(*keys, "--output", "markdown")
 
-    assert "run by hostmaster@right.example:\n    remove:\n        several._domainkey.keys.example. TXT" in told.out
-    assert "run by hostmaster@right.example:\n\n  remove:\n\n  ```text\n  several._domainkey" in ticket.out
+    assert (
+        "operated by hostmaster@right.example:\n    remove:\n        several._domainkey.keys.example. TXT" in done.out
+    )
+    assert "operated by hostmaster@right.example:\n\n  remove:\n\n  ```text\n  several._domainkey" in ticket.out
     assert "```text\n  ```" not in ticket.out
 
 

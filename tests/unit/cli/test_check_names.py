@@ -1,4 +1,4 @@
-"""`check` and HELO names, the other way round: from the name to its addresses, and how much of a pool they are."""
+"""`check` and HELO names, X: from the name to its addresses, and how much of a pool they are."""
 
 import json
 from contextlib import asynccontextmanager
@@ -7,10 +7,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from exporter.cli.subjects import Overall
+from exporter.cli.examination import Overall
 from exporter.demo.server import DemoServer
 from exporter.demo.world import World
-from exporter.views.documents import share_words
+from exporter.views.documents import percentage
 from tests.unit.cli.checking import demo, run
 
 SCHEMA = json.loads(Path("docs/check.schema.json").read_text(encoding="utf-8"))
@@ -68,16 +68,16 @@ def names_of(text):
 async def test_a_pools_own_names_are_checked_with_its_addresses(tmp_path):
     """A line for a name that passes: how many of its addresses are confirmed, and what they are of the pool."""
     async with outbound(tmp_path) as check:
-        told, array, ticket = await check(), await check("--output", "json"), await check("--output", "markdown")
+        done, array, ticket = await check(), await check("--output", "json"), await check("--output", "markdown")
 
-    assert (told.code, array.code, ticket.code) == (0, 0, 0)
+    assert (done.code, array.code, ticket.code) == (0, 0, 0)
     line = (
-        "✓ HELO out.example.org, the other way round: pass, forward-confirmed: 3 of its 3 addresses; it covers 2 of "
+        "✓ Reverse check of HELO out.example.org: pass, forward-confirmed: 3 of its 3 addresses; it covers 2 of "
         "the 4 addresses of the pool outbound (50%); outside the pool: 198.51.100.1"
     )
-    assert line in told.out.splitlines()
-    assert told.out.endswith(
-        "4 addresses: 4 pass, 0 fail, 0 not known.\n1 HELO name, the other way round: 1 pass, 0 fail, 0 not known.\n"
+    assert line in done.out.splitlines()
+    assert done.out.endswith(
+        "4 addresses: 4 pass, 0 fail, 0 unknown.\n1 reverse check of a HELO name: 1 pass, 0 fail, 0 unknown.\n"
     )
     assert "- it covers 2 of the 4 addresses of the pool outbound (50%)" in ticket.out.splitlines()
     (name,) = names_of(array.out)
@@ -99,48 +99,48 @@ async def test_a_pools_own_names_are_checked_with_its_addresses(tmp_path):
 async def test_a_stranger_that_is_not_confirmed_is_a_finding_where_that_is_expected(tmp_path, expect, code):
     """The exit code follows what the pool expects; the fix is that of the address, with its zone."""
     async with outbound(tmp_path, without=["1.100.51.198"], expect=expect) as check:
-        told, array = await check(), await check("--output", "json")
+        done, array = await check(), await check("--output", "json")
         ticket = await check("--output", "markdown")
 
-    assert (told.code, array.code, ticket.code) == (code, code, code)
+    assert (done.code, array.code, ticket.code) == (code, code, code)
     (name,) = names_of(array.out)
     assert name["helo_addresses"]["unconfirmed"] == ["198.51.100.1"]
     assert [it["result"] for it in name["checks"]] == ["pass", "pass", "fail"]
-    assert "not forward-confirmed: 198.51.100.1" in told.out
+    assert "not forward-confirmed: 198.51.100.1" in done.out
     if code:
-        assert "HELO out.example.org, the other way round: FAIL (fcrdns)\n" in told.out
-        assert "1.100.51.198.in-addr.arpa. PTR " in told.out
-        assert "### HELO out.example.org, the other way round: FAIL (fcrdns)\n" in ticket.out
-        assert "1 HELO name, the other way round: 0 pass, 1 fail, 0 not known." in ticket.out
+        assert "Reverse check of HELO out.example.org: FAIL (fcrdns)\n" in done.out
+        assert "1.100.51.198.in-addr.arpa. PTR " in done.out
+        assert "### Reverse check of HELO out.example.org: FAIL (fcrdns)\n" in ticket.out
+        assert "1 reverse check of a HELO name: 0 pass, 1 fail, 0 unknown." in ticket.out
 
 
 async def test_a_name_without_addresses_is_a_finding(tmp_path):
     """A pool whose name does not resolve fails what it expects of names, though no address says it."""
     async with outbound(tmp_path, expect="fcrdns, helo-resolves", name="gone.example.org") as check:
-        told = await check()
+        done = await check()
 
-    assert told.code == 1
-    assert "HELO gone.example.org, the other way round: FAIL (helo-resolves, fcrdns)" in told.out
-    assert "it has no addresses" in told.out
+    assert done.code == 1
+    assert "Reverse check of HELO gone.example.org: FAIL (helo-resolves, fcrdns)" in done.out
+    assert "it has no addresses" in done.out
 
 
 async def test_of_one_address_the_name_is_told_and_not_held_against_it(tmp_path):
     """What other addresses of its HELO name come to is no verdict on the address that was asked for."""
     async with outbound(tmp_path, without=["1.100.51.198"]) as check:
-        told = await check("192.0.2.1", "--helo", NAME)
+        done = await check("192.0.2.1", "--helo", NAME)
         one = json.loads((await check("192.0.2.1", "--helo", NAME, "--output", "json")).out)
         ticket = await check("192.0.2.1", "--helo", NAME, "--output", "markdown")
 
-    assert told.code == 0
-    assert "HELO out.example.org, the other way round\n" in told.out
-    assert "  · not forward-confirmed: 198.51.100.1\n" in told.out
-    assert "**HELO out.example.org, the other way round**" in ticket.out
+    assert done.code == 0
+    assert "Reverse check of HELO out.example.org\n" in done.out
+    assert "  · not forward-confirmed: 198.51.100.1\n" in done.out
+    assert "**Reverse check of HELO out.example.org**" in ticket.out
     jsonschema.Draft202012Validator(SCHEMA).validate(one)
     assert (one["outcome"], one["helo_addresses"]["pool_share"]) == ("pass", 0.5)
 
 
 async def test_without_a_pool_nothing_is_outside_of_it(tmp_path):
-    """The name's addresses are told all the same: as many as the KB's name has."""
+    """The name's addresses are done all the same: as many as the KB's name has."""
     kb = "na01-bn1-obe.outbound.protection.outlook.com"
     async with demo(tmp_path) as here:
         one = json.loads((await here.check_ad_hoc("157.56.110.65", "--helo", kb, "--output", "json")).out)
@@ -165,7 +165,7 @@ async def test_without_a_pool_nothing_is_outside_of_it(tmp_path):
 )
 def test_a_share_is_never_rounded_to_nothing_or_all(part, whole, words):
     """Under 1% is not 0%, and over 99% is not 100%."""
-    assert share_words(part, whole) == words
+    assert percentage(part, whole) == words
 
 
 def test_exit_codes():

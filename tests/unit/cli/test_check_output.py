@@ -12,22 +12,22 @@ from hypothesis import strategies as st
 
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, ExtendedError, Question, StartOfAuthority, Status
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.examination import examine
 from exporter.checks.receivers import Receiver
 from exporter.checks.report import Target
 from exporter.checks.result import CheckName, IprevVerdict, Reason
-from exporter.cli.examination import Examined
+from exporter.cli.examination import CheckedAddress, Overall, worst
 from exporter.cli.examine import documents
-from exporter.cli.subjects import Overall, Subject, worst
-from exporter.cli.text import Paper, escaped, markdown, text
+from exporter.cli.subjects import AddressJob
+from exporter.cli.text import TextStyle, escaped, markdown, text
 from exporter.demo.world import load_scenarios
 from tests.strategies import domain_names
 from tests.unit.cli.checking import examined
 
 GOLDEN = Path(__file__).with_name("golden")
 SCHEMA = json.loads(Path("docs/check.schema.json").read_text(encoding="utf-8"))
-PLAIN = Paper()
+UNICODE = TextStyle()
 
 CASES = {
     "right": ("192.0.2.10",),
@@ -44,7 +44,7 @@ CASES = {
 def printed(case):
     """What both renderings of a case are, without a network."""
     one = examined(*CASES[case], mail_from="bounces@example.org" if case == "right" else None)
-    return {"txt": "\n".join(text(one, PLAIN)) + "\n", "md": "\n".join(markdown(one, PLAIN)) + "\n"}
+    return {"txt": "\n".join(text(one, UNICODE)) + "\n", "md": "\n".join(markdown(one, UNICODE)) + "\n"}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -68,15 +68,15 @@ def hostile(name, error):
             return Answer(Status.ANSWER, (name,))
         return Answer(Status.NXDOMAIN, errors=(ExtendedError(65535, error),))
 
-    found, evidence = judge(examine(target), answer)
-    return Examined(Subject(target, frozenset(CheckName), "dedicated"), found, evidence)
+    found, evidence = run_check(examine(target), answer)
+    return CheckedAddress(AddressJob(target, frozenset(CheckName), "dedicated"), found, evidence)
 
 
 @given(domain_names, st.text(max_size=60))
 def test_nothing_that_the_dns_says_acts_on_a_terminal(name, error):
     """Every line of text, Markdown and JSON is printable; only the tree's own characters are beyond ASCII."""
     one = hostile(name, error)
-    for rendered in (text(one, Paper(unicode=False)), markdown(one, Paper(unicode=False))):
+    for rendered in (text(one, TextStyle(unicode=False)), markdown(one, TextStyle(unicode=False))):
         for line in rendered:
             assert re.fullmatch(r"[ -~]*", line), line
     for document in documents(one):
@@ -87,7 +87,7 @@ def test_nothing_that_the_dns_says_acts_on_a_terminal(name, error):
 def test_nothing_that_the_dns_says_acts_as_markdown(name, error):
     """What is in a fence stays in it, and prose has no HTML, link or mention but ours."""
     fence = None
-    for line in markdown(hostile(name, error), PLAIN):
+    for line in markdown(hostile(name, error), UNICODE):
         mark = re.fullmatch(r" *(`{3,})(text)?", line)
         if fence is None and mark:
             fence = mark[1]
@@ -112,7 +112,7 @@ def test_escaping_loses_nothing(prose):
 
 def test_a_name_keeps_its_letters_where_a_sentence_begins_with_it():
     """Nobody may take a capital for a part of the name, least of all who copies it."""
-    shown = "\n".join(text(examined("198.51.100.6"), PLAIN))
+    shown = "\n".join(text(examined("198.51.100.6"), UNICODE))
 
     assert ". mta7.news.example.net does not resolve" in shown
     assert "Mta7" not in shown
@@ -123,7 +123,7 @@ def test_extended_errors_are_shown_with_their_names():
     """RFC 8914: the code's name, and the server's words, defused."""
     one = hostile(examined("192.0.2.10").examination.report.iprev.ptr_names[0], "no\x1b[31m way")
 
-    shown = "\n".join(text(one, PLAIN))
+    shown = "\n".join(text(one, UNICODE))
 
     assert r"extended DNS error 15 (Blocked): no\x1b[31m way" in shown
     assert r"extended DNS error 65535 (error 65535): no\x1b[31m way" in shown
@@ -149,10 +149,10 @@ def test_the_schema_has_the_same_words_as_the_code():
 def test_colours_say_nothing_that_marks_do_not():
     """Without its colours, what a terminal gets is what a file gets."""
     one = examined("198.51.100.6")
-    coloured = "\n".join(text(one, Paper(colour=True)))
+    coloured = "\n".join(text(one, TextStyle(colour=True)))
 
     assert "\x1b[" in coloured
-    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == "\n".join(text(one, PLAIN))
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == "\n".join(text(one, UNICODE))
 
 
 def test_a_finding_outweighs_what_is_not_known():
@@ -167,7 +167,7 @@ def test_what_is_not_expected_decides_nothing():
     one = examined("198.51.100.137")
 
     assert one.overall is Overall.INCONCLUSIVE
-    assert replace(one, subject=replace(one.subject, expect=frozenset({CheckName.HELO_SYNTAX}))).overall is Overall.PASS
+    assert replace(one, job=replace(one.job, expect=frozenset({CheckName.HELO_SYNTAX}))).overall is Overall.PASS
 
 
 if __name__ == "__main__":

@@ -65,17 +65,17 @@ def pool_of(text):
 async def test_what_an_spf_record_authorises_is_checked(tmp_path):
     """Its addresses, those of what it includes too; what nobody can list is named."""
     async with provider(tmp_path) as command:
-        told = await command("check")
+        done = await command("check")
         pool, addresses = pool_of((await command("check", "--output", "json")).out)
         ticket = await command("check", "--output", "markdown")
 
     line = (
-        "pool provider, from the SPF record of _spf.example.org: 3 addresses; too big to look up, so left out: "
+        "pool provider, from the SPF record of _spf.example.org: 3 addresses; too large to enumerate, so left out: "
         "2001:db8:1::/48"
     )
-    assert told.out.splitlines()[0] == f"✓ {line}"
-    assert told.out.splitlines()[-1] == "3 addresses: 3 pass, 0 fail, 0 not known."
-    assert (told.code, addresses) == (0, 3)
+    assert done.out.splitlines()[0] == f"✓ {line}"
+    assert done.out.splitlines()[-1] == "3 addresses: 3 pass, 0 fail, 0 unknown."
+    assert (done.code, addresses) == (0, 3)
     assert pool == {
         "pool": "provider",
         "spf": "_spf.example.org",
@@ -91,25 +91,30 @@ async def test_what_an_spf_record_authorises_is_checked(tmp_path):
 @pytest.mark.parametrize(
     ("spf", "reasons", "code", "sentence"),
     [
-        ("_open", ["not-enumerable"], 0, "Not every address can be listed that _open.example.org authorises, for some"),
+        (
+            "_open",
+            ["not-enumerable"],
+            0,
+            "Not every address that _open.example.org authorises can be enumerated, because",
+        ),
         ("_nowhere", ["no-record"], 1, "_nowhere.example.org has no SPF record: publish one, or write under `spf`"),
         ("_none", ["no-addresses"], 1, "The record of _none.example.org authorises no address: write under `spf`"),
-        ("_bad", ["permerror"], 1, "The record of _bad.example.org has an error that no receiver gets past;"),
+        ("_bad", ["permerror"], 1, "The record of _bad.example.org has a permanent error;"),
         ("_big", ["too-many-addresses"], 1, "The record of _big.example.org authorises more than 1048576 addresses:"),
-        ("_silent", ["unanswered"], 4, "The DNS did not answer for all of _silent.example.org: which addresses the"),
+        ("_silent", ["unanswered"], 4, "The DNS did not answer for all of _silent.example.org, so the addresses of"),
     ],
 )
 async def test_what_is_wrong_with_a_record_is_said(tmp_path, spf, reasons, code, sentence):
     """With the exit code that it deserves, and what would be right."""
     async with provider(tmp_path, f"{spf}.example.org") as command:
-        told = await command("check")
+        done = await command("check")
         array = await command("check", "--output", "json")
         looked = await command("check-config", "--expand-spf")
     pool, _ = pool_of(array.out)
 
-    assert (told.code, array.code, looked.code) == (code, code, 0)
+    assert (done.code, array.code, looked.code) == (code, code, 0)
     assert [one["reason"] for one in pool["problems"]] == reasons
-    assert sentence in " ".join(told.out.split())
+    assert sentence in " ".join(done.out.split())
     assert pool["problems"][0]["sentence"].startswith(sentence)
     assert sentence in looked.err
 
@@ -128,9 +133,9 @@ async def test_an_address_is_held_to_the_pool_whose_record_authorises_it(tmp_pat
 async def test_where_the_record_is_not_answered_it_is_not_known_whether_the_address_is_in_the_pool(tmp_path):
     """That is said aside; the address is looked at all the same."""
     async with provider(tmp_path, "_silent.example.org") as command:
-        told = await command("check", "192.0.2.2")
-    assert told.err == "what the pool provider has by its SPF record is not known: unanswered\n"
-    assert told.out.startswith("192.0.2.2, no HELO name: pass")
+        done = await command("check", "192.0.2.2")
+    assert done.err == "the SPF record of pool provider is unknown: unanswered\n"
+    assert done.out.startswith("192.0.2.2, no HELO name: pass")
 
 
 async def test_of_a_big_pool_one_address_of_each_prefix_is_looked_at(tmp_path):
@@ -138,7 +143,7 @@ async def test_of_a_big_pool_one_address_of_each_prefix_is_looked_at(tmp_path):
     async with provider(tmp_path, more=", sample: {ipv4_prefix: 31}") as command:
         first, again = [await command("check") for _ in range(2)]
         pool, addresses = pool_of((await command("check", "--output", "json")).out)
-    assert "3 addresses, of which 2 are looked at, drawn from each prefix as a round draws them;" in first.out
+    assert "3 addresses, of which 2 are checked, drawn from each prefix as in a round;" in first.out
     assert first.out == again.out
     assert (pool["addresses"], pool["checked"], addresses) == (3, 2, 2)
 
@@ -162,6 +167,6 @@ async def test_checking_a_configuration_asks_nobody_unless_it_is_told_to(tmp_pat
         "out: 2001:db8:1::/48"
     )
     assert warning == (
-        f"{file}: warning: nobody could look up every address of provider in 2001:db8:1::/48: watched are those with "
+        f"{file}: warning: nobody could look up every address of provider in 2001:db8:1::/48: watching are those with "
         "an entry of their own, here or in a file, and a round draws 8 of the others at random"
     )

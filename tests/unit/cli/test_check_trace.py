@@ -9,12 +9,12 @@ import jsonschema
 
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Status
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.zone_cut import reverse_zones
+from exporter.cli.examination import Overall
 from exporter.cli.examine import documents
-from exporter.cli.sentences import outcome
-from exporter.cli.subjects import Overall
-from exporter.cli.text import Paper, markdown, text
+from exporter.cli.sentences import headline
+from exporter.cli.text import TextStyle, markdown, text
 from exporter.cli.trace import trace
 from exporter.demo.server import DemoServer
 from exporter.demo.world import World
@@ -51,7 +51,7 @@ async def traced(*servers, names=NAMES, seen=None):
         for number, holds in enumerate(servers, 2):
             if holds is not None:
                 await stack.enter_async_context(DemoServer(holds, host=f"127.0.0.{number}", port=recursive.port))
-        zones, _ = judge(reverse_zones(OURS), seen.answer)
+        zones, _ = run_check(reverse_zones(OURS), seen.answer)
         settings = ResolverSettings(servers=(parse_endpoint(recursive.address),), canary=None)
         resolvers = Resolvers([settings])
         await resolvers.start()
@@ -90,13 +90,13 @@ async def test_a_delegation_that_differs_from_the_zones_own_list():
     assert found.delegation is not None
     assert found.delegation.differences == (
         (
-            "The parent zone 0.192.in-addr.arpa sends resolvers to ns4.example.org; 2.0.192.in-addr.arpa does not list"
-            " that."
+            "The parent zone 0.192.in-addr.arpa delegates 2.0.192.in-addr.arpa to ns4.example.org;"
+            " 2.0.192.in-addr.arpa does not list that."
         ),
-        "2.0.192.in-addr.arpa lists ns2.example.org; the parent zone 0.192.in-addr.arpa sends nobody there.",
+        "2.0.192.in-addr.arpa lists ns2.example.org; the parent zone 0.192.in-addr.arpa does not delegate to that.",
     )
     assert found.differences == (
-        "ns4.example.org (127.0.0.6) does not know the zone 2.0.192.in-addr.arpa, though it is named as its server.",
+        "ns4.example.org (127.0.0.6) is listed as a name server of 2.0.192.in-addr.arpa, but does not have that zone.",
     )
     assert not found.is_contradictory
 
@@ -110,12 +110,12 @@ async def test_a_parent_that_delegates_to_nobody_or_says_nothing():
     assert found.delegation is not None
     assert found.delegation.differences == (
         (
-            "ns8.example.org (127.0.0.7), of the parent zone 0.192.in-addr.arpa, does not say who serves"
+            "ns8.example.org (127.0.0.7), of the parent zone 0.192.in-addr.arpa, gives no NS records of"
             " 2.0.192.in-addr.arpa (network)."
         ),
         (
-            "ns9.example.org (127.0.0.5), of the parent zone 0.192.in-addr.arpa, delegates 2.0.192.in-addr.arpa to"
-            " nobody (nodata)."
+            "ns9.example.org (127.0.0.5), of the parent zone 0.192.in-addr.arpa, does not delegate"
+            " 2.0.192.in-addr.arpa (nodata)."
         ),
     )
 
@@ -133,7 +133,7 @@ async def test_only_a_contradiction_about_the_record_counts():
     assert replace(one, traces=(old,)).overall is one.overall
     contradicted = replace(one, traces=(different,))
     assert contradicted.overall is Overall.FINDING
-    assert outcome(contradicted).endswith("name servers contradict each other)")
+    assert headline(contradicted).endswith("name servers contradict each other)")
 
 
 async def test_traces_are_shown_in_every_output():
@@ -143,7 +143,7 @@ async def test_traces_are_shown_in_every_output():
     one = replace(examined(str(OURS), "mail.example.org"), traces=(found,))
 
     assert found.delegation is not None
-    for shown in (list(text(one, Paper())), list(markdown(one, Paper()))):
+    for shown in (list(text(one, TextStyle())), list(markdown(one, TextStyle()))):
         whole = " ".join(" ".join(shown).split())
         assert "How the zone 0.192.in-addr.arpa delegates 2.0.192.in-addr.arpa" in whole
         assert "ns9.example.org (127.0.0.5): ns1.example.org, ns3.example.org, ns4.example.org" in whole
@@ -171,10 +171,8 @@ async def test_the_one_that_differs_is_named():
     (found,) = await traced(world(ZONE), stale, world(ZONE))
 
     different, serials = found.differences
-    assert different == (
-        "ns2.example.org (127.0.0.3) differs: it says old.example.org, most of the others mail.example.org."
-    )
-    assert serials.startswith("The servers have different copies of 2.0.192.in-addr.arpa, by the serial number: ")
+    assert different == ("ns2.example.org (127.0.0.3) answers old.example.org; most others answer mail.example.org.")
+    assert serials.startswith("The servers have different serial numbers of 2.0.192.in-addr.arpa: ")
     assert "ns1.example.org (127.0.0.2) has 7, ns2.example.org (127.0.0.3) has 6" in serials
 
 
@@ -185,13 +183,13 @@ async def test_two_that_disagree_are_both_named():
     (found,) = await traced(world(ZONE), lost, names=names)
 
     assert found.differences == (
-        "ns1.example.org (127.0.0.2) says mail.example.org.",
-        "ns2.example.org (127.0.0.3) says NXDOMAIN.",
+        "ns1.example.org (127.0.0.2) answers mail.example.org.",
+        "ns2.example.org (127.0.0.3) answers NXDOMAIN.",
     )
 
 
 async def test_silence_is_no_difference():
-    """Nobody listens at one address, one server has no address, and one was never told of the zone."""
+    """Nobody listens at one address, one server has no address, and one was never done of the zone."""
     names = NAMES.replace("ns3.example.org. A 127.0.0.4", "") + "2.0.192.in-addr.arpa. NS ns4.example.org.\n"
     names += "ns4.example.org. A 127.0.0.5\n"
     (found,) = await traced(world(ZONE), None, None, world("example.org. SOA a. b. 1 1 1 1 1"), names=names)
@@ -199,7 +197,7 @@ async def test_silence_is_no_difference():
     assert found.differences == (
         "ns2.example.org (127.0.0.3) does not answer (network).",
         "ns3.example.org is a name server of 2.0.192.in-addr.arpa and has no address (nxdomain).",
-        "ns4.example.org (127.0.0.5) does not know the zone 2.0.192.in-addr.arpa, though it is named as its server.",
+        "ns4.example.org (127.0.0.5) is listed as a name server of 2.0.192.in-addr.arpa, but does not have that zone.",
     )
 
 

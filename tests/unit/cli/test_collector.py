@@ -11,7 +11,7 @@ class Cycle:
     def __init__(self):
         self.myself = self
 
-serve.calm()
+serve.tune_garbage_collector()
 gone = []
 while not gone:
     weakref.finalize(Cycle(), gone.append, True)

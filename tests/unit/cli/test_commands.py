@@ -158,7 +158,7 @@ def test_what_does_not_fit_is_warned_of(run, tmp_path):
         *[
             pytest.param(
                 [f"--web.route-prefix={text}"],
-                f"Error: Invalid value for '--web.route-prefix': {text!r} is no path of letters, digits and ._~- like"
+                f"Error: Invalid value for '--web.route-prefix': {text!r} is not a path of letters, digits and ._~- like"
                 " /maildns",
                 id=f"prefix-{text}",
             )

@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from exporter.cli.main import ExternalUrl
+from exporter.cli.main import Parsed, parse_external_path
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from exporter.cli.main import ExternalUrl
 def test_its_path_is_what_links_begin_with(url, path):
     """Anything but a plain HTTP URL is refused."""
     if path is None:
-        with pytest.raises(click.BadParameter, match="is no URL like"):
-            ExternalUrl().convert(url, None, None)
+        with pytest.raises(click.BadParameter, match="is not a URL like"):
+            Parsed("url", parse_external_path).convert(url, None, None)
     else:
-        assert ExternalUrl().convert(url, None, None) == path
+        assert Parsed("url", parse_external_path).convert(url, None, None) == path

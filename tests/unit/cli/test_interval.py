@@ -3,7 +3,9 @@
 import click
 import pytest
 
-from exporter.cli.main import Interval
+from exporter.cli.main import Parsed, parse_seconds
+
+DURATION = Parsed("duration", parse_seconds)
 
 
 @pytest.mark.parametrize(
@@ -13,12 +15,12 @@ from exporter.cli.main import Interval
 )
 def test_a_duration_is_read_as_seconds(text, seconds):
     """It is written as in the configuration, and a default that is read already stays."""
-    assert Interval()(text) == seconds
-    assert Interval()(seconds) == seconds
+    assert DURATION(text) == seconds
+    assert DURATION(seconds) == seconds
 
 
 @pytest.mark.parametrize("text", ["30", "soon", "", "-1s"])
 def test_what_is_no_duration_is_refused(text):
     """The message is the one that the configuration has for it."""
     with pytest.raises(click.BadParameter):
-        Interval()(text)
+        DURATION(text)

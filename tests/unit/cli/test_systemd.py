@@ -1,4 +1,4 @@
-"""What systemd is told, heard on a socket like its own."""
+"""What systemd is done, heard on a socket like its own."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.cli.serve import attended, notify, watchdog_seconds
+from exporter.cli.serve import notify, notifying_systemd, watchdog_seconds
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ async def test_ready_then_alive_then_stopping(systemd):
     async def hear() -> bytes:
         return await asyncio.to_thread(systemd.recv, 100)
 
-    async with attended(ready, stopping, environment):
+    async with notifying_systemd(ready, stopping, environment):
         await asyncio.sleep(0)
         assert select.select([systemd], [], [], 0)[0] == []
         ready.set()

@@ -3,18 +3,18 @@
 import asyncio
 from collections.abc import Iterable
 
-from exporter.cli.serve import fingerprint, watched
+from exporter.cli.serve import content_hash, watching
 
 DEADLINE_SECONDS = 300
 OFTEN = 0.001
 
 
 async def changes(looks: Iterable[bytes | None]) -> int:
-    """How many changes are told while the given looks are taken, one after the other."""
+    """How many changes are done while the given looks are taken, one after the other."""
     script = iter(looks)
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
-    told = []
+    done = []
 
     def look() -> bytes | None:
         try:
@@ -24,11 +24,11 @@ async def changes(looks: Iterable[bytes | None]) -> int:
             return None
 
     async def changed() -> None:
-        told.append(None)
+        done.append(None)
 
-    async with watched(look, OFTEN, changed):
+    async with watching(look, OFTEN, changed):
         await asyncio.wait_for(over.wait(), DEADLINE_SECONDS)
-    return len(told)
+    return len(done)
 
 
 async def test_every_new_content_is_told_once():
@@ -47,7 +47,7 @@ async def test_never_means_never():
     def look() -> bytes:
         raise AssertionError
 
-    async with watched(look, 0, asyncio.Event().wait):
+    async with watching(look, 0, asyncio.Event().wait):
         assert len(asyncio.all_tasks()) == 1
 
 
@@ -63,7 +63,7 @@ def test_a_switched_link_is_another_content_only_if_it_is(tmp_path):
     for generation in ("one", "two", "three", "four"):
         (tmp_path / "..tmp").symlink_to(generation)
         (tmp_path / "..tmp").replace(tmp_path / "..data")
-        prints.append(fingerprint(file))
+        prints.append(content_hash(file))
 
     first, second, third, fourth = prints
     assert first == second != third

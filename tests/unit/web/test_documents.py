@@ -11,7 +11,7 @@ from exporter.checks.names import DomainName
 from exporter.checks.report import report
 from exporter.checks.result import CheckName
 from exporter.state.address import AddressState
-from exporter.views.documents import address_documents, evidence_document, moment, printable
+from exporter.views.documents import address_documents, evidence_document, printable, rfc3339
 from exporter.views.pools import Listed
 from tests.factories import World, target
 
@@ -63,4 +63,4 @@ def test_the_words_of_a_server_are_escaped(server, error):
 
 def test_never_is_null():
     """No date stands for a moment that has not come."""
-    assert moment(0.0) is None
+    assert rfc3339(0.0) is None
