@@ -1,4 +1,4 @@
-"""What the command line says about serving; a reload of the configuration changes none of it."""
+"""The options of `maildns-exporter serve`. A reload of the configuration does not change them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,20 @@ from exporter.web.connections import Patience
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to serve. *load* reads the configuration anew, or raises `ConfigError`."""
+    """How to serve.
+
+    Attributes:
+        load: Reads the configuration, or raises `ConfigError`.
+        listen: Addresses to listen on; None for every interface.
+        enable_lifecycle: Whether `/-/reload` is allowed.
+        max_requests: How many requests are served at a time.
+        route_prefix: The prefix of all paths that are served.
+        probe_offset_seconds: How much sooner than the scrape's timeout a probe ends.
+        web_config: The file with TLS and authentication settings.
+        external_path: The prefix of links in pages, if a proxy removes it.
+        patience: Timeouts of connections; None for the defaults.
+        shard: Which part of the addresses this process samples.
+    """
 
     load: Callable[[], Configuration]
     listen: tuple[tuple[str | None, int], ...] = ((None, 10047),)

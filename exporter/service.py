@@ -1,8 +1,4 @@
-"""Wires everything, runs, reloads, shuts down in order.
-
-The rule of this file: it decides nothing about mail, DNS or metrics; it makes the parts, gives each what it needs, and
-ends them in the reverse order of their beginning.
-"""
+"""Starts the exporter, connects its parts, reloads the configuration, and stops everything in order."""
 
 import asyncio
 import signal
@@ -34,7 +30,7 @@ from exporter.options import Options
 from exporter.sampling.blocklists import BlocklistSampler
 from exporter.sampling.sampler import DomainSampler, Sampler
 from exporter.sampling.schedule import Schedule
-from exporter.sampling.sources import Feeds
+from exporter.sampling.sources import PoolSources
 from exporter.sampling.subjects import sample_now
 from exporter.state.blocklists import Blocklists
 from exporter.state.board import Board
@@ -53,7 +49,7 @@ log = structlog.get_logger()
 
 
 class Service:
-    """The running exporter. `run` serves until a signal, or `stop`, ends it."""
+    """The running exporter. `run` serves until a signal or `stop` ends it."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -71,13 +67,13 @@ class Service:
         self._was_ready = False
         self._effective = Effective()
         self._reloading = asyncio.Lock()
-        self._adopting = asyncio.Lock()
+        self._publishing = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self.listening, self.stopping = asyncio.Event(), asyncio.Event()
         self.addresses: list[tuple[str, int]] = []
 
     async def run(self) -> None:
-        """Serve. Raises `ConfigError` for a bad configuration at the start, `CannotRunError` for a taken port."""
+        """Serve. Raises `ConfigError` for a bad configuration and `CannotRunError` for a port that is in use."""
         self._configuration = configuration = self._options.load()
         self._access = Access(self._options.web_config)
         self._reload_status.succeeded_at = time.time()
@@ -92,7 +88,9 @@ class Service:
             due=self._schedule.due_in,
         )
         self._domain_sampler = DomainSampler(self._domains, lambda: self._resolvers, self._disputes, self._changed)
-        self._feeds = Feeds(lambda: self._resolvers, lambda: self._begin(self._refed), self._key_values, self._options.shard)
+        self._pool_sources = PoolSources(
+            lambda: self._resolvers, lambda: self._begin(self._publish), self._key_values, self._options.shard
+        )
         web = WebServer(
             self._endpoints(),
             max_requests=self._options.max_requests,
@@ -103,9 +101,9 @@ class Service:
         )
         await self._storage.use(configuration.storage)
         try:
-            await self._feeds.follow(configuration)
-            self._board.publish(self._feeds.inventory().pools)
-            self._adopted()
+            await self._pool_sources.follow(configuration)
+            self._board.publish(self._pool_sources.inventory().pools)
+            self._pools_published()
             restoring = await self._storage.begin_restoring()
             self.addresses = await web.start(list(self._options.listen))
             self._handle_signals()
@@ -114,19 +112,19 @@ class Service:
                 self._sampler.resume()
                 self._schedule.start()
                 self._follow(self._domain_sampler.due(time.time()))
-                self._feeds.start()
+                self._pool_sources.start()
                 self._begin(lambda: follow_servers(lambda: self._resolvers))
                 log.info("serving", on=" ".join(map(written, self.addresses)), **self._board.sizes)
                 self.listening.set()
             await self.stopping.wait()
             log.info("stopping")
         finally:
-            self.stopping.set()  # not ready from now on, and still there for whoever is scraping
+            self.stopping.set()  # not ready from now on, but still answering scrapes
             self._schedule.stop()
             self._blocklist_sampler.stop()
             self._domain_sampler.stop()
             self._sampler.stop()
-            await self._feeds.stop()
+            await self._pool_sources.stop()
             await self._storage.stop()
             await web.stop()
             for task in self._tasks:
@@ -140,22 +138,24 @@ class Service:
         self._storage.stop_restoring()
 
     async def reload(self) -> str | None:
-        """Read the configuration again and use it; if it is bad, say why and go on with the one in use."""
+        """Read the configuration again and use it. If it is bad, keep the current one and return the problems."""
         async with self._reloading:
             try:
                 configuration = await asyncio.to_thread(self._options.load)
             except ConfigError as bad:
                 self._reload_status.successful = False
                 self._reload_problems = tuple(map(str, bad.problems))
-                log.warning("the new configuration is bad, the old one stays", problems=list(self._reload_problems))
+                log.warning(
+                    "the new configuration is bad; the current one stays in use", problems=list(self._reload_problems)
+                )
                 return str(bad)
             if self.stopping.is_set():
                 return "stopping"
             await self._use_resolvers_of(configuration)
             self._configuration = configuration
             await self._storage.use(configuration.storage)
-            await self._feeds.follow(configuration)
-            await self._refed()
+            await self._pool_sources.follow(configuration)
+            await self._publish()
             self._reload_problems = ()
             self._reload_status.successful = True
             self._reload_status.succeeded_at = time.time()
@@ -163,36 +163,36 @@ class Service:
             return None
 
     async def _use_resolvers_of(self, configuration: Configuration) -> None:
-        """Ask new resolvers from now on, if they changed; the old ones end when what they were asked is answered."""
+        """Start new resolvers if their settings changed. The old ones close when their questions are answered."""
         if configuration.resolver_settings() == self._configuration.resolver_settings():
             return
         old, self._resolvers = self._resolvers, await Resolvers.started(configuration.resolver_settings())
         self._begin(old.retire)
 
-    async def _refed(self) -> None:
-        """Use what the sources have now: addresses came or went, or the configuration changed."""
-        async with self._adopting:
-            await self._sampler.publish((await self._feeds.gathered()).pools)
+    async def _publish(self) -> None:
+        """Publish the pools with the addresses that their sources have now."""
+        async with self._publishing:
+            await self._sampler.publish((await self._pool_sources.inventory_async()).pools)
             if not self.stopping.is_set():
-                self._adopted()
+                self._pools_published()
                 self._storage.start_restoring()
                 self._follow()
 
-    def _adopted(self) -> None:
-        """Fit to the board's new pools what has to be there before what is kept of it is looked at."""
+    def _pools_published(self) -> None:
+        """Prepare what must match the board's new pools before their stored state is restored."""
         self._domains.publish(watched_domains(self._configuration, self._options.shard))
         self._blocklists.publish(list_plans(self._configuration), [each.pool for each in self._board.pools.values()])
         self._storage.follow()
 
     def _follow(self, first: Mapping[str, float] | None = None) -> None:
-        """Fit rounds and jobs to the boards' generation; what is new or changed is sampled at once, or when *first*."""
+        """Match rounds and jobs to the published pools. New or changed ones are sampled at once, or as *first* says."""
         changed = self._sampler.follow() | self._domain_sampler.follow()
         pools = {name: state.pool.interval_seconds for name, state in self._board.pools.items()}
         self._schedule.follow(pools | self._domain_sampler.intervals, changed=changed, first=first or {})
         self._blocklist_sampler.follow(list_plans(self._configuration), self._board)
 
     def _tick(self, job: str) -> None:
-        """Each knows its own jobs."""
+        """Each sampler ignores the jobs of the other."""
         self._sampler.tick(job)
         self._domain_sampler.tick(job)
 
@@ -201,7 +201,7 @@ class Service:
             FleetCollector(self._board, self._sampler.lag_seconds, time.time),
             DomainsCollector(self._domains, self._board, self._spf_coverage),
             SampleCollector(self._board),
-            SourceCollector(self._feeds.statuses),
+            SourceCollector(self._pool_sources.statuses),
             DnsCollector(lambda: self._resolvers),
             DisagreementCollector(self._board, self._domains, self._disputes, lambda: self._resolvers),
             BlocklistCollector(self._blocklists),
@@ -251,13 +251,13 @@ class Service:
         if self.stopping.is_set():
             return "stopping"
         if self._was_ready:
-            return None  # a pool that a reload brought must not take the others' metrics away
+            return None  # a new pool after a reload must not hide the metrics of the others
         now, pools = time.time(), self._board.pools.items()
         waiting = [name for name, state in pools if state.round_seconds is None and not is_fresh(state, now)]
-        waiting += set(self._feeds.waiting).difference(waiting)
+        waiting += set(self._pool_sources.waiting).difference(waiting)
         waiting += self._domain_sampler.waiting(now)
         self._was_ready = not waiting
-        return f"the first round is not over yet: {', '.join(waiting)}" if waiting else None
+        return f"the first round has not ended yet: {', '.join(waiting)}" if waiting else None
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -266,14 +266,14 @@ class Service:
         loop.add_signal_handler(signal.SIGHUP, self._begin, self.reload)
 
     def _stop_for(self, loop: asyncio.AbstractEventLoop) -> None:
-        """A signal: end in order. A second one ends the process at once, whatever it is about."""
+        """Stop in order. A second signal ends the process at once."""
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
         self.stop()
 
     def _begin(self, do: Callable[[], Coroutine[Any, Any, Any]]) -> None:
-        """Have something done, and hold on to it until it has ended: the event loop itself does not."""
+        """Run *do* as a task. Keep a reference until it has ended: the event loop has only a weak one."""
         task = asyncio.create_task(do())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

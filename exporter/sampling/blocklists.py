@@ -1,8 +1,4 @@
-"""Looks addresses up in block lists: each list at its own pace, apart from the rounds of the pools.
-
-The rule of this file: a list is tested before it is believed, and again every few minutes; and a listing is believed
-only when the list, tested anew and past the cache, says it again, through servers that pass their canaries after that.
-"""
+"""Looks addresses up in block lists, each list at its own pace, independent of the rounds of the pools."""
 
 import asyncio
 import time
@@ -18,90 +14,9 @@ from exporter.checks.check import CheckRun, Evidence, OnAnswer
 from exporter.checks.dnsbl import ListHealth, Listing, dnsbl, list_health
 from exporter.checks.result import CheckName, Result
 from exporter.inventory.build import ListPlan
-from exporter.sampling.confirm import Asker
+from exporter.sampling.confirm import Asker, servers_of
 from exporter.state.blocklists import PENDING, Blocklists, Cursor, PoolListings
 from exporter.state.board import Board
-
-# SECTION exporter.sampling.places
-# The addresses that a block list is asked about, in a circle: whoever stops somewhere can go on there.
-#
-# The rule of this file: an order is worked out as it is walked, a range at a time, so that half a million
-# addresses cost
-# as much as the lines that name them.
-
-
-class ListPlace(NamedTuple):
-    """The address at *place* in a pool, as one list has it."""
-
-    listings: PoolListings
-    place: int
-
-    @property
-    def name(self) -> Cursor:
-        """How it is found again when the pools have changed, or after a restart."""
-        return self.listings.pool.name, self.listings.pool.targets[self.place].address
-
-
-class _Span(NamedTuple):
-    listings: PoolListings
-    family: int
-    start: int
-    stop: int
-
-
-class Places:
-    """The addresses of some pools, in their order from *start* on, and then those before it."""
-
-    def __init__(self, listings: Sequence[PoolListings], start: Cursor | None) -> None:
-        self._spans = [span for each in listings for span in _spans(each)]
-        self.size = sum(span.stop - span.start for span in self._spans)
-        if start is not None:
-            self._turn(start)
-
-    @property
-    def first(self) -> ListPlace | None:
-        """Where it begins; None if there is nothing."""
-        return next((ListPlace(span.listings, span.start) for span in self._spans if span.start < span.stop), None)
-
-    def walk(self, is_wanted: Callable[[int], bool]) -> Iterator[ListPlace]:
-        """Each once: first those that the list was never asked about, then the others.
-
-        *is_wanted* says, when it is their turn, whether the addresses of a family are to be asked about.
-        """
-        before = {id(span.listings): bytes(span.listings.codes) for span in self._spans}
-        for listings, family, start, stop in self._spans:
-            octets = before[id(listings)]
-            index = octets.find(PENDING, start, stop) if is_wanted(family) else -1
-            while index >= 0 and is_wanted(family):
-                yield ListPlace(listings, index)
-                index = octets.find(PENDING, index + 1, stop)
-        for listings, family, start, stop in self._spans:
-            octets, index = before[id(listings)], start
-            while index < stop and is_wanted(family):
-                if octets[index] != PENDING:
-                    yield ListPlace(listings, index)
-                index += 1
-
-    def _turn(self, start: Cursor) -> None:
-        """Let *start* be the first, or what follows where it was."""
-        name, address = start
-        for number, (listings, family, low, high) in enumerate(self._spans):
-            if listings.pool.name == name:
-                place = listings.pool.source.next_position(address) % listings.pool.size
-                if low <= place < high:
-                    first, last = _Span(listings, family, place, high), _Span(listings, family, low, place)
-                    self._spans = [first, *self._spans[number + 1 :], *self._spans[:number], last]
-                    return
-
-
-def _spans(listings: PoolListings) -> Iterator[_Span]:
-    start = 0
-    for one in listings.pool.source:
-        yield _Span(listings, one.family, start, start + one.size)
-        start += one.size
-
-
-# SECTION exporter.sampling.blocklists
 
 log = structlog.get_logger()
 
@@ -109,52 +24,54 @@ TEST_SECONDS = 300.0
 """How often a list is tested (RFC 5782 section 5), unless its own interval is shorter."""
 
 _RETRY_SECONDS = 30.0
-"""How soon it is tested again when a test got no answer."""
+"""The pause after a test that was not answered."""
 
 _TICK_SECONDS = 0.02
 _MAX_UNDER_WAY = 64
 _SHARE = 0.9
-"""The share of the interval over which the addresses are spread that a list was asked about before."""
+"""The share of the interval over which known addresses are spread."""
 
 
 class BlocklistSampler:
-    """Walks through the addresses of all pools, once an interval for each list. It belongs to the running event loop.
+    """Scans the addresses of all pools, once an interval for each list. It belongs to the running event loop.
 
-    What a list was never asked about comes at once, at the list's pace; the rest is spread over the interval, and
-    begins where the walk before stood, be it one of an earlier process.
+    A list is tested before it is asked, and again every few minutes. A listing is recorded only if the list repeats it,
+    passing its test again without the DNS cache, through servers that pass their canaries afterwards.
 
-    *asker* gives whoever answers questions at the moment.
+    Addresses that a list was never asked about are looked up at the list's pace. The others are spread over the
+    interval, beginning where the last scan stopped, which may have been in an earlier process. *asker* gives the
+    current resolvers.
     """
 
     def __init__(self, blocklists: Blocklists, asker: Callable[[], Asker]) -> None:
         self._blocklists = blocklists
         self._asker = asker
-        self._walks: list[_Walk] = []
+        self._scans: list[_ListScan] = []
 
     def follow(self, plans: Sequence[ListPlan], board: Board) -> None:
-        """Fit the walks to these lists and the pools on the board: what is new or changed begins at once."""
+        """Scan these lists and the pools on the board from now on. New or changed scans begin at once."""
         self._blocklists.publish(plans, [state.pool for state in board.pools.values()])
-        old, self._walks = self._walks, []
+        old, self._scans = self._scans, []
         for plan in self._blocklists.plans:
-            same = next((walk for walk in old if walk.is_of(plan)), None)
+            same = next((scan for scan in old if scan.is_of(plan)), None)
             if same is not None:
                 old.remove(same)
-                self._walks.append(same)
+                self._scans.append(same)
             else:
-                self._walks.append(_Walk(plan, self._blocklists, self._asker))
-                self._walks[-1].begin()
-        for walk in old:
-            walk.stop()
+                self._scans.append(_ListScan(plan, self._blocklists, self._asker))
+                self._scans[-1].begin()
+        for scan in old:
+            scan.stop()
 
     def stop(self) -> None:
         """Drop everything that is under way."""
-        for walk in self._walks:
-            walk.stop()
-        self._walks.clear()
+        for scan in self._scans:
+            scan.stop()
+        self._scans.clear()
 
 
-class _Walk:
-    """One list's way through the addresses, over and over."""
+class _ListScan:
+    """Scans the addresses for one list, again and again."""
 
     def __init__(self, plan: ListPlan, blocklists: Blocklists, asker: Callable[[], Asker]) -> None:
         self._plan = plan
@@ -166,22 +83,22 @@ class _Walk:
             for family in plan.blocklist.families
             if any(one.family == family for listings in self._listings for one in listings.pool.source)
         ]
-        self._circle = Places(self._listings, blocklists.cursors.get(plan.zone))
+        self._circle = ListItems(self._listings, blocklists.cursors.get(plan.zone))
         self._pace = 0.0 if isinf(plan.max_queries_per_second) else 1 / plan.max_queries_per_second
         self._spread = max(self._pace, _SHARE * plan.interval_seconds / max(1, self._circle.size))
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._places: Iterator[ListPlace] = iter(())
-        self._next: ListPlace | None = None
+        self._items: Iterator[ListItem] = iter(())
+        self._next: ListItem | None = None
         self._began = -inf
         self._due = self._test_at = 0.0
         self._tests = 0
-        self._looking_up: dict[int, ListPlace | None] = {}
+        self._looking_up: dict[int, ListItem | None] = {}
         self._numbers = count()
         self._stopped = False
 
     def is_of(self, plan: ListPlan) -> bool:
-        """Whether there is nothing to do differently for this plan, and the pools as they are now."""
+        """Whether this scan is right for *plan* and the current pools."""
         return self._plan == plan and self._listings == self._blocklists.of(plan.zone)
 
     def begin(self) -> None:
@@ -194,10 +111,10 @@ class _Walk:
             self._timer.cancel()
 
     def _step(self) -> None:
-        """Test the list when that is due, else ask about the addresses that are due; and come back."""
+        """Test the list if that is due, else look up the addresses that are due."""
         now = self._loop.time()
         if self._tests:
-            pass  # its outcome decides what may be asked
+            pass  # wait for the result of the test
         elif now >= self._test_at:
             self._test_at = now + min(TEST_SECONDS, self._plan.interval_seconds)
             self._tests = len(self._families)
@@ -216,23 +133,23 @@ class _Walk:
             if now < self._began + self._plan.interval_seconds:
                 self._due = min(self._test_at, self._began + self._plan.interval_seconds)
                 return
-            self._places = self._circle.walk(self._works)
-            self._next = next(self._places, None)
+            self._items = self._circle.scan(self._works)
+            self._next = next(self._items, None)
             self._began = self._due = now
         while self._next is not None and self._due <= now and len(self._looking_up) < _MAX_UNDER_WAY:
-            place, self._next = self._next, next(self._places, None)
-            is_first = place.listings.codes[place.place] == PENDING
+            item, self._next = self._next, next(self._items, None)
+            is_first = item.listings.codes[item.position] == PENDING
             self._due = max(self._due, now - _TICK_SECONDS) + (self._pace if is_first else self._spread)
-            self._look_up(place, is_first=is_first)
+            self._look_up(item, is_first=is_first)
         if self._next is None:
-            log.debug("block list walked", dnsbl=self._plan.zone, seconds=round(now - self._began, 3))
+            log.debug("block list scanned", dnsbl=self._plan.zone, seconds=round(now - self._began, 3))
 
-    def _note_reached(self) -> None:
-        """Note where to go on, whatever ends us now: what is under way has to be asked about again."""
-        under_way = (place for place in self._looking_up.values() if place is not None)
-        place = next(under_way, self._next) or self._circle.first
-        if place is not None and place.listings.codes[place.place] != PENDING:
-            self._blocklists.set_cursor(self._plan.zone, place.name)
+    def _set_cursor(self) -> None:
+        """Set where to continue after a restart: at the first address whose lookup has not ended."""
+        under_way = (item for item in self._looking_up.values() if item is not None)
+        item = next(under_way, self._next) or self._circle.first
+        if item is not None and item.listings.codes[item.position] != PENDING:
+            self._blocklists.set_cursor(self._plan.zone, item.cursor)
 
     def _health(self, family: int) -> ListHealth | None:
         return self._blocklists.healths.get((self._plan.zone, family))
@@ -242,7 +159,7 @@ class _Walk:
         return health is not None and health.works is True
 
     def _test(self, family: int) -> None:
-        def done(health: ListHealth, evidence: Evidence) -> None:  # noqa: ARG001  # what `CheckRun` gives
+        def done(health: ListHealth, evidence: Evidence) -> None:  # noqa: ARG001  # `CheckRun` passes it
             self._tests -= 1
             if self._stopped:
                 return
@@ -250,7 +167,7 @@ class _Walk:
             if before is None or before.works is not health.works:
                 log.info("block list tested", dnsbl=self._plan.zone, works=health.works, sentence=health.sentence)
                 if health.works is True and self._next is None:
-                    self._began = -inf  # nothing was asked while it did not work
+                    self._began = -inf  # begin a scan now: none ran while the list did not work
             if health.works is None:
                 self._test_at = min(self._test_at, self._loop.time() + _RETRY_SECONDS)
             self._blocklists.put_health(health)
@@ -261,34 +178,31 @@ class _Walk:
 
         CheckRun(list_health(self._plan.blocklist, family), self._asking(confirm=True), done, broken).start()
 
-    def _look_up(self, place: ListPlace, *, is_first: bool) -> None:
-        listings, index = place
+    def _look_up(self, item: "ListItem", *, is_first: bool) -> None:
+        listings, index = item
         address = listings.pool.targets[index].address
         health = self._health(address.family)
         number = next(self._numbers)
-        self._looking_up[number] = None if is_first else place
+        self._looking_up[number] = None if is_first else item
 
-        def done(listing: Listing, evidence: Evidence) -> None:  # noqa: ARG001  # what `CheckRun` gives
+        def done(listing: Listing, evidence: Evidence) -> None:  # noqa: ARG001  # `CheckRun` passes it
             if listing.is_listed and not listings.is_listed(index):
-                # without a health to go by, the list is tested along
-                CheckRun(
-                    dnsbl(CheckName.DNSBL, address, blocklist), self._asking(confirm=True), confirmed, broken
-                ).start()
+                check = dnsbl(CheckName.DNSBL, address, blocklist)  # without *health*, it tests the list too
+                CheckRun(check, self._asking(confirm=True), confirmed, broken).start()
             else:
                 put(listing)
 
         def confirmed(listing: Listing, evidence: Evidence) -> None:
-            if not listing.is_listed:
+            if listing.is_listed:
+                self._asker().verify(servers_of(evidence), lambda failure: put(listing if failure is None else None))
+            else:
                 put(listing)
-                return
-            servers = {answer.server for answer in evidence.values() if answer.server}
-            self._asker().verify(servers, lambda doubt: put(listing) if doubt is None else put(None))
 
         def put(listing: Listing | None) -> None:
             self._looking_up.pop(number, None)
             if listing is not None and not self._stopped:
                 listings.put(index, listing.finding, time.time())
-                self._note_reached()
+                self._set_cursor()
                 if listing.finding.result is Result.FAIL:
                     log.debug("listed", dnsbl=self._plan.zone, ip=str(address), codes=listing.codes)
 
@@ -309,3 +223,76 @@ class _Walk:
                 self._asker().ask(question, on_answer, max_age_seconds=self._plan.interval_seconds)
 
         return ask
+
+
+class ListItem(NamedTuple):
+    """The address at *position* in a pool, and what one list says of the pool."""
+
+    listings: PoolListings
+    position: int
+
+    @property
+    def cursor(self) -> Cursor:
+        """Identifies the address after a reload or restart."""
+        return self.listings.pool.name, self.listings.pool.targets[self.position].address
+
+
+class _Segment(NamedTuple):
+    """The addresses of one family from index *start* to before *stop*."""
+
+    listings: PoolListings
+    family: int
+    start: int
+    stop: int
+
+
+class ListItems:
+    """The addresses of some pools as a circle that begins at *start*. It costs memory per range, not per address."""
+
+    def __init__(self, listings: Sequence[PoolListings], start: Cursor | None) -> None:
+        self._segments = [segment for each in listings for segment in _segments(each)]
+        self.size = sum(segment.stop - segment.start for segment in self._segments)
+        if start is not None:
+            self._rotate(start)
+
+    @property
+    def first(self) -> ListItem | None:
+        """The first address; None if there is none."""
+        return next((ListItem(one.listings, one.start) for one in self._segments if one.start < one.stop), None)
+
+    def scan(self, is_wanted: Callable[[int], bool]) -> Iterator[ListItem]:
+        """Each address once: first those that the list was never asked about, then the others.
+
+        *is_wanted* decides about an address family whenever one of its addresses is next.
+        """
+        before = {id(one.listings): bytes(one.listings.codes) for one in self._segments}
+        for listings, family, start, stop in self._segments:
+            codes = before[id(listings)]
+            index = codes.find(PENDING, start, stop) if is_wanted(family) else -1
+            while index >= 0 and is_wanted(family):
+                yield ListItem(listings, index)
+                index = codes.find(PENDING, index + 1, stop)
+        for listings, family, start, stop in self._segments:
+            codes, index = before[id(listings)], start
+            while index < stop and is_wanted(family):
+                if codes[index] != PENDING:
+                    yield ListItem(listings, index)
+                index += 1
+
+    def _rotate(self, start: Cursor) -> None:
+        """Begin the circle at *start*, or at the next address if that is gone."""
+        name, address = start
+        for number, (listings, family, low, high) in enumerate(self._segments):
+            if listings.pool.name == name:
+                index = listings.pool.source.next_position(address) % listings.pool.size
+                if low <= index < high:
+                    first, last = _Segment(listings, family, index, high), _Segment(listings, family, low, index)
+                    self._segments = [first, *self._segments[number + 1 :], *self._segments[:number], last]
+                    return
+
+
+def _segments(listings: PoolListings) -> Iterator[_Segment]:
+    start = 0
+    for one in listings.pool.source:
+        yield _Segment(listings, one.family, start, start + one.size)
+        start += one.size

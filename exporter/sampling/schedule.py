@@ -1,9 +1,4 @@
-"""APScheduler starts one job a pool; this file keeps the wall clock from deciding when.
-
-APScheduler 3 plans in wall-clock time: after a step backwards it would wait for the old time to come round again.
-So the monotonic moment at which each pool is due is remembered here, a heartbeat watches for steps, and after one
-every job is planned anew from its monotonic moment.
-"""
+"""When pools are sampled: one job a pool, and the rounds that these jobs begin."""
 
 import asyncio
 import time
@@ -28,24 +23,33 @@ log = structlog.get_logger()
 
 _HEARTBEAT_SECONDS = 1.0
 _STEP_SECONDS = 1.0
-"""A wall clock that moves by more than this against the monotonic one was stepped (or the machine slept)."""
+"""If the wall clock moves by more than this against the monotonic clock, it was stepped, or the machine slept."""
 
 _LAG_BEATS = 15
-"""How many heartbeats the loop's lag is remembered for: a scrape sees the worst since the one before it."""
+"""For how many heartbeats the loop's lag is kept: a scrape shows the longest lag since the scrape before."""
+
+_BURST = 64
+"""How many samples are started before yielding to the event loop."""
+
+_TICK_SECONDS = 0.05
+"""Samples that are due within this time are started together: each wake-up costs more than a sample."""
+
+_MIN_KNOWN = 64
+"""At least so many addresses that are known to fail are sampled in every round, even if fewer are drawn."""
 
 
 class Steady(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
-    """Fires every *seconds*, and after the time at which it is asked: whatever was missed is missed.
+    """Fires every *seconds*. Missed times are skipped.
 
-    APScheduler's own trigger is asked for each moment that was missed, one after the other. After a step of the wall
-    clock by a month that holds the event loop for seconds a job.
+    APScheduler's own trigger computes every missed time, one after the other. After a step of the wall clock by a
+    month, that blocks the event loop for seconds a job.
     """
 
     def __init__(self, seconds: float) -> None:
         self._interval = timedelta(seconds=seconds)
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
-        """The first moment after *now* that is a whole number of intervals after the one before."""
+        """The first time after *now* that is a whole number of intervals after the previous one."""
         if previous_fire_time is None:
             return now
         missed = max(0, (now - previous_fire_time) // self._interval)
@@ -53,11 +57,16 @@ class Steady(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
 
 
 class Schedule:
-    """One job for each pool, first due at once and then at its interval; *tick* is called with the pool's name."""
+    """One job for each pool, due at once and then at its interval. Calls *tick* with the name of the pool.
+
+    APScheduler 3 plans in wall-clock time: after a step backwards it would wait until the old time is reached again. So
+    the schedule keeps the monotonic time at which each pool is due, watches for steps, and plans every job again after
+    one.
+    """
 
     def __init__(self, tick: Callable[[str], None]) -> None:
         self._tick = tick
-        # Jobs only begin a round, so they run at once and on the loop. The executor for coroutines would cancel one
+        # Jobs only begin a round, so they run at once and on the loop. The executor for coroutines would cancel a job
         # that is due when the scheduler shuts down, and log that as an error.
         self._scheduler = AsyncIOScheduler(timezone=UTC, executors={"default": DebugExecutor()})
         self._intervals: dict[str, float] = {}
@@ -68,13 +77,13 @@ class Schedule:
         self._offset = 0.0
 
     def start(self) -> None:
-        """Begin to call."""
+        """Begin to call *tick*."""
         self._scheduler.start()
         self._offset = time.time() - self._loop.time()
         self._beat = self._loop.call_later(_HEARTBEAT_SECONDS, self._heartbeat, self._loop.time() + _HEARTBEAT_SECONDS)
 
     def stop(self) -> None:
-        """Call no more."""
+        """Stop calling *tick*."""
         if self._beat is not None:
             self._beat.cancel()
         if self._scheduler.running:
@@ -87,9 +96,9 @@ class Schedule:
         changed: frozenset[str] = frozenset(),
         first: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
-        """Fit the jobs to *intervals*, seconds by pool.
+        """Replace the jobs by *intervals*: seconds by name.
 
-        Pools that are new, or in *changed*, are due at once, or after as many seconds as *first* says.
+        New jobs and those in *changed* are due at once, or after the seconds that *first* has for them.
         """
         for name in self._intervals.keys() - intervals.keys():
             self._scheduler.remove_job(name)
@@ -100,13 +109,13 @@ class Schedule:
         self._intervals = dict(intervals)
 
     def due_in(self, name: str, seconds: float) -> None:
-        """Let the pool *name* be due in so many *seconds*, and at its interval from then on."""
+        """Make the pool *name* due in *seconds*, and at its interval from then on."""
         if name in self._intervals:
             self._plan(name, self._intervals[name], seconds)
 
     @property
     def loop_lag_seconds(self) -> float:
-        """The longest that a heartbeat came too late, of the latest ones: for so long the event loop was held."""
+        """The longest delay of the last 15 heartbeats: for so long the event loop was blocked."""
         return max(self._lags, default=0.0)
 
     def _plan(self, name: str, seconds: float, delay: float) -> None:
@@ -119,12 +128,12 @@ class Schedule:
             name=f"round of {name}",
             replace_existing=True,
             next_run_time=datetime.now(UTC) + timedelta(seconds=delay),
-            coalesce=True,  # what was missed while the machine slept is one round, not many
+            coalesce=True,  # rounds that were missed while the machine slept become one
             misfire_grace_time=None,  # a late round is better than none
         )
 
     def _run(self, name: str) -> None:
-        """What APScheduler calls, on the loop."""
+        """Called by APScheduler on the event loop."""
         self._due[name] = self._loop.time() + self._intervals[name]
         self._tick(name)
 
@@ -138,24 +147,10 @@ class Schedule:
         self._beat = self._loop.call_later(_HEARTBEAT_SECONDS, self._heartbeat, now + _HEARTBEAT_SECONDS)
 
     def _replan(self, step_seconds: float, now: float) -> None:
-        log.warning("the wall clock was stepped; rounds are planned anew", step_seconds=round(step_seconds, 3))
+        log.warning("the wall clock was stepped; rounds are planned again", step_seconds=round(step_seconds, 3))
         wall = datetime.now(UTC)
         for name, due in self._due.items():
             self._scheduler.modify_job(name, next_run_time=wall + timedelta(seconds=max(0.0, due - now)))
-
-
-# SECTION exporter.sampling.round
-# One round over what is due in a pool, paced by the pool's own ring and never by a job an address.
-#
-# The rule of this file: time is the event loop's monotonic clock. What is late is started late, in order;
-# nothing is
-# started twice, skipped, or caught up in a burst beyond the limit of what may be under way.
-
-_BURST = 64
-"""How many samples are started before the event loop gets its turn."""
-
-_TICK_SECONDS = 0.05
-"""Samples that are due within this time of one another are started together: each wake-up costs more than a sample."""
 
 
 class Startable(Protocol):
@@ -167,12 +162,13 @@ class Startable(Protocol):
 
 
 class Round:
-    """Starts every item of *order* once, spread evenly over *span_seconds*, and those of *at_once* as soon as it may.
+    """Starts every item of *order* once, spread over *spread_seconds*, and those of *at_once* as soon as possible.
 
-    What is due of the order comes before what is to come at once, so that however much that is, the order is kept to
-    its pace. *prepare* makes the sampling of one item; it must call the given function when it ends. At most *limit*
-    are under way together, and none for longer than *deadline_seconds*. *ended* is called when the last one is over,
-    never from within `begin`.
+    Items of the order that are due go first, so items at once never delay the order. *prepare* makes the sampling of
+    one item, which must call the given function when it ends. At most *limit* samplings run at a time, and none longer
+    than *deadline_seconds*. *ended* is called when the last one has ended, never from within `begin`. Time is the event
+    loop's monotonic clock. Late items are started late and in order: none is skipped, and at most *limit* catch up at
+    once.
     """
 
     def __init__(
@@ -182,7 +178,7 @@ class Round:
         ended: Callable[["Round"], None],
         *,
         at_once: Sequence[int] = (),
-        span_seconds: float,
+        spread_seconds: float,
         limit: int,
         deadline_seconds: float,
     ) -> None:
@@ -191,11 +187,11 @@ class Round:
         self._prepare = prepare
         self._ended = ended
         self._at_once = at_once
-        self._span = span_seconds
+        self._spread = spread_seconds
         self._limit = limit
         self._deadline = deadline_seconds
         self._next = 0
-        self._hurried = 0
+        self._next_at_once = 0
         self._added: deque[int] = deque()
         self._started = 0
         self._open: dict[int, tuple[Startable, float, int]] = {}
@@ -206,16 +202,16 @@ class Round:
         self.is_over = False
 
     def add(self, items: Iterable[int]) -> None:
-        """Start these *items* too, before all that is not started yet."""
+        """Start these *items* too, before everything that is not started yet."""
         self._added.extend(items)
         self._repump()
 
     def begin(self) -> None:
-        """Start what is due, and keep at it."""
+        """Begin to start items."""
         self._pump_soon = self._loop.call_soon(self._pump)
 
     def cancel(self) -> None:
-        """Stop at once. What is under way is dropped; *ended* is not called."""
+        """Stop at once and drop what is under way. *ended* is not called."""
         self.is_over = True
         for handle in (self._timer, self._pump_soon):
             if handle is not None:
@@ -226,11 +222,11 @@ class Round:
         self._added.clear()
 
     @property
-    def reached(self) -> int | None:
-        """The first item of the order that is not over; of what comes at once, if there is no order; None for none."""
-        order, following = (self._order, self._next) if self._size else (self._at_once, self._hurried)
-        place = min([place for _, _, place in self._open.values() if place >= 0], default=following)
-        return order[place] if place < len(order) else None
+    def cursor(self) -> int | None:
+        """The first item of the order (of the items at once, if there is no order) that has not ended."""
+        order, following = (self._order, self._next) if self._size else (self._at_once, self._next_at_once)
+        index = min([index for _, _, index in self._open.values() if index >= 0], default=following)
+        return order[index] if index < len(order) else None
 
     @property
     def in_flight(self) -> int:
@@ -238,19 +234,19 @@ class Round:
         return len(self._open)
 
     def lag_seconds(self) -> float:
-        """How late the next sample is; 0.0 while the round keeps up. What is due at once is as late as it takes."""
+        """How late the next sample of the order is; 0.0 while the round keeps up."""
         if self.is_over or self._next >= self._size:
             return 0.0
         return max(0.0, self._loop.time() - self._due(self._next))
 
-    def _due(self, place: int) -> float:
-        return self.began + self._span * place / self._size
+    def _due(self, index: int) -> float:
+        return self.began + self._spread * index / self._size
 
-    def _due_by(self, moment: float) -> int:
-        """How many items are due by *moment*, which is not before the round began: those before that place."""
-        if not self._span:
+    def _due_by(self, at: float) -> int:
+        """How many items of the order are due by the time *at*, which is not before the round began."""
+        if not self._spread:
             return self._size
-        return min(self._size, int((moment - self.began) * self._size / self._span) + 1)
+        return min(self._size, int((at - self.began) * self._size / self._spread) + 1)
 
     def _pump(self) -> None:
         self._pump_soon = None
@@ -263,9 +259,10 @@ class Round:
             elif self._next < due:
                 self._next += 1
                 self._start(self._order[self._next - 1], now, self._next - 1)
-            elif self._hurried < len(self._at_once):
-                self._hurried += 1
-                self._start(self._at_once[self._hurried - 1], now, -1 if self._size else self._hurried - 1)
+            elif self._next_at_once < len(self._at_once):
+                index = self._next_at_once
+                self._next_at_once += 1
+                self._start(self._at_once[index], now, -1 if self._size else index)
             else:
                 break
             started += 1
@@ -279,18 +276,18 @@ class Round:
 
     @property
     def _is_started(self) -> bool:
-        """Whether there is nothing left to be started."""
-        return self._next >= self._size and self._hurried >= len(self._at_once) and not self._added
+        """Whether every item has been started."""
+        return self._next >= self._size and self._next_at_once >= len(self._at_once) and not self._added
 
-    def _start(self, item: int, now: float, place: int = -1) -> None:
+    def _start(self, item: int, now: float, index: int = -1) -> None:
         number = self._started
         self._started = number + 1
         sampling = self._prepare(item, partial(self._close, number))
-        self._open[number] = (sampling, now, place)
+        self._open[number] = (sampling, now, index)
         try:
             sampling.start()
-        except Exception as error:  # noqa: BLE001  # whatever it is, the other samples must not suffer
-            self._tell(error)
+        except Exception as error:  # noqa: BLE001  # any error: the other samples must go on
+            self._report(error)
 
     def _close(self, number: int) -> None:
         still_open = self._open
@@ -299,7 +296,7 @@ class Round:
             self._repump()  # otherwise the timer is set already
 
     def _expire(self, now: float) -> None:
-        """End what has been under way for too long; the oldest come first."""
+        """Give up samples that reached the deadline; the oldest come first."""
         while self._open:
             number, (sampling, began, _) = next(iter(self._open.items()))
             if began + self._deadline > now:
@@ -307,11 +304,10 @@ class Round:
             try:
                 sampling.give_up()
             except Exception as error:  # noqa: BLE001  # as above
-                self._tell(error)
+                self._report(error)
             self._open.pop(number, None)
 
-    def _tell(self, error: Exception) -> None:
-        """Tell of a sample that is broken; the round goes on."""
+    def _report(self, error: Exception) -> None:
         self._loop.call_exception_handler({"message": "a sample is broken", "exception": error})
 
     def _repump(self) -> None:
@@ -319,33 +315,100 @@ class Round:
             self._pump_soon = self._loop.call_soon(self._pump)
 
     def _rearm(self) -> None:
-        """Wake up for the next sample that is due, or the next one that must end, whichever comes first."""
+        """Wake up for the next sample that is due or reaches its deadline, whichever is first."""
         if self._timer is not None:
             self._timer.cancel()
-        moments = []
+        times = []
         if self._open:
-            moments.append(next(iter(self._open.values()))[1] + self._deadline)
+            times.append(next(iter(self._open.values()))[1] + self._deadline)
         if self._next < self._size and len(self._open) < self._limit:
-            moments.append(self._due(self._next))
-        self._timer = self._loop.call_at(min(moments), self._pump)
+            times.append(self._due(self._next))
+        self._timer = self._loop.call_at(min(times), self._pump)
 
     def _end(self) -> None:
         self.cancel()
         self._ended(self)
 
 
-# SECTION exporter.sampling.evenly
-# Two orders in one, so that neither moves when the other grows.
-#
-# The rule of this file: what is first of ten in *main* comes at the same share of the whole, to within one
-# place of it,
-# as the first of ten. So an address has its turn at the same moment of each round, however many HELO names, or
-# failures
-# that are looked at again, come besides.
+class RoundItems:
+    """The items of one round of *state*, as numbers: addresses from 0 up, then from -1 down HELO names and *random*.
+
+    It costs a number a prefix at most: an item is looked up when it is started.
+
+    The items of *order* are a circle that begins at *since*, so that a round continues where the one before was
+    dropped, and an address is sampled at the same share of each round. Addresses that were never sampled are in
+    *at_once* besides. In the first round of a pool everything is.
+
+    Attributes:
+        helos: The HELO names of the pool.
+        draw: The random draw, if the round samples only some addresses of each prefix.
+        random: Random addresses of ranges that are too large to enumerate. They are no addresses of the pool.
+        order: Items that are spread over the round.
+        at_once: Items that are started as soon as possible.
+    """
+
+    def __init__(self, state: PoolState, since: Address | None = None) -> None:
+        self.helos = tuple(state.helos)
+        self.draw: Turn | None = None
+        pool = state.pool
+        self.random = tuple(pool.not_enumerable.draw(state.sample.key, state.sample.round_number))
+        outside = range(-len(self.random) - len(self.helos), 0)
+        start = 0 if since is None else pool.source.next_position(since) % max(1, pool.size)
+        never = Spans(())
+        known: range = range(0)
+        if pool.plan is None:
+            ring = Spans([range(start, pool.size), range(start)])
+            never = state.unsampled()
+            is_new = len(never) == pool.size > 0
+        else:
+            self.draw = Turn(pool.prefixes, pool.plan, state.sample.key, state.sample.round_number)
+            known = self.draw.add(_known_to_fail(state, max(_MIN_KNOWN, self.draw.drawn)))
+            first = self.draw.place_of(start) if start else 0
+            ring = Spans([range(first, self.draw.drawn), range(first)])
+            is_new = True
+        self.order: Sequence[int] = ()
+        self.at_once: Sequence[int]
+        if is_new and state.round_seconds is None:
+            self.at_once = Spans([outside, *ring.ranges, known])
+            return
+        names = zip(range(-len(self.helos), 0), self.helos, strict=True)
+        unsampled = [range(item, item + 1) for item, text in names if state.helos[text].latest is None]
+        self.at_once = Spans([*unsampled, *never.ranges])
+        self.order = Interleaved(Interleaved(ring, known), outside)
+
+    @property
+    def are_at_once(self) -> bool:
+        """Whether no item is spread over the round."""
+        return bool(self.at_once) and not self.order
+
+    def outside(self, item: int) -> str | Address:
+        """The HELO name or random address of an item below 0."""
+        return self.helos[item] if item >= -len(self.helos) else self.random[item + len(self.helos)]
+
+    def position(self, item: int) -> tuple[int, bool]:
+        """The index in the pool of an item from 0 up, and whether it counts for the estimate."""
+        return (item, False) if self.draw is None else self.draw.at(item)
 
 
-class Evenly(Sequence[int]):
-    """The items of *main*, with those of *others* spread evenly among them; each in its own order."""
+def _known_to_fail(state: PoolState, limit: int) -> list[int]:
+    """Failing addresses to sample in this round, so that a fix is seen soon; if more than *limit*, a part a round."""
+    healths, size = bytes(state.healths), state.pool.size
+    start = state.sample.round_number * limit % max(1, size) if healths.count(FAILING) > limit else 0
+    found: list[int] = []
+    for low, high in ((start, size), (0, start)):
+        index = healths.find(FAILING, low, high)
+        while index >= 0 and len(found) < limit:
+            found.append(index)
+            index = healths.find(FAILING, index + 1, high)
+    return found
+
+
+class Interleaved(Sequence[int]):
+    """The items of *main*, with those of *others* spread among them, each in its own order.
+
+    An item of *main* is at the same share of the whole, to within one index, however many *others* there are. So an
+    address is sampled at the same time of each round, even if the number of HELO names or known failures changes.
+    """
 
     __slots__ = ("_main", "_others", "_size")
 
@@ -369,87 +432,6 @@ class Evenly(Sequence[int]):
         mains = self._before(index)
         return self._main[mains] if self._before(index + 1) > mains else self._others[index - mains]
 
-    def _before(self, place: int) -> int:
-        """How many of *main* come before *place*: the first of them comes first of all."""
-        return -(-place * len(self._main) // self._size)
-
-
-# SECTION exporter.sampling.agenda
-# What one round of a pool has to do, in which order: random draws, HELO names, every address or some of each
-# prefix.
-#
-# The rule of this file: an agenda is made at the beginning of a round and costs at most a number a prefix; what
-# an item
-# stands for is worked out when its time has come.
-
-_LEAST_KNOWN = 64
-"""So many addresses that are known to fail are looked at in every round at least, however few are drawn."""
-
-
-class Agenda:
-    """The items of one round of *state*: from 0 up its addresses; counted down from -1 its HELO names, then *random*.
-
-    *random* are addresses drawn from ranges that are too big to be listed: they are no addresses of the pool.
-
-    Those of *order* have their turn in a circle that begins at *since*, at the same share of each round: where a round
-    was dropped because the pool changed, the next one goes on. What was never sampled is *at_once* besides; in the
-    first round of a pool that is all there is, and nothing waits.
-    """
-
-    def __init__(self, state: PoolState, since: Address | None = None) -> None:
-        self.helos = tuple(state.helos)
-        self.turn: Turn | None = None
-        pool = state.pool
-        self.random = tuple(pool.not_enumerable.draw(state.sample.key, state.sample.round_number))
-        outside = range(-len(self.random) - len(self.helos), 0)
-        start = 0 if since is None else pool.source.next_position(since) % max(1, pool.size)
-        never = Spans(())
-        known: range = range(0)
-        if pool.plan is None:
-            ring = Spans([range(start, pool.size), range(start)])
-            never = state.unsampled()
-            is_new = len(never) == pool.size > 0
-        else:
-            self.turn = Turn(pool.prefixes, pool.plan, state.sample.key, state.sample.round_number)
-            known = self.turn.add(_known_to_fail(state, max(_LEAST_KNOWN, self.turn.drawn)))
-            place = self.turn.place_of(start) if start else 0
-            ring = Spans([range(place, self.turn.drawn), range(place)])
-            is_new = True
-        self.order: Sequence[int] = ()
-        self.at_once: Sequence[int]
-        if is_new and state.round_seconds is None:
-            self.at_once = Spans([outside, *ring.ranges, known])
-            return
-        names = zip(range(-len(self.helos), 0), self.helos, strict=True)
-        unheard = [range(item, item + 1) for item, text in names if state.helos[text].latest is None]
-        self.at_once = Spans([*unheard, *never.ranges])
-        self.order = Evenly(Evenly(ring, known), outside)
-
-    @property
-    def hurries(self) -> bool:
-        """Whether nothing in it is spread over the interval."""
-        return bool(self.at_once) and not self.order
-
-    def outside(self, item: int) -> str | Address:
-        """The HELO name, or the address of *random*, that an item below 0 stands for."""
-        return self.helos[item] if item >= -len(self.helos) else self.random[item + len(self.helos)]
-
-    def position(self, item: int) -> tuple[int, bool]:
-        """The index in the pool of an item that is an address, and whether it counts for the estimate."""
-        return (item, False) if self.turn is None else self.turn.at(item)
-
-
-def _known_to_fail(state: PoolState, most: int) -> list[int]:
-    """The addresses that are to be looked at again in every round, lest a fix is seen only at their next turn.
-
-    Where they are more than *most*, each round has another part of them.
-    """
-    healths, size = bytes(state.healths), state.pool.size
-    start = state.sample.round_number * most % max(1, size) if healths.count(FAILING) > most else 0
-    found: list[int] = []
-    for low, high in ((start, size), (0, start)):
-        position = healths.find(FAILING, low, high)
-        while position >= 0 and len(found) < most:
-            found.append(position)
-            position = healths.find(FAILING, position + 1, high)
-    return found
+    def _before(self, index: int) -> int:
+        """How many items of *main* come before *index*. The first item of *main* comes first."""
+        return -(-index * len(self._main) // self._size)

@@ -1,4 +1,4 @@
-"""The two things that are sampled: an address of a pool, and a HELO name of a pool, the other way round."""
+"""What is sampled: addresses, HELO names, domains, random addresses, and the target of a probe."""
 
 import asyncio
 import time
@@ -9,76 +9,33 @@ from typing import cast
 
 import structlog
 
+from exporter.checks.addresses import Address
 from exporter.checks.check import Check, Evidence
 from exporter.checks.domain import DomainFinding
 from exporter.checks.domain_report import DomainReport, domain_report
 from exporter.checks.helo_name import HeloNameReport, helo_name
-from exporter.checks.report import Report, Target, Wanted, report
+from exporter.checks.report import AuthenticationSettings, Report, Target, report
 from exporter.checks.result import CheckName, Finding, IprevVerdict, Reason, Result
 from exporter.inventory.pool import Pool
-from exporter.sampling.confirm import Asker, Sampling
+from exporter.sampling.confirm import Asker, HasFindings, Sampling
 from exporter.sampling.spf_cache import Authentication, wanted_now
 from exporter.state.address import AddressState
 from exporter.state.blocklists import Blocklists
+from exporter.state.counters import NotEnumerableSamples
 from exporter.state.disputes import DOMAINS, Dispute, Disputed, Disputes
 from exporter.state.domain import DomainBoard, DomainState
 from exporter.state.journal import Change
 from exporter.state.known import merged, slots
-from exporter.state.pool import FAILING, PoolState
-
-# SECTION exporter.sampling.disagreement
-# Keeps the books on who disagrees about what, and tells the log when that begins and when it ends.
-#
-# The rule of this file: one line for each dispute, not for each sample of it.
+from exporter.state.pool import FAILING, PoolState, worst
 
 log = structlog.get_logger()
 
-
-def weigh(
-    disputes: Disputes,
-    pool: str,
-    subject: Disputed,
-    findings: Sequence[Finding],
-    dispute: Dispute | None,
-    now: float,
-    *,
-    is_waiting: bool,
-) -> None:
-    """Take in that a sample of *subject*, at Unix time *now*, came to *findings*, and to this of the voices' accord."""
-    if is_waiting:
-        disputes.wait(pool, subject)
-    if dispute is not None:
-        if disputes.note(pool, subject, dispute, now):
-            log.warning(
-                "resolvers disagree",
-                **_told(pool, subject),
-                check=dispute.failing.check.value,
-                failing=str(dispute.failing_source),
-                passing=str(dispute.passing_source),
-                sentence=dispute.failing.sentence,
-            )
-    elif not is_waiting and _says_something(findings, disputes.of(pool, subject)) and disputes.settle(pool, subject):
-        log.info("resolvers agree again", **_told(pool, subject))
-
-
-def _told(pool: str, subject: Disputed) -> dict[str, str]:
-    return {"domain": str(subject)} if pool == DOMAINS else {"pool": pool, "subject": str(subject)}
-
-
-def _says_something(findings: Sequence[Finding], dispute: Dispute | None) -> bool:
-    """Whether anything is known by *findings* of what is disputed; of anything, where nothing is."""
-    slot = None if dispute is None else (dispute.failing.check, dispute.failing.subject)
-    return any(each.result is not Result.UNKNOWN and slot in {None, (each.check, each.subject)} for each in findings)
-
-
-# SECTION exporter.sampling.subjects
-
 OnChange = Callable[[str, Change], None]
-"""Hears of each conclusive change: the pool's name, "" where it is about a domain, and the change."""
+"""Called with each conclusive change: the name of the pool, or "" for a domain, and the change."""
 
 
 class ReportSubject(ABC):
-    """What all samples of an address have in common, whatever becomes of them. *known* is what they are news to."""
+    """What all samples of an address have in common. *known* is what they are compared with."""
 
     __slots__ = ()
 
@@ -86,7 +43,7 @@ class ReportSubject(ABC):
     @abstractmethod
     def known(self) -> AddressState: ...
 
-    def turn(self) -> int | None:
+    def rotation(self) -> int | None:
         return None
 
     def worsens(self, report: Report) -> bool:
@@ -96,17 +53,24 @@ class ReportSubject(ABC):
         return self.known.is_changed(report)
 
     def confirmed(self, earlier: Sequence[Report], last: Report) -> Report:
-        return confirmed_report(self.known, earlier, last)
+        first = earlier[0]
+        if len(earlier) > 1:
+            first = first._replace(findings=merged([each.findings for each in earlier]))
+        return self.known.confirmed(first, last)
 
-    def doubted(self, report: Report, doubts: Mapping[int, Finding]) -> Report:
-        return doubted_report(report, doubts)
+    def with_unknown(self, report: Report, unknown: Mapping[int, Finding]) -> Report:
+        findings = tuple([unknown.get(index, each) for index, each in enumerate(report.findings)])
+        iprev = report.iprev
+        if 0 in unknown:
+            iprev = iprev._replace(verdict=IprevVerdict.TEMPERROR, finding=unknown[0])
+        return report._replace(iprev=iprev, findings=findings)
 
-    def waited(self) -> int:
+    def unconfirmed_samples(self) -> int:
         return 0
 
 
 class AddressSubject(ReportSubject):
-    """The address at *index* of a pool. What is known of it is looked up once a check: nobody else records it."""
+    """The address at *index* of a pool. Its state is read once a check: nothing else records it meanwhile."""
 
     __slots__ = ("_authentication", "_before", "_disputes", "_index", "_on_change", "_pool")
 
@@ -138,205 +102,106 @@ class AddressSubject(ReportSubject):
             wanted=self._authentication.wanted(pool, self._index, state.target),
         )
 
-    def turn(self) -> int | None:
+    def rotation(self) -> int | None:
         pool = self._pool
         return pool.counters.rounds if pool.healths[self._index] == FAILING else None
 
-    def waited(self) -> int:
+    def unconfirmed_samples(self) -> int:
         return self._disputes.waited(self._pool.pool.name, self.known.target.address)
 
     def record(
         self, report: Report, evidence: Evidence, dispute: Dispute | None = None, *, is_waiting: bool = False
     ) -> None:
-        now = time.time()
-        if dispute is not None or is_waiting or not self._disputes.is_empty:
-            weigh(
-                self._disputes,
-                self._pool.pool.name,
-                report.target.address,
-                report.findings,
-                dispute,
-                now,
-                is_waiting=is_waiting,
-            )
+        pool, now = self._pool.pool.name, time.time()
+        _record_dispute(self._disputes, pool, report.target.address, report, dispute, now, is_waiting=is_waiting)
         for change in self._pool.record(self._index, report, evidence, now):
-            self._on_change(self._pool.pool.name, change)
+            self._on_change(pool, change)
 
     def broken(self, error: Exception) -> None:
-        target = self.known.target
-        log.error("a check is broken", pool=self._pool.pool.name, ip=str(target.address), exc_info=error)
+        address = self.known.target.address
+        log.error("a check is broken", pool=self._pool.pool.name, ip=str(address), exc_info=error)
 
 
-class HeloNameSubject:
-    """The HELO name *text* of a pool: its addresses are followed back."""
+class DrawnSubject(AddressSubject):
+    """An address that a round drew. *counts* says whether it is part of the estimate of the failing share.
 
-    __slots__ = ("_disputes", "_pool", "_text")
+    *failed* is called when a new failure is recorded, so after it was confirmed.
+    """
 
-    def __init__(self, pool: PoolState, text: str, disputes: Disputes) -> None:
+    __slots__ = ("_counts", "_failed")
+
+    def __init__(
+        self,
+        pool: PoolState,
+        index: int,
+        disputes: Disputes,
+        on_change: OnChange,
+        authentication: Authentication,
+        *,
+        counts: bool,
+        failed: Callable[[], None],
+    ) -> None:
+        super().__init__(pool, index, disputes, on_change, authentication)
+        self._counts = counts
+        self._failed = failed
+
+    def record(
+        self, report: Report, evidence: Evidence, dispute: Dispute | None = None, *, is_waiting: bool = False
+    ) -> None:
+        state, index = self._pool, self._index
+        was_failing = state.healths[index] == FAILING
+        super().record(report, evidence, dispute, is_waiting=is_waiting)
+        if self._counts:
+            state.sample.note(worst(report))
+        if state.healths[index] == FAILING and not was_failing:
+            self._failed()
+
+
+class NotEnumerableSubject(ReportSubject):
+    """A random address of a range that is too large to enumerate. The outcome only counts in *samples*.
+
+    A PTR name that does not resolve back is confirmed like any other failure.
+    """
+
+    __slots__ = ("_pool", "_samples", "_state")
+
+    def __init__(self, pool: str, address: Address, samples: NotEnumerableSamples) -> None:
         self._pool = pool
-        self._text = text
-        self._disputes = disputes
+        self._samples = samples
+        self._state = AddressState(Target(address, ()))
 
-    def check(self) -> Check[HeloNameReport]:
-        return helo_name(self._pool.helos[self._text].helo, self._pool.pool.contains)
+    @property
+    def known(self) -> AddressState:
+        return self._state
 
-    def turn(self) -> int | None:
-        is_failing = any(each.result is Result.FAIL for each in self._pool.helos[self._text].known.values())
-        return self._pool.counters.rounds if is_failing else None
+    def check(self) -> Check[Report]:
+        return report(self._state.target)
 
-    def worsens(self, report: HeloNameReport) -> bool:
-        return self._pool.helos[self._text].worsens(report)
+    def worsens(self, report: Report) -> bool:
+        return report.iprev.verdict is IprevVerdict.FAIL
 
-    def is_changed(self, report: HeloNameReport) -> bool:
-        return self._pool.helos[self._text].is_changed(report)
-
-    def confirmed(self, earlier: Sequence[HeloNameReport], last: HeloNameReport) -> HeloNameReport:
-        syntax, resolves, fcrdns = merged([each.findings for each in earlier])
-        return self._pool.helos[self._text].confirmed(replace(earlier[0], findings=(syntax, resolves, fcrdns)), last)
-
-    def doubted(self, report: HeloNameReport, doubts: Mapping[int, Finding]) -> HeloNameReport:
-        syntax, resolves, fcrdns = [doubts.get(place, each) for place, each in enumerate(report.findings)]
-        known = report.resolves if resolves.result is not Result.UNKNOWN else None
-        return replace(report, resolves=known, findings=(syntax, resolves, fcrdns))
-
-    def waited(self) -> int:
-        return self._disputes.waited(self._pool.pool.name, self._text)
+    def is_changed(self, report: Report) -> bool:  # noqa: ARG002  # nothing was known before
+        return False
 
     def record(
         self,
-        report: HeloNameReport,
-        evidence: Evidence,  # noqa: ARG002  # kept with addresses only
-        dispute: Dispute | None = None,
+        report: Report,
+        evidence: Evidence,  # noqa: ARG002  # an address that fails can be checked again
+        dispute: Dispute | None = None,  # noqa: ARG002  # only configured addresses have disputes
         *,
-        is_waiting: bool = False,
+        is_waiting: bool = False,  # noqa: ARG002
     ) -> None:
-        now = time.time()
-        if dispute is not None or is_waiting or not self._disputes.is_empty:
-            weigh(
-                self._disputes, self._pool.pool.name, self._text, report.findings, dispute, now, is_waiting=is_waiting
-            )
-        self._pool.record_helo(report, now)
+        self._samples.note(report, time.time())
 
     def broken(self, error: Exception) -> None:
-        log.error("a check is broken", pool=self._pool.pool.name, helo=self._text, exc_info=error)
-
-
-def confirmed_report(known: AddressState, earlier: Sequence[Report], last: Report) -> Report:
-    """The report to believe where *earlier* ones had something worse than what is *known*, and *last* followed."""
-    first = earlier[0]
-    if len(earlier) > 1:
-        first = first._replace(findings=merged([each.findings for each in earlier]))
-    return known.confirmed(first, last)
-
-
-def doubted_report(report: Report, doubts: Mapping[int, Finding]) -> Report:
-    """*report* with the findings at these places instead of its own, all unknown."""
-    findings = tuple([doubts.get(place, each) for place, each in enumerate(report.findings)])
-    iprev = report.iprev
-    if 0 in doubts:
-        iprev = iprev._replace(verdict=IprevVerdict.TEMPERROR, finding=doubts[0])
-    return report._replace(iprev=iprev, findings=findings)
-
-
-# SECTION exporter.sampling.domain_subject
-# What is sampled of a domain, in the form in which voices are compared.
-#
-# The rule of this file: a domain's checks may have several findings each, and another number of them in each
-# sample; so
-# opinions (`exporter.sampling.opinions`) are compared by slot, each of which comes to one result.
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What one run of a domain's checks came to."""
-
-    report: DomainReport
-
-    @property
-    def findings(self) -> Sequence[Finding]:
-        """One for each slot, the worst of it: a failure before what is unknown. Same slots, same order."""
-        return [_stand_in(found) for found in slots(self.report.findings).values()]
-
-
-class DomainSubject:
-    """A domain of the board, sampled by the settings that it has now."""
-
-    __slots__ = ("_board", "_disputes", "_on_change", "_settings")
-
-    def __init__(self, board: DomainBoard, state: DomainState, disputes: Disputes, on_change: OnChange) -> None:
-        self._board = board
-        self._settings = state.settings
-        self._disputes = disputes
-        self._on_change = on_change
-
-    @property
-    def _state(self) -> DomainState:
-        return self._board[self._settings.name]
-
-    def check(self) -> Check[Told]:
-        return Told((yield from domain_report(self._settings.name, self._settings.selectors)))
-
-    def turn(self) -> int | None:
-        return None
-
-    def worsens(self, report: Told) -> bool:
-        return self._state.worsens(report.report)
-
-    def is_changed(self, report: Told) -> bool:
-        return self._state.is_changed(report.report)
-
-    def confirmed(self, earlier: Sequence[Told], last: Told) -> Told:
-        return Told(self._state.confirmed([told.report for told in earlier], last.report))
-
-    def doubted(self, report: Told, doubts: Mapping[int, Finding]) -> Told:
-        places = {slot: place for place, slot in enumerate(slots(report.report.findings))}
-
-        def change(finding: DomainFinding) -> DomainFinding:
-            doubt = doubts.get(places[finding.check, finding.subject])
-            if doubt is None:
-                return finding
-            return replace(finding, result=doubt.result, reason=doubt.reason, sentence=doubt.sentence, fix=None)
-
-        return Told(report.report.with_findings(change))
-
-    def waited(self) -> int:
-        return self._disputes.waited(DOMAINS, self._settings.name)
-
-    def record(
-        self,
-        report: Told,
-        evidence: Evidence,
-        dispute: Dispute | None = None,
-        *,
-        is_waiting: bool = False,
-    ) -> None:
-        name, now = self._settings.name, time.time()
-        if dispute is not None or is_waiting or not self._disputes.is_empty:
-            weigh(self._disputes, DOMAINS, name, report.findings, dispute, now, is_waiting=is_waiting)
-        for change in self._board.record(name, report.report, evidence, now):
-            self._on_change("", change)
-
-    def broken(self, error: Exception) -> None:
-        log.error("a check is broken", domain=self._settings.name, exc_info=error)
-
-
-def _stand_in(findings: Sequence[DomainFinding]) -> Finding:
-    """One finding for all of a slot, in the words of an address's: whoever compares looks at no check's name."""
-    order = (Result.FAIL, Result.UNKNOWN, Result.PASS)
-    worst = min(findings, key=lambda finding: order.index(finding.result))
-    check, reason = cast("CheckName", worst.check), cast("Reason | None", worst.reason)
-    return Finding(check, worst.result, worst.subject, reason, worst.sentence)
-
-
-# SECTION exporter.sampling.probe
-# One sample now, for whoever waits for it: the board hears nothing of it.
-#
-# The rule of this file: a failure that is not held by the board is confirmed before it is told, as in the
-# background.
+        log.error("a check is broken", pool=self._pool, ip=str(self._state.target.address), exc_info=error)
 
 
 class ProbeSubject(ReportSubject):
-    """A target of *pool*, of which *known* is known; *outcome* gets what the sample leads to."""
+    """A target of *pool* that is sampled for one request: the result of *outcome* is set, the board is not changed.
+
+    A failure that is not *known* is confirmed as in the background.
+    """
 
     def __init__(
         self,
@@ -344,7 +209,7 @@ class ProbeSubject(ReportSubject):
         target: Target,
         known: AddressState,
         outcome: "asyncio.Future[AddressState]",
-        wanted: Wanted,
+        wanted: AuthenticationSettings,
     ) -> None:
         self._pool = pool
         self._wanted = wanted
@@ -364,7 +229,7 @@ class ProbeSubject(ReportSubject):
         self,
         report: Report,
         evidence: Evidence,
-        dispute: Dispute | None = None,  # noqa: ARG002  # the board hears nothing of it
+        dispute: Dispute | None = None,  # noqa: ARG002  # the board is not changed
         *,
         is_waiting: bool = False,  # noqa: ARG002
     ) -> None:
@@ -385,7 +250,7 @@ async def sample_now(
     timeout_seconds: float,
     blocklists: Blocklists | None = None,
 ) -> AddressState:
-    """Sample *target*; after *timeout_seconds* whatever is not answered counts as a time-out."""
+    """Sample *target*. After *timeout_seconds*, unanswered questions count as timed out."""
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[AddressState] = loop.create_future()
     wanted = wanted_now(pool, target, Blocklists() if blocklists is None else blocklists)
@@ -397,3 +262,169 @@ async def sample_now(
     finally:
         end.cancel()
         sampling.drop()
+
+
+class HeloNameSubject:
+    """The HELO name *text* of a pool, for the reverse check."""
+
+    __slots__ = ("_disputes", "_pool", "_text")
+
+    def __init__(self, pool: PoolState, text: str, disputes: Disputes) -> None:
+        self._pool = pool
+        self._text = text
+        self._disputes = disputes
+
+    def check(self) -> Check[HeloNameReport]:
+        return helo_name(self._pool.helos[self._text].helo, self._pool.pool.contains)
+
+    def rotation(self) -> int | None:
+        is_failing = any(each.result is Result.FAIL for each in self._pool.helos[self._text].known.values())
+        return self._pool.counters.rounds if is_failing else None
+
+    def worsens(self, report: HeloNameReport) -> bool:
+        return self._pool.helos[self._text].worsens(report)
+
+    def is_changed(self, report: HeloNameReport) -> bool:
+        return self._pool.helos[self._text].is_changed(report)
+
+    def confirmed(self, earlier: Sequence[HeloNameReport], last: HeloNameReport) -> HeloNameReport:
+        syntax, resolves, fcrdns = merged([each.findings for each in earlier])
+        return self._pool.helos[self._text].confirmed(replace(earlier[0], findings=(syntax, resolves, fcrdns)), last)
+
+    def with_unknown(self, report: HeloNameReport, unknown: Mapping[int, Finding]) -> HeloNameReport:
+        syntax, resolves, fcrdns = [unknown.get(index, each) for index, each in enumerate(report.findings)]
+        known = report.resolves if resolves.result is not Result.UNKNOWN else None
+        return replace(report, resolves=known, findings=(syntax, resolves, fcrdns))
+
+    def unconfirmed_samples(self) -> int:
+        return self._disputes.waited(self._pool.pool.name, self._text)
+
+    def record(
+        self,
+        report: HeloNameReport,
+        evidence: Evidence,  # noqa: ARG002  # kept with addresses only
+        dispute: Dispute | None = None,
+        *,
+        is_waiting: bool = False,
+    ) -> None:
+        pool, now = self._pool.pool.name, time.time()
+        _record_dispute(self._disputes, pool, self._text, report, dispute, now, is_waiting=is_waiting)
+        self._pool.record_helo(report, now)
+
+    def broken(self, error: Exception) -> None:
+        log.error("a check is broken", pool=self._pool.pool.name, helo=self._text, exc_info=error)
+
+
+@dataclass(frozen=True, slots=True)
+class SlotReport:
+    """A report on a domain, with one finding a slot. The checks of a domain have a varying number of findings."""
+
+    report: DomainReport
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """The worst finding of each slot: a failure before an unknown one. Always the same slots in the same order."""
+        return [_worst_of(found) for found in slots(self.report.findings).values()]
+
+
+def _worst_of(findings: Sequence[DomainFinding]) -> Finding:
+    """The worst of *findings* in the type that addresses have. Nothing that compares findings reads their check."""
+    order = (Result.FAIL, Result.UNKNOWN, Result.PASS)
+    found = min(findings, key=lambda finding: order.index(finding.result))
+    check, reason = cast("CheckName", found.check), cast("Reason | None", found.reason)
+    return Finding(check, found.result, found.subject, reason, found.sentence)
+
+
+class DomainSubject:
+    """A domain of the board, with its current settings."""
+
+    __slots__ = ("_board", "_disputes", "_on_change", "_settings")
+
+    def __init__(self, board: DomainBoard, state: DomainState, disputes: Disputes, on_change: OnChange) -> None:
+        self._board = board
+        self._settings = state.settings
+        self._disputes = disputes
+        self._on_change = on_change
+
+    @property
+    def _state(self) -> DomainState:
+        return self._board[self._settings.name]
+
+    def check(self) -> Check[SlotReport]:
+        return SlotReport((yield from domain_report(self._settings.name, self._settings.selectors)))
+
+    def rotation(self) -> int | None:
+        return None
+
+    def worsens(self, report: SlotReport) -> bool:
+        return self._state.worsens(report.report)
+
+    def is_changed(self, report: SlotReport) -> bool:
+        return self._state.is_changed(report.report)
+
+    def confirmed(self, earlier: Sequence[SlotReport], last: SlotReport) -> SlotReport:
+        return SlotReport(self._state.confirmed([each.report for each in earlier], last.report))
+
+    def with_unknown(self, report: SlotReport, unknown: Mapping[int, Finding]) -> SlotReport:
+        indexes = {slot: index for index, slot in enumerate(slots(report.report.findings))}
+
+        def change(finding: DomainFinding) -> DomainFinding:
+            new = unknown.get(indexes[finding.check, finding.subject])
+            if new is None:
+                return finding
+            return replace(finding, result=new.result, reason=new.reason, sentence=new.sentence, fix=None)
+
+        return SlotReport(report.report.with_findings(change))
+
+    def unconfirmed_samples(self) -> int:
+        return self._disputes.waited(DOMAINS, self._settings.name)
+
+    def record(
+        self, report: SlotReport, evidence: Evidence, dispute: Dispute | None = None, *, is_waiting: bool = False
+    ) -> None:
+        name, now = self._settings.name, time.time()
+        _record_dispute(self._disputes, DOMAINS, name, report, dispute, now, is_waiting=is_waiting)
+        for change in self._board.record(name, report.report, evidence, now):
+            self._on_change("", change)
+
+    def broken(self, error: Exception) -> None:
+        log.error("a check is broken", domain=self._settings.name, exc_info=error)
+
+
+def _record_dispute(
+    disputes: Disputes,
+    pool: str,
+    subject: Disputed,
+    report: HasFindings,
+    dispute: Dispute | None,
+    now: float,
+    *,
+    is_waiting: bool,
+) -> None:
+    """Record that sources disagree or agree again about *subject*, and log when that begins or ends."""
+    if dispute is None and not is_waiting and disputes.is_empty:
+        return
+    if is_waiting:
+        disputes.wait(pool, subject)
+    if dispute is not None:
+        if disputes.note(pool, subject, dispute, now):
+            log.warning(
+                "resolvers disagree",
+                **_log_fields(pool, subject),
+                check=dispute.failing.check.value,
+                failing=str(dispute.failing_source),
+                passing=str(dispute.passing_source),
+                sentence=dispute.failing.sentence,
+            )
+    elif not is_waiting and _settles(report.findings, disputes.of(pool, subject)) and disputes.settle(pool, subject):
+        log.info("resolvers agree again", **_log_fields(pool, subject))
+
+
+def _log_fields(pool: str, subject: Disputed) -> dict[str, str]:
+    return {"domain": str(subject)} if pool == DOMAINS else {"pool": pool, "subject": str(subject)}
+
+
+def _settles(findings: Sequence[Finding], dispute: Dispute | None) -> bool:
+    """Whether a finding about the disputed slot is conclusive; any finding, if nothing is disputed."""
+    slot = None if dispute is None else (dispute.failing.check, dispute.failing.subject)
+    return any(each.result is not Result.UNKNOWN and slot in {None, (each.check, each.subject)} for each in findings)

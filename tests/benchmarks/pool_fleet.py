@@ -208,7 +208,7 @@ async def measure_ring(options: argparse.Namespace) -> dict[str, Any]:
         range(options.count),
         Nothing,
         lambda _: ended.set(),
-        span_seconds=options.seconds,
+        spread_seconds=options.seconds,
         limit=500,
         deadline_seconds=60.0,
     )
