@@ -11,7 +11,7 @@ from exporter.checks.addresses import Address
 from exporter.checks.check import run_check
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
-from exporter.checks.report import Target, Wanted, authentication
+from exporter.checks.report import AuthenticationSettings, Target, authentication
 from exporter.checks.result import Result
 from exporter.checks.spf.compile import compile_spf
 from tests.factories import World
@@ -35,7 +35,7 @@ def targets(count: int) -> list[Target]:
     return [Target(Address((FIRST + 13 * number).to_bytes(4, "big")), (HELO,)) for number in range(count)]
 
 
-def cpu_seconds(some: list[Target], wanted: Wanted) -> float:
+def cpu_seconds(some: list[Target], wanted: AuthenticationSettings) -> float:
     """What judging all of them takes, the records at hand."""
     began = time.process_time()
     for target in some:
@@ -54,8 +54,8 @@ def main() -> None:
     began = time.process_time()
     compiled = {domain: run_check(compile_spf(domain), WORLD)[0] for domain in (str(HELO), str(DOMAIN))}
     compiling = time.process_time() - began
-    shared = cpu_seconds(some, Wanted(mail_from=(DOMAIN,), compiled=compiled.get))
-    alone = cpu_seconds(some, Wanted(mail_from=(DOMAIN,)))
+    shared = cpu_seconds(some, AuthenticationSettings(mail_from=(DOMAIN,), compiled=compiled.get))
+    alone = cpu_seconds(some, AuthenticationSettings(mail_from=(DOMAIN,)))
     print(f"{count} addresses, HELO and MAIL FROM, CPU seconds of one core:")
     print(f"  compiled once   {compiling + shared:8.3f}  ({compiling:.4f} of them to compile)")
     print(f"  each evaluated  {alone:8.3f}")

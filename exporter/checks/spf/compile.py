@@ -1,8 +1,8 @@
-"""Evaluates an SPF record for all addresses at once (RFC 7208), so that a pool costs one evaluation and not 100,000.
+"""Evaluates an SPF record for all addresses at once (RFC 7208), so that a pool costs one evaluation.
 
-The rule of this file: it takes the same steps as `exporter.checks.spf.evaluate`, in the same order, with a set of
-addresses in place of one; whatever set a term matches leaves with the term's result. The count of lookups depends on
-the terms that an address got past, so addresses are kept apart by their counts.
+The steps are those of `exporter.checks.spf.evaluate`, in the same order, with a set of addresses in place of one.
+A term removes the addresses that it matches. The limits count the lookups that an address has passed, so addresses are
+grouped by these counts.
 """
 
 from collections.abc import Callable, Iterable
@@ -32,25 +32,25 @@ from exporter.checks.spf.terms import (
 )
 
 State = tuple[int, int]
-"""Lookups and void lookups that an address has behind it."""
+"""The lookups and void lookups that an address has passed."""
 
 Decided = tuple[int, int, State, Outcome | None]
-"""A range, its counts, and its outcome; None where it depends on more than the address."""
+"""A range, its counts, and its outcome; None if that depends on more than the address."""
 
 Undecided = dict[State, Remaining]
 
 _ENUMERABLE = frozenset("d")
-"""The macro that is the same for every message: the domain whose record is read."""
+"""The only macro with the same value for every message: the domain of the record."""
 
 TERM_LIMIT = 60
-"""How many terms are followed into the DNS, for one family. A record within the RFC's limits has ten at most, and each
-is followed once; in woven ones that are not, what is beyond is left to evaluation."""
+"""The number of terms that are followed into the DNS, for one family. A record within the limits has ten at most.
+Addresses beyond it are left to `exporter.checks.spf.evaluate`."""
 
 _FINAL = frozenset({SpfResult.TEMPERROR, SpfResult.PERMERROR})
 
 
 def compile_spf(domain: str, *, limits: Limits = LIMITS) -> Check[CompiledSpf]:
-    """Work out what `spf` would say for *domain* of every address, of both families."""
+    """The outcomes that `spf` would have for *domain*, for all addresses of both families."""
     four, six = _Compilation(4, limits), _Compilation(6, limits)
     maps = yield from parallel([four.run(domain), six.run(domain)])
     terms = tuple(dict.fromkeys([*four.open_terms, *six.open_terms]))
@@ -59,7 +59,16 @@ def compile_spf(domain: str, *, limits: Limits = LIMITS) -> Check[CompiledSpf]:
 
 @dataclass(slots=True)
 class _Compilation:
-    """One family's pass over the records."""
+    """The evaluation for all addresses of one family.
+
+    Attributes:
+        family: 4 or 6.
+        limits: the lookups that are allowed.
+        open_terms: terms that ranges cannot express, so far.
+        owner: the name that has the first record.
+        records: the SPF records at *owner*.
+        followed: the terms that asked the DNS so far.
+    """
 
     family: Literal[4, 6]
     limits: Limits
@@ -69,7 +78,7 @@ class _Compilation:
     followed: int = 0
 
     def run(self, domain: str) -> Check[RangeMap]:
-        """Decide the whole address space."""
+        """Find the outcome of every address."""
         everything: Undecided = {(0, 0): Remaining([(0, (1 << BITS[self.family]) - 1)])}
         decided = yield from self._check_host(domain, everything, top=True)
         return RangeMap([(low, high, outcome) for low, high, _, outcome in decided])
@@ -197,7 +206,7 @@ class _Compilation:
         undecided: Undecided,
         decided: list[Decided],
     ) -> None:
-        """Take out the addresses that an answer covers; or all that are left, where it is missing."""
+        """Remove the addresses that an answer covers; all that are left if there is no answer."""
         if not answer.is_conclusive:
             decided += _decide_all(undecided, unanswered(question, answer))
             return
@@ -211,7 +220,7 @@ class _Compilation:
         _decide(decided, undecided, sorted(blocks), matched(mechanism, domain))
 
     def _target(self, text: MacroString, domain: str) -> str | None:
-        """The name that a term asks for; None where that is not the same for every message."""
+        """The name that a term asks for; None if it differs between messages."""
         return expand(text, {"d": domain.removesuffix(".")}) if text.letters <= _ENUMERABLE else None
 
     def _count_lookup(self, term: str, domain: str, undecided: Undecided, decided: list[Decided]) -> None:
@@ -225,7 +234,7 @@ class _Compilation:
 
 
 def _count(undecided: Undecided, more: State, over: Callable[[State], bool]) -> Undecided:
-    """Add to every state's counts; return those that are over the limit, which leave."""
+    """Add to the counts of every group; remove and return the groups over the limit."""
     counted = {(state[0] + more[0], state[1] + more[1]): remaining for state, remaining in undecided.items()}
     undecided.clear()
     undecided.update({state: remaining for state, remaining in counted.items() if not over(state)})

@@ -1,7 +1,4 @@
-"""What an SPF record says of every address at once: one list of ranges, looked up by bisection.
-
-The rule of this file: nothing here asks; `exporter.checks.spf.compile` makes it, once, from the records.
-"""
+"""An SPF record as sorted ranges of addresses with their outcomes, which `exporter.checks.spf.compile` makes."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
@@ -11,18 +8,12 @@ from typing import Literal, NamedTuple
 from exporter.checks.addresses import Address
 from exporter.checks.spf.results import Outcome, SpfResult
 
-# SECTION exporter.checks.spf.ranges
-# Sets of addresses of one family, as sorted ranges of numbers.
-#
-# The rule of this file: ranges include both ends, never overlap, and are found by bisection, so that a hostile
-# record of
-# thousands of terms costs no more than its terms.
-
 Range = tuple[int, int]
+"""The lowest and the highest address, as numbers."""
 
 
 class Remaining:
-    """Addresses that nothing has decided yet; they are taken out as terms match them."""
+    """Addresses without an outcome so far. Terms remove what they match, found by bisection."""
 
     __slots__ = ("_highs", "_lows")
 
@@ -36,7 +27,7 @@ class Remaining:
         return bool(self._lows)
 
     def take(self, low: int, high: int) -> list[Range]:
-        """Take out what is in a range, and return it."""
+        """Remove the addresses in a range, and return them."""
         lows, highs = self._lows, self._highs
         first = bisect_left(highs, low)
         end = bisect_right(lows, high)
@@ -47,20 +38,20 @@ class Remaining:
         taken = list(zip(lows[first:end], highs[first:end], strict=True))
         taken[0] = (max(taken[0][0], low), taken[0][1])
         taken[-1] = (taken[-1][0], min(taken[-1][1], high))
-        left = [part for part in (before, after) if part[0] <= part[1]]
-        lows[first:end] = [part[0] for part in left]
-        highs[first:end] = [part[1] for part in left]
+        left = [one for one in (before, after) if one[0] <= one[1]]
+        lows[first:end] = [low for low, _ in left]
+        highs[first:end] = [high for _, high in left]
         return taken
 
     def take_all(self) -> list[Range]:
-        """Take out everything, and return it."""
+        """Remove all addresses, and return them."""
         taken = list(zip(self._lows, self._highs, strict=True))
         self._lows, self._highs = [], []
         return taken
 
 
 def union(ranges: Iterable[Range]) -> tuple[Range, ...]:
-    """The same addresses in as few ranges as can be, sorted."""
+    """The same addresses in the fewest ranges, sorted, without overlap."""
     merged: list[Range] = []
     for low, high in sorted(ranges):
         if merged and low <= merged[-1][1] + 1:
@@ -80,17 +71,15 @@ def difference(ranges: Iterable[Range], without: Iterable[Range]) -> tuple[Range
 
 
 def size(ranges: Sequence[Range]) -> int:
-    """How many addresses there are in ranges that do not overlap."""
+    """The number of addresses in ranges that do not overlap."""
     return sum(high - low + 1 for low, high in ranges)
 
-
-# SECTION exporter.checks.spf.compiled
 
 BITS = {4: 32, 6: 128}
 
 
 class OpenTerm(NamedTuple):
-    """A term whose match depends on more than ranges (``exists``, ``ptr``, a macro), and the domain whose it is."""
+    """A term that ranges cannot express (``exists``, ``ptr``, a macro), and the domain of its record."""
 
     domain: str
     term: str
@@ -100,7 +89,7 @@ class OpenTerm(NamedTuple):
 
 
 class RangeMap:
-    """An outcome for each number from 0 up: None where only an evaluation can tell."""
+    """An outcome for each address as a number; None if only an evaluation of the address gives it."""
 
     __slots__ = ("_outcomes", "_starts")
 
@@ -121,19 +110,19 @@ class RangeMap:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RangeMap) and self._starts == other._starts and self._outcomes == other._outcomes
 
-    __hash__ = None  # type: ignore[assignment]  # there are two lists in it
+    __hash__ = None  # type: ignore[assignment]  # its lists are mutable
 
     def __len__(self) -> int:
-        """How many ranges there are."""
+        """The number of ranges."""
         return len(self._starts)
 
     @property
-    def parts(self) -> tuple[tuple[int, Outcome | None], ...]:
-        """Where each range begins, and its outcome."""
+    def starts(self) -> tuple[tuple[int, Outcome | None], ...]:
+        """The first address of each range, and its outcome."""
         return tuple(zip(self._starts, self._outcomes, strict=True))
 
     def ranges(self, result: SpfResult | None, bits: int) -> tuple[Range, ...]:
-        """The ranges with this result; None for those that are open."""
+        """The ranges with this result; None for those without an outcome."""
         ends = [start - 1 for start in self._starts[1:]] + [(1 << bits) - 1]
         return union(
             [
@@ -146,10 +135,15 @@ class RangeMap:
 
 @dataclass(frozen=True, slots=True)
 class CompiledSpf:
-    """The record of *domain*, as it stood when it was compiled.
+    """The record of a domain for all addresses.
 
-    *open_terms* are those that cannot be enumerated, in order: addresses that get as far as one of them have no
-    outcome here and must be evaluated. *owner* and *records* are as in `SpfVerdict`.
+    Attributes:
+        domain: the domain whose record it is.
+        four: the outcomes of IPv4 addresses.
+        six: the outcomes of IPv6 addresses.
+        open_terms: the terms that ranges cannot express, in order. An address that reaches one has no outcome here.
+        owner: the name that has the record, at the end of a CNAME chain.
+        records: the SPF records at *owner*.
     """
 
     domain: str
@@ -160,34 +154,30 @@ class CompiledSpf:
     records: tuple[bytes, ...] = ()
 
     def outcome(self, address: Address) -> Outcome | None:
-        """What an evaluation for *address* would come to; None where it has to be done."""
+        """The outcome for *address*; None if it has to be evaluated."""
         packed = address.packed
         return (self.four if len(packed) == 4 else self.six)[int.from_bytes(packed, "big")]
 
     def authorised(self, family: Literal[4, 6]) -> tuple[Range, ...]:
-        """The addresses that pass, as numbers."""
+        """The addresses that pass."""
         return self._map(family).ranges(SpfResult.PASS, BITS[family])
 
     def open(self, family: Literal[4, 6]) -> tuple[Range, ...]:
-        """The addresses that have to be evaluated, as numbers."""
+        """The addresses that have to be evaluated."""
         return self._map(family).ranges(None, BITS[family])
 
     def _map(self, family: Literal[4, 6]) -> RangeMap:
         return self.four if family == 4 else self.six
 
 
-# SECTION exporter.checks.spf.lists
-# The two lists side by side: the addresses that SPF authorises, and those that pools hold.
-#
-# The rule of this file: it compares ranges with ranges, so that neither list has to be written out.
-
-
 @dataclass(frozen=True, slots=True)
-class SideBySide:
-    """What is in one list and not in the other, for one family, as ranges of numbers.
+class PoolComparison:
+    """How an SPF record and the addresses of pools differ, for one address family.
 
-    *unused* is authorised and in no pool; *unauthorised* is in a pool and does not pass; *open* is in a pool and has to
-    be evaluated address by address.
+    Attributes:
+        unused: authorised, and in no pool.
+        unauthorised: in a pool, and not passing.
+        open: in a pool, and to be evaluated address by address.
     """
 
     unused: tuple[Range, ...]
@@ -196,14 +186,14 @@ class SideBySide:
 
     @property
     def sizes(self) -> tuple[int, int, int]:
-        """How many addresses there are in each."""
+        """The number of addresses in each."""
         return size(self.unused), size(self.unauthorised), size(self.open)
 
 
-def side_by_side(compiled: CompiledSpf, family: Literal[4, 6], pools: Iterable[Range]) -> SideBySide:
-    """Compare what a record authorises with the addresses of all pools, given as ranges of numbers."""
+def compare_with_pools(compiled: CompiledSpf, family: Literal[4, 6], pools: Iterable[Range]) -> PoolComparison:
+    """Compare what a record authorises with the addresses of all pools. Ranges are compared, never listed."""
     known = union(pools)
     authorised, undecided = compiled.authorised(family), compiled.open(family)
     outside = difference(known, authorised)
     unauthorised = difference(outside, undecided)
-    return SideBySide(difference(authorised, known), unauthorised, difference(outside, unauthorised))
+    return PoolComparison(difference(authorised, known), unauthorised, difference(outside, unauthorised))

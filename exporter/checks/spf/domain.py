@@ -1,7 +1,7 @@
-"""Is a domain's SPF record sound (RFC 7208)? Valid, within the limits, and not open to everybody.
+"""Checks the SPF record of a domain (RFC 7208): valid, within the limits, and not open to everybody.
 
-The rule of this file: a fault anywhere in the tree of includes is the domain's fault, for its mail suffers; the fix
-is a record of its own where one helps, else it says whose record has to change.
+A fault in an included record is a finding about the domain, whose mail it affects. The fix is a record of the domain if
+that helps; else it says whose record has to change.
 """
 
 from collections.abc import Sequence
@@ -27,23 +27,27 @@ from exporter.checks.spf.terms import (
     unanswered,
 )
 
-# SECTION exporter.checks.spf.tree
-# Everything that an SPF record leads to: its includes and redirects, read once each, and what they cost.
-#
-# The rule of this file: it reads the whole tree as if nothing ever matched, so its counts are the most that any
-# address
-# can meet; and it stops at a bounded number of lookups, however the records are woven.
-
 TERM_LIMIT = 50
-"""How many terms are followed into the DNS. Ten are allowed, so a tree of this size is long since wrong."""
+"""The number of terms that are followed into the DNS. RFC 7208 allows ten."""
 
 TROUBLE_LIMIT = 10
-"""How many troubles of a kind are told; who fixes these is told the next."""
+"""The number of troubles of a kind that are reported."""
+
+_CHECK = DomainCheckName.SPF
+_EVERYBODY = 1 << 31
+"""This many IPv4 addresses, half of all, count as everybody: ``+all``, or large networks."""
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
-    """One record of the tree. *term* is what led to it, *path* the domains above it."""
+class SpfNode:
+    """One record of the tree.
+
+    Attributes:
+        domain: the domain of the record.
+        term: the term that led to it; "" for the first record.
+        path: the domains above it, the top one first.
+        record: the parsed record.
+    """
 
     domain: str
     term: str
@@ -52,8 +56,8 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """Something in the tree that no evaluation gets past: in the record of *domain*, at *term* (or its whole)."""
+class SpfTrouble:
+    """A fault that ends an evaluation, in the record of *domain*, at *term*; "" for the whole record."""
 
     domain: str
     term: str
@@ -61,18 +65,31 @@ class Trouble:
 
 
 @dataclass(slots=True)
-class Tree:
-    """What was found: *lookups* by the top record's terms, *void_lookups* as the terms that find nothing."""
+class SpfTree:
+    """A record and everything that it includes or redirects to.
+
+    Each record is read once, as if no term matched: the counts are the maximum that an address can meet.
+
+    Attributes:
+        owner: the name that has the top record, at the end of a CNAME chain.
+        records: the SPF records at *owner*.
+        nodes: the records, the top one first.
+        troubles: faults that end an evaluation.
+        loops: records that a term leads back to.
+        void_terms: terms that find nothing, with the domain of their record.
+        lookups: terms that ask the DNS.
+        is_cut: whether it continues beyond `TERM_LIMIT`, or in circles.
+        followed: terms that were followed so far.
+    """
 
     owner: str = ""
     records: tuple[bytes, ...] = ()
-    nodes: list[Node] = field(default_factory=list)
-    troubles: list[Trouble] = field(default_factory=list)
-    loops: list[Node] = field(default_factory=list)
+    nodes: list[SpfNode] = field(default_factory=list)
+    troubles: list[SpfTrouble] = field(default_factory=list)
+    loops: list[SpfNode] = field(default_factory=list)
     void_terms: list[tuple[str, str]] = field(default_factory=list)
     lookups: int = 0
     is_cut: bool = False
-    """Whether it goes on beyond `TERM_LIMIT`, or in circles."""
     followed: int = 0
 
     def may_follow(self) -> bool:
@@ -81,21 +98,21 @@ class Tree:
         self.is_cut = self.is_cut or self.followed > TERM_LIMIT
         return self.followed <= TERM_LIMIT
 
-    def add(self, trouble: Trouble) -> None:
-        """Note a trouble, unless it is known, or one too many."""
+    def add(self, trouble: SpfTrouble) -> None:
+        """Add a trouble, unless it is in the list or the list is full."""
         if trouble not in self.troubles and len(self.troubles) < TROUBLE_LIMIT:
             self.troubles.append(trouble)
 
 
-def spf_tree(domain: str) -> Check[Tree]:
-    """Read the record of *domain* and all that it includes or redirects to."""
-    tree = Tree()
+def spf_tree(domain: str) -> Check[SpfTree]:
+    """Read the record of *domain* and everything that it includes or redirects to."""
+    tree = SpfTree()
     yield from _read(tree, domain, "", ())
     return tree
 
 
-def _read(tree: Tree, domain: str, term: str, path: tuple[str, ...]) -> Check[Outcome | None]:
-    """Read one domain's record and go on from there; the outcome, where there is none to read."""
+def _read(tree: SpfTree, domain: str, term: str, path: tuple[str, ...]) -> Check[Outcome | None]:
+    """Read the record of one domain and follow its terms; the outcome if there is no usable record."""
     name = name_of(domain)
     if name is None:
         return None
@@ -105,14 +122,14 @@ def _read(tree: Tree, domain: str, term: str, path: tuple[str, ...]) -> Check[Ou
     if not path:
         tree.owner, tree.records = str(answer.chain[-1] if answer.chain else name), records
     if not answer.is_conclusive:
-        tree.add(Trouble(domain, "", unanswered(question, answer)))
+        tree.add(SpfTrouble(domain, "", unanswered(question, answer)))
         return None
     read = only_record(name, answer, records)
     if isinstance(read, Outcome):
         if read.result is not SpfResult.NONE or not path:
-            tree.add(Trouble(domain, "", read))
+            tree.add(SpfTrouble(domain, "", read))
         return read
-    node = Node(domain, term, path, read)
+    node = SpfNode(domain, term, path, read)
     tree.nodes.append(node)
     tree.lookups += read.lookups
     for mechanism in read.reachable:
@@ -125,7 +142,7 @@ def _read(tree: Tree, domain: str, term: str, path: tuple[str, ...]) -> Check[Ou
     return None
 
 
-def _follow(tree: Tree, node: Node, target: MacroString, term: str) -> Check[None]:
+def _follow(tree: SpfTree, node: SpfNode, target: MacroString, term: str) -> Check[None]:
     if not target.letters <= {"d"}:
         return
     domain = expand(target, {"d": node.domain})
@@ -134,17 +151,17 @@ def _follow(tree: Tree, node: Node, target: MacroString, term: str) -> Check[Non
         tree.is_cut = True
         known = any((loop.path[-1], loop.term) == (node.domain, term) for loop in tree.loops)
         if not known and len(tree.loops) < TROUBLE_LIMIT:
-            tree.loops.append(Node(domain, term, path, node.record))
+            tree.loops.append(SpfNode(domain, term, path, node.record))
         return
     if not tree.may_follow():
         return
     missing = yield from _read(tree, domain, term, path)
     if (missing is not None and missing.result is SpfResult.NONE) or name_of(domain) is None:
-        tree.add(Trouble(node.domain, term, no_target(term, node.domain, domain)))
+        tree.add(SpfTrouble(node.domain, term, no_target(term, node.domain, domain)))
 
 
-def _look_up(tree: Tree, domain: str, mechanism: Mechanism) -> Check[None]:
-    """Ask what a term would ask of either family, to see whether it finds anything."""
+def _look_up(tree: SpfTree, domain: str, mechanism: Mechanism) -> Check[None]:
+    """Ask what a term would ask for both address families, to see whether it finds anything."""
     if mechanism.target is not None and not mechanism.target.letters <= {"d"}:
         return
     name = name_of(domain if mechanism.target is None else expand(mechanism.target, {"d": domain}))
@@ -156,7 +173,7 @@ def _look_up(tree: Tree, domain: str, mechanism: Mechanism) -> Check[None]:
         _note(tree, domain, mechanism, [question], [answer])
         if len(answer.exchanges) > LIMITS.exchanges:
             outcome = too_many_exchanges(mechanism.text, domain, len(answer.exchanges), LIMITS)
-            tree.add(Trouble(domain, mechanism.text, outcome))
+            tree.add(SpfTrouble(domain, mechanism.text, outcome))
         hosts = list(dict.fromkeys([it.exchange for it in answer.exchanges[: LIMITS.exchanges] if it.exchange != "."]))
         for host in hosts:
             yield from _look_up_host(tree, domain, mechanism, host)
@@ -167,36 +184,36 @@ def _look_up(tree: Tree, domain: str, mechanism: Mechanism) -> Check[None]:
         _note(tree, domain, mechanism, asked, (yield asked))
 
 
-def _look_up_host(tree: Tree, domain: str, mechanism: Mechanism, host: DomainName) -> Check[None]:
+def _look_up_host(tree: SpfTree, domain: str, mechanism: Mechanism, host: DomainName) -> Check[None]:
     questions = [Question(host, "A"), Question(host, "AAAA")]
     _note(tree, domain, mechanism, questions, (yield questions))
 
 
 def _note(
-    tree: Tree, domain: str, mechanism: Mechanism, questions: Sequence[Question], answers: Sequence[Answer]
+    tree: SpfTree, domain: str, mechanism: Mechanism, questions: Sequence[Question], answers: Sequence[Answer]
 ) -> None:
-    """Take down lookups that find nothing, in either family, or get no answer."""
+    """Record lookups that find nothing in both families, and those without an answer."""
     if all(answer.status.is_negative for answer in answers):
         tree.void_terms.append((domain, mechanism.text))
     for question, answer in zip(questions, answers, strict=True):
         if not answer.is_conclusive:
-            tree.add(Trouble(domain, mechanism.text, unanswered(question, answer)))
-
-
-# SECTION exporter.checks.spf.domain
-
-_CHECK = DomainCheckName.SPF
-_EVERYBODY = 1 << 31
-"""So many IPv4 addresses, half of all, are everybody: ``+all``, or ``ip4:0.0.0.0/0`` by any other name."""
+            tree.add(SpfTrouble(domain, mechanism.text, unanswered(question, answer)))
 
 
 @dataclass(frozen=True, slots=True)
 class SpfDomainReport:
-    """What there is to know about a domain's SPF record, whoever sends.
+    """The SPF record of a domain, for all senders.
 
-    *lookups* and *void_lookups* are the most that an address can meet, against *limits*. *domains* are those whose
-    records belong to it, its own first. *compiled* is what it says of all addresses; *authorised4* and *authorised6*
-    count those that pass.
+    Attributes:
+        domain: the domain.
+        findings: one for each fault, or one pass.
+        hints: remarks that are no faults.
+        records: its SPF records, as published.
+        lookups: the maximum of lookups that an address can need.
+        void_lookups: the maximum of void lookups, likewise.
+        limits: the lookups that are allowed.
+        domains: the domains whose records belong to it, its own first.
+        compiled: the outcomes for all addresses.
     """
 
     domain: DomainName
@@ -211,17 +228,17 @@ class SpfDomainReport:
 
     @property
     def authorised4(self) -> int:
-        """How many IPv4 addresses pass; those that only an evaluation can tell are not counted."""
+        """The number of IPv4 addresses that pass, without those that have to be evaluated."""
         return size(self.compiled.authorised(4))
 
     @property
     def authorised6(self) -> int:
-        """How many IPv6 addresses pass, likewise."""
+        """The number of IPv6 addresses that pass, likewise."""
         return size(self.compiled.authorised(6))
 
 
 def spf_domain(domain: DomainName, *, limits: Limits = LIMITS) -> Check[SpfDomainReport]:
-    """Judge the SPF record of *domain* and all that it leads to."""
+    """Check the SPF record of *domain* and everything that it includes or redirects to."""
     tree = yield from spf_tree(domain)
     compiled = yield from compile_spf(domain, limits=limits)
     findings = [_trouble(domain, tree, trouble) for trouble in tree.troubles]
@@ -249,7 +266,7 @@ def _fails(domain: str, reason: AnyReason, sentence: str, fix: Fix) -> DomainFin
     return DomainFinding(_CHECK, Result.FAIL, domain, reason, sentence, fix)
 
 
-def _trouble(domain: DomainName, tree: Tree, trouble: Trouble) -> DomainFinding:
+def _trouble(domain: DomainName, tree: SpfTree, trouble: SpfTrouble) -> DomainFinding:
     result, reason, why = trouble.outcome
     assert reason is not None  # noqa: S101  # a trouble is no pass
     if result is SpfResult.TEMPERROR:
@@ -262,47 +279,49 @@ def _trouble(domain: DomainName, tree: Tree, trouble: Trouble) -> DomainFinding:
         )
         return _fails(domain, reason, f"{domain} has no SPF record.", replacement(advice, tree.owner, (), ["-all"]))
     if not own:
-        return _fails(domain, reason, sentence, Fix(f"Have the record of {trouble.domain} put right.", trouble.domain))
+        return _fails(
+            domain, reason, sentence, Fix(f"Ask for the record of {trouble.domain} to be corrected.", trouble.domain)
+        )
     match reason:
         case Reason.SPF_SEVERAL_RECORDS:
             advice, kept = "Publish one record in place of them, like the one below.", merged(tree.records)
         case Reason.SPF_NO_TARGET:
-            advice = "Take the term out, or have its target publish an SPF record."
+            advice = "Remove the term, or have its target publish an SPF record."
             kept = [term for term in terms(tree.records[0]) if term != trouble.term]
         case Reason.SPF_MX_LIMIT:
-            advice = "Name the servers that send, by ip4 and ip6, in place of the term."
+            advice = "Replace the term by ip4 and ip6 terms that name the sending servers."
             kept = [term for term in terms(tree.records[0]) if term != trouble.term]
         case _:
-            advice, kept = "Publish the record without what cannot be read.", terms(tree.records[0])
+            advice, kept = "Publish the record without the invalid terms.", terms(tree.records[0])
     return _fails(domain, reason, sentence, replacement(advice, tree.owner, tree.records, kept))
 
 
-def _loop(domain: DomainName, tree: Tree, node: Node) -> DomainFinding:
+def _loop(domain: DomainName, tree: SpfTree, node: SpfNode) -> DomainFinding:
     where = node.path[-1]
     sentence = f"SPF of {domain} goes in circles: {node.term} in the record of {where} leads back to {node.domain}."
     if where != domain:
-        fix = Fix(f"Have the record of {where} put right.", where)
+        fix = Fix(f"Ask for the record of {where} to be corrected.", where)
     else:
         kept = [term for term in terms(tree.records[0]) if term != node.term]
-        fix = replacement("Take the term out.", tree.owner, tree.records, kept)
+        fix = replacement("Remove the term.", tree.owner, tree.records, kept)
     return _fails(domain, DomainReason.SPF_LOOP, sentence, fix)
 
 
-def _over_limit(domain: DomainName, tree: Tree, limits: Limits) -> DomainFinding:
+def _over_limit(domain: DomainName, tree: SpfTree, limits: Limits) -> DomainFinding:
     costs = dict.fromkeys([node.term for node in tree.nodes if len(node.path) == 1], 0)
     branch = ""
     for node in tree.nodes[1:]:
         branch = node.term if len(node.path) == 1 else branch
         costs[branch] += node.record.lookups + (len(node.path) == 1)
     dearest = sorted(costs.items(), key=lambda it: (-it[1], it[0]))
-    least = "at least " if tree.is_cut else ""
-    sentence = f"SPF of {domain} takes {least}{tree.lookups} DNS lookups; {limits.lookups} are allowed."
+    prefix = "at least " if tree.is_cut else ""
+    sentence = f"SPF of {domain} needs {prefix}{tree.lookups} DNS lookups; {limits.lookups} are allowed."
     shown = some([f"{term} ({cost} lookups)" for term, cost in dearest])
-    advice = f"Take terms out, or replace them by the ip4 and ip6 terms behind them{': ' + shown if shown else ''}."
+    advice = f"Remove terms, or replace them by the ip4 and ip6 terms behind them{': ' + shown if shown else ''}."
     return _fails(domain, Reason.SPF_LOOKUP_LIMIT, sentence, Fix(advice, tree.owner))
 
 
-def _over_void_limit(domain: DomainName, tree: Tree, limits: Limits) -> DomainFinding:
+def _over_void_limit(domain: DomainName, tree: SpfTree, limits: Limits) -> DomainFinding:
     shown = some([f"{term} in the record of {where}" for where, term in tree.void_terms])
     sentence = (
         f"SPF of {domain} has {len(tree.void_terms)} lookups that find nothing; "
@@ -310,35 +329,35 @@ def _over_void_limit(domain: DomainName, tree: Tree, limits: Limits) -> DomainFi
     )
     own = {term for where, term in tree.void_terms if where == domain}
     if len(tree.void_terms) - len(own) > limits.void_lookups or not own:
-        fix = Fix("Have those terms taken out, or their names published.", tree.owner)
+        fix = Fix("Ask for these terms to be removed, or their names to be published.", tree.owner)
     else:
         kept = [term for term in terms(tree.records[0]) if term not in own]
-        fix = replacement("Take out the terms that find nothing.", tree.owner, tree.records, kept)
+        fix = replacement("Remove the terms that find nothing.", tree.owner, tree.records, kept)
     return _fails(domain, Reason.SPF_VOID_LOOKUP_LIMIT, sentence, fix)
 
 
-def _passes_all(domain: DomainName, tree: Tree, compiled: CompiledSpf, limits: Limits) -> Check[DomainFinding]:
+def _passes_all(domain: DomainName, tree: SpfTree, compiled: CompiledSpf, limits: Limits) -> Check[DomainFinding]:
     sentence = f"SPF of {domain} lets everybody pass: {size(compiled.authorised(4)):,} IPv4 addresses are authorised."
     passing = [it for it in tree.nodes[0].record.mechanisms if it.qualifier is SpfResult.PASS] if tree.nodes else []
     guilty = {it.text for it in passing if it.name == "all"}
     if not guilty:
-        fix = Fix("Take out the terms that authorise so much: large networks, and includes of them.", tree.owner)
+        fix = Fix("Remove the terms that authorise this many: large networks, and includes of them.", tree.owner)
         return _fails(domain, DomainReason.SPF_PASSES_ALL, sentence, fix)
     sizes: dict[str, int] = {}
-    for it in passing:  # also where nobody reads on now: it is read as soon as the all is gone
+    for it in passing:  # also terms after the all: they count as soon as it is gone
         if it.text not in guilty:
-            sizes[it.text] = yield from _most(it, domain, limits)
-    vast = [text for text, most in sizes.items() if most >= _EVERYBODY]
+            sizes[it.text] = yield from _max_addresses(it, domain, limits)
+    vast = [text for text, count in sizes.items() if count >= _EVERYBODY]
     kept = [term for term in terms(tree.records[0]) if term not in {*guilty, *vast}]
     without = f", without what lets everybody pass too: {some(vast)}" if vast else ""
     fix = replacement(f"End the record in -all{without}.", tree.owner, tree.records, [*kept, "-all"])
     if sum(sizes[term] for term in kept if term in sizes) >= _EVERYBODY:
-        fix = Fix("End the record in -all, and take out most of what authorises so much.", tree.owner)
+        fix = Fix("End the record in -all, and remove terms that authorise large networks.", tree.owner)
     return _fails(domain, DomainReason.SPF_PASSES_ALL, sentence, fix)
 
 
-def _most(mechanism: Mechanism, domain: str, limits: Limits) -> Check[int]:
-    """How many IPv4 addresses it names by itself; a host counts as one address, and macros as nobody."""
+def _max_addresses(mechanism: Mechanism, domain: str, limits: Limits) -> Check[int]:
+    """The number of IPv4 addresses that a term names. A host counts as one address, a macro as none."""
     if mechanism.network is not None:
         return mechanism.network.high - mechanism.network.low + 1 if mechanism.network.family == 4 else 0
     if mechanism.name == "include" and mechanism.target is not None and mechanism.target.letters <= {"d"}:
@@ -347,7 +366,7 @@ def _most(mechanism: Mechanism, domain: str, limits: Limits) -> Check[int]:
     return 1 << (32 - mechanism.prefix4) if mechanism.name in {"a", "mx"} else 0
 
 
-def _hints(domain: DomainName, tree: Tree) -> list[Hint]:
+def _hints(domain: DomainName, tree: SpfTree) -> list[Hint]:
     hints: list[Hint] = []
     if not tree.nodes:
         return hints
@@ -355,7 +374,7 @@ def _hints(domain: DomainName, tree: Tree) -> list[Hint]:
     last = tree.nodes[-1].record if top.redirect is not None and not top.has_all else top
     ends = [it for it in last.mechanisms if it.name == "all"]
     if not tree.is_cut and (not ends or ends[0].qualifier is SpfResult.NEUTRAL):
-        sentence = f"SPF of {domain} ends in neutral: of whoever it does not name, it says nothing."
+        sentence = f"SPF of {domain} ends in neutral: it says nothing about addresses that it does not name."
         kept = [term for term in terms(tree.records[0]) if term.lower() != "?all"]
         fix = None
         if top.redirect is None:
@@ -367,6 +386,6 @@ def _hints(domain: DomainName, tree: Tree) -> list[Hint]:
     ignored = [it.text for it in top.mechanisms[len(top.reachable) :]]
     if ignored or (top.has_all and top.redirect is not None):
         shown = some([*ignored, *([top.redirect_text] if top.redirect is not None else [])])
-        sentence = f"SPF of {domain} has terms after all, which nobody reads: {shown}."
+        sentence = f"SPF of {domain} has terms after all, which are ignored: {shown}."
         hints.append(Hint(_CHECK, domain, DomainReason.SPF_UNREACHABLE, sentence))
     return hints

@@ -1,8 +1,8 @@
-"""May this address send for this domain? The check_host() of RFC 7208 section 4, as a check.
+"""Evaluates SPF for one address (check_host() of RFC 7208 section 4), and makes findings and fixes of the result.
 
-The rule of this file: answers are taken one after the other in a fixed order, even where they were asked for at once,
-and the first that is missing ends it. So an outage can only withhold a result; the one exception, which RFC 7208
-section 5.5 demands, is marked as doubt.
+Answers are read in a fixed order, even where they were asked for together, and the first missing answer ends the
+evaluation. So an outage can only withhold a result. The one exception, which RFC 7208 section 5.5 demands, is recorded
+as `SpfVerdict.unanswered_ptr`.
 """
 
 from collections.abc import Sequence
@@ -57,10 +57,9 @@ def spf(
 ) -> Check[SpfVerdict]:
     """Evaluate the SPF record of *domain* for *address*.
 
-    *domain* is what the client said after HELO, or the part of its MAIL FROM after the @; anything is allowed, and what
-    cannot have a record is ``none`` (section 4.3). *sender* is the whole mailbox, by default the domain's postmaster;
-    *helo* is for the macros that want it. The explanation of a fail costs a question more and is only asked for with
-    *explain*.
+    *domain* is the client's HELO name, or the part of its MAIL FROM after the @. Any text is allowed; one that cannot
+    have a record results in ``none`` (section 4.3). *sender* is the whole mailbox, by default the domain's postmaster.
+    *helo* is the value of the macro ``%{h}``. With *explain*, one more question asks for the explanation of a fail.
     """
     run = _Evaluation(address, sender or f"postmaster@{domain}", helo or domain, limits)
     try:
@@ -79,14 +78,28 @@ def spf(
         void_lookups=run.void_lookups,
         owner=run.owner,
         records=run.records,
-        doubt=run.doubt,
+        unanswered_ptr=run.unanswered_ptr,
         explanation=explanation,
     )
 
 
 @dataclass(slots=True)
 class _Evaluation:
-    """What one evaluation has counted and seen so far."""
+    """One evaluation that is under way.
+
+    Attributes:
+        address: the client's address.
+        sender: the mailbox in MAIL FROM, for macros.
+        helo: the HELO name, for macros.
+        limits: the lookups that are allowed.
+        lookups: the terms so far that asked the DNS.
+        void_lookups: the questions so far that were answered with NXDOMAIN or NODATA.
+        owner: the name that has the first record.
+        records: the SPF records at *owner*.
+        unanswered_ptr: why PTR names are missing that a ``ptr`` or ``%{p}`` needs.
+        explaining: the ``exp`` of the record that matched, and its domain.
+        trace: the terms so far, in order.
+    """
 
     address: Address
     sender: str
@@ -96,7 +109,7 @@ class _Evaluation:
     void_lookups: int = 0
     owner: str = ""
     records: tuple[bytes, ...] = ()
-    doubt: Status | None = None
+    unanswered_ptr: Status | None = None
     explaining: tuple[MacroString, str] | None = None
     trace: list[Step] = field(default_factory=list)
 
@@ -107,7 +120,7 @@ class _Evaluation:
             return no_name(domain)
         answer = yield from self._ask(name, "TXT")
         records = spf_records(answer.texts)
-        if not self.owner:  # the first one asked for: a redirect leads to somebody else's
+        if not self.owner:  # a redirect leads to a record of another domain
             self.owner, self.records = str(answer.chain[-1] if answer.chain else name), records
         read = only_record(name, answer, records)
         if isinstance(read, Outcome):
@@ -207,11 +220,11 @@ class _Evaluation:
         return any(block(int.from_bytes(it.packed, "big"), host_bits) == mine for it in answer.addresses)
 
     def _validated_names(self, term: str, domain: str) -> Check[tuple[list[DomainName], str]]:
-        """The PTR names that resolve back to the address (section 5.5), sorted; unanswered ones leave doubt."""
+        """The PTR names that resolve back to the address (section 5.5), sorted, without unanswered ones."""
         pointer = Question(self.address.reverse_name, "PTR")
         (ptr,) = yield [pointer]
         if not ptr.is_conclusive:
-            self.doubt = ptr.status
+            self.unanswered_ptr = ptr.status
             return [], f"{pointer}: {ptr.status}"
         self._count_void(ptr, term, domain)
         names = ptr.names[: self.limits.ptr_names]
@@ -219,7 +232,7 @@ class _Evaluation:
         valid = []
         for name, answer in zip(names, answers, strict=True):
             if not answer.is_conclusive:
-                self.doubt = answer.status
+                self.unanswered_ptr = answer.status
                 continue
             self._count_void(answer, term, domain)
             if self.address in answer.records:
@@ -251,7 +264,7 @@ class _Evaluation:
         return expand(text, values)
 
     def explanation(self, exp: MacroString, domain: str, explain: Explain) -> Check[str | None]:
-        """The domain's text for a fail (section 6.2); None where there is none that can be used."""
+        """The domain's text for a fail (section 6.2); None if there is no usable one."""
         try:
             target = name_of((yield from self._expand(exp, domain)))
             if target is None:
@@ -293,11 +306,6 @@ def _shown(answer: Answer) -> str:
     return ", ".join(map(str, answer.addresses[:3])) or str(answer.status)
 
 
-# SECTION exporter.checks.spf.fixes
-# What to publish in place of an SPF record that says the wrong thing.
-#
-# The rule of this file: every record that it writes is well-formed, whatever the record that it starts from.
-
 _VERSION = "v=spf1"
 
 
@@ -307,14 +315,14 @@ def naming(address: Address) -> str:
 
 
 def terms(record: bytes) -> list[str]:
-    """The terms of a record that can stay in it: well-formed, and no modifier for the second time."""
+    """The terms of a record that a corrected record can keep: well-formed, and each modifier once."""
     kept: list[str] = []
     modifiers: set[str] = set()
-    for octets in record[len(_VERSION) :].split(b" "):
-        read = read_record(b"v=spf1 " + octets)
-        if not octets or isinstance(read, BadTerm):
+    for text in record[len(_VERSION) :].split(b" "):
+        read = read_record(b"v=spf1 " + text)
+        if not text or isinstance(read, BadTerm):
             continue
-        term = octets.decode("ascii")
+        term = text.decode("ascii")
         if read.redirect is not None or read.exp is not None:
             name = term.partition("=")[0].lower()
             if name in modifiers:
@@ -338,7 +346,7 @@ def merged(records: Sequence[bytes]) -> list[str]:
 
 
 def replacement(advice: str, owner: str, records: Sequence[bytes], new: Sequence[str]) -> Fix:
-    """Publish a record of these terms in place of *records*."""
+    """The fix that publishes one record of the terms *new* in place of *records*; always well-formed."""
     text = " ".join([_VERSION, *new]).encode("ascii")
     return Fix(
         advice,
@@ -349,22 +357,17 @@ def replacement(advice: str, owner: str, records: Sequence[bytes], new: Sequence
 
 
 def authorising(address: Address, owner: str, records: Sequence[bytes], *, advice: str = "") -> Fix:
-    """Name the address first in the record, where no term before it and no limit can stand in its way."""
+    """The fix that names the address as the first term, before any term or limit that could end the evaluation."""
     if not records:
-        helo = advice or f"Publish an SPF record for {owner} that authorises the address."
-        return replacement(helo, owner, (), [naming(address), "-all"])
-    helo = advice or "Authorise the address: publish the record below in place of the present one."
+        advice = advice or f"Publish an SPF record for {owner} that authorises the address."
+        return replacement(advice, owner, (), [naming(address), "-all"])
+    advice = advice or "Authorise the address: publish the record below in place of the present one."
     kept = terms(records[0]) if len(records) == 1 else merged(records)
-    return replacement(helo, owner, records, [naming(address), *kept])
+    return replacement(advice, owner, records, [naming(address), *kept])
 
-
-# SECTION exporter.checks.spf.findings
-# What an SPF outcome means for the operator of one address: a finding, and what to publish.
-#
-# The rule of this file: only a pass is a pass, and what the DNS did not say is unknown.
 
 _ELSEWHERE = (Reason.SPF_NO_TARGET, Reason.SPF_LOOKUP_LIMIT, Reason.SPF_VOID_LOOKUP_LIMIT, Reason.SPF_MX_LIMIT)
-"""What naming the address gets around, and what still has to be put right."""
+"""Faults that do not stop a record that names the address first, but still have to be corrected."""
 
 
 def spf_helo(address: Address, helo: HeloName, *, limits: Limits = LIMITS) -> Check[SpfVerdict]:
@@ -379,18 +382,18 @@ def spf_mailfrom(address: Address, mail_from: str, *, helo: str = "", limits: Li
 
 
 def spf_finding(check: CheckName, address: Address, verdict: SpfVerdict) -> Finding:
-    """The finding of one evaluation; its subject is the domain."""
-    if verdict.doubt is not None and verdict.result is not SpfResult.TEMPERROR:
+    """The finding of one evaluation; its subject is the domain. Every result other than pass is a fail or unknown."""
+    if verdict.unanswered_ptr is not None and verdict.result is not SpfResult.TEMPERROR:
         sentence = (
             f"SPF of {verdict.domain} for {address} is {verdict.result} if its ptr term does not match, "
-            f"but the PTR names got no answer ({verdict.doubt})."
+            f"but a question about the PTR names got no answer ({verdict.unanswered_ptr})."
         )
-        return Finding(check, Result.UNKNOWN, verdict.domain, Reason.of(verdict.doubt), sentence)
+        return Finding(check, Result.UNKNOWN, verdict.domain, Reason.of(verdict.unanswered_ptr), sentence)
     return _finding(check, address, verdict.domain, verdict.outcome, verdict.owner, verdict.records)
 
 
 def compiled_finding(check: CheckName, address: Address, compiled: CompiledSpf) -> Finding | None:
-    """The same finding, from a compiled record; None where the address has to be evaluated."""
+    """The same finding, from a compiled record; None if the address has to be evaluated."""
     outcome = compiled.outcome(address)
     if outcome is None:
         return None
@@ -411,6 +414,6 @@ def _finding(
         return Finding(check, Result.FAIL, domain, reason, sentence, fix)
     advice = ""
     if reason in _ELSEWHERE:
-        advice = "Put right what is wrong with the record; naming the address first, as below, helps it meanwhile."
+        advice = "Correct the record. Until then, name the address first, as below."
     fix = authorising(address, owner, records, advice=advice)
     return Finding(check, Result.FAIL, domain, reason, sentence, fix)

@@ -1,7 +1,4 @@
-"""Macros of SPF (RFC 7208 section 7): read once, expanded for each message.
-
-The rule of this file: a macro string is checked when it is read; expanding it cannot fail.
-"""
+"""Macros of SPF (RFC 7208 section 7): parsed once, expanded for each message. Expanding cannot fail."""
 
 import re
 from collections.abc import Mapping
@@ -23,7 +20,15 @@ _MAX_TEXT = 253
 
 
 class Macro(NamedTuple):
-    """One ``%{...}``: its letter in lower case, and how its value is cut (section 7.3)."""
+    """One ``%{...}`` (section 7.3).
+
+    Attributes:
+        letter: which value, in lower case.
+        escaped: whether the value is URL-escaped.
+        keep: how many labels are kept, from the right.
+        reverse: whether the labels are reversed first.
+        delimiters: the characters that separate labels.
+    """
 
     letter: str
     escaped: bool
@@ -33,23 +38,22 @@ class Macro(NamedTuple):
 
 
 class MacroString(NamedTuple):
-    """A text with macros in it."""
+    """A text with macros; *ends_in_macro* says whether it ends in ``%{...}``, ``%%``, ``%_`` or ``%-``."""
 
-    parts: tuple[str | Macro, ...]
+    tokens: tuple[str | Macro, ...]
     ends_in_macro: bool = False
-    """Whether its last part is a ``%{...}``, ``%%``, ``%_`` or ``%-``."""
 
     @property
     def letters(self) -> frozenset[str]:
         """The macros that it uses."""
-        return frozenset([part.letter for part in self.parts if isinstance(part, Macro)])
+        return frozenset([token.letter for token in self.tokens if isinstance(token, Macro)])
 
 
 def parse_macros(text: str, *, explaining: bool = False) -> MacroString | None:
-    """Read a macro string; None if it is none. *explaining*: c, r, t and spaces are allowed too (section 7.2)."""
+    """Parse a macro string; None if it is invalid. With *explaining*, c, r, t and spaces are allowed (section 7.2)."""
     if " " in text and not explaining:
         return None
-    parts: list[str | Macro] = []
+    tokens: list[str | Macro] = []
     at = 0
     token: re.Match[str] | None = None
     while at < len(text):
@@ -58,9 +62,9 @@ def parse_macros(text: str, *, explaining: bool = False) -> MacroString | None:
             return None
         at = token.end()
         if token["literal"]:
-            parts.append(token["literal"])
+            tokens.append(token["literal"])
         elif token["escape"]:
-            parts.append(_ESCAPES[token["escape"]])
+            tokens.append(_ESCAPES[token["escape"]])
         else:
             letter, digits = token["letter"], token["keep"]
             if letter.lower() in _ONLY_EXPLAINING and not explaining:
@@ -69,28 +73,28 @@ def parse_macros(text: str, *, explaining: bool = False) -> MacroString | None:
             if keep == 0:
                 return None
             reverse = bool(token["reverse"])
-            parts.append(Macro(letter.lower(), letter.isupper(), keep, reverse, token["delimiters"] or "."))
-    return MacroString(tuple(parts), ends_in_macro=token is not None and not token["literal"])
+            tokens.append(Macro(letter.lower(), letter.isupper(), keep, reverse, token["delimiters"] or "."))
+    return MacroString(tuple(tokens), ends_in_macro=token is not None and not token["literal"])
 
 
 def expand(text: MacroString, values: Mapping[str, str]) -> str:
-    """Put *values* (by macro letter) in."""
-    if len(text.parts) == 1 and isinstance(text.parts[0], str):
-        return text.parts[0]
-    return "".join([part if isinstance(part, str) else _cut(part, values[part.letter]) for part in text.parts])
+    """Expand the macros; *values* are by macro letter."""
+    if len(text.tokens) == 1 and isinstance(text.tokens[0], str):
+        return text.tokens[0]
+    return "".join([token if isinstance(token, str) else _cut(token, values[token.letter]) for token in text.tokens])
 
 
 def _cut(macro: Macro, value: str) -> str:
-    pieces = re.split(f"[{re.escape(macro.delimiters)}]", value)
+    labels = re.split(f"[{re.escape(macro.delimiters)}]", value)
     if macro.reverse:
-        pieces.reverse()
-    text = ".".join(pieces[-macro.keep :])
+        labels.reverse()
+    text = ".".join(labels[-macro.keep :])
     return _url_escape(text) if macro.escaped else text
 
 
 def _url_escape(text: str) -> str:
-    octets = text.encode("utf-8", "surrogateescape")
-    return "".join([chr(octet) if octet in _UNRESERVED else f"%{octet:02X}" for octet in octets])
+    encoded = text.encode("utf-8", "surrogateescape")
+    return "".join([chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in encoded])
 
 
 def dotted(address: Address) -> str:
@@ -99,18 +103,18 @@ def dotted(address: Address) -> str:
 
 
 def name_of(text: str) -> DomainName | None:
-    """The domain name that an expanded target is; None for what the DNS cannot hold.
+    """The domain name of an expanded target; None for what cannot be in the DNS.
 
-    Labels are dropped from the left while it is too long (section 7.3). No backslash escapes: a text in a record is
-    the name's octets, not a zone file.
+    Labels are dropped from the left while it is too long (section 7.3). Backslashes are no escapes: the text is the
+    name's bytes, not zone-file format.
     """
-    plain = text.removesuffix(".")
-    if len(plain) > _MAX_TEXT:
-        dot = plain.find(".", len(plain) - _MAX_TEXT - 1)
+    name = text.removesuffix(".")
+    if len(name) > _MAX_TEXT:
+        dot = name.find(".", len(name) - _MAX_TEXT - 1)
         if dot < 0:
             return None
-        plain = plain[dot + 1 :]
+        name = name[dot + 1 :]
     try:
-        return DomainName.from_labels([label.encode("utf-8", "surrogateescape") for label in plain.split(".")])
+        return DomainName.from_labels([label.encode("utf-8", "surrogateescape") for label in name.split(".")])
     except ValueError:
         return None

@@ -1,7 +1,4 @@
-"""The words of an SPF evaluation (RFC 7208): results, limits, and the trace that explains how a result came about.
-
-The rule of this file: nothing here asks or decides.
-"""
+"""The value types of an SPF evaluation (RFC 7208): results, limits, and the trace that explains a result."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +8,7 @@ from exporter.checks.answers import Status
 from exporter.checks.result import Reason
 
 Identity = Literal["helo", "mailfrom"]
-"""Which of a client's two identities is judged (RFC 7208 sections 2.3 and 2.4)."""
+"""The identity that is evaluated (RFC 7208 sections 2.3 and 2.4)."""
 
 
 class SpfResult(StrEnum):
@@ -30,31 +27,31 @@ class SpfResult(StrEnum):
     TEMPERROR = "temperror"
     """The DNS did not answer."""
     PERMERROR = "permerror"
-    """What is published cannot be understood, or takes too many lookups."""
+    """The record is invalid, or needs too many lookups."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one evaluation may cost (RFC 7208 section 4.6.4)."""
+    """The limits of one evaluation (RFC 7208 section 4.6.4).
+
+    Attributes:
+        lookups: terms that ask the DNS: include, a, mx, ptr, exists, redirect.
+        void_lookups: questions that are answered with NXDOMAIN or NODATA.
+        exchanges: MX records of one ``mx``; more are a permerror.
+        ptr_names: PTR names of one ``ptr`` or ``%{p}``; the sorted rest is ignored.
+    """
 
     lookups: int = 10
-    """Terms that ask the DNS: include, a, mx, ptr, exists, redirect."""
     void_lookups: int = 2
-    """Their questions that are answered with NXDOMAIN or NODATA."""
     exchanges: int = 10
-    """MX records of one ``mx``; more of them are a permerror."""
     ptr_names: int = 10
-    """PTR names of one ``ptr`` or ``%{p}``; more of them are ignored, the last in order."""
 
 
 LIMITS = Limits()
 
 
 class Outcome(NamedTuple):
-    """A result and why: *why* is a clause that does not speak of the address ("-all of example.org matches").
-
-    *reason* is None for a pass.
-    """
+    """A result, its reason (None for a pass), and a clause without the address ("-all of example.org matches")."""
 
     result: SpfResult
     reason: Reason | None
@@ -62,11 +59,16 @@ class Outcome(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One term that was evaluated: the trace is the list of them, in order.
+    """One evaluated term of a trace.
 
-    *domain* is whose record has the *term*; *depth* counts includes and redirects. *outcome* is ``match``,
-    ``no match``, ``temperror`` or ``permerror``; *detail* is what was compared or found. *lookups* and *void_lookups*
-    count up to and including this term.
+    Attributes:
+        depth: the number of includes and redirects that led to the record.
+        domain: the domain of the record.
+        term: the term as published.
+        outcome: ``match``, ``no match``, ``redirect``, ``temperror`` or ``permerror``.
+        detail: what was compared or found.
+        lookups: lookups so far, this term included.
+        void_lookups: void lookups so far, this term included.
     """
 
     depth: int
@@ -80,10 +82,7 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Explain:
-    """Asks for the explanation of a fail (RFC 7208 section 6.2), and brings what its macros may need.
-
-    *receiver* is ``%{r}``, *now* is ``%{t}``, in Unix time.
-    """
+    """Values of macros in the explanation of a fail (RFC 7208 section 6.2): ``%{r}``, and ``%{t}`` as Unix time."""
 
     receiver: str = "unknown"
     now: int = 0
@@ -91,12 +90,20 @@ class Explain:
 
 @dataclass(frozen=True, slots=True)
 class SpfVerdict:
-    """What one address is to one identity.
+    """The result of evaluating one identity for one address.
 
-    *owner* is the name that holds the records (the end of a CNAME chain), *records* are its SPF records, as published;
-    both for the fix. *doubt* says that a ``ptr`` or ``%{p}`` went unanswered: RFC 7208 section 5.5 goes on as if it
-    did not match, so the result may be another one when the DNS answers. *explanation* is the domain's own text for a
-    fail, when it was asked for and there is one.
+    Attributes:
+        identity: ``helo`` or ``mailfrom``.
+        domain: the domain of the identity, as the client gives it.
+        outcome: result, reason and explanation.
+        trace: the evaluated terms, in order.
+        lookups: terms that asked the DNS.
+        void_lookups: questions that were answered with NXDOMAIN or NODATA.
+        owner: the name that has the records, at the end of a CNAME chain.
+        records: the SPF records at *owner*.
+        unanswered_ptr: why a ``ptr`` or ``%{p}`` got no answer. RFC 7208 section 5.5 continues as if it did not match,
+            so the result may change when the DNS answers.
+        explanation: the domain's own text for a fail, if it was asked for and there is one.
     """
 
     identity: Identity
@@ -107,7 +114,7 @@ class SpfVerdict:
     void_lookups: int = 0
     owner: str = ""
     records: tuple[bytes, ...] = ()
-    doubt: Status | None = None
+    unanswered_ptr: Status | None = None
     explanation: str | None = None
 
     @property

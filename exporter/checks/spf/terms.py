@@ -1,7 +1,6 @@
-"""What an SPF record says, term by term (RFC 7208 sections 4.5, 4.6, 5, 6 and 12).
+"""Parses SPF records (RFC 7208 sections 4.5, 4.6, 5, 6 and 12), and words the outcomes of evaluating them.
 
-The rule of this file: a record is read as a whole before any of it is evaluated, so that a syntax error anywhere in it
-is found by everybody alike (section 4.6).
+A record is parsed as a whole before any term is evaluated, so that every receiver finds a syntax error (section 4.6).
 """
 
 import ipaddress
@@ -29,7 +28,7 @@ _TOP_LABEL = re.compile(r"\.(?=[A-Za-z0-9-]*[A-Za-z-])[A-Za-z0-9](?:[A-Za-z0-9-]
 
 
 class Network(NamedTuple):
-    """The addresses that an ``ip4`` or ``ip6`` names: as numbers, both ends included."""
+    """The addresses of an ``ip4`` or ``ip6`` term, as numbers; *high* is included."""
 
     family: int
     low: int
@@ -37,7 +36,17 @@ class Network(NamedTuple):
 
 
 class Mechanism(NamedTuple):
-    """One mechanism. *text* is as published; *target* is None where the record's own domain is meant."""
+    """One mechanism.
+
+    Attributes:
+        qualifier: the result if it matches.
+        name: ``all``, ``include``, ``a``, ``mx``, ``ptr``, ``ip4``, ``ip6`` or ``exists``.
+        text: the term as published.
+        target: its domain-spec; None for the domain of the record.
+        prefix4: the prefix length for IPv4 addresses.
+        prefix6: the prefix length for IPv6 addresses.
+        network: the addresses of an ``ip4`` or ``ip6``.
+    """
 
     qualifier: SpfResult
     name: str
@@ -50,23 +59,29 @@ class Mechanism(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SpfRecord:
-    """One record that is well-formed."""
+    """One well-formed record.
+
+    Attributes:
+        mechanisms: in order, those after ``all`` included.
+        redirect: the domain-spec of its ``redirect``.
+        exp: the domain-spec of its ``exp``.
+        redirect_text: the ``redirect`` as published; it counts only without ``all`` (section 6.1).
+    """
 
     mechanisms: tuple[Mechanism, ...]
     redirect: MacroString | None = None
     exp: MacroString | None = None
     redirect_text: str = ""
-    """The ``redirect`` as published; it counts only where no ``all`` is (section 6.1)."""
 
     @property
     def lookups(self) -> int:
-        """How many of its own terms ask the DNS, if none before them matches."""
+        """The number of its terms that ask the DNS, if no earlier term matches."""
         asking = sum(mechanism.name in LOOKUP_MECHANISMS for mechanism in self.reachable)
         return asking + (self.redirect is not None and not self.has_all)
 
     @property
     def has_all(self) -> bool:
-        """Whether an ``all`` ends it."""
+        """Whether it has an ``all``."""
         return any(mechanism.name == "all" for mechanism in self.mechanisms)
 
     @property
@@ -79,7 +94,7 @@ class SpfRecord:
 
 
 class BadTerm(NamedTuple):
-    """A record that is not well-formed: its first bad term, and what is wrong with it."""
+    """The first term of a record that is not well-formed, and what is wrong with it."""
 
     text: str
     why: str
@@ -92,20 +107,20 @@ def spf_records(texts: Sequence[bytes]) -> tuple[bytes, ...]:
 
 @lru_cache(maxsize=1024)
 def parse_record(text: bytes) -> SpfRecord | BadTerm:
-    """Read an SPF record, its version included; remembers the latest ones, for each is read for many addresses."""
+    """Parse an SPF record with its version. Recent ones are cached, since many addresses share a record."""
     return read_record(text)
 
 
 def read_record(text: bytes) -> SpfRecord | BadTerm:
-    """Read an SPF record, its version included."""
+    """Parse an SPF record with its version."""
     mechanisms: list[Mechanism] = []
     modifiers: dict[str, MacroString] = {}
     redirect_text = ""
-    for octets in text[len("v=spf1") :].split(b" "):
-        if not octets:
+    for word in text[len("v=spf1") :].split(b" "):
+        if not word:
             continue
-        term = octets.decode("ascii", "replace")
-        if not all(0x21 <= octet <= 0x7E for octet in octets):
+        term = word.decode("ascii", "replace")
+        if not all(0x21 <= byte <= 0x7E for byte in word):
             return BadTerm(ascii(term)[1:-1], "has a control or non-ASCII character")
         if modifier := _MODIFIER.fullmatch(term):
             name, value = modifier[1].lower(), modifier[2]
@@ -178,7 +193,7 @@ def _network_mechanism(term: str, qualifier: SpfResult, name: str, rest: str) ->
 
 
 def _packed(text: str, family: int) -> bytes | None:
-    """Read an address; an IPv4-mapped one is well-formed too, though no client is ever judged as one (section 5)."""
+    """Parse an address. An IPv4-mapped one is well-formed, although no client has one (section 5)."""
     if "%" in text:
         return None
     try:
@@ -194,16 +209,13 @@ def block(number: int, host_bits: int) -> tuple[int, int]:
 
 
 def _domain_spec(text: str) -> MacroString | None:
-    """Read a domain-spec (section 7.1): a macro string that ends in a macro or in a top label after a dot."""
+    """Parse a domain-spec (section 7.1): a macro string that ends in a macro or in a dot and a top label."""
     read = parse_macros(text)
     return read if read is not None and (read.ends_in_macro or _TOP_LABEL.search(text)) else None
 
 
-# SECTION exporter.checks.spf.outcomes
-# How an evaluation ends, in one place, so that whoever evaluates says the same of the same.
-#
-# The rule of this file: an outcome's clause names the term and the record that it is about, never the address.
-
+# Results and explanations, shared by the evaluator and the compiler: they name the term and the record, never the
+# address.
 REASONS = {
     SpfResult.PASS: None,
     SpfResult.NEUTRAL: Reason.SPF_NEUTRAL,
@@ -213,12 +225,12 @@ REASONS = {
 
 
 def no_name(domain: str) -> Outcome:
-    """The domain cannot have a record (RFC 7208 section 4.3)."""
+    """The outcome for a domain that cannot have a record (section 4.3)."""
     return Outcome(SpfResult.NONE, Reason.SPF_NONE, f"{domain or 'an empty name'} is no qualified domain name")
 
 
 def only_record(name: DomainName, answer: Answer, records: Sequence[bytes]) -> SpfRecord | Outcome:
-    """The one record of *name*, read; or why there is none to evaluate (sections 4.5 and 4.6)."""
+    """The parsed record of *name*, or the outcome if there is not exactly one well-formed record (section 4.5)."""
     if not records:
         what = "does not exist" if answer.status is Status.NXDOMAIN else "has no SPF record"
         return Outcome(SpfResult.NONE, Reason.SPF_NONE, f"{name} {what}")
@@ -233,47 +245,47 @@ def only_record(name: DomainName, answer: Answer, records: Sequence[bytes]) -> S
 
 
 def matched(mechanism: Mechanism, domain: str) -> Outcome:
-    """A mechanism matches: its qualifier is the result."""
+    """The outcome if a mechanism matches."""
     why = f"{clip(mechanism.text)} in the record of {domain} matches"
     return Outcome(mechanism.qualifier, REASONS[mechanism.qualifier], why)
 
 
 def nothing_matches(domain: str) -> Outcome:
-    """No mechanism matches, and there is no redirect (section 4.7)."""
+    """The outcome if no mechanism matches and there is no redirect (section 4.7)."""
     return Outcome(SpfResult.NEUTRAL, Reason.SPF_NEUTRAL, f"nothing in the record of {domain} matches")
 
 
 def no_target(term: str, domain: str, target: str) -> Outcome:
-    """An include or redirect leads to no SPF record (sections 5.2 and 6.1)."""
+    """The outcome of an include or redirect whose target has no SPF record (sections 5.2 and 6.1)."""
     why = f"{clip(term)} in the record of {domain} leads to {clip(target)}, which has no SPF record"
     return Outcome(SpfResult.PERMERROR, Reason.SPF_NO_TARGET, why)
 
 
 def too_many_lookups(term: str, domain: str, limits: Limits) -> Outcome:
-    """Section 4.6.4, the limit of terms that ask the DNS."""
+    """The outcome above the limit of terms that ask the DNS (section 4.6.4)."""
     why = f"{clip(term)} in the record of {domain} is DNS lookup {limits.lookups + 1} of {limits.lookups} allowed"
     return Outcome(SpfResult.PERMERROR, Reason.SPF_LOOKUP_LIMIT, why)
 
 
 def too_many_void_lookups(term: str, domain: str, limits: Limits) -> Outcome:
-    """Section 4.6.4, the limit of lookups that find nothing."""
+    """The outcome above the limit of void lookups (section 4.6.4)."""
     allowed = limits.void_lookups
     why = f"{clip(term)} in the record of {domain} is lookup {allowed + 1} of {allowed} that may find nothing"
     return Outcome(SpfResult.PERMERROR, Reason.SPF_VOID_LOOKUP_LIMIT, why)
 
 
 def too_many_exchanges(term: str, domain: str, count: int, limits: Limits) -> Outcome:
-    """Section 4.6.4, the limit of MX records of one mechanism."""
+    """The outcome above the limit of MX records of one mechanism (section 4.6.4)."""
     why = f"{clip(term)} in the record of {domain} finds {count} mail exchanges of {limits.exchanges} allowed"
     return Outcome(SpfResult.PERMERROR, Reason.SPF_MX_LIMIT, why)
 
 
 def unanswered(question: Question, answer: Answer) -> Outcome:
-    """The DNS did not say."""
+    """The outcome if a question got no answer."""
     why = f"the {question} lookup got no answer ({answer.status})"
     return Outcome(SpfResult.TEMPERROR, Reason.of(answer.status), why)
 
 
 def clip(text: str, limit: int = 80) -> str:
-    """A text from a record, short enough for a sentence."""
+    """Shorten a text from a record for a sentence."""
     return text if len(text) <= limit else f"{text[:limit]}..."

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.addresses import Address
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.spf.compile import compile_spf
 from exporter.checks.spf.compiled import OpenTerm, size
 from exporter.checks.spf.evaluate import spf
@@ -20,7 +20,7 @@ from tests.unit.checks.spf.worlds import DOMAINS, REAL, REAL_DOMAINS, spf_client
 
 def evaluated(world, client, limits):
     """The outcome of an evaluation for one address."""
-    return judge(spf(client, "mailfrom", DOMAINS[0], limits=limits), world)[0].outcome
+    return run_check(spf(client, "mailfrom", DOMAINS[0], limits=limits), world)[0].outcome
 
 
 def edges(ranges, family):
@@ -34,10 +34,10 @@ def edges(ranges, family):
 @given(spf_worlds(), spf_limits, st.data())
 def test_compiled_and_evaluated_agree(world, limits, data):
     """Whatever is published, and whatever goes unanswered, an outcome that is compiled is the one that is evaluated."""
-    compiled, evidence = judge(compile_spf(DOMAINS[0], limits=limits), world)
+    compiled, evidence = run_check(compile_spf(DOMAINS[0], limits=limits), world)
     if data.draw(st.booleans()):
         world = world.without_answers_to(data.draw(outages(list(evidence))))
-        compiled, _ = judge(compile_spf(DOMAINS[0], limits=limits), world)
+        compiled, _ = run_check(compile_spf(DOMAINS[0], limits=limits), world)
     clients = [*data.draw(st.lists(spf_clients | any_addresses, min_size=1, max_size=8))]
     for family in (4, 6):
         clients += edges(compiled.authorised(family)[:4], family)
@@ -52,7 +52,7 @@ def test_compiled_and_evaluated_agree(world, limits, data):
 @given(spf_worlds(enumerable=True))
 def test_a_record_without_macros_ptr_and_the_like_is_open_nowhere(world):
     """What can be enumerated is, as a whole; of records that are woven past the limit of terms, not all."""
-    compiled, _ = judge(compile_spf(DOMAINS[0], limits=Limits(lookups=4)), world)
+    compiled, _ = run_check(compile_spf(DOMAINS[0], limits=Limits(lookups=4)), world)
 
     assert compiled.open_terms == ()
     assert compiled.open(4) == compiled.open(6) == ()
@@ -80,11 +80,11 @@ def random_clients(compiled, count, seed):
 @pytest.mark.parametrize("domain", REAL_DOMAINS)
 def test_both_ways_agree_on_random_addresses(domain, count):
     """Addresses against each of four records shaped like those of big senders: 100,000 in all, with the slow ones."""
-    compiled, _ = judge(compile_spf(domain), REAL)
+    compiled, _ = run_check(compile_spf(domain), REAL)
     seen = set()
     for client in random_clients(compiled, count, seed=domain):
         outcome = compiled.outcome(client)
-        expected = judge(spf(client, "mailfrom", domain), REAL)[0].outcome
+        expected = run_check(spf(client, "mailfrom", domain), REAL)[0].outcome
         assert outcome == expected or (outcome is None and compiled.open_terms)
         seen.add(outcome and outcome.result)
 
@@ -94,8 +94,8 @@ def test_both_ways_agree_on_random_addresses(domain, count):
 
 def test_the_pool_of_microsoft_365_is_counted():
     """The published ranges hold 458,752 IPv4 addresses, and a tenant's record adds its own."""
-    pool, _ = judge(compile_spf("spf.protection.outlook.example"), REAL)
-    tenant, _ = judge(compile_spf("tenant.example"), REAL)
+    pool, _ = run_check(compile_spf("spf.protection.outlook.example"), REAL)
+    tenant, _ = run_check(compile_spf("tenant.example"), REAL)
 
     assert size(pool.authorised(4)) == 458_752
     assert pool.open_terms == ()
@@ -109,7 +109,7 @@ def test_the_pool_of_microsoft_365_is_counted():
 def test_what_takes_too_many_lookups_is_left_to_evaluation():
     """However many lookups are allowed, a compilation follows a bounded number of terms, and says where it ends."""
     zone = "example.org TXT v=spf1 ip4:192.0.2.1 include:example.org -all"
-    compiled, _ = judge(compile_spf("example.org", limits=Limits(lookups=1_000)), World.parse(zone))
+    compiled, _ = run_check(compile_spf("example.org", limits=Limits(lookups=1_000)), World.parse(zone))
 
     assert compiled.outcome(address("192.0.2.1")).result == "pass"
     assert compiled.outcome(address("192.0.2.2")) is None
@@ -121,7 +121,7 @@ def test_lookups_count_by_the_way_that_an_address_takes():
     includes = " ".join(f"include:i{number}.example.org" for number in range(10))
     zone = [f"example.org TXT v=spf1 {includes} a -all", "example.org A 192.0.2.99"]
     zone += [f"i{number}.example.org TXT v=spf1 ip4:192.0.2.{number} -all" for number in range(10)]
-    compiled, _ = judge(compile_spf("example.org"), World.parse("\n".join(zone)))
+    compiled, _ = run_check(compile_spf("example.org"), World.parse("\n".join(zone)))
 
     assert compiled.outcome(address("192.0.2.9")).result == "pass"
     assert compiled.outcome(address("192.0.2.99")).result == "permerror"

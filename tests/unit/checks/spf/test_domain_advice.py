@@ -25,7 +25,7 @@ VOID = "a.example a:b.example a:c.example"
         pytest.param(
             many(6) + "\nexample.org TXT x",
             Reason.SPF_LOOKUP_LIMIT,
-            "Take terms out, or replace them by the ip4 and ip6 terms behind them: include:i0.example.net (2 lookups), "
+            "Remove terms, or replace them by the ip4 and ip6 terms behind them: include:i0.example.net (2 lookups), "
             "include:i1.example.net (2 lookups), include:i2.example.net (2 lookups) and 3 more.",
             None,
             id="the-dearest-terms-are-named",
@@ -35,7 +35,7 @@ VOID = "a.example a:b.example a:c.example"
             f"b.example TXT v=spf1 a:www.example -all\na.example TXT v=spf1 include:c.example -all\n"
             f"c.example TXT v=spf1 {LOOKUPS} -all",
             Reason.SPF_LOOKUP_LIMIT,
-            "Take terms out, or replace them by the ip4 and ip6 terms behind them: include:a.example (13 lookups), "
+            "Remove terms, or replace them by the ip4 and ip6 terms behind them: include:a.example (13 lookups), "
             "include:b.example (2 lookups).",
             None,
             id="a-branch-costs-what-is-below-it",
@@ -43,7 +43,7 @@ VOID = "a.example a:b.example a:c.example"
         pytest.param(
             f"example.org TXT v=spf1 {LOOKUPS} -all\n{FOUND}",
             Reason.SPF_LOOKUP_LIMIT,
-            "Take terms out, or replace them by the ip4 and ip6 terms behind them.",
+            "Remove terms, or replace them by the ip4 and ip6 terms behind them.",
             None,
             id="without-includes-none-is-dearer",
         ),
@@ -51,14 +51,14 @@ VOID = "a.example a:b.example a:c.example"
             "example.org TXT v=spf1 include:a.example -all\na.example TXT v=spf1 include:b.example -all\n"
             "b.example TXT v=spf1 include:a.example -all",
             DomainReason.SPF_LOOP,
-            "Have the record of b.example put right.",
+            "Ask for the record of b.example to be corrected.",
             None,
             id="a-loop-of-others",
         ),
         pytest.param(
             "example.org TXT v=spf1 a include:example.org -all\nexample.org A 192.0.2.1",
             DomainReason.SPF_LOOP,
-            "Take the term out.",
+            "Remove the term.",
             "v=spf1 a -all",
             id="a-loop-of-its-own",
         ),
@@ -86,42 +86,42 @@ VOID = "a.example a:b.example a:c.example"
         pytest.param(
             "example.org TXT v=spf1 ip4:0.0.0.0/2 ip4:64.0.0.0/2 all",
             DomainReason.SPF_PASSES_ALL,
-            "End the record in -all, and take out most of what authorises so much.",
+            "End the record in -all, and remove terms that authorise large networks.",
             None,
             id="everybody-by-all-and-by-several-networks",
         ),
         pytest.param(
             "example.org TXT v=spf1 include:a.example -all\na.example TXT v=spf1 +all",
             DomainReason.SPF_PASSES_ALL,
-            "Take out the terms that authorise so much: large networks, and includes of them.",
+            "Remove the terms that authorise this many: large networks, and includes of them.",
             None,
             id="everybody-by-somebody-else",
         ),
         pytest.param(
             f"example.org TXT v=spf1 a:{VOID} ip4:192.0.2.1 -all",
             Reason.SPF_VOID_LOOKUP_LIMIT,
-            "Take out the terms that find nothing.",
+            "Remove the terms that find nothing.",
             "v=spf1 ip4:192.0.2.1 -all",
             id="void-lookups-of-its-own",
         ),
         pytest.param(
             f"example.org TXT v=spf1 include:x.example -all\nx.example TXT v=spf1 a:{VOID} -all",
             Reason.SPF_VOID_LOOKUP_LIMIT,
-            "Have those terms taken out, or their names published.",
+            "Ask for these terms to be removed, or their names to be published.",
             None,
             id="void-lookups-of-others",
         ),
         pytest.param(
             "example.org TXT v=spf1 a include:gone.example -all\nexample.org A 192.0.2.1",
             Reason.SPF_NO_TARGET,
-            "Take the term out, or have its target publish an SPF record.",
+            "Remove the term, or have its target publish an SPF record.",
             "v=spf1 a -all",
             id="an-include-of-nothing",
         ),
         pytest.param(
             "example.org TXT v=spf1 a ip4:moo -all\nexample.org A 192.0.2.1",
             Reason.SPF_SYNTAX,
-            "Publish the record without what cannot be read.",
+            "Publish the record without the invalid terms.",
             "v=spf1 a -all",
             id="what-cannot-be-read",
         ),

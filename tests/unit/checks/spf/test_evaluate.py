@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.answers import Answer, Status, Text
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.helo import HeloName
 from exporter.checks.result import CheckName, Reason, Result
 from exporter.checks.spf.compile import compile_spf
@@ -22,20 +22,20 @@ CHECK = CheckName.FCRDNS  # any will do: the finding only carries it
 
 def evaluate(zone, ours=OURS, domain="example.org"):
     """Judge *ours* in a world of these records."""
-    return judge(spf(ours, "mailfrom", domain), World.parse(zone))[0]
+    return run_check(spf(ours, "mailfrom", domain), World.parse(zone))[0]
 
 
 @examples(60)
 @given(spf_worlds(), spf_clients, spf_limits, st.data())
 def test_an_outage_withholds_a_result_but_never_changes_it(world, ours, limits, data):
-    """Losing answers leads to temperror, to the same result, or to one that is marked as in doubt."""
-    before, evidence = judge(spf(ours, "mailfrom", DOMAINS[0], limits=limits), world)
+    """Losing answers leads to temperror, to the same result, or to one that is marked as open."""
+    before, evidence = run_check(spf(ours, "mailfrom", DOMAINS[0], limits=limits), world)
     lost = data.draw(outages(list(evidence)))
-    after, _ = judge(spf(ours, "mailfrom", DOMAINS[0], limits=limits), world.without_answers_to(lost))
+    after, _ = run_check(spf(ours, "mailfrom", DOMAINS[0], limits=limits), world.without_answers_to(lost))
 
     if after.result is SpfResult.TEMPERROR:
         assert after.outcome.reason in {Reason.of(status) for status in lost.values()}
-    elif after.doubt is None:
+    elif after.unanswered_ptr is None:
         assert after == before
     finding = spf_finding(CHECK, ours, after)
     assert finding.result in {Result.UNKNOWN, spf_finding(CHECK, ours, before).result}
@@ -53,18 +53,18 @@ def test_the_order_of_records_never_matters(world, ours, random):
         return Answer(answer.status, tuple(records), answer.chain, answer.ttl)
 
     check = spf(ours, "mailfrom", DOMAINS[0])
-    assert judge(check, shuffled) == judge(spf(ours, "mailfrom", DOMAINS[0]), world)
+    assert run_check(check, shuffled) == run_check(spf(ours, "mailfrom", DOMAINS[0]), world)
 
 
 @examples(60)
 @given(spf_worlds(), spf_clients)
 def test_publishing_the_fix_fixes(world, ours):
     """Whoever puts the fix's record in place of the present ones gets a pass, whatever was wrong."""
-    verdict, _ = judge(spf_mailfrom(ours, DOMAINS[0]), world)
+    verdict, _ = run_check(spf_mailfrom(ours, DOMAINS[0]), world)
     finding = spf_finding(CHECK, ours, verdict)
 
     if finding.result is Result.FAIL:
-        fixed, _ = judge(spf_mailfrom(ours, DOMAINS[0]), world.apply(finding.fix))
+        fixed, _ = run_check(spf_mailfrom(ours, DOMAINS[0]), world.apply(finding.fix))
         assert fixed.result is SpfResult.PASS
 
 
@@ -72,8 +72,8 @@ def test_publishing_the_fix_fixes(world, ours):
 @given(spf_worlds(), spf_clients)
 def test_a_compiled_record_gives_the_finding_of_an_evaluation(world, ours):
     """Sentence and fix included."""
-    compiled, _ = judge(compile_spf(DOMAINS[0]), world)
-    evaluated = spf_finding(CHECK, ours, judge(spf_mailfrom(ours, DOMAINS[0]), world)[0])
+    compiled, _ = run_check(compile_spf(DOMAINS[0]), world)
+    evaluated = spf_finding(CHECK, ours, run_check(spf_mailfrom(ours, DOMAINS[0]), world)[0])
 
     assert compiled_finding(CHECK, ours, compiled) in {None, evaluated}
 
@@ -119,7 +119,7 @@ def test_any_octets_get_a_result(octets, ours):
     """No record can break an evaluation, and what is no SPF record is not taken for one."""
     for text in (octets, b"v=spf1 " + octets):
         world = World({question("example.org", "TXT"): frozenset({Text(text)})})
-        verdict, _ = judge(spf(ours, "mailfrom", "example.org"), world)
+        verdict, _ = run_check(spf(ours, "mailfrom", "example.org"), world)
         assert verdict.result is not SpfResult.TEMPERROR
         spf_finding(CHECK, ours, verdict)
 
@@ -128,7 +128,7 @@ def test_any_octets_get_a_result(octets, ours):
 def test_any_sender_and_helo_can_be_expanded(sender, helo, ours):
     """Whatever a client says, macros of it expand to a name that can be asked for, or that is not asked for."""
     world = World.parse("example.org TXT v=spf1 exists:%{s}.%{L}.%{o}.%{h} a:%{H1r-} -all")
-    verdict, _ = judge(spf(ours, "mailfrom", "example.org", sender=sender, helo=helo), world)
+    verdict, _ = run_check(spf(ours, "mailfrom", "example.org", sender=sender, helo=helo), world)
 
     assert verdict.result is SpfResult.FAIL
 
@@ -160,14 +160,14 @@ def test_an_unanswered_ptr_leaves_doubt():
     verdict = evaluate("example.org TXT v=spf1 ptr -all\n1.2.0.192.in-addr.arpa PTR !timeout")
     finding = spf_finding(CHECK, OURS, verdict)
 
-    assert (verdict.result, verdict.doubt) == (SpfResult.FAIL, Status.TIMEOUT)
+    assert (verdict.result, verdict.unanswered_ptr) == (SpfResult.FAIL, Status.TIMEOUT)
     assert (finding.result, finding.reason) == (Result.UNKNOWN, Reason.TIMEOUT)
 
 
 def test_a_helo_identity_that_can_have_no_record():
     """An address literal or a single label is none, without a question, and no record is advised for it."""
     for helo in ("[192.0.2.1]", "localhost"):
-        verdict, evidence = judge(spf_helo(OURS, HeloName.parse(helo)), World())
+        verdict, evidence = run_check(spf_helo(OURS, HeloName.parse(helo)), World())
         finding = spf_finding(CHECK, OURS, verdict)
 
         assert verdict.result is SpfResult.NONE
@@ -186,7 +186,7 @@ def test_the_fix_of_a_redirect_is_in_the_domain_itself():
 def test_the_fix_replaces_what_is_there():
     """The line to publish and the line to take out are both given, at the end of the CNAME chain."""
     zone = "mta.example.org CNAME spf.example.net\nspf.example.net TXT v=spf1 a -all"
-    verdict, _ = judge(spf_helo(OURS, HeloName.parse("mta.example.org")), World.parse(zone))
+    verdict, _ = run_check(spf_helo(OURS, HeloName.parse("mta.example.org")), World.parse(zone))
     finding = spf_finding(CHECK, OURS, verdict)
 
     assert finding.sentence == (

@@ -12,7 +12,7 @@ from spftrace import BaseResolver, Evaluator
 from spftrace import Limits as SpfTraceLimits
 
 from exporter.checks.answers import Question, Status
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.names import DomainName
 from exporter.checks.spf.evaluate import spf
 from exporter.checks.spf.results import Limits
@@ -39,7 +39,7 @@ def answer(world, name, rdtype):
 def ours(world, client):
     """Our result, all limits but that of void lookups included."""
     limits = Limits(void_lookups=NO_VOID_LIMIT)
-    return judge(spf(client, "mailfrom", DOMAINS[0], limits=limits), world)[0].result
+    return run_check(spf(client, "mailfrom", DOMAINS[0], limits=limits), world)[0].result
 
 
 def includes_itself(world):

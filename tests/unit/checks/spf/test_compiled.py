@@ -5,9 +5,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.spf.compile import compile_spf
-from exporter.checks.spf.compiled import Remaining, difference, side_by_side, size, union
+from exporter.checks.spf.compiled import Remaining, compare_with_pools, difference, size, union
 from tests.factories import World
 
 ranges = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)).map(sorted).map(tuple), max_size=12)
@@ -44,9 +44,9 @@ def test_what_is_taken_is_gone(known, takes):
 def test_two_lists_side_by_side():
     """Who is authorised without being in a pool, in a pool without being authorised, or has to be evaluated."""
     zone = "example.org TXT v=spf1 ip4:192.0.2.0/29 -ip4:192.0.2.128/25 exists:%{i}.example.org -all"
-    compiled, _ = judge(compile_spf("example.org"), World.parse(zone))
+    compiled, _ = run_check(compile_spf("example.org"), World.parse(zone))
     at = 192 << 24 | 2 << 8
-    found = side_by_side(compiled, 4, [(at, at + 3), (at + 100, at + 131)])
+    found = compare_with_pools(compiled, 4, [(at, at + 3), (at + 100, at + 131)])
 
     assert found.unused == ((at + 4, at + 7),)
     assert found.unauthorised == ((at + 128, at + 131),)
