@@ -24,7 +24,7 @@ from exporter.inventory.pool import Series as Shown
 from exporter.metrics.families import CATALOGUE, Family
 from exporter.metrics.fleet import FleetCollector, shown
 from exporter.state.address import AddressState
-from exporter.state.pool import BLOCK, FAILING, PoolState
+from exporter.state.pool import FAILING, PoolState
 
 log = structlog.get_logger()
 
@@ -204,12 +204,13 @@ class _PoolText:
 
     def _address_blocks(self, now: float) -> Iterator[Texts]:
         state, left = self.state, self._fleet.shown_failing
+        block, size = state.block_size, state.pool.size
         self._results.begin()
         self._times.begin()
-        for number, first in enumerate(range(0, state.pool.size, BLOCK)):
+        for number, first in enumerate(range(0, size, block)):
             count = -1
             if state.pool.series is Shown.FAILING:
-                count = min(left, state.healths.count(FAILING, first, min(first + BLOCK, state.pool.size)))
+                count = min(left, state.healths.count(FAILING, first, min(first + block, size)))
                 left -= count
             yield self._results.block(number, count, now)
             yield self._times.block(number, count, now)
@@ -252,7 +253,8 @@ class AddressBlocks:
             return {}
         known = self._blocks.get(number)
         if known is None or known.depends_on_time or known.key != (version, count):
-            first, stop = number * BLOCK, min((number + 1) * BLOCK, self._state.pool.size)
+            block = self._state.block_size
+            first, stop = number * block, min((number + 1) * block, self._state.pool.size)
             some = list(shown(self._state, first, stop, count))
             known = self._blocks[number] = _Written(
                 (version, count),

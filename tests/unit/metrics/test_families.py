@@ -1,4 +1,4 @@
-"""docs/metrics.md says what the catalogue says."""
+"""The catalogue of families: its names keep the rules of Prometheus, and docs/metrics.md documents all of them."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ def documented():
 
 
 def test_every_family_is_documented_with_its_type_and_labels_and_no_other():
-    """The tables of the page, taken together, are the catalogue."""
+    """The tables of the page together are the catalogue."""
     assert sorted(documented()) == sorted((family.name, family.kind, family.labels) for family in CATALOGUE)
 
 
@@ -31,9 +31,9 @@ def test_the_queries_of_the_page_name_families_that_exist():
 
 
 def test_names_keep_the_rules_of_prometheus():
-    """Counters and only counters end in _total; facts in _info; no label that Prometheus owns; each has its HELP."""
+    """Only counters end in _total, no label is reserved by Prometheus, and each HELP is one sentence."""
     for family in CATALOGUE:
         assert family.name.startswith("maildns_")
         assert family.name.endswith("_total") == (family.kind == "counter"), family.name
         assert not {"instance", "job", "type", "le"} & set(family.labels), family.name
-        assert family.help.strip(), family.name
+        assert re.fullmatch(r"\S(?:(?!\. ).)*\.", family.help), family.name

@@ -1,10 +1,15 @@
-"""What the exposition shows of domains."""
+"""What the collectors show of resolvers, samples and domains."""
 
 from dataclasses import replace
 
+from exporter.checks.check import run_check
+from exporter.checks.report import report
 from exporter.config.load import parse
+from exporter.dns.resolvers import Resolvers
+from exporter.dns.settings import ResolverSettings
+from exporter.dns.statistics import IGNORED_REASONS
 from exporter.inventory.build import build
-from exporter.metrics.collectors import DomainsCollector
+from exporter.metrics.collectors import DnsCollector, DomainsCollector, SampleCollector
 from exporter.metrics.families import CATALOGUE
 from exporter.state.board import Board
 from exporter.state.domain import DomainBoard
@@ -12,26 +17,77 @@ from exporter.state.spf_coverage import SpfCoverageCache
 from tests.domains import DOMAIN, EVERYTHING, SETTINGS, SILENT, SOUND, ZONE, sample, without
 from tests.factories import World
 
-POOLS = "pools: [{name: corporate, mail_from_domains: example.org, addresses: [{network: 192.0.2.24/30}]}]"
+SENDERS = "pools: [{name: corporate, mail_from_domains: example.org, addresses: [{network: 192.0.2.24/30}]}]"
+PREFIXES = """
+pools:
+  - name: a
+    series: %s
+    expect: [fcrdns]
+    addresses: [{network: 192.0.2.0/28, helo: mail.example.org}, {network: 198.51.100.0/30}]
+"""
+THREE_WITHOUT_PTR = World.parse(
+    "\n".join(
+        f"{fourth}.2.0.192.in-addr.arpa PTR m{fourth}.example.org\nm{fourth}.example.org A 192.0.2.{fourth}"
+        for fourth in range(3, 16)
+    )
+)
+
+
+def samples(collector):
+    """The value of every sample, by the family without `maildns_` and the label values."""
+    return {
+        (one.name.removeprefix("maildns_"), *one.labels.values()): one.value
+        for metric in collector.collect()
+        for one in metric.samples
+    }
+
+
+def test_ignored_packets_and_overflows_are_shown_from_the_start():
+    """Each resolver has every reason as 0 before a packet is ignored, and counts afterwards."""
+    resolvers = Resolvers([ResolverSettings(name="a"), ResolverSettings(name="b")])
+    before = samples(DnsCollector(lambda: resolvers))
+    resolvers["b"].statistics.ignored["case"] += 3
+    resolvers["b"].statistics.overflowed += 2
+    after = samples(DnsCollector(lambda: resolvers))
+
+    names = [("dns_ignored_packets_total", name, reason) for name in "ab" for reason in IGNORED_REASONS]
+    names += [("dns_overflowed_questions_total", name) for name in "ab"]
+    assert [before[name] for name in names] == [0] * len(names)
+    assert {name: value for name, value in after.items() if value != before[name]} == {
+        ("dns_ignored_packets_total", "b", "case"): 3,
+        ("dns_overflowed_questions_total", "b"): 2,
+    }
+
+
+def test_a_failing_prefix_is_compared_with_all_its_addresses_in_the_pool():
+    """Even if few of its addresses have series of their own."""
+    for series in ("all", "failing", "none"):
+        board = Board()
+        board.publish(build(parse(PREFIXES % series, "test")))
+        state = board.pools["a"]
+        for index in range(16):
+            state.record(index, *run_check(report(state[index].target), THREE_WITHOUT_PTR), 1.0)
+        shown = {key: value for key, value in samples(SampleCollector(board)).items() if "prefix" in key[0]}
+
+        assert shown == {
+            ("pool_failing_prefix_addresses", "a", "192.0.2.0/24"): 3,
+            ("pool_failing_prefix_sampled_addresses", "a", "192.0.2.0/24"): 16,
+        }
 
 
 def exposed(*worlds, settings=SETTINGS):
     """The series after a sample in each of these worlds: value by family and label values."""
     domains, board = DomainBoard(), Board()
     domains.publish([settings])
-    board.publish(build(parse(POOLS, "test")))
+    board.publish(build(parse(SENDERS, "test")))
     for second, world in enumerate(worlds, start=1):
         domains.record(DOMAIN, *sample(world, settings), float(second))
     collector = DomainsCollector(domains, board, SpfCoverageCache())
-    return {
-        (one.name.removeprefix("maildns_domain_"), *one.labels.values()): one.value
-        for metric in collector.collect()
-        for one in metric.samples
-    }
+    return {(name.removeprefix("domain_"), *labels): value for (name, *labels), value in samples(collector).items()}
 
 
 def test_a_sound_domain():
-    """Every family of the chapter that has something to show, with its values."""
+    """Every family of a domain without problems, with its values."""
     shown = exposed(SOUND)
 
     assert shown["healthy", "example.org"] == 1
@@ -57,7 +113,7 @@ def test_a_sound_domain():
 
 
 def test_what_is_wrong_has_its_reason_and_its_selector():
-    """A problem for each reason of an expected check; a gauge of 0 for each check, expected or not; hints beside."""
+    """A problem for each reason of an expected check; 0 for each failing check, expected or not; and hints."""
     weak = World.parse(ZONE.replace("p=reject", "p=none"))
     shown = exposed(SOUND, without("example.org TXT", "s2._domainkey", "_smtp"), weak)
 
@@ -75,7 +131,7 @@ def test_what_is_wrong_has_its_reason_and_its_selector():
 
 
 def test_an_outage_moves_no_value():
-    """All but what tells of the outage itself is as it was; nothing is shown before anything is known."""
+    """Only the families about the outage itself change; nothing is shown before the first conclusive result."""
     own = ("conclusive", "last_sample_timestamp_seconds", "samples_total")
     before = {key: value for key, value in exposed(SOUND).items() if key[0] not in own}
     after = exposed(SOUND, SILENT)
@@ -86,10 +142,10 @@ def test_an_outage_moves_no_value():
     assert {key[0] for key in exposed()} == {"samples_total", "result_changes_total"}
 
 
-def test_every_family_of_the_chapter_is_shown_by_somebody():
-    """None is declared in vain."""
+def test_every_family_about_domains_is_shown():
+    """No family is declared but never filled."""
     worlds = [SOUND, without("example.org TXT"), World.parse(ZONE.replace("p=reject", "p=none"))]
     names = {key[0] for world in worlds for key in exposed(SOUND, world, settings=replace(SETTINGS, expect=EVERYTHING))}
 
-    chapter = {one.name.removeprefix("maildns_domain_") for one in CATALOGUE if one.name.startswith("maildns_domain_")}
-    assert names == chapter - {"resolver_disagreement"}  # which is shown with the other disagreements
+    declared = {one.name.removeprefix("maildns_domain_") for one in CATALOGUE if one.name.startswith("maildns_domain_")}
+    assert names == declared - {"resolver_disagreement"}  # shown by `DisagreementCollector`
