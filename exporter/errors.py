@@ -1,12 +1,10 @@
 """Every error that the exporter raises on purpose.
 
     ExporterError
-    ├── ConfigError        the configuration cannot be used (exit 2)
-    │   └── (carries one `Problem` for each thing that is wrong)
-    └── CannotRunError     the configuration is right, the world is not: a port is taken, a file is missing (exit 3)
+    ├── ConfigError        the configuration is invalid; has a `Problem` for each mistake (exit 2)
+    └── CannotRunError     the configuration is valid, but a port is in use, a file is missing, ... (exit 3)
 
-What the DNS says is never an error: it is an `exporter.checks.answers.Answer`.
-A message says what, where, and what would be right.
+The DNS never causes an error: see `exporter.checks.answers.Answer`.
 """
 
 from collections.abc import Sequence
@@ -14,15 +12,19 @@ from dataclasses import dataclass
 
 
 class ExporterError(Exception):
-    """Base of all errors that the exporter raises on purpose; its text is fit to be shown to a person."""
+    """Base of the errors that the exporter raises on purpose. The text says what, where, and what would be right."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing that is wrong in a configuration file, and where.
+    """One mistake in a configuration file.
 
-    *line* and *column* count from 1; 0 means the file as a whole. *path* is the key's way from the top
-    (``pools[0].addresses[3].ip``); *what* says what is wrong and what would be right.
+    Attributes:
+        file: The path of the file.
+        line: Counts from 1; 0 means the file as a whole.
+        column: Counts from 1.
+        path: The key with all keys above it, like ``pools[0].addresses[3].ip``.
+        what: What is wrong, and what would be right.
     """
 
     file: str
@@ -32,12 +34,12 @@ class Problem:
     what: str
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        return f"{place}: {self.path}: {self.what}" if self.path else f"{place}: {self.what}"
+        where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{where}: {self.path}: {self.what}" if self.path else f"{where}: {self.what}"
 
 
 class ConfigError(ExporterError):
-    """The configuration cannot be used. Lists every problem, not just the first."""
+    """The configuration is invalid. Lists every problem, not just the first."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems))
@@ -45,4 +47,4 @@ class ConfigError(ExporterError):
 
 
 class CannotRunError(ExporterError):
-    """The configuration is right, but what it asks for cannot be had: a port, a file, a privilege."""
+    """The configuration is valid, but something that it needs is missing: a port, a file, a privilege."""

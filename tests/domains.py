@@ -3,6 +3,7 @@
 from exporter.checks.check import run_check
 from exporter.checks.domain import DomainCheckName
 from exporter.checks.domain_report import domain_report
+from exporter.checks.result import Result
 from exporter.config.configuration import DomainSettings
 from exporter.config.model import EXPECTED
 from exporter.config.values import Duration
@@ -47,3 +48,9 @@ def without(*beginnings: str) -> World:
 def sample(world: World, settings: DomainSettings = SETTINGS):
     """What one sample in *world* comes to, and its evidence."""
     return run_check(domain_report(settings.name, settings.selectors), world)
+
+
+def overall(findings):
+    """The result of several findings: one fail is a fail, or else one unknown is unknown."""
+    results = {finding.result for finding in findings}
+    return next((result for result in (Result.FAIL, Result.UNKNOWN) if result in results), Result.PASS)

@@ -1,1 +1,1 @@
-"""Judges. Pure: what is asked and answered comes through `exporter.checks.check`, and nothing else gets in."""
+"""The checks. They do no I/O: questions and answers pass through `exporter.checks.check`."""

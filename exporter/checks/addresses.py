@@ -6,17 +6,14 @@ from typing import Literal, NamedTuple, Self
 
 from exporter.checks.names import DomainName
 
-_BYTES = tuple(f"{octet}." for octet in range(256))
-_NIBBLES = {octet: f"{octet & 15:x}.{octet >> 4:x}." for octet in range(256)}
+_BYTES = tuple(f"{byte}." for byte in range(256))
+_NIBBLES = {byte: f"{byte & 15:x}.{byte >> 4:x}." for byte in range(256)}
 _LEADING_ZERO = re.compile(r"(?=.*\b0[0-9])[0-9]{1,4}(?:\.[0-9]{1,4}){3}", re.ASCII)
 _new_name = str.__new__  # `DomainName.trusted`, without the call
 
 
 class Address(NamedTuple):
-    """An IPv4 or IPv6 address; equal, ordered and hashed by its octets.
-
-    *packed* is the address in network order, 4 or 16 octets: the RDATA of its A or AAAA record.
-    """
+    """An IPv4 or IPv6 address: *packed* is its 4 or 16 bytes in network order, the RDATA of its A or AAAA record."""
 
     packed: bytes
 
@@ -24,8 +21,8 @@ class Address(NamedTuple):
     def parse(cls, text: str) -> Self:
         """Read an address as a person writes it.
 
-        Raises `ValueError`, saying what would be right, for anything ambiguous or out of place: leading zeros
-        (octal to some), a zone ID, an IPv4-mapped IPv6 address (servers connect over IPv4 and are judged so).
+        Raises `ValueError`, which says what would be right, for leading zeros (some programs read them as octal), a
+        zone ID, or an IPv4-mapped IPv6 address (such a server connects over IPv4).
         """
         if "%" in text:
             raise ValueError(f"{text!r} has a zone ID: an address that sends mail has none")
@@ -47,18 +44,18 @@ class Address(NamedTuple):
 
     @property
     def rdtype(self) -> Literal["A", "AAAA"]:
-        """The type of record that holds an address of this family."""
+        """The type of an address record of this family."""
         return "A" if len(self.packed) == 4 else "AAAA"
 
     @property
     def reverse_name(self) -> DomainName:
-        """Its reverse-map name (RFC 1035 section 3.5, RFC 3596 section 2.5)."""
+        """The reverse-map name (RFC 1035 section 3.5, RFC 3596 section 2.5)."""
         packed = self.packed
         if len(packed) == 4:
             first, second, third, fourth = packed
             text = f"{_BYTES[fourth]}{_BYTES[third]}{_BYTES[second]}{_BYTES[first]}in-addr.arpa"
             return _new_name(DomainName, text)
-        return DomainName.trusted("".join([_NIBBLES[octet] for octet in reversed(packed)]) + "ip6.arpa")
+        return DomainName.trusted("".join([_NIBBLES[byte] for byte in reversed(packed)]) + "ip6.arpa")
 
     def __str__(self) -> str:
         """As RFC 5952 writes it."""

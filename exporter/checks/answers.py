@@ -1,7 +1,6 @@
-"""What one question to the DNS got: a value, never an exception.
+"""Questions to the DNS and their answers: values, never exceptions.
 
-The rule of this file: an answer is either conclusive (records, NODATA, NXDOMAIN) or it is not, and says why not.
-Nothing here can turn an outage into "no such record".
+An answer is conclusive (records, NODATA, NXDOMAIN), or it says why not. An outage never looks like "no such record".
 """
 
 from dataclasses import dataclass
@@ -25,12 +24,12 @@ class Question(NamedTuple):
 
 
 class Status(StrEnum):
-    """What became of a question. The values are label values: closed and stable."""
+    """How a question ended. The values are label values: a closed set that never changes."""
 
     ANSWER = "answer"
     """Records of the type that was asked for, at the name or at the end of its CNAME chain."""
     NODATA = "nodata"
-    """The name exists, the type does not there (RFC 2308 section 2.2)."""
+    """The name exists, but has no record of this type (RFC 2308 section 2.2)."""
     NXDOMAIN = "nxdomain"
     """The name, or the end of its CNAME chain, does not exist (RFC 2308 section 2.1)."""
 
@@ -39,21 +38,21 @@ class Status(StrEnum):
     SERVFAIL = "servfail"
     """The servers answered SERVFAIL."""
     REFUSED = "refused"
-    """The servers answered REFUSED, or another RCODE that tells nothing about the name."""
+    """The servers answered REFUSED, or another RCODE that says nothing about the name."""
     NETWORK = "network"
     """No server could be reached: a closed port, no route, a refused TCP connection."""
     TLS = "tls"
-    """No server could be spoken to safely: its certificate or handshake failed."""
+    """The certificate or the handshake of every server failed."""
     MALFORMED = "malformed"
     """The servers answered with something that contradicts itself or cannot be read."""
     CHAIN = "chain"
     """The CNAME chain loops, or is longer than 16 links."""
     CANARY = "canary"
-    """The resolver fails its canary, so that nothing that it says is believed."""
+    """The resolver fails its canary, so its answers do not count."""
 
     @property
     def is_conclusive(self) -> bool:
-        """Whether the DNS answered, be it with "nothing"."""
+        """Whether the DNS answered, even if it answered "nothing"."""
         return self in _CONCLUSIVE
 
     @property
@@ -62,7 +61,7 @@ class Status(StrEnum):
         return self in _NEGATIVE
 
 
-_CONCLUSIVE = (Status.ANSWER, Status.NODATA, Status.NXDOMAIN)  # tuples: the hash of an enum's member is slow
+_CONCLUSIVE = (Status.ANSWER, Status.NODATA, Status.NXDOMAIN)  # tuples: hashing a member of an enum is slow
 _NEGATIVE = (Status.NODATA, Status.NXDOMAIN)
 
 
@@ -74,7 +73,7 @@ class MailExchange(NamedTuple):
 
 
 class StartOfAuthority(NamedTuple):
-    """What an SOA record says about who runs a zone (RFC 1035 section 3.3.13)."""
+    """The fields of an SOA record that show who runs the zone (RFC 1035 section 3.3.13)."""
 
     mname: DomainName
     rname: DomainName
@@ -93,14 +92,24 @@ Record = Address | DomainName | MailExchange | StartOfAuthority | Text
 
 @dataclass(frozen=True, slots=True)
 class ExtendedError:
-    """An Extended DNS Error (RFC 8914) that came with an answer; its text is the server's, and hostile."""
+    """An Extended DNS Error (RFC 8914) that came with an answer. The server wrote *text*: do not trust it."""
 
     code: int
     text: str = ""
 
 
 class _AnswerFields(NamedTuple):
-    """The fields of `Answer`, which adds its rule to them. A tuple, because answers are built by the million."""
+    """The fields of `Answer`. A tuple, because answers are built by the million.
+
+    Attributes:
+        status: How the question ended.
+        records: Distinct and sorted, so that no verdict depends on the order in which a server sent them.
+        chain: The names that CNAMEs led to, in order. The last one owns the records, or lacks them.
+        ttl: In seconds, clamped: the smallest along the chain.
+        server: The server that answered, as ``host:port`` or URL; "" if none did.
+        asked_at: When the answer arrived, in Unix time.
+        errors: Extended DNS Errors that came with the answer.
+    """
 
     status: Status
     records: tuple[Record, ...] = ()
@@ -114,13 +123,8 @@ class _AnswerFields(NamedTuple):
 class Answer(_AnswerFields):
     """The outcome of one question, and where it came from.
 
-    *records* are distinct and sorted, so that no verdict can depend on the order in which a server gave them.
-    *chain* holds the names that CNAMEs led to, in order: empty for an answer at the name itself, else its last one
-    owns the records (or lacks them). *ttl* is in seconds, clamped, the smallest along the chain. *server* is who
-    said so, as ``host:port`` or URL, or "" where nobody did; *asked_at* is Unix time, when the answer came.
-
     Raises `ValueError` for records without `Status.ANSWER`, or that without records. ``Answer._make`` takes all seven
-    fields as they are: for codecs that have sorted the records themselves.
+    fields unchecked, for codecs that have sorted the records already.
     """
 
     __slots__ = ()
@@ -135,17 +139,17 @@ class Answer(_AnswerFields):
         asked_at: float = 0.0,
         errors: tuple[ExtendedError, ...] = (),
     ) -> Self:
-        """Put the records in order; see the class."""
+        """Sort the records."""
         if len(records) > 1:
-            rest: Any = set(records)  # of one type, which the union of types cannot say
-            records = tuple(sorted(rest))
+            distinct: Any = set(records)  # all of one type, which the union of types cannot express
+            records = tuple(sorted(distinct))
         if (status is Status.ANSWER) != bool(records):
-            raise ValueError(f"{status} cannot carry {len(records)} records")
+            raise ValueError(f"{status} cannot have {len(records)} records")
         return cls._make((status, records, chain, ttl, server, asked_at, errors))
 
     @property
     def is_conclusive(self) -> bool:
-        """Whether the DNS answered, be it with "nothing"."""
+        """Whether the DNS answered, even if it answered "nothing"."""
         return self.status in _CONCLUSIVE
 
     @property
@@ -153,7 +157,7 @@ class Answer(_AnswerFields):
         """The records that are domain names (PTR, CNAME, NS), sorted."""
         records = self.records
         if len(records) == 1 and isinstance(records[0], DomainName):
-            return records  # type: ignore[return-value]  # of which that is the only one
+            return records  # type: ignore[return-value]  # the only record is a name
         return tuple([record for record in records if isinstance(record, DomainName)])
 
     @property
@@ -172,43 +176,17 @@ class Answer(_AnswerFields):
         return tuple([record for record in self.records if isinstance(record, MailExchange)])
 
 
-# SECTION exporter.checks.extended_errors
-# What the codes of Extended DNS Errors say (RFC 8914 section 4, and the registry that it opened at IANA).
-
-_NAMES = (
-    "Other Error",
-    "Unsupported DNSKEY Algorithm",
-    "Unsupported DS Digest Type",
-    "Stale Answer",
-    "Forged Answer",
-    "DNSSEC Indeterminate",
-    "DNSSEC Bogus",
-    "Signature Expired",
-    "Signature Not Yet Valid",
-    "DNSKEY Missing",
-    "RRSIGs Missing",
-    "No Zone Key Bit Set",
-    "NSEC Missing",
-    "Cached Error",
-    "Not Ready",
-    "Blocked",
-    "Censored",
-    "Filtered",
-    "Prohibited",
-    "Stale NXDomain Answer",
-    "Not Authoritative",
-    "Not Supported",
-    "No Reachable Authority",
-    "Network Error",
-    "Invalid Data",
-    "Signature Expired before Valid",
-    "Too Early",
-    "Unsupported NSEC3 Iterations Value",
-    "Unable to conform to policy",
-    "Synthesized",
-)
+_ERROR_NAMES = (
+    "Other Error", "Unsupported DNSKEY Algorithm", "Unsupported DS Digest Type", "Stale Answer", "Forged Answer",
+    "DNSSEC Indeterminate", "DNSSEC Bogus", "Signature Expired", "Signature Not Yet Valid", "DNSKEY Missing",
+    "RRSIGs Missing", "No Zone Key Bit Set", "NSEC Missing", "Cached Error", "Not Ready", "Blocked", "Censored",
+    "Filtered", "Prohibited", "Stale NXDomain Answer", "Not Authoritative", "Not Supported", "No Reachable Authority",
+    "Network Error", "Invalid Data", "Signature Expired before Valid", "Too Early",
+    "Unsupported NSEC3 Iterations Value", "Unable to conform to policy", "Synthesized",
+)  # fmt: skip
+"""The names of Extended DNS Errors by code (RFC 8914 section 4, and IANA's registry)."""
 
 
 def error_name(error: ExtendedError) -> str:
-    """The name of the error's code; the number itself for one that is not registered."""
-    return _NAMES[error.code] if error.code < len(_NAMES) else f"error {error.code}"
+    """The registered name of the error's code, or its number."""
+    return _ERROR_NAMES[error.code] if error.code < len(_ERROR_NAMES) else f"error {error.code}"

@@ -1,8 +1,7 @@
-"""What a check is, and the one driver that runs every check.
+"""What a check is, and the driver that runs every check.
 
-The rule of this file: it knows nothing of resolvers, clocks or event loops. A check yields the questions that it needs
-answered at once, is sent their answers in the same order, and returns its verdict. Whoever runs it brings an `Ask`:
-the service brings a resolver that calls back later, a test brings a table that calls back at once.
+A check is a generator without I/O. It yields the questions whose answers it needs next, is sent the answers in the same
+order, and returns its verdict. The caller brings an `Ask`: the service a resolver, a test a table.
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -13,23 +12,25 @@ from exporter.checks.answers import Answer, Question, Status
 T = TypeVar("T")
 
 Check = Generator[Sequence[Question], Sequence[Answer], T]
-"""A check under way: yields questions, is sent their answers in order, returns its verdict."""
+"""A running check: yields questions, is sent their answers in order, returns its verdict."""
 
 OnAnswer = Callable[[Question, Answer], None]
 
 Ask = Callable[[Question, OnAnswer], None]
-"""Gets one question answered: calls back exactly once, now or later, and never raises for what the DNS said."""
+"""Asks one question. Calls back exactly once, now or later; never raises for what the DNS answers."""
 
 Evidence = Mapping[Question, Answer]
-"""What a check asked and was told, in the order of the answers."""
+"""The questions of a check with their answers, in the order in which the answers arrived."""
 
 
 class CheckRun(Generic[T]):
-    """One check on its way from its first question to its verdict.
+    """Runs one check from its first question to its verdict.
 
-    A question is asked once: a check that yields it again, or twice in one step, is sent the same answer, so that no
-    verdict rests on two answers to one question. *done* is called once, with the verdict and the evidence; or, if the
-    check itself is broken, *failed* with what it raised.
+    Each question is asked once: a check that yields it again is sent the same answer. At the end *done* is called with
+    the verdict and the evidence, or *failed* with the exception that the check raised.
+
+    Attributes:
+        evidence: The answers so far, by question.
     """
 
     __slots__ = ("_ask", "_batch", "_check", "_done", "_failed", "_open", "evidence")
@@ -46,27 +47,27 @@ class CheckRun(Generic[T]):
         self._done = done
         self._failed = failed
         self._batch: Sequence[Question] = ()
-        self._open: int  # answers that are missing, and one more while questions are asked
+        self._open: int  # missing answers, plus one while questions are being asked
         self.evidence: dict[Question, Answer] = {}
 
     def start(self) -> None:
-        """Ask the first questions. If every answer is at hand, the verdict is given before this returns."""
+        """Ask the first questions. If *ask* answers at once, *done* is called before this returns."""
         self._advance(None)
 
     def give_up(self, status: Status) -> None:
-        """Take every question that is still open, or yet to come, as unanswered for this inconclusive reason.
+        """Answer every open and every later question with this inconclusive status.
 
-        Raises `ValueError` for a conclusive one: giving up must not look like "no such record".
+        Raises `ValueError` for a conclusive status: giving up must not look like "no such record".
         """
         if status.is_conclusive:
-            raise ValueError(f"{status} is no inconclusive reason to give up")
+            raise ValueError(f"cannot give up with {status}: it is a conclusive status")
         unanswered = Answer(status)
         self._ask = lambda question, on_answer: on_answer(question, unanswered)
         for question in [question for question in self._batch if question not in self.evidence]:
             self._take(question, unanswered)
 
     def _advance(self, answers: Sequence[Answer] | None) -> None:
-        """Step the check until it has to wait, or is done."""
+        """Run the check until it has to wait for an answer, or is done."""
         evidence = self.evidence
         check = self._check
         while True:
@@ -75,7 +76,7 @@ class CheckRun(Generic[T]):
             except StopIteration as stop:
                 verdict: T = stop.value
                 break
-            except Exception as error:  # noqa: BLE001  # a broken check must not take the resolver down with it
+            except Exception as error:  # noqa: BLE001  # a broken check must not stop the resolver
                 self._failed(error)
                 return
             self._batch = batch
@@ -96,7 +97,7 @@ class CheckRun(Generic[T]):
     def _take(self, question: Question, answer: Answer) -> None:
         evidence = self.evidence
         if evidence and question in evidence:
-            return  # too late: it was given up
+            return  # too late: `give_up` has answered it
         evidence[question] = answer
         self._open -= 1
         if not self._open:
@@ -105,7 +106,7 @@ class CheckRun(Generic[T]):
 
 
 def run_check(check: Check[T], answer: Callable[[Question], Answer]) -> tuple[T, Evidence]:
-    """Run a check to its end on answers that are at hand: those of a table, or of a record of earlier questions."""
+    """Run a check to its end, with *answer* as its source. Returns the verdict and the evidence."""
     outcome: list[tuple[T, Evidence]] = []
     failures: list[Exception] = []
     CheckRun(
@@ -120,7 +121,7 @@ def run_check(check: Check[T], answer: Callable[[Question], Answer]) -> tuple[T,
 
 
 def parallel(checks: Sequence[Check[T]]) -> Check[tuple[T, ...]]:
-    """Run several checks as one: each step asks what all the unfinished ones want to know next."""
+    """Run several checks as one: each step asks the next questions of all unfinished checks."""
     verdicts: dict[int, T] = {}
     wanted: dict[int, Sequence[Question]] = {}
 

@@ -1,29 +1,23 @@
-"""Is a domain's DMARC sound (RFC 9989)? A record is found, can be read, and reports may go where it sends them.
+"""Is the DMARC record of a domain sound (RFC 9989)? It exists, is valid, and its reports may go where it sends them.
 
-The rule of this file: what receivers have to ignore or treat as ``p=none`` is not sound, though nothing breaks.
+A record that receivers ignore or treat as ``p=none`` is a fault, even though nothing breaks.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from urllib.parse import unquote
 
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check, parallel
-from exporter.checks.domain import DomainCheckName, DomainFinding, DomainReason, Hint, unanswered
+from exporter.checks.domain import DomainCheckName, DomainFinding, DomainReason, Hint, failed, passed, unanswered
 from exporter.checks.names import DomainName
 from exporter.checks.result import Fix, Result, some
 from exporter.checks.txt_records import clip, parse_tags, txt_line
 
-# SECTION exporter.checks.dmarc.record
-# What a DMARC policy record says (RFC 9989 sections 4.7 and 4.8).
-#
-# The rule of this file: it reads as receivers must. Unknown tags do not count, what cannot be read is as if it
-# were not
-# there, and both are noted.
-
+_CHECK = DomainCheckName.DMARC
 _VALUES = {
     "t": re.compile("[yn]"),
     "psd": re.compile("[ynu]"),
@@ -32,14 +26,14 @@ _VALUES = {
     "fo": re.compile("[01ds](?::[01ds])*"),
 }
 HISTORIC = ("pct", "rf", "ri")
-"""Tags of RFC 7489 that nobody is to read any more (RFC 9989 section 9.3)."""
+"""Tags of RFC 7489 that receivers no longer read (RFC 9989 section 9.3)."""
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x2b\x2d-\x7e]+")
 _SIZE = re.compile(r"![0-9]+[kmgt]?\Z", re.IGNORECASE)
 
 
-class Policy(StrEnum):
-    """What is asked of receivers for mail that fails DMARC, weakest first."""
+class DmarcPolicy(StrEnum):
+    """What receivers should do with mail that fails DMARC, weakest first."""
 
     NONE = "none"
     QUARANTINE = "quarantine"
@@ -47,22 +41,33 @@ class Policy(StrEnum):
 
     @property
     def strength(self) -> int:
-        """How much it asks, to compare."""
-        return list(Policy).index(self)
+        """A number to compare policies."""
+        return list(DmarcPolicy).index(self)
 
 
 @dataclass(frozen=True, slots=True)
 class DmarcRecord:
-    """One record, read. *p*, *sp* and *np* are None where they are absent or cannot be read.
+    """One policy record (RFC 9989 section 4.7), read as receivers must: unknown tags do not count.
 
-    *bad_policies* are those of them that are there and cannot be read, *bad_tags* the other tags of which that is so,
-    both as written. *historic* are tags that no longer count, *obsolete_sizes* URIs with a ``!size`` that does not.
+    Attributes:
+        text: The record as published.
+        p: The policy; None if it is absent or not valid. The same goes for *sp* and *np*.
+        sp: The policy for existing subdomains.
+        np: The policy for subdomains that do not exist.
+        testing: Whether receivers should apply the next weaker policy.
+        psd: Whether the domain is a public suffix: y, n, or u for unknown.
+        rua: URIs for aggregate reports.
+        ruf: URIs for failure reports.
+        bad_policies: Policy tags whose value is not valid, as written.
+        bad_tags: Other tags whose value is not valid, as written.
+        historic: Tags that receivers no longer read.
+        obsolete_sizes: URIs with a ``!size``, which receivers no longer read.
     """
 
     text: bytes
-    p: Policy | None
-    sp: Policy | None
-    np: Policy | None
+    p: DmarcPolicy | None
+    sp: DmarcPolicy | None
+    np: DmarcPolicy | None
     testing: bool = False
     psd: str = "u"
     rua: tuple[str, ...] = ()
@@ -70,52 +75,52 @@ class DmarcRecord:
     bad_policies: tuple[str, ...] = ()
     bad_tags: tuple[str, ...] = ()
     historic: tuple[str, ...] = ()
-    obsolete_sizes: tuple[str, ...] = field(default=())
+    obsolete_sizes: tuple[str, ...] = ()
 
     @property
     def is_applied(self) -> bool:
-        """Whether receivers go by it: its policies can be read, or it wants reports (section 4.10.1)."""
+        """Whether receivers apply it: its policies are valid, or it asks for reports (section 4.10.1)."""
         return bool(self.rua) or (self.p is not None and not self.bad_policies)
 
     @property
-    def own(self) -> Policy:
-        """The policy for the domain that publishes it."""
-        return Policy.NONE if self.p is None or self.bad_policies else self.p
+    def own(self) -> DmarcPolicy:
+        """The policy for the domain that publishes the record."""
+        return DmarcPolicy.NONE if self.p is None or self.bad_policies else self.p
 
     @property
-    def subdomains(self) -> Policy:
-        """The policy for existing subdomains without a record of their own."""
+    def subdomains(self) -> DmarcPolicy:
+        """The policy for existing subdomains."""
         return self.own if self.sp is None or self.bad_policies else self.sp
 
     @property
-    def nonexistent(self) -> Policy:
+    def nonexistent(self) -> DmarcPolicy:
         """The policy for subdomains that do not exist."""
         return self.subdomains if self.np is None or self.bad_policies else self.np
 
 
 def dmarc_records(texts: Sequence[bytes]) -> tuple[DmarcRecord, ...]:
-    """The policy records among TXT records: those that begin with ``v=DMARC1``, spelled so (section 4.7)."""
+    """The policy records among TXT records: those that begin with exactly ``v=DMARC1`` (section 4.7)."""
     read = [parse_dmarc(text) for text in texts]
     return tuple([record for record in read if record is not None])
 
 
 @lru_cache(maxsize=1024)
 def parse_dmarc(text: bytes) -> DmarcRecord | None:
-    """Read a record; None if it is no DMARC policy record."""
+    """Read a record; None if it is not a DMARC policy record."""
     tags = parse_tags(text)
     if not tags.pairs or tags.pairs[0] != ("v", "DMARC1"):
         return None
     bad_policies, bad_tags = [], [tags.problem] if tags.problem else []
-    policies: dict[str, Policy | None] = {}
+    policies: dict[str, DmarcPolicy | None] = {}
     for name in ("p", "sp", "np"):
         value = tags.get(name).lower()
-        policies[name] = Policy(value) if value in set(Policy) else None
+        policies[name] = DmarcPolicy(value) if value in set(DmarcPolicy) else None
         if name in tags and policies[name] is None:
             bad_policies.append(f"{name}={tags.get(name)}")
     read: dict[str, str] = {}
-    for name, form in _VALUES.items():
+    for name, pattern in _VALUES.items():
         value = tags.get(name).lower()
-        if form.fullmatch(value):
+        if pattern.fullmatch(value):
             read[name] = value
         elif name in tags:
             bad_tags.append(f"{name}={tags.get(name)}")
@@ -124,14 +129,12 @@ def parse_dmarc(text: bytes) -> DmarcRecord | None:
     for name in ("rua", "ruf"):
         listed = [uri.strip() for uri in tags.get(name).split(",")] if name in tags else []
         sizes += [uri for uri in listed if _SIZE.search(uri)]
-        plain = [_SIZE.sub("", uri) for uri in listed]
-        uris[name] = tuple([uri for uri in plain if _is_uri(uri)])
-        bad_tags += [f"{name}={uri}" for uri in plain if not _is_uri(uri)]
+        listed = [_SIZE.sub("", uri) for uri in listed]
+        uris[name] = tuple([uri for uri in listed if _is_uri(uri)])
+        bad_tags += [f"{name}={uri}" for uri in listed if not _is_uri(uri)]
     return DmarcRecord(
         text,
-        policies["p"],
-        policies["sp"],
-        policies["np"],
+        **policies,
         testing=read.get("t") == "y",
         psd=read.get("psd", "u"),
         rua=uris["rua"],
@@ -150,7 +153,7 @@ def _is_uri(text: str) -> bool:
 
 
 def destination(uri: str) -> DomainName | None:
-    """The host that a ``mailto:`` URI's reports go to; None for another scheme, or no address."""
+    """The host of a ``mailto:`` URI; None for another scheme, or if it is not a mail address."""
     scheme, _, rest = uri.partition(":")
     if scheme.lower() != "mailto":
         return None
@@ -162,43 +165,38 @@ def destination(uri: str) -> DomainName | None:
     return name if name is not None and name.is_hostname else None
 
 
-# SECTION exporter.checks.dmarc.walk
-# The DNS tree walk (RFC 9989 section 4.10): which records are above a domain, and which of them counts.
-#
-# The rule of this file: the walk goes from the longest name to the shortest, and an answer that is missing on
-# the way is
-# as good as every record that could have been in it; so it ends the walk without a conclusion.
-
 _MAX_QUERIES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The one policy record of a name on the way."""
+class PublishedRecord:
+    """A policy record, and the domain that publishes it."""
 
     domain: DomainName
     record: DmarcRecord
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
-    """What a walk from *start* found.
+class PolicyDiscovery:
+    """The result of the DNS tree walk from a domain.
 
-    *own* is the record of *start* itself; *applied* the one that counts for its mail: its own, that of its
-    organizational domain, or that of a public suffix. *organizational* is None, and *missing* is the unanswered
-    question, where the walk could not be finished; *answers* has every answer of the way, in its order.
+    Attributes:
+        start: The domain.
+        applied: The record that receivers apply: its own, that of its organizational domain, or of a public suffix.
+        organizational: The organizational domain; None if an answer is missing.
+        answers: Every question with its answer, from the longest name to the shortest.
+        missing: The question without an answer that ended the walk: any record could be there.
     """
 
     start: DomainName
-    own: Found | None
-    applied: Found | None
+    applied: PublishedRecord | None
     organizational: DomainName | None
     answers: tuple[tuple[Question, Answer], ...]
     missing: tuple[Question, Answer] | None = None
 
 
-def walk_targets(domain: DomainName) -> tuple[DomainName, ...]:
-    """The names of a walk, at most eight: the domain, then its parents; of a longer name, the last seven labels on."""
+def tree_walk_names(domain: DomainName) -> tuple[DomainName, ...]:
+    """The domain and its parents, at most eight names: a long name is continued with its last seven labels."""
     labels = domain.labels
     if not labels:
         return ()
@@ -208,20 +206,20 @@ def walk_targets(domain: DomainName) -> tuple[DomainName, ...]:
 
 
 def record_name(domain: DomainName) -> DomainName | None:
-    """Where a domain's policy record is; None if that name would be too long."""
+    """The name of the policy record of a domain; None if it would be too long."""
     try:
         return DomainName.from_labels([b"_dmarc", *domain.labels])
     except ValueError:
         return None
 
 
-def tree_walk(domain: DomainName) -> Check[Walk]:
-    """Walk from *domain* to the root."""
-    asked = [(target, name) for target in walk_targets(domain) if (name := record_name(target)) is not None]
+def tree_walk(domain: DomainName) -> Check[PolicyDiscovery]:
+    """Do the DNS tree walk from *domain* (section 4.10)."""
+    asked = [(target, name) for target in tree_walk_names(domain) if (name := record_name(target)) is not None]
     questions = [Question(name, "TXT") for _, name in asked]
     answers = (yield questions) if questions else ()
     seen = tuple(zip(questions, answers, strict=True))
-    found: list[Found] = []
+    found: list[PublishedRecord] = []
     missing = None
     for (target, _), (question, answer) in zip(asked, seen, strict=True):
         if not answer.is_conclusive:
@@ -229,18 +227,18 @@ def tree_walk(domain: DomainName) -> Check[Walk]:
             break
         records = dmarc_records(answer.texts)
         if len(records) == 1:
-            found.append(Found(target, records[0]))
+            found.append(PublishedRecord(target, records[0]))
             if records[0].psd in {"n", "y"}:
                 break
     own = found[0] if found and found[0].domain == domain else None
     if missing is not None:
-        return Walk(domain, own, own, None, seen, missing)
+        return PolicyDiscovery(domain, own, None, seen, missing)
     organizational = _organizational(domain, found)
-    return Walk(domain, own, own or _applied(organizational, found), organizational, seen)
+    return PolicyDiscovery(domain, own or _applied(organizational, found), organizational, seen)
 
 
-def _organizational(start: DomainName, found: list[Found]) -> DomainName:
-    """Section 4.10.2: the domain with psd=n; the one below psd=y; else the shortest with a record; else the start."""
+def _organizational(start: DomainName, found: list[PublishedRecord]) -> DomainName:
+    """Section 4.10.2: the domain with psd=n; or the one below psd=y; or the shortest with a record; or the start."""
     for it in found:
         if it.record.psd == "n":
             return it.domain
@@ -250,86 +248,20 @@ def _organizational(start: DomainName, found: list[Found]) -> DomainName:
     return found[-1].domain if found else start
 
 
-def _applied(organizational: DomainName, found: list[Found]) -> Found | None:
-    """Section 4.10.1: the record of the organizational domain, else that of the public suffix."""
+def _applied(organizational: DomainName, found: list[PublishedRecord]) -> PublishedRecord | None:
+    """Section 4.10.1: the record of the organizational domain, or else of the public suffix."""
     for it in found:
         if it.domain == organizational:
             return it
     return next((it for it in found if it.record.psd == "y"), None)
 
 
-# SECTION exporter.checks.dmarc.hints
-# What works in a DMARC record and could be better (RFC 9989 sections 4.7, 5.1 and 9.3).
-#
-# The rule of this file: nothing here is a fault; each hint says what receivers make of the record as it stands.
-
-_CHECK = DomainCheckName.DMARC
-
-
-def rewritten(advice: str, found: Found, changes: Mapping[str, str | None]) -> Fix:
-    """Publish the record with these tags changed, or without those that are None."""
-    owner = record_name(found.domain) or found.domain
-    known = dict(parse_tags(found.record.text).pairs)
-    version = known.pop("v")
-    tags = {"v": version, **({"p": changes["p"]} if "p" in changes else {}), **known, **changes}
-    text = "; ".join([f"{name}={value}" for name, value in tags.items() if value is not None])
-    old = (txt_line(owner, found.record.text),)
-    return Fix(advice, owner, (txt_line(owner, text.encode("ascii", "replace")),), old)
-
-
-def dmarc_hints(domain: DomainName, found: Found) -> Iterator[Hint]:
-    """Every hint about the record that counts for *domain*."""
-    record, where = found.record, found.domain
-    known = parse_tags(record.text)
-
-    def hint(reason: DomainReason, sentence: str, fix: Fix | None = None) -> Hint:
-        return Hint(_CHECK, domain, reason, sentence, fix)
-
-    if record.is_applied and record.own is Policy.NONE and not record.bad_policies:
-        sentence = f"The DMARC policy of {where} is none: receivers report, and let everything through."
-        fix = rewritten("Ask for more once the reports show that your own mail passes.", found, {"p": "quarantine"})
-        yield hint(DomainReason.DMARC_MONITORING, sentence, fix)
-    if record.testing and record.own is not Policy.NONE:
-        sentence = (
-            f"The DMARC policy of {where} is in test mode (t=y): receivers apply one level less than {record.own}."
-        )
-        yield hint(DomainReason.DMARC_TESTING, sentence, rewritten("Take t=y out.", found, {"t": None}))
-    weaker = [
-        f"{name}={policy}"
-        for name, policy in (("sp", record.subdomains), ("np", record.nonexistent))
-        if policy.strength < record.own.strength
-    ]
-    if weaker:
-        sentence = (
-            f"The DMARC policy of {where} is weaker for names below it: {', '.join(weaker)}, with p={record.own}."
-        )
-        changes = {it.partition("=")[0]: None for it in weaker}
-        fix = rewritten("Take them out, so that p counts for all of them.", found, changes)
-        yield hint(DomainReason.DMARC_WEAKER_SUBDOMAINS, sentence, fix)
-    if record.historic or record.obsolete_sizes:
-        what = some([*[f"{name}=" for name in record.historic], *map(clip, record.obsolete_sizes)])
-        sentence = f"The DMARC record of {where} has what receivers no longer read (RFC 9989): {what}."
-        sized = {name for name in ("rua", "ruf") if "!" in known.get(name)}
-        changes = dict.fromkeys(record.historic) | {name: ",".join(getattr(record, name)) or None for name in sized}
-        yield hint(DomainReason.DMARC_HISTORIC_TAG, sentence, rewritten("Take it out.", found, changes))
-    if record.bad_tags:
-        sentence = (
-            f"The DMARC record of {where} has what receivers cannot read and ignore: {clip(some(record.bad_tags))}."
-        )
-        yield hint(DomainReason.DMARC_BAD_TAG, sentence)
-    if not record.rua:
-        sentence = f"The DMARC record of {where} asks for no reports (rua=), so nobody hears who sends in its name."
-        yield hint(DomainReason.DMARC_NO_REPORTS, sentence)
-
-
-# SECTION exporter.checks.dmarc.check
-
 _MAX_DESTINATIONS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A host that reports are to go to. *is_authorised*: it agrees, or need not; None while that is not known."""
+    """A host for reports. *is_authorised*: whether it agrees, or need not; None if that is unknown."""
 
     host: DomainName
     is_authorised: bool | None
@@ -337,11 +269,20 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class DmarcReport:
-    """What a domain's DMARC came to.
+    """The DMARC record that receivers apply to a domain.
 
-    *record_domain* is where the record that counts was found: the domain, or one above it. *policy* is what it asks
-    for mail of this domain, *subdomain_policy* and *nonexistent_policy* for mail of names below it; None without a
-    record that counts. With *is_testing* (``t=y``), receivers apply the next weaker one: *effective_policy*.
+    Attributes:
+        domain: The domain.
+        findings: The faults, or one pass.
+        hints: What could be better.
+        record: The record; b"" without one.
+        record_domain: The domain that publishes it: *domain*, or one above it.
+        organizational_domain: None if it is not known.
+        policy: For mail from *domain*; None without a record that applies.
+        subdomain_policy: For mail from names below it.
+        nonexistent_policy: For mail from names below it that do not exist.
+        is_testing: Whether the record is in test mode (``t=y``).
+        destinations: The hosts for reports.
     """
 
     domain: DomainName
@@ -350,26 +291,28 @@ class DmarcReport:
     record: bytes = b""
     record_domain: DomainName | None = None
     organizational_domain: DomainName | None = None
-    policy: Policy | None = None
-    subdomain_policy: Policy | None = None
-    nonexistent_policy: Policy | None = None
+    policy: DmarcPolicy | None = None
+    subdomain_policy: DmarcPolicy | None = None
+    nonexistent_policy: DmarcPolicy | None = None
     is_testing: bool = False
     destinations: tuple[Destination, ...] = ()
 
     @property
-    def effective_policy(self) -> Policy | None:
+    def effective_policy(self) -> DmarcPolicy | None:
         """What receivers apply: in test mode, one level below the policy (section 4.7)."""
         if self.policy is None or not self.is_testing:
             return self.policy
-        return list(Policy)[max(self.policy.strength - 1, 0)]
+        return list(DmarcPolicy)[max(self.policy.strength - 1, 0)]
 
 
 def dmarc(domain: DomainName) -> Check[DmarcReport]:
-    """Judge what receivers find for mail from *domain*."""
-    walk = yield from tree_walk(domain)
-    if walk.applied is None:
-        return DmarcReport(domain, (_nothing_applies(domain, walk),), organizational_domain=walk.organizational)
-    found = walk.applied
+    """Check what receivers find for mail from *domain*."""
+    discovery = yield from tree_walk(domain)
+    if discovery.applied is None:
+        return DmarcReport(
+            domain, (_nothing_applies(domain, discovery),), organizational_domain=discovery.organizational
+        )
+    found = discovery.applied
     record = found.record
     exists = True
     if found.domain != domain and record.np is not None:
@@ -378,31 +321,31 @@ def dmarc(domain: DomainName) -> Check[DmarcReport]:
         if not answer.is_conclusive:
             return DmarcReport(domain, (unanswered(_CHECK, domain, question, answer),), record=record.text)
         exists = answer.status is not Status.NXDOMAIN
-    report = _report(domain, walk, found, exists=exists)
+    report = _report(domain, discovery, found, exists=exists)
     if not record.is_applied:
         return replace(report, policy=None, subdomain_policy=None, nonexistent_policy=None)
-    destinations, findings = yield from _destinations(walk, found)
+    destinations, findings = yield from _destinations(discovery, found)
     return replace(
         report,
         findings=tuple([it for it in (*report.findings, *findings) if it.result is not Result.PASS])
-        or (DomainFinding(_CHECK, Result.PASS, domain),),
+        or (passed(_CHECK, domain),),
         destinations=destinations,
     )
 
 
-def _report(domain: DomainName, walk: Walk, found: Found, *, exists: bool) -> DmarcReport:
+def _report(domain: DomainName, discovery: PolicyDiscovery, found: PublishedRecord, *, exists: bool) -> DmarcReport:
     record = found.record
     inherited = record.subdomains if exists else record.nonexistent
-    findings = list(_several(domain, walk))
+    findings = list(_several(domain, discovery))
     if record.bad_policies or (record.p is None and not record.rua):
         findings.append(_bad_policy(domain, found))
     return DmarcReport(
         domain,
-        tuple(findings) or (DomainFinding(_CHECK, Result.PASS, domain),),
-        tuple(dmarc_hints(domain, found)),
+        tuple(findings) or (passed(_CHECK, domain),),
+        tuple(_hints(domain, found)),
         record.text,
         found.domain,
-        walk.organizational,
+        discovery.organizational,
         record.own if found.domain == domain else inherited,
         record.subdomains,
         record.nonexistent,
@@ -410,74 +353,69 @@ def _report(domain: DomainName, walk: Walk, found: Found, *, exists: bool) -> Dm
     )
 
 
-def _fails(domain: str, reason: DomainReason, sentence: str, fix: Fix) -> DomainFinding:
-    return DomainFinding(_CHECK, Result.FAIL, domain, reason, sentence, fix)
-
-
-def _nothing_applies(domain: DomainName, walk: Walk) -> DomainFinding:
-    several = list(_several(domain, walk))
+def _nothing_applies(domain: DomainName, discovery: PolicyDiscovery) -> DomainFinding:
+    several = list(_several(domain, discovery))
     if several:
         return several[0]
-    if walk.missing is not None:
-        return unanswered(_CHECK, domain, *walk.missing)
+    if discovery.missing is not None:
+        return unanswered(_CHECK, domain, *discovery.missing)
     owner = record_name(domain) or domain
     line = txt_line(owner, b"v=DMARC1; p=none")
-    advice = "Publish a policy record: the one below changes nothing yet, and reports can be asked for with rua=."
-    texts = walk.answers[0][1].texts if walk.answers else ()
+    advice = "Publish a policy record. The one below changes nothing yet; add rua= to ask for reports."
+    texts = discovery.answers[0][1].texts if discovery.answers else ()
     alike = [text for text in texts if b"dmarc1" in text.lower()]
     if alike:
-        sentence = (
-            f"The DMARC record of {domain} is ignored, because it does not begin with v=DMARC1, spelled so: "
-            f"{clip(alike[0].decode('ascii', 'backslashreplace'))}."
-        )
+        what = clip(alike[0].decode("ascii", "backslashreplace"))
+        sentence = f"Receivers ignore the DMARC record of {domain}: it does not begin with exactly v=DMARC1: {what}."
         fix = Fix(advice, owner, (line,), tuple([txt_line(owner, text) for text in alike]))
-        return _fails(domain, DomainReason.DMARC_SYNTAX, sentence, fix)
+        return failed(_CHECK, domain, DomainReason.DMARC_SYNTAX, sentence, fix)
     sentence = f"{domain} has no DMARC policy record, and no domain above it has one that applies."
-    return _fails(domain, DomainReason.DMARC_MISSING, sentence, Fix(advice, owner, (line,)))
+    return failed(_CHECK, domain, DomainReason.DMARC_MISSING, sentence, Fix(advice, owner, (line,)))
 
 
-def _several(domain: DomainName, walk: Walk) -> Iterable[DomainFinding]:
-    """Several records at the domain itself: all are discarded (section 4.10), whatever is found above."""
-    for question, answer in walk.answers[:1]:
+def _several(domain: DomainName, discovery: PolicyDiscovery) -> Iterable[DomainFinding]:
+    """The fault of several records at the domain itself: receivers discard all of them (section 4.10)."""
+    for question, answer in discovery.answers[:1]:
         records = dmarc_records(answer.texts)
         if len(records) > 1:
             sentence = f"{domain} has {len(records)} DMARC policy records, so receivers discard all of them."
             lines = tuple([txt_line(question.name, record.text) for record in records])
-            fix = Fix("Leave one of them, and take the others out.", question.name, (lines[0],), lines)
-            yield _fails(domain, DomainReason.DMARC_SEVERAL_RECORDS, sentence, fix)
+            fix = Fix("Keep one of them, and remove the others.", question.name, (lines[0],), lines)
+            yield failed(_CHECK, domain, DomainReason.DMARC_SEVERAL_RECORDS, sentence, fix)
 
 
-def _bad_policy(domain: DomainName, found: Found) -> DomainFinding:
+def _bad_policy(domain: DomainName, found: PublishedRecord) -> DomainFinding:
     record = found.record
     what = clip(some(record.bad_policies)) if record.bad_policies else "no p="
     then = "treat it as p=none" if record.is_applied else "do not apply it at all"
     sentence = f"The DMARC record of {found.domain} has {what}, so receivers {then} (RFC 9989 section 4.10.1)."
     bad = {it.partition("=")[0] for it in record.bad_policies}
-    fix = rewritten(
-        "Publish the policy that is meant: none, quarantine or reject; below, none.",
-        found,
-        {**dict.fromkeys(bad), **({"p": "none"} if record.p is None else {})},
-    )
-    return _fails(domain, DomainReason.DMARC_POLICY, sentence, fix)
+    changes = {**dict.fromkeys(bad), **({"p": "none"} if record.p is None else {})}
+    fix = _rewritten("Publish the policy that you mean: none, as below, quarantine or reject.", found, changes)
+    return failed(_CHECK, domain, DomainReason.DMARC_POLICY, sentence, fix)
 
 
-def _destinations(walk: Walk, found: Found) -> Check[tuple[tuple[Destination, ...], list[DomainFinding]]]:
-    """Whether every host that reports are to go to agrees (RFC 9990 section 4)."""
+def _destinations(
+    discovery: PolicyDiscovery, found: PublishedRecord
+) -> Check[tuple[tuple[Destination, ...], list[DomainFinding]]]:
+    """Whether every host for reports agrees to get them (RFC 9990 section 4)."""
     uris = [*found.record.rua, *found.record.ruf]
     hosts = [host for uri in uris if (host := destination(uri)) is not None]
     chosen = sorted(set(hosts))[:_MAX_DESTINATIONS]
-    judged = yield from parallel([_destination(walk, found, host) for host in chosen])
-    return tuple([it for it, _ in judged]), [finding for _, finding in judged if finding is not None]
+    checked = yield from parallel([_destination(discovery, found, host) for host in chosen])
+    return tuple([it for it, _ in checked]), [finding for _, finding in checked if finding is not None]
 
 
-def _destination(walk: Walk, found: Found, host: DomainName) -> Check[tuple[Destination, DomainFinding | None]]:
-    organizational = found.domain if walk.organizational is None else walk.organizational
+def _destination(
+    discovery: PolicyDiscovery, found: PublishedRecord, host: DomainName
+) -> Check[tuple[Destination, DomainFinding | None]]:
+    organizational = found.domain if discovery.organizational is None else discovery.organizational
     if host == found.domain:
         return Destination(host, is_authorised=True), None
     if host.is_under(organizational):
         theirs = yield from tree_walk(host)
-        if theirs.missing is not None and walk.missing is None:
-            return Destination(host, None), unanswered(_CHECK, walk.start, *theirs.missing)
+        if theirs.missing is not None and discovery.missing is None:
+            return Destination(host, None), unanswered(_CHECK, discovery.start, *theirs.missing)
         if theirs.organizational == organizational:
             return Destination(host, is_authorised=True), None
     try:
@@ -487,13 +425,66 @@ def _destination(walk: Walk, found: Found, host: DomainName) -> Check[tuple[Dest
     question = Question(owner, "TXT")
     (answer,) = yield [question]
     if not answer.is_conclusive:
-        return Destination(host, None), unanswered(_CHECK, walk.start, question, answer)
+        return Destination(host, None), unanswered(_CHECK, discovery.start, question, answer)
     if dmarc_records(answer.texts):
         return Destination(host, is_authorised=True), None
-    if walk.missing is not None:  # without the organizational domain, it is open whether the host is a stranger
-        return Destination(host, None), unanswered(_CHECK, walk.start, *walk.missing)
-    sentence = f"DMARC reports of {found.domain} do not arrive at {host}: it does not say that it wants them."
+    if discovery.missing is not None:  # the host could be in the same, unknown organizational domain
+        return Destination(host, None), unanswered(_CHECK, discovery.start, *discovery.missing)
+    sentence = f"DMARC reports of {found.domain} do not arrive at {host}: it has no record that accepts them."
     line = txt_line(owner, b"v=DMARC1")
-    fix = Fix(f"Have whoever runs {host} publish the record below.", owner, (line,))
-    finding = _fails(walk.start, DomainReason.DMARC_REPORTS_UNAUTHORISED, sentence, fix)
+    fix = Fix(f"Ask the operator of {host} to publish the record below.", owner, (line,))
+    finding = failed(_CHECK, discovery.start, DomainReason.DMARC_REPORTS_UNAUTHORISED, sentence, fix)
     return Destination(host, is_authorised=False), finding
+
+
+def _rewritten(advice: str, found: PublishedRecord, changes: Mapping[str, str | None]) -> Fix:
+    """Publish the record with these changes; a tag whose value is None is removed."""
+    owner = record_name(found.domain) or found.domain
+    known = dict(parse_tags(found.record.text).pairs)
+    version = known.pop("v")
+    tags = {"v": version, **({"p": changes["p"]} if "p" in changes else {}), **known, **changes}
+    text = "; ".join([f"{name}={value}" for name, value in tags.items() if value is not None])
+    old = (txt_line(owner, found.record.text),)
+    return Fix(advice, owner, (txt_line(owner, text.encode("ascii", "replace")),), old)
+
+
+def _hints(domain: DomainName, found: PublishedRecord) -> Iterator[Hint]:
+    """What works but could be better in the record that applies to *domain* (sections 4.7, 5.1 and 9.3)."""
+    record, where = found.record, found.domain
+    known = parse_tags(record.text)
+
+    def hint(reason: DomainReason, sentence: str, fix: Fix | None = None) -> Hint:
+        return Hint(_CHECK, domain, reason, sentence, fix)
+
+    if record.is_applied and record.own is DmarcPolicy.NONE and not record.bad_policies:
+        sentence = f"The DMARC policy of {where} is none: receivers report, and accept everything."
+        fix = _rewritten("Ask for more once the reports show that your own mail passes.", found, {"p": "quarantine"})
+        yield hint(DomainReason.DMARC_MONITORING, sentence, fix)
+    if record.testing and record.own is not DmarcPolicy.NONE:
+        what = f"receivers apply one level less than {record.own}"
+        sentence = f"The DMARC policy of {where} is in test mode (t=y): {what}."
+        yield hint(DomainReason.DMARC_TESTING, sentence, _rewritten("Remove t=y.", found, {"t": None}))
+    weaker = [
+        f"{name}={policy}"
+        for name, policy in (("sp", record.subdomains), ("np", record.nonexistent))
+        if policy.strength < record.own.strength
+    ]
+    if weaker:
+        what = f"{', '.join(weaker)}, with p={record.own}"
+        sentence = f"The DMARC policy of {where} is weaker for names below it: {what}."
+        changes = {it.partition("=")[0]: None for it in weaker}
+        fix = _rewritten("Remove them, so that p counts for all of them.", found, changes)
+        yield hint(DomainReason.DMARC_WEAKER_SUBDOMAINS, sentence, fix)
+    if record.historic or record.obsolete_sizes:
+        what = some([*[f"{name}=" for name in record.historic], *map(clip, record.obsolete_sizes)])
+        sentence = f"The DMARC record of {where} has tags that receivers no longer read (RFC 9989): {what}."
+        sized = {name for name in ("rua", "ruf") if "!" in known.get(name)}
+        changes = dict.fromkeys(record.historic) | {name: ",".join(getattr(record, name)) or None for name in sized}
+        yield hint(DomainReason.DMARC_HISTORIC_TAG, sentence, _rewritten("Remove them.", found, changes))
+    if record.bad_tags:
+        what = clip(some(record.bad_tags))
+        sentence = f"The DMARC record of {where} has tags that receivers cannot read and ignore: {what}."
+        yield hint(DomainReason.DMARC_BAD_TAG, sentence)
+    if not record.rua:
+        sentence = f"The DMARC record of {where} asks for no reports (rua=), so you do not learn who sends in its name."
+        yield hint(DomainReason.DMARC_NO_REPORTS, sentence)

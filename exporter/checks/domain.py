@@ -1,10 +1,9 @@
-"""The words in which checks of a domain give their verdicts: check names, reasons, findings, hints.
+"""What a check of a domain returns: check names, reasons, findings, hints.
 
-The rule of this file: each set is closed, and its values are label values and JSON values as they stand here. What is
-wrong is a finding; what is right but could be better is a hint, and changes no verdict.
+The values of the enums are label values and JSON values, which never change. A fault is a finding. A hint says what
+works but could be better, and changes no result.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -13,7 +12,7 @@ from exporter.checks.result import Fix, Reason, Result
 
 
 class DomainCheckName(StrEnum):
-    """Every check of a domain, as labels and JSON name it."""
+    """Every check of a domain, as written in labels and JSON."""
 
     SPF = "spf"
     DKIM = "dkim"
@@ -24,7 +23,7 @@ class DomainCheckName(StrEnum):
 
 
 class DomainReason(StrEnum):
-    """Why a domain's check is not a pass, or what a hint is about; SPF shares more of them in `Reason`."""
+    """Why a check of a domain is not a pass, or what a hint is about. SPF also uses members of `Reason`."""
 
     SPF_LOOP = "spf-loop"
     SPF_PASSES_ALL = "spf-passes-all"
@@ -75,9 +74,15 @@ AnyReason = Reason | DomainReason
 
 @dataclass(frozen=True, slots=True)
 class DomainFinding:
-    """What a check says of a domain, or of *subject* in it: a selector, a host, the domain itself.
+    """What one check found out about one domain.
 
-    A pass has neither *reason* nor *sentence*. *fix* says what to publish about a fail.
+    Attributes:
+        check: The check.
+        result: Its result.
+        subject: The domain itself, or a selector or a host of it.
+        reason: Why the result is not a pass; None for a pass.
+        sentence: What is wrong and what was expected, for a person; "" for a pass.
+        fix: What to do about a fail.
     """
 
     check: DomainCheckName
@@ -94,7 +99,15 @@ class DomainFinding:
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Something that works and could be better; *fix* is how."""
+    """Something that works but could be better.
+
+    Attributes:
+        check: The check that saw it.
+        subject: As that of a finding.
+        reason: The kind of hint.
+        sentence: What could be better, for a person.
+        fix: How to make it better.
+    """
 
     check: DomainCheckName
     subject: str
@@ -103,15 +116,17 @@ class Hint:
     fix: Fix | None = None
 
 
+def passed(check: DomainCheckName, subject: str) -> DomainFinding:
+    """The finding of a check without a fault."""
+    return DomainFinding(check, Result.PASS, subject)
+
+
+def failed(check: DomainCheckName, subject: str, reason: AnyReason, sentence: str, fix: Fix) -> DomainFinding:
+    """The finding of a fault."""
+    return DomainFinding(check, Result.FAIL, subject, reason, sentence, fix)
+
+
 def unanswered(check: DomainCheckName, subject: str, question: Question, answer: Answer) -> DomainFinding:
-    """The finding of a lookup that got no answer."""
+    """The finding of a lookup without an answer."""
     sentence = f"The {question} lookup got no answer ({answer.status}): nothing is known to be wrong."
     return DomainFinding(check, Result.UNKNOWN, subject, Reason.of(answer.status), sentence)
-
-
-def overall(findings: Sequence[DomainFinding]) -> Result:
-    """What findings come to together: one fail is a fail, and failing that, one unknown is unknown."""
-    results = {finding.result for finding in findings}
-    if Result.FAIL in results:
-        return Result.FAIL
-    return Result.UNKNOWN if Result.UNKNOWN in results else Result.PASS

@@ -1,7 +1,4 @@
-"""Everything that one sample finds out about one domain.
-
-The rule of this file: the checks of a domain do not wait for each other; each step asks what all of them want to know.
-"""
+"""Everything that one sample finds out about one domain. The checks do not wait for each other."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +15,17 @@ from exporter.checks.spf.domain import SpfDomainReport, spf_domain
 
 @dataclass(frozen=True, slots=True)
 class DomainReport:
-    """What one sample of one domain came to; *dkim* holds one report for each selector, in their order."""
+    """The result of one sample of one domain.
+
+    Attributes:
+        domain: The domain.
+        spf: Its SPF record.
+        dkim: One report for each selector, in the order of the selectors.
+        dmarc: Its DMARC record.
+        mx: Its mail exchanges.
+        mta_sts: Its MTA-STS record.
+        tls_rpt: Its TLS reporting record.
+    """
 
     domain: DomainName
     spf: SpfDomainReport
@@ -42,7 +49,7 @@ class DomainReport:
         return (*self.spf.hints, *dkim_hints, *self.dmarc.hints, *self.mx.hints)
 
     def with_findings(self, change: Callable[[DomainFinding], DomainFinding]) -> "DomainReport":
-        """The same report, each finding replaced by what *change* makes of it."""
+        """A copy of the report with *change* applied to each finding."""
         return DomainReport(
             self.domain,
             replace(self.spf, findings=tuple(map(change, self.spf.findings))),
@@ -55,10 +62,7 @@ class DomainReport:
 
 
 def domain_report(domain: DomainName, selectors: Sequence[str] = ()) -> Check[DomainReport]:
-    """Run every check on *domain*.
-
-    Raises `ValueError` for a selector, or a domain so long, that there can be no such names.
-    """
+    """Run every check on *domain*. Raises `ValueError` if a name would be too long, or a selector is not valid."""
     checks: list[Check[Any]] = [spf_domain(domain), dmarc(domain), mx(domain), mta_sts(domain), tls_rpt(domain)]
     checks += [dkim(selector, domain) for selector in selectors]
     spf, dmarc_report, mx_report, sts, rpt, *dkim_reports = yield from parallel(checks)

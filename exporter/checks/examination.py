@@ -1,11 +1,7 @@
-"""Everything that can be found out about one address in one go: for a person who wants it explained.
-
-The rule of this file: it judges nothing itself. It runs every check and every model of a receiver over one set of
-answers, and finds out who can fix what they complain of.
-"""
+"""Everything about one address, HELO name or domain, for a person: all checks, all receivers, and the zones to fix."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -19,67 +15,155 @@ from exporter.checks.helo_name import HeloNameReport, helo_name
 from exporter.checks.iprev import NAME_LIMIT
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import Receiver, ReceiverVerdict, receivers
-from exporter.checks.report import NOTHING_MORE, Report, Target, Wanted, report
+from exporter.checks.report import DEFAULT_AUTHENTICATION, AuthenticationSettings, Report, Target, report
 from exporter.checks.result import CheckName, Fix, Result
 from exporter.checks.spf.evaluate import authorising, spf_helo, spf_mailfrom
 from exporter.checks.spf.results import SpfResult, SpfVerdict
 from exporter.checks.zone_cut import ReverseZones, ZoneCut, reverse_zones, zone_cut
 
-# SECTION exporter.checks.generic_names
-# Does a PTR name look as if nobody chose it? Receivers distrust what a provider gave to a line, not to a
-# server.
-#
-# The rule of this file: it is a hint and never a failure, because many a good server has such a name. So it
-# flags only
-# what no provider of mail would write: the whole address, or the words that access providers use for their
-# lines.
+_MAX_ZONES = 12
+"""Zones to look for when an address or a HELO name is examined: their fixes never name more."""
+_MAX_DOMAIN_ZONES = 40
+"""The same for a domain: one for each selector, and a few more."""
 
-_LINE_WORDS = frozenset(
-    {
-        *("adsl", "sdsl", "vdsl", "xdsl", "dsl", "ppp", "pppoe", "dialup", "dialin", "isdn", "broadband", "bband"),
-        *("dynamic", "dyn", "dynip", "dhcp", "dip", "catv", "docsis", "cablemodem", "hsd", "hsia", "ftth", "fttx"),
-        *("fttb", "gpon", "wimax", "gprs", "umts", "cgn", "cgnat", "residential", "resnet"),
-    }
-)
-"""Words that name a kind of line: one of them is enough."""
+Zones = Mapping[DomainName, ZoneCut]
+"""The zones in which the records of the fixes are published, by owner name."""
 
-_CUSTOMER_WORDS = frozenset(
-    {
-        *(
-            "pool",
-            "pools",
-            "client",
-            "clients",
-            "customer",
-            "customers",
-            "cust",
-            "cable",
-            "cpe",
-            "res",
-            "user",
-            "users",
-        ),
-        *("dial", "mobile", "lte", "wireless", "nat", "subscriber", "host", "static", "fiber", "unassigned"),
-    }
-)
-"""Words that name a customer's place: they count beside the last octets of the address."""
 
-_PLACEHOLDERS = frozenset(
-    {
-        *(
-            "unassigned",
-            "unused",
-            "undefined",
-            "unallocated",
-            "reserved",
-            "not-set",
-            "notset",
-            "no-reverse",
-            "noreverse",
-        ),
-        *("no-rdns", "nordns", "no-ptr", "noptr", "unknown", "reverse-not-set", "no-dns-yet", "localhost"),
-    }
-)
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """Everything about one target.
+
+    Attributes:
+        report: The result of every check.
+        receivers: For each HELO name, the verdict of every receiver.
+        spf: For each HELO name, the SPF results: of that name, of the given sender, then of the domains that the
+            address sends for. A target without HELO names has one entry, without the first of these results.
+        generic_names: PTR names that look generic.
+        reverse: Who runs the PTR records.
+        zones: The zones of the fixes.
+    """
+
+    report: Report
+    receivers: tuple[tuple[ReceiverVerdict, ...], ...]
+    spf: tuple[tuple[SpfVerdict, ...], ...]
+    generic_names: "tuple[GenericName, ...]"
+    reverse: ReverseZones
+    zones: Zones
+
+
+@dataclass(frozen=True, slots=True)
+class NameExamination:
+    """Everything about one HELO name."""
+
+    report: HeloNameReport
+    zones: Zones
+
+
+@dataclass(frozen=True, slots=True)
+class DomainExamination:
+    """Everything about one domain."""
+
+    report: DomainReport
+    zones: Zones
+
+
+def examine(
+    target: Target,
+    *,
+    suffix: DomainName | None = None,
+    mail_from: str | None = None,
+    wanted: AuthenticationSettings = DEFAULT_AUTHENTICATION,
+    blocklists: Sequence[Blocklist] = (),
+) -> Check[Examination]:
+    """Examine *target*. *suffix* and *wanted* are as in `report`; *blocklists* are asked and tested now.
+
+    *mail_from* is a mailbox or a domain whose SPF is evaluated as well.
+    """
+    address = target.address
+    checks: list[Check[Any]] = [report(target, suffix=suffix, wanted=wanted)]
+    checks += [dnsbl(CheckName.DNSBL, address, one) for one in blocklists if address.family in one.families]
+    basic, *listings = yield from parallel(checks)
+    basic = basic._replace(findings=basic.findings + tuple([listing.finding for listing in listings]))
+    predicted = yield from parallel([receivers(address, helo, tuple(Receiver)) for helo in target.helos])
+    senders = [*([] if mail_from is None else [mail_from]), *wanted.mail_from]
+    evaluated = yield from parallel([_spf(target, helo, senders) for helo in target.helos or (None,)])
+    fixes = [finding.fix for finding in basic.findings if finding.result is Result.FAIL]
+    fixes += [spf_fix(target, verdict) for verdicts in evaluated for verdict in verdicts]
+    lookups: list[Check[Any]] = [reverse_zones(address), _zones(_lines(fixes), _MAX_ZONES)]
+    reverse, zones = yield from parallel(lookups)
+    names = basic.iprev.ptr_names[:NAME_LIMIT]
+    hints = tuple([hint for name in names if (hint := generic_name(address, name)) is not None])
+    return Examination(basic, predicted, evaluated, hints, reverse, zones)
+
+
+def examine_name(helo: HeloName, contains: Callable[[Address], bool]) -> Check[NameExamination]:
+    """Examine a HELO name; *contains* says whether an address is in the pool."""
+    report: HeloNameReport = yield from helo_name(helo, contains)
+    fixes = [finding.fix for finding in report.findings if finding.result is Result.FAIL]
+    return NameExamination(report, (yield from _zones(_lines(fixes), _MAX_ZONES)))
+
+
+def examine_domain(domain: DomainName, selectors: Sequence[str] = ()) -> Check[DomainExamination]:
+    """Examine a domain. Raises `ValueError` as `domain_report` does."""
+    report: DomainReport = yield from domain_report(domain, selectors)
+    fixes = [*[finding.fix for finding in report.findings], *[hint.fix for hint in report.hints]]
+    lines = [line for fix in fixes if fix is not None for line in (*fix.records, *fix.replaces)]
+    return DomainExamination(report, (yield from _zones(lines, _MAX_DOMAIN_ZONES)))
+
+
+def spf_fix(target: Target, verdict: SpfVerdict) -> Fix | None:
+    """What to publish where SPF does not authorise the address; None if that is unknown.
+
+    A HELO name needs no SPF record, so there is no fix for one without.
+    """
+    if verdict.result in {SpfResult.PASS, SpfResult.TEMPERROR} or verdict.unanswered_ptr is not None or not verdict.owner:
+        return None
+    if verdict.identity == "helo" and verdict.result is SpfResult.NONE:
+        return None
+    return authorising(target.address, verdict.owner, verdict.records)
+
+
+def owner_of(line: str) -> DomainName:
+    """The owner name of a line of a fix."""
+    return DomainName(line.split(None, 1)[0])
+
+
+def _lines(fixes: Iterable[Fix | None]) -> list[str]:
+    return [line for fix in fixes if fix is not None for line in fix.records]
+
+
+def _zones(lines: Iterable[str], limit: int) -> Check[Zones]:
+    """Find the zones of the first *limit* owner names."""
+    owners = list(dict.fromkeys(map(owner_of, lines)))[:limit]
+    cuts = yield from parallel([zone_cut(owner) for owner in owners])
+    return dict(zip(owners, cuts, strict=True))
+
+
+def _spf(target: Target, helo: HeloName | None, senders: Sequence[str]) -> Check[tuple[SpfVerdict, ...]]:
+    evaluations = [] if helo is None else [spf_helo(target.address, helo)]
+    text = "" if helo is None else helo.text
+    evaluations += [spf_mailfrom(target.address, sender, helo=text) for sender in dict.fromkeys(senders)]
+    return (yield from parallel(evaluations))
+
+
+_ACCESS_LINES = frozenset({
+    "adsl", "sdsl", "vdsl", "xdsl", "dsl", "ppp", "pppoe", "dialup", "dialin", "isdn", "broadband", "bband", "dynamic",
+    "dyn", "dynip", "dhcp", "dip", "catv", "docsis", "cablemodem", "hsd", "hsia", "ftth", "fttx", "fttb", "gpon",
+    "wimax", "gprs", "umts", "cgn", "cgnat", "residential", "resnet",
+})  # fmt: skip
+"""Words that name a kind of access line: one of them is enough."""
+
+_CUSTOMERS = frozenset({
+    "pool", "pools", "client", "clients", "customer", "customers", "cust", "cable", "cpe", "res", "user", "users",
+    "dial", "mobile", "lte", "wireless", "nat", "subscriber", "host", "static", "fiber", "unassigned",
+})  # fmt: skip
+"""Words that name a customer: they count only together with the last bytes of the address."""
+
+_PLACEHOLDERS = frozenset({
+    "unassigned", "unused", "undefined", "unallocated", "reserved", "not-set", "notset", "no-reverse", "noreverse",
+    "no-rdns", "nordns", "no-ptr", "noptr", "unknown", "reverse-not-set", "no-dns-yet", "localhost",
+})  # fmt: skip
 
 _DIGITS = re.compile(r"[0-9]+")
 _WORD = re.compile(r"[a-z]+")
@@ -89,23 +173,23 @@ _OWN_LABELS = 2
 
 
 class GenericRule(StrEnum):
-    """What a PTR name was flagged for."""
+    """Why a PTR name looks generic."""
 
     REVERSE_TREE = "reverse-tree"
-    """It is a name of the reverse tree itself."""
+    """It is in the reverse tree itself."""
     PLACEHOLDER = "placeholder"
-    """It says that nobody has set it."""
+    """It is a placeholder: nobody has set a name."""
     ADDRESS = "address"
-    """The address is spelled out in it."""
+    """It spells out the address."""
     LINE = "line"
     """It has a word for a kind of access line."""
     CUSTOMER = "customer"
-    """It has a word for a customer, and the end of the address."""
+    """It has a word for a customer and the last bytes of the address."""
 
 
 @dataclass(frozen=True, slots=True)
 class GenericName:
-    """A hint about one PTR name: which rule flagged it, and a sentence for a person."""
+    """A hint about one PTR name: why it looks generic, and a sentence for a person."""
 
     name: DomainName
     rule: GenericRule
@@ -113,7 +197,11 @@ class GenericName:
 
 
 def generic_name(address: Address, name: DomainName) -> GenericName | None:
-    """Say what makes *name*, a PTR name of *address*, look like that of a line or of no one; None if nothing does."""
+    """Whether *name*, a PTR name of *address*, looks as if nobody chose it for a mail server; None if not.
+
+    This is only a hint: many good servers have such a name. So only names that no mail provider would choose count:
+    those that spell out the address, or have a word that access providers use for their lines.
+    """
     rule_and_what = _flag(address, name)
     if rule_and_what is None:
         return None
@@ -129,39 +217,42 @@ def _flag(address: Address, name: DomainName) -> tuple[GenericRule, str] | None:
     labels = name.split(".")
     if labels[-1] == "arpa":
         return GenericRule.REVERSE_TREE, "is in the reverse tree"
-    own = labels[:-_OWN_LABELS]  # what is left of the provider's own name: adsl.example is a provider
+    own = labels[:-_OWN_LABELS]  # without the domain of the provider: adsl.example is a provider
     for label in labels[: max(len(own), 1)]:
         if label in _PLACEHOLDERS:
             return GenericRule.PLACEHOLDER, f"says {label!r}"
     host = ".".join(own)
     if _spells(address, host):
         return GenericRule.ADDRESS, f"spells out {address}"
-    words = _WORD.findall(host)
-    for word in words:
-        if word in _LINE_WORDS:
+    found = _WORD.findall(host)
+    for word in found:
+        if word in _ACCESS_LINES:
             return GenericRule.LINE, f"has the word {word!r}, which names a kind of access line"
-    for word in words:
-        if word in _CUSTOMER_WORDS and _has_last_bytes(address, host):
+    for word in found:
+        if word in _CUSTOMERS and _has_last_bytes(address, host):
             return GenericRule.CUSTOMER, f"has the word {word!r} and the end of {address}"
     return None
 
 
 def _spells(address: Address, host: str) -> bool:
-    if address.family == 6:  # the IP version
+    if address.family == 6:
         return _spells_ipv6(address, host)
-    octets = list(address.packed)
+    numbers = list(address.packed)
     if address.packed.hex() in _HEX_RUN.findall(host):
         return True
-    runs = _DIGITS.findall(host)
-    numbers = [int(run) for run in runs if len(run) <= 3]  # digits of an octet
-    if any(numbers[start : start + 4] in (octets, octets[::-1]) for start in range(len(numbers) - 3)):
+    found = _numbers(host)
+    if any(found[start : start + 4] in (numbers, numbers[::-1]) for start in range(len(found) - 3)):
         return True
-    padded = "".join(f"{octet:03d}" for octet in octets), "".join(f"{octet:03d}" for octet in reversed(octets))
-    return any(run in padded for run in runs)
+    padded = "".join(f"{byte:03d}" for byte in numbers), "".join(f"{byte:03d}" for byte in reversed(numbers))
+    return any(run in padded for run in _DIGITS.findall(host))
+
+
+def _numbers(host: str) -> list[int]:
+    return [int(run) for run in _DIGITS.findall(host) if len(run) <= 3]  # digits of a byte
 
 
 def _spells_ipv6(address: Address, host: str) -> bool:
-    """Whether its last 64 bits are in it, in full: as four groups, or as sixteen nibbles in either direction."""
+    """Whether the last 64 bits are in it: as four groups, or as sixteen nibbles in either direction."""
     nibbles = address.packed.hex()[_NIBBLES_OF_AN_INTERFACE:]
     groups = [nibbles[start : start + 4].lstrip("0") or "0" for start in range(0, len(nibbles), 4)]
     tokens = [token.lstrip("0") or "0" for token in re.findall(r"[0-9a-f]+", host)]
@@ -172,142 +263,4 @@ def _spells_ipv6(address: Address, host: str) -> bool:
 
 
 def _has_last_bytes(address: Address, host: str) -> bool:
-    if address.family == 6:  # the IP version
-        return False
-    numbers = [int(run) for run in _DIGITS.findall(host) if len(run) <= 3]  # digits of an octet
-    return address.packed[3] in numbers and address.packed[2] in numbers
-
-
-# SECTION exporter.checks.examination
-
-EVERY_RECEIVER = tuple(Receiver)
-
-_MAX_OWNERS = 12
-"""Names to publish at whose zone is looked for; nobody's fixes name more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Examination:
-    """What came out for one target.
-
-    *receivers* and *spf* have one entry for each HELO name, in their order; of a target without any, *spf* has one for
-    MAIL FROM alone: the one that was given, then the domains that the address sends for. *zones* are those in which the
-    names of the fixes are published, by name.
-    """
-
-    report: Report
-    receivers: tuple[tuple[ReceiverVerdict, ...], ...]
-    spf: tuple[tuple[SpfVerdict, ...], ...]
-    generic_names: tuple[GenericName, ...]
-    reverse: ReverseZones
-    zones: Mapping[DomainName, ZoneCut]
-
-
-def examine(
-    target: Target,
-    *,
-    suffix: DomainName | None = None,
-    mail_from: str | None = None,
-    wanted: Wanted = NOTHING_MORE,
-    blocklists: Sequence[Blocklist] = (),
-) -> Check[Examination]:
-    """Run every check, model and evaluation on *target*; *mail_from* is a mailbox, or a domain, for SPF.
-
-    *wanted* is as in `report`; *blocklists* are asked now, and tested along.
-    """
-    address = target.address
-    parts: list[Check[Any]] = [report(target, suffix=suffix, wanted=wanted)]
-    parts += [dnsbl(CheckName.DNSBL, address, one) for one in blocklists if address.family in one.families]
-    judged, *listings = yield from parallel(parts)
-    judged = judged._replace(findings=judged.findings + tuple([listing.finding for listing in listings]))
-    predicted = yield from parallel([receivers(address, helo, EVERY_RECEIVER) for helo in target.helos])
-    senders = [*([] if mail_from is None else [mail_from]), *wanted.mail_from]
-    evaluated = yield from parallel([_spf(target, index, senders) for index in range(max(1, len(target.helos)))])
-    owners = list(dict.fromkeys(_owners(judged, evaluated, target)))[:_MAX_OWNERS]
-    everyone: Sequence[Check[Any]] = [reverse_zones(address), *[zone_cut(owner) for owner in owners]]
-    reverse, *cuts = yield from parallel(everyone)
-    names = judged.iprev.ptr_names[:NAME_LIMIT]
-    hints = tuple([hint for name in names if (hint := generic_name(address, name)) is not None])
-    return Examination(judged, predicted, evaluated, hints, reverse, dict(zip(owners, cuts, strict=True)))
-
-
-def owner_of(line: str) -> DomainName:
-    """The name at which a line of a fix is to be published."""
-    return DomainName(line.split(None, 1)[0])
-
-
-def spf_fix(target: Target, verdict: SpfVerdict) -> Fix | None:
-    """What to publish where SPF does not let the address send, if that is known.
-
-    A HELO name needs no SPF record, so for one without nothing is suggested.
-    """
-    if verdict.result in {SpfResult.PASS, SpfResult.TEMPERROR} or verdict.doubt is not None or not verdict.owner:
-        return None
-    if verdict.identity == "helo" and verdict.result is SpfResult.NONE:
-        return None
-    return authorising(target.address, verdict.owner, verdict.records)
-
-
-def _spf(target: Target, index: int, senders: Sequence[str]) -> Check[tuple[SpfVerdict, ...]]:
-    said = target.helos[index] if target.helos else None
-    evaluations = [spf_helo(target.address, said)] if said is not None else []
-    helo = said.text if said is not None else ""
-    evaluations += [spf_mailfrom(target.address, sender, helo=helo) for sender in dict.fromkeys(senders)]
-    return (yield from parallel(evaluations))
-
-
-def _owners(judged: Report, evaluated: Sequence[Sequence[SpfVerdict]], target: Target) -> list[DomainName]:
-    fixes = [finding.fix for finding in judged.findings if finding.result is Result.FAIL]
-    fixes += [spf_fix(target, verdict) for verdicts in evaluated for verdict in verdicts]
-    return [owner_of(line) for fix in fixes if fix is not None for line in fix.records]
-
-
-# SECTION exporter.checks.name_examination
-# Everything that can be found out about one HELO name in one go, for a person who wants it explained.
-#
-# The rule of this file: as that of `exporter.checks.examination`: it judges nothing itself.
-
-
-@dataclass(frozen=True, slots=True)
-class NameExamination:
-    """What came out for one HELO name; *zones* are those in which the names of its fixes are published, by name."""
-
-    report: HeloNameReport
-    zones: Mapping[DomainName, ZoneCut]
-
-
-def examine_name(helo: HeloName, contains: Callable[[Address], bool]) -> Check[NameExamination]:
-    """Follow *said* to its addresses and back; *contains* says whether an address is in the pool."""
-    report: HeloNameReport = yield from helo_name(helo, contains)
-    fixes = [finding.fix for finding in report.findings if finding.result is Result.FAIL]
-    lines = [line for fix in fixes if fix is not None for line in fix.records]
-    owners = list(dict.fromkeys(owner_of(line) for line in lines))[:_MAX_OWNERS]
-    cuts = yield from parallel([zone_cut(owner) for owner in owners])
-    return NameExamination(report, dict(zip(owners, cuts, strict=True)))
-
-
-# SECTION exporter.checks.domain_examination
-# Everything that can be found out about one domain in one go, for a person who wants it explained.
-#
-# The rule of this file: as that of `exporter.checks.examination`: it judges nothing itself.
-
-_MAX_OWNERS_DOMAIN_EXAMINATION = 40
-"""Names to publish at whose zone is looked for: a selector each, and a few more."""
-
-
-@dataclass(frozen=True, slots=True)
-class DomainExamination:
-    """What came out for one domain; *zones* are those in which the names of its fixes are published, by name."""
-
-    report: DomainReport
-    zones: Mapping[DomainName, ZoneCut]
-
-
-def examine_domain(domain: DomainName, selectors: Sequence[str] = ()) -> Check[DomainExamination]:
-    """Run every check on *domain*. Raises `ValueError` as `domain_report` does."""
-    report: DomainReport = yield from domain_report(domain, selectors)
-    fixes = [*[finding.fix for finding in report.findings], *[hint.fix for hint in report.hints]]
-    lines = [line for fix in fixes if fix is not None for line in (*fix.records, *fix.replaces)]
-    owners = list(dict.fromkeys(owner_of(line) for line in lines))[:_MAX_OWNERS_DOMAIN_EXAMINATION]
-    cuts = yield from parallel([zone_cut(owner) for owner in owners])
-    return DomainExamination(report, dict(zip(owners, cuts, strict=True)))
+    return address.family == 4 and set(address.packed[2:]) <= set(_numbers(host))

@@ -1,13 +1,12 @@
 """Does the name that a server says in HELO or EHLO fit its address?
 
-RFC 5321 section 4.1.4 wants a name that resolves (a primary host name, section 2.3.5) or, failing that, an address
-literal; RFC 1123 section 2.1 says which names are host names. Receivers go further than both: docs/verdicts.md.
-
-The rule: each check of a pair of address and name stands alone, and is unknown only where its own answers are missing.
+RFC 5321 section 4.1.4 wants a name that resolves (a primary host name, section 2.3.5), or else an address literal. RFC
+1123 section 2.1 defines host names. Receivers want more: see docs/verdicts.md. Each check of an address and a name is
+independent of the others, and unknown only if one of its own answers is missing.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from exporter.checks.addresses import Address
@@ -19,25 +18,24 @@ from exporter.checks.result import CheckName, Finding, Fix, Reason, Result, some
 
 @dataclass(frozen=True, slots=True)
 class HeloName:
-    """What a server says after HELO or EHLO: *text* to the letter, and the domain name in it, if there is one."""
+    """The argument of HELO or EHLO: *text* exactly as sent, and *name* if it is a domain name."""
 
     text: str
     name: DomainName | None
 
     @classmethod
     def parse(cls, text: str) -> "HeloName":
-        """Read any argument that a server can send. Whether it should is for `judge_syntax` to say.
+        """Read any argument that a server can send, valid or not: see `evaluate_syntax`.
 
-        Raises `ValueError` for what no server can send: nothing, white space, control or non-ASCII characters.
+        Raises `ValueError` for an empty text, white space, control or non-ASCII characters: SMTP cannot send them.
         """
         if not text:
             raise ValueError("a HELO name is not empty")
         if not all(0x21 <= ord(character) <= 0x7E for character in text):
             raise ValueError(f"{text!a} has a space, control or non-ASCII character, which HELO cannot carry")
-        if text.startswith("[") or _is_bare_address(text):
+        # SMTP has no escapes: to a receiver, \109ail is not "mail".
+        if text.startswith("[") or _is_bare_address(text) or "\\" in text:
             return cls(text, None)
-        if "\\" in text:
-            return cls(text, None)  # SMTP knows no escapes: to a receiver, \109ail is not "mail"
         try:
             return cls(text, DomainName(text))
         except ValueError:
@@ -45,12 +43,12 @@ class HeloName:
 
     @property
     def host_name(self) -> DomainName | None:
-        """The name, if it is a qualified host name: one that records may be published for."""
+        """The name, if it is a fully qualified host name."""
         name = self.name
         return name if name is not None and name.is_hostname and name.is_qualified else None
 
     def default_suffix(self) -> DomainName | None:
-        """The domain that PTR names are expected in where none is configured: its parent, if that is qualified."""
+        """The domain in which PTR names are expected by default: the parent of the name, or the name itself."""
         if self.name is None:
             return None
         return self.name.parent if self.name.parent.is_qualified else self.name
@@ -70,39 +68,29 @@ def _is_bare_address(text: str) -> bool:
 def helo(
     address: Address, helo: HeloName, ptr: Answer, *, suffix: DomainName | None = None
 ) -> Check[tuple[Finding, ...]]:
-    """Judge the name that *address* says against the DNS: five findings, in the order of `CheckName`.
+    """Run the five HELO checks, in the order of `CheckName`.
 
-    *ptr* is the answer to the address's PTR question. *suffix* is the domain in which both names are expected.
+    *ptr* is the answer to the PTR question; *suffix* is the domain in which the HELO name and a PTR name are expected.
     """
-    syntax = judge_syntax(helo)
+    syntax = evaluate_syntax(helo)
     if helo.name is None:
-        return (syntax, *[_like(syntax, check) for check in _RESOLVING])
+        return (syntax, *[replace(syntax, check=check) for check in _RESOLVING])  # there is nothing to look up
     a, aaaa = yield forward_questions(helo.name)
     return (
         syntax,
-        judge_resolves(helo, a, aaaa),
-        judge_address_match(address, helo, a if address.family == 4 else aaaa),
-        judge_ptr_match(address, helo, helo.name, ptr),
-        judge_aligned(helo, helo.name, ptr, suffix or helo.default_suffix() or helo.name),
+        evaluate_resolves(helo, a, aaaa),
+        evaluate_address_match(address, helo, a if address.family == 4 else aaaa),
+        evaluate_ptr_match(address, helo, helo.name, ptr),
+        evaluate_aligned(helo, helo.name, ptr, suffix or helo.default_suffix() or helo.name),
     )
 
 
-_RESOLVING = (
-    CheckName.HELO_RESOLVES,
-    CheckName.HELO_ADDRESS_MATCH,
-    CheckName.HELO_PTR_MATCH,
-    CheckName.HELO_ALIGNED,
-)
+_RESOLVING = (CheckName.HELO_RESOLVES, CheckName.HELO_ADDRESS_MATCH, CheckName.HELO_PTR_MATCH, CheckName.HELO_ALIGNED)
 
 
 def forward_questions(name: DomainName) -> tuple[Question, Question]:
-    """Both forward lookups of a name: A, then AAAA."""
+    """The forward lookups of a name: A, then AAAA."""
     return Question(name, "A"), Question(name, "AAAA")
-
-
-def _like(finding: Finding, check: CheckName) -> Finding:
-    """The same failure, seen by a check that has nothing to look up because of it."""
-    return Finding(check, finding.result, finding.subject, finding.reason, finding.sentence, finding.fix)
 
 
 @lru_cache(maxsize=4096)
@@ -123,13 +111,13 @@ _SAY_A_HOST_NAME = Fix("Make the server say its fully qualified host name, like 
 
 
 def _unless_unfit(helo: HeloName, fix: Fix) -> Fix:
-    """*fix*, unless the name itself is what has to change: nobody should publish records to suit localhost."""
+    """*fix*, or a better HELO name if this one is unfit: nobody should publish records for localhost."""
     return _SAY_A_HOST_NAME if helo.host_name is None else fix
 
 
 @lru_cache(maxsize=4096)
-def judge_syntax(helo: HeloName) -> Finding:
-    """Judge whether it is a fully qualified host name (RFC 5321 section 2.3.5, RFC 1123 section 2.1)."""
+def evaluate_syntax(helo: HeloName) -> Finding:
+    """Whether it is a fully qualified host name (RFC 5321 section 2.3.5, RFC 1123 section 2.1)."""
     check = CheckName.HELO_SYNTAX
     fix = _SAY_A_HOST_NAME
     if helo.name is None and (helo.text.startswith("[") or _is_bare_address(helo.text)):
@@ -147,8 +135,8 @@ def judge_syntax(helo: HeloName) -> Finding:
     return _passes(check, helo.text)
 
 
-def judge_resolves(helo: HeloName, a: Answer, aaaa: Answer) -> Finding:
-    """Judge whether the name has an address at all; one family is enough, for a host may have only that."""
+def evaluate_resolves(helo: HeloName, a: Answer, aaaa: Answer) -> Finding:
+    """Whether the name has an address; one family is enough."""
     check = CheckName.HELO_RESOLVES
     if Status.ANSWER in {a.status, aaaa.status}:
         return _passes(check, helo.text)
@@ -163,8 +151,8 @@ def judge_resolves(helo: HeloName, a: Answer, aaaa: Answer) -> Finding:
     return _fails(check, helo, reason, f"The HELO name {helo} {what}.", fix)
 
 
-def judge_address_match(address: Address, helo: HeloName, forward: Answer) -> Finding:
-    """Judge whether the name's records of the address's own family contain the address."""
+def evaluate_address_match(address: Address, helo: HeloName, forward: Answer) -> Finding:
+    """Whether the A or AAAA records of the name contain the address."""
     check = CheckName.HELO_ADDRESS_MATCH
     if address in forward.records:
         return _passes(check, helo.text)
@@ -183,8 +171,8 @@ def judge_address_match(address: Address, helo: HeloName, forward: Answer) -> Fi
     return _fails(check, helo, Reason.HELO_NODATA, sentence, fix)
 
 
-def judge_ptr_match(address: Address, helo: HeloName, name: DomainName, ptr: Answer) -> Finding:
-    """Judge whether the name is one of the address's PTR names."""
+def evaluate_ptr_match(address: Address, helo: HeloName, name: DomainName, ptr: Answer) -> Finding:
+    """Whether the name is one of the PTR names of the address."""
     check = CheckName.HELO_PTR_MATCH
     if name in ptr.records:
         return _passes(check, helo.text)
@@ -200,8 +188,8 @@ def judge_ptr_match(address: Address, helo: HeloName, name: DomainName, ptr: Ans
     return _fails(check, helo, reason, f"{address} has no PTR name, so none that is the HELO name {helo}.", fix)
 
 
-def judge_aligned(helo: HeloName, name: DomainName, ptr: Answer, suffix: DomainName) -> Finding:
-    """Judge whether the name and a PTR name are both in *suffix*."""
+def evaluate_aligned(helo: HeloName, name: DomainName, ptr: Answer, suffix: DomainName) -> Finding:
+    """Whether the name and a PTR name are both in *suffix*."""
     check = CheckName.HELO_ALIGNED
     if not name.is_under(suffix):
         sentence = f"The HELO name {helo} is not in {suffix}."

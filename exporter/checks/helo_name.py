@@ -1,36 +1,37 @@
-"""A HELO name, the other way round: is every address that it resolves to forward-confirmed, and in the pool?
+"""The reverse check of a HELO name: is every address that it resolves to forward-confirmed, and in the pool?
 
-Whoever says the name should be one of its addresses, so a name that covers strangers, or addresses without a
-confirmed PTR name, is worth knowing of even where each pair of address and name looks right.
-
-The rule: one address that is known not to be confirmed is a failure, whatever else is unknown. Failing that, a pass
-needs every answer: both forward lookups, and a verdict on every address that is followed.
+One address that is not confirmed is a failure, even if others are unknown. A pass needs every answer.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from exporter.checks.addresses import Address
-from exporter.checks.answers import Answer, Status
+from exporter.checks.answers import Answer
 from exporter.checks.check import Check, parallel
-from exporter.checks.helo import HeloName, forward_questions, judge_resolves, judge_syntax
+from exporter.checks.helo import HeloName, evaluate_resolves, evaluate_syntax, forward_questions
 from exporter.checks.iprev import Iprev, iprev
 from exporter.checks.result import CheckName, Finding, IprevVerdict, Reason, Result, some
 
 ADDRESS_LIMIT = 64
-"""How many addresses of each family are followed. The first in order, so that every sample drops the same ones."""
+"""How many addresses of each family are checked: the first in order, so every sample drops the same ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeloNameReport:
-    """What the addresses of one HELO name came to.
+    """What is known about the addresses of one HELO name.
 
-    *resolves* is None while unknown. *addresses* are all that are known, of both families, sorted; *confirmed* those
-    whose `iprev` passes, *unconfirmed* those where it fails, *unknown* those where it is inconclusive, *unfollowed*
-    those beyond the limit. *outside* are those that the pool does not contain, whatever else they are.
-    *is_complete* says whether both forward lookups were conclusive, so that there are no other addresses.
-
-    *findings* are `helo-syntax`, `helo-resolves` and `fcrdns`, each about the name.
+    Attributes:
+        helo: The name.
+        resolves: None if that is unknown.
+        findings: `helo-syntax`, `helo-resolves` and `fcrdns`, each about the name.
+        addresses: All known addresses of both families, sorted.
+        confirmed: Those that pass `iprev`.
+        unconfirmed: Those that fail it.
+        unknown: Those whose `iprev` is inconclusive.
+        unfollowed: Those beyond the limit.
+        outside: Those that are not in the pool, confirmed or not.
+        is_complete: Whether both forward lookups were conclusive, so that there are no other addresses.
     """
 
     helo: HeloName
@@ -48,62 +49,55 @@ class HeloNameReport:
 def helo_name(
     helo: HeloName, contains: Callable[[Address], bool], *, limit: int = ADDRESS_LIMIT
 ) -> Check[HeloNameReport]:
-    """Follow *said* to its addresses, and each of them back, all at once.
+    """Look up the addresses of *helo*, then run `iprev` on each; *contains* says whether an address is in the pool.
 
-    *contains* says whether an address is in the pool. *limit* bounds the addresses that are followed, in each family
-    on its own: were it one limit for both, the silence of one family could let in others of the other.
+    *limit* is for each family, so that a missing answer for one family does not change which of the other are checked.
     """
-    syntax = judge_syntax(helo)
+    syntax = evaluate_syntax(helo)
     if helo.name is None:
         resolves, confirmed = (replace(syntax, check=check) for check in (CheckName.HELO_RESOLVES, CheckName.FCRDNS))
         return HeloNameReport(helo, resolves=False, findings=(syntax, resolves, confirmed))
     a, aaaa = yield forward_questions(helo.name)
-    resolves = judge_resolves(helo, a, aaaa)
+    resolves = evaluate_resolves(helo, a, aaaa)
     followed = (*a.addresses[:limit], *aaaa.addresses[:limit])
     verdicts = yield from parallel([iprev(address, server_name=helo.host_name) for address in followed])
-    judged = dict(sorted(zip(followed, verdicts, strict=True)))
+    by_address = dict(sorted(zip(followed, verdicts, strict=True)))
     addresses = tuple(sorted({*a.addresses, *aaaa.addresses}))
     return HeloNameReport(
         helo,
         resolves=None if resolves.result is Result.UNKNOWN else resolves.result is Result.PASS,
-        findings=(syntax, resolves, _judge_confirmed(helo, resolves, (a, aaaa), judged)),
+        findings=(syntax, resolves, _evaluate_confirmed(helo, resolves, (a, aaaa), by_address)),
         addresses=addresses,
-        confirmed=_those(judged, IprevVerdict.PASS),
-        unconfirmed=_those(judged, IprevVerdict.FAIL, IprevVerdict.PERMERROR),
-        unknown=_those(judged, IprevVerdict.TEMPERROR),
-        unfollowed=tuple([address for address in addresses if address not in judged]),
+        confirmed=_with_verdict(by_address, IprevVerdict.PASS),
+        unconfirmed=_with_verdict(by_address, IprevVerdict.FAIL, IprevVerdict.PERMERROR),
+        unknown=_with_verdict(by_address, IprevVerdict.TEMPERROR),
+        unfollowed=tuple([address for address in addresses if address not in by_address]),
         outside=tuple([address for address in addresses if not contains(address)]),
         is_complete=a.is_conclusive and aaaa.is_conclusive,
     )
 
 
-def _those(judged: dict[Address, Iprev], *verdicts: IprevVerdict) -> tuple[Address, ...]:
-    return tuple([address for address, iprev_ in judged.items() if iprev_.verdict in verdicts])
+def _with_verdict(by_address: dict[Address, Iprev], *verdicts: IprevVerdict) -> tuple[Address, ...]:
+    return tuple([address for address, one in by_address.items() if one.verdict in verdicts])
 
 
-def _judge_confirmed(
-    helo: HeloName, resolves: Finding, forward: Sequence[Answer], judged: dict[Address, Iprev]
+def _evaluate_confirmed(
+    helo: HeloName, resolves: Finding, forward: Sequence[Answer], by_address: dict[Address, Iprev]
 ) -> Finding:
-    """Judge whether every address of the name is forward-confirmed; what does not resolve has none that is."""
+    """Whether every address of the name is forward-confirmed; a name that does not resolve has none."""
     check = CheckName.FCRDNS
-    findings = [verdict.finding for verdict in judged.values()]
-    failed = [address for address, verdict in judged.items() if verdict.finding.result is Result.FAIL]
+    failed = [address for address, one in by_address.items() if one.finding.result is Result.FAIL]
     if failed:
-        first = judged[failed[0]].finding
-        which = f"{len(failed)} of the {len(judged)} addresses" if len(judged) > 1 else "the one address"
+        first = by_address[failed[0]].finding
+        which = f"{len(failed)} of the {len(by_address)} addresses" if len(by_address) > 1 else "the one address"
         sentence = f"Not forward-confirmed: {which} of the HELO name {helo}: {some(failed)}. {first.sentence}"
         return replace(first, subject=helo.text, sentence=sentence)
-    silent = next((answer.status for answer in forward if not answer.is_conclusive), None)
-    if silent is not None:
-        return _unknown(helo, silent)
-    unanswered = next((finding for finding in findings if finding.result is Result.UNKNOWN), None)
-    if unanswered is not None:
-        return replace(unanswered, subject=helo.text)
-    if not judged:
-        return replace(resolves, check=check)
-    return Finding(check, Result.PASS, helo.text)
-
-
-def _unknown(helo: HeloName, status: Status) -> Finding:
-    sentence = f"The lookup of the HELO name {helo} got no answer ({status}): not all of its addresses are known."
-    return Finding(CheckName.FCRDNS, Result.UNKNOWN, helo.text, Reason.of(status), sentence)
+    for answer in forward:
+        if not answer.is_conclusive:
+            lookup = f"The lookup of the HELO name {helo}"
+            sentence = f"{lookup} got no answer ({answer.status}): not all of its addresses are known."
+            return Finding(check, Result.UNKNOWN, helo.text, Reason.of(answer.status), sentence)
+    for one in by_address.values():
+        if one.finding.result is Result.UNKNOWN:
+            return replace(one.finding, subject=helo.text)
+    return Finding(check, Result.PASS, helo.text) if by_address else replace(resolves, check=check)

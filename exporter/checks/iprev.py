@@ -1,7 +1,7 @@
 """Is an address forward-confirmed? RFC 8601 sections 2.7.3 and 3, where the check is called ``iprev``.
 
-The rule: one PTR name that resolves back to the address is enough. Failing that, an unanswered lookup outweighs any
-mismatch: the answer that is missing could have been the confirming one.
+One PTR name that resolves to the address is enough. If there is none, a missing answer counts more than a mismatch: it
+could have been the one that confirms the address.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from exporter.checks.names import DomainName
 from exporter.checks.result import CheckName, Finding, Fix, IprevVerdict, Reason, Result, some
 
 NAME_LIMIT = 10
-"""How many PTR names are followed. RFC 8601 section 3 wants a limit; RFC 7208 section 4.6.4 has ten."""
+"""How many PTR names are looked up. RFC 8601 section 3 wants a limit; RFC 7208 section 4.6.4 has ten."""
 
 _new = tuple.__new__  # builds a NamedTuple in a third of the time
 _PASS = IprevVerdict.PASS
@@ -24,8 +24,11 @@ _CONFIRMED = Finding(CheckName.FCRDNS, Result.PASS)
 class Iprev(NamedTuple):
     """The verdict on one address.
 
-    *ptr_names* are all the names that its PTR records point at, sorted; *confirmed_names* are those of the first
-    `NAME_LIMIT` that resolve back to it.
+    Attributes:
+        verdict: As RFC 8601 has it.
+        finding: The same as the finding of `fcrdns`.
+        ptr_names: All PTR names, sorted.
+        confirmed_names: Those of the first `NAME_LIMIT` PTR names that resolve to the address.
     """
 
     verdict: IprevVerdict
@@ -35,41 +38,37 @@ class Iprev(NamedTuple):
 
 
 def iprev(address: Address, *, server_name: DomainName | None = None) -> Check[Iprev]:
-    """Follow the PTR names of *address* forward, all at once, and judge the answers.
+    """Look up the PTR names of *address*, then the addresses of those names; *server_name* is for the fix.
 
-    Names are sorted before they are limited, so that every sample drops the same ones. Only records of the address's
-    own family can contain it, so only they are asked for. *server_name* is what the server calls itself, for the fix.
+    Names are sorted before they are limited, so every sample drops the same ones. Only records of the family of the
+    address can contain it, so only they are asked for.
     """
     (ptr,) = yield [Question(address.reverse_name, "PTR")]
     return (yield from follow(address, ptr, server_name=server_name))
 
 
 def follow(address: Address, ptr: Answer, *, server_name: DomainName | None = None) -> Check[Iprev]:
-    """The rest of `iprev`, for a caller that has the answer to the PTR question already."""
+    """The rest of `iprev`, for a caller that already has the answer to the PTR question."""
     names = ptr.names[:NAME_LIMIT]
     forward: dict[DomainName, Answer] = {}
     if names:
         rdtype = address.rdtype
         answers = yield [Question(name, rdtype) for name in names]
         forward.update(zip(names, answers, strict=True))
-    return judge_iprev(address, ptr, forward, server_name=server_name)
+    return evaluate_iprev(address, ptr, forward, server_name=server_name)
 
 
-def judge_only_name(address: Address, ptr: Answer, names: tuple[DomainName, ...], forward: Answer) -> Iprev:
-    """`judge_iprev`, where *names* are all of *ptr* and only one: as for nearly every address of a network."""
+def evaluate_single_name(address: Address, ptr: Answer, names: tuple[DomainName, ...], forward: Answer) -> Iprev:
+    """The same as `evaluate_iprev`, but fast for a *ptr* with one name. Nearly all addresses have one."""
     if address in forward.records:
         return _new(Iprev, (_PASS, _CONFIRMED, names, names))
-    return judge_iprev(address, ptr, {names[0]: forward})
+    return evaluate_iprev(address, ptr, {names[0]: forward})
 
 
-def judge_iprev(
-    address: Address,
-    ptr: Answer,
-    forward: Mapping[DomainName, Answer],
-    *,
-    server_name: DomainName | None = None,
+def evaluate_iprev(
+    address: Address, ptr: Answer, forward: Mapping[DomainName, Answer], *, server_name: DomainName | None = None
 ) -> Iprev:
-    """Judge the answer to the PTR question and those to the forward lookups of its names."""
+    """The verdict that follows from the answer to the PTR question and from the forward lookups of the PTR names."""
     if not ptr.is_conclusive:
         return Iprev(IprevVerdict.TEMPERROR, _no_ptr_answer(address, ptr))
     if ptr.status is not Status.ANSWER:
@@ -88,19 +87,13 @@ def _unknown(answer: Answer, sentence: str) -> Finding:
 
 
 def _no_ptr_answer(address: Address, ptr: Answer) -> Finding:
-    return _unknown(
-        ptr,
-        f"The PTR lookup of {address} ({address.reverse_name}) got no answer ({ptr.status}): "
-        "nothing is known to be wrong with the address.",
-    )
+    lookup = f"The PTR lookup of {address} ({address.reverse_name})"
+    return _unknown(ptr, f"{lookup} got no answer ({ptr.status}): nothing is known to be wrong with the address.")
 
 
 def _no_forward_answer(address: Address, name: DomainName, answer: Answer) -> Finding:
-    return _unknown(
-        answer,
-        f"The {address.rdtype} lookup of {name}, a PTR name of {address}, got no answer ({answer.status}), "
-        "and no other PTR name confirms the address.",
-    )
+    lookup = f"The {address.rdtype} lookup of {name}, a PTR name of {address},"
+    return _unknown(answer, f"{lookup} got no answer ({answer.status}), and no other PTR name confirms the address.")
 
 
 def _no_ptr(address: Address, ptr: Answer, server_name: DomainName | None) -> Finding:
@@ -108,18 +101,19 @@ def _no_ptr(address: Address, ptr: Answer, server_name: DomainName | None) -> Fi
     what = "does not exist" if ptr.status is Status.NXDOMAIN else "has no PTR record"
     owner = ptr.chain[-1] if ptr.chain else address.reverse_name
     via = f", where {address.reverse_name} leads by CNAME," if ptr.chain else ""
-    advice = f"Have whoever runs the reverse zone of {address} publish a PTR record at {owner}"
+    advice = f"Ask the operator of the reverse zone of {address} to publish a PTR record at {owner}"
     if server_name is None:
-        fix = Fix(f"{advice} that points at the server's name, and that name's {address.rdtype} record.", zone=owner)
+        advice = f"{advice} with the name of the server, and publish the {address.rdtype} record of that name."
+        fix = Fix(advice, zone=owner)
     else:
         records = (f"{owner}. PTR {server_name}.", f"{server_name}. {address.rdtype} {address}")
-        fix = Fix(f"{advice}, and let its name resolve back:", zone=owner, records=records)
+        fix = Fix(f"{advice}, and make its name resolve to the address:", zone=owner, records=records)
     sentence = f"{address} has no PTR name: {owner}{via} {what}."
     return Finding(CheckName.FCRDNS, Result.FAIL, reason=reason, sentence=sentence, fix=fix)
 
 
 def _mismatch(address: Address, forward: Mapping[DomainName, Answer], server_name: DomainName | None) -> Finding:
-    """Name the failure after the PTR name that is nearest to being right: one that resolves, then one that exists."""
+    """Describe the PTR name that is nearest to being right: one that resolves, or else one that exists."""
     nearest = {Status.ANSWER: 0, Status.NODATA: 1, Status.NXDOMAIN: 2}
     name = min(forward, key=lambda name: (nearest[forward[name].status], name != server_name, name))
     answer = forward[name]
@@ -134,12 +128,9 @@ def _mismatch(address: Address, forward: Mapping[DomainName, Answer], server_nam
             reason, what = Reason.FORWARD_NXDOMAIN, "does not exist"
     others = ", and no other of its PTR names confirms it" if len(forward) > 1 else ""
     sentence = f"{address} is not forward-confirmed: its PTR name {name} {what}{others}."
-    if not owner.is_qualified:  # the root, localhost, a top-level domain: not where a server's operator can publish
+    if not owner.is_qualified:  # the root, localhost, a top-level domain: the operator cannot publish there
         fix = Fix(f"Point the PTR record at a name that has the {address.rdtype} record.", zone=address.reverse_name)
     else:
-        fix = Fix(
-            f"Publish the {address.rdtype} record below, or point the PTR record at a name that has it.",
-            zone=owner,
-            records=(f"{owner}. {address.rdtype} {address}",),
-        )
+        advice = f"Publish the {address.rdtype} record below, or point the PTR record at a name that has it."
+        fix = Fix(advice, zone=owner, records=(f"{owner}. {address.rdtype} {address}",))
     return Finding(CheckName.FCRDNS, Result.FAIL, reason=reason, sentence=sentence, fix=fix)

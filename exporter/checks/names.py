@@ -1,19 +1,15 @@
-"""Domain names, as the DNS compares them and as mail may use them.
-
-The rule of this file: a `DomainName` is canonical at birth. Two are equal exactly when the DNS holds them equal
-(RFC 4343), so everybody else compares with ``==``.
-"""
+"""Domain names: canonical, so that ``==`` compares them as the DNS does (RFC 4343)."""
 
 import re
 from collections.abc import Iterator, Sequence
 from typing import Self
 
-_MAX_WIRE_BYTES = 255  # RFC 1035 section 2.3.4, the length octets and the root label included
+_MAX_WIRE_BYTES = 255  # RFC 1035 section 2.3.4, with the length bytes and the root label
 _MAX_LABEL_BYTES = 63
 
-_PLAIN = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
+_UNESCAPED = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 _LDH_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
-_PRESENTED = [chr(octet) if 0x20 < octet < 0x7F else f"\\{octet:03d}" for octet in range(256)]
+_PRESENTED = [chr(byte) if 0x20 < byte < 0x7F else f"\\{byte:03d}" for byte in range(256)]
 _ESCAPE = re.compile(rb'["();@$\\.]')
 _FOLD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"abcdefghijklmnopqrstuvwxyz")
 
@@ -21,10 +17,9 @@ _FOLD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"abcdefghijklmnopqrstuvw
 class DomainName(str):
     r"""An absolute domain name in canonical form: lower case, escaped as in RFC 4343 section 2.1, no trailing dot.
 
-    It is a `str` of printable ASCII, whatever octets the DNS sent: a quote, a dot inside a label, a NUL or an ESC is
-    written as ``\"``, ``\.``, ``\000``, ``\027``. So it can be shown anywhere, and still turned back into labels.
-    Anything that a PTR record can point at is allowed; `is_hostname` says whether a server may be called so.
-    The root is ``"."``.
+    A `str` of printable ASCII, safe to show: a quote, a dot in a label, a NUL or an ESC from the DNS is written as
+    ``\"``, ``\.``, ``\000``, ``\027``. It can be anything that a PTR record can point at; `is_hostname` says whether a
+    server can have this name. The root is ``"."``.
     """
 
     __slots__ = ()
@@ -32,35 +27,35 @@ class DomainName(str):
     def __new__(cls, text: str) -> Self:
         """Read presentation format, with or without the trailing dot.
 
-        Raises `ValueError`, saying why, for what no DNS message can hold: an empty label, a label over 63 octets,
-        a name over 255, a character outside ASCII, an escape that is none.
+        Raises `ValueError` for an empty label, a label over 63 bytes, a name over 255 bytes, a character outside ASCII,
+        or an invalid escape.
         """
         lowered = text.lower() if text.isascii() else text
-        plain = lowered[:-1] if lowered[-1:] == "." else lowered
-        if len(plain) < _MAX_WIRE_BYTES - 1 and _PLAIN.fullmatch(plain):
-            return str.__new__(cls, plain)
+        undotted = lowered[:-1] if lowered[-1:] == "." else lowered
+        if len(undotted) < _MAX_WIRE_BYTES - 1 and _UNESCAPED.fullmatch(undotted):
+            return str.__new__(cls, undotted)
         return cls.from_labels(_split(text))
 
     @classmethod
     def from_labels(cls, labels: Sequence[bytes]) -> Self:
-        """Build a name from the octets of its labels, leftmost first, without the root's empty one."""
+        """Build a name from the bytes of its labels, leftmost first, without the empty label of the root."""
         if sum(map(len, labels)) + len(labels) + 1 > _MAX_WIRE_BYTES:
-            raise ValueError("a domain name is at most 255 octets long")
+            raise ValueError("a domain name is at most 255 bytes long")
         for label in labels:
             if not label:
                 raise ValueError("a domain name has no empty labels")
             if len(label) > _MAX_LABEL_BYTES:
-                raise ValueError("a label of a domain name is at most 63 octets long")
+                raise ValueError("a label of a domain name is at most 63 bytes long")
         return str.__new__(cls, ".".join(map(_escape, labels)) or ".")
 
     @classmethod
     def trusted(cls, canonical: str) -> Self:
-        """Wrap a text that is known to be canonical, without looking at it: for codecs that built it so."""
+        """Wrap a text without a check. For codecs, which build canonical texts."""
         return str.__new__(cls, canonical)
 
     @property
     def labels(self) -> tuple[bytes, ...]:
-        """The octets of each label, leftmost first; empty for the root."""
+        """The bytes of each label, leftmost first; empty for the root."""
         if self == ".":
             return ()
         if "\\" in self:
@@ -87,7 +82,7 @@ class DomainName(str):
         if suffix == ".":
             return True
         wanted, mine = suffix.labels, self.labels
-        return mine[len(mine) - len(wanted) :] == wanted if len(mine) >= len(wanted) else False
+        return len(mine) >= len(wanted) and mine[len(mine) - len(wanted) :] == wanted
 
     def __repr__(self) -> str:
         return f"DomainName({str(self)!r})"
@@ -95,7 +90,7 @@ class DomainName(str):
 
 def _escape(label: bytes) -> str:
     folded = _ESCAPE.sub(rb"\\\g<0>", label.translate(_FOLD))
-    return "".join([_PRESENTED[octet] for octet in folded])
+    return "".join([_PRESENTED[byte] for byte in folded])
 
 
 def _split(text: str) -> list[bytes]:

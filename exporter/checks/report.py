@@ -9,48 +9,60 @@ from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question
 from exporter.checks.check import Check, Evidence, parallel
 from exporter.checks.helo import HeloName, forward_questions, helo
-from exporter.checks.iprev import Iprev, follow, judge_only_name
+from exporter.checks.iprev import Iprev, evaluate_single_name, follow
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import Receiver, ReceiverVerdict, receivers
 from exporter.checks.result import CheckName, Finding, IprevVerdict, Reason, Result
 from exporter.checks.spf.compiled import CompiledSpf
 from exporter.checks.spf.evaluate import compiled_finding, spf_finding, spf_helo, spf_mailfrom
 
-# SECTION exporter.checks.target
-# What is watched: an address, and what it says.
+_new = tuple.__new__  # builds a NamedTuple in a third of the time
+
+Verdicts = tuple[tuple[ReceiverVerdict, ...], ...]
+"""The verdicts of several receivers for each HELO name of a target, in the order of the names."""
+
+Compiled = Callable[[str], CompiledSpf | None]
+"""Looks up the compiled SPF record of a domain; None if there is none, so that the record has to be evaluated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One outbound address that is watched, with the names that it says in HELO."""
+    """One outbound address that is watched, with the names that it uses in HELO."""
 
     address: Address
     helos: tuple[HeloName, ...] = ()
 
 
-# SECTION exporter.checks.predictions
-# What receivers would say to a target, sample after sample: judged anew only when the evidence changed.
-#
-# The rule of this file: a prediction follows from its answers and nothing else. So one whose questions are all
-# answered
-# as before is the one from before; that is a fraction of the work, and for nearly every sample all there is to
-# do.
+class Report(NamedTuple):
+    """The result of one sample of one target.
 
-Verdicts = tuple[tuple[ReceiverVerdict, ...], ...]
-"""The verdicts of several receivers, for each HELO name of a target in its order."""
+    Attributes:
+        target: The target.
+        iprev: Whether the address is forward-confirmed.
+        findings: One for each check and subject, in a fixed order: `fcrdns`, five for each HELO name, then those of
+            `authentication`.
+        receivers: The predictions for each HELO name; empty if none were wanted.
+    """
 
-_LEADING = ("PTR", "MX")
-"""Types whose records say which names are asked for next."""
+    target: Target
+    iprev: Iprev
+    findings: tuple[Finding, ...]
+    receivers: Verdicts = ()
+
+    @property
+    def is_conclusive(self) -> bool:
+        """Whether it is known if the address is forward-confirmed."""
+        return self.iprev.verdict is not IprevVerdict.TEMPERROR
 
 
 class Predicted(NamedTuple):
-    """What came out of an earlier sample, and the answers that it rests on, others included."""
+    """The predictions of an earlier sample, and all its answers."""
 
     evidence: Evidence
     verdicts: Verdicts
 
-    def is_of(self, target: Target, policies: Sequence[Receiver]) -> bool:
-        """Whether these are conclusive verdicts of just these receivers on that target."""
+    def matches(self, target: Target, policies: Sequence[Receiver]) -> bool:
+        """Whether these are conclusive verdicts of exactly these receivers on that target."""
         return len(self.verdicts) == len(target.helos) and all(
             len(row) == len(policies)
             and all(it.is_conclusive and it.receiver is policy for it, policy in zip(row, policies, strict=True))
@@ -58,17 +70,112 @@ class Predicted(NamedTuple):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class AuthenticationSettings:
+    """Which SPF results and block list results belong to the report of a target.
+
+    Attributes:
+        helo_spf_required: Whether a HELO name without an SPF record fails.
+        mail_from: The domains that the address sends for.
+        compiled: Looks up compiled SPF records.
+        listings: The last findings of the block lists, each of which is asked at its own rate.
+    """
+
+    helo_spf_required: bool = False
+    mail_from: tuple[DomainName, ...] = ()
+    compiled: Compiled = lambda domain: None  # noqa: ARG005
+    listings: tuple[Finding, ...] = ()
+
+
+DEFAULT_AUTHENTICATION = AuthenticationSettings()
+"""Only SPF of the HELO names, none of which needs a record."""
+
+
+def report(
+    target: Target,
+    *,
+    suffix: DomainName | None = None,
+    policies: Sequence[Receiver] = (),
+    before: Predicted | None = None,
+    wanted: AuthenticationSettings | None = None,
+) -> Check[Report]:
+    """Run every check on *target*; *suffix* is the domain in which PTR and HELO names are expected.
+
+    *policies* are the receivers to predict, *before* the earlier predictions for this target. *wanted* adds SPF and
+    block lists. All parts run in parallel, so a sample waits for no more answers in a row than its longest part.
+    """
+    predicts = bool(policies and target.helos)
+    authenticates = wanted is not None and bool(target.helos or wanted.mail_from or wanted.listings)
+    basic = _target_report(target, suffix) if target.helos else _address_report(target)
+    if not (predicts or authenticates):
+        return basic
+    return _combined_report(
+        basic,
+        predictions(target, policies, before) if predicts else None,
+        authentication(target, wanted) if wanted is not None and authenticates else None,
+    )
+
+
+def _combined_report(
+    basic: Check[Report], predict: Check[Verdicts] | None, authenticate: Check[tuple[Finding, ...]] | None
+) -> Check[Report]:
+    checks: list[Check[Any]] = [check for check in (basic, predict, authenticate) if check is not None]
+    found, *others = yield from parallel(checks)
+    more = others.pop() if authenticate is not None else ()
+    return Report(found.target, found.iprev, found.findings + more, others[0] if predict is not None else ())
+
+
+def _target_report(target: Target, suffix: DomainName | None) -> Check[Report]:
+    """Run `iprev` and the HELO checks.
+
+    The first step asks every question that does not depend on an answer. The HELO checks yield some of them again, and
+    are sent the answers that are already there.
+    """
+    address = target.address
+    names = [helo_name.name for helo_name in target.helos if helo_name.name is not None]
+    ptr, *_ = yield [
+        Question(address.reverse_name, "PTR"),
+        *[question for name in names for question in forward_questions(name)],
+    ]
+    server_name = next((it.host_name for it in target.helos if it.host_name is not None), None)
+    verdict = yield from follow(address, ptr, server_name=server_name)
+    findings = [verdict.finding]
+    for helo_name in target.helos:
+        findings += yield from helo(address, helo_name, ptr, suffix=suffix)
+    return Report(target, verdict, tuple(findings))
+
+
+def _address_report(target: Target) -> Check[Report]:
+    """Run `iprev` on an address without HELO names. Fast, for networks of 100,000 such addresses."""
+    address = target.address
+    (ptr,) = yield [_new(Question, (address.reverse_name, "PTR"))]
+    names = ptr.names
+    if len(names) == 1:
+        (forward,) = yield [_new(Question, (names[0], address.rdtype))]
+        verdict = evaluate_single_name(address, ptr, names, forward)
+    else:
+        verdict = yield from follow(address, ptr)
+    return _new(Report, (target, verdict, (verdict.finding,), ()))
+
+
+_LEADING = ("PTR", "MX")
+"""Types whose records decide which names are asked for next."""
+
+
 def predictions(target: Target, policies: Sequence[Receiver], before: Predicted | None = None) -> Check[Verdicts]:
-    """Predict what each of *policies* says to each HELO name of *target*; *before* is of the same target."""
-    if before is not None and before.is_of(target, policies) and (yield from _is_unchanged(before.evidence)):
+    """Predict the verdict of each of *policies* on each HELO name of *target*.
+
+    A prediction depends on its answers alone, so the one of *before* is reused if no answer has changed.
+    """
+    if before is not None and before.matches(target, policies) and (yield from _is_unchanged(before.evidence)):
         return before.verdicts
     return (yield from parallel([receivers(target.address, helo, policies) for helo in target.helos]))
 
 
 def _is_unchanged(evidence: Evidence) -> Check[bool]:
-    """Ask everything again. What depends on an answer that changed is not asked for: nobody wants it any more.
+    """Ask every question again, first those whose answers lead to others.
 
-    TXT is no receiver's here: it was asked for by SPF, beside the predictions.
+    TXT records do not matter: SPF asked for them, not a receiver.
     """
     leading = [question for question in evidence if question.rdtype in _LEADING]
     answers = yield leading
@@ -87,177 +194,48 @@ def _are_same(evidence: Evidence, questions: Sequence[Question], answers: Sequen
     return True
 
 
-# SECTION exporter.checks.authentication
-# What an address proves beside its names: SPF of its HELO names and of the domains that it sends for, and block
-# lists.
-#
-# The rule of this file: how many findings there are, and of what, follows from the target and from what is
-# wanted of it,
-# never from what the DNS says; so that two samples of a target can be compared finding by finding.
+def authentication(target: Target, wanted: AuthenticationSettings) -> Check[tuple[Finding, ...]]:
+    """Check SPF: `spf-helo` for each HELO name, `spf-mailfrom` for each domain; then add the listings.
 
-Compiled = Callable[[str], CompiledSpf | None]
-"""Gives what is known of a domain's record for all addresses at once; None where it has to be evaluated."""
-
-
-def _never(domain: str) -> None:  # noqa: ARG001  # what `Compiled` says
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is to be found out about one target beside its names.
-
-    *helo_spf_required* says whether a HELO name without any SPF record fails. *mail_from* are the domains that the
-    address sends for. *listings* are what block lists are known to say of it, which is asked at their own pace.
+    The number of findings and their subjects never depend on the DNS, so two samples can be compared finding by
+    finding. Domains are checked with the first HELO name, for records with the macro ``%{h}``.
     """
-
-    helo_spf_required: bool = False
-    mail_from: tuple[DomainName, ...] = ()
-    compiled: Compiled = _never
-    listings: tuple[Finding, ...] = ()
-
-
-NOTHING_MORE = Wanted()
-"""SPF of the HELO names, which needs no record."""
-
-
-def authentication(target: Target, wanted: Wanted) -> Check[tuple[Finding, ...]]:
-    """Judge *target*: `spf-helo` for each HELO name, `spf-mailfrom` for each domain, then the listings.
-
-    Domains are judged with the first HELO name, for records that look at it (the macro ``%{h}``).
-    """
-    helo = target.helos[0].text if target.helos else ""
-    checks = [_of_helo(target.address, said, wanted) for said in target.helos]
-    checks += [_of_domain(target.address, domain, helo, wanted) for domain in wanted.mail_from]
+    text = target.helos[0].text if target.helos else ""
+    checks = [_helo_spf(target.address, helo, wanted) for helo in target.helos]
+    checks += [_mailfrom_spf(target.address, domain, text, wanted) for domain in wanted.mail_from]
     return (yield from parallel(checks)) + wanted.listings
 
 
-def _of_helo(address: Address, helo: HeloName, wanted: Wanted) -> Check[Finding]:
+def _helo_spf(address: Address, helo: HeloName, wanted: AuthenticationSettings) -> Check[Finding]:
     check = CheckName.SPF_HELO
-    finding = _at_hand(check, address, helo.text, wanted)
+    finding = _compiled_spf(check, address, helo.text, wanted)
     if finding is None:
         finding = spf_finding(check, address, (yield from spf_helo(address, helo)))
     if finding.reason is Reason.SPF_NONE and not wanted.helo_spf_required:
-        return without_record(helo.text)
+        return _without_record(helo.text)
     return finding
 
 
-def _of_domain(address: Address, domain: DomainName, helo: str, wanted: Wanted) -> Check[Finding]:
+def _mailfrom_spf(address: Address, domain: DomainName, helo: str, wanted: AuthenticationSettings) -> Check[Finding]:
     check = CheckName.SPF_MAILFROM
-    finding = _at_hand(check, address, domain, wanted)
+    finding = _compiled_spf(check, address, domain, wanted)
     return finding or spf_finding(check, address, (yield from spf_mailfrom(address, domain, helo=helo)))
 
 
-def _at_hand(check: CheckName, address: Address, domain: str, wanted: Wanted) -> Finding | None:
+def _compiled_spf(check: CheckName, address: Address, domain: str, wanted: AuthenticationSettings) -> Finding | None:
     compiled = wanted.compiled(domain)
     return None if compiled is None else compiled_finding(check, address, compiled)
 
 
 @lru_cache(maxsize=4096)
-def without_record(helo: str) -> Finding:
-    """The finding of a HELO name that publishes no SPF record, and needs none: a pass, with a remark.
-
-    RFC 7208 section 8.1: the result none says nothing about the client, and no receiver refuses for it.
-    """
+def _without_record(helo: str) -> Finding:
+    """A pass with a remark: a HELO name needs no SPF record (RFC 7208 section 8.1), and no receiver refuses for it."""
     remark = f"{helo} has no SPF record. For a HELO name none is needed."
     return Finding(CheckName.SPF_HELO, Result.PASS, helo, sentence=remark)
 
 
 def spf_passes(finding: Finding) -> bool | None:
-    """Whether SPF authorises the address, by a finding that is held; None where nothing is published, nor needed."""
+    """Whether SPF authorises the address; None for a HELO name without a record, which needs none."""
     if finding.result is Result.PASS:
         return None if finding.sentence else True
     return False
-
-
-# SECTION exporter.checks.report
-
-_new = tuple.__new__  # builds a NamedTuple in a third of the time
-
-
-class Report(NamedTuple):
-    """What one sample of one target came to.
-
-    *findings* holds one finding for each check and subject, in a fixed order: `fcrdns`, then five for each HELO name,
-    then those of `exporter.checks.authentication`.
-    *receivers* has what the receivers that were asked for would say to each HELO name; empty if nothing was predicted.
-    """
-
-    target: Target
-    iprev: Iprev
-    findings: tuple[Finding, ...]
-    receivers: Verdicts = ()
-
-    @property
-    def is_conclusive(self) -> bool:
-        """Whether it is known if the address is forward-confirmed."""
-        return self.iprev.verdict is not IprevVerdict.TEMPERROR
-
-
-def report(
-    target: Target,
-    *,
-    suffix: DomainName | None = None,
-    policies: Sequence[Receiver] = (),
-    before: Predicted | None = None,
-    wanted: Wanted | None = None,
-) -> Check[Report]:
-    """Run every check on *target*; *suffix* is the domain in which PTR and HELO names are expected.
-
-    *wanted* is what is to be found out beside its names; None for nothing. *policies* are the receivers whose verdicts
-    are wanted too, *before* is what was predicted for the same target. All of it is done side by side, so that a sample
-    waits for no more answers in a row than its longest part.
-    """
-    predicts = bool(policies and target.helos)
-    authenticates = wanted is not None and bool(target.helos or wanted.mail_from or wanted.listings)
-    judged = _judge(target, suffix) if target.helos else _judge_address(target)
-    if not (predicts or authenticates):
-        return judged
-    return _side_by_side(
-        judged,
-        predictions(target, policies, before) if predicts else None,
-        authentication(target, wanted) if wanted is not None and authenticates else None,
-    )
-
-
-def _side_by_side(
-    judge: Check[Report], predict: Check[Verdicts] | None, authenticate: Check[tuple[Finding, ...]] | None
-) -> Check[Report]:
-    """The findings, and what else was wanted."""
-    parts: list[Check[Any]] = [part for part in (judge, predict, authenticate) if part is not None]
-    judged, *others = yield from parallel(parts)
-    more = others.pop() if authenticate is not None else ()
-    return Report(judged.target, judged.iprev, judged.findings + more, others[0] if predict is not None else ())
-
-
-def _judge(target: Target, suffix: DomainName | None) -> Check[Report]:
-    """The findings alone.
-
-    The first step asks for everything that no other answer has to be waited for. The HELO checks then ask for their
-    part of it again, each on its own, and are sent the answers that are already there.
-    """
-    address = target.address
-    names = [said.name for said in target.helos if said.name is not None]
-    ptr, *_ = yield [
-        Question(address.reverse_name, "PTR"),
-        *[question for name in names for question in forward_questions(name)],
-    ]
-    host_names = [said.host_name for said in target.helos if said.host_name is not None]
-    verdict = yield from follow(address, ptr, server_name=host_names[0] if host_names else None)
-    findings = [verdict.finding]
-    for said in target.helos:
-        findings += yield from helo(address, said, ptr, suffix=suffix)
-    return Report(target, verdict, tuple(findings))
-
-
-def _judge_address(target: Target) -> Check[Report]:
-    """The finding of an address that has no HELO names: one of a network that is swept, which may have 100,000."""
-    address = target.address
-    (ptr,) = yield [_new(Question, (address.reverse_name, "PTR"))]
-    names = ptr.names
-    if len(names) == 1:
-        (forward,) = yield [_new(Question, (names[0], address.rdtype))]
-        verdict = judge_only_name(address, ptr, names, forward)
-    else:
-        verdict = yield from follow(address, ptr)
-    return _new(Report, (target, verdict, (verdict.finding,), ()))

@@ -1,6 +1,6 @@
-"""The words in which every check gives its verdict: results, check names, reasons, findings.
+"""What a check of an address returns: results, check names, reasons, findings.
 
-The rule of this file: each set is closed, and its values are label values and JSON values as they stand here.
+The values of the enums are label values and JSON values, which never change.
 """
 
 from collections.abc import Sequence
@@ -24,16 +24,16 @@ class IprevVerdict(StrEnum):
 
 
 class Result(StrEnum):
-    """What any check comes to."""
+    """The result of any check."""
 
     PASS = "pass"  # noqa: S105  # not a password
     FAIL = "fail"
     UNKNOWN = "unknown"
-    """The DNS did not say enough to know."""
+    """The answers of the DNS do not suffice to decide."""
 
 
 class CheckName(StrEnum):
-    """Every check of an address, as `expect`, labels and JSON name it."""
+    """Every check of an address, as written in `expect`, labels and JSON."""
 
     FCRDNS = "fcrdns"
     HELO_SYNTAX = "helo-syntax"
@@ -47,11 +47,11 @@ class CheckName(StrEnum):
 
 
 OTHER_SUBJECTS = frozenset({CheckName.SPF_MAILFROM, CheckName.DNSBL})
-"""Checks whose subject is no HELO name: a domain, or a list."""
+"""Checks whose subject is not a HELO name, but a domain or a block list."""
 
 
 class Reason(StrEnum):
-    """Why a result is not a pass. Of a fail: what is published wrongly; of an unknown: what the DNS did instead."""
+    """Why a result is not a pass: what is published wrongly (fail), or why there is no answer (unknown)."""
 
     PTR_NXDOMAIN = "ptr-nxdomain"
     PTR_NODATA = "ptr-nodata"
@@ -88,29 +88,31 @@ class Reason(StrEnum):
     CHAIN = "chain"
     CANARY = "canary"
     DNSBL_BLOCKED = "dnsbl-blocked"
-    """The list answered 127.255.255.x: it refuses to tell us."""
+    """The list answered 127.255.255.x: it refuses our queries."""
     DNSBL_UNTRUSTED = "dnsbl-untrusted"
-    """The list, or a resolver in between, answers as no list does: its test points fail, or it is outside 127/8."""
+    """The test points of the list fail, or its answer is outside 127/8: a resolver in between may rewrite answers."""
     DNSBL_PENDING = "dnsbl-pending"
-    """The list has not been asked yet: it has its own pace."""
+    """The list has not been asked yet: each list has its own rate."""
     UNCONFIRMED = "unconfirmed"
-    """It failed, and passed or went unanswered when it was asked again: not believed."""
+    """The check failed, but did not fail again when it was repeated."""
     DISAGREEMENT = "disagreement"
-    """One resolver says that it fails, another that it passes: neither is believed."""
+    """The check fails through one resolver and passes through another: neither result counts."""
 
     @classmethod
     def of(cls, status: Status) -> "Reason":
-        """The reason that an inconclusive answer gives."""
+        """The reason that stands for an inconclusive status."""
         return cls(status.value)
 
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """What would turn a failure into a pass.
+    """What turns a failure into a pass.
 
-    *advice* is one sentence; *zone* is the zone, or the name to start from, in which to publish; *records* are lines
-    in zone-file format, owner names absolute, which, once published, make the check pass. *replaces* are the lines
-    that have to go for them: a second SPF or DMARC record next to the first would make matters worse.
+    Attributes:
+        advice: One sentence.
+        zone: Where to publish: the zone, or a name in it.
+        records: Lines to publish, in zone-file format with absolute owner names. With them the check passes.
+        replaces: Lines to remove: a second SPF or DMARC record beside the first would make matters worse.
     """
 
     advice: str
@@ -124,11 +126,15 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check says of one address, and of *subject* where it is about more than the address.
+    """What one check found out about one address.
 
-    *subject* is the configured HELO name, domain or list; "" for none. A pass has no *reason*; if it has a *sentence*,
-    that is a remark. Else *sentence* says, for a person, what is wrong and what was expected; *fix* what to do about a
-    fail.
+    Attributes:
+        check: The check.
+        result: Its result.
+        subject: The HELO name, domain or block list that the check is about as well; "" for none.
+        reason: Why the result is not a pass; None for a pass.
+        sentence: What is wrong and what was expected, for a person; for a pass, a remark or "".
+        fix: What to do about a fail.
     """
 
     check: CheckName
@@ -144,6 +150,6 @@ class Finding:
 
 
 def some(things: Sequence[object], limit: int = 3) -> str:
-    """The first few of *things* for a sentence, and how many more there are."""
+    """Name the first few of *things* in a sentence, and count the others."""
     shown = ", ".join(map(str, things[:limit]))
     return f"{shown} and {len(things) - limit} more" if len(things) > limit else shown

@@ -1,11 +1,6 @@
-"""Who runs a name? The zone that it is in, found by walking up to the nearest SOA record (RFC 1034 section 4.2).
-
-The rule of this file: a name that did not answer could have been the zone cut. So what is found above it is where to
-ask further, and never taken for the zone itself.
-"""
+"""Who runs the zone of a name? Looks for the nearest SOA record, from the name upwards (RFC 1034 section 4.2)."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from exporter.checks.addresses import Address
@@ -14,19 +9,22 @@ from exporter.checks.check import Check, parallel
 from exporter.checks.names import DomainName
 
 _AT_ONCE = 8
-"""How many names are asked for at once: the cut is nearly always among the first few, but IPv6 has 34 labels."""
+"""Names to ask for at once: the zone cut is nearly always near the name, but IPv6 reverse names have 34 labels."""
 
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+")
-"""What the local part of a mail address can be without quotes (RFC 5321 section 4.1.2)."""
+"""The local part of a mail address without quotes (RFC 5321 section 4.1.2)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ZoneCut:
-    """The zone of *name*, and who runs it.
+    """The zone of a name, and who runs it.
 
-    *zone* is the nearest name above, or the name itself, that is known to have an SOA record; None if there is none.
-    *unanswered* is the name nearest to *zone* whose question went unanswered, and how: the zone may begin there.
-    *servers* are the name servers of *zone*, as it lists them; empty if that is not known.
+    Attributes:
+        name: The name.
+        zone: The longest name at or above *name* that is known to have an SOA record; None if there is none.
+        soa: That record.
+        servers: The name servers that *zone* lists; empty if they are not known.
+        unanswered: The name below *zone*, nearest to it, whose lookup got no answer, and how. It may be the zone cut.
     """
 
     name: DomainName
@@ -37,12 +35,12 @@ class ZoneCut:
 
     @property
     def is_certain(self) -> bool:
-        """Whether *zone* is the zone that the name is in, not just one above it."""
+        """Whether *zone* is the zone of the name, and not perhaps one above it."""
         return self.zone is not None and self.unanswered is None
 
     @property
     def mailbox(self) -> str | None:
-        """The mail address of whoever runs *zone*; None if RNAME is none."""
+        """The mail address of the person who runs *zone*; None if RNAME is not a mail address."""
         return None if self.soa is None else mailbox(self.soa.rname)
 
 
@@ -50,8 +48,11 @@ class ZoneCut:
 class ReverseZones:
     """Who runs the PTR records of an address.
 
-    *owner* is the name that has, or should have, the PTR records: the reverse name, or where CNAMEs lead from there.
-    In that case *delegating* is the zone of the reverse name, which hands it over so (RFC 2317); else None.
+    Attributes:
+        address: The address.
+        owner: The name that has the PTR records, or should: the reverse name, or the end of its CNAME chain.
+        cut: The zone of *owner*.
+        delegating: The zone of the reverse name, if it delegates by CNAME (RFC 2317).
     """
 
     address: Address
@@ -61,11 +62,10 @@ class ReverseZones:
 
 
 def zone_cut(name: DomainName) -> Check[ZoneCut]:
-    """Walk up from *name* to the nearest SOA record, and ask its zone for the name servers.
-
-    An SOA record behind a CNAME is another name's, so it does not count.
-    """
-    names = list(_lineage(name))
+    """Find the nearest SOA record at or above *name*, and the name servers of its zone."""
+    names = [name]
+    while names[-1] != ".":
+        names.append(names[-1].parent)
     unanswered: tuple[DomainName, Status] | None = None
     for start in range(0, len(names), _AT_ONCE):
         batch = names[start : start + _AT_ONCE]
@@ -81,12 +81,12 @@ def zone_cut(name: DomainName) -> Check[ZoneCut]:
 
 
 def reverse_zones(address: Address) -> Check[ReverseZones]:
-    """Find who runs the PTR records of *address*, and who delegated them (RFC 2317)."""
+    """Find the zone of the PTR records of *address*, and the zone that delegated them (RFC 2317)."""
     reverse = address.reverse_name
     (ptr,) = yield [Question(reverse, "PTR")]
     owner = ptr.chain[-1] if ptr.chain else reverse
     if not ptr.is_conclusive:
-        # The way to the PTR record was lost with the answer; its first step may still be known.
+        # Without an answer the CNAME chain is unknown, but its first link may still be known.
         (alias,) = yield [Question(reverse, "CNAME")]
         owner = (*alias.names, reverse)[0]
         if not alias.is_conclusive:
@@ -99,7 +99,7 @@ def reverse_zones(address: Address) -> Check[ReverseZones]:
 
 
 def mailbox(rname: DomainName) -> str | None:
-    """The mail address that an SOA record's RNAME stands for (RFC 1035 section 8); None if it stands for none."""
+    """The mail address in the RNAME of an SOA record (RFC 1035 section 8); None if it is not one."""
     labels = rname.labels
     local = labels[0].decode("latin-1") if labels else ""
     domain = DomainName.from_labels(labels[1:])
@@ -109,12 +109,5 @@ def mailbox(rname: DomainName) -> str | None:
 
 def _own_soa(answer: Answer) -> StartOfAuthority | None:
     if answer.chain:
-        return None
+        return None  # an SOA record behind a CNAME belongs to another name
     return next((record for record in answer.records if isinstance(record, StartOfAuthority)), None)
-
-
-def _lineage(name: DomainName) -> Iterator[DomainName]:
-    yield name
-    while name != ".":
-        name = name.parent
-        yield name

@@ -1,7 +1,6 @@
-"""What would receivers say? Predictions of what real mail servers do with an address and its HELO name.
+"""Predictions of what real mail servers do with an address and its HELO name.
 
-The rule of this folder: a prediction is what the server would really do, on the evidence at hand. In an outage that
-may be a refusal; it is then marked as inconclusive, and must not overwrite what was known before.
+In an outage the prediction may be a refusal. It is then inconclusive, and must not replace the last known verdict.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,58 +11,73 @@ from exporter.checks.addresses import Address
 from exporter.checks.check import Check, parallel
 from exporter.checks.helo import HeloName
 from exporter.checks.receivers import courier, exim, haraka, opensmtpd, postfix, sendmail, strict
-from exporter.checks.receivers.verdicts import ACCEPTED, Outcome, Receiver, ReceiverResult, ReceiverVerdict, by_design
+from exporter.checks.receivers.verdicts import ACCEPTED, Receiver, ReceiverResult, ReceiverVerdict, SmtpReply, by_design
 
-# SECTION exporter.checks.receivers.policies
-# Every receiver policy, with the rule that predicts it and the source in which that was read.
-#
-# The rule of this file: one entry a policy. How a receiver reasons is in the module of its name.
+__all__ = [
+    "ACCEPTED",
+    "DEFAULT_RECEIVERS",
+    "POLICIES",
+    "Receiver",
+    "ReceiverPolicy",
+    "ReceiverResult",
+    "ReceiverVerdict",
+    "by_design",
+    "receivers",
+]
 
 
-class Policy(NamedTuple):
-    """How one kind of receiver judges, and where that is written: a file and line of its source, or a document."""
+class ReceiverPolicy(NamedTuple):
+    """The rule of a receiver, and its source: a file and line of code, or a document."""
 
     source: str
-    rule: Callable[[Address, HeloName], Check[Outcome]]
+    rule: Callable[[Address, HeloName], Check[SmtpReply]]
 
 
-POLICIES: Mapping[Receiver, Policy] = MappingProxyType(
+POLICIES: Mapping[Receiver, ReceiverPolicy] = MappingProxyType(
     {
-        Receiver.POSTFIX_UNKNOWN_CLIENT: Policy(
+        Receiver.POSTFIX_UNKNOWN_CLIENT: ReceiverPolicy(
             "Postfix 3.7 smtpd_peer.c:287-352, smtpd_check.c:1277", postfix.unknown_client
         ),
-        Receiver.POSTFIX_UNKNOWN_REVERSE_CLIENT: Policy(
+        Receiver.POSTFIX_UNKNOWN_REVERSE_CLIENT: ReceiverPolicy(
             "Postfix 3.7 smtpd_check.c:1259", postfix.unknown_reverse_client
         ),
-        Receiver.POSTFIX_INVALID_HELO: Policy("Postfix 3.7 smtpd_check.c:1413", postfix.invalid_helo),
-        Receiver.POSTFIX_NON_FQDN_HELO: Policy("Postfix 3.7 smtpd_check.c:1451", postfix.non_fqdn_helo),
-        Receiver.POSTFIX_UNKNOWN_HELO: Policy("Postfix 3.7 smtpd_check.c:1490", postfix.unknown_helo),
-        Receiver.EXIM_REVERSE_HOST_LOOKUP: Policy("Exim 4.96 acl.c:1306, host.c:1582-1810", exim.reverse_host_lookup),
-        Receiver.EXIM_VERIFY_HELO: Policy("Exim 4.96 smtp_in.c:3398, acl.c:1746", exim.verify_helo),
-        Receiver.EXIM_HELO_VERIFY_HOSTS: Policy("Exim 4.96 smtp_in.c:4147", exim.helo_verify_hosts),
-        Receiver.EXIM_HOST_LOOKUP: Policy("Exim 4.96 host.c:1582-1810", exim.host_lookup),
-        Receiver.HARAKA_NO_RDNS: Policy("haraka-plugin-fcrdns 1.2.1 index.js:160-244", haraka.no_rdns),
-        Receiver.HARAKA_NO_FCRDNS: Policy("haraka-plugin-fcrdns 1.2.1 index.js:160-244", haraka.no_fcrdns),
-        Receiver.HARAKA_HELO_RDNS_MATCH: Policy(
+        Receiver.POSTFIX_INVALID_HELO: ReceiverPolicy("Postfix 3.7 smtpd_check.c:1413", postfix.invalid_helo),
+        Receiver.POSTFIX_NON_FQDN_HELO: ReceiverPolicy("Postfix 3.7 smtpd_check.c:1451", postfix.non_fqdn_helo),
+        Receiver.POSTFIX_UNKNOWN_HELO: ReceiverPolicy("Postfix 3.7 smtpd_check.c:1490", postfix.unknown_helo),
+        Receiver.EXIM_REVERSE_HOST_LOOKUP: ReceiverPolicy(
+            "Exim 4.96 acl.c:1306, host.c:1582-1810", exim.reverse_host_lookup
+        ),
+        Receiver.EXIM_VERIFY_HELO: ReceiverPolicy("Exim 4.96 smtp_in.c:3398, acl.c:1746", exim.verify_helo),
+        Receiver.EXIM_HELO_VERIFY_HOSTS: ReceiverPolicy("Exim 4.96 smtp_in.c:4147", exim.helo_verify_hosts),
+        Receiver.EXIM_HOST_LOOKUP: ReceiverPolicy("Exim 4.96 host.c:1582-1810", exim.host_lookup),
+        Receiver.HARAKA_NO_RDNS: ReceiverPolicy("haraka-plugin-fcrdns 1.2.1 index.js:160-244", haraka.no_rdns),
+        Receiver.HARAKA_NO_FCRDNS: ReceiverPolicy("haraka-plugin-fcrdns 1.2.1 index.js:160-244", haraka.no_fcrdns),
+        Receiver.HARAKA_HELO_RDNS_MATCH: ReceiverPolicy(
             "haraka-plugin-helo.checks 1.1.3 index.js rdns_match", haraka.helo_rdns_match
         ),
-        Receiver.HARAKA_HELO_FORWARD_DNS: Policy(
+        Receiver.HARAKA_HELO_FORWARD_DNS: ReceiverPolicy(
             "haraka-plugin-helo.checks 1.1.3 index.js forward_dns", haraka.helo_forward_dns
         ),
-        Receiver.HARAKA_HELO_VALID_HOSTNAME: Policy(
+        Receiver.HARAKA_HELO_VALID_HOSTNAME: ReceiverPolicy(
             "haraka-plugin-helo.checks 1.1.3 index.js valid_hostname", haraka.helo_valid_hostname
         ),
-        Receiver.HARAKA_HELO_LITERAL_MISMATCH: Policy(
+        Receiver.HARAKA_HELO_LITERAL_MISMATCH: ReceiverPolicy(
             "haraka-plugin-helo.checks 1.1.3 index.js literal_mismatch", haraka.helo_literal_mismatch
         ),
-        Receiver.OPENSMTPD_RDNS: Policy("OpenSMTPD 6.8 smtp_session.c:650-708, lka_filter.c:1210", opensmtpd.rdns),
-        Receiver.OPENSMTPD_FCRDNS: Policy("OpenSMTPD 6.8 smtp_session.c:650-708, lka_filter.c:1196", opensmtpd.fcrdns),
-        Receiver.SENDMAIL_REQUIRE_RDNS: Policy("Sendmail 8.17 cf/m4/proto.m4:1857", sendmail.require_rdns),
-        Receiver.COURIER_BOFHCHECKHELO: Policy("Courier 1.0 submit.C:777-870", courier.bofhcheckhelo),
-        Receiver.RFC8601_IPREV: Policy("RFC 8601 sections 2.7.3 and 3", strict.iprev),
-        Receiver.GMAIL: Policy("Google's email sender guidelines, reply 550-5.7.25", strict.gmail),
-        Receiver.STRICT_HELO_EQUALS_PTR: Policy("Microsoft KB 3019655", strict.helo_equals_ptr),
-        Receiver.STRICT_HELO_EQUALS_VERIFIED_PTR: Policy("Microsoft KB 3019655", strict.helo_equals_verified_ptr),
+        Receiver.OPENSMTPD_RDNS: ReceiverPolicy(
+            "OpenSMTPD 6.8 smtp_session.c:650-708, lka_filter.c:1210", opensmtpd.rdns
+        ),
+        Receiver.OPENSMTPD_FCRDNS: ReceiverPolicy(
+            "OpenSMTPD 6.8 smtp_session.c:650-708, lka_filter.c:1196", opensmtpd.fcrdns
+        ),
+        Receiver.SENDMAIL_REQUIRE_RDNS: ReceiverPolicy("Sendmail 8.17 cf/m4/proto.m4:1857", sendmail.require_rdns),
+        Receiver.COURIER_BOFHCHECKHELO: ReceiverPolicy("Courier 1.0 submit.C:777-870", courier.bofhcheckhelo),
+        Receiver.RFC8601_IPREV: ReceiverPolicy("RFC 8601 sections 2.7.3 and 3", strict.iprev),
+        Receiver.GMAIL: ReceiverPolicy("Google's email sender guidelines, reply 550-5.7.25", strict.gmail),
+        Receiver.STRICT_HELO_EQUALS_PTR: ReceiverPolicy("Microsoft KB 3019655", strict.helo_equals_ptr),
+        Receiver.STRICT_HELO_EQUALS_VERIFIED_PTR: ReceiverPolicy(
+            "Microsoft KB 3019655", strict.helo_equals_verified_ptr
+        ),
     }
 )
 
@@ -75,22 +89,7 @@ DEFAULT_RECEIVERS: tuple[Receiver, ...] = (
     Receiver.GMAIL,
     Receiver.STRICT_HELO_EQUALS_PTR,
 )
-"""The policies that are predicted where the configuration names none: each stands for a family of receivers."""
-
-
-# SECTION exporter.checks.receivers
-
-__all__ = [
-    "ACCEPTED",
-    "DEFAULT_RECEIVERS",
-    "POLICIES",
-    "Policy",
-    "Receiver",
-    "ReceiverResult",
-    "ReceiverVerdict",
-    "by_design",
-    "receivers",
-]
+"""The policies that are predicted by default: each represents a family of receivers."""
 
 
 _ACCEPTS = {receiver: ReceiverVerdict.of(receiver, ACCEPTED) for receiver in Receiver}
@@ -99,13 +98,10 @@ _ACCEPTS = {receiver: ReceiverVerdict.of(receiver, ACCEPTED) for receiver in Rec
 def receivers(
     address: Address, helo: HeloName, policies: Sequence[Receiver] = DEFAULT_RECEIVERS
 ) -> Check[tuple[ReceiverVerdict, ...]]:
-    """Predict what each of *policies* says to *address* with this HELO name: one verdict a policy, in their order.
-
-    Only what these policies look at is asked for. The verdicts do not depend on the order of records.
-    """
+    """Predict the verdict of each of *policies* on *address* with this HELO name, in their order."""
     return (yield from parallel([_verdict(receiver, address, helo) for receiver in policies]))
 
 
 def _verdict(receiver: Receiver, address: Address, helo: HeloName) -> Check[ReceiverVerdict]:
-    outcome = yield from POLICIES[receiver].rule(address, helo)
-    return _ACCEPTS[receiver] if outcome is ACCEPTED else ReceiverVerdict.of(receiver, outcome)
+    reply = yield from POLICIES[receiver].rule(address, helo)
+    return _ACCEPTS[receiver] if reply is ACCEPTED else ReceiverVerdict.of(receiver, reply)

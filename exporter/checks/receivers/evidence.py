@@ -1,7 +1,6 @@
-"""What a receiver gets to see of an address's names, in the ways in which receivers look.
+"""What receivers see of the names of an address. The modules of the receivers decide what follows from it.
 
-The rule of this file: it sorts answers into what can be told apart, and leaves what follows from it to the rules.
-Nobody asks for more than `NAME_LIMIT` names, sorted first, so that every sample drops the same ones.
+No more than `NAME_LIMIT` names are asked for. They are sorted first, so every sample drops the same ones.
 """
 
 import ipaddress
@@ -15,51 +14,51 @@ from exporter.checks.check import Check
 from exporter.checks.names import DomainName
 
 NAME_LIMIT = 20
-"""How many PTR names, and how many mail exchanges, are followed. Real receivers follow them all; few names are real."""
+"""How many PTR names or mail exchanges are looked up. Real receivers have no limit, but real senders have few names."""
 
 
 class Forward(Enum):
-    """What the forward records of a name say of an address."""
+    """How the forward records of a name fit an address."""
 
     CONFIRMS = auto()
-    """They contain it."""
+    """They contain the address."""
     DIFFERS = auto()
-    """They are there, and do not."""
+    """They exist, but do not contain the address."""
     ABSENT = auto()
-    """There are none, for NXDOMAIN or NODATA."""
+    """There are none: NXDOMAIN or NODATA."""
     SILENT = auto()
-    """The DNS did not say."""
+    """The DNS did not answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """What a receiver makes of a name, and whether every answer that could have changed that was there."""
+class ForwardMatch:
+    """How a name fits an address, and whether every answer that could change that was there."""
 
     forward: Forward
     is_conclusive: bool = True
 
 
-SILENT = Sight(Forward.SILENT, is_conclusive=False)
+_SILENT = ForwardMatch(Forward.SILENT, is_conclusive=False)
 
 
-def sight(address: Address, own: Answer) -> Sight:
-    """Judge a name by its records of the address's own family, as getaddrinfo(3) does for one family."""
+def match_own(address: Address, own: Answer) -> ForwardMatch:
+    """Match a name by its records of the family of the address, as getaddrinfo(3) does for one family."""
     if address in own.records:
-        return Sight(Forward.CONFIRMS)
+        return ForwardMatch(Forward.CONFIRMS)
     if not own.is_conclusive:
-        return SILENT
-    return Sight(Forward.DIFFERS if own.status is Status.ANSWER else Forward.ABSENT)
+        return _SILENT
+    return ForwardMatch(Forward.DIFFERS if own.status is Status.ANSWER else Forward.ABSENT)
 
 
-def sight_of_both(address: Address, own: Answer, other: Answer) -> Sight:
-    """Judge a name by its A and AAAA records together, where an answer to either is enough to have found some."""
+def match_both(address: Address, own: Answer, other: Answer) -> ForwardMatch:
+    """Match a name by its A and AAAA records together, where an answer for one family is enough."""
     if own.status is Status.ANSWER:
-        return sight(address, own)
+        return match_own(address, own)
     if other.status is Status.ANSWER:
-        return Sight(Forward.DIFFERS, is_conclusive=own.is_conclusive)
+        return ForwardMatch(Forward.DIFFERS, is_conclusive=own.is_conclusive)
     if own.is_conclusive and other.is_conclusive:
-        return Sight(Forward.ABSENT)
-    return SILENT
+        return ForwardMatch(Forward.ABSENT)
+    return _SILENT
 
 
 def ask_ptr(address: Address) -> Check[Answer]:
@@ -77,25 +76,25 @@ def ask_names(names: Sequence[DomainName], rdtypes: Sequence[RRType]) -> Check[M
     return {name: tuple(answers[index * width : (index + 1) * width]) for index, name in enumerate(names)}
 
 
-def see_names(address: Address, names: Sequence[DomainName]) -> Check[Mapping[DomainName, Sight]]:
-    """Look at names through the records of the address's own family."""
+def match_names(address: Address, names: Sequence[DomainName]) -> Check[Mapping[DomainName, ForwardMatch]]:
+    """Match names by their records of the family of the address."""
     answers = yield from ask_names(names, [address.rdtype])
-    return {name: sight(address, own) for name, (own,) in answers.items()}
+    return {name: match_own(address, own) for name, (own,) in answers.items()}
 
 
-def see_names_in_both(address: Address, names: Sequence[DomainName]) -> Check[Mapping[DomainName, Sight]]:
-    """Look at names through their A and AAAA records."""
+def match_names_in_both(address: Address, names: Sequence[DomainName]) -> Check[Mapping[DomainName, ForwardMatch]]:
+    """Match names by their A and AAAA records."""
     answers = yield from ask_names(names, family_first(address))
-    return {name: sight_of_both(address, own, other) for name, (own, other) in answers.items()}
+    return {name: match_both(address, own, other) for name, (own, other) in answers.items()}
 
 
 def family_first(address: Address) -> tuple[RRType, RRType]:
-    """The types of forward records, that of the address's own family first."""
+    """The types of forward records, that of the family of the address first."""
     return ("A", "AAAA") if address.family == 4 else ("AAAA", "A")
 
 
 def describe(address: Address, name: DomainName, forward: Forward) -> str:
-    """Say in a clause what is wrong with a PTR name, or with a HELO name."""
+    """How a PTR name or HELO name fits the address, as a clause."""
     match forward:
         case Forward.CONFIRMS:
             return f"{name} resolves to {address}"
@@ -108,25 +107,19 @@ def describe(address: Address, name: DomainName, forward: Forward) -> str:
 
 
 def no_ptr(address: Address) -> str:
-    """Say in a clause that there is no PTR name."""
+    """The clause for an address without a PTR name."""
     return f"{address} has no PTR name"
 
 
 def silent_ptr(address: Address) -> str:
-    """Say in a clause that the PTR question went unanswered."""
+    """The clause for a PTR question without an answer."""
     return f"the DNS does not say which PTR names {address} has"
 
 
-# SECTION exporter.checks.receivers.literals
-# Addresses as they stand in HELO, read as leniently as the receivers' own parsers do.
-#
-# The rule of this file: no error and no `Address` comes out of it; it only says what a text could be taken for.
-
-
 def is_ipv4(text: str) -> bool:
-    """Whether it is four decimal numbers up to 255, leading zeros allowed."""
-    parts = text.split(".")
-    return len(parts) == 4 and all(part.isdigit() and len(part) <= 3 and int(part) <= 255 for part in parts)
+    """Whether it is four decimal numbers up to 255, with leading zeros allowed as in the parsers of the receivers."""
+    numbers = text.split(".")
+    return len(numbers) == 4 and all(it.isdigit() and len(it) <= 3 and int(it) <= 255 for it in numbers)
 
 
 def is_ipv6(text: str) -> bool:

@@ -1,8 +1,8 @@
-"""What Exim says, by each of its conditions on its own.
+"""Exim: each of its conditions separately.
 
-Read in Exim 4.96: `src/host.c` lines 1582-1900 (`host_name_lookup`), `src/acl.c` lines 1706 and 1746,
-`src/smtp_in.c` lines 3398-3760 (`check_helo`, `smtp_verify_helo`) and 4308. Exim follows every PTR name, keeps those
-that are confirmed, and gives up on all of them if it cannot learn the addresses of one.
+From Exim 4.96: `src/host.c` lines 1582-1900 (`host_name_lookup`), `src/acl.c` lines 1706 and 1746,
+`src/smtp_in.c` lines 3398-3760 (`check_helo`, `smtp_verify_helo`) and 4308. Exim looks up every PTR name,
+keeps those that are confirmed, and gives up if it gets no answer about one.
 """
 
 import re
@@ -19,17 +19,17 @@ from exporter.checks.names import DomainName
 from exporter.checks.receivers.evidence import (
     NAME_LIMIT,
     Forward,
-    Sight,
+    ForwardMatch,
     describe,
     family_first,
     is_ipv4,
     is_ipv6,
+    match_both,
+    match_names_in_both,
     no_ptr,
-    see_names_in_both,
-    sight_of_both,
     silent_ptr,
 )
-from exporter.checks.receivers.verdicts import ACCEPTED, Outcome, refused
+from exporter.checks.receivers.verdicts import ACCEPTED, SmtpReply, refused
 from exporter.checks.result import CheckName
 
 _FAIL, _DEFER, _SYNTAX = 550, 451, 501
@@ -47,49 +47,58 @@ class _Lookup(Enum):
 
 
 class _HostName(NamedTuple):
+    """What `host_name_lookup` finds out.
+
+    Attributes:
+        lookup: Its return value.
+        names: The confirmed PTR names.
+        why: The cause of a failure, as a clause.
+        is_conclusive: Whether every answer was there.
+    """
+
     lookup: _Lookup
     names: tuple[DomainName, ...] = ()
     why: str = ""
     is_conclusive: bool = True
 
 
-def reverse_host_lookup(address: Address, helo: HeloName) -> Check[Outcome]:
+def reverse_host_lookup(address: Address, helo: HeloName) -> Check[SmtpReply]:
     """`verify = reverse_host_lookup`: a PTR name must resolve to the client."""
-    if not _takes(helo):
+    if not _accepts(helo):
         return _bad_syntax(helo)
     (ptr,) = yield [Question(address.reverse_name, "PTR")]
     host = yield from _host_name(address, ptr)
-    return _judge_host(host, defer=_DEFER)
+    return _evaluate_host(host, defer=_DEFER)
 
 
-def host_lookup(address: Address, helo: HeloName) -> Check[Outcome]:
-    """`host_lookup` and a rule against an empty `$sender_host_name`, which it is after a failure or a deferral."""
-    if not _takes(helo):
+def host_lookup(address: Address, helo: HeloName) -> Check[SmtpReply]:
+    """`host_lookup`, and a rule against an empty `$sender_host_name`: it is empty after a failure or a deferral."""
+    if not _accepts(helo):
         return _bad_syntax(helo)
     (ptr,) = yield [Question(address.reverse_name, "PTR")]
     host = yield from _host_name(address, ptr)
-    return _judge_host(host, defer=_FAIL)
+    return _evaluate_host(host, defer=_FAIL)
 
 
-def _judge_host(host: _HostName, *, defer: int) -> Outcome:
+def _evaluate_host(host: _HostName, *, defer: int) -> SmtpReply:
     if host.lookup is _Lookup.OK:
         return ACCEPTED
     code = defer if host.lookup is _Lookup.DEFER else _FAIL
-    return refused(code, host.why, CheckName.FCRDNS).unless(not host.is_conclusive)
+    return refused(code, host.why, CheckName.FCRDNS).conclusive_if(host.is_conclusive)
 
 
-def verify_helo(address: Address, helo: HeloName) -> Check[Outcome]:
+def verify_helo(address: Address, helo: HeloName) -> Check[SmtpReply]:
     """`verify = helo`: HELO must be a confirmed PTR name, or resolve to the client."""
     return (yield from _verify_helo(address, helo, defer=_FAIL))
 
 
-def helo_verify_hosts(address: Address, helo: HeloName) -> Check[Outcome]:
-    """`helo_verify_hosts`: the same at EHLO, put off if the reverse lookup was."""
+def helo_verify_hosts(address: Address, helo: HeloName) -> Check[SmtpReply]:
+    """`helo_verify_hosts`: the same at EHLO, deferred if the reverse lookup is."""
     return (yield from _verify_helo(address, helo, defer=_DEFER))
 
 
-def _verify_helo(address: Address, helo: HeloName, *, defer: int) -> Check[Outcome]:
-    if not _takes(helo):
+def _verify_helo(address: Address, helo: HeloName, *, defer: int) -> Check[SmtpReply]:
+    if not _accepts(helo):
         return _bad_syntax(helo)
     if helo.text.startswith("["):
         # Compared by prefix, and without the IPv6 tag that RFC 5321 section 4.1.3 wants.
@@ -102,28 +111,30 @@ def _verify_helo(address: Address, helo: HeloName, *, defer: int) -> Check[Outco
     host = yield from _host_name(address, ptr)
     if helo.text.lower() in host.names:
         return ACCEPTED
-    seen = sight_of_both(address, *answers) if answers else Sight(Forward.ABSENT)
+    seen = match_both(address, *answers) if answers else ForwardMatch(Forward.ABSENT)
     if seen.forward is Forward.CONFIRMS:
         return ACCEPTED
     code = defer if host.lookup is _Lookup.DEFER else _FAIL
-    doubt = not (host.is_conclusive and seen.is_conclusive)
-    if doubt:
-        why = f"the DNS does not say enough to tie the HELO name {helo} to {address}"
-    else:
+    is_known = host.is_conclusive and seen.is_conclusive
+    if is_known:
         why = f"the HELO name {helo} is no confirmed PTR name of {address}, and does not resolve to it"
-    return refused(code, why, CheckName.HELO_ADDRESS_MATCH, CheckName.HELO_PTR_MATCH).unless(doubt)
+    else:
+        why = f"the DNS does not say enough to tie the HELO name {helo} to {address}"
+    return refused(code, why, CheckName.HELO_ADDRESS_MATCH, CheckName.HELO_PTR_MATCH).conclusive_if(is_known)
 
 
 def _host_name(address: Address, ptr: Answer) -> Check[_HostName]:
-    """Follow every PTR name; a name that Exim would not look up has no address."""
+    """Look up every PTR name; a name that Exim would not look up has no address."""
     if not ptr.is_conclusive:
         return _HostName(_Lookup.DEFER, why=silent_ptr(address), is_conclusive=False)
     names = [name for name in ptr.names[:NAME_LIMIT] if name != "."]
     if not names:
-        # The C library, asked next, calls a CNAME that leads to a name without PTR records a server failure.
+        # Exim asks the C library next, which treats a CNAME to a name without PTR records as a server failure.
         dangling = ptr.status is Status.NODATA and bool(ptr.chain)
         return _HostName(_Lookup.DEFER if dangling else _Lookup.FAIL, why=no_ptr(address))
-    seen: Mapping[DomainName, Sight] = yield from see_names_in_both(address, list(filter(_is_looked_up, names)))
+    seen: Mapping[DomainName, ForwardMatch] = yield from match_names_in_both(
+        address, list(filter(_is_looked_up, names))
+    )
     for name, each in seen.items():
         if each.forward is Forward.SILENT:
             return _HostName(_Lookup.DEFER, why=describe(address, name, each.forward), is_conclusive=False)
@@ -135,19 +146,19 @@ def _host_name(address: Address, ptr: Answer) -> Check[_HostName]:
     return _HostName(_Lookup.FAIL, why=why, is_conclusive=known)
 
 
-def _forward(seen: Mapping[DomainName, Sight], name: DomainName) -> Forward:
+def _forward(seen: Mapping[DomainName, ForwardMatch], name: DomainName) -> Forward:
     return seen[name].forward if name in seen else Forward.ABSENT
 
 
 @lru_cache(maxsize=4096)
 def _is_looked_up(text: str) -> bool:
-    """Whether `dns_check_names_pattern` lets it through to the DNS."""
+    """Whether `dns_check_names_pattern` allows it."""
     return all(map(_LOOKED_UP.fullmatch, text.removesuffix(".").split("."))) and not is_ipv4(text)
 
 
 @lru_cache(maxsize=4096)
-def _takes(helo: HeloName) -> bool:
-    """Whether `check_helo` takes the argument of EHLO: letters, digits, dots and hyphens, or a literal."""
+def _accepts(helo: HeloName) -> bool:
+    """Whether `check_helo` accepts the argument of EHLO: letters, digits, dots and hyphens, or a literal."""
     text = helo.text
     if not text.startswith("["):
         return _HELO.fullmatch(text) is not None
@@ -161,5 +172,5 @@ def _takes(helo: HeloName) -> bool:
     return is_ipv4(text[1:-1]) or is_ipv6(text[1:-1])
 
 
-def _bad_syntax(helo: HeloName) -> Outcome:
+def _bad_syntax(helo: HeloName) -> SmtpReply:
     return refused(_SYNTAX, f"the HELO name {helo} is syntactically invalid", CheckName.HELO_SYNTAX)

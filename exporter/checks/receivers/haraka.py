@@ -1,10 +1,8 @@
-"""What Haraka says, by each switch under ``[reject]`` of its plugins fcrdns and helo.checks on its own.
+"""Haraka: each switch under ``[reject]`` of its plugins fcrdns and helo.checks separately.
 
-Read in haraka-plugin-fcrdns 1.2.1 `index.js` lines 60-290, haraka-plugin-helo.checks 1.1.3 `index.js`, Haraka 3.3
+From haraka-plugin-fcrdns 1.2.1 `index.js` lines 60-290, haraka-plugin-helo.checks 1.1.3 `index.js`, Haraka 3.3
 `connection.js` lines 738-790 and 899-920. Node reports every failure of a reverse lookup as "not found", and both
-plugins take most failures of a forward lookup for an empty answer, so that an outage looks like a fault, or passes.
-
-Haraka knows the public suffix list. `organizational_domain` stands in for it with a rule of thumb.
+plugins treat most failures of a forward lookup as an empty answer. So an outage looks like a fault, or like a pass.
 """
 
 import re
@@ -22,17 +20,17 @@ from exporter.checks.receivers.evidence import (
     family_first,
     is_ipv4,
     is_ipv6,
+    match_both,
     no_ptr,
-    sight_of_both,
     silent_ptr,
 )
-from exporter.checks.receivers.verdicts import ACCEPTED, Outcome, drawn, refused
+from exporter.checks.receivers.verdicts import ACCEPTED, SmtpReply, combined, refused
 from exporter.checks.result import CheckName
 
 _AT_CONNECT, _AT_HELO, _LATER = 554, 550, 450
 
 _TIMED_OUT = frozenset({Status.TIMEOUT, Status.CANARY, Status.TLS})
-"""What a receiver's own resolver would see as silence; the other inconclusive answers are replies to it."""
+"""What is a timeout for the resolver of a receiver; the other inconclusive statuses are replies to it."""
 
 _NO_TLD = frozenset(
     {"alt", "corp", "example", "home", "internal", "invalid", "lan", "local", "localhost", "onion", "test"}
@@ -44,28 +42,28 @@ _LETTERS = re.compile(r"xn--[a-z0-9-]+|[a-z]{2,63}")
 _COUNTRY_CODE_LETTERS = 2
 
 
-def no_rdns(address: Address, _said: HeloName) -> Check[Outcome]:
-    """`reject.no_rdns`: there must be a PTR name, whatever it is."""
+def no_rdns(address: Address, _helo: HeloName) -> Check[SmtpReply]:
+    """`reject.no_rdns`: there must be a PTR name."""
     ptr = yield from ask_ptr(address)
     if ptr.names:
         return ACCEPTED
     why = no_ptr(address) if ptr.is_conclusive else silent_ptr(address)
-    return refused(_AT_CONNECT, why, CheckName.FCRDNS).unless(not ptr.is_conclusive)
+    return refused(_AT_CONNECT, why, CheckName.FCRDNS).conclusive_if(ptr.is_conclusive)
 
 
-def no_fcrdns(address: Address, _said: HeloName) -> Check[Outcome]:
-    """`reject.no_fcrdns`: a PTR name must resolve to the client, or to a neighbour in its /24; none at all will do."""
+def no_fcrdns(address: Address, _helo: HeloName) -> Check[SmtpReply]:
+    """`reject.no_fcrdns`: a PTR name must resolve into the /24 of the client; an address without PTR names passes."""
     ptr = yield from ask_ptr(address)
     if not ptr.names:
-        return ACCEPTED.unless(not ptr.is_conclusive)
+        return ACCEPTED.conclusive_if(ptr.is_conclusive)
     names = [name for name in ptr.names[:NAME_LIMIT] if organizational_domain(name) is not None]
-    # Haraka asks for both families, but only records of the client's own can contain it or a neighbour.
+    # Haraka asks for both families, but only records of the client's family can match.
     answers = yield from ask_names(names, [address.rdtype])
     if any(_is_near(address, own) for (own,) in answers.values()):
         return ACCEPTED
-    doubt = not all(own.is_conclusive for (own,) in answers.values())
-    why = f"no PTR name of {address} resolves to it, or to a neighbour"
-    return refused(_AT_CONNECT, why, CheckName.FCRDNS).unless(doubt)
+    is_known = all(own.is_conclusive for (own,) in answers.values())
+    why = f"no PTR name of {address} resolves to it, or to an address in the same /24"
+    return refused(_AT_CONNECT, why, CheckName.FCRDNS).conclusive_if(is_known)
 
 
 def _is_near(address: Address, own: Answer) -> bool:
@@ -74,25 +72,25 @@ def _is_near(address: Address, own: Answer) -> bool:
     return any(it.packed[:3] == address.packed[:3] for it in own.addresses)
 
 
-def helo_rdns_match(address: Address, helo: HeloName) -> Check[Outcome]:
+def helo_rdns_match(address: Address, helo: HeloName) -> Check[SmtpReply]:
     """`reject.rdns_match`: HELO must be the first PTR name, or share its organizational domain."""
     if _is_literal(helo.text):
-        return ACCEPTED  # it fails the check, which then forgets to refuse it
+        return ACCEPTED  # the check fails, but the plugin then forgets to refuse
     ptr = yield from ask_ptr(address)
     if not ptr.names:
         why = no_ptr(address) if ptr.is_conclusive else silent_ptr(address)
-        return refused(_AT_HELO, why, CheckName.FCRDNS).unless(not ptr.is_conclusive)
-    return drawn([_judge_rdns_match(helo, name) for name in ptr.names[:NAME_LIMIT]])
+        return refused(_AT_HELO, why, CheckName.FCRDNS).conclusive_if(ptr.is_conclusive)
+    return combined([_evaluate_rdns_match(helo, name) for name in ptr.names[:NAME_LIMIT]])
 
 
-def _judge_rdns_match(helo: HeloName, name: DomainName) -> Outcome:
+def _evaluate_rdns_match(helo: HeloName, name: DomainName) -> SmtpReply:
     if helo.text.lower() == name or _same_organization(helo, name):
         return ACCEPTED
     why = f"the HELO name {helo} is not in the domain of the PTR name {name}"
     return refused(_AT_HELO, why, CheckName.HELO_ALIGNED, CheckName.HELO_PTR_MATCH)
 
 
-def helo_forward_dns(address: Address, helo: HeloName) -> Check[Outcome]:
+def helo_forward_dns(address: Address, helo: HeloName) -> Check[SmtpReply]:
     """`reject.forward_dns`: HELO must resolve to the client, or be in the first PTR name's organizational domain.
 
     A name that resolves to nothing at all passes: only one that resolves elsewhere is refused.
@@ -103,23 +101,22 @@ def helo_forward_dns(address: Address, helo: HeloName) -> Check[Outcome]:
         return refused(_AT_HELO, f"the HELO name {helo} is invalid", CheckName.HELO_SYNTAX)
     rdtypes = family_first(address)
     ptr, *forward = yield [Question(address.reverse_name, "PTR"), *[Question(helo.name, rdtype) for rdtype in rdtypes]]
-    seen = sight_of_both(address, *forward)
+    seen = match_both(address, *forward)
     match seen.forward:
         case Forward.CONFIRMS | Forward.ABSENT:
             return ACCEPTED
         case Forward.SILENT if any(answer.status in _TIMED_OUT for answer in forward):
-            return refused(_LATER, f"the DNS does not say what the HELO name {helo} resolves to").in_doubt()
+            return refused(_LATER, f"the DNS does not say what the HELO name {helo} resolves to").inconclusive()
         case Forward.SILENT:
-            return ACCEPTED.in_doubt()
-    doubt = not (seen.is_conclusive and ptr.is_conclusive)
+            return ACCEPTED.inconclusive()
     why = f"the HELO name {helo} resolves to other addresses than {address}, and is not in its PTR name's domain"
     elsewhere = refused(_AT_HELO, why, CheckName.HELO_ADDRESS_MATCH, CheckName.HELO_ALIGNED)
     names = ptr.names[:NAME_LIMIT]
-    outcomes = [ACCEPTED if _same_organization(helo, name) else elsewhere for name in names] or [elsewhere]
-    return drawn(outcomes).unless(doubt)
+    replies = [ACCEPTED if _same_organization(helo, name) else elsewhere for name in names] or [elsewhere]
+    return combined(replies).conclusive_if(seen.is_conclusive and ptr.is_conclusive)
 
 
-def helo_valid_hostname(_address: Address, helo: HeloName) -> Check[Outcome]:
+def helo_valid_hostname(_address: Address, helo: HeloName) -> Check[SmtpReply]:
     """`reject.valid_hostname`: a dot, and a top-level domain that exists."""
     yield from ()
     if _is_literal(helo.text) or _is_valid(helo.text):
@@ -127,8 +124,8 @@ def helo_valid_hostname(_address: Address, helo: HeloName) -> Check[Outcome]:
     return refused(_AT_HELO, f"the HELO name {helo} is no name in a registered domain", CheckName.HELO_SYNTAX)
 
 
-def helo_literal_mismatch(address: Address, helo: HeloName) -> Check[Outcome]:
-    """`reject.literal_mismatch`: an address literal must be in the client's /24; one of IPv6 never is."""
+def helo_literal_mismatch(address: Address, helo: HeloName) -> Check[SmtpReply]:
+    """`reject.literal_mismatch`: an address literal must be in the /24 of the client; an IPv6 literal never is."""
     yield from ()
     if not _is_literal(helo.text):
         return ACCEPTED
@@ -157,9 +154,10 @@ def _same_organization(helo: HeloName, name: DomainName) -> bool:
 
 
 def organizational_domain(text: str) -> str | None:
-    """Guess the domain that was registered: two labels, or three under the likes of ``co.uk``; None if it is none.
+    """Guess the registered domain, for which Haraka uses the public suffix list; None if there is none.
 
-    A top-level domain counts as real if it is letters, and not set aside for private use or documentation.
+    It is two labels, or three below names like ``co.uk``. A top-level domain has to be letters, and not reserved for
+    private use or documentation.
     """
     labels = text.lower().split(".")
     top = labels[-1]

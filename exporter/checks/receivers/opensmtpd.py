@@ -1,7 +1,7 @@
-"""What OpenSMTPD says, with ``filter ... phase connect match !rdns`` or ``!fcrdns`` and a code of 550.
+"""OpenSMTPD with ``filter ... phase connect match !rdns`` or ``!fcrdns`` and a code of 550.
 
-Read in OpenSMTPD 6.8: `usr.sbin/smtpd/smtp_session.c` lines 650-708 and 1402, `lka_filter.c` lines 1196-1237,
-`util.c` (`valid_domainpart`), `openbsd-compat/res_hnok.c`. It has no temporary class: an outage is a fault.
+From OpenSMTPD 6.8: `usr.sbin/smtpd/smtp_session.c` lines 650-708 and 1402, `lka_filter.c` lines 1196-1237,
+`util.c` (`valid_domainpart`), `openbsd-compat/res_hnok.c`. It never defers: an outage is a fault.
 """
 
 import re
@@ -18,11 +18,11 @@ from exporter.checks.receivers.evidence import (
     describe,
     is_ipv4,
     is_ipv6,
+    match_names,
     no_ptr,
-    see_names,
     silent_ptr,
 )
-from exporter.checks.receivers.verdicts import ACCEPTED, Outcome, ReceiverResult, drawn, refused
+from exporter.checks.receivers.verdicts import ACCEPTED, ReceiverResult, SmtpReply, combined, refused
 from exporter.checks.result import CheckName
 
 _REFUSE, _SYNTAX = 550, 501
@@ -32,49 +32,49 @@ _MAX_HOST_NAME = 64  # HOST_NAME_MAX of Linux; a longer name is cut
 _LABEL = re.compile(r"(?:[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)?", re.IGNORECASE)
 
 
-def rdns(address: Address, helo: HeloName) -> Check[Outcome]:
-    """`rdns`: the first PTR name that can be a host's must not be an address."""
+def rdns(address: Address, helo: HeloName) -> Check[SmtpReply]:
+    """`rdns`: the first PTR name that is a host name must not be an address."""
     ptr = yield from ask_ptr(address)
     if not ptr.is_conclusive:
-        return _after_connect(refused(_REFUSE, silent_ptr(address), CheckName.FCRDNS).in_doubt(), helo)
-    outcomes = [_judge_name(name) for name in _usable(ptr.names[:NAME_LIMIT])]
-    return _after_connect(drawn(outcomes or [refused(_REFUSE, no_ptr(address), CheckName.FCRDNS)]), helo)
+        return _after_connect(refused(_REFUSE, silent_ptr(address), CheckName.FCRDNS).inconclusive(), helo)
+    replies = [_evaluate_name(name) for name in _usable(ptr.names[:NAME_LIMIT])]
+    return _after_connect(combined(replies or [refused(_REFUSE, no_ptr(address), CheckName.FCRDNS)]), helo)
 
 
-def fcrdns(address: Address, helo: HeloName) -> Check[Outcome]:
-    """`fcrdns`: the first PTR name that can be a host's must resolve to the client, in its own family."""
+def fcrdns(address: Address, helo: HeloName) -> Check[SmtpReply]:
+    """`fcrdns`: the first PTR name that is a host name must resolve to the client, in the family of the client."""
     ptr = yield from ask_ptr(address)
     if not ptr.is_conclusive:
-        return _after_connect(refused(_REFUSE, silent_ptr(address), CheckName.FCRDNS).in_doubt(), helo)
+        return _after_connect(refused(_REFUSE, silent_ptr(address), CheckName.FCRDNS).inconclusive(), helo)
     names = _usable(ptr.names[:NAME_LIMIT])
     asked = [name for name in names if len(name) <= _MAX_HOST_NAME and not is_ipv4(name)]
-    seen = yield from see_names(address, asked)
-    outcomes = []
+    seen = yield from match_names(address, asked)
+    replies = []
     for name in names:
         each = seen.get(name)
         if each is None and is_ipv4(name):
             # getaddrinfo(3) reads an address without asking the DNS.
             why = f"the PTR name {name} is an address, and not {address}"
-            outcomes.append(ACCEPTED if name == str(address) else refused(_REFUSE, why, CheckName.FCRDNS))
+            replies.append(ACCEPTED if name == str(address) else refused(_REFUSE, why, CheckName.FCRDNS))
         elif each is None:
             why = f"the PTR name {name} is longer than {_MAX_HOST_NAME} characters and is cut"
-            outcomes.append(refused(_REFUSE, why, CheckName.FCRDNS))
+            replies.append(refused(_REFUSE, why, CheckName.FCRDNS))
         elif each.forward is Forward.CONFIRMS:
-            outcomes.append(ACCEPTED)
+            replies.append(ACCEPTED)
         else:
-            outcome = refused(_REFUSE, describe(address, name, each.forward), CheckName.FCRDNS)
-            outcomes.append(outcome.unless(not each.is_conclusive))
-    return _after_connect(drawn(outcomes or [refused(_REFUSE, no_ptr(address), CheckName.FCRDNS)]), helo)
+            reply = refused(_REFUSE, describe(address, name, each.forward), CheckName.FCRDNS)
+            replies.append(reply.conclusive_if(each.is_conclusive))
+    return _after_connect(combined(replies or [refused(_REFUSE, no_ptr(address), CheckName.FCRDNS)]), helo)
 
 
-def _judge_name(name: DomainName) -> Outcome:
+def _evaluate_name(name: DomainName) -> SmtpReply:
     if is_ipv4(name):
         return refused(_REFUSE, f"the PTR name {name} is an address", CheckName.FCRDNS)
     return ACCEPTED
 
 
 def _usable(names: tuple[DomainName, ...]) -> list[DomainName]:
-    """Those that `res_hnok` takes: the others are passed over."""
+    """Those that `res_hnok` accepts; the others are skipped."""
     return [name for name in names if _is_host(name)]
 
 
@@ -82,15 +82,14 @@ def _is_host(text: str) -> bool:
     return text != "." and all(map(_LABEL.fullmatch, text.split(".")))
 
 
-def _after_connect(outcome: Outcome, helo: HeloName) -> Outcome:
-    """The connection is judged before HELO is; whom that does not stop, a bad HELO name does."""
+def _after_connect(reply: SmtpReply, helo: HeloName) -> SmtpReply:
+    """A bad HELO name is refused after the connection itself was accepted."""
     if _is_domainpart(helo.text):
-        return outcome
-    if outcome.result is not ReceiverResult.ACCEPT:
-        return replace(outcome, share=0.0)
-    return refused(_SYNTAX, f"the HELO name {helo} is syntactically invalid", CheckName.HELO_SYNTAX).unless(
-        not outcome.is_conclusive
-    )
+        return reply
+    if reply.result is not ReceiverResult.ACCEPT:
+        return replace(reply, share=0.0)
+    bad_syntax = refused(_SYNTAX, f"the HELO name {helo} is syntactically invalid", CheckName.HELO_SYNTAX)
+    return bad_syntax.conclusive_if(reply.is_conclusive)
 
 
 def _is_domainpart(text: str) -> bool:

@@ -1,8 +1,8 @@
-"""What Postfix says, by each of its restrictions on its own, with its default codes.
+"""Postfix: each of its restrictions separately, with default codes.
 
-Read in Postfix 3.7: `src/smtpd/smtpd_peer.c` lines 287-352, `src/smtpd/smtpd_check.c` lines 1259-1530,
-`src/util/valid_hostname.c`. Its reject codes for unknown names default to 450, so that what is wrong for good is put
-off like what is wrong for now; only the sentences differ.
+From Postfix 3.7: `src/smtpd/smtpd_peer.c` lines 287-352, `src/smtpd/smtpd_check.c` lines 1259-1530,
+`src/util/valid_hostname.c`. Its reject codes for unknown names default to 450, so it defers permanent faults like
+temporary ones; only the sentences differ.
 """
 
 import re
@@ -16,16 +16,16 @@ from exporter.checks.names import DomainName
 from exporter.checks.receivers.evidence import (
     NAME_LIMIT,
     Forward,
-    Sight,
+    ForwardMatch,
     ask_ptr,
     describe,
     is_ipv4,
     is_ipv6,
+    match_names,
     no_ptr,
-    see_names,
     silent_ptr,
 )
-from exporter.checks.receivers.verdicts import ACCEPTED, Outcome, drawn, refused
+from exporter.checks.receivers.verdicts import ACCEPTED, SmtpReply, combined, refused
 from exporter.checks.result import CheckName
 
 _UNKNOWN = 450  # unknown_client_reject_code, unknown_hostname_reject_code
@@ -36,62 +36,62 @@ _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
 _MAX_NAME = 255
 
 
-def unknown_client(address: Address, _said: HeloName) -> Check[Outcome]:
-    """`reject_unknown_client_hostname`: the first PTR name must resolve to the client, in its own family."""
+def unknown_client(address: Address, _helo: HeloName) -> Check[SmtpReply]:
+    """`reject_unknown_client_hostname`: the first PTR name must resolve to the client, in the family of the client."""
     ptr = yield from ask_ptr(address)
     if not ptr.is_conclusive:
-        return refused(_UNKNOWN, silent_ptr(address)).in_doubt()
+        return refused(_UNKNOWN, silent_ptr(address)).inconclusive()
     names = ptr.names[:NAME_LIMIT]
     if not names:
         return refused(_UNKNOWN, no_ptr(address), CheckName.FCRDNS)
-    seen = yield from see_names(address, [name for name in names if _is_client_name(name)])
-    return drawn([_judge_client(address, name, seen.get(name)) for name in names])
+    seen = yield from match_names(address, [name for name in names if _is_client_name(name)])
+    return combined([_evaluate_client(address, name, seen.get(name)) for name in names])
 
 
-def _judge_client(address: Address, name: DomainName, seen: Sight | None) -> Outcome:
+def _evaluate_client(address: Address, name: DomainName, seen: ForwardMatch | None) -> SmtpReply:
     if seen is None:
         return _bad_client_name(name)
     if seen.forward is Forward.CONFIRMS:
         return ACCEPTED
-    return refused(_UNKNOWN, describe(address, name, seen.forward), CheckName.FCRDNS).unless(not seen.is_conclusive)
+    return refused(_UNKNOWN, describe(address, name, seen.forward), CheckName.FCRDNS).conclusive_if(seen.is_conclusive)
 
 
-def unknown_reverse_client(address: Address, _said: HeloName) -> Check[Outcome]:
-    """`reject_unknown_reverse_client_hostname`: there must be a PTR name that can be a host's."""
+def unknown_reverse_client(address: Address, _helo: HeloName) -> Check[SmtpReply]:
+    """`reject_unknown_reverse_client_hostname`: there must be a PTR name that is a valid host name."""
     ptr = yield from ask_ptr(address)
     if not ptr.is_conclusive:
-        return refused(_UNKNOWN, silent_ptr(address)).in_doubt()
+        return refused(_UNKNOWN, silent_ptr(address)).inconclusive()
     names = ptr.names[:NAME_LIMIT]
     if not names:
         return refused(_UNKNOWN, no_ptr(address), CheckName.FCRDNS)
-    return drawn([ACCEPTED if _is_client_name(name) else _bad_client_name(name) for name in names])
+    return combined([ACCEPTED if _is_client_name(name) else _bad_client_name(name) for name in names])
 
 
-def _bad_client_name(name: DomainName) -> Outcome:
+def _bad_client_name(name: DomainName) -> SmtpReply:
     return refused(_UNKNOWN, f"the PTR name {name} cannot be a host's, so it does not count", CheckName.FCRDNS)
 
 
 def _is_client_name(name: DomainName) -> bool:
-    """Whether sockaddr_to_hostname() takes it: `valid_hostname`, and no address."""
+    """Whether sockaddr_to_hostname() accepts it: `valid_hostname`, and no address."""
     return is_valid_hostname(name) and not is_ipv4(name)
 
 
-def invalid_helo(_address: Address, helo: HeloName) -> Check[Outcome]:
-    """`reject_invalid_helo_hostname`: the syntax of a host name; a bare address will do."""
+def invalid_helo(_address: Address, helo: HeloName) -> Check[SmtpReply]:
+    """`reject_invalid_helo_hostname`: the syntax of a host name; a bare address is accepted."""
     yield from ()
     if helo.text.startswith("["):
-        return _judge_literal(helo)
+        return _evaluate_literal(helo)
     name = _without_dot(helo.text)
     if is_valid_hostname(name) or is_ipv4(name) or is_ipv6(name):
         return ACCEPTED
     return refused(_INVALID, f"the HELO name {helo} is not a host name", CheckName.HELO_SYNTAX)
 
 
-def non_fqdn_helo(_address: Address, helo: HeloName) -> Check[Outcome]:
+def non_fqdn_helo(_address: Address, helo: HeloName) -> Check[SmtpReply]:
     """`reject_non_fqdn_helo_hostname`: a host name with a dot in it, or an address literal."""
     yield from ()
     if helo.text.startswith("["):
-        return _judge_literal(helo)
+        return _evaluate_literal(helo)
     name = _without_dot(helo.text)
     if is_valid_hostname(name) and "." in name:
         return ACCEPTED
@@ -99,28 +99,28 @@ def non_fqdn_helo(_address: Address, helo: HeloName) -> Check[Outcome]:
     return refused(_NOT_QUALIFIED, why, CheckName.HELO_SYNTAX)
 
 
-def unknown_helo(_address: Address, helo: HeloName) -> Check[Outcome]:
-    """`reject_unknown_helo_hostname`: the name must have an A, AAAA or MX record; whose it is does not matter."""
+def unknown_helo(_address: Address, helo: HeloName) -> Check[SmtpReply]:
+    """`reject_unknown_helo_hostname`: the name must have an A, AAAA or MX record, with any data."""
     if helo.text.startswith("["):
-        return _judge_literal(helo)
+        return _evaluate_literal(helo)
     if helo.name is None or not is_valid_hostname(helo.text):
-        # A trailing dot included: dns_lookup() refuses it before it asks.
+        # This includes a trailing dot: dns_lookup() refuses it.
         return refused(_UNKNOWN, f"the HELO name {helo} cannot be in the DNS", CheckName.HELO_SYNTAX)
     answers = yield [Question(helo.name, "A"), Question(helo.name, "AAAA"), Question(helo.name, "MX")]
     a, aaaa, mx = answers
     if Status.ANSWER in {a.status, aaaa.status} or any(_is_exchange(it.exchange) for it in mx.exchanges):
         return ACCEPTED
-    doubt = not all(answer.is_conclusive for answer in answers)
-    what = "the DNS does not say whether" if doubt else "there is no sign in the DNS that"
-    return refused(_UNKNOWN, f"{what} the HELO name {helo} exists", CheckName.HELO_RESOLVES).unless(doubt)
+    is_known = all(answer.is_conclusive for answer in answers)
+    what = "there is no sign in the DNS that" if is_known else "the DNS does not say whether"
+    return refused(_UNKNOWN, f"{what} the HELO name {helo} exists", CheckName.HELO_RESOLVES).conclusive_if(is_known)
 
 
 def _is_exchange(name: DomainName) -> bool:
     return name == "." or is_valid_hostname(name) or is_ipv4(name)
 
 
-def _judge_literal(helo: HeloName) -> Outcome:
-    """Any literal that parses will do, whatever address it has (`valid_mailhost_addr.c`)."""
+def _evaluate_literal(helo: HeloName) -> SmtpReply:
+    """Any literal with valid syntax is accepted, with any address (`valid_mailhost_addr.c`)."""
     inside = helo.text[1:-1] if helo.text.endswith("]") and len(helo.text) > len("[]") else helo.text
     tag = "ipv6:"
     if is_ipv6(inside[len(tag) :]) if inside.lower().startswith(tag) else is_ipv4(inside):
@@ -130,7 +130,7 @@ def _judge_literal(helo: HeloName) -> Outcome:
 
 @lru_cache(maxsize=4096)
 def is_valid_hostname(text: str) -> bool:
-    """Whether `valid_hostname.c` takes it: letters, digits, underscores and inner hyphens, not digits alone."""
+    """Whether `valid_hostname.c` accepts it: letters, digits, underscores and inner hyphens, not only digits."""
     labels = text.split(".")
     return len(text) <= _MAX_NAME and all(map(_LABEL.fullmatch, labels)) and not "".join(labels).isdigit()
 

@@ -1,6 +1,6 @@
-"""Receivers that are known by what they publish, or by what they refuse, and not by their source.
+"""Receivers without public source code, known from their documents or from their refusals.
 
-Read in RFC 8601 sections 2.7.3 and 3; Google's sender guidelines ("IP addresses", and the reply ``550-5.7.25``);
+From RFC 8601 sections 2.7.3 and 3; Google's sender guidelines ("IP addresses", and the reply ``550-5.7.25``);
 Microsoft's KB 3019655, whose receivers compare HELO with the PTR name.
 """
 
@@ -10,30 +10,30 @@ from exporter.checks.check import Check
 from exporter.checks.helo import HeloName
 from exporter.checks.iprev import NAME_LIMIT as IPREV_NAME_LIMIT
 from exporter.checks.names import DomainName
-from exporter.checks.receivers.evidence import NAME_LIMIT, Forward, ask_ptr, no_ptr, see_names, sight, silent_ptr
-from exporter.checks.receivers.verdicts import ACCEPTED, Outcome, deferred, refused, rejected
+from exporter.checks.receivers.evidence import NAME_LIMIT, Forward, ask_ptr, match_names, match_own, no_ptr, silent_ptr
+from exporter.checks.receivers.verdicts import ACCEPTED, SmtpReply, deferred, refused, rejected
 from exporter.checks.result import CheckName
 
 _GMAIL = 550
 
 
-def iprev(address: Address, _said: HeloName) -> Check[Outcome]:
-    """`iprev`: a receiver that lets in what passes and nothing else; of many names, it looks at the first ten."""
+def iprev(address: Address, _helo: HeloName) -> Check[SmtpReply]:
+    """`iprev`: a receiver that accepts only a pass; it looks at the first ten PTR names."""
     return (yield from _forward_confirmed(address, IPREV_NAME_LIMIT, code=None))
 
 
-def gmail(address: Address, _said: HeloName) -> Check[Outcome]:
-    """Gmail: there must be a PTR name that resolves to the client; what it does in an outage is not published."""
+def gmail(address: Address, _helo: HeloName) -> Check[SmtpReply]:
+    """Gmail: there must be a PTR name that resolves to the client. Its behaviour in an outage is not published."""
     return (yield from _forward_confirmed(address, NAME_LIMIT, code=_GMAIL))
 
 
-def _forward_confirmed(address: Address, limit: int, *, code: int | None) -> Check[Outcome]:
+def _forward_confirmed(address: Address, limit: int, *, code: int | None) -> Check[SmtpReply]:
     ptr = yield from ask_ptr(address)
     if not ptr.is_conclusive:
         return deferred(silent_ptr(address))
     if not ptr.names:
         return _unconfirmed(code, no_ptr(address))
-    seen = yield from see_names(address, ptr.names[:limit])
+    seen = yield from match_names(address, ptr.names[:limit])
     if any(each.forward is Forward.CONFIRMS for each in seen.values()):
         return ACCEPTED
     if any(each.forward is Forward.SILENT for each in seen.values()):
@@ -41,12 +41,12 @@ def _forward_confirmed(address: Address, limit: int, *, code: int | None) -> Che
     return _unconfirmed(code, f"no PTR name of {address} resolves to it")
 
 
-def _unconfirmed(code: int | None, why: str) -> Outcome:
+def _unconfirmed(code: int | None, why: str) -> SmtpReply:
     return rejected(why, CheckName.FCRDNS) if code is None else refused(code, why, CheckName.FCRDNS)
 
 
-def helo_equals_ptr(address: Address, helo: HeloName) -> Check[Outcome]:
-    """HELO must be one of the PTR names; nobody looks whether that resolves."""
+def helo_equals_ptr(address: Address, helo: HeloName) -> Check[SmtpReply]:
+    """HELO must be one of the PTR names, which need not resolve."""
     if helo.name is None:
         return _not_a_name(helo)
     ptr = yield from ask_ptr(address)
@@ -57,7 +57,7 @@ def helo_equals_ptr(address: Address, helo: HeloName) -> Check[Outcome]:
     return _not_ptr(address, helo, ptr.names)
 
 
-def helo_equals_verified_ptr(address: Address, helo: HeloName) -> Check[Outcome]:
+def helo_equals_verified_ptr(address: Address, helo: HeloName) -> Check[SmtpReply]:
     """HELO must be one of the PTR names, and resolve to the client."""
     if helo.name is None:
         return _not_a_name(helo)
@@ -66,7 +66,7 @@ def helo_equals_verified_ptr(address: Address, helo: HeloName) -> Check[Outcome]
         return deferred(silent_ptr(address))
     if helo.name not in ptr.records:
         return _not_ptr(address, helo, ptr.names)
-    match sight(address, own).forward:
+    match match_own(address, own).forward:
         case Forward.CONFIRMS:
             return ACCEPTED
         case Forward.SILENT:
@@ -74,12 +74,12 @@ def helo_equals_verified_ptr(address: Address, helo: HeloName) -> Check[Outcome]
     return rejected(f"{helo} is a PTR name of {address}, and does not resolve to it", CheckName.HELO_ADDRESS_MATCH)
 
 
-def _not_ptr(address: Address, helo: HeloName, names: tuple[DomainName, ...]) -> Outcome:
+def _not_ptr(address: Address, helo: HeloName, names: tuple[DomainName, ...]) -> SmtpReply:
     if not names:
-        # Whatever the sender means its names to be, it does not mean to have none.
+        # Never by design: nobody wants to have no PTR name.
         return rejected(no_ptr(address), CheckName.FCRDNS)
     return rejected(f"the HELO name {helo} is not a PTR name of {address}", CheckName.HELO_PTR_MATCH)
 
 
-def _not_a_name(helo: HeloName) -> Outcome:
+def _not_a_name(helo: HeloName) -> SmtpReply:
     return rejected(f"the HELO name {helo} is no domain name", CheckName.HELO_SYNTAX)

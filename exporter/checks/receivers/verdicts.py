@@ -1,7 +1,4 @@
-"""The words in which a receiver's decision is predicted, and what makes a refusal one that its sender chose.
-
-The rule of this file: the receiver ids are label values, configuration values and JSON values; they never change.
-"""
+"""Receiver policies, the replies that they are predicted to give, and the verdicts on a sender."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +8,7 @@ from exporter.checks.result import CheckName
 
 
 class Receiver(StrEnum):
-    """Every receiver policy that is modelled. `exporter.checks.receivers.policies` says where each was read."""
+    """Every receiver policy. The values are labels, configuration and JSON: they never change."""
 
     POSTFIX_UNKNOWN_CLIENT = "postfix-reject-unknown-client-hostname"
     POSTFIX_UNKNOWN_REVERSE_CLIENT = "postfix-reject-unknown-reverse-client-hostname"
@@ -39,22 +36,26 @@ class Receiver(StrEnum):
 
 
 class ReceiverResult(StrEnum):
-    """What the connection gets, by the class of the SMTP reply (RFC 5321 section 4.2.1)."""
+    """What happens to the connection, by the class of the SMTP reply (RFC 5321 section 4.2.1)."""
 
     ACCEPT = "accept"
     TEMPFAIL = "tempfail"
-    """4xx: the sender tries again, for days if the cause stays, and then gives up."""
+    """4xx: the sender tries again, for days if necessary, and then gives up."""
     REJECT = "reject"
     """5xx: the message is returned at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a receiver does, on one view of the DNS.
+class SmtpReply:
+    """What a receiver does with a connection.
 
-    *lacks* are the checks any one of which, passing, would have satisfied it. *why* is the cause, as a clause for a
-    sentence. *is_conclusive* is whether it follows from what the DNS said; if not, the receiver would do this now, and
-    perhaps something else once the DNS answers. *share* is that of the connections that are accepted.
+    Attributes:
+        result: The class of the reply.
+        code: The SMTP code that the server sends by default; None if it accepts, or if such receivers differ.
+        lacks: Checks, any one of which would have satisfied the receiver.
+        why: The cause, as a clause for a sentence.
+        is_conclusive: Whether every answer that could change the reply was there.
+        share: The share of connections that is accepted, from 0 to 1.
     """
 
     result: ReceiverResult
@@ -64,60 +65,64 @@ class Outcome:
     is_conclusive: bool = True
     share: float = 0.0
 
-    def unless(self, doubt: bool) -> "Outcome":  # noqa: FBT001  # reads as a sentence
-        """The same, but inconclusive where there is *doubt*."""
-        return self.in_doubt() if doubt else self
+    def conclusive_if(self, is_known: bool) -> "SmtpReply":  # noqa: FBT001  # reads as a sentence
+        """The same reply, marked as inconclusive unless *is_known*."""
+        return self if is_known else self.inconclusive()
 
-    def in_doubt(self) -> "Outcome":
-        """The same, but inconclusive."""
+    def inconclusive(self) -> "SmtpReply":
+        """The same reply, marked as inconclusive: the receiver may do something else once the DNS answers."""
         return replace(self, is_conclusive=False)
 
 
-ACCEPTED = Outcome(ReceiverResult.ACCEPT, share=1.0)
+ACCEPTED = SmtpReply(ReceiverResult.ACCEPT, share=1.0)
 
 
-def refused(code: int, why: str, *lacks: CheckName) -> Outcome:
-    """Refuse with this code, for a reason that the DNS or the HELO name gives."""
+def refused(code: int, why: str, *lacks: CheckName) -> SmtpReply:
+    """Refuse with this code."""
     result = ReceiverResult.TEMPFAIL if code < 500 else ReceiverResult.REJECT  # RFC 5321 4.2.1
-    return Outcome(result, code, lacks, why)
+    return SmtpReply(result, code, lacks, why)
 
 
-def rejected(why: str, *lacks: CheckName) -> Outcome:
-    """Refuse for good, with a code that differs from one such receiver to the next."""
-    return Outcome(ReceiverResult.REJECT, None, lacks, why)
+def rejected(why: str, *lacks: CheckName) -> SmtpReply:
+    """Refuse for good, with a code that differs between such receivers."""
+    return SmtpReply(ReceiverResult.REJECT, None, lacks, why)
 
 
-def deferred(why: str) -> Outcome:
-    """Put off until the DNS answers, with a code that differs from one such receiver to the next."""
-    return Outcome(ReceiverResult.TEMPFAIL, None, (), why, is_conclusive=False)
+def deferred(why: str) -> SmtpReply:
+    """Defer until the DNS answers, with a code that differs between such receivers."""
+    return SmtpReply(ReceiverResult.TEMPFAIL, None, (), why, is_conclusive=False)
 
 
-def drawn(outcomes: Sequence[Outcome]) -> Outcome:
-    """What comes of it if each of *outcomes* is as likely as the others: a receiver takes the first of several names.
+def combined(replies: Sequence[SmtpReply]) -> SmtpReply:
+    """Combine equally likely replies, for a receiver that looks only at the first of several names.
 
-    Resolvers rotate records, so which one is first is a lottery. Where not all of them are accepted, the outcome is
-    the refusal that is met most often, and *share* says how many connections are spared it.
+    Resolvers rotate records, so any name can be the first. Unless all replies accept, the result is the most frequent
+    refusal, with the share of connections that are accepted.
     """
-    if len(outcomes) == 1:
-        return outcomes[0]
-    refusals = [outcome for outcome in outcomes if outcome.result is not ReceiverResult.ACCEPT]
-    doubt = not all(outcome.is_conclusive for outcome in outcomes)
+    if len(replies) == 1:
+        return replies[0]
+    refusals = [reply for reply in replies if reply.result is not ReceiverResult.ACCEPT]
+    is_conclusive = all(reply.is_conclusive for reply in replies)
     if not refusals:
-        return ACCEPTED.unless(doubt)
-    kinds = [(outcome.result, outcome.code) for outcome in refusals]
-    worst = max(refusals, key=lambda outcome: (kinds.count((outcome.result, outcome.code)), outcome.code or 0))
-    share = 1 - len(refusals) / len(outcomes)
-    return Outcome(worst.result, worst.code, worst.lacks, worst.why, is_conclusive=not doubt, share=share)
+        return ACCEPTED.conclusive_if(is_conclusive)
+    kinds = [(reply.result, reply.code) for reply in refusals]
+    worst = max(refusals, key=lambda reply: (kinds.count((reply.result, reply.code)), reply.code or 0))
+    share = 1 - len(refusals) / len(replies)
+    return replace(worst, is_conclusive=is_conclusive, share=share)
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiverVerdict:
-    """What one kind of receiver would say to one address and HELO name.
+    """What one receiver policy does with one address and HELO name.
 
-    *code* is the SMTP code that the server gives by default, None on acceptance and where receivers of the kind
-    differ. *share* is that of the connections that it accepts: 1 or 0, or between where it takes the first of several
-    PTR names; *result* and *code* are then those of a connection that is refused. If *is_conclusive* is false, some
-    answer was missing that could have changed the verdict, and what is known from before should stand.
+    Attributes:
+        receiver: The policy.
+        result: What happens to the connection, or to a refused one if only some are refused.
+        code: The SMTP code, as in `SmtpReply`.
+        share: The share of connections that is accepted.
+        is_conclusive: If not, a missing answer could change the verdict, and the last known one stays.
+        lacks: Checks, any one of which would have satisfied the receiver.
+        sentence: The verdict for a person.
     """
 
     receiver: Receiver
@@ -129,32 +134,25 @@ class ReceiverVerdict:
     sentence: str
 
     @classmethod
-    def of(cls, receiver: Receiver, outcome: Outcome) -> "ReceiverVerdict":
-        """Put an outcome into words."""
-        return cls(
-            receiver,
-            outcome.result,
-            outcome.code,
-            outcome.share,
-            outcome.is_conclusive,
-            outcome.lacks,
-            _sentence(receiver, outcome),
-        )
+    def of(cls, receiver: Receiver, reply: SmtpReply) -> "ReceiverVerdict":
+        """The verdict that follows from a reply."""
+        sentence = _sentence(receiver, reply)
+        return cls(receiver, reply.result, reply.code, reply.share, reply.is_conclusive, reply.lacks, sentence)
 
 
-def _sentence(receiver: Receiver, outcome: Outcome) -> str:
-    if outcome.result is ReceiverResult.ACCEPT:
+def _sentence(receiver: Receiver, reply: SmtpReply) -> str:
+    if reply.result is ReceiverResult.ACCEPT:
         return f"{receiver} accepts."
-    verb = "puts off" if outcome.result is ReceiverResult.TEMPFAIL else "rejects"
-    whom = f"{1 - outcome.share:.0%} of the connections" if outcome.share else "the connection"
-    code = f" with {outcome.code}" if outcome.code else ""
-    return f"{receiver} {verb} {whom}{code}: {outcome.why}."
+    verb = "defers" if reply.result is ReceiverResult.TEMPFAIL else "rejects"
+    whom = f"{1 - reply.share:.0%} of the connections" if reply.share else "the connection"
+    code = f" with {reply.code}" if reply.code else ""
+    return f"{receiver} {verb} {whom}{code}: {reply.why}."
 
 
 def by_design(verdict: ReceiverVerdict, expected: Collection[CheckName]) -> bool:
-    """Whether a refusal follows from how the sender means its names to be, rather than from a fault of theirs.
+    """Whether the receiver refuses because of how the sender chose its names, and not because of a fault.
 
-    *expected* are the checks that the sender's profile wants passed. A receiver that would be satisfied by none of
-    them refuses by design: one that wants HELO to be a PTR name, from a sender that calls itself otherwise on purpose.
+    *expected* are the checks that the sender's profile expects to pass. The refusal is by design if none of them would
+    satisfy the receiver: for example, it wants the HELO name to be a PTR name, and the sender chose another.
     """
     return verdict.is_conclusive and bool(verdict.lacks) and not set(verdict.lacks) & set(expected)

@@ -6,8 +6,8 @@ import pytest
 
 from exporter.checks.check import run_check
 from exporter.checks.dmarc import dmarc
-from exporter.checks.domain import overall
 from exporter.checks.result import Result
+from tests.domains import overall
 from tests.factories import World, name
 from tests.yaml_files import read_yaml
 

@@ -17,7 +17,7 @@ def test_records_come_with_an_answer_and_only_so(status):
     """An impossible answer cannot be built: records without ANSWER, or ANSWER without records."""
     records = () if status is Status.ANSWER else (address("192.0.2.1"),)
 
-    with pytest.raises(ValueError, match="cannot carry"):
+    with pytest.raises(ValueError, match="cannot have"):
         Answer(status, records)
 
 

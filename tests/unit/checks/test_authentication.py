@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.check import judge
-from exporter.checks.report import Wanted, authentication, report, spf_passes
+from exporter.checks.check import run_check
+from exporter.checks.report import AuthenticationSettings, authentication, report, spf_passes
 from exporter.checks.result import CheckName, Finding, Reason, Result
 from exporter.checks.spf.compile import compile_spf
 from tests.factories import World, name, target
@@ -18,7 +18,7 @@ HELO = "mail.example.org"
 
 def judged(zone, *, ip=OUR_IP, helos=(HELO,), **wanted):
     """The findings of one target in a world of these records."""
-    findings, _ = judge(authentication(target(ip, *helos), Wanted(**wanted)), World.parse(zone))
+    findings, _ = run_check(authentication(target(ip, *helos), AuthenticationSettings(**wanted)), World.parse(zone))
     return findings
 
 
@@ -83,11 +83,11 @@ def test_one_finding_for_each_name_and_domain_in_order():
 
 def test_a_sample_has_them_after_the_findings_of_names():
     """With and without a HELO name, and without anything asked for there are none."""
-    wanted = Wanted(mail_from=(name("example.org"),))
+    wanted = AuthenticationSettings(mail_from=(name("example.org"),))
     for ours in (target(OUR_IP, HELO), target(OUR_IP)):
-        plain, _ = judge(report(ours), World())
-        whole, _ = judge(report(ours, wanted=wanted), World())
-        alone, _ = judge(authentication(ours, wanted), World())
+        plain, _ = run_check(report(ours), World())
+        whole, _ = run_check(report(ours, wanted=wanted), World())
+        alone, _ = run_check(authentication(ours, wanted), World())
         assert whole.findings == plain.findings + alone
         assert whole.iprev == plain.iprev
 
@@ -105,16 +105,16 @@ def test_what_a_held_finding_says_of_spf(finding, passes):
     assert spf_passes(finding) is passes
 
 
-WANTED = Wanted(mail_from=tuple(map(name, DOMAINS)))
+WANTED = AuthenticationSettings(mail_from=tuple(map(name, DOMAINS)))
 
 
 @given(st.sampled_from(OURS), st.sampled_from(DOMAINS), spf_worlds(), st.booleans(), st.data())
 def test_an_outage_may_withhold_a_finding_but_never_change_one(address, helo, world, is_required, data):
     """Whatever answers are lost, each finding stays what it is or turns unknown."""
     ours = target(str(address), helo)
-    wanted = Wanted(helo_spf_required=is_required, mail_from=WANTED.mail_from)
-    before, evidence = judge(authentication(ours, wanted), world)
-    after, _ = judge(authentication(ours, wanted), world.without_answers_to(data.draw(outages(list(evidence)))))
+    wanted = AuthenticationSettings(helo_spf_required=is_required, mail_from=WANTED.mail_from)
+    before, evidence = run_check(authentication(ours, wanted), world)
+    after, _ = run_check(authentication(ours, wanted), world.without_answers_to(data.draw(outages(list(evidence)))))
 
     for was, is_now in zip(before, after, strict=True):
         assert (was.check, was.subject) == (is_now.check, is_now.subject)
@@ -125,8 +125,10 @@ def test_an_outage_may_withhold_a_finding_but_never_change_one(address, helo, wo
 def test_a_compiled_record_says_the_same_as_an_evaluated_one(address, helo, world):
     """What is worked out for all addresses at once gives each the finding of its own evaluation."""
     ours = target(str(address), helo)
-    compiled = {domain: judge(compile_spf(domain), world)[0] for domain in {*DOMAINS, helo}}
-    shared, _ = judge(authentication(ours, Wanted(mail_from=WANTED.mail_from, compiled=compiled.get)), world)
-    alone, _ = judge(authentication(ours, WANTED), world)
+    compiled = {domain: run_check(compile_spf(domain), world)[0] for domain in {*DOMAINS, helo}}
+    shared, _ = run_check(
+        authentication(ours, AuthenticationSettings(mail_from=WANTED.mail_from, compiled=compiled.get)), world
+    )
+    alone, _ = run_check(authentication(ours, WANTED), world)
 
     assert shared == alone

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.answers import Answer, Question, Status
-from exporter.checks.check import Check, Run, judge, parallel
+from exporter.checks.check import Check, CheckRun, parallel, run_check
 from exporter.checks.report import report
 from tests.factories import NODATA, NXDOMAIN, TIMEOUT, question
 from tests.strategies import INCONCLUSIVE, targets, worlds
@@ -48,7 +48,7 @@ class Outcome:
 
     def run(self, check, ask):
         """Build the run that ends here."""
-        return Run(check, ask, self.done, self.failures.append)
+        return CheckRun(check, ask, self.done, self.failures.append)
 
 
 def statuses(*steps) -> Check[list[Status]]:
@@ -77,7 +77,7 @@ def test_answers_are_sent_in_the_order_of_the_questions():
 @given(targets, worlds(), st.integers())
 def test_any_order_of_answers_gives_the_same_verdict(target, world, seed):
     """The asynchronous driver reaches the verdict of the synchronous one, in whatever order answers come."""
-    expected, evidence = judge(report(target), world)
+    expected, evidence = run_check(report(target), world)
     later, outcome, order = Later(world), Outcome(), random.Random(seed)
     outcome.run(report(target), later).start()
 
@@ -133,7 +133,7 @@ def test_giving_up_at_any_moment_ends_the_check(target, world, seed, status, dat
     assert len(outcome.verdicts) == 1
     verdict, evidence = outcome.verdicts[0]
     told = {asked for asked, answer in evidence.items() if answer.status is not status}
-    expected, _ = judge(report(target), lambda asked: world(asked) if asked in told else Answer(status))
+    expected, _ = run_check(report(target), lambda asked: world(asked) if asked in told else Answer(status))
     assert verdict == expected
 
 
@@ -157,7 +157,7 @@ def test_giving_up_needs_a_reason_that_is_inconclusive():
     """Giving up can never look like "no such record"."""
     run = Outcome().run(statuses([A]), Later(lambda _: NODATA))
 
-    with pytest.raises(ValueError, match="inconclusive"):
+    with pytest.raises(ValueError, match="conclusive"):
         run.give_up(Status.NXDOMAIN)
 
 
@@ -174,15 +174,15 @@ def test_an_answer_that_comes_twice_counts_once():
 
 def test_a_check_that_asks_nothing():
     """A step without questions, and a check without steps, end at once."""
-    assert judge(statuses([]), lambda _: NODATA) == ([], {})
-    assert judge(statuses(), lambda _: NODATA) == ([], {})
+    assert run_check(statuses([]), lambda _: NODATA) == ([], {})
+    assert run_check(statuses(), lambda _: NODATA) == ([], {})
 
 
 def test_a_long_check_on_answers_at_hand_needs_no_stack():
     """Ten thousand steps, all answered on the spot, do not recurse."""
     steps = [[question(f"{number}.example.org", "A")] for number in range(10_000)]
 
-    verdict, evidence = judge(statuses(*steps), lambda _: NODATA)
+    verdict, evidence = run_check(statuses(*steps), lambda _: NODATA)
 
     assert len(verdict) == len(evidence) == 10_000
 
@@ -203,7 +203,7 @@ def test_a_broken_check_is_reported_and_goes_no_further():
     assert [str(error) for error in outcome.failures] == ["a defect"]
     assert outcome.verdicts == []
     with pytest.raises(RuntimeError, match="a defect"):
-        judge(broken(), lambda _: NODATA)
+        run_check(broken(), lambda _: NODATA)
 
 
 @given(st.lists(st.lists(st.lists(st.sampled_from([A, B, C]), max_size=3), max_size=4), max_size=5), st.integers())
@@ -216,7 +216,7 @@ def test_parallel_checks_are_what_they_are_alone(plans, seed):
     while later.open:
         later.answer_one(order.randrange(len(later.open)))
 
-    alone = tuple(judge(statuses(*plan), table.__getitem__)[0] for plan in plans)
+    alone = tuple(run_check(statuses(*plan), table.__getitem__)[0] for plan in plans)
     assert [verdict for verdict, _ in outcome.verdicts] == [alone]
     assert len(later.asked) == len(set(later.asked))
 

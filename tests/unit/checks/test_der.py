@@ -5,7 +5,7 @@ import base64
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.dkim import is_ed25519_info, read, rsa_key
+from exporter.checks.dkim import is_ed25519_info, read_value, rsa_key
 
 INFO = base64.b64decode(
     "MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAMkpuKqqjQZ87Xow/2KWtEDRqFn+rB6Jfxqb+7JEossMptUXO0RcNi10O7jbRomN"
@@ -16,8 +16,8 @@ INFO = base64.b64decode(
 def der(tag, content):
     """Encode one value."""
     size = len(content)
-    octets = b"" if size < 0x80 else size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes([tag, size] if size < 0x80 else [tag, 0x80 | len(octets)]) + octets + content
+    data = b"" if size < 0x80 else size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag, size] if size < 0x80 else [tag, 0x80 | len(data)]) + data + content
 
 
 def integer(number):
@@ -43,16 +43,16 @@ def test_a_damaged_key_is_no_key():
 
 
 @given(st.binary(max_size=100))
-def test_any_octets_are_read_within_their_bounds(octets):
+def test_any_bytes_are_read_within_their_bounds(data):
     """Whatever is read is a part of what was given."""
-    value = read(octets)
-    rsa_key(octets)
-    is_ed25519_info(octets)
+    value = read_value(data)
+    rsa_key(data)
+    is_ed25519_info(data)
 
-    assert value is None or octets.endswith(value.content + value.rest)
+    assert value is None or data.endswith(value.content + value.rest)
 
 
 def test_lengths_are_as_der_wants_them():
     """The indefinite, the needlessly long, and the enormous length are refused."""
     for length in (b"\x80", b"\x81\x01", b"\x82\x00\x80", b"\x84\x7f\xff\xff\xff"):
-        assert read(b"\x30" + length + bytes(300)) is None
+        assert read_value(b"\x30" + length + bytes(300)) is None

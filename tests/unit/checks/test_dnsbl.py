@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Question, Status
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.dnsbl import Blocklist, ListHealth, dnsbl, list_health, query_name
 from exporter.checks.result import CheckName, Reason, Result
 from tests.factories import World, address, name
@@ -22,7 +22,7 @@ MAPPED = "2.0.0.0.0.0.f.7.f.f.f.f" + ".0" * 20
 
 def evaluate(zone, ours=OURS, health=None):
     """Ask the list in a world of these records."""
-    return judge(dnsbl(CHECK, ours, LIST, health), World.parse(zone))[0]
+    return run_check(dnsbl(CHECK, ours, LIST, health), World.parse(zone))[0]
 
 
 def test_query_names():
@@ -92,7 +92,7 @@ def test_a_listing_is_named_by_its_codes():
 
 def test_an_ipv6_list_has_the_mapped_test_points():
     """::ffff:127.0.0.2 is listed and ::ffff:127.0.0.1 is not (section 5)."""
-    health, evidence = judge(list_health(LIST, 6), World.parse(f"{MAPPED}.zen.example.org A 127.0.0.2"))
+    health, evidence = run_check(list_health(LIST, 6), World.parse(f"{MAPPED}.zen.example.org A 127.0.0.2"))
 
     assert health == ListHealth(ZONE, 6, works=True)
     assert Question(name(f"{MAPPED}.zen.example.org"), "A") in evidence
@@ -159,7 +159,7 @@ POINT = b"\xff\xff\x7f\0\0\x01"
 )
 def test_the_health_of_a_list(family, zone, health):
     """Section 5: the one test point is listed, the other is not; what is wrong instead is said."""
-    assert judge(list_health(LIST, family), World.parse(zone))[0] == health
+    assert run_check(list_health(LIST, family), World.parse(zone))[0] == health
 
 
 def test_why_it_is_unknown_whether_an_address_is_listed():
@@ -174,9 +174,9 @@ def test_why_it_is_unknown_whether_an_address_is_listed():
 
 def test_a_known_health_is_not_asked_for_again():
     """A list that is known to work costs one question an address; one that does not, none."""
-    works = judge(dnsbl(CHECK, OURS, LIST, ListHealth(ZONE, 4, works=True)), World())
+    works = run_check(dnsbl(CHECK, OURS, LIST, ListHealth(ZONE, 4, works=True)), World())
     broken = ListHealth(ZONE, 4, works=False, reason=Reason.DNSBL_BLOCKED, sentence="It refuses us.")
-    fails = judge(dnsbl(CHECK, OURS, LIST, broken), World())
+    fails = run_check(dnsbl(CHECK, OURS, LIST, broken), World())
 
     assert (works[0].is_listed, len(works[1])) == (False, 1)
     assert (fails[0].is_listed, fails[0].finding.reason, len(fails[1])) == (None, Reason.DNSBL_BLOCKED, 0)
@@ -193,9 +193,9 @@ def test_an_outage_withholds_a_verdict_but_never_changes_it(ours, helo, lost, st
     asked = [query_name(it, ZONE) for it in (*mapped, ours)]
     zone = "\n".join(f"{owner} A {it}" for owner, it in zip(asked, helo, strict=True) if it)
     world = World.parse(zone)
-    before = judge(dnsbl(CHECK, ours, LIST), world)[0].finding
+    before = run_check(dnsbl(CHECK, ours, LIST), world)[0].finding
     dark = world.without_answers_to({Question(asked[index], "A"): status for index in lost})
-    after = judge(dnsbl(CHECK, ours, LIST), dark)[0].finding
+    after = run_check(dnsbl(CHECK, ours, LIST), dark)[0].finding
 
     assert after == before or after.result is Result.UNKNOWN
     assert status is not Status.ANSWER

@@ -1,6 +1,6 @@
 """A whole sample of a domain: every check is in it, says what it says alone, and none waits for another."""
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.dkim import dkim
 from exporter.checks.dmarc import dmarc
 from exporter.checks.domain import DomainCheckName
@@ -29,7 +29,7 @@ SOUND = World.parse(
 
 def test_a_sound_domain_passes_everything():
     """One pass for each check, and for each selector, in the order of their names."""
-    report, _ = judge(domain_report(DOMAIN, ["s1", "s2"]), SOUND)
+    report, _ = run_check(domain_report(DOMAIN, ["s1", "s2"]), SOUND)
 
     assert {it.result for it in report.findings} == {Result.PASS}
     assert [it.check for it in report.findings] == ["spf", "dkim", "dkim", "dmarc", "mx", "mta-sts", "tls-rpt"]
@@ -40,24 +40,24 @@ def test_a_sound_domain_passes_everything():
 def test_an_empty_domain_fails_everything_with_a_fix():
     """Nothing published is a failure of every check, each with advice; published, the records make them pass."""
     world = World()
-    report, _ = judge(domain_report(DOMAIN, ["s1"]), world)
+    report, _ = run_check(domain_report(DOMAIN, ["s1"]), world)
 
     assert {it.result for it in report.findings} == {Result.FAIL}
     assert all(it.sentence and it.fix for it in report.findings)
     for finding in report.findings:
         world = world.apply(finding.fix)
-    after, _ = judge(domain_report(DOMAIN, ["s1"]), world)
+    after, _ = run_check(domain_report(DOMAIN, ["s1"]), world)
     assert {it.check for it in after.findings if it.result is Result.FAIL} == {"dkim", "mta-sts"}
 
 
 def test_each_check_says_what_it_says_alone():
     """Running together changes no report."""
-    report, _ = judge(domain_report(DOMAIN, ["s1"]), SOUND)
-    alone = [judge(check, SOUND)[0] for check in (spf_domain(DOMAIN), dmarc(DOMAIN), mx(DOMAIN), mta_sts(DOMAIN))]
+    report, _ = run_check(domain_report(DOMAIN, ["s1"]), SOUND)
+    alone = [run_check(check, SOUND)[0] for check in (spf_domain(DOMAIN), dmarc(DOMAIN), mx(DOMAIN), mta_sts(DOMAIN))]
 
     assert [report.spf.findings, report.dmarc, report.mx, report.mta_sts] == [alone[0].findings, *alone[1:]]
-    assert report.dkim == (judge(dkim("s1", DOMAIN), SOUND)[0],)
-    assert report.tls_rpt == judge(tls_rpt(DOMAIN), SOUND)[0]
+    assert report.dkim == (run_check(dkim("s1", DOMAIN), SOUND)[0],)
+    assert report.tls_rpt == run_check(tls_rpt(DOMAIN), SOUND)[0]
 
 
 def test_the_checks_do_not_wait_for_each_other():

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.answers import Question
-from exporter.checks.check import judge
-from exporter.checks.helo import HeloName, helo, judge_syntax
+from exporter.checks.check import run_check
+from exporter.checks.helo import HeloName, evaluate_syntax, helo
 from exporter.checks.result import CheckName, Result
 from tests.factories import World, address, name
 from tests.strategies import HELOS, NEIGHBOURS, targets, worlds
@@ -17,7 +17,9 @@ OURS = address("192.0.2.1")
 def evaluate(text, zone, ours=OURS, **options):
     """Judge a HELO name of *ours* in a world of these records, check by check."""
     world = World.parse(zone)
-    findings, _ = judge(helo(ours, HeloName.parse(text), world(Question(ours.reverse_name, "PTR")), **options), world)
+    findings, _ = run_check(
+        helo(ours, HeloName.parse(text), world(Question(ours.reverse_name, "PTR")), **options), world
+    )
     return {finding.check: finding for finding in findings}
 
 
@@ -56,7 +58,7 @@ def evaluate(text, zone, ours=OURS, **options):
 )
 def test_syntax(text, reason):
     """A qualified host name passes; anything else that a server can say has its finding (RFC 5321 section 2.3.5)."""
-    finding = judge_syntax(HeloName.parse(text))
+    finding = evaluate_syntax(HeloName.parse(text))
 
     assert finding.reason == reason
     assert finding.subject == text
@@ -80,7 +82,7 @@ dotted = st.from_regex(r"[A-Za-z0-9_-]{1,9}([.][A-Za-z0-9-]{1,9}){0,3}[.]?", ful
 def test_whatever_a_server_can_say_is_judged(text):
     """Any printable argument has a syntax finding, and only a qualified host name passes."""
     helo = HeloName.parse(text)
-    passes = judge_syntax(helo).result is Result.PASS
+    passes = evaluate_syntax(helo).result is Result.PASS
 
     assert passes == (helo.host_name is not None and not text.endswith("."))
     if passes:
@@ -105,7 +107,7 @@ def test_the_default_suffix_is_the_qualified_parent(text, suffix):
 @given(targets, worlds(), st.sampled_from(HELOS))
 def test_five_findings_in_the_order_of_their_names(target, world, said):
     """Whatever is said, each check gives one finding about it, in a fixed order."""
-    findings, _ = judge(helo(target.address, said, world(Question(target.address.reverse_name, "PTR"))), world)
+    findings, _ = run_check(helo(target.address, said, world(Question(target.address.reverse_name, "PTR"))), world)
 
     assert [finding.check for finding in findings] == list(CheckName)[1:6]
     assert {finding.subject for finding in findings} == {said.text}
@@ -115,13 +117,13 @@ def test_five_findings_in_the_order_of_their_names(target, world, said):
 def test_publishing_the_fix_fixes(ours, world, said):
     """Whoever publishes the records of a fix gets a pass; nobody is told to for a name that no server should say."""
     asked = Question(ours.reverse_name, "PTR")
-    findings, _ = judge(helo(ours, said, world(asked)), world)
+    findings, _ = run_check(helo(ours, said, world(asked)), world)
 
     for finding in findings:
         if finding.fix and finding.fix.records:
             assert said.host_name is not None
             fixed = world.publish(finding.fix.records)
-            again, _ = judge(helo(ours, said, fixed(asked)), fixed)
+            again, _ = run_check(helo(ours, said, fixed(asked)), fixed)
             assert {it.check: it.result for it in again}[finding.check] is Result.PASS
 
 

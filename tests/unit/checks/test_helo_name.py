@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Question
-from exporter.checks.check import Run, judge
+from exporter.checks.check import CheckRun, run_check
 from exporter.checks.helo import HeloName
 from exporter.checks.helo_name import helo_name
 from exporter.checks.iprev import iprev
@@ -29,15 +29,15 @@ def ours(candidate):
 
 def evaluate(zone, helo=SAID, **options):
     """Judge a HELO name in a world of these records."""
-    return judge(helo_name(helo, ours, **options), World.parse(zone))[0]
+    return run_check(helo_name(helo, ours, **options), World.parse(zone))[0]
 
 
 @given(helos, worlds(), limits, st.data())
 def test_an_outage_withholds_a_verdict_but_never_changes_it(helo, world, limit, data):
     """Lost answers turn a finding unknown or leave its result, and move no address into another class."""
-    before, evidence = judge(helo_name(helo, ours, limit=limit), world)
+    before, evidence = run_check(helo_name(helo, ours, limit=limit), world)
     lost = data.draw(outages(list(evidence) or [Question(OURS[0].reverse_name, "PTR")]))
-    after, _ = judge(helo_name(helo, ours, limit=limit), world.without_answers_to(lost))
+    after, _ = run_check(helo_name(helo, ours, limit=limit), world.without_answers_to(lost))
 
     assert after.resolves in {before.resolves, None}
     for was, is_now in zip(before.findings, after.findings, strict=True):
@@ -54,7 +54,7 @@ def test_an_outage_withholds_a_verdict_but_never_changes_it(helo, world, limit, 
 @given(helos, worlds(), limits, st.integers())
 def test_any_order_of_answers_gives_the_same_report(helo, world, limit, seed):
     """The report does not depend on which answer came first, and no question is asked twice."""
-    expected, evidence = judge(helo_name(helo, ours, limit=limit), world)
+    expected, evidence = run_check(helo_name(helo, ours, limit=limit), world)
     outcome, waiting, asked, order = [], [], [], random.Random(seed)
 
     def ask(question, on_answer):
@@ -67,7 +67,7 @@ def test_any_order_of_answers_gives_the_same_report(helo, world, limit, seed):
     def failed(error):
         raise error
 
-    Run(helo_name(helo, ours, limit=limit), ask, done, failed).start()
+    CheckRun(helo_name(helo, ours, limit=limit), ask, done, failed).start()
     while waiting:
         question, on_answer = waiting.pop(order.randrange(len(waiting)))
         on_answer(question, world(question))
@@ -79,12 +79,12 @@ def test_any_order_of_answers_gives_the_same_report(helo, world, limit, seed):
 @given(helos, worlds(), limits)
 def test_every_address_is_in_one_class(helo, world, limit):
     """Each known address is confirmed, unconfirmed, unknown or not followed, as `iprev` says of it alone."""
-    found, _ = judge(helo_name(helo, ours, limit=limit), world)
+    found, _ = run_check(helo_name(helo, ours, limit=limit), world)
 
     classes = [*found.confirmed, *found.unconfirmed, *found.unknown, *found.unfollowed]
     assert sorted(classes) == list(found.addresses)
     for candidate in found.addresses:
-        verdict = judge(iprev(candidate), world)[0].verdict
+        verdict = run_check(iprev(candidate), world)[0].verdict
         assert (candidate in found.confirmed) <= (verdict is IprevVerdict.PASS)
         assert (candidate in found.unconfirmed) <= (verdict in {IprevVerdict.FAIL, IprevVerdict.PERMERROR})
     assert set(found.outside) == {candidate for candidate in found.addresses if not ours(candidate)}
@@ -200,7 +200,7 @@ def test_a_name_without_addresses(zone, resolves, reason):
 
 def test_a_literal_is_not_looked_up():
     """An address literal has no addresses but its finding."""
-    found, evidence = judge(helo_name(HeloName.parse("[192.0.2.1]"), ours), World())
+    found, evidence = run_check(helo_name(HeloName.parse("[192.0.2.1]"), ours), World())
 
     assert found.resolves is False
     assert found.is_complete is True
@@ -213,7 +213,7 @@ def test_a_thousand_addresses_are_bounded():
     many = [Address(bytes([198, 51, 100 + number // 256, number % 256])) for number in range(1000)]
     zone = "\n".join(f"mail.example.org A {candidate}" for candidate in many)
 
-    found, evidence = judge(helo_name(SAID, ours), World.parse(zone))
+    found, evidence = run_check(helo_name(SAID, ours), World.parse(zone))
 
     assert len(evidence) == 2 + 64
     assert found.unconfirmed == tuple(many[:64])

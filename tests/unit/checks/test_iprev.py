@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.answers import Answer, Question, Status
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.iprev import NAME_LIMIT, iprev
 from exporter.checks.result import IprevVerdict, Reason, Result
 from tests.factories import World, address, name, names
@@ -18,15 +18,15 @@ OURS = address("192.0.2.1")
 
 def evaluate(zone, ours=OURS, **options):
     """Judge *ours* in a world of these records."""
-    return judge(iprev(ours, **options), World.parse(zone))[0]
+    return run_check(iprev(ours, **options), World.parse(zone))[0]
 
 
 @given(target_addresses, worlds(), st.data())
 def test_an_outage_withholds_a_verdict_but_never_changes_it(ours, world, data):
     """Losing answers moves the verdict to temperror or leaves verdict and finding alone."""
-    before, evidence = judge(iprev(ours), world)
+    before, evidence = run_check(iprev(ours), world)
     lost = data.draw(outages(list(evidence)))
-    after, _ = judge(iprev(ours), world.without_answers_to(lost))
+    after, _ = run_check(iprev(ours), world.without_answers_to(lost))
 
     if after.verdict is IprevVerdict.TEMPERROR:
         assert after.finding.result is Result.UNKNOWN
@@ -47,13 +47,13 @@ def test_the_order_of_records_never_matters(ours, world, seed):
         random.Random(seed).shuffle(records)
         return Answer(answer.status, tuple(records), answer.chain, answer.ttl)
 
-    assert judge(iprev(ours), shuffled) == judge(iprev(ours), world)
+    assert run_check(iprev(ours), shuffled) == run_check(iprev(ours), world)
 
 
 @given(target_addresses, worlds())
 def test_the_verdict_follows_from_the_records(ours, world):
     """Pass, fail, permerror and temperror mean exactly what RFC 8601 section 2.7.3 says."""
-    verdict, evidence = judge(iprev(ours), world)
+    verdict, evidence = run_check(iprev(ours), world)
     ptr = world(Question(ours.reverse_name, "PTR"))
     forward = [world(Question(ptr_name, ours.rdtype)) for ptr_name in ptr.names[:NAME_LIMIT]]
 
@@ -74,16 +74,16 @@ def test_the_verdict_follows_from_the_records(ours, world):
 @given(target_addresses, worlds())
 def test_publishing_the_fix_fixes(ours, world):
     """Whoever publishes the records that a failure asks for gets a pass."""
-    before = judge(iprev(ours), world)[0]
+    before = run_check(iprev(ours), world)[0]
 
     if before.finding.fix and before.finding.fix.records:
-        assert judge(iprev(ours), world.publish(before.finding.fix.records))[0].verdict is IprevVerdict.PASS
+        assert run_check(iprev(ours), world.publish(before.finding.fix.records))[0].verdict is IprevVerdict.PASS
 
 
 @given(target_addresses, worlds(), st.data())
 def test_only_the_own_family_is_asked_for(ours, world, data):
     """A missing AAAA of an IPv4 host, or the reverse, cannot hurt: it is not asked for."""
-    _, evidence = judge(iprev(ours), world)
+    _, evidence = run_check(iprev(ours), world)
 
     assert {asked.rdtype for asked in evidence} <= {"PTR", ours.rdtype}
 
@@ -91,7 +91,7 @@ def test_only_the_own_family_is_asked_for(ours, world, data):
 @pytest.mark.parametrize("status", INCONCLUSIVE)
 def test_silence_is_never_no_ptr(status):
     """Every way of not answering the PTR question is temperror, with its own reason, and says nothing is wrong."""
-    verdict, _ = judge(iprev(OURS), lambda _: Answer(status))
+    verdict, _ = run_check(iprev(OURS), lambda _: Answer(status))
 
     assert verdict.verdict is IprevVerdict.TEMPERROR
     assert verdict.finding.reason is Reason.of(status)
@@ -104,8 +104,8 @@ def test_eleven_names_are_cut_to_the_same_ten():
     texts = [f"mta{number:02}.example.org" for number in range(NAME_LIMIT + 1)]
     zone = "\n".join(f"{OURS.reverse_name} PTR {text}" for text in reversed(texts))
 
-    last_confirms, evidence = judge(iprev(OURS), World.parse(f"{zone}\n{texts[-1]} A {OURS}"))
-    tenth_confirms, _ = judge(iprev(OURS), World.parse(f"{zone}\n{texts[-2]} A {OURS}"))
+    last_confirms, evidence = run_check(iprev(OURS), World.parse(f"{zone}\n{texts[-1]} A {OURS}"))
+    tenth_confirms, _ = run_check(iprev(OURS), World.parse(f"{zone}\n{texts[-2]} A {OURS}"))
 
     assert last_confirms.verdict is IprevVerdict.FAIL
     assert last_confirms.ptr_names == names(*texts)
@@ -197,7 +197,7 @@ def test_without_a_server_name_the_advice_has_no_records():
     finding = evaluate("").finding
 
     assert finding.fix.records == ()
-    assert "points at the server's name" in finding.fix.advice
+    assert "with the name of the server" in finding.fix.advice
 
 
 @pytest.mark.parametrize("status", [Status.SERVFAIL, Status.CHAIN])

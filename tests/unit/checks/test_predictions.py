@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks import report as module
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.receivers import DEFAULT_RECEIVERS, Receiver
 from exporter.checks.report import Predicted, predictions, report
 from tests.factories import SERVFAIL, World, question, target
@@ -25,7 +25,7 @@ RIGHT = World.parse(
 
 def sampled(ours, world, before=None):
     """A report with every receiver in it, and its evidence."""
-    return judge(report(ours, policies=EVERYONE, before=before), world)
+    return run_check(report(ours, policies=EVERYONE, before=before), world)
 
 
 @given(targets, worlds(), worlds(), st.data())
@@ -56,7 +56,7 @@ def test_what_spf_asked_is_not_asked_again():
     earlier, evidence = sampled(MTA, RIGHT)
     more = {**evidence, question("example.org", "TXT"): SERVFAIL}
 
-    later, asked = judge(predictions(MTA, EVERYONE, Predicted(more, earlier.receivers)), RIGHT)
+    later, asked = run_check(predictions(MTA, EVERYONE, Predicted(more, earlier.receivers)), RIGHT)
 
     assert later is earlier.receivers
     assert question("example.org", "TXT") not in asked
@@ -98,7 +98,7 @@ def test_an_inconclusive_prediction_is_made_again():
     silent = RIGHT.without_answers_to({question("10.2.0.192.in-addr.arpa", "PTR"): SERVFAIL.status})
     earlier, evidence = sampled(MTA, silent)
 
-    assert not Predicted(evidence, earlier.receivers).is_of(MTA, EVERYONE)
+    assert not Predicted(evidence, earlier.receivers).matches(MTA, EVERYONE)
 
 
 def test_other_receivers_are_predicted_anew():
@@ -106,7 +106,7 @@ def test_other_receivers_are_predicted_anew():
     earlier, evidence = sampled(MTA, RIGHT)
     before = Predicted(evidence, earlier.receivers)
 
-    later, _ = judge(report(MTA, policies=[Receiver.GMAIL], before=before), RIGHT)
+    later, _ = run_check(report(MTA, policies=[Receiver.GMAIL], before=before), RIGHT)
 
     assert [[it.receiver for it in row] for row in later.receivers] == [[Receiver.GMAIL]]
 
@@ -114,7 +114,7 @@ def test_other_receivers_are_predicted_anew():
 @given(targets, worlds())
 def test_without_receivers_nothing_more_is_asked_or_said(ours, world):
     """A pool that predicts none costs and says what it did before there were predictions."""
-    with_none, evidence = judge(report(ours, policies=()), world)
+    with_none, evidence = run_check(report(ours, policies=()), world)
     with_all, more = sampled(ours, world)
 
     assert with_none.receivers == ()
@@ -129,13 +129,13 @@ def test_an_address_without_helo_names_is_not_predicted():
     judged, evidence = sampled(ours, RIGHT)
 
     assert judged.receivers == ()
-    assert evidence.keys() == judge(report(ours), RIGHT)[1].keys()
+    assert evidence.keys() == run_check(report(ours), RIGHT)[1].keys()
 
 
 @given(targets, worlds(), st.booleans())
 def test_the_short_list_makes_no_sample_wait_longer(ours, world, is_second):
     """Beside the checks, its questions take two round trips as well, so that time-outs do not add up."""
-    judged, evidence = judge(report(ours, policies=DEFAULT_RECEIVERS), world)
+    judged, evidence = run_check(report(ours, policies=DEFAULT_RECEIVERS), world)
     before = Predicted(evidence, judged.receivers) if is_second else None
     check, steps, answers, known = report(ours, policies=DEFAULT_RECEIVERS, before=before), 0, None, set()
     try:

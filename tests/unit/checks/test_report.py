@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.answers import Answer, Question
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.report import report
 from exporter.checks.result import CheckName, IprevVerdict, Result
 from tests.factories import World, name, target
@@ -18,9 +18,9 @@ suffixes = st.sampled_from([None, name("example.org"), name("outbound.example.co
 @given(targets, worlds(), suffixes, st.data())
 def test_an_outage_may_withhold_a_verdict_but_never_change_one(ours, world, suffix, data):
     """Whatever answers are lost, each finding stays what it is or turns unknown, and so does the iprev verdict."""
-    before, evidence = judge(report(ours, suffix=suffix), world)
+    before, evidence = run_check(report(ours, suffix=suffix), world)
     lost = data.draw(outages(list(evidence)))
-    after, _ = judge(report(ours, suffix=suffix), world.without_answers_to(lost))
+    after, _ = run_check(report(ours, suffix=suffix), world.without_answers_to(lost))
 
     assert after.iprev.verdict in {before.iprev.verdict, IprevVerdict.TEMPERROR}
     for was, is_now in zip(before.findings, after.findings, strict=True):
@@ -31,9 +31,9 @@ def test_an_outage_may_withhold_a_verdict_but_never_change_one(ours, world, suff
 @given(targets, worlds(), st.data())
 def test_an_answer_that_comes_back_never_turns_one_verdict_into_its_opposite(ours, world, data):
     """Two samples in two different outages never contradict each other."""
-    _, evidence = judge(report(ours), world)
+    _, evidence = run_check(report(ours), world)
     one, other = (
-        judge(report(ours), world.without_answers_to(data.draw(outages(list(evidence)))))[0] for _ in range(2)
+        run_check(report(ours), world.without_answers_to(data.draw(outages(list(evidence)))))[0] for _ in range(2)
     )
 
     for first, second in zip(one.findings, other.findings, strict=True):
@@ -50,13 +50,13 @@ def test_the_order_of_records_never_matters(ours, world, seed):
         random.Random(seed).shuffle(records)
         return Answer(answer.status, tuple(records), answer.chain, answer.ttl)
 
-    assert judge(report(ours), shuffled) == judge(report(ours), world)
+    assert run_check(report(ours), shuffled) == run_check(report(ours), world)
 
 
 @given(targets, worlds())
 def test_a_fixed_order_of_findings(ours, world):
     """A report has `fcrdns` first, then five findings for each HELO name, as they were configured."""
-    judged, _ = judge(report(ours), world)
+    judged, _ = run_check(report(ours), world)
 
     assert [finding.check for finding in judged.findings] == [
         CheckName.FCRDNS,
@@ -87,7 +87,7 @@ def test_two_steps_are_enough(ours, world):
 
 def test_the_fix_names_the_first_name_that_a_server_should_say():
     """An address without PTR is told to point it at its host name, not at localhost."""
-    judged, _ = judge(report(target("192.0.2.1", "localhost", "mail.example.org")), World())
+    judged, _ = run_check(report(target("192.0.2.1", "localhost", "mail.example.org")), World())
 
     assert judged.iprev.finding.fix.records == (
         "1.2.0.192.in-addr.arpa. PTR mail.example.org.",
@@ -104,6 +104,6 @@ def test_a_question_that_two_checks_share_is_asked_once():
         asked.append(question)
         return world(question)
 
-    judge(report(target("192.0.2.1", "mail.example.org", "Mail.Example.Org")), ask)
+    run_check(report(target("192.0.2.1", "mail.example.org", "Mail.Example.Org")), ask)
 
     assert sorted(map(str, asked)) == ["1.2.0.192.in-addr.arpa PTR", "mail.example.org A", "mail.example.org AAAA"]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.answers import Answer, Question, Status
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.inbound import mta_sts, mx, tls_rpt
 from exporter.checks.result import Result
 from tests.factories import World, name
@@ -99,7 +99,7 @@ CASES = [
 def test_verdicts(check, zone, result, reason, hint):
     """Each state has its result, reason and hint; and whoever publishes the fix does not hear of it again."""
     world = World.parse(zone)
-    report, _ = judge(check(DOMAIN), world)
+    report, _ = run_check(check(DOMAIN), world)
     hints = getattr(report, "hints", ())
 
     assert (report.finding.result, report.finding.reason) == (result, reason)
@@ -107,7 +107,7 @@ def test_verdicts(check, zone, result, reason, hint):
     assert (report.finding.fix is not None) == (report.finding.result is Result.FAIL)
     for helo in (report.finding, *hints):
         if helo.fix and helo.fix.records:
-            after, _ = judge(check(DOMAIN), world.apply(helo.fix))
+            after, _ = run_check(check(DOMAIN), world.apply(helo.fix))
             assert helo.reason not in {after.finding.reason, *[it.reason for it in getattr(after, "hints", ())]}
 
 
@@ -115,8 +115,8 @@ def test_verdicts(check, zone, result, reason, hint):
 def test_an_outage_withholds_a_verdict_but_never_changes_it(check, zones, data):
     """Losing answers leaves the verdict alone or makes it unknown."""
     world = World.parse("\n".join(zones))
-    before, evidence = judge(check(DOMAIN), world)
-    after, _ = judge(check(DOMAIN), world.without_answers_to(data.draw(outages(list(evidence)))))
+    before, evidence = run_check(check(DOMAIN), world)
+    after, _ = run_check(check(DOMAIN), world.without_answers_to(data.draw(outages(list(evidence)))))
 
     assert after.finding.result in {before.finding.result, Result.UNKNOWN}
 
@@ -134,13 +134,13 @@ def test_the_order_of_records_never_matters(check, zones, random):
         random.shuffle(known)
         return Answer(answer.status, tuple(known), answer.chain, answer.ttl)
 
-    assert judge(check(DOMAIN), shuffled) == judge(check(DOMAIN), world)
+    assert run_check(check(DOMAIN), shuffled) == run_check(check(DOMAIN), world)
 
 
 def test_hosts_are_told_by_preference():
     """The first is where mail goes first."""
     zone = "example.org MX 20 a.example.org\nexample.org MX 10 b.example.org"
-    report, evidence = judge(mx(DOMAIN), World.parse(zone))
+    report, evidence = run_check(mx(DOMAIN), World.parse(zone))
 
     assert report.hosts == ("b.example.org", "a.example.org")
     assert len(evidence) == 5
@@ -152,4 +152,4 @@ def test_a_host_that_half_answers_is_not_gone():
         {Question(name("mx.example.org"), "AAAA"): Status.TIMEOUT}
     )
 
-    assert judge(mx(DOMAIN), world)[0].finding.result is Result.UNKNOWN
+    assert run_check(mx(DOMAIN), world)[0].finding.result is Result.UNKNOWN

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.inbound import mta_sts, mx, tls_rpt
 from exporter.checks.result import Result
 from tests.factories import World, name
@@ -14,7 +14,7 @@ STS_HOST = "mta-sts.example.org A 192.0.2.80"
 
 def told(check, zone):
     """The finding of a domain in a world of these records, or the one hint about what passes."""
-    report, _ = judge(check(DOMAIN), World.parse(zone))
+    report, _ = run_check(check(DOMAIN), World.parse(zone))
     hints = getattr(report, "hints", ())
     return hints[0] if report.finding.result is Result.PASS else report.finding
 
@@ -39,7 +39,7 @@ RPT_AT = "_smtp._tls.example.org TXT v=TLSRPTv1;"
         pytest.param(
             mx,
             "example.org MX 10 a.example.org\nexample.org MX 20 b.example.org",
-            "The mail exchange a.example.org, b.example.org of example.org do not resolve: 2 of 2.",
+            "The mail exchanges a.example.org, b.example.org of example.org do not resolve: 2 of 2.",
             "example.org",
             (),
             id="both-are-gone",
@@ -48,7 +48,7 @@ RPT_AT = "_smtp._tls.example.org TXT v=TLSRPTv1;"
             mx,
             "example.org MX 10 a.example.org\na.example.org AAAA 2001:db8::1\nexample.org MX 20 b.example.org\n"
             "b.example.org CNAME a.example.org",
-            "The mail exchange b.example.org of example.org is an alias, which an MX must not name (RFC 2181).",
+            "The mail exchange b.example.org of example.org is an alias, which an MX record must not name (RFC 2181).",
             "example.org",
             (),
             id="one-is-an-alias",
@@ -88,7 +88,7 @@ RPT_AT = "_smtp._tls.example.org TXT v=TLSRPTv1;"
         pytest.param(
             mta_sts,
             f"{STS}\n_mta-sts.example.org TXT v=STSv1; id=1;",
-            "example.org has 2 MTA-STS records, which counts as none (RFC 8461 section 3.1).",
+            "example.org has 2 MTA-STS records, so senders ignore all of them (RFC 8461 section 3.1).",
             "_mta-sts.example.org",
             STS_LINE,
             id="sts-twice",
@@ -128,7 +128,7 @@ RPT_AT = "_smtp._tls.example.org TXT v=TLSRPTv1;"
         pytest.param(
             tls_rpt,
             f"{RPT_AT} rua=mailto:a@example.org\n{RPT_AT} rua=mailto:b@example.org",
-            "example.org has 2 TLS reporting records, which counts as none (RFC 8460 section 3).",
+            "example.org has 2 TLS reporting records, so senders ignore all of them (RFC 8460 section 3).",
             "_smtp._tls.example.org",
             ('_smtp._tls.example.org. TXT "v=TLSRPTv1; rua=mailto:a@example.org"',),
             id="rpt-twice",
@@ -177,20 +177,20 @@ def test_what_a_person_is_told(check, zone, sentence, zone_to_fix, records):
 
 def test_what_a_report_tells_besides():
     """Hosts, identifier, places and record, as far as there are any; a null MX names no host."""
-    null, _ = judge(mx(DOMAIN), World.parse("example.org MX 0 ."))
-    both, _ = judge(mx(DOMAIN), World.parse("example.org MX 0 .\nexample.org MX 10 a.example.org"))
-    policy, _ = judge(mta_sts(DOMAIN), World.parse(f"{STS}\n{STS_HOST}"))
-    unread, _ = judge(mta_sts(DOMAIN), World.parse("_mta-sts.example.org TXT v=STSv1; id=-;"))
-    reports, _ = judge(tls_rpt(DOMAIN), World.parse(f"{RPT_AT} rua=mailto:a@example.org , https://example.net/x"))
-    nowhere, _ = judge(tls_rpt(DOMAIN), World.parse(RPT_AT))
+    null, _ = run_check(mx(DOMAIN), World.parse("example.org MX 0 ."))
+    both, _ = run_check(mx(DOMAIN), World.parse("example.org MX 0 .\nexample.org MX 10 a.example.org"))
+    policy, _ = run_check(mta_sts(DOMAIN), World.parse(f"{STS}\n{STS_HOST}"))
+    unread, _ = run_check(mta_sts(DOMAIN), World.parse("_mta-sts.example.org TXT v=STSv1; id=-;"))
+    reports, _ = run_check(tls_rpt(DOMAIN), World.parse(f"{RPT_AT} rua=mailto:a@example.org , https://example.net/x"))
+    nowhere, _ = run_check(tls_rpt(DOMAIN), World.parse(RPT_AT))
 
     assert (null.is_null, null.hosts) == (True, ())
     assert (both.is_null, both.hosts) == (False, ("a.example.org",))
     assert (policy.policy_id, policy.record) == ("20260101", b"v=STSv1; id=20260101;")
     assert (unread.policy_id, unread.record) == ("", b"v=STSv1; id=-;")
-    assert reports.places == ("mailto:a@example.org", "https://example.net/x")
+    assert reports.uris == ("mailto:a@example.org", "https://example.net/x")
     assert reports.record == b"v=TLSRPTv1; rua=mailto:a@example.org , https://example.net/x"
-    assert (nowhere.places, nowhere.record) == ((), b"v=TLSRPTv1;")
+    assert (nowhere.uris, nowhere.record) == ((), b"v=TLSRPTv1;")
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_what_a_report_tells_besides():
 )
 def test_hosts_and_aliases_are_told_whatever_becomes_of_them(zone, hosts):
     """A host that is gone or silent is one of the domain's all the same, and none of these is a null MX."""
-    report, _ = judge(mx(DOMAIN), World.parse(f"example.org MX 10 mx.example.org\n{zone}"))
+    report, _ = run_check(mx(DOMAIN), World.parse(f"example.org MX 10 mx.example.org\n{zone}"))
 
     assert (report.hosts, report.is_null) == (hosts, False)
 
@@ -213,7 +213,7 @@ def test_twenty_hosts_are_asked_for():
     """The first ones by preference; the others are told, and not followed."""
     zone = "\n".join([f"example.org MX {number} mx{number}.example.org" for number in range(10, 40)])
     hosts = [f"mx{number}.example.org A 192.0.2.{number}" for number in range(10, 30)]
-    report, evidence = judge(mx(DOMAIN), World.parse("\n".join([zone, *hosts])))
+    report, evidence = run_check(mx(DOMAIN), World.parse("\n".join([zone, *hosts])))
 
     assert report.finding.result is Result.PASS
     assert len(report.hosts) == 30

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.answers import Status
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.zone_cut import mailbox, reverse_zones, zone_cut
 from tests.factories import World, address, name, question
 from tests.strategies import outages
@@ -33,7 +33,7 @@ def found(zone):
 
 def test_the_nearest_soa_record_is_the_zone():
     """Names without one of their own belong to the zone above, with its servers and its mail address."""
-    zones, _ = judge(reverse_zones(address("192.0.2.10")), WORLD)
+    zones, _ = run_check(reverse_zones(address("192.0.2.10")), WORLD)
 
     assert zones.owner == "10.2.0.192.in-addr.arpa"
     assert zones.delegating is None
@@ -47,14 +47,14 @@ def test_the_nearest_soa_record_is_the_zone():
 
 def test_a_name_may_be_a_zone_itself():
     """The walk begins with the name."""
-    cut, _ = judge(zone_cut(name("customer.example")), WORLD)
+    cut, _ = run_check(zone_cut(name("customer.example")), WORLD)
 
     assert found(cut) == ("customer.example", "dns.admin@customer.example", ["ns.customer.example"], True)
 
 
 def test_who_delegates_by_cname_is_not_who_publishes():
     """RFC 2317: the PTR record is in the customer's zone, the CNAME in that of the provider."""
-    zones, _ = judge(reverse_zones(address("192.0.2.13")), WORLD)
+    zones, _ = run_check(reverse_zones(address("192.0.2.13")), WORLD)
 
     assert zones.owner == "13.0-63.customer.example"
     assert found(zones.cut)[0] == "customer.example"
@@ -74,7 +74,7 @@ def test_a_delegation_is_seen_when_its_zone_is_silent():
     }
     world = WORLD.without_answers_to(silent)
 
-    zones, _ = judge(reverse_zones(address("192.0.2.13")), world)
+    zones, _ = run_check(reverse_zones(address("192.0.2.13")), world)
 
     assert zones.owner == "13.0-63.customer.example"
     assert not zones.cut.is_certain
@@ -86,7 +86,7 @@ def test_a_delegation_is_seen_when_its_zone_is_silent():
 def test_a_way_that_is_lost_leaves_the_zone_open():
     """Without the PTR answer and without its first step, the zone of the reverse name is only where to ask further."""
     lost = {question("13.2.0.192.in-addr.arpa", rdtype): Status.REFUSED for rdtype in ("PTR", "CNAME")}
-    zones, evidence = judge(reverse_zones(address("192.0.2.13")), WORLD.without_answers_to(lost))
+    zones, evidence = run_check(reverse_zones(address("192.0.2.13")), WORLD.without_answers_to(lost))
 
     assert lost.keys() <= evidence.keys()
     assert zones.owner == "13.2.0.192.in-addr.arpa"
@@ -101,7 +101,7 @@ def test_of_several_silent_names_the_one_nearest_to_the_zone_is_told():
     reverse = "13.2.0.192.in-addr.arpa"
     lost = {question(reverse, rdtype): Status.REFUSED for rdtype in ("PTR", "CNAME", "SOA")}
     lost[question("2.0.192.in-addr.arpa", "SOA")] = Status.TIMEOUT
-    zones, _ = judge(reverse_zones(address("192.0.2.13")), WORLD.without_answers_to(lost))
+    zones, _ = run_check(reverse_zones(address("192.0.2.13")), WORLD.without_answers_to(lost))
 
     assert (zones.cut.zone, zones.cut.unanswered) == (".", (name("2.0.192.in-addr.arpa"), Status.TIMEOUT))
 
@@ -116,9 +116,9 @@ def test_what_is_behind_an_alias_is_another_names():
         example.org SOA ns.example.org. noc.example.org. 1
         """
     )
-    cut, _ = judge(zone_cut(name("a.example.org")), world)
+    cut, _ = run_check(zone_cut(name("a.example.org")), world)
     servers = question("example.org", "NS")
-    aliased, _ = judge(
+    aliased, _ = run_check(
         zone_cut(name("example.org")), lambda it: world(question("a.example.org", "NS") if it == servers else it)
     )
 
@@ -129,8 +129,8 @@ def test_what_is_behind_an_alias_is_another_names():
 def test_eight_names_are_asked_for_at_once():
     """A zone among the first eight costs no more than those, whatever is above it."""
     world = World.parse("0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa SOA a. b. 1")
-    _, near = judge(reverse_zones(address("2001:db8::")), world)
-    _, far = judge(reverse_zones(address("2001:db8::10")), WORLD)
+    _, near = run_check(reverse_zones(address("2001:db8::")), world)
+    _, far = run_check(reverse_zones(address("2001:db8::10")), WORLD)
 
     assert sorted(question.rdtype for question in near) == ["NS", "PTR", *["SOA"] * 8]
     assert sorted(question.rdtype for question in far) == ["NS", "PTR", *["SOA"] * 32]
@@ -138,7 +138,7 @@ def test_eight_names_are_asked_for_at_once():
 
 def test_an_ipv6_name_is_walked_to_its_end():
     """34 labels take a few steps, not 34."""
-    zones, evidence = judge(reverse_zones(address("2001:db8::10")), WORLD)
+    zones, evidence = run_check(reverse_zones(address("2001:db8::10")), WORLD)
 
     assert zones.cut.zone == "8.b.d.0.1.0.0.2.ip6.arpa"
     assert len(evidence) < 40
@@ -146,7 +146,7 @@ def test_an_ipv6_name_is_walked_to_its_end():
 
 def test_without_any_soa_record_there_is_no_zone():
     """A resolver that knows no root leaves it open."""
-    cut, _ = judge(zone_cut(name("mail.example.org")), World())
+    cut, _ = run_check(zone_cut(name("mail.example.org")), World())
 
     assert found(cut) == ("None", None, [], False)
 
@@ -154,8 +154,8 @@ def test_without_any_soa_record_there_is_no_zone():
 @given(st.sampled_from(["192.0.2.10", "192.0.2.13", "192.0.3.1", "2001:db8::10"]), st.data())
 def test_an_outage_may_withhold_the_zone_but_never_move_it(ip, data):
     """Whatever answers are lost, a zone that is certain is the one that it was."""
-    before, evidence = judge(reverse_zones(address(ip)), WORLD)
-    after, _ = judge(reverse_zones(address(ip)), WORLD.without_answers_to(data.draw(outages(list(evidence)))))
+    before, evidence = run_check(reverse_zones(address(ip)), WORLD)
+    after, _ = run_check(reverse_zones(address(ip)), WORLD.without_answers_to(data.draw(outages(list(evidence)))))
 
     if after.cut.is_certain:
         assert (after.owner, after.cut.zone) == (before.owner, before.cut.zone)

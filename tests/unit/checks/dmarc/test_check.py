@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.answers import Answer, Question, Record, Text
-from exporter.checks.check import judge
-from exporter.checks.dmarc import destination, dmarc, parse_dmarc, walk_targets
-from exporter.checks.domain import overall
+from exporter.checks.check import run_check
+from exporter.checks.dmarc import destination, dmarc, parse_dmarc, tree_walk_names
 from exporter.checks.names import DomainName
 from exporter.checks.result import Result
+from tests.domains import overall
 from tests.factories import World, name, question
 from tests.strategies import outages
 
@@ -45,8 +45,8 @@ def dmarc_worlds(draw):
 @given(dmarc_worlds(), st.data())
 def test_an_outage_withholds_a_verdict_but_never_changes_it(world, data):
     """Losing answers leaves the verdict alone or makes it unknown; a policy that is told is the right one."""
-    before, evidence = judge(dmarc(START), world)
-    after, _ = judge(dmarc(START), world.without_answers_to(data.draw(outages(list(evidence)))))
+    before, evidence = run_check(dmarc(START), world)
+    after, _ = run_check(dmarc(START), world.without_answers_to(data.draw(outages(list(evidence)))))
 
     assert overall(after.findings) in {overall(before.findings), Result.UNKNOWN}
     assert after.policy in {before.policy, None}
@@ -62,16 +62,16 @@ def test_the_order_of_records_never_matters(world, random):
         random.shuffle(known)
         return Answer(answer.status, tuple(known), answer.chain, answer.ttl)
 
-    assert judge(dmarc(START), shuffled) == judge(dmarc(START), world)
+    assert run_check(dmarc(START), shuffled) == run_check(dmarc(START), world)
 
 
 @given(dmarc_worlds())
 def test_publishing_the_fix_removes_the_fault(world):
     """Whoever publishes what a finding or hint asks for does not get to hear of it again."""
-    report, _ = judge(dmarc(START), world)
+    report, _ = run_check(dmarc(START), world)
     for helo in (*report.findings, *report.hints):
         if helo.fix and helo.fix.records:
-            after, _ = judge(dmarc(START), world.apply(helo.fix))
+            after, _ = run_check(dmarc(START), world.apply(helo.fix))
             assert (helo.reason, helo.sentence) not in [
                 (it.reason, it.sentence) for it in (*after.findings, *after.hints)
             ]
@@ -91,7 +91,7 @@ def test_any_octets_are_read(octets):
 def test_a_walk_has_eight_steps_at_most(labels):
     """However many labels a domain has, the walk ends at its last one, and starts at itself."""
     domain = DomainName(".".join(labels))
-    targets = walk_targets(domain)
+    targets = tree_walk_names(domain)
 
     assert targets[0] == domain
     assert targets[-1] == labels[-1]
@@ -138,7 +138,7 @@ def test_what_nobody_can_be_asked_about(uri):
 
 def _only(zone, reason):
     """What is said with *reason* of example.org in a world of these records."""
-    report, _ = judge(dmarc(name("example.org")), World.parse(zone))
+    report, _ = run_check(dmarc(name("example.org")), World.parse(zone))
     (helo,) = [it for it in (*report.findings, *report.hints) if it.reason == reason]
     return helo
 
@@ -190,12 +190,12 @@ def test_a_record_is_rewritten_but_for_what_is_wrong(record, reason, fixed):
         (
             f"v=DMARC1; p=reject; pct=5; rf=afrf; {REPORTS}!1m",
             "dmarc-historic-tag",
-            "has what receivers no longer read (RFC 9989): pct=, rf=, mailto:d@example.org!1m.",
+            "has tags that receivers no longer read (RFC 9989): pct=, rf=, mailto:d@example.org!1m.",
         ),
         (
             f"v=DMARC1; p=reject; adkim=x; {REPORTS}",
             "dmarc-bad-tag",
-            "has what receivers cannot read and ignore: adkim=x.",
+            "has tags that receivers cannot read and ignore: adkim=x.",
         ),
     ],
 )
@@ -209,9 +209,9 @@ def test_what_is_wrong_with_a_record_is_quoted(record, reason, sentence):
 def test_octets_of_a_record_that_is_ignored_are_shown_as_escapes():
     """What is no ASCII cannot break the sentence."""
     known = {Question(name("_dmarc.example.org"), "TXT"): frozenset([Text(b"v=dmarc1; p=none; x=\xff")])}
-    report, _ = judge(dmarc(name("example.org")), World(known))
+    report, _ = run_check(dmarc(name("example.org")), World(known))
 
-    assert report.findings[0].sentence.endswith(r"spelled so: v=dmarc1; p=none; x=\xff.")
+    assert report.findings[0].sentence.endswith(r"does not begin with exactly v=DMARC1: v=dmarc1; p=none; x=\xff.")
 
 
 def test_a_policy_of_its_own_asks_for_nothing_more():
@@ -220,16 +220,18 @@ def test_a_policy_of_its_own_asks_for_nothing_more():
     above = "_dmarc.example.org TXT v=DMARC1; p=reject; rua=mailto:d@example.org"
 
     for zone in (own, above):
-        _, evidence = judge(dmarc(name("mail.example.org")), World.parse(zone))
+        _, evidence = run_check(dmarc(name("mail.example.org")), World.parse(zone))
         assert {asked.rdtype for asked in evidence} == {"TXT"}
-    _, evidence = judge(dmarc(name("mail.example.org")), World.parse(above.replace("p=reject", "p=reject; np=none")))
+    _, evidence = run_check(
+        dmarc(name("mail.example.org")), World.parse(above.replace("p=reject", "p=reject; np=none"))
+    )
     assert question("mail.example.org", "MX") in evidence
 
 
 def test_the_question_that_ended_the_walk_is_told():
     """Of several without an answer it is the one nearest to the domain."""
     zone = "_dmarc.mail.example.org TXT !refused\n_dmarc.example.org TXT !servfail"
-    report, _ = judge(dmarc(name("a.mail.example.org")), World.parse(zone))
+    report, _ = run_check(dmarc(name("a.mail.example.org")), World.parse(zone))
 
     (finding,) = report.findings
     assert finding.sentence == (
@@ -241,7 +243,7 @@ def test_ten_destinations_are_asked_the_same_ones_each_time():
     """The first ten hosts in order, each once, however they are listed."""
     hosts = [f"r{number:02}.example.net" for number in range(12, 0, -1)]
     places = ",".join([f"mailto:d@{host}" for host in (*hosts, *hosts)])
-    report, evidence = judge(
+    report, evidence = run_check(
         dmarc(name("example.org")), World.parse(f"_dmarc.example.org TXT v=DMARC1;p=none;rua={places}")
     )
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.answers import Question
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.helo import HeloName
 from exporter.checks.receivers import (
     DEFAULT_RECEIVERS,
@@ -37,7 +37,7 @@ def exchanged_worlds(draw):
 
 def predict(client, helo, world, policies=ALL):
     """Predict, by receiver."""
-    verdicts, evidence = judge(receivers(client, helo, policies), world)
+    verdicts, evidence = run_check(receivers(client, helo, policies), world)
     return {it.receiver: it for it in verdicts}, evidence
 
 
@@ -186,5 +186,5 @@ def test_a_lottery_is_told_as_a_share():
     (verdict,) = verdicts.values()
     assert (verdict.share, verdict.sentence) == (
         0.5,
-        f"{verdict.receiver} puts off 50% of the connections with 450: mta2.example.org does not resolve to 192.0.2.1.",
+        f"{verdict.receiver} defers 50% of the connections with 450: mta2.example.org does not resolve to 192.0.2.1.",
     )

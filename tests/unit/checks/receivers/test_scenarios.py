@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.receivers import Receiver, ReceiverResult, receivers
 from tests.unit.checks.receivers.scenarios import SCENARIOS, Expected
 
@@ -10,7 +10,7 @@ from tests.unit.checks.receivers.scenarios import SCENARIOS, Expected
 @pytest.mark.parametrize("scenario", [pytest.param(it, id=it.name) for it in SCENARIOS])
 def test_every_receiver_does_what_the_scenario_says(scenario):
     """Each policy's result, code and share are those of the scenario, and in doubt where it says so."""
-    verdicts, _ = judge(receivers(scenario.address, scenario.helo, tuple(Receiver)), scenario.world)
+    verdicts, _ = run_check(receivers(scenario.address, scenario.helo, tuple(Receiver)), scenario.world)
 
     assert {it.receiver: (it.result, it.code, pytest.approx(it.share)) for it in verdicts} == {
         receiver: (expected.result, expected.code, expected.share)
