@@ -6,7 +6,7 @@ from pathlib import Path
 
 from exporter.config.configuration import Configuration
 from exporter.inventory.shard import ALONE, Shard
-from exporter.web.connections import Patience
+from exporter.web.connections import ConnectionLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Options:
         probe_offset_seconds: How much sooner than the scrape's timeout a probe ends.
         web_config: The file with TLS and authentication settings.
         external_path: The prefix of links in pages, if a proxy removes it.
-        patience: Timeouts of connections; None for the defaults.
+        connection_limits: Timeouts of connections; None for the defaults.
         shard: Which part of the addresses this process samples.
     """
 
@@ -34,5 +34,5 @@ class Options:
     probe_offset_seconds: float = 0.5
     web_config: Path | None = None
     external_path: str | None = None
-    patience: Patience | None = None
+    connection_limits: ConnectionLimits | None = None
     shard: Shard = ALONE

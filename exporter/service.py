@@ -97,7 +97,7 @@ class Service:
             route_prefix=self._options.route_prefix,
             link_prefix=self._options.external_path,
             access=self._access,
-            patience=self._options.patience,
+            limits=self._options.connection_limits,
         )
         await self._storage.use(configuration.storage)
         try:

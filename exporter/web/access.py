@@ -1,7 +1,7 @@
-"""Who may come in: what `--web.config.file` says, from the start on and whenever it changes.
+"""`--web.config.file`: TLS, passwords, headers and a rate limit, in the format of Prometheus' exporter-toolkit.
 
-The rule of this file: a file, certificate or key that turns bad changes nothing; what was good last stays in force
-until there is something good again.
+A file that exporter-toolkit accepts is accepted here, or refused with what would be right. The only key without effect
+is ``http2``: the server speaks HTTP/1.1.
 """
 
 import asyncio
@@ -27,107 +27,10 @@ from exporter.config.tree import Node, path_text, read_tree
 from exporter.config.values import Duration
 from exporter.errors import ConfigError, Problem
 
-# SECTION exporter.web.reader
-# Reading a mapping of the web configuration key by key.
-#
-# The rule of this file: whatever a key holds, something usable comes out; what was wrong is noted with its
-# place, and a
-# key that nobody asked for is wrong too.
+log = structlog.get_logger()
 
-
-class Reader:
-    """Takes the keys of a mapping one by one; what nobody took is a problem too."""
-
-    def __init__(self, source: str, node: Node, problems: list[Problem], path: tuple[str, ...] = ()) -> None:
-        self._source = source
-        self._node = node
-        self._problems = problems
-        self._path = path
-        self._taken: set[str] = set()
-        self._children = node.content if isinstance(node.content, dict) else {}
-        if not isinstance(node.content, dict):
-            self.complain(None, "is no mapping (`key: value`)")
-
-    def complain(self, key: str | None, what: str) -> None:
-        """Note a problem with *key*, or with the mapping itself."""
-        child = None if key is None else self._children.get(key)
-        node = child or self._node
-        path = path_text([*self._path, *([] if key is None else [key])])
-        self._problems.append(Problem(self._source, node.line, node.column, path, what))
-
-    def names(self) -> tuple[str, ...]:
-        """Every key that is there."""
-        return tuple(self._children)
-
-    def section(self, key: str) -> "Reader | None":
-        """A mapping; None if it is not there."""
-        self._taken.add(key)
-        child = self._children.get(key)
-        if child is None or child.content is None:
-            return None
-        return Reader(self._source, child, self._problems, (*self._path, key))
-
-    def text(self, key: str, default: str = "") -> str:
-        """A text."""
-        self._taken.add(key)
-        content = self._content(key)
-        if content is None:
-            return default
-        if isinstance(content, str):
-            return content
-        self.complain(key, "is no text: put it in quotes")
-        return default
-
-    def flag(self, key: str, *, default: bool) -> bool:
-        """True or false."""
-        self._taken.add(key)
-        content = self._content(key)
-        if content is None:
-            return default
-        if not isinstance(content, bool):
-            self.complain(key, "is neither true nor false")
-            return default
-        return content
-
-    def whole(self, key: str, low: int, high: int) -> int:
-        """A number from *low* to *high*."""
-        self._taken.add(key)
-        content = self._content(key)
-        if isinstance(content, bool) or not isinstance(content, int) or not low <= content <= high:
-            self.complain(key, f"is not a whole number from {low} to {high}")
-            return low
-        return content
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        """A list of texts."""
-        self._taken.add(key)
-        content = self._content(key)
-        if content is None:
-            return ()
-        if not isinstance(content, list) or not all(isinstance(one.content, str) for one in content):
-            self.complain(key, "is no list of texts")
-            return ()
-        return tuple([str(one.content) for one in content])
-
-    def finish(self) -> None:
-        """Complain of what nobody took."""
-        for key in self._children.keys() - self._taken:
-            self.complain(key, f"is not a known key; known are {', '.join(sorted(self._taken))}")
-
-    def _content(self, key: str) -> object:
-        child = self._children.get(key)
-        return None if child is None else child.content
-
-
-# SECTION exporter.web.web_config
-# `--web.config.file`: TLS, passwords, headers and a rate limit, in exporter-toolkit's format.
-#
-# The rule of this file: a file that exporter-toolkit takes is taken here, or refused with what would be right;
-# nothing
-# that it asks for is quietly left out. Every problem is reported at once, with its place. The one key without
-# an effect
-# is ``http2``: what is served is HTTP/1.1, as with any client that does not ask for more.
-
+LOOK_SECONDS = 1.0
+"""The time between two looks for changed files."""
 MAX_BYTES = 1 << 20
 HEADERS = (
     "Content-Security-Policy",
@@ -170,7 +73,20 @@ CIPHERS = {
 
 @dataclass(frozen=True, slots=True)
 class TlsSettings:
-    """`tls_server_config`: where certificate, key and client CA are (a path, or the PEM text itself), and the rest."""
+    """`tls_server_config`. Certificates and keys are paths, or PEM text.
+
+    Attributes:
+        certificate: the server's certificate and intermediate certificates.
+        key: the server's private key.
+        client_ca: the CA that signs the certificates of clients.
+        client_auth: whether clients must have a certificate.
+        client_allowed_sans: subject alternative names, of which a client's certificate must have one; empty for any.
+        minimum: the lowest version of TLS.
+        maximum: the highest version of TLS.
+        ciphers: OpenSSL names of cipher suites up to TLS 1.2; empty for the defaults.
+        prefer_server_ciphers: whether the server's order of cipher suites counts.
+        curve: the OpenSSL name of the curve; None for the defaults.
+    """
 
     certificate: Path | str
     key: Path | str
@@ -185,7 +101,7 @@ class TlsSettings:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files that it is made of."""
+        """The files that it names."""
         return tuple([one for one in (self.certificate, self.key, self.client_ca) if isinstance(one, Path)])
 
 
@@ -199,7 +115,14 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class WebConfig:
-    """Who may come in, and how. *users* are bcrypt hashes by name."""
+    """The web configuration.
+
+    Attributes:
+        tls: None for plain HTTP.
+        users: bcrypt hashes by user name; empty for no authentication.
+        headers: response headers by name; an empty value removes a default header.
+        rate_limit: for all requests together.
+    """
 
     tls: TlsSettings | None = None
     users: Mapping[str, bytes] = field(default_factory=dict)
@@ -207,225 +130,102 @@ class WebConfig:
     rate_limit: RateLimit | None = None
 
 
-def load_web_config(path: Path) -> WebConfig:
-    """Read the file; paths in it start at its folder. Raises `ConfigError` with every problem."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise ConfigError([Problem(str(path), 0, 0, "", "is larger than 1 MiB, which no web configuration is")])
-        text = content.decode("utf-8")
-    except OSError as error:
-        raise ConfigError([Problem(str(path), 0, 0, "", f"cannot be read: {error.strerror}")]) from None
-    except UnicodeDecodeError:
-        raise ConfigError([Problem(str(path), 0, 0, "", "is not UTF-8: save it as UTF-8")]) from None
-    return parse_web_config(text, str(path), path.absolute().parent)
+class Access:
+    """The web configuration in use; *path* None for an exporter without one.
+
+    A file, certificate or key that becomes bad changes nothing: the last good one stays in use.
+    Raises `ConfigError` for a file that is bad from the start.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self.config = WebConfig()
+        self.tls: ssl.SSLContext | None = None
+        self.passwords: Passwords | None = None
+        self.bucket: Bucket | None = None
+        self.problems: tuple[str, ...] = ()
+        """What is wrong with the file now, if the configuration in use is an older one."""
+        if path is not None:
+            self._use(*_load(path))
+        self._seen = self._fingerprint()
+
+    @contextlib.asynccontextmanager
+    async def followed(self, changed: Callable[[ssl.SSLContext | None], Awaitable[None]]) -> AsyncIterator[None]:
+        """While inside, reload changed files, and await *changed* with the TLS context for new connections."""
+        watching = None if self._path is None else asyncio.create_task(self._watch(self._path, changed))
+        try:
+            yield
+        finally:
+            if watching is not None:
+                watching.cancel()
+            if self.passwords is not None:
+                self.passwords.close()
+
+    async def _watch(self, path: Path, changed: Callable[[ssl.SSLContext | None], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            seen = await asyncio.to_thread(self._fingerprint)
+            if seen == self._seen:
+                continue
+            self._seen = seen
+            try:
+                config, tls = await asyncio.to_thread(_load, path)
+            except ConfigError as bad:
+                self.problems = tuple(map(str, bad.problems))
+                log.warning("the new web configuration is bad, the old one stays in use", problems=list(self.problems))
+                continue
+            self._use(config, tls)
+            await changed(tls)
+            log.info("the web configuration was read again")
+
+    def _use(self, config: WebConfig, tls: ssl.SSLContext | None) -> None:
+        old = self.config
+        self.config, self.tls, self.problems = config, tls, ()
+        if config.users != old.users:
+            if self.passwords is not None:
+                self.passwords.close()
+            self.passwords = Passwords(config.users) if config.users else None
+        if config.rate_limit != old.rate_limit:
+            self.bucket = Bucket(config.rate_limit) if config.rate_limit else None
+
+    def _fingerprint(self) -> bytes:
+        """A digest of all files, to notice changes."""
+        if self._path is None:
+            return b""
+        files = (self._path, *(self.config.tls.files if self.config.tls is not None else ()))
+        seen = hashlib.sha256()
+        for file in files:
+            try:
+                content = file.read_bytes()
+            except OSError as error:
+                content = str(error.errno).encode()
+            seen.update(len(content).to_bytes(8, "big") + content)
+        return seen.digest()
 
 
-def parse_web_config(text: str, source: str, folder: Path) -> WebConfig:
-    """Read a web configuration from *text*; *source* is what messages call it. Raises `ConfigError`."""
-    root, problems = read_tree(text, source)
-    if root is None or root.content is None:
-        if problems:
-            raise ConfigError(problems)
-        return WebConfig()
-    reader = Reader(source, root, problems)
-    tls = reader.section("tls_server_config")
-    http = reader.section("http_server_config")
-    rate = reader.section("rate_limit")
-    config = WebConfig(
-        tls=None if tls is None else _tls(tls, folder),
-        users=_users(reader.section("basic_auth_users")),
-        headers={} if http is None else _headers(http),
-        rate_limit=None if rate is None else _rate(rate),
-    )
-    reader.finish()
-    if problems:
-        raise ConfigError(problems)
-    return config
+def _load(path: Path) -> tuple[WebConfig, ssl.SSLContext | None]:
+    config = load_web_config(path)
+    return config, None if config.tls is None else build_context(config.tls, str(path))
 
-
-def _tls(reader: Reader, folder: Path) -> TlsSettings:
-    certificate = _pem(reader, "cert", folder, required=True)
-    key = _pem(reader, "key", folder, required=True)
-    client_ca = _pem(reader, "client_ca", folder, required=False)
-    auth = reader.text("client_auth_type")
-    if auth in _INSECURE:
-        reader.complain("client_auth_type", f"is {auth}, which lets anybody in: write RequireAndVerifyClientCert")
-    elif auth not in CLIENT_AUTH:
-        reader.complain("client_auth_type", f"is none of {', '.join(filter(None, CLIENT_AUTH))}")
-    mode = CLIENT_AUTH.get(auth, ssl.CERT_NONE)
-    if mode is not ssl.CERT_NONE and client_ca is None:
-        reader.complain("client_auth_type", "needs client_ca_file: who signs the certificates of clients?")
-    if mode is ssl.CERT_NONE and client_ca is not None and auth not in _INSECURE:
-        reader.complain(
-            None,
-            "has a client CA, but asks no client for a certificate: set client_auth_type to RequireAndVerifyClientCert",
-        )
-    sans = reader.texts("client_allowed_sans")
-    if sans and mode is not ssl.CERT_REQUIRED:
-        reader.complain("client_allowed_sans", "needs client_auth_type: RequireAndVerifyClientCert")
-    minimum = _version(reader, "min_version", "TLS12")
-    maximum = _version(reader, "max_version", "TLS13")
-    if minimum > maximum:
-        reader.complain("max_version", "is below min_version")
-    settings = TlsSettings(
-        certificate=certificate or "",
-        key=key or "",
-        client_ca=client_ca,
-        client_auth=mode,
-        client_allowed_sans=sans,
-        minimum=minimum,
-        maximum=maximum,
-        ciphers=_ciphers(reader),
-        prefer_server_ciphers=reader.flag("prefer_server_cipher_suites", default=True),
-        curve=_curve(reader),
-    )
-    reader.finish()
-    return settings
-
-
-def _pem(reader: Reader, key: str, folder: Path, *, required: bool) -> Path | str | None:
-    inline, file = reader.text(key), reader.text(f"{key}_file")
-    if inline and file:
-        reader.complain(key, f"stands beside {key}_file: one of them is enough")
-    elif not inline and not file and required:
-        reader.complain(None, f"needs {key}_file")
-    if inline:
-        return inline
-    return folder / file if file else None
-
-
-def _version(reader: Reader, key: str, default: str) -> ssl.TLSVersion:
-    version = reader.text(key, default)
-    if version not in VERSIONS:
-        reader.complain(key, f"is none of {', '.join(VERSIONS)}")
-    return VERSIONS.get(version, VERSIONS[default])
-
-
-def _ciphers(reader: Reader) -> tuple[str, ...]:
-    names = reader.texts("cipher_suites")
-    for name in names:
-        if name not in CIPHERS:
-            reader.complain("cipher_suites", f"has {name}, which is none of {', '.join(sorted(CIPHERS))}")
-    return tuple([CIPHERS[name] for name in names if CIPHERS.get(name)])
-
-
-def _curve(reader: Reader) -> str | None:
-    names = reader.texts("curve_preferences")
-    if len(names) > 1:
-        reader.complain("curve_preferences", "has several curves: write the one that is wanted, or leave it out")
-    for name in names:
-        if name not in CURVES:
-            reader.complain("curve_preferences", f"has {name}, which is none of {', '.join(CURVES)}")
-    return CURVES.get(names[0]) if names else None
-
-
-def _users(reader: Reader | None) -> Mapping[str, bytes]:
-    if reader is None:
-        return {}
-    users: dict[str, bytes] = {}
-    for name in reader.names():
-        hashed = reader.text(name)
-        if is_bcrypt(hashed):
-            users[name] = hashed.encode("ascii")
-        else:
-            reader.complain(name, 'is no bcrypt hash, as `htpasswd -nBC 10 ""` makes it')
-        if not name or ":" in name:
-            reader.complain(name, "is no user name: it is empty, or has a colon in it")
-    return users
-
-
-def is_bcrypt(text: str) -> bool:
-    """Whether *text* is a bcrypt hash of a cost that ends in this century."""
-    kind, _, rest = text[1:].partition("$")
-    cost, _, digest = rest.partition("$")
-    alphabet = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-    return (
-        text.startswith("$")
-        and kind in {"2a", "2b", "2y"}
-        and cost in {f"{number:02}" for number in range(4, 19)}
-        and len(digest) == 53
-        and all(character in alphabet for character in digest)
-    )
-
-
-def _headers(reader: Reader) -> Mapping[str, str]:
-    reader.flag("http2", default=True)
-    section = reader.section("headers")
-    reader.finish()
-    if section is None:
-        return {}
-    headers = {name: section.text(name) for name in HEADERS}
-    headers = {name: value for name, value in headers.items() if name in section.names()}
-    for name, value in headers.items():
-        if not value.isprintable() or not value.isascii():
-            section.complain(name, "has characters that no header can carry")
-    if headers.get("X-Frame-Options", "").lower() not in {"", "deny", "sameorigin"}:
-        section.complain("X-Frame-Options", "is neither deny nor sameorigin")
-    if headers.get("X-Content-Type-Options", "").lower() not in {"", "nosniff"}:
-        section.complain("X-Content-Type-Options", "is not nosniff")
-    section.finish()
-    return headers
-
-
-def _rate(reader: Reader) -> RateLimit | None:
-    text = reader.text("interval", "0s")
-    burst = reader.whole("burst", 1, 1_000_000)
-    reader.finish()
-    try:
-        interval = Duration(0) if text == "0" else Duration.parse(text)
-    except ValueError as error:
-        reader.complain("interval", str(error))
-        return None
-    return RateLimit(interval.seconds, burst) if interval.seconds else None
-
-
-# SECTION exporter.web.rate_limit
-# A rate limit for all requests together, as exporter-toolkit has it: a token bucket.
-
-
-class Bucket:
-    """Holds *burst* tokens at most, and gets one every *interval_seconds*."""
-
-    def __init__(self, limit: RateLimit, clock: Callable[[], float] = time.monotonic) -> None:
-        self._limit = limit
-        self._clock = clock
-        self._tokens = float(limit.burst)
-        self._filled_at = clock()
-
-    def take(self) -> bool:
-        """Take a token, if there is one."""
-        now = self._clock()
-        self._tokens = min(self._limit.burst, self._tokens + (now - self._filled_at) / self._limit.interval_seconds)
-        self._filled_at = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
-
-
-# SECTION exporter.web.passwords
-# Basic authentication: names and bcrypt hashes.
-#
-# The rule of this file: how long an answer takes says nothing about which names exist. Whoever asks, known or
-# not, costs
-# one bcrypt check against one of the configured hashes, or one look into the memory of such checks.
 
 _REMEMBERED = 256
 _THREADS = 2
 _WAITING = 16
 _MAX_BYTES = 72
-"""What bcrypt looks at of a password; Go refuses longer ones when it makes a hash, so none can be right."""
+"""The bytes of a password that bcrypt uses. Go makes no hash of a longer one, so none can be right."""
 _MAX_HEADER = 4096
 
 
 class BusyError(Exception):
-    """Too many passwords are being checked already."""
+    """Too many passwords are being checked."""
 
 
 class Passwords:
-    """Checks credentials against *users*, bcrypt hashes by name. Checks run in threads of their own, few at a time."""
+    """Basic authentication against *users*, bcrypt hashes by name. A few threads check passwords.
+
+    The response time does not show which names exist: an unknown name costs one bcrypt check too, or one look into the
+    cache of results.
+    """
 
     def __init__(self, users: Mapping[str, bytes]) -> None:
         self._users = users
@@ -436,7 +236,7 @@ class Passwords:
         self._waiting = 0
 
     def close(self) -> None:
-        """End the threads."""
+        """Stop the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def are_right(self, authorization: str) -> bool:
@@ -445,7 +245,7 @@ class Passwords:
         if credentials is None:
             return False
         name, password = credentials
-        hashed = self._users.get(name) or self._stand_in(name)
+        hashed = self._users.get(name) or self._substitute(name)
         digest = self._digest(name, password, hashed)
         known = self._known.get(digest)
         if known is None:
@@ -453,14 +253,14 @@ class Passwords:
             self._remember(digest, is_right=known)
         return known and name in self._users
 
-    def _stand_in(self, name: str) -> bytes:
-        """The hash that an unknown name is checked against: always the same one for a name, as if it were a user's."""
+    def _substitute(self, name: str) -> bytes:
+        """The hash to check an unknown name against: always the same one for a name."""
         number = int.from_bytes(hmac.digest(self._secret, name.encode(), "sha256")[:8], "big")
         return self._hashes[number % len(self._hashes)]
 
     def _digest(self, name: str, password: bytes, hashed: bytes) -> bytes:
-        parts = b"".join([len(part).to_bytes(4, "big") + part for part in (name.encode(), password, hashed)])
-        return hmac.digest(self._secret, parts, hashlib.sha256)
+        message = b"".join([len(one).to_bytes(4, "big") + one for one in (name.encode(), password, hashed)])
+        return hmac.digest(self._secret, message, hashlib.sha256)
 
     async def _check(self, password: bytes, hashed: bytes) -> bool:
         if self._waiting >= _THREADS + _WAITING:
@@ -472,7 +272,7 @@ class Passwords:
             self._waiting -= 1
 
     def _remember(self, digest: bytes, *, is_right: bool) -> None:
-        """Keep the latest outcomes. Wrong ones too: else a second try would tell a known name from an unknown one."""
+        """Cache a result, a wrong one too: otherwise a second try would show whether the name exists."""
         self._known[digest] = is_right
         self._known.move_to_end(digest)
         if len(self._known) > _REMEMBERED:
@@ -480,7 +280,7 @@ class Passwords:
 
 
 def _matches(password: bytes, hashed: bytes) -> bool:
-    """One bcrypt check, also for a password that cannot be right."""
+    """One bcrypt check, even for a password that cannot be right."""
     import bcrypt
 
     is_possible = len(password) <= _MAX_BYTES and b"\0" not in password
@@ -489,7 +289,7 @@ def _matches(password: bytes, hashed: bytes) -> bool:
 
 
 def read_basic(authorization: str) -> tuple[str, bytes] | None:
-    """Name and password of an `Authorization` header (RFC 7617); None if it has none."""
+    """The name and password in an `Authorization` header (RFC 7617); None if it has none."""
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic" or len(encoded) > _MAX_HEADER:
         return None
@@ -500,15 +300,28 @@ def read_basic(authorization: str) -> tuple[str, bytes] | None:
         return None
 
 
-# SECTION exporter.web.tls
-# From the TLS settings to what greets clients.
-#
-# The rule of this file: a context is built whole or not at all, so that whoever has a good one can go on with
-# it.
+class Bucket:
+    """A token bucket, as in exporter-toolkit: *burst* tokens at most, and one more every *interval_seconds*."""
+
+    def __init__(self, limit: RateLimit, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._tokens = float(limit.burst)
+        self._filled_at = clock()
+
+    def take(self) -> bool:
+        """Take a token; False if there is none."""
+        now = self._clock()
+        self._tokens = min(self._limit.burst, self._tokens + (now - self._filled_at) / self._limit.interval_seconds)
+        self._filled_at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
 
 
 def build_context(settings: TlsSettings, source: str) -> ssl.SSLContext:
-    """The context for new connections. Raises `ConfigError` for files that cannot be used."""
+    """The TLS context for new connections. Raises `ConfigError` for unusable files."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
@@ -534,7 +347,7 @@ def build_context(settings: TlsSettings, source: str) -> ssl.SSLContext:
 
 
 def _load_certificate(context: ssl.SSLContext, settings: TlsSettings) -> None:
-    """Python's ssl loads files alone: a text is given to it as a file in memory, which no disk ever sees."""
+    """Load certificate and key. Python's ssl loads only files, so PEM text becomes a file in memory."""
     if isinstance(settings.certificate, Path) and isinstance(settings.key, Path):
         context.load_cert_chain(settings.certificate, settings.key, password="")
         return
@@ -565,85 +378,261 @@ def _same(name: str, allowed: str) -> bool:
         return False
 
 
-# SECTION exporter.web.access
+class Reader:
+    """Reads a mapping key by key. A bad value becomes a problem and a usable default."""
 
-log = structlog.get_logger()
-
-LOOK_SECONDS = 1.0
-
-
-class Access:
-    """The web configuration in force. *path* None is the open house of an exporter without one.
-
-    Raises `ConfigError` for a file that cannot be used.
-    """
-
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, source: str, node: Node, problems: list[Problem], path: tuple[str, ...] = ()) -> None:
+        self._source = source
+        self._node = node
+        self._problems = problems
         self._path = path
-        self.config = WebConfig()
-        self.tls: ssl.SSLContext | None = None
-        self.passwords: Passwords | None = None
-        self.bucket: Bucket | None = None
-        self.problems: tuple[str, ...] = ()
-        """What is wrong with the file as it is now, if that is not what is in force."""
-        if path is not None:
-            self._adopt(*_load(path))
-        self._seen = self._fingerprint()
+        self._taken: set[str] = set()
+        self._children = node.content if isinstance(node.content, dict) else {}
+        if not isinstance(node.content, dict):
+            self.complain(None, "is not a mapping (`key: value`)")
 
-    @contextlib.asynccontextmanager
-    async def followed(self, changed: Callable[[ssl.SSLContext | None], Awaitable[None]]) -> AsyncIterator[None]:
-        """While inside, use what changes; await *changed* with what is to greet new connections."""
-        watching = None if self._path is None else asyncio.create_task(self._watch(self._path, changed))
-        try:
-            yield
-        finally:
-            if watching is not None:
-                watching.cancel()
-            if self.passwords is not None:
-                self.passwords.close()
+    def complain(self, key: str | None, what: str) -> None:
+        """Add a problem with *key*, or with the mapping itself."""
+        child = None if key is None else self._children.get(key)
+        node = child or self._node
+        path = path_text([*self._path, *([] if key is None else [key])])
+        self._problems.append(Problem(self._source, node.line, node.column, path, what))
 
-    async def _watch(self, path: Path, changed: Callable[[ssl.SSLContext | None], Awaitable[None]]) -> None:
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            seen = await asyncio.to_thread(self._fingerprint)
-            if seen == self._seen:
-                continue
-            self._seen = seen
-            try:
-                config, tls = await asyncio.to_thread(_load, path)
-            except ConfigError as bad:
-                self.problems = tuple(map(str, bad.problems))
-                log.warning("the new web configuration is bad, the old one stays", problems=list(self.problems))
-                continue
-            self._adopt(config, tls)
-            await changed(tls)
-            log.info("the web configuration was read again")
+    def names(self) -> tuple[str, ...]:
+        """All keys."""
+        return tuple(self._children)
 
-    def _adopt(self, config: WebConfig, tls: ssl.SSLContext | None) -> None:
-        old = self.config
-        self.config, self.tls, self.problems = config, tls, ()
-        if config.users != old.users:
-            if self.passwords is not None:
-                self.passwords.close()
-            self.passwords = Passwords(config.users) if config.users else None
-        if config.rate_limit != old.rate_limit:
-            self.bucket = Bucket(config.rate_limit) if config.rate_limit else None
+    def section(self, key: str) -> "Reader | None":
+        """The mapping at *key*; None if there is none."""
+        self._taken.add(key)
+        child = self._children.get(key)
+        if child is None or child.content is None:
+            return None
+        return Reader(self._source, child, self._problems, (*self._path, key))
 
-    def _fingerprint(self) -> bytes:
-        """What tells one state of all the files from another."""
-        if self._path is None:
-            return b""
-        files = (self._path, *(self.config.tls.files if self.config.tls is not None else ()))
-        seen = hashlib.sha256()
-        for file in files:
-            try:
-                content = file.read_bytes()
-            except OSError as error:
-                content = str(error.errno).encode()
-            seen.update(len(content).to_bytes(8, "big") + content)
-        return seen.digest()
+    def text(self, key: str, default: str = "") -> str:
+        """The string at *key*."""
+        self._taken.add(key)
+        content = self._content(key)
+        if content is None:
+            return default
+        if isinstance(content, str):
+            return content
+        self.complain(key, "is not a string: put it in quotes")
+        return default
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        """The boolean at *key*."""
+        self._taken.add(key)
+        content = self._content(key)
+        if content is None:
+            return default
+        if not isinstance(content, bool):
+            self.complain(key, "is neither true nor false")
+            return default
+        return content
+
+    def whole(self, key: str, low: int, high: int) -> int:
+        """The integer at *key*, from *low* to *high*."""
+        self._taken.add(key)
+        content = self._content(key)
+        if isinstance(content, bool) or not isinstance(content, int) or not low <= content <= high:
+            self.complain(key, f"is not a whole number from {low} to {high}")
+            return low
+        return content
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """The list of strings at *key*."""
+        self._taken.add(key)
+        content = self._content(key)
+        if content is None:
+            return ()
+        if not isinstance(content, list) or not all(isinstance(one.content, str) for one in content):
+            self.complain(key, "is not a list of strings")
+            return ()
+        return tuple([str(one.content) for one in content])
+
+    def finish(self) -> None:
+        """Add a problem for each key that was not read."""
+        for key in self._children.keys() - self._taken:
+            self.complain(key, f"is not a known key; known are {', '.join(sorted(self._taken))}")
+
+    def _content(self, key: str) -> object:
+        child = self._children.get(key)
+        return None if child is None else child.content
 
 
-def _load(path: Path) -> tuple[WebConfig, ssl.SSLContext | None]:
-    config = load_web_config(path)
-    return config, None if config.tls is None else build_context(config.tls, str(path))
+def load_web_config(path: Path) -> WebConfig:
+    """Read the file; its paths are relative to its folder. Raises `ConfigError` with all problems."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ConfigError([Problem(str(path), 0, 0, "", "is larger than 1 MiB, the maximum")])
+        text = content.decode("utf-8")
+    except OSError as error:
+        raise ConfigError([Problem(str(path), 0, 0, "", f"cannot be read: {error.strerror}")]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([Problem(str(path), 0, 0, "", "is not UTF-8: save it as UTF-8")]) from None
+    return parse_web_config(text, str(path), path.absolute().parent)
+
+
+def parse_web_config(text: str, source: str, folder: Path) -> WebConfig:
+    """Parse a web configuration; *source* is its name in messages. Raises `ConfigError` with all problems."""
+    root, problems = read_tree(text, source)
+    if root is None or root.content is None:
+        if problems:
+            raise ConfigError(problems)
+        return WebConfig()
+    reader = Reader(source, root, problems)
+    tls = reader.section("tls_server_config")
+    http = reader.section("http_server_config")
+    rate = reader.section("rate_limit")
+    config = WebConfig(
+        tls=None if tls is None else _tls(tls, folder),
+        users=_users(reader.section("basic_auth_users")),
+        headers={} if http is None else _headers(http),
+        rate_limit=None if rate is None else _rate(rate),
+    )
+    reader.finish()
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def _tls(reader: Reader, folder: Path) -> TlsSettings:
+    certificate = _pem(reader, "cert", folder, required=True)
+    key = _pem(reader, "key", folder, required=True)
+    client_ca = _pem(reader, "client_ca", folder, required=False)
+    auth = reader.text("client_auth_type")
+    if auth in _INSECURE:
+        reader.complain(
+            "client_auth_type", f"is {auth}, which verifies no client: write RequireAndVerifyClientCert"
+        )
+    elif auth not in CLIENT_AUTH:
+        reader.complain("client_auth_type", f"is none of {', '.join(filter(None, CLIENT_AUTH))}")
+    mode = CLIENT_AUTH.get(auth, ssl.CERT_NONE)
+    if mode is not ssl.CERT_NONE and client_ca is None:
+        reader.complain("client_auth_type", "needs client_ca_file, the CA that signs the certificates of clients")
+    if mode is ssl.CERT_NONE and client_ca is not None and auth not in _INSECURE:
+        reader.complain(
+            None,
+            "has a client CA, but requires no client certificate: set client_auth_type to RequireAndVerifyClientCert",
+        )
+    sans = reader.texts("client_allowed_sans")
+    if sans and mode is not ssl.CERT_REQUIRED:
+        reader.complain("client_allowed_sans", "needs client_auth_type: RequireAndVerifyClientCert")
+    minimum = _version(reader, "min_version", "TLS12")
+    maximum = _version(reader, "max_version", "TLS13")
+    if minimum > maximum:
+        reader.complain("max_version", "is below min_version")
+    settings = TlsSettings(
+        certificate=certificate or "",
+        key=key or "",
+        client_ca=client_ca,
+        client_auth=mode,
+        client_allowed_sans=sans,
+        minimum=minimum,
+        maximum=maximum,
+        ciphers=_ciphers(reader),
+        prefer_server_ciphers=reader.flag("prefer_server_cipher_suites", default=True),
+        curve=_curve(reader),
+    )
+    reader.finish()
+    return settings
+
+
+def _pem(reader: Reader, key: str, folder: Path, *, required: bool) -> Path | str | None:
+    inline, file = reader.text(key), reader.text(f"{key}_file")
+    if inline and file:
+        reader.complain(key, f"is set together with {key}_file: remove one of them")
+    elif not inline and not file and required:
+        reader.complain(None, f"needs {key}_file")
+    if inline:
+        return inline
+    return folder / file if file else None
+
+
+def _version(reader: Reader, key: str, default: str) -> ssl.TLSVersion:
+    version = reader.text(key, default)
+    if version not in VERSIONS:
+        reader.complain(key, f"is none of {', '.join(VERSIONS)}")
+    return VERSIONS.get(version, VERSIONS[default])
+
+
+def _ciphers(reader: Reader) -> tuple[str, ...]:
+    names = reader.texts("cipher_suites")
+    for name in names:
+        if name not in CIPHERS:
+            reader.complain("cipher_suites", f"has {name}, which is none of {', '.join(sorted(CIPHERS))}")
+    return tuple([CIPHERS[name] for name in names if CIPHERS.get(name)])
+
+
+def _curve(reader: Reader) -> str | None:
+    names = reader.texts("curve_preferences")
+    if len(names) > 1:
+        reader.complain("curve_preferences", "has several curves: name one, or remove the key")
+    for name in names:
+        if name not in CURVES:
+            reader.complain("curve_preferences", f"has {name}, which is none of {', '.join(CURVES)}")
+    return CURVES.get(names[0]) if names else None
+
+
+def _users(reader: Reader | None) -> Mapping[str, bytes]:
+    if reader is None:
+        return {}
+    users: dict[str, bytes] = {}
+    for name in reader.names():
+        hashed = reader.text(name)
+        if is_bcrypt(hashed):
+            users[name] = hashed.encode("ascii")
+        else:
+            reader.complain(name, 'is not a bcrypt hash: make one with `htpasswd -nBC 10 ""`')
+        if not name or ":" in name:
+            reader.complain(name, "is not a user name: it is empty or has a colon")
+    return users
+
+
+def is_bcrypt(text: str) -> bool:
+    """Whether *text* is a bcrypt hash with a cost from 4 to 18."""
+    kind, _, rest = text[1:].partition("$")
+    cost, _, digest = rest.partition("$")
+    alphabet = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    return (
+        text.startswith("$")
+        and kind in {"2a", "2b", "2y"}
+        and cost in {f"{number:02}" for number in range(4, 19)}
+        and len(digest) == 53
+        and all(character in alphabet for character in digest)
+    )
+
+
+def _headers(reader: Reader) -> Mapping[str, str]:
+    reader.flag("http2", default=True)
+    section = reader.section("headers")
+    reader.finish()
+    if section is None:
+        return {}
+    headers = {name: section.text(name) for name in HEADERS}
+    headers = {name: value for name, value in headers.items() if name in section.names()}
+    for name, value in headers.items():
+        if not value.isprintable() or not value.isascii():
+            section.complain(name, "has characters that are not allowed in a header")
+    if headers.get("X-Frame-Options", "").lower() not in {"", "deny", "sameorigin"}:
+        section.complain("X-Frame-Options", "is neither deny nor sameorigin")
+    if headers.get("X-Content-Type-Options", "").lower() not in {"", "nosniff"}:
+        section.complain("X-Content-Type-Options", "is not nosniff")
+    section.finish()
+    return headers
+
+
+def _rate(reader: Reader) -> RateLimit | None:
+    text = reader.text("interval", "0s")
+    burst = reader.whole("burst", 1, 1_000_000)
+    reader.finish()
+    try:
+        interval = Duration(0) if text == "0" else Duration.parse(text)
+    except ValueError as error:
+        reader.complain("interval", str(error))
+        return None
+    return RateLimit(interval.seconds, burst) if interval.seconds else None

@@ -1,7 +1,7 @@
-"""`/api/v1/`: the same in JSON, a page at a time; docs/openapi.yaml describes it.
+"""The JSON API `/api/v1/`, which docs/openapi.yaml describes, and `/probe`.
 
-The rule of this file: a list is ``{"data": [...], "next": ...}``; *next* is the cursor of the next page, null at the
-end. A mistake is ``{"error": "..."}`` with a 4xx.
+A list is ``{"data": [...], "next": ...}``; *next* is the cursor of the next page, null at the end. A bad request gets
+``{"error": "..."}`` with a 4xx.
 """
 
 import asyncio
@@ -41,8 +41,8 @@ from exporter.web.search import (
     NotConfiguredError,
     Search,
     Wanted,
-    place_parameter,
-    place_text,
+    cursor_parameter,
+    cursor_text,
     read_address,
     seconds_of,
     text_of,
@@ -55,6 +55,16 @@ MAX_LIMIT = 500
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
+_DEFAULT_SECONDS = 10.0
+_LONGEST_SECONDS = 120.0
+
+Sample = Callable[[Pool, Target, AddressState, float], Awaitable[AddressState]]
+"""Samples a target of a pool, given what is known of it, within a number of seconds."""
+
+Render = Callable[[Pool, AddressState, float, str], tuple[bytes, str]]
+"""Gives the exposition of a sample and its content type, for its duration in seconds and an `Accept` header."""
+
 
 class Api:
     """Serves the API."""
@@ -64,7 +74,7 @@ class Api:
         self._search = search
 
     def routes(self) -> list[tuple[str, Handler]]:
-        """Each path, with what serves it."""
+        """Each path with its handler."""
         return [
             ("/api/v1/pools", self._pools),
             ("/api/v1/pools/{name}", self._pool),
@@ -78,12 +88,12 @@ class Api:
         ]
 
     async def _pools(self, request: web.Request) -> web.Response:
-        start, _ = place_parameter(request.query, "cursor")
+        start, _ = cursor_parameter(request.query, "cursor")
         limit = _limit(request.query)
         lags = self._sources.lags()
         states = list(self._sources.board.pools.items())
         shown = states[start : start + limit]
-        more = place_text((start + limit, 0)) if start + limit < len(states) else None
+        more = cursor_text((start + limit, 0)) if start + limit < len(states) else None
         data = [pool_document(summarise(state, lags.get(name, 0.0))) for name, state in shown]
         return respond({"data": data, "next": more})
 
@@ -98,10 +108,10 @@ class Api:
         state = self._sources.board.pools.get(request.match_info["name"])
         if state is None:
             return problem(404, "there is no such pool in the configuration")
-        start, _ = place_parameter(request.query, "cursor")
+        start, _ = cursor_parameter(request.query, "cursor")
         limit = _limit(request.query)
         helos = list(state.helos.values())
-        more = place_text((start + limit, 0)) if start + limit < len(helos) else None
+        more = cursor_text((start + limit, 0)) if start + limit < len(helos) else None
         data = [helo_name_document(state.pool, helo) for helo in helos[start : start + limit]]
         return respond({"data": data, "next": more})
 
@@ -111,25 +121,25 @@ class Api:
             raise BadQueryError(f"health is none of {', '.join(_HEALTHS)}")
         pool = self._pool_parameter(request.query)
         wanted = Wanted(text_of(request.query, "q"), pool, _HEALTHS.get(health))
-        found = await self._search.find(wanted, _limit(request.query), place_parameter(request.query, "cursor"))
-        more = None if found.more is None else place_text(found.more)
+        found = await self._search.find(wanted, _limit(request.query), cursor_parameter(request.query, "cursor"))
+        more = None if found.more is None else cursor_text(found.more)
         return respond({"data": [listed_document(one) for one in found.addresses], "next": more})
 
     async def _address(self, request: web.Request) -> web.Response:
         address = read_address(request.match_info["ip"])
         if address is None:
             return problem(404, "this is not an IPv4 or IPv6 address, like 192.0.2.10 or 2001:db8::10")
-        place = self._sources.board.find(address)
-        if place is None:
+        found = self._sources.board.find(address)
+        if found is None:
             return problem(404, "this address is in none of the configured pools")
-        state, index = place
+        state, index = found
         return respond({"data": address_documents(listed(state, index), state.pool.expect), "next": None})
 
     async def _domains(self, request: web.Request) -> web.Response:
-        start, _ = place_parameter(request.query, "cursor")
+        start, _ = cursor_parameter(request.query, "cursor")
         limit = _limit(request.query)
         states = list(self._sources.domains.values())
-        more = place_text((start + limit, 0)) if start + limit < len(states) else None
+        more = cursor_text((start + limit, 0)) if start + limit < len(states) else None
         return respond({"data": [listed_domain(state) for state in states[start : start + limit]], "next": more})
 
     async def _domain(self, request: web.Request) -> web.Response:
@@ -162,10 +172,10 @@ class Api:
         return respond({"data": [change_document(entry, expect, by_domain) for entry in entries[:limit]], "next": more})
 
     async def _disagreements(self, request: web.Request) -> web.Response:
-        start, _ = place_parameter(request.query, "cursor")
+        start, _ = cursor_parameter(request.query, "cursor")
         limit = _limit(request.query)
         disputed = list(islice(self._sources.disputes, start, start + limit + 1))
-        more = place_text((start + limit, 0)) if len(disputed) > limit else None
+        more = cursor_text((start + limit, 0)) if len(disputed) > limit else None
         return respond({"data": [dispute_document(*each) for each in disputed[:limit]], "next": more})
 
     def _pool_parameter(self, query: MultiMapping[str]) -> str | None:
@@ -180,7 +190,7 @@ def _limit(query: MultiMapping[str]) -> int:
 
 
 def respond(document: Any, status: int = 200) -> web.Response:
-    """A JSON response, compressed where the client likes it so."""
+    """A JSON response, compressed if the client accepts that."""
     text = json.dumps(document, ensure_ascii=True, separators=(",", ":")) + "\n"
     response = web.Response(text=text, status=status, content_type="application/json", charset="utf-8")
     response.headers["Cache-Control"] = "no-store"
@@ -189,31 +199,20 @@ def respond(document: Any, status: int = 200) -> web.Response:
 
 
 def problem(status: int, what: str) -> web.Response:
-    """A mistake of the client's, as JSON."""
+    """An error as JSON."""
     return respond({"error": what}, status)
-
-
-# SECTION exporter.web.probe
-# `/probe`: one configured target, sampled now, for the scrape that waits.
-#
-# The rule of this file: what is not in the configuration is not asked for, and the answer is there before
-# Prometheus
-# gives up.
-
-TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
-_DEFAULT_SECONDS = 10.0
-_LONGEST_SECONDS = 120.0
-
-Sample = Callable[[Pool, Target, AddressState, float], Awaitable[AddressState]]
-"""Samples a target of a pool, of which something is known already, within some seconds."""
-
-Render = Callable[[Pool, AddressState, float, str], tuple[bytes, str]]
-"""The exposition and its content type of what a sample that took some seconds led to, for an `Accept` header."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Serves `/probe`. *offset_seconds* is taken off the time that the scraper gives."""
+    """Serves `/probe`: samples one configured target while Prometheus waits.
+
+    Attributes:
+        board: the configured pools.
+        sample: samples a target.
+        render: renders the result.
+        offset_seconds: subtracted from the scrape timeout, so that the response arrives in time.
+    """
 
     board: Board
     sample: Sample
@@ -221,7 +220,7 @@ class Probe:
     offset_seconds: float = 0.5
 
     async def serve(self, request: web.Request) -> web.Response:
-        """Sample, and show what came of it: as metrics, or with ``debug=true`` as text for people."""
+        """Sample the target and serve the result: metrics, or with ``debug=true`` text for people."""
         debug = text_of(request.query, "debug")
         if debug not in {"", "true", "false"}:
             raise BadQueryError("debug is neither true nor false")
@@ -251,26 +250,26 @@ class Probe:
         address = read_address(text)
         if address is None:
             raise BadQueryError("target is not an IPv4 or IPv6 address, like ?target=192.0.2.10")
-        place = self.board.find(address)
-        if place is None:
-            raise BadQueryError("target is in none of the configured pools: only what is configured is probed")
-        return place
+        found = self.board.find(address)
+        if found is None:
+            raise BadQueryError("target is in none of the configured pools: only configured addresses are probed")
+        return found
 
 
 def _target(state: PoolState, configured: Target, helo: str) -> Target:
-    """The configured target, with the one HELO name that is asked for, if that is configured for it or its pool."""
+    """The configured target with only the HELO name *helo*, which must be configured for it or its pool."""
     if not helo:
         return configured
-    said: HeloName | None = next((one for one in configured.helos if one.text == helo), None)
-    if said is None and helo in state.helos:
-        said = state.helos[helo].helo
-    if said is None:
-        raise BadQueryError("helo is no configured HELO name of this address, nor of its pool")
-    return Target(configured.address, (said,))
+    name: HeloName | None = next((one for one in configured.helos if one.text == helo), None)
+    if name is None and helo in state.helos:
+        name = state.helos[helo].helo
+    if name is None:
+        raise BadQueryError("helo is not a configured HELO name of this address or its pool")
+    return Target(configured.address, (name,))
 
 
 def explain(pool: Pool, state: AddressState, seconds: float, timeout_seconds: float) -> str:
-    """The sample in words: verdict, findings, evidence. Printable ASCII only."""
+    """The sample as text: findings and evidence, in printable ASCII."""
     report = state.latest
     lines = [
         f"# {state.target.address} of the pool {pool.name}, sampled in {seconds:.3f} s of {timeout_seconds:g} s",
@@ -283,8 +282,8 @@ def explain(pool: Pool, state: AddressState, seconds: float, timeout_seconds: fl
         lines.append(f"# {finding.check}{subject}: {finding.result}{reason}{expected}")
         lines += [f"#   {line}" for line in (finding.sentence, *str(finding.fix or "").splitlines()) if line]
     for question, answer in state.evidence.items():
-        helo = ", ".join(records_of(answer)) or answer.status.value.upper()
+        records = ", ".join(records_of(answer)) or answer.status.value.upper()
         via = f" via {' '.join(answer.chain)}" if answer.chain else ""
         source = f" from {answer.server} at {rfc3339(answer.asked_at)}, TTL {answer.ttl} s" if answer.server else ""
-        lines.append(f"# {question}: {helo}{via}{source}")
+        lines.append(f"# {question}: {records}{via}{source}")
     return "".join([f"{printable(line)}\n" for line in lines])

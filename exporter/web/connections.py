@@ -1,8 +1,4 @@
-"""Connections: how long a client may take, and how many there may be.
-
-The rule of this file: nobody who is slow, be it in asking or in reading, keeps anybody else waiting. A client that does
-not keep to the limits is dropped without a word.
-"""
+"""Connections: time limits for clients, and their number. A client that exceeds a limit is disconnected."""
 
 import asyncio
 import contextlib
@@ -23,18 +19,23 @@ _SWEEP_SECONDS = 0.5
 _LEAVING_POLL_SECONDS = 0.02
 _BACKLOG = 256
 _REMEDIES = {
-    errno.EADDRINUSE: "end what serves there, or choose another port",
-    errno.EADDRNOTAVAIL: "give an address of this machine, or none to listen on all of them",
-    errno.EACCES: "choose a port above 1023, or give the privilege",
+    errno.EADDRINUSE: "stop the program that uses the port, or choose another port",
+    errno.EADDRNOTAVAIL: "use an address of this machine, or none to listen on all of them",
+    errno.EACCES: "choose a port above 1023, or grant CAP_NET_BIND_SERVICE",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a client may take, in seconds, and how many connections there may be.
+class ConnectionLimits:
+    """Limits of connections; times in seconds.
 
-    *asking* is from a connection's first moment, or a request's first octet, to the end of its header; *reading* is for
-    the reply to be taken; *idle* is between two requests; *lingering* is for a body that nobody wanted.
+    Attributes:
+        asking: from the start of a connection, or the first byte of a request, to the end of its header.
+        reading: until the client has read the whole response.
+        idle: between two requests.
+        lingering: to discard a request body that was not read.
+        handshake: for the TLS handshake.
+        connections: the number of open connections.
     """
 
     asking: float = 10.0
@@ -46,7 +47,7 @@ class Patience:
 
 
 class Connection(web.RequestHandler):
-    """One connection, and since when it keeps us waiting (on the loop's clock; None while it does not)."""
+    """One connection, with the loop times since when it waits for a request, or for the client to read a response."""
 
     __slots__ = ("_watch", "asking_since", "is_served", "reading_since")
 
@@ -72,37 +73,37 @@ class Connection(web.RequestHandler):
         super().data_received(data)
 
     def log_exception(self, *arguments: Any, **more: Any) -> None:
-        """What a client sends wrongly is answered with a 400; it is nothing that the operator has to hear of."""
+        """Do not log malformed requests: they are answered with 400, and the operator cannot change them."""
         if not isinstance(more.get("exc_info"), HttpProcessingError):
             super().log_exception(*arguments, **more)
 
     @property
     def has_unread(self) -> bool:
-        """Whether octets of a reply wait for the client to take them."""
+        """Whether the client has not read all bytes of a response."""
         return isinstance(self.transport, asyncio.Transport) and self.transport.get_write_buffer_size() > 0
 
     @property
     def waits_for_us(self) -> bool:
-        """Whether a reply is being made, or is on its way."""
+        """Whether a response is being made or sent."""
         return self.is_served or self.has_unread
 
     def leave(self) -> None:
-        """End it when its reply is made, and all of it is sent."""
+        """Close the connection after the current response has been sent."""
         self.close()
         if not self.is_served and self.transport is not None:
             self.transport.close()
 
     def drop(self) -> None:
-        """End it at once."""
+        """Close the connection at once."""
         if isinstance(self.transport, asyncio.Transport):
             self.transport.abort()
 
 
 class Connections:
-    """Listens, and watches every connection. `serving` must be entered for each request."""
+    """Listens, and enforces the limits. `serving` must be entered for each request."""
 
-    def __init__(self, patience: Patience) -> None:
-        self._patience = patience
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._open: dict[Connection, None] = {}
         self._servers: list[asyncio.Server] = []
@@ -114,13 +115,13 @@ class Connections:
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """What is listened on."""
+        """Each (host, port) that it listens on."""
         return [one.getsockname()[:2] for server in self._servers for one in server.sockets]
 
     async def listen(
         self, addresses: list[tuple[str | None, int]], server: web.Server, tls: ssl.SSLContext | None
     ) -> None:
-        """Listen on each (host, port). Raises `CannotRunError` for an address that cannot be had."""
+        """Listen on each (host, port). Raises `CannotRunError` for an unusable address."""
         self._server = server
         for host, port in addresses:
             try:
@@ -134,7 +135,7 @@ class Connections:
         self._sweeping = asyncio.create_task(self._sweep())
 
     async def use(self, tls: ssl.SSLContext | None) -> None:
-        """Greet new connections with *tls* from now on; none is refused in between, those that are open stay."""
+        """Use *tls* for new connections. None is refused meanwhile, and open ones stay."""
         old, self._servers = self._servers, []
         for server in old:
             for listening in server.sockets:
@@ -145,13 +146,13 @@ class Connections:
         for server in old:
             server.close()
 
-    async def stop(self, patience_seconds: float) -> None:
-        """Let everybody who is being served take all of the reply, listen no more, and end every connection.
+    async def stop(self, timeout_seconds: float) -> None:
+        """Wait until responses are sent, stop listening, and close all connections.
 
-        Whoever comes meanwhile, above all to hear that we are not ready, is served too. Whoever takes longer than
-        *patience_seconds* is dropped.
+        New requests are served meanwhile, so that a load balancer sees that the exporter is not ready. After
+        *timeout_seconds* all remaining connections are closed.
         """
-        end = self.now() + patience_seconds
+        end = self.now() + timeout_seconds
         served = {one for one in self._open if one.waits_for_us}
         await self._until(lambda: not any(one.waits_for_us for one in served & self._open.keys()), end)
         for server in self._servers:
@@ -168,7 +169,7 @@ class Connections:
 
     @contextlib.contextmanager
     def serving(self, request: web.Request) -> Any:
-        """While inside, the client waits for us and not we for the client."""
+        """While inside, the client waits for a response, so no time limit of requests applies."""
         connection = request.protocol
         if not isinstance(connection, Connection):
             yield
@@ -181,14 +182,14 @@ class Connections:
             connection.is_served = False
 
     def opened(self, connection: Connection) -> None:
-        """Take a connection in; if there are too many, the one that has kept us waiting longest goes."""
+        """Add a connection; if there are too many, close the one that has been without a request longest."""
         self._open[connection] = None
-        if len(self._open) > self._patience.connections:
+        if len(self._open) > self._limits.connections:
             waiting = [one for one in self._open if one.asking_since is not None]
             min(waiting, key=lambda one: one.asking_since or 0.0).drop()
 
     def closed(self, connection: Connection) -> None:
-        """Forget a connection."""
+        """Remove a connection."""
         self._open.pop(connection, None)
 
     def _made(self) -> Connection:
@@ -197,15 +198,15 @@ class Connections:
             self._server,
             loop=self._loop,
             access_log=None,
-            keepalive_timeout=self._patience.idle,
-            lingering_time=self._patience.lingering,
+            keepalive_timeout=self._limits.idle,
+            lingering_time=self._limits.lingering,
         )
 
     def _tls(self, context: ssl.SSLContext | None) -> dict[str, Any]:
-        return {} if context is None else {"ssl": context, "ssl_handshake_timeout": self._patience.handshake}
+        return {} if context is None else {"ssl": context, "ssl_handshake_timeout": self._limits.handshake}
 
     async def _until(self, is_so: Callable[[], bool], end: float) -> None:
-        """Wait until something is so, but not beyond *end*, on the loop's clock."""
+        """Wait until *is_so*, or until *end* on the loop's clock."""
         while self.now() < end:
             if is_so():
                 return
@@ -221,19 +222,19 @@ class Connections:
 
     def _is_too_slow(self, connection: Connection, now: float) -> bool:
         asking = connection.asking_since
-        if asking is not None and now - asking > self._patience.asking:
+        if asking is not None and now - asking > self._limits.asking:
             return True
         if not connection.has_unread:
             connection.reading_since = None
             return False
         if connection.reading_since is None:
             connection.reading_since = now
-        return now - connection.reading_since > self._patience.reading
+        return now - connection.reading_since > self._limits.reading
 
 
 def _why_not(host: str | None, port: int, error: OSError) -> str:
-    place = f"[{host}]:{port}" if host and ":" in host else f"{host or ''}:{port}"
+    where = f"[{host}]:{port}" if host and ":" in host else f"{host or ''}:{port}"
     if isinstance(error, socket.gaierror) or error.errno is None:
-        return f"cannot listen on {place}: {error.strerror or error}: give an address of this machine"
+        return f"cannot listen on {where}: {error.strerror or error}: use an address of this machine"
     remedy = _REMEDIES.get(error.errno)
-    return f"cannot listen on {place}: {os.strerror(error.errno)}" + (f": {remedy}" if remedy else "")
+    return f"cannot listen on {where}: {os.strerror(error.errno)}" + (f": {remedy}" if remedy else "")

@@ -1,7 +1,6 @@
-"""The pages: fleet, pool, address, search, changes, exporter.
+"""The HTML pages: values for the templates, their filters, and the map of a pool.
 
-The rule of this file: it gathers what a page shows and hands it to a template; it words nothing itself. Every page
-works without the script.
+Templates escape everything, and every page works without its script.
 """
 
 import asyncio
@@ -31,298 +30,12 @@ from exporter.views.documents import EVIDENCE_NOT_KEPT, percentage, predicted, p
 from exporter.views.domains import coverage_of, domain_document, grouped_findings
 from exporter.views.pools import fleet, listed, summarise, worst
 from exporter.views.sources import Sources
-from exporter.web.search import Search, Wanted, place_parameter, read_address, text_of, whole_number
+from exporter.web.search import Search, Wanted, cursor_parameter, read_address, text_of, whole_number
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-
-# SECTION exporter.web.rendering
-# Turns what is known into HTML.
-#
-# The rule of this file: everything is escaped by the templates' engine, and nothing is marked as safe. Times
-# are written
-# in full; the script in the page makes ages of them.
-
 _TEMPLATES = Path(__file__).with_name("templates")
-
-
-def render(template: str, values: Mapping[str, Any]) -> str:
-    """One page."""
-    return environment().get_template(template).render(values)
-
-
-@cache
-def environment() -> "Environment":
-    """The templates, compiled. The first call takes a while: Jinja2 is imported when the first page is asked for."""
-    import jinja2
-
-    made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
-    made.filters |= {
-        "iso": iso,
-        "clock": clock,
-        "duration": duration,
-        "number": number,
-        "percent": percent,
-        "share": percentage,
-        "printable": printable,
-        "records": records_of,
-        "breakable": breakable,
-    }
-    made.globals |= {"version": __version__, "by_design": by_design}
-    for name in made.list_templates():
-        made.get_template(name)
-    return made
-
-
-def iso(seconds: float) -> str:
-    """A Unix time for `datetime` attributes."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def clock(seconds: float) -> str:
-    """A Unix time for people."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def duration(seconds: float) -> str:
-    """A length of time for people: ``12 s``, ``5 min``, ``3 h``, ``2 d``."""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms" if seconds else "0 s"
-    for limit, unit, size in ((120, "s", 1), (7200, "min", 60), (172_800, "h", 3600)):
-        if seconds < limit:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds / 86_400:.0f} d"
-
-
-def number(value: float) -> str:
-    """A count, with thin spaces between thousands."""
-    return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-
-
-def percent(part: float, whole: float) -> float:
-    """A share for the width of a bar, from 0 to 100; what is there at all can be seen."""
-    if not whole or not part:
-        return 0.0
-    return round(max(1.0, 100 * part / whole), 2)
-
-
-def breakable(name: str) -> list[str]:
-    """A name, cut behind its dots, so that a browser can break the line there."""
-    pieces = name.split(".")
-    return [f"{piece}." for piece in pieces[:-1]] + pieces[-1:]
-
-
-# SECTION exporter.web.cells
-# The map of a pool: one cell an address where it is small, one a /24 (or /64) where it is big.
-#
-# The rule of this file: a cell is a run of neighbours in the pool's order, so that counting in it is one call
-# that costs
-# nothing, however many addresses it has.
-
-SMALL = 1024
-"""Addresses up to which each has a cell of its own."""
-MAX_CELLS = 4096
-"""Cells of a map; a pool that would have more gets shorter prefixes."""
-_STALE_INTERVALS = 3.0
-_WIDTHS = {4: 32, 6: 128}
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A prefix, and which places of the pool are in it: *count* of them from *first*."""
-
-    network: IPv4Network | IPv6Network
-    first: int
-    count: int
-
-    @property
-    def label(self) -> str:
-        """The prefix, or the address if it is one alone."""
-        whole = self.network.prefixlen == self.network.max_prefixlen
-        return str(self.network.network_address) if whole else str(self.network)
-
-
-@dataclass(frozen=True, slots=True)
-class Shade:
-    """A cell as it is now. *level* 0 is healthy, 1 to 4 up to 1 %, 10 %, 50 % and more failing; None is not known.
-
-    None is also what has not been sampled for three intervals.
-    """
-
-    cell: Cell
-    failing: int
-    unknown: int
-    level: int | None
-
-
-class Maps:
-    """Keeps the cells of each pool for as long as the pool is the same."""
-
-    def __init__(self) -> None:
-        self._cells: dict[str, tuple[Pool, tuple[Cell, ...]]] = {}
-
-    def shades(self, state: PoolState, now: float) -> list[Shade]:
-        """The cells of a pool as they are at Unix time *now*."""
-        known = self._cells.get(state.pool.name)
-        if known is None or known[0] is not state.pool:
-            known = (state.pool, cells(state.pool))
-            self._cells[state.pool.name] = known
-        stale_before = now - _STALE_INTERVALS * state.pool.interval_seconds
-        return [_shade(state, cell, stale_before) for cell in known[1]]
-
-
-def cells(pool: Pool) -> tuple[Cell, ...]:
-    """The cells of a pool, in the order of its addresses."""
-    small = pool.size <= SMALL
-    lengths = {4: 32 if small else 24, 6: 128 if small else 64}
-    while True:
-        found: list[Cell] = []
-        for cell in _cut(pool.source, lengths):
-            found.append(cell)
-            if len(found) > MAX_CELLS:
-                break
-        else:
-            return tuple(found)
-        lengths = {family: max(0, length - 2) for family, length in lengths.items()}
-
-
-def _cut(source: AddressRanges, lengths: dict[int, int]) -> Iterator[Cell]:
-    """Cut ranges at the borders of prefixes; ranges that share a prefix share its cell."""
-    position = 0
-    open_cell: tuple[int, int] | None = None
-    first = 0
-    for one in source:
-        shift = _WIDTHS[one.family] - lengths[one.family]
-        start = one.first
-        while start <= one.last:
-            key = (one.family, start >> shift)
-            if key != open_cell:
-                if open_cell is not None:
-                    yield _cell(open_cell, lengths, first, position)
-                open_cell, first = key, position
-            stop = min(one.last, ((start >> shift) + 1 << shift) - 1)
-            position += stop - start + 1
-            start = stop + 1
-    if open_cell is not None:
-        yield _cell(open_cell, lengths, first, position)
-
-
-def _cell(key: tuple[int, int], lengths: dict[int, int], first: int, end: int) -> Cell:
-    family, prefix = key
-    length = lengths[family]
-    octets = (prefix << _WIDTHS[family] - length).to_bytes(_WIDTHS[family] // 8, "big")
-    return Cell(ip_network((octets, length)), first, end - first)
-
-
-def _shade(state: PoolState, cell: Cell, stale_before: float) -> Shade:
-    end = cell.first + cell.count
-    failing = state.healths.count(FAILING, cell.first, end)
-    unknown = state.healths.count(UNKNOWN, cell.first, end)
-    if unknown == cell.count or _is_stale(state, cell, stale_before):
-        return Shade(cell, failing, unknown, None)
-    share = failing / cell.count
-    return Shade(cell, failing, unknown, sum(share > limit for limit in (0, 0.01, 0.1, 0.5)))
-
-
-def _is_stale(state: PoolState, cell: Cell, stale_before: float) -> bool:
-    """Whether its last address was sampled too long ago: rounds go through the pool in order."""
-    return 0.0 < state.sampled_at(cell.first + cell.count - 1) < stale_before
-
-
-# SECTION exporter.web.map_drawing
-# The map of a pool as a picture: a grid of cells in the order of the addresses.
-#
-# The rule of this file: cells of one level are one path, so that four thousand of them weigh little; only those
-# that are
-# worth a visit are elements of their own. A level is told by a sign as well as by its colour, for many people
-# do not see
-# red from green.
-
-_LINKS = 200
-_DENSE = 512
-"""Cells from which on they are drawn small."""
-
-
-_SIGNS = {
-    1: "M4 4h2v2h-2z",
-    2: "M3 3h4v4h-4z",
-    3: "M2 2h6v6h-6z",
-    4: "M2 3l1-1 2 2 2-2 1 1-2 2 2 2-1 1-2-2-2 2-1-1 2-2z",
-}
-"""What a failing cell of ten by ten carries: a spot that grows, and a cross for the worst."""
-_NUMBER = re.compile(r"\d+")
-
-
-@dataclass(frozen=True, slots=True)
-class Spot:
-    """A failing cell with its place in the picture."""
-
-    x: int
-    y: int
-    shade: Shade
-
-    @property
-    def text(self) -> str:
-        """What it says to whoever points at it."""
-        cell = self.shade.cell
-        share = f"{self.shade.failing} of {cell.count} " if cell.count > 1 else ""
-        return f"{cell.label}: {share}failing"
-
-
-@dataclass(frozen=True, slots=True)
-class MapDrawing:
-    """A picture of *width* by *height*. *paths* are the cells of each level ("none", "0" to "4") in one path each."""
-
-    width: int
-    height: int
-    step: int
-    size: int
-    paths: tuple[tuple[str, str], ...]
-    spots: tuple[Spot, ...]
-
-    @property
-    def signs(self) -> list[tuple[int, str]]:
-        """The path of each failing level's sign, in the first cell of the grid."""
-        scale = self.size / 10
-        return [
-            (level, f"M1 1m{_NUMBER.sub(lambda number: f'{int(number[0]) * scale:g}', sign[1:])}")
-            for level, sign in _SIGNS.items()
-        ]
-
-
-def draw_map(shades: Sequence[Shade]) -> MapDrawing:
-    """Draw the cells; of the failing ones the worst are spots."""
-    dense = len(shades) > _DENSE
-    step, columns = (12, 80) if dense else (30, 32)
-    failing = [number for number, shade in enumerate(shades) if shade.failing and shade.level]
-    failing.sort(key=lambda number: -shades[number].failing / shades[number].cell.count)
-    spots = set(failing[:_LINKS])
-    paths: dict[str, list[str]] = {}
-    size = step - 2
-    for number, shade in enumerate(shades):
-        if number not in spots:
-            y, x = divmod(number, columns)
-            level = "none" if shade.level is None else str(shade.level)
-            paths.setdefault(level, []).append(f"M{x * step + 1} {y * step + 1}h{size}v{size}h-{size}z")
-    return MapDrawing(
-        columns * step,
-        max(1, -(-len(shades) // columns)) * step,
-        step,
-        size,
-        tuple([(level, "".join(cells)) for level, cells in sorted(paths.items())]),
-        tuple([Spot(n % columns * step + 1, n // columns * step + 1, shades[n]) for n in sorted(spots)]),
-    )
-
-
-# SECTION exporter.web.pages
 
 _PROBLEMS_EACH = 8
 _PAGE = 50
@@ -331,11 +44,31 @@ _HELO_NAMES = 50
 _DOMAINS = 100
 _DISPUTES = 50
 
+SMALL = 1024
+"""In a pool of up to this many addresses, each has a cell."""
+MAX_CELLS = 4096
+"""The maximum of cells in a map. A pool that needs more gets shorter prefixes."""
+_STALE_INTERVALS = 3.0
+_WIDTHS = {4: 32, 6: 128}
+
+_LINKS = 200
+_DENSE = 512
+"""More cells than this are drawn small."""
+
+_SIGNS = {
+    1: "M4 4h2v2h-2z",
+    2: "M3 3h4v4h-4z",
+    3: "M2 2h6v6h-6z",
+    4: "M2 3l1-1 2 2 2-2 1 1-2 2 2 2-1 1-2-2-2 2-1-1 2-2z",
+}
+"""The sign in a failing cell of ten by ten, so that colour is not the only difference: a growing spot, then a cross."""
+_NUMBER = re.compile(r"\d+")
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Pages:
-    """Serves the pages. *base* is the path that every link begins with, without a slash at its end."""
+    """Serves the pages. Every link begins with *base*, which has no slash at the end."""
 
     def __init__(self, sources: Sources, search: Search, base: str) -> None:
         self._sources = sources
@@ -344,7 +77,7 @@ class Pages:
         self._search = search
 
     def routes(self) -> list[tuple[str, Handler]]:
-        """Each path, with what serves it."""
+        """Each path with its handler."""
         return [
             ("/", self._fleet),
             ("/pools/{name}", self._pool),
@@ -356,7 +89,7 @@ class Pages:
         ]
 
     async def not_found(self, what: str) -> web.Response:
-        """The page for what is not there."""
+        """The 404 page."""
         return await self._page("not_found.html", status=404, what=what)
 
     async def _fleet(self, _request: web.Request) -> web.Response:
@@ -384,7 +117,7 @@ class Pages:
         state = self._sources.board.pools.get(name)
         if state is None:
             return await self.not_found("There is no such pool in the configuration.")
-        start = place_parameter(request.query, "from")
+        start = cursor_parameter(request.query, "from")
         wanted = Wanted(pool=name, health=FAILING)
         number = list(self._sources.board.pools).index(name)
         found = await self._search.find(wanted, _PAGE, max(start, (number, 0)))
@@ -401,10 +134,10 @@ class Pages:
 
     async def _address(self, request: web.Request) -> web.Response:
         address = read_address(request.match_info["ip"])
-        place = None if address is None else self._sources.board.find(address)
-        if place is None:
+        found = None if address is None else self._sources.board.find(address)
+        if found is None:
             return await self.not_found("This address is in none of the configured pools.")
-        pool, index = place
+        pool, index = found
         one = listed(pool, index)
         state = one.state
         return await self._page(
@@ -445,7 +178,7 @@ class Pages:
         if domain is not None:
             raise web.HTTPFound(f"{self._base}/domains/{quote(domain.settings.name)}")
         pool = text_of(request.query, "pool") or None
-        start = place_parameter(request.query, "from")
+        start = cursor_parameter(request.query, "from")
         found = await self._search.find(Wanted(query, pool), _PAGE, start)
         return await self._page("search.html", query=query, pool=pool, found=found, is_first=start == (0, 0))
 
@@ -489,7 +222,7 @@ def _urgency(state: DomainState) -> int:
 
 
 def _grouped(pool: PoolState, index: int) -> Mapping[str, list[Any]]:
-    """The findings of the latest sample: the expected failures, what is not known, the other failures, the passes."""
+    """The findings of the latest sample: expected failures, unknown results, other failures, passes."""
     state, expect = pool[index], pool.pool.expect
     groups: dict[str, list[Any]] = {"failing": [], "unknown": [], "aside": [], "passing": []}
     for finding in state.latest.findings if state.latest is not None else ():
@@ -501,3 +234,253 @@ def _grouped(pool: PoolState, index: int) -> Mapping[str, list[Any]]:
         else:
             groups["failing" if finding.check in expect else "aside"].append((finding, None))
     return groups
+
+
+def render(template: str, values: Mapping[str, Any]) -> str:
+    """Render a page."""
+    return environment().get_template(template).render(values)
+
+
+@cache
+def environment() -> "Environment":
+    """The compiled templates. The first call imports Jinja2, which takes a while."""
+    import jinja2
+
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.filters |= {
+        "iso": iso,
+        "clock": clock,
+        "duration": duration,
+        "number": number,
+        "percent": percent,
+        "share": percentage,
+        "printable": printable,
+        "records": records_of,
+        "breakable": breakable,
+    }
+    made.globals |= {"version": __version__, "by_design": by_design}
+    for name in made.list_templates():
+        made.get_template(name)
+    return made
+
+
+def iso(seconds: float) -> str:
+    """A Unix time for `datetime` attributes of HTML."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def clock(seconds: float) -> str:
+    """A Unix time for people."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def duration(seconds: float) -> str:
+    """A duration for people: ``12 s``, ``5 min``, ``3 h``, ``2 d``."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms" if seconds else "0 s"
+    for limit, unit, size in ((120, "s", 1), (7200, "min", 60), (172_800, "h", 3600)):
+        if seconds < limit:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 86_400:.0f} d"
+
+
+def number(value: float) -> str:
+    """A count, with thin spaces between thousands."""
+    return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def percent(part: float, whole: float) -> float:
+    """A share as the width of a bar, from 0 to 100; at least 1 unless it is 0, so that it is visible."""
+    if not whole or not part:
+        return 0.0
+    return round(max(1.0, 100 * part / whole), 2)
+
+
+def breakable(name: str) -> list[str]:
+    """A name, split after its dots, where a browser may break the line."""
+    labels = name.split(".")
+    return [f"{label}." for label in labels[:-1]] + labels[-1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A prefix, and the addresses of the pool in it: *count* of them from index *first*."""
+
+    network: IPv4Network | IPv6Network
+    first: int
+    count: int
+
+    @property
+    def label(self) -> str:
+        """The prefix, or the address if it is a single one."""
+        whole = self.network.prefixlen == self.network.max_prefixlen
+        return str(self.network.network_address) if whole else str(self.network)
+
+
+@dataclass(frozen=True, slots=True)
+class Shade:
+    """The current state of a cell.
+
+    Attributes:
+        cell: the prefix.
+        failing: its failing addresses.
+        unknown: its addresses without a known health.
+        level: 0 for healthy, 1 to 4 for up to 1 %, 10 %, 50 % and more failing; None if nothing is known, or if it was
+            not sampled for three intervals.
+    """
+
+    cell: Cell
+    failing: int
+    unknown: int
+    level: int | None
+
+
+class Maps:
+    """Caches the cells of each pool until its addresses change."""
+
+    def __init__(self) -> None:
+        self._cells: dict[str, tuple[Pool, tuple[Cell, ...]]] = {}
+
+    def shades(self, state: PoolState, now: float) -> list[Shade]:
+        """The state of a pool's cells at Unix time *now*."""
+        known = self._cells.get(state.pool.name)
+        if known is None or known[0] is not state.pool:
+            known = (state.pool, cells(state.pool))
+            self._cells[state.pool.name] = known
+        stale_before = now - _STALE_INTERVALS * state.pool.interval_seconds
+        return [_shade(state, cell, stale_before) for cell in known[1]]
+
+
+def cells(pool: Pool) -> tuple[Cell, ...]:
+    """The cells of a pool, in the order of its addresses."""
+    small = pool.size <= SMALL
+    lengths = {4: 32 if small else 24, 6: 128 if small else 64}
+    while True:
+        found: list[Cell] = []
+        for cell in _cut(pool.source, lengths):
+            found.append(cell)
+            if len(found) > MAX_CELLS:
+                break
+        else:
+            return tuple(found)
+        lengths = {family: max(0, length - 2) for family, length in lengths.items()}
+
+
+def _cut(source: AddressRanges, lengths: dict[int, int]) -> Iterator[Cell]:
+    """Split ranges at the borders of prefixes. Ranges in one prefix share a cell."""
+    position = 0
+    open_cell: tuple[int, int] | None = None
+    first = 0
+    for one in source:
+        shift = _WIDTHS[one.family] - lengths[one.family]
+        start = one.first
+        while start <= one.last:
+            key = (one.family, start >> shift)
+            if key != open_cell:
+                if open_cell is not None:
+                    yield _cell(open_cell, lengths, first, position)
+                open_cell, first = key, position
+            stop = min(one.last, ((start >> shift) + 1 << shift) - 1)
+            position += stop - start + 1
+            start = stop + 1
+    if open_cell is not None:
+        yield _cell(open_cell, lengths, first, position)
+
+
+def _cell(key: tuple[int, int], lengths: dict[int, int], first: int, end: int) -> Cell:
+    family, prefix = key
+    length = lengths[family]
+    packed = (prefix << _WIDTHS[family] - length).to_bytes(_WIDTHS[family] // 8, "big")
+    return Cell(ip_network((packed, length)), first, end - first)
+
+
+def _shade(state: PoolState, cell: Cell, stale_before: float) -> Shade:
+    end = cell.first + cell.count
+    failing = state.healths.count(FAILING, cell.first, end)
+    unknown = state.healths.count(UNKNOWN, cell.first, end)
+    if unknown == cell.count or _is_stale(state, cell, stale_before):
+        return Shade(cell, failing, unknown, None)
+    share = failing / cell.count
+    return Shade(cell, failing, unknown, sum(share > limit for limit in (0, 0.01, 0.1, 0.5)))
+
+
+def _is_stale(state: PoolState, cell: Cell, stale_before: float) -> bool:
+    """Whether its last address was sampled too long ago. Rounds go through the pool in order."""
+    return 0.0 < state.sampled_at(cell.first + cell.count - 1) < stale_before
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A failing cell and its position in the drawing, in pixels."""
+
+    x: int
+    y: int
+    shade: Shade
+
+    @property
+    def text(self) -> str:
+        """The text of its tooltip."""
+        cell = self.shade.cell
+        share = f"{self.shade.failing} of {cell.count} " if cell.count > 1 else ""
+        return f"{cell.label}: {share}failing"
+
+
+@dataclass(frozen=True, slots=True)
+class MapDrawing:
+    """The map of a pool as SVG; sizes in pixels.
+
+    Attributes:
+        width: of the drawing.
+        height: of the drawing.
+        step: the distance between two cells.
+        size: the width of a cell.
+        paths: one path for all cells of a level, by level: "none", "0" to "4". One path is small for 4,000 cells.
+        spots: the worst failing cells, each an element with a link.
+    """
+
+    width: int
+    height: int
+    step: int
+    size: int
+    paths: tuple[tuple[str, str], ...]
+    spots: tuple[Spot, ...]
+
+    @property
+    def signs(self) -> list[tuple[int, str]]:
+        """The path of the sign of each failing level, in the first cell."""
+        scale = self.size / 10
+        return [
+            (level, f"M1 1m{_NUMBER.sub(lambda number: f'{int(number[0]) * scale:g}', sign[1:])}")
+            for level, sign in _SIGNS.items()
+        ]
+
+
+def draw_map(shades: Sequence[Shade]) -> MapDrawing:
+    """Draw the cells; the worst of the failing ones are spots."""
+    dense = len(shades) > _DENSE
+    step, columns = (12, 80) if dense else (30, 32)
+    failing = [number for number, shade in enumerate(shades) if shade.failing and shade.level]
+    failing.sort(key=lambda number: -shades[number].failing / shades[number].cell.count)
+    spots = set(failing[:_LINKS])
+    paths: dict[str, list[str]] = {}
+    size = step - 2
+    for number, shade in enumerate(shades):
+        if number not in spots:
+            y, x = divmod(number, columns)
+            level = "none" if shade.level is None else str(shade.level)
+            paths.setdefault(level, []).append(f"M{x * step + 1} {y * step + 1}h{size}v{size}h-{size}z")
+    return MapDrawing(
+        columns * step,
+        max(1, -(-len(shades) // columns)) * step,
+        step,
+        size,
+        tuple([(level, "".join(cells)) for level, cells in sorted(paths.items())]),
+        tuple([Spot(n % columns * step + 1, n // columns * step + 1, shades[n]) for n in sorted(spots)]),
+    )

@@ -1,4 +1,4 @@
-"""The HTTP server: which path shows what."""
+"""The HTTP server: paths, middleware, shared renderings of `/metrics`, and static files."""
 
 import asyncio
 import contextlib
@@ -15,40 +15,15 @@ from aiohttp.typedefs import Handler, Middleware
 from exporter.views.sources import Sources
 from exporter.web.access import Access, BusyError, is_allowed
 from exporter.web.api import Api, Probe, problem
-from exporter.web.connections import Connections, Patience
+from exporter.web.connections import ConnectionLimits, Connections
 from exporter.web.pages import Pages
 from exporter.web.search import BadQueryError, NotConfiguredError, Search
 
-# SECTION exporter.web.assets
-# The files that pages need: style sheet, script, icon.
-#
-# The rule of this file: a closed list, read once; no path of a URL ever becomes a path of the file system.
+log = structlog.get_logger()
 
-_FOLDER = Path(__file__).with_name("static")
-_TYPES = {"style.css": "text/css", "script.js": "text/javascript", "icon.svg": "image/svg+xml"}
-
-
-async def asset(request: web.Request) -> web.Response:
-    """Serve one of the files. Their URLs in pages change with the version, so they may be kept for a day."""
-    name = request.match_info["name"]
-    if name not in _TYPES:
-        raise web.HTTPNotFound
-    response = web.Response(body=_content(name), content_type=_TYPES[name], charset="utf-8")
-    response.headers["Cache-Control"] = "private, max-age=86400"
-    response.enable_compression()
-    return response
-
-
-@cache
-def _content(name: str) -> bytes:
-    return (_FOLDER / name).read_bytes()
-
-
-# SECTION exporter.web.guards
-# What every request passes before it is answered, and what every answer carries.
-#
-# The rule of this file: health is answered whatever else goes on, and nothing that a client sends makes a 5xx
-# but a 503.
+_TEXT = "text/plain; charset=utf-8"
+_LEAVING_SECONDS = 10.0
+"""The time that running requests have when the exporter stops: Prometheus' default timeout of a scrape."""
 
 HEALTH_PATHS = frozenset({"/-/healthy", "/-/ready"})
 
@@ -64,205 +39,38 @@ SECURITY_HEADERS: Mapping[str, str] = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
-
-class Guards:
-    """The middlewares, the first of which is the outermost. *base* is the route prefix, without a slash at its end."""
-
-    def __init__(self, connections: Connections, access: Access, *, base: str, max_requests: int) -> None:
-        self._connections = connections
-        self._access = access
-        self._base = base
-        self._max_requests = max_requests
-        self._active = 0
-
-    def middlewares(self) -> list[Middleware]:
-        """In the order in which a request passes them."""
-        return [self._watched, self._worded, self._admitted, self._limited]
-
-    def is_health(self, request: web.Request) -> bool:
-        """Whether a request asks for liveness or readiness."""
-        return request.path.removeprefix(self._base) in HEALTH_PATHS
-
-    @web.middleware
-    async def _watched(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        with self._connections.serving(request):
-            return await handler(request)
-
-    @web.middleware
-    async def _worded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Put what went wrong into words, as JSON where JSON was asked for."""
-        try:
-            return await handler(request)
-        except BadQueryError as bad:
-            return self._say(request, 400, str(bad))
-        except NotConfiguredError as missing:
-            return self._say(request, 404, str(missing))
-        except web.HTTPMethodNotAllowed as wrong:
-            response = self._say(request, 405, f"{', '.join(sorted(wrong.allowed_methods))} is the method to use here")
-            response.headers["Allow"] = wrong.headers["Allow"]
-            return response
-        except web.HTTPNotFound:
-            return self._say(request, 404, "not found")
-
-    def _say(self, request: web.Request, status: int, what: str) -> web.Response:
-        if request.path.startswith(f"{self._base}/api/"):
-            return problem(status, what)
-        return web.Response(status=status, text=f"{what}\n")
-
-    @web.middleware
-    async def _admitted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Let in whoever belongs. Health says nothing worth hiding, and who restarts us for want of it has no key."""
-        access = self._access
-        tls = access.config.tls
-        if tls is not None and tls.client_allowed_sans and not _has_name(request, tls.client_allowed_sans):
-            return self._say(request, 403, "your certificate has none of the names that may come in")
-        if self.is_health(request):
-            return await handler(request)
-        if access.bucket is not None and not access.bucket.take():
-            response = self._say(request, 429, "too many requests: try again")
-            response.headers["Retry-After"] = "1"
-            return response
-        if access.passwords is None:
-            return await handler(request)
-        try:
-            is_right = await access.passwords.are_right(request.headers.get("Authorization", ""))
-        except BusyError:
-            response = self._say(request, 503, "too many passwords are being checked: try again")
-            response.headers["Retry-After"] = "1"
-            return response
-        if is_right:
-            return await handler(request)
-        response = self._say(request, 401, "a name and a password are needed")
-        response.headers["WWW-Authenticate"] = 'Basic realm="maildns-exporter", charset="UTF-8"'
-        return response
-
-    @web.middleware
-    async def _limited(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if self.is_health(request):
-            return await handler(request)
-        if self._active >= self._max_requests:
-            what = f"{self._max_requests} requests are being served already (--web.max-requests): try again"
-            response = self._say(request, 503, what)
-            response.headers["Retry-After"] = "1"
-            return response
-        self._active += 1
-        try:
-            return await handler(request)
-        finally:
-            self._active -= 1
-
-
-def _has_name(request: web.Request, allowed: tuple[str, ...]) -> bool:
-    certificate = None if request.transport is None else request.transport.get_extra_info("peercert")
-    return is_allowed(certificate, allowed)
-
-
-def is_cross_site(request: web.Request) -> bool:
-    """Whether a browser says that another site makes it send this request: such a one must not change anything."""
-    if request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}:
-        return True
-    origin = request.headers.get("Origin")
-    return origin is not None and origin.partition("://")[2] != request.host
-
-
-# SECTION exporter.web.scrapes
-# One rendering for all who scrape at the same time.
-#
-# The rule of this file: one is rendered at a time, in a thread: a second one beside it would only make both
-# late. Whoever
-# comes before one has begun, and wants it in the same form, gets the same octets. Whoever comes later gets the
-# next one:
-# nobody is shown less than was there when they asked, so that a scrape after a reload never has what that took
-# away.
-# What can be written ahead of the next scrape is, in small steps between scrapes, as long as somebody scrapes
-# at all.
-
-log = structlog.get_logger()
-
 Rendered = tuple[bytes, str]
-"""A body and its content type."""
+"""The body and its content type."""
 
 _PAUSE_SECONDS = 0.25
-"""How often something is looked for that can be written ahead."""
-_PATIENCE_SECONDS = 300.0
-"""How long after a scrape another one is expected: more than any scrape interval that is in use."""
+"""The pause between two attempts to render ahead of the next scrape."""
+_EXPECTED_SECONDS = 300.0
+"""How long after a scrape another one is expected: longer than usual scrape intervals."""
+
+_FOLDER = Path(__file__).with_name("static")
+_TYPES = {"style.css": "text/css", "script.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 
 class Rendering(Protocol):
-    """What is scraped. It is used in a thread, by one at a time."""
+    """Renders the exposition. It is called in a thread, one call at a time."""
 
     def render(self, accept: str, *, compress: bool) -> Rendered:
-        """All of it, for an `Accept` header, compressed or not."""
+        """The exposition for an `Accept` header, compressed with gzip or not."""
 
     def writing_ahead(self) -> Iterator[bool]:
-        """Steps, none of them long, that make the next rendering cheaper."""
-
-
-class Scrapes:
-    """Shares what *rendering* gives."""
-
-    def __init__(self, rendering: Rendering) -> None:
-        self._rendering = rendering
-        self._turn = asyncio.Lock()
-        self._to_begin: dict[tuple[str, bool], asyncio.Task[Rendered]] = {}
-        self._expected_until = 0.0
-        self._ahead: asyncio.Task[None] | None = None
-
-    async def get(self, accept: str, *, compress: bool) -> Rendered:
-        """The exposition in this form. Whoever gives up waiting takes it from nobody else."""
-        wanted = (accept, compress)
-        task = self._to_begin.get(wanted)
-        if task is None:
-            task = self._to_begin[wanted] = asyncio.create_task(self._rendered(accept, compress=compress))
-        return await asyncio.shield(task)
-
-    def stop(self) -> None:
-        """Write nothing ahead any more."""
-        if self._ahead is not None:
-            self._ahead.cancel()
-
-    async def _rendered(self, accept: str, *, compress: bool) -> Rendered:
-        async with self._turn:
-            del self._to_begin[accept, compress]
-            rendered = await asyncio.to_thread(self._rendering.render, accept, compress=compress)
-        self._expect_another()
-        return rendered
-
-    def _expect_another(self) -> None:
-        self._expected_until = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
-        if self._ahead is None or self._ahead.done():
-            self._ahead = asyncio.create_task(self._write_ahead())
-
-    async def _write_ahead(self) -> None:
-        loop = asyncio.get_running_loop()
-        while loop.time() < self._expected_until:
-            await asyncio.sleep(_PAUSE_SECONDS)
-            steps = self._rendering.writing_ahead()
-            try:
-                while await self._made_one_of(steps):
-                    pass
-            except Exception:  # the scrape will write it, or tell why not
-                log.exception("lines cannot be written ahead of the scrape")
-
-    async def _made_one_of(self, steps: Iterator[bool]) -> bool:
-        """Make one of the *steps*, if there is another one; a scrape that came meanwhile goes first."""
-        async with self._turn:
-            return await asyncio.to_thread(lambda: next(steps, False))
-
-
-# SECTION exporter.web.server
-
-_TEXT = "text/plain; charset=utf-8"
-_LEAVING_SECONDS = 10.0
-"""How long running requests may take once the exporter stops: as long as Prometheus waits for a scrape by default."""
+        """Short steps that make the next rendering cheaper; each gives True if there may be more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """What the server shows: the *metrics*, and what is called for every request that asks for it.
+    """What the server serves.
 
-    *ready* gives None when ready, else why not. *reload* gives None when the new configuration is in use, else why it
-    is not; it is None itself where reloading over HTTP is off.
+    Attributes:
+        metrics: renders the exposition.
+        ready: gives None when the exporter is ready, else why not.
+        sources: results for pages and API.
+        probe: serves `/probe`.
+        reload: gives None when the new configuration is in use, else why not; None if reloading over HTTP is off.
     """
 
     metrics: Rendering
@@ -273,16 +81,15 @@ class Endpoints:
 
 
 def written(address: tuple[str, int]) -> str:
-    """A bound (host, port) as people write it."""
+    """A (host, port) as ``host:port``, with brackets around IPv6."""
     host, port = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class WebServer:
-    """Serves *endpoints* on the given addresses, at most *max_requests* at once; health is always answered.
+    """Serves *endpoints*, at most *max_requests* at once; health endpoints do not count.
 
-    *route_prefix* is what every path begins with here; *link_prefix* is what links begin with, where a proxy in front
-    makes another path of it.
+    Every path begins with *route_prefix*. Links begin with *link_prefix*, if a reverse proxy changes the path.
     """
 
     def __init__(
@@ -293,7 +100,7 @@ class WebServer:
         route_prefix: str = "/",
         link_prefix: str | None = None,
         access: Access | None = None,
-        patience: Patience | None = None,
+        limits: ConnectionLimits | None = None,
     ) -> None:
         self._endpoints = endpoints
         self._base = "/" + route_prefix.strip("/") if route_prefix.strip("/") else ""
@@ -301,20 +108,20 @@ class WebServer:
         self._links = "/" + links.strip("/") if links.strip("/") else ""
         self._max_requests = max_requests
         self._access = access or Access(None)
-        self._patience = patience or Patience()
-        self._following = contextlib.AsyncExitStack()
+        self._limits = limits or ConnectionLimits()
+        self._access_watch = contextlib.AsyncExitStack()
         self._scrapes = Scrapes(endpoints.metrics)
         self._connections: Connections | None = None
         self._runner: web.AppRunner | None = None
 
     async def start(self, addresses: list[tuple[str | None, int]]) -> list[tuple[str, int]]:
-        """Listen on each (host, port), host None for every interface; gives what was bound.
+        """Listen on each (host, port), host None for all interfaces; returns the bound addresses.
 
-        Raises `CannotRunError` for an address that cannot be had.
+        Raises `CannotRunError` for an unusable address.
         """
-        self._connections = Connections(self._patience)
-        guards = Guards(self._connections, self._access, base=self._base, max_requests=self._max_requests)
-        app = web.Application(middlewares=guards.middlewares(), client_max_size=64 * 1024)
+        self._connections = Connections(self._limits)
+        checks = RequestChecks(self._connections, self._access, base=self._base, max_requests=self._max_requests)
+        app = web.Application(middlewares=checks.middlewares(), client_max_size=64 * 1024)
         app.on_response_prepare.append(self._secure)
         self._add_routes(app.router)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_LEAVING_SECONDS)
@@ -322,13 +129,13 @@ class WebServer:
         if self._runner.server is None:
             raise RuntimeError("an application that was set up has a server")
         await self._connections.listen(addresses, self._runner.server, self._access.tls)
-        await self._following.enter_async_context(self._access.followed(self._connections.use))
+        await self._access_watch.enter_async_context(self._access.followed(self._connections.use))
         return self._connections.addresses
 
     async def stop(self) -> None:
-        """Let running requests end, and close."""
+        """Let running requests finish, and close."""
         self._scrapes.stop()
-        await self._following.aclose()
+        await self._access_watch.aclose()
         if self._connections is not None:
             await self._connections.stop(_LEAVING_SECONDS)
         if self._runner is not None:
@@ -336,7 +143,7 @@ class WebServer:
 
     def _add_routes(self, router: web.UrlDispatcher) -> None:
         base, sources = self._base, self._endpoints.sources
-        search = Search(sources.board)  # one for both: its index of names is worth sharing
+        search = Search(sources.board)  # shared, because of its index of names
         for path, handler in [
             *Pages(sources, search, self._links).routes(),
             *Api(sources, search).routes(),
@@ -382,7 +189,7 @@ class WebServer:
         if self._endpoints.reload is None:
             return web.Response(status=403, text="reloading over HTTP is off: start with --web.enable-lifecycle\n")
         if is_cross_site(request):
-            return web.Response(status=403, text="another site must not reload the exporter\n")
+            return web.Response(status=403, text="a request from another site must not reload the exporter\n")
         problem = await self._endpoints.reload()
         return web.Response(
             text="reloaded\n" if problem is None else f"the old configuration stays in use:\n{problem}\n",
@@ -390,8 +197,191 @@ class WebServer:
         )
 
     async def _secure(self, _request: web.Request, response: web.StreamResponse) -> None:
-        """What every answer carries; an empty header of the web configuration takes ours away."""
+        """Add headers to every response; an empty one in the web configuration removes a default."""
         response.headers["Server"] = "maildns-exporter"
         for name, value in {**SECURITY_HEADERS, **self._access.config.headers}.items():
             if value:
                 response.headers[name] = value
+
+
+class RequestChecks:
+    """Middleware: connections, errors, authentication, limits. *base* is the route prefix without a slash at the end.
+
+    Health endpoints are always answered. Nothing that a client sends causes a 5xx other than 503.
+    """
+
+    def __init__(self, connections: Connections, access: Access, *, base: str, max_requests: int) -> None:
+        self._connections = connections
+        self._access = access
+        self._base = base
+        self._max_requests = max_requests
+        self._active = 0
+
+    def middlewares(self) -> list[Middleware]:
+        """The middleware, the outermost first."""
+        return [self._tracked, self._explained, self._authenticated, self._limited]
+
+    def is_health(self, request: web.Request) -> bool:
+        """Whether a request asks for liveness or readiness."""
+        return request.path.removeprefix(self._base) in HEALTH_PATHS
+
+    @web.middleware
+    async def _tracked(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        with self._connections.serving(request):
+            return await handler(request)
+
+    @web.middleware
+    async def _explained(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Make a response of an error: JSON for the API, text elsewhere."""
+        try:
+            return await handler(request)
+        except BadQueryError as bad:
+            return self._say(request, 400, str(bad))
+        except NotConfiguredError as missing:
+            return self._say(request, 404, str(missing))
+        except web.HTTPMethodNotAllowed as wrong:
+            response = self._say(request, 405, f"{', '.join(sorted(wrong.allowed_methods))} is the method to use here")
+            response.headers["Allow"] = wrong.headers["Allow"]
+            return response
+        except web.HTTPNotFound:
+            return self._say(request, 404, "not found")
+
+    def _say(self, request: web.Request, status: int, what: str) -> web.Response:
+        if request.path.startswith(f"{self._base}/api/"):
+            return problem(status, what)
+        return web.Response(status=status, text=f"{what}\n")
+
+    @web.middleware
+    async def _authenticated(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Require authentication except on health endpoints: an orchestrator has no credentials."""
+        access = self._access
+        tls = access.config.tls
+        if tls is not None and tls.client_allowed_sans and not _has_name(request, tls.client_allowed_sans):
+            return self._say(request, 403, "your certificate has none of the names in client_allowed_sans")
+        if self.is_health(request):
+            return await handler(request)
+        if access.bucket is not None and not access.bucket.take():
+            response = self._say(request, 429, "too many requests: try again")
+            response.headers["Retry-After"] = "1"
+            return response
+        if access.passwords is None:
+            return await handler(request)
+        try:
+            is_right = await access.passwords.are_right(request.headers.get("Authorization", ""))
+        except BusyError:
+            response = self._say(request, 503, "too many passwords are being checked: try again later")
+            response.headers["Retry-After"] = "1"
+            return response
+        if is_right:
+            return await handler(request)
+        response = self._say(request, 401, "a user name and a password are required")
+        response.headers["WWW-Authenticate"] = 'Basic realm="maildns-exporter", charset="UTF-8"'
+        return response
+
+    @web.middleware
+    async def _limited(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self.is_health(request):
+            return await handler(request)
+        if self._active >= self._max_requests:
+            what = f"{self._max_requests} requests are being served already (--web.max-requests): try again"
+            response = self._say(request, 503, what)
+            response.headers["Retry-After"] = "1"
+            return response
+        self._active += 1
+        try:
+            return await handler(request)
+        finally:
+            self._active -= 1
+
+
+def _has_name(request: web.Request, allowed: tuple[str, ...]) -> bool:
+    certificate = None if request.transport is None else request.transport.get_extra_info("peercert")
+    return is_allowed(certificate, allowed)
+
+
+def is_cross_site(request: web.Request) -> bool:
+    """Whether a browser sends this request on behalf of another site; such a request must not change anything."""
+    if request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}:
+        return True
+    origin = request.headers.get("Origin")
+    return origin is not None and origin.partition("://")[2] != request.host
+
+
+class Scrapes:
+    """Renders for scrapers, one rendering at a time, and shares it between equal requests.
+
+    A request joins a rendering only before that has begun, so it never sees less than existed when it arrived. Between
+    scrapes it renders ahead in small steps, as long as scrapes are expected.
+    """
+
+    def __init__(
+        self,
+        rendering: Rendering,
+        *,
+        pause_seconds: float = _PAUSE_SECONDS,
+        expected_seconds: float = _EXPECTED_SECONDS,
+    ) -> None:
+        self._rendering = rendering
+        self._pause_seconds = pause_seconds
+        self._expected_seconds = expected_seconds
+        self._lock = asyncio.Lock()
+        self._to_begin: dict[tuple[str, bool], asyncio.Task[Rendered]] = {}
+        self._expected_until = 0.0
+        self._ahead: asyncio.Task[None] | None = None
+
+    async def get(self, accept: str, *, compress: bool) -> Rendered:
+        """The exposition in this form. A request that is cancelled does not cancel the rendering for others."""
+        wanted = (accept, compress)
+        task = self._to_begin.get(wanted)
+        if task is None:
+            task = self._to_begin[wanted] = asyncio.create_task(self._rendered(accept, compress=compress))
+        return await asyncio.shield(task)
+
+    def stop(self) -> None:
+        """Stop rendering ahead."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+
+    async def _rendered(self, accept: str, *, compress: bool) -> Rendered:
+        async with self._lock:
+            del self._to_begin[accept, compress]
+            rendered = await asyncio.to_thread(self._rendering.render, accept, compress=compress)
+        self._expect_another()
+        return rendered
+
+    def _expect_another(self) -> None:
+        self._expected_until = asyncio.get_running_loop().time() + self._expected_seconds
+        if self._ahead is None or self._ahead.done():
+            self._ahead = asyncio.create_task(self._write_ahead())
+
+    async def _write_ahead(self) -> None:
+        loop = asyncio.get_running_loop()
+        while loop.time() < self._expected_until:
+            await asyncio.sleep(self._pause_seconds)
+            steps = self._rendering.writing_ahead()
+            try:
+                while await self._made_one_of(steps):
+                    pass
+            except Exception:  # the next scrape renders it, or reports the error
+                log.exception("rendering ahead of the next scrape failed")
+
+    async def _made_one_of(self, steps: Iterator[bool]) -> bool:
+        """Run the next of *steps*, after any scrape that waits; False at the end."""
+        async with self._lock:
+            return await asyncio.to_thread(lambda: next(steps, False))
+
+
+async def asset(request: web.Request) -> web.Response:
+    """Serve a file of a closed list. Its URL in pages has the version, so browsers may cache it for a day."""
+    name = request.match_info["name"]
+    if name not in _TYPES:
+        raise web.HTTPNotFound
+    response = web.Response(body=_content(name), content_type=_TYPES[name], charset="utf-8")
+    response.headers["Cache-Control"] = "private, max-age=86400"
+    response.enable_compression()
+    return response
+
+
+@cache
+def _content(name: str) -> bytes:
+    return (_FOLDER / name).read_bytes()

@@ -18,13 +18,13 @@ from exporter.config.load import parse
 from exporter.config.values import Duration
 from exporter.options import Options
 from exporter.service import Service
-from exporter.web.connections import Patience
+from exporter.web.connections import ConnectionLimits
 from tests.integration.servers.process import DEADLINE_SECONDS
 
 PATIENCE_SECONDS = 300.0
 """How long a thousand addresses may take on a machine that is busy with other tests."""
 
-PATIENT = Patience(asking=PATIENCE_SECONDS, reading=PATIENCE_SECONDS, handshake=PATIENCE_SECONDS)
+PATIENT = ConnectionLimits(asking=PATIENCE_SECONDS, reading=PATIENCE_SECONDS, handshake=PATIENCE_SECONDS)
 """What the server does with slow clients, unless a test is about them: on such a machine, a good one may be slow."""
 
 Labels = frozenset[tuple[str, str]]
@@ -107,7 +107,7 @@ class Exporter:
 @asynccontextmanager
 async def serving(load: Callable[[], Configuration], **options: Any) -> AsyncIterator[Exporter]:
     """Run the exporter until the block ends, and see it end well."""
-    service = Service(Options(load, listen=(("127.0.0.1", 0),), **{"patience": PATIENT, **options}))
+    service = Service(Options(load, listen=(("127.0.0.1", 0),), **{"connection_limits": PATIENT, **options}))
     running = asyncio.create_task(service.run())
     listening = asyncio.create_task(service.listening.wait())
     await asyncio.wait({running, listening}, return_when=asyncio.FIRST_COMPLETED)

@@ -64,7 +64,7 @@ async def test_41_slow_clients_leave_health_quick():
 
 async def test_who_never_finishes_asking_is_dropped():
     """Silent from the start, in the midst of a header, or between header and body: the connection ends."""
-    async with watched_demo(patience=replace(PATIENT, asking=4, lingering=0.2)) as exporter:
+    async with watched_demo(connection_limits=replace(PATIENT, asking=4, lingering=0.2)) as exporter:
         beginnings = (b"", b"G", b"GET / HTTP/1.1\r\nHost: x\r\nX: ", b"GET / HTTP/1.1\r\n" + b"X: y\r\n")
         answers = await asyncio.gather(*[raw(exporter.address, octets) for octets in beginnings])
         assert answers == [b""] * len(beginnings)
@@ -74,7 +74,7 @@ async def test_who_never_finishes_asking_is_dropped():
 
 async def test_who_never_reads_is_dropped():
     """A client that asks for page after page and takes none of it does not fill the memory."""
-    async with watched_demo(patience=replace(PATIENT, reading=0.5)) as exporter:
+    async with watched_demo(connection_limits=replace(PATIENT, reading=0.5)) as exporter:
         host, port = exporter.address.rsplit(":", 1)
         reader, writer = await asyncio.open_connection(host, int(port), limit=1)
         reader._transport.pause_reading()
@@ -90,7 +90,7 @@ async def test_who_never_reads_is_dropped():
 
 async def test_the_oldest_waiting_connection_makes_room():
     """With more connections than there may be, new requests are answered all the same."""
-    async with watched_demo(patience=replace(PATIENT, connections=20)) as exporter:
+    async with watched_demo(connection_limits=replace(PATIENT, connections=20)) as exporter:
         host, port = exporter.address.rsplit(":", 1)
         idle = [await asyncio.open_connection(host, int(port)) for _ in range(60)]
         assert (await exporter.ask("/-/healthy"))[0] == 200
@@ -174,7 +174,7 @@ async def test_a_thousand_silly_requests():
     """Random URLs, methods, headers and octets: 4xx or a hang-up, never a 5xx, and no new series."""
     rng = random.Random(11)
     methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH", "get", "X" * 40]
-    async with watched_demo(patience=replace(PATIENT, lingering=0.2), interval="1h") as exporter:
+    async with watched_demo(connection_limits=replace(PATIENT, lingering=0.2), interval="1h") as exporter:
         names = {name: set(series) for name, series in (await exporter.series()).items() if name.startswith("maildns_")}
 
         async def silly() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from multidict import MultiDict
 from yarl import URL
 
-from exporter.web.search import BadQueryError, place_parameter, place_text, seconds_of, text_of, whole_number
+from exporter.web.search import BadQueryError, cursor_parameter, cursor_text, seconds_of, text_of, whole_number
 
 
 def asked(query: str) -> MultiDict[str]:
@@ -50,7 +50,7 @@ def test_a_time_is_read_and_bounded(text, seconds):
 @given(st.tuples(st.integers(0, 10**9 - 1), st.integers(0, 10**12 - 1)))
 def test_places_survive_the_way_through_a_url(place):
     """What a page gives, the next request can bring back."""
-    assert place_parameter(asked(f"from={place_text(place)}"), "from") == place
+    assert cursor_parameter(asked(f"from={cursor_text(place)}"), "from") == place
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_places_survive_the_way_through_a_url(place):
 def test_other_places_are_refused(query):
     """Nothing but what a page gave."""
     with pytest.raises(BadQueryError):
-        place_parameter(asked(query), "from")
+        cursor_parameter(asked(query), "from")
 
 
 @pytest.mark.parametrize(

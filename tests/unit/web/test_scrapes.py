@@ -3,9 +3,6 @@
 import asyncio
 import threading
 
-import pytest
-
-from exporter.web import server as module
 from exporter.web.server import Scrapes
 
 SECONDS = 30.0
@@ -130,10 +127,7 @@ class Ahead:
             yield True
 
 
-@pytest.fixture
-def hurried(monkeypatch):
-    """Looks often whether something can be written ahead."""
-    monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.001)
+PAUSE_SECONDS = 0.001
 
 
 async def until(is_so):
@@ -143,10 +137,10 @@ async def until(is_so):
             await asyncio.sleep(0.001)
 
 
-async def test_between_scrapes_what_can_be_is_written_ahead(hurried):
+async def test_between_scrapes_what_can_be_is_written_ahead():
     """Again and again, a step at a time, never beside a rendering; and nothing before the first scrape."""
     rendering = Ahead()
-    scrapes = Scrapes(rendering)
+    scrapes = Scrapes(rendering, pause_seconds=PAUSE_SECONDS)
     await asyncio.sleep(0.01)
     assert rendering.looks == 0
 
@@ -160,7 +154,7 @@ async def test_between_scrapes_what_can_be_is_written_ahead(hurried):
     assert rendering.steps >= 6
 
 
-async def test_a_scrape_goes_before_the_next_step(hurried):
+async def test_a_scrape_goes_before_the_next_step():
     """It waits for one step at the most, however many there are."""
     may_go_on = threading.Semaphore(0)
     began = asyncio.Event()
@@ -179,7 +173,7 @@ async def test_a_scrape_goes_before_the_next_step(hurried):
                 assert may_go_on.acquire(timeout=SECONDS)
                 yield True
 
-    scrapes = Scrapes(Endless())
+    scrapes = Scrapes(Endless(), pause_seconds=PAUSE_SECONDS)
     assert await scrapes.get("", compress=True) == (b"0", "")
     async with asyncio.timeout(SECONDS):
         await began.wait()
@@ -192,10 +186,10 @@ async def test_a_scrape_goes_before_the_next_step(hurried):
     scrapes.stop()
 
 
-async def test_what_fails_ahead_of_a_scrape_is_tried_again(hurried):
+async def test_what_fails_ahead_of_a_scrape_is_tried_again():
     """And takes no scrape with it."""
     rendering = Ahead(fails={1, 2})
-    scrapes = Scrapes(rendering)
+    scrapes = Scrapes(rendering, pause_seconds=PAUSE_SECONDS)
     await scrapes.get("", compress=True)
     await until(lambda: rendering.steps >= 4)
 
@@ -203,16 +197,15 @@ async def test_what_fails_ahead_of_a_scrape_is_tried_again(hurried):
     scrapes.stop()
 
 
-async def test_where_nobody_scrapes_any_more_nothing_is_written(hurried, monkeypatch):
-    """Until somebody comes again."""
+async def test_nothing_is_rendered_ahead_when_no_scrape_is_expected():
+    """A time that is over at once renders nothing ahead; a long one does."""
     rendering = Ahead()
-    scrapes = Scrapes(rendering)
-    monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.0)
-    await scrapes.get("", compress=True)
-    await until(lambda: scrapes._ahead.done())
+    over = Scrapes(rendering, pause_seconds=PAUSE_SECONDS, expected_seconds=0.0)
+    await over.get("", compress=True)
+    await until(lambda: over._ahead.done())
     assert rendering.looks == 0
 
-    monkeypatch.setattr(module, "_PATIENCE_SECONDS", SECONDS)
+    scrapes = Scrapes(rendering, pause_seconds=PAUSE_SECONDS)
     await scrapes.get("", compress=True)
     await until(lambda: rendering.looks > 0)
     scrapes.stop()

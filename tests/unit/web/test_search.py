@@ -10,7 +10,7 @@ from exporter.checks.check import run_check
 from exporter.checks.report import report
 from exporter.state.counters import PoolCounters
 from exporter.state.pool import FAILING, PoolState
-from exporter.web.search import Search, Wanted, places_of, read_network
+from exporter.web.search import Search, Wanted, indexes_of, read_network
 from tests.unit.web.pools import BROKEN, RIGHT, board, pool, pools
 
 NETWORKS = ["198.51.100.0/27", "198.51.100.64/28", "203.0.113.7/32", "2001:db8::/124"]
@@ -44,7 +44,7 @@ def test_places_are_those_of_the_addresses_in_a_prefix(around, length):
     base = ip_network(around)
     network = ip_network((base.network_address, min(length, base.max_prefixlen)), strict=False)
 
-    low, high = places_of(state, network)
+    low, high = indexes_of(state, network)
 
     inside = [index for index, target in enumerate(state.pool.targets) if ip_address(str(target.address)) in network]
     assert list(range(low, high)) == inside
