@@ -7,7 +7,7 @@ from math import inf
 from typing import Any, TypeVar
 
 from exporter.checks.answers import Answer, Question, Status
-from exporter.dns.resolvers import Voice
+from exporter.dns.resolvers import Source
 
 
 class FakeClock:
@@ -54,11 +54,11 @@ class FakeResolver:
         self.failures: list[Status] = []
         self.verified: list[Any] = []
 
-    def ask(self, question, on_answer, *, max_age_seconds=inf, confirm=False, voice=None):
+    def ask(self, question, on_answer, *, max_age_seconds=inf, confirm=False, source=None):
         self.asked.append(question)
         if confirm:
             self.confirmed.append(question)
-        is_second = voice is not None
+        is_second = source is not None
         world = self.second if is_second else self.confirming if confirm and self.confirming else self.world
         if world is None:
             return
@@ -74,14 +74,14 @@ class FakeResolver:
         self.verified.append(servers)
         verified(self.failures.pop(0) if self.failures else None)
 
-    def voices(self, servers):
-        return frozenset(Voice("test", server) for server in servers)
+    def sources(self, servers):
+        return frozenset(Source("test", server) for server in servers)
 
     def another(self, heard):
-        voice = Voice("test", self.servers[1])
-        return voice if self.second is not None and voice not in heard else None
+        source = Source("test", self.servers[1])
+        return source if self.second is not None and source not in heard else None
 
-    def in_turn(self, turn):
+    def source_at(self, number):
         return None
 
 

@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     import dns.message
 
 
-# SECTION exporter.dns.voices
+# SECTION exporter.dns.sources
 # Who can agree with whom: the independent opinions that several resolvers, or several servers, amount to.
 #
-# The rule of this file: two answers count as two opinions only if they come from two voices. Where several
+# The rule of this file: two answers count as two opinions only if they come from two sources. Where several
 # resolvers are
-# configured each is a voice; the servers of one resolver share its settings, and often an operator, and are
+# configured each is a source; the servers of one resolver share its settings, and often an operator, and are
 # then one.
-# Where there is one resolver, each of its servers is a voice.
+# Where there is one resolver, each of its servers is a source.
 
 
-class Voice(NamedTuple):
+class Source(NamedTuple):
     """One that can be asked for an opinion: a resolver, or, with *server* as in `Answer.server`, one of its servers."""
 
     resolver: str
@@ -44,35 +44,35 @@ class Voice(NamedTuple):
         return f"{self.server} of {self.resolver}" if self.server else self.resolver
 
 
-def voices_of(resolvers: Sequence[Resolver], servers: Collection[str]) -> frozenset[Voice]:
+def sources_of(resolvers: Sequence[Resolver], servers: Collection[str]) -> frozenset[Source]:
     """Whose word it is that *servers* gave."""
-    return _voices(resolvers, lambda server: str(server.endpoint) in servers)
+    return _sources(resolvers, lambda server: str(server.endpoint) in servers)
 
 
-def well_voices(resolvers: Sequence[Resolver]) -> tuple[Voice, ...]:
+def working_sources(resolvers: Sequence[Resolver]) -> tuple[Source, ...]:
     """Who can be asked: who answers and is not caught lying, in the order of the configuration."""
-    well = _voices(resolvers, lambda server: server.up and not server.contradicted)
-    return tuple([voice for voice in _all_voices(resolvers) if voice in well])
+    well = _sources(resolvers, lambda server: server.up and not server.contradicted)
+    return tuple([source for source in _all_sources(resolvers) if source in well])
 
 
-def voice_in_turn(resolvers: Sequence[Resolver], turn: int) -> Voice | None:
+def source_at(resolvers: Sequence[Resolver], turn: int) -> Source | None:
     """Of those who can be asked, the one whose turn it is; None where there is no choice."""
-    well = well_voices(resolvers)
+    well = working_sources(resolvers)
     return well[turn % len(well)] if len(well) > 1 else None
 
 
-def _all_voices(resolvers: Sequence[Resolver]) -> list[Voice]:
+def _all_sources(resolvers: Sequence[Resolver]) -> list[Source]:
     if len(resolvers) > 1:
-        return [Voice(resolver.name) for resolver in resolvers]
+        return [Source(resolver.name) for resolver in resolvers]
     (resolver,) = resolvers
-    return [Voice(resolver.name, str(server.endpoint)) for server in resolver.servers]
+    return [Source(resolver.name, str(server.endpoint)) for server in resolver.servers]
 
 
-def _voices(resolvers: Sequence[Resolver], fits: Callable[[ServerHealth], bool]) -> frozenset[Voice]:
+def _sources(resolvers: Sequence[Resolver], fits: Callable[[ServerHealth], bool]) -> frozenset[Source]:
     if len(resolvers) > 1:
-        return frozenset(Voice(resolver.name) for resolver in resolvers if any(map(fits, resolver.servers)))
+        return frozenset(Source(resolver.name) for resolver in resolvers if any(map(fits, resolver.servers)))
     (resolver,) = resolvers
-    return frozenset(Voice(resolver.name, str(server.endpoint)) for server in resolver.servers if fits(server))
+    return frozenset(Source(resolver.name, str(server.endpoint)) for server in resolver.servers if fits(server))
 
 
 # SECTION exporter.dns.resolvers
@@ -152,31 +152,31 @@ class Resolvers:
         *,
         max_age_seconds: float = math.inf,
         confirm: bool = False,
-        voice: Voice | None = None,
+        source: Source | None = None,
     ) -> None:
         """As `Resolver.ask`, of the first resolver that is well.
 
-        *confirm* asks another resolver than that, if one is well; else another server of the same. With *voice*, it
+        *confirm* asks another resolver than that, if one is well; else another server of the same. With *source*, it
         asks that one and nobody else.
         """
-        if voice is not None:
-            self[voice.resolver].ask(
-                question, on_answer, max_age_seconds=max_age_seconds, confirm=confirm, server=voice.server
+        if source is not None:
+            self[source.resolver].ask(
+                question, on_answer, max_age_seconds=max_age_seconds, confirm=confirm, server=source.server
             )
             return
         self._choose(confirm=confirm).ask(question, on_answer, max_age_seconds=max_age_seconds, confirm=confirm)
 
-    def voices(self, servers: Collection[str]) -> frozenset[Voice]:
+    def sources(self, servers: Collection[str]) -> frozenset[Source]:
         """Whose word it is that *servers*, named as in `Answer.server`, gave."""
-        return voices_of(self._resolvers, servers)
+        return sources_of(self._resolvers, servers)
 
-    def in_turn(self, turn: int) -> Voice | None:
+    def source_at(self, turn: int) -> Source | None:
         """Of those who can be asked, the one whose turn it is; None where there is no choice."""
-        return voice_in_turn(self._resolvers, turn)
+        return source_at(self._resolvers, turn)
 
-    def another(self, heard: Collection[Voice]) -> Voice | None:
+    def another(self, heard: Collection[Source]) -> Source | None:
         """Somebody who can be asked for an opinion and is not among those *heard*; None if there is nobody."""
-        return next((voice for voice in well_voices(self._resolvers) if voice not in heard), None)
+        return next((source for source in working_sources(self._resolvers) if source not in heard), None)
 
     def verify(self, servers: Collection[str], verified: Verified) -> None:
         """As `Resolver.verify`, of every resolver that has one of those servers."""

@@ -14,7 +14,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check, CheckRun, Evidence, OnAnswer
 from exporter.checks.result import Finding, Reason, Result
-from exporter.dns.resolvers import Voice
+from exporter.dns.resolvers import Source
 from exporter.state.disputes import Dispute
 
 _MAX_SOURCES = 3
@@ -50,21 +50,21 @@ class Asker(Protocol):
         *,
         max_age_seconds: float = inf,
         confirm: bool = False,
-        voice: Voice | None = None,
+        source: Source | None = None,
     ) -> None:
         """Answer *question*, with an answer not older than *max_age_seconds*. Calls back exactly once.
 
-        With *confirm*, skip the cache and prefer another server. With *voice*, ask only that source.
+        With *confirm*, skip the cache and prefer another server. With *source*, ask only that source.
         """
 
-    def voices(self, servers: Collection[str]) -> frozenset[Voice]:
+    def sources(self, servers: Collection[str]) -> frozenset[Source]:
         """The sources that these *servers* belong to."""
 
-    def another(self, heard: Collection[Voice]) -> Voice | None:
+    def another(self, heard: Collection[Source]) -> Source | None:
         """A working source that is not in *heard*; None if there is none."""
 
-    def in_turn(self, turn: int) -> Voice | None:
-        """The source number *turn*, modulo the number of working sources; None if there is only one."""
+    def source_at(self, number: int) -> Source | None:
+        """The source with this *number*, modulo the number of working sources; None if there is only one."""
 
     def verify(self, servers: Collection[str], verified: Callable[[Status | None], None]) -> None:
         """Ask the canaries of *servers*, named as in `Answer.server`.
@@ -154,7 +154,7 @@ class Sampling(Generic[R]):
         self._max_age = max_age_seconds
         self._finished = finished
         self._quorum: Quorum[R] | None = None
-        self._source: Voice | None = None
+        self._source: Source | None = None
         self._dropped = False
         self._unanswered: Status | None = None
         self._verifying = False
@@ -165,7 +165,7 @@ class Sampling(Generic[R]):
         """Ask the first questions. May finish before it returns, if all answers are cached."""
         rotation = self._subject.rotation()
         if rotation is not None:
-            self._source = self._asker.in_turn(rotation)
+            self._source = self._asker.source_at(rotation)
         if self._run is not None:
             self._run.start()
 
@@ -187,9 +187,9 @@ class Sampling(Generic[R]):
         if self._unanswered is not None:
             on_answer(question, Answer(self._unanswered))
         elif self._quorum is None:
-            self._asker.ask(question, on_answer, max_age_seconds=self._max_age, voice=self._source)
+            self._asker.ask(question, on_answer, max_age_seconds=self._max_age, source=self._source)
         else:
-            self._asker.ask(question, on_answer, confirm=True, voice=self._source)
+            self._asker.ask(question, on_answer, confirm=True, source=self._source)
 
     def _evaluated(self, report: R, evidence: Evidence) -> None:
         self._run = None
@@ -282,7 +282,7 @@ class SourceResult(NamedTuple, Generic[R]):
 class Rerun(NamedTuple):
     """A further run of the check is needed: by *source* alone, or by any source if that is None."""
 
-    source: Voice | None
+    source: Source | None
 
 
 class Quorum(Generic[R]):
@@ -295,9 +295,9 @@ class Quorum(Generic[R]):
         self._asker = asker
         self._first = self._before = SourceResult(report, evidence)
         self._again: SourceResult[R] | None = None
-        sources = asker.voices(servers_of(evidence))
+        sources = asker.sources(servers_of(evidence))
         # A result that several sources took part in counts for none of them: any one of them may be wrong.
-        self._results: dict[Voice, SourceResult[R]] = dict.fromkeys(sources, self._first) if len(sources) == 1 else {}
+        self._results: dict[Source, SourceResult[R]] = dict.fromkeys(sources, self._first) if len(sources) == 1 else {}
 
     def rerun(self) -> Rerun | None:
         """The next run of the check that is needed; None if there are enough results."""
@@ -314,7 +314,7 @@ class Quorum(Generic[R]):
             return Rerun(failing_source)
         return None
 
-    def add(self, source: Voice | None, report: R, evidence: Evidence) -> None:
+    def add(self, source: Source | None, report: R, evidence: Evidence) -> None:
         """Add the result of a `Rerun` of *source*."""
         result = SourceResult(report, evidence)
         if source is not None and source not in self._results:
@@ -348,7 +348,7 @@ class Quorum(Generic[R]):
     def _indexes(self) -> range:
         return range(len(self._first.report.findings))
 
-    def _sources(self, index: int, result: Result) -> list[Voice]:
+    def _sources(self, index: int, result: Result) -> list[Source]:
         """The sources that have *result* for the finding at *index*."""
         return [source for source, it in self._results.items() if it.report.findings[index].result is result]
 
@@ -361,7 +361,7 @@ class Quorum(Generic[R]):
         """Whether there is a failure about which no two sources agree yet."""
         return any(self._sources(index, Result.FAIL) and self._majority(index) is None for index in self._indexes())
 
-    def _unconfirmed(self) -> Voice | None:
+    def _unconfirmed(self) -> Source | None:
         """The source of a failure that no other source confirms or contradicts."""
         for index in self._indexes():
             failing = self._sources(index, Result.FAIL)

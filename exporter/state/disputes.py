@@ -1,7 +1,7 @@
-"""What resolvers disagree about: which addresses, HELO names and domains, who says what, and since when.
+"""Disputes: the addresses, HELO names and domains about which two resolvers contradict each other.
 
-The rule of this file: a dispute lasts from the first sample in which two voices contradicted each other until the
-first one that came to something without that; a sample that nobody answered ends none. Its size is bounded.
+A dispute begins with the first sample in which they do, and ends with the first one that has an undisputed result. A
+sample without an answer ends none.
 """
 
 from collections import Counter
@@ -11,67 +11,73 @@ from dataclasses import dataclass, replace
 from exporter.checks.addresses import Address
 from exporter.checks.names import DomainName
 from exporter.checks.result import Finding
-from exporter.dns.resolvers import Voice
+from exporter.dns.resolvers import Source
 
 CAPACITY = 10_000
-"""How many disputes are remembered; of what is beyond that, only disagreements are counted."""
+"""How many disputes are kept. Beyond that, disagreements are only counted."""
 
 Disputed = Address | DomainName | str
-"""What resolvers may disagree about: an address or a HELO name of a pool, or a domain."""
+"""What resolvers can disagree about: an address or a HELO name of a pool, or a domain."""
 
 DOMAINS = ""
-"""What stands for the pool where a domain is disputed: no pool is called so."""
+"""The name of the pool of a disputed domain: no real pool has an empty name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dispute:
-    """*failing* is what *failing_source* found, and *passing_source* found to pass.
+    """A contradiction between two resolvers, or between two servers of one.
 
-    *since* and *at* are the Unix times of the first and the latest sample that came to this.
+    Attributes:
+        failing: The failure that one of them found.
+        failing_source: Where the failure was found.
+        passing_source: Where the check passed.
+        since: The Unix time of the first sample with this contradiction.
+        at: The Unix time of the latest one.
     """
 
     failing: Finding
-    failing_source: Voice
-    passing_source: Voice
+    failing_source: Source
+    passing_source: Source
     since: float = 0.0
     at: float = 0.0
 
     @property
     def pair(self) -> tuple[str, str]:
-        """The names of the two resolvers, sorted; the same one twice where its servers disagree."""
+        """The names of the two resolvers, sorted; the same name twice if servers of one resolver disagree."""
         first, second = sorted([self.failing_source.resolver, self.passing_source.resolver])
         return first, second
 
 
 class Disputes:
-    """All disputes, and for how many samples in a row a subject has waited for a second opinion."""
+    """All disputes, and for how many samples in a row a failure has waited for a second source."""
 
-    def __init__(self) -> None:
+    def __init__(self, capacity: int = CAPACITY) -> None:
         self.disagreements: Counter[tuple[str, str]] = Counter()
         """Samples in which two resolvers contradicted each other, by `Dispute.pair`."""
+        self._capacity = capacity
         self._pools: dict[str, dict[Disputed, Dispute]] = {}
         self._waiting: dict[tuple[str, Disputed], int] = {}
         self._size = 0
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is disputed, and nothing waits."""
+        """Whether nothing is disputed and nothing waits."""
         return not (self._size or self._waiting)
 
     def note(self, pool: str, subject: Disputed, dispute: Dispute, at: float) -> bool:
-        """Take in that a sample at Unix time *at* found *dispute*; whether it is a new one."""
+        """Record a contradiction that a sample found at Unix time *at*. Return whether the dispute is new."""
         self.disagreements[dispute.pair] += 1
         disputed = self._pools.setdefault(pool, {})
         known = disputed.get(subject)
         if known is None:
-            if self._size >= CAPACITY:
+            if self._size >= self._capacity:
                 return False
             self._size += 1
         disputed[subject] = replace(dispute, since=at if known is None else known.since, at=at)
         return known is None
 
     def settle(self, pool: str, subject: Disputed) -> bool:
-        """Take in that a sample came to something undisputed; whether that ends a dispute."""
+        """Record a sample with an undisputed result. Return whether that ends a dispute."""
         if self._waiting:
             self._waiting.pop((pool, subject), None)
         disputed = self._pools.get(pool)
@@ -81,16 +87,16 @@ class Disputes:
         return True
 
     def wait(self, pool: str, subject: Disputed) -> None:
-        """Take in that a failure was seen, and nobody else could be heard of it."""
-        if len(self._waiting) < CAPACITY or (pool, subject) in self._waiting:
+        """Record a failure that no second source could confirm or refute."""
+        if len(self._waiting) < self._capacity or (pool, subject) in self._waiting:
             self._waiting[pool, subject] = self._waiting.get((pool, subject), 0) + 1
 
     def waited(self, pool: str, subject: Disputed) -> int:
-        """How many samples in a row `wait` was said of."""
+        """How often `wait` was called for the subject since it was last settled."""
         return self._waiting.get((pool, subject), 0)
 
     def keep(self, is_sampled: Callable[[str, Disputed], bool]) -> None:
-        """Forget every subject of which *is_sampled*, given the pool's name and the subject, says no."""
+        """Forget every subject for which *is_sampled*, called with the pool's name and the subject, is false."""
         self._pools = {
             pool: {subject: dispute for subject, dispute in disputed.items() if is_sampled(pool, subject)}
             for pool, disputed in self._pools.items()
@@ -99,15 +105,15 @@ class Disputes:
         self._size = sum(map(len, self._pools.values()))
 
     def count(self, pool: str) -> int:
-        """How many addresses and HELO names of *pool* are in dispute; or, of `DOMAINS`, how many domains."""
+        """How many addresses and HELO names of *pool* are disputed; for `DOMAINS`, how many domains."""
         return len(self._pools.get(pool, ()))
 
     def __len__(self) -> int:
-        """How many subjects are in dispute."""
+        """How many subjects are disputed."""
         return self._size
 
     def of(self, pool: str, subject: Disputed) -> Dispute | None:
-        """What is disputed of a subject."""
+        """The dispute about a subject, if there is one."""
         return self._pools.get(pool, {}).get(subject)
 
     def __iter__(self) -> Iterator[tuple[str, Disputed, Dispute]]:

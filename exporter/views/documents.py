@@ -18,7 +18,7 @@ from exporter.checks.receivers import DEFAULT_RECEIVERS, ReceiverVerdict, by_des
 from exporter.checks.report import Target
 from exporter.checks.result import OTHER_SUBJECTS, CheckName, Finding, Fix, Result
 from exporter.checks.spf.results import SpfVerdict
-from exporter.dns.resolvers import Voice
+from exporter.dns.resolvers import Source
 from exporter.inventory.pool import Pool
 from exporter.state.address import AddressState
 from exporter.state.disputes import DOMAINS, Dispute, Disputed
@@ -291,7 +291,7 @@ def dispute_document(pool: str, subject: Disputed, dispute: Dispute) -> Json:
     }
 
 
-def _source(source: Voice) -> Json:
+def _source(source: Source) -> Json:
     return {"resolver": source.resolver, "server": source.server or None}
 
 

@@ -76,13 +76,13 @@ class Truth:
         shown = world.STRANGER if why == "forward-mismatch" else str(address)
         return Answer(Status.ANSWER, (Address.parse(shown),))
 
-    def in_turn(self, _turn: int) -> None:
+    def source_at(self, _number: int) -> None:
         return None
 
     def another(self, _heard: object) -> None:
         return None
 
-    def voices(self, _servers: object) -> frozenset[object]:
+    def sources(self, _servers: object) -> frozenset[object]:
         return frozenset()
 
     def verify(self, _servers: object, verified: Callable[[None], None]) -> None:

@@ -23,7 +23,7 @@ from exporter.checks.check import OnAnswer
 from exporter.cli import serve
 from exporter.cli.serve import configure_logging
 from exporter.config.load import parse
-from exporter.dns.resolvers import Voice
+from exporter.dns.resolvers import Source
 from exporter.options import Options
 from exporter.service import Service
 from exporter.state.board import FULL_ADDRESSES
@@ -55,13 +55,13 @@ class DnsAtHand:
     async def close(self) -> None: ...
     async def retire(self) -> None: ...
 
-    def voices(self, _servers: Collection[str]) -> frozenset[Voice]:
+    def sources(self, _servers: Collection[str]) -> frozenset[Source]:
         return frozenset()
 
-    def in_turn(self, _turn: int) -> Voice | None:
+    def source_at(self, _number: int) -> Source | None:
         return None
 
-    def another(self, _heard: Collection[Voice]) -> Voice | None:
+    def another(self, _heard: Collection[Source]) -> Source | None:
         return None
 
     def verify(self, _servers: Collection[str], verified: Callable[[Status | None], None]) -> None:
@@ -74,7 +74,7 @@ class DnsAtHand:
         *,
         max_age_seconds: float = inf,  # as `Resolvers` has it
         confirm: bool = False,
-        voice: Voice | None = None,
+        source: Source | None = None,
     ) -> None:
         on_answer(question, self._answer(question))
 

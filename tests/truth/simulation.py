@@ -81,10 +81,10 @@ class Outcome:
     def lines(self) -> list[str]:
         """The figures, for people."""
         plan, delays = self.plan, self.delays
-        voices = "three resolvers" if plan.apart else "three servers of one resolver"
+        sources = "three resolvers" if plan.apart else "three servers of one resolver"
         false = sum(complaint.startswith("false") for complaint in self.complaints)
         return [
-            f"{plan.addresses} addresses, {plan.intervals} intervals, seed {plan.seed}, {voices}, liar: {plan.liar}",
+            f"{plan.addresses} addresses, {plan.intervals} intervals, seed {plan.seed}, {sources}, liar: {plan.liar}",
             f"  faults: {plan.faults} of {len(KINDS)} kinds, {self.due} of them for {plan.patience} intervals or more",
             f"  reported: {len(delays)}; within {median(delays):.2f} intervals (median), {delays[-1]:.2f} (all)",
             f"  recoveries told: {len(self.recovered)}, within {max(self.recovered, default=0.0):.2f} intervals",

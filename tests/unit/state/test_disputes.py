@@ -2,12 +2,12 @@
 
 from exporter.checks.addresses import Address
 from exporter.checks.result import CheckName, Finding, Reason, Result
-from exporter.dns.resolvers import Voice
+from exporter.dns.resolvers import Source
 from exporter.state import disputes as module
 from exporter.state.disputes import Dispute, Disputes
 
 FAILING = Finding(CheckName.FCRDNS, Result.FAIL, reason=Reason.PTR_NXDOMAIN)
-ONE, TWO = Voice("one"), Voice("two")
+ONE, TWO = Source("one"), Source("two")
 MTA = Address.parse("192.0.2.10")
 OTHER = Address.parse("192.0.2.11")
 
