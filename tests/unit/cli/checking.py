@@ -1,4 +1,4 @@
-"""Runs `check` as a person does, against the demo world; and without a network, for what it prints."""
+"""Runs `check` as a user does, against the demo world; and without a network, to test its output."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -26,8 +26,8 @@ FOUND = found_in(demo_world(speed=0), CONFIGURATION)
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a command left behind."""
+class Finished:
+    """The exit code and output of a command."""
 
     code: int
     out: str
@@ -36,24 +36,24 @@ class Outcome:
 
 @dataclass
 class Demo:
-    """The demo world on a port, and a configuration that watches it."""
+    """The demo world on a port, and a configuration for it."""
 
     world: World
     server: DemoServer
     file: Path
 
-    async def check(self, *arguments: str) -> Outcome:
+    async def check(self, *arguments: str) -> Finished:
         """Run `check` in the pools of the demo world."""
         return await run("--config.file", str(self.file), "check", *arguments)
 
-    async def check_ad_hoc(self, *arguments: str) -> Outcome:
+    async def check_ad_hoc(self, *arguments: str) -> Finished:
         """Run `check` without a configuration."""
         return await run("check", "--resolver", self.server.address, *arguments)
 
 
 @asynccontextmanager
 async def demo(folder: Path, at: float = 0.0, *, silence: Fault = Fault.SILENT) -> AsyncIterator[Demo]:
-    """Serve the demo world as it is at that age; what is silent in it does *silence*."""
+    """Serve the demo world at that age in seconds; its silent servers have the fault *silence*."""
     clock = FakeClock()
     world = demo_world(clock=clock)
     clock.seconds = at
@@ -66,24 +66,24 @@ async def demo(folder: Path, at: float = 0.0, *, silence: Fault = Fault.SILENT) 
         yield Demo(world, server, file)
 
 
-async def run(*arguments: str) -> Outcome:
+async def run(*arguments: str) -> Finished:
     """Run the command line in a thread, so that the world can answer it."""
     done = await asyncio.to_thread(CliRunner().invoke, cli, list(arguments))
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
-    return Outcome(done.exit_code, done.stdout, done.stderr)
+    return Finished(done.exit_code, done.stdout, done.stderr)
 
 
-def subject(ip: str, *helos: str, mail_from: str | None = None) -> AddressJob:
-    """What `check` makes of this, with the demo's pools configured."""
+def job(ip: str, *helos: str, mail_from: str | None = None) -> AddressJob:
+    """The job for these arguments, with the demo's pools configured."""
     return address_job(
         AddressRequest(Address.parse(ip), tuple(map(HeloName.parse, helos)), mail_from), CONFIGURATION, FOUND
     )
 
 
-def examined(ip: str, *helos: str, mail_from: str | None = None, world: World | None = None) -> CheckedAddress:
-    """What `check` finds, without a network: answers have neither server nor time."""
-    one = subject(ip, *helos, mail_from=mail_from)
+def checked_address(ip: str, *helos: str, mail_from: str | None = None, world: World | None = None) -> CheckedAddress:
+    """The result of `check` without a network: answers have neither server nor time."""
+    one = job(ip, *helos, mail_from=mail_from)
     check = examine(one.target, suffix=one.suffix, mail_from=one.mail_from)
     found, evidence = run_check(check, (world or demo_world(speed=0)).answer)
     return CheckedAddress(one, found, evidence)

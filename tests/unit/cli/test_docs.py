@@ -1,4 +1,4 @@
-"""docs/verdicts.md and docs/cli.md say what the code says."""
+"""docs/verdicts.md and docs/cli.md match the code."""
 
 import re
 from pathlib import Path
@@ -24,12 +24,12 @@ def rows(page, heading):
 
 
 def first_cells(page, heading):
-    """What the rows under a heading are about."""
+    """The first cell of each row under a heading."""
     return [row[0].strip("`") for row in rows(page, heading)]
 
 
 @pytest.mark.parametrize(
-    ("heading", "words"),
+    ("heading", "values"),
     [
         ("Forward-confirmed reverse DNS", IprevVerdict),
         ("Checks", CheckName),
@@ -39,13 +39,13 @@ def first_cells(page, heading):
         ("Receivers", POLICIES),
     ],
 )
-def test_every_word_is_explained_and_no_other(heading, words):
-    """The tables are the closed sets, in both directions."""
-    assert sorted(first_cells(VERDICTS, heading)) == sorted(map(str, words))
+def test_every_value_is_documented_and_no_other(heading, values):
+    """The tables have exactly the values of the enums."""
+    assert sorted(first_cells(VERDICTS, heading)) == sorted(map(str, values))
 
 
-def test_fails_and_unknowns_are_apart():
-    """The reasons of an unknown are those that are no fault of the address."""
+def test_reasons_of_unknown_are_documented_separately():
+    """They are the reasons that are not the address's fault."""
     section = VERDICTS.split("The reason of an `unknown`", 1)
     unknown = {reason for reason in Reason if f"| `{reason}` |" in section[1].split("## Receivers")[0]}
     assert unknown == {
@@ -59,7 +59,7 @@ def test_fails_and_unknowns_are_apart():
 
 
 def test_receivers_have_their_sources_and_the_short_list_is_the_default():
-    """Where each was read, and which are predicted unconfigured."""
+    """The page has the source of each, and which are predicted by default."""
     for receiver, _, is_short, source in rows(VERDICTS, "Receivers"):
         policy = next(it for it in POLICIES if f"`{it}`" == receiver)
         assert source == POLICIES[policy].source
@@ -72,7 +72,7 @@ def test_receivers_have_their_sources_and_the_short_list_is_the_default():
 def test_every_flag_is_documented_and_no_other(heading, command):
     """The tables have the flags of the commands, and their defaults."""
     documented = {flag: row[1] for row in rows(CLI, heading) for flag in re.findall(r"--[\w.-]+", row[0])}
-    context = click.Context(command)
+    context = click.Context(command, **command.context_settings)
     options = [it for it in command.get_params(context) if isinstance(it, click.Option)]
 
     assert set(documented) == {option.opts[-1] for option in options}
@@ -84,9 +84,9 @@ def test_every_flag_is_documented_and_no_other(heading, command):
 
 
 async def test_the_example_is_what_comes_out(tmp_path):
-    """What the page shows of `check` is what it prints."""
+    """`check` prints the example on the page."""
     (example,) = re.findall(r"```text\n(198\.51\.100\.1,.*?)```", CLI, re.DOTALL)
     async with demo(tmp_path) as here:
-        done = await here.check_ad_hoc("198.51.100.1", "--helo", "mta1.news.example.net")
+        finished = await here.check_ad_hoc("198.51.100.1", "--helo", "mta1.news.example.net")
 
-    assert done.out.startswith(example)
+    assert finished.out.startswith(example)

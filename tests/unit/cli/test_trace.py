@@ -1,4 +1,4 @@
-"""`check --trace`: each name server of the zone on an address of its own, and which of them differs."""
+"""`check --trace`: each name server of the zone at an address of its own, and which of them differs."""
 
 import json
 from contextlib import AsyncExitStack
@@ -20,7 +20,7 @@ from exporter.demo.server import DemoServer
 from exporter.demo.world import World
 from exporter.dns.resolvers import Resolvers
 from exporter.dns.settings import ResolverSettings, parse_endpoint
-from tests.unit.cli.checking import examined
+from tests.unit.cli.checking import checked_address
 
 SCHEMA = json.loads(Path("docs/check.schema.json").read_text(encoding="utf-8"))
 OURS = Address.parse("192.0.2.13")
@@ -39,18 +39,18 @@ ns3.example.org. A 127.0.0.4
 
 
 def world(*texts):
-    """A world of these records."""
+    """A world with these records."""
     return World([line for text in texts for line in text.splitlines() if line])
 
 
 async def traced(*servers, names=NAMES, seen=None):
-    """The traces of the address, where the servers at 127.0.0.2 and on hold these worlds (None: nobody listens)."""
+    """The traces of the address; the servers from 127.0.0.2 on serve these worlds (None: the port is closed)."""
     seen = seen or world(ZONE, names)
     async with AsyncExitStack() as stack:
         recursive = await stack.enter_async_context(DemoServer(seen))
-        for number, holds in enumerate(servers, 2):
-            if holds is not None:
-                await stack.enter_async_context(DemoServer(holds, host=f"127.0.0.{number}", port=recursive.port))
+        for number, served in enumerate(servers, 2):
+            if served is not None:
+                await stack.enter_async_context(DemoServer(served, host=f"127.0.0.{number}", port=recursive.port))
         zones, _ = run_check(reverse_zones(OURS), seen.answer)
         settings = ResolverSettings(servers=(parse_endpoint(recursive.address),), canary=None)
         resolvers = Resolvers([settings])
@@ -68,8 +68,8 @@ ns9.example.org. A 127.0.0.5
 """
 
 
-async def test_a_delegation_that_fits():
-    """The zone above sends resolvers to the servers that the zone lists."""
+async def test_a_matching_delegation():
+    """The parent zone delegates to the servers that the zone lists."""
     names = NAMES + PARENT
     (found,) = await traced(*[world(ZONE)] * 3, world(PARENT, NAMES), names=names)
 
@@ -80,8 +80,8 @@ async def test_a_delegation_that_fits():
     assert (found.delegation.differences, found.differences) == ((), ())
 
 
-async def test_a_delegation_that_differs_from_the_zones_own_list():
-    """Both sides are named, and the server that only the parent knows is asked: it is lame."""
+async def test_a_delegation_that_differs_from_the_zones_own_ns_records():
+    """Both sides are shown, and the server that only the parent lists is asked: it is lame."""
     above = NAMES.replace("NS ns2.", "NS ns4.") + "ns4.example.org. A 127.0.0.6\n"
     everything = NAMES + PARENT + "ns4.example.org. A 127.0.0.6\n"
     lame = world("example.org. SOA a. b. 1 1 1 1 1")
@@ -101,8 +101,8 @@ async def test_a_delegation_that_differs_from_the_zones_own_list():
     assert not found.is_contradictory
 
 
-async def test_a_parent_that_delegates_to_nobody_or_says_nothing():
-    """A parent's server without NS records of the zone is named, and so is one where nobody listens."""
+async def test_a_parent_that_does_not_delegate_or_answer():
+    """A server of the parent without NS records of the zone is named, and so is one that does not answer."""
     second = "0.192.in-addr.arpa. NS ns8.example.org.\nns8.example.org. A 127.0.0.7\n"
     nobody = world(PARENT, "2.0.192.in-addr.arpa. TXT there")
     (found,) = await traced(*[world(ZONE)] * 3, nobody, None, None, names=NAMES + PARENT + second)
@@ -121,11 +121,11 @@ async def test_a_parent_that_delegates_to_nobody_or_says_nothing():
 
 
 async def test_only_a_contradiction_about_the_record_counts():
-    """Two answers to one question make a finding; lame and silent servers and old copies do not."""
+    """Different answers to one question are a finding; lame servers, silent servers and old copies are not."""
     stale = world(ZONE.replace(" 7 3600", " 6 3600"))
     (old,) = await traced(world(ZONE), stale, None)
     (different,) = await traced(world(ZONE), world(ZONE.replace("mail.", "old.")), world(ZONE))
-    one = examined(str(OURS), "mail.example.org")
+    one = checked_address(str(OURS), "mail.example.org")
 
     assert old.differences
     assert not old.is_contradictory
@@ -137,10 +137,10 @@ async def test_only_a_contradiction_about_the_record_counts():
 
 
 async def test_traces_are_shown_in_every_output():
-    """Text, Markdown and JSON name the parent, whom it delegates to, and what does not fit."""
+    """Text, Markdown and JSON have the parent, its delegation and what does not match."""
     above = NAMES.replace("NS ns2.", "NS ns4.")
     (found,) = await traced(*[world(ZONE)] * 3, world(PARENT, above), names=NAMES + PARENT)
-    one = replace(examined(str(OURS), "mail.example.org"), traces=(found,))
+    one = replace(checked_address(str(OURS), "mail.example.org"), traces=(found,))
 
     assert found.delegation is not None
     for shown in (list(text(one, TextStyle())), list(markdown(one, TextStyle()))):
@@ -154,7 +154,7 @@ async def test_traces_are_shown_in_every_output():
 
 
 async def test_servers_that_agree():
-    """Each is asked by itself, and there is nothing to complain of."""
+    """Each server is asked separately, and there is no difference."""
     (found,) = await traced(*[world(ZONE)] * 3)
 
     assert (found.zone, str(found.question)) == ("2.0.192.in-addr.arpa", "13.2.0.192.in-addr.arpa PTR")
@@ -166,7 +166,7 @@ async def test_servers_that_agree():
 
 
 async def test_the_one_that_differs_is_named():
-    """A server with an old copy of the zone: what it says, what the others say, and by which serial number."""
+    """A server with an old copy of the zone: its answer, that of the others, and both serial numbers."""
     stale = world(ZONE.replace(" 7 3600", " 6 3600").replace("mail.", "old."))
     (found,) = await traced(world(ZONE), stale, world(ZONE))
 
@@ -177,7 +177,7 @@ async def test_the_one_that_differs_is_named():
 
 
 async def test_two_that_disagree_are_both_named():
-    """Of two, nobody knows which one is right."""
+    """With two servers there is no majority."""
     names = "\n".join(line for line in NAMES.splitlines() if "ns3" not in line)
     lost = world(ZONE.splitlines()[1])
     (found,) = await traced(world(ZONE), lost, names=names)
@@ -189,7 +189,7 @@ async def test_two_that_disagree_are_both_named():
 
 
 async def test_silence_is_no_difference():
-    """Nobody listens at one address, one server has no address, and one was never done of the zone."""
+    """One port is closed, one server has no address, and one does not have the zone."""
     names = NAMES.replace("ns3.example.org. A 127.0.0.4", "") + "2.0.192.in-addr.arpa. NS ns4.example.org.\n"
     names += "ns4.example.org. A 127.0.0.5\n"
     (found,) = await traced(world(ZONE), None, None, world("example.org. SOA a. b. 1 1 1 1 1"), names=names)
@@ -202,7 +202,7 @@ async def test_silence_is_no_difference():
 
 
 async def test_the_zone_that_delegates_is_traced_too():
-    """RFC 2317: the CNAME record is asked for at the provider's servers, the PTR record at the customer's."""
+    """RFC 2317: the provider's servers are asked for the CNAME record, the customer's for the PTR record."""
     delegated = """
 2.0.192.in-addr.arpa. SOA ns1.example.org. noc.example.org. 7 3600 900 604800 10
 2.0.192.in-addr.arpa. NS ns1.example.org.

@@ -1,4 +1,4 @@
-"""What `check` prints: to the letter for a few, and harmless whatever the DNS said."""
+"""The output of `check`: exact for some cases, and harmless whatever the DNS answers."""
 
 import json
 import re
@@ -23,7 +23,7 @@ from exporter.cli.subjects import AddressJob
 from exporter.cli.text import TextStyle, escaped, markdown, text
 from exporter.demo.world import load_scenarios
 from tests.strategies import domain_names
-from tests.unit.cli.checking import examined
+from tests.unit.cli.checking import checked_address
 
 GOLDEN = Path(__file__).with_name("golden")
 SCHEMA = json.loads(Path("docs/check.schema.json").read_text(encoding="utf-8"))
@@ -42,20 +42,20 @@ CASES = {
 
 
 def printed(case):
-    """What both renderings of a case are, without a network."""
-    one = examined(*CASES[case], mail_from="bounces@example.org" if case == "right" else None)
+    """A case as text and as Markdown, without a network."""
+    one = checked_address(*CASES[case], mail_from="bounces@example.org" if case == "right" else None)
     return {"txt": "\n".join(text(one, UNICODE)) + "\n", "md": "\n".join(markdown(one, UNICODE)) + "\n"}
 
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("kind", ["txt", "md"])
-def test_to_the_letter(case, kind):
-    """What is printed is in golden/, for a person to read; `python -m tests.unit.cli.test_check_output` writes it."""
+def test_the_exact_output(case, kind):
+    """The output is in golden/; `python -m tests.unit.cli.test_text` writes it."""
     assert printed(case)[kind] == (GOLDEN / f"{case}.{kind}").read_text(encoding="utf-8")
 
 
 def hostile(name, error):
-    """What is found where a PTR name, a zone's RNAME and a server's error text are whatever somebody wanted."""
+    """A result with a hostile PTR name, RNAME and error text."""
     target = Target(Address.parse("192.0.2.1"))
     reverse = Question(target.address.reverse_name, "PTR")
 
@@ -73,8 +73,8 @@ def hostile(name, error):
 
 
 @given(domain_names, st.text(max_size=60))
-def test_nothing_that_the_dns_says_acts_on_a_terminal(name, error):
-    """Every line of text, Markdown and JSON is printable; only the tree's own characters are beyond ASCII."""
+def test_text_from_the_dns_does_nothing_on_a_terminal(name, error):
+    """Every line of text, Markdown and JSON is printable ASCII, apart from the characters of the tree."""
     one = hostile(name, error)
     for rendered in (text(one, TextStyle(unicode=False)), markdown(one, TextStyle(unicode=False))):
         for line in rendered:
@@ -84,13 +84,13 @@ def test_nothing_that_the_dns_says_acts_on_a_terminal(name, error):
 
 
 @given(domain_names, st.text(max_size=60))
-def test_nothing_that_the_dns_says_acts_as_markdown(name, error):
-    """What is in a fence stays in it, and prose has no HTML, link or mention but ours."""
+def test_text_from_the_dns_is_never_markdown(name, error):
+    """A fence is not closed from inside, and prose has no HTML, link or mention but ours."""
     fence = None
     for line in markdown(hostile(name, error), UNICODE):
-        mark = re.fullmatch(r" *(`{3,})(text)?", line)
-        if fence is None and mark:
-            fence = mark[1]
+        fence_line = re.fullmatch(r" *(`{3,})(text)?", line)
+        if fence is None and fence_line:
+            fence = fence_line[1]
         elif fence is not None:
             fence = None if line.strip() == fence else fence
         else:
@@ -103,16 +103,16 @@ def test_nothing_that_the_dns_says_acts_as_markdown(name, error):
 
 @given(st.text(st.sampled_from("\\`*_[]<>&|#~$^ab.@:/w-"), max_size=40))
 def test_escaping_loses_nothing(prose):
-    """What Markdown makes of escaped prose is the prose."""
+    """Markdown shows escaped prose as it was."""
     shown = re.sub(r"\\([\\`*_\[\]#~$^])", r"\1", escaped(prose))
     for entity, character in [("&#124;", "|"), ("&#58;", ":"), ("&#64;", "@"), ("&#46;", "."), ("&lt;", "<")]:
         shown = shown.replace(entity, character)
     assert shown.replace("&gt;", ">").replace("&amp;", "&") == prose
 
 
-def test_a_name_keeps_its_letters_where_a_sentence_begins_with_it():
-    """Nobody may take a capital for a part of the name, least of all who copies it."""
-    shown = "\n".join(text(examined("198.51.100.6"), UNICODE))
+def test_a_name_keeps_its_letters_at_the_beginning_of_a_sentence():
+    """A capital letter would look like a part of the name."""
+    shown = "\n".join(text(checked_address("198.51.100.6"), UNICODE))
 
     assert ". mta7.news.example.net does not resolve" in shown
     assert "Mta7" not in shown
@@ -120,8 +120,8 @@ def test_a_name_keeps_its_letters_where_a_sentence_begins_with_it():
 
 
 def test_extended_errors_are_shown_with_their_names():
-    """RFC 8914: the code's name, and the server's words, defused."""
-    one = hostile(examined("192.0.2.10").examination.report.iprev.ptr_names[0], "no\x1b[31m way")
+    """RFC 8914: the name of the code, and the server's text, escaped."""
+    one = hostile(checked_address("192.0.2.10").examination.report.iprev.ptr_names[0], "no\x1b[31m way")
 
     shown = "\n".join(text(one, UNICODE))
 
@@ -130,14 +130,14 @@ def test_extended_errors_are_shown_with_their_names():
 
 
 @pytest.mark.parametrize("scenario", load_scenarios(), ids=lambda it: f"{it.target.address}@{it.at:g}")
-def test_json_is_what_the_schema_says(scenario):
-    """Every object of the demo world, with all of its keys and no other."""
-    for document in documents(examined(str(scenario.target.address))):
+def test_json_is_valid(scenario):
+    """Every object of the demo world has all keys of the schema and no others."""
+    for document in documents(checked_address(str(scenario.target.address))):
         jsonschema.Draft202012Validator(SCHEMA).validate(json.loads(json.dumps(document)))
 
 
-def test_the_schema_has_the_same_words_as_the_code():
-    """A new check, reason or receiver has to get into the schema."""
+def test_the_schema_has_the_same_values_as_the_code():
+    """A new check, reason or receiver has to be in the schema."""
     defined = SCHEMA["$defs"]
     assert defined["check"]["enum"] == [it.value for it in CheckName]
     assert defined["receiver_id"]["enum"] == [it.value for it in Receiver]
@@ -146,25 +146,25 @@ def test_the_schema_has_the_same_words_as_the_code():
     assert defined["reason"]["enum"] == [*[it.value for it in Reason], None]
 
 
-def test_colours_say_nothing_that_marks_do_not():
-    """Without its colours, what a terminal gets is what a file gets."""
-    one = examined("198.51.100.6")
+def test_colours_add_nothing_to_symbols():
+    """Without its colours, the output on a terminal equals that in a file."""
+    one = checked_address("198.51.100.6")
     coloured = "\n".join(text(one, TextStyle(colour=True)))
 
     assert "\x1b[" in coloured
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == "\n".join(text(one, UNICODE))
 
 
-def test_a_finding_outweighs_what_is_not_known():
-    """The exit code of many is that of the worst."""
+def test_a_finding_outweighs_an_unknown():
+    """The exit code of several results is that of the worst."""
     assert worst([Overall.PASS, Overall.INCONCLUSIVE, Overall.FINDING]) is Overall.FINDING
     assert worst([Overall.INCONCLUSIVE, Overall.PASS]) is Overall.INCONCLUSIVE
     assert worst([]) is Overall.PASS
 
 
-def test_what_is_not_expected_decides_nothing():
-    """A check outside of the expectations is no finding; an unknown one inside of them makes it inconclusive."""
-    one = examined("198.51.100.137")
+def test_an_unexpected_check_does_not_count():
+    """It is not a finding; an expected check with an unknown result makes the outcome inconclusive."""
+    one = checked_address("198.51.100.137")
 
     assert one.overall is Overall.INCONCLUSIVE
     assert replace(one, job=replace(one.job, expect=frozenset({CheckName.HELO_SYNTAX}))).overall is Overall.PASS
