@@ -72,6 +72,7 @@ STANDARD = (
     r"text/plain",
     r"stylesheet",
     r"placeholders?",
+    r"outline(?:-offset)?:",  # CSS
     r"news\.example\.(?:net|org)",  # a domain of the demo world
     r"withh(?:old|olds|eld|olding)",
     r"transfer-encoding: chunked",

@@ -1,10 +1,9 @@
-// Keeps the page alive: ages for times, and a refresh that touches only what changed.
-// The page is whole without this file.
+// Refreshes the page: shows the age of times, and replaces only what changed. The page works without this file.
 "use strict";
 
 (() => {
   const REFRESH_MS = 5000;
-  const PATIENCE_MS = 20000;
+  const TIMEOUT_MS = 20000;
   const seen = new Map();
 
   const live = (root) => root.querySelectorAll("[data-live][id]");
@@ -17,7 +16,7 @@
     return `${Math.floor(seconds / 86400)} d ago`;
   }
 
-  function tellAges(root) {
+  function showAges(root) {
     for (const time of root.querySelectorAll("time[datetime]")) {
       if (!time.title) time.title = time.textContent;
       const text = age((Date.now() - Date.parse(time.dateTime)) / 1000);
@@ -38,11 +37,11 @@
     element.className = fresh.className;
     for (const details of element.querySelectorAll("details[id]")) details.open = open.has(details.id);
     element.querySelectorAll(".scroll").forEach((one, index) => { one.scrollLeft = scrolled[index] || 0; });
-    tellAges(element);
+    showAges(element);
   }
 
   async function refresh() {
-    const response = await fetch(location.href, { signal: AbortSignal.timeout(PATIENCE_MS), cache: "no-store" });
+    const response = await fetch(location.href, { signal: AbortSignal.timeout(TIMEOUT_MS), cache: "no-store" });
     if (!response.ok) throw new Error(String(response.status));
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
     const mine = [...live(document)].map((one) => one.id).join();
@@ -51,7 +50,7 @@
         document.getElementById("main").replaceChildren(...fresh.getElementById("main").childNodes);
         seen.clear();
         remember();
-        tellAges(document);
+        showAges(document);
       }
       return;
     }
@@ -76,10 +75,10 @@
     if (!document.hidden) {
       try {
         await refresh();
-        if (failed) status.textContent = "· in touch again";
+        if (failed) status.textContent = "· the exporter answers again";
         failed = false;
       } catch {
-        if (!failed) status.textContent = "· the exporter does not answer: this page is not fresh";
+        if (!failed) status.textContent = "· the exporter does not answer: this page is out of date";
         failed = true;
       }
     }
@@ -87,8 +86,8 @@
   }
 
   remember();
-  tellAges(document);
-  setInterval(() => tellAges(document), 1000);
+  showAges(document);
+  setInterval(() => showAges(document), 1000);
   setTimeout(keepFresh, REFRESH_MS);
 
   document.addEventListener("keydown", (event) => {

@@ -29,8 +29,8 @@ def record(state, index, ptr_names):
 def narrow_blocks():
     """Several strides in a small pool."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("exporter.state.pool.NAMES_STRIDE", 4)
-        patch.setattr(search, "NAMES_STRIDE", 4)
+        patch.setattr("exporter.state.pool.NAMES_BLOCK", 4)
+        patch.setattr(search, "NAMES_BLOCK", 4)
         yield
 
 
