@@ -464,16 +464,16 @@ BINARY_TEXTS = st.lists(
 
 
 @given(BINARY_TEXTS)
-def test_any_pieces_make_one_member(texts):
-    """Whatever they hold, empty ones and none at all included, the checksum and the length are those of the whole."""
+def test_texts_make_one_gzip_member(texts):
+    """Checksum and length are those of the whole, even for empty texts or none."""
     member = gzip_member(Deflated.joined([Deflated.of(text) for text in texts]))
 
     assert unpacked(member) == gzip.decompress(member) == b"".join(texts)
 
 
 @given(BINARY_TEXTS, st.integers(0, 8))
-def test_pieces_that_were_joined_can_be_joined_again(texts, cut):
-    """How they were put together makes no difference."""
+def test_joined_texts_can_be_joined_again(texts, cut):
+    """The order of joining makes no difference."""
     deflated = [Deflated.of(text) for text in texts]
     joined = Deflated.joined([Deflated.joined(deflated[:cut]), Deflated.joined(deflated[cut:])])
 
