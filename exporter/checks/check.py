@@ -36,11 +36,7 @@ class CheckRun(Generic[T]):
     __slots__ = ("_ask", "_batch", "_check", "_done", "_failed", "_open", "evidence")
 
     def __init__(
-        self,
-        check: Check[T],
-        ask: Ask,
-        done: Callable[[T, Evidence], None],
-        failed: Callable[[Exception], None],
+        self, check: Check[T], ask: Ask, done: Callable[[T, Evidence], None], failed: Callable[[Exception], None]
     ) -> None:
         self._check = check
         self._ask = ask

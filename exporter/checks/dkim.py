@@ -76,10 +76,10 @@ class _SelectorAnswer:
 
     def report(self) -> DkimReport:
         if self.answer.status is not Status.ANSWER:
-            return DkimReport(self.name, self._missing())
+            return self._missing()
         records = self._records()
         if len(records) != 1:
-            return DkimReport(self.name, self._not_one(records))
+            return self._several(records)
         tags = parse_tags(records[0])
         report = replace(self._of_tags(tags), record=records[0])
         if "y" not in _list(tags.get("t")):
@@ -95,7 +95,7 @@ class _SelectorAnswer:
         keys = tuple([text for text in texts if "p" in parse_tags(text)])
         return keys if keys and len(texts) > 1 else texts
 
-    def _missing(self) -> DomainFinding:
+    def _missing(self) -> DkimReport:
         nowhere = "does not exist" if self.answer.status is Status.NXDOMAIN else "has no TXT record"
         if self.answer.chain:
             to = f"the CNAME of {self.name} leads to {self.owner}, which {nowhere}"
@@ -106,7 +106,7 @@ class _SelectorAnswer:
         fix = Fix("Publish the public key of the signing server.", self.name)
         return self._failed(DomainReason.DKIM_MISSING, sentence, fix)
 
-    def _not_one(self, records: tuple[bytes, ...]) -> DomainFinding:
+    def _several(self, records: tuple[bytes, ...]) -> DkimReport:
         sentence = f"{self.owner} has {len(records)} key records; it is undefined which of them a verifier uses."
         lines = tuple([txt_line(self.owner, record) for record in records])
         advice = "Keep only the record of the key that signs: remove the lines below unless one of them is that key."
@@ -121,21 +121,21 @@ class _SelectorAnswer:
         if problem:
             sentence = f"The DKIM record at {self.owner} cannot be read: {problem}."
             advice = "Publish the record exactly as the signing server shows it."
-            return self._failing(DomainReason.DKIM_SYNTAX, sentence, advice)
+            return self._failed(DomainReason.DKIM_SYNTAX, sentence, advice)
         kind = tags.get("k", "rsa")
         if kind not in {"rsa", "ed25519"}:
             sentence = f"The DKIM key {self.selector} is of a type that verifiers do not know: k={clip(kind)}."
-            return self._failing(DomainReason.DKIM_KEY_TYPE, sentence, _NEW_KEY)
+            return self._failed(DomainReason.DKIM_KEY_TYPE, sentence, _NEW_KEY)
         key = _WHITE.sub("", tags.get("p"))
         if not key:
             sentence = f"The DKIM key {self.selector} is revoked: its p= is empty, so its signatures fail."
             advice = "Sign with another key, and remove the selector from the configuration once nothing signs with it."
-            return replace(self._failing(DomainReason.DKIM_REVOKED, sentence, advice), key_type=kind, is_revoked=True)
+            return replace(self._failed(DomainReason.DKIM_REVOKED, sentence, advice), key_type=kind, is_revoked=True)
         services = _list(tags.get("s", "*"))
         if not services & {"*", "email"}:
             sentence = f"The DKIM key {self.selector} is not for email: s={clip(tags.get('s'))}."
             fix = Fix("Publish the record without s=.", self.owner, *self._rewritten(tags, "s", ""))
-            return DkimReport(self.name, self._failed(DomainReason.DKIM_NOT_FOR_EMAIL, sentence, fix), key_type=kind)
+            return replace(self._failed(DomainReason.DKIM_NOT_FOR_EMAIL, sentence, fix), key_type=kind)
         return replace(self._of_key(kind, key, tags), key_type=kind)
 
     def _of_key(self, kind: str, key: str, tags: Tags) -> DkimReport:
@@ -157,7 +157,7 @@ class _SelectorAnswer:
             if bits < _MIN_BITS:
                 limit = f"verifiers reject keys under {_MIN_BITS} (RFC 8301)"
                 sentence = f"The DKIM key {self.selector} has {bits} bits; {limit}."
-                return replace(self._failing(DomainReason.DKIM_KEY_WEAK, sentence, _NEW_KEY), bits=bits)
+                return replace(self._failed(DomainReason.DKIM_KEY_WEAK, sentence, _NEW_KEY), bits=bits)
             if bits < _GOOD_BITS:
                 sentence = f"The DKIM key {self.selector} has {bits} bits; {_GOOD_BITS} are advised (RFC 8301)."
                 fix = Fix(_NEW_KEY, self.owner)
@@ -166,7 +166,7 @@ class _SelectorAnswer:
         if hashes and "sha256" not in hashes:
             sentence = f"The DKIM key {self.selector} allows only h={clip(tags.get('h'))}, but verifiers want sha256."
             fix = Fix("Publish the record without h=.", self.owner, *self._rewritten(tags, "h", ""))
-            return DkimReport(self.name, self._failed(DomainReason.DKIM_NO_SHA256, sentence, fix), bits=bits)
+            return replace(self._failed(DomainReason.DKIM_NO_SHA256, sentence, fix), bits=bits)
         return DkimReport(self.name, passed(_CHECK, self.selector), tuple(hints), bits=bits)
 
     def _rewritten(self, tags: Tags, name: str, value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -185,13 +185,11 @@ class _SelectorAnswer:
     def _unreadable(self, why: str) -> DkimReport:
         sentence = f"The DKIM key {self.selector} cannot be read: {why}."
         advice = "Publish the key exactly as the signing server shows it."
-        return self._failing(DomainReason.DKIM_KEY_UNREADABLE, sentence, advice)
+        return self._failed(DomainReason.DKIM_KEY_UNREADABLE, sentence, advice)
 
-    def _failing(self, reason: DomainReason, sentence: str, advice: str) -> DkimReport:
-        return DkimReport(self.name, self._failed(reason, sentence, Fix(advice, self.owner)))
-
-    def _failed(self, reason: DomainReason, sentence: str, fix: Fix) -> DomainFinding:
-        return failed(_CHECK, self.selector, reason, sentence, fix)
+    def _failed(self, reason: DomainReason, sentence: str, fix: Fix | str) -> DkimReport:
+        fix = Fix(fix, self.owner) if isinstance(fix, str) else fix
+        return DkimReport(self.name, failed(_CHECK, self.selector, reason, sentence, fix))
 
 
 def _list(value: str) -> set[str]:

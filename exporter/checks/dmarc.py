@@ -307,12 +307,10 @@ class DmarcReport:
 
 def dmarc(domain: DomainName) -> Check[DmarcReport]:
     """Check what receivers find for mail from *domain*."""
-    discovery = yield from tree_walk(domain)
-    if discovery.applied is None:
-        return DmarcReport(
-            domain, (_nothing_applies(domain, discovery),), organizational_domain=discovery.organizational
-        )
-    found = discovery.applied
+    tree = yield from tree_walk(domain)
+    if tree.applied is None:
+        return DmarcReport(domain, (_nothing_applies(domain, tree),), organizational_domain=tree.organizational)
+    found = tree.applied
     record = found.record
     exists = True
     if found.domain != domain and record.np is not None:
@@ -321,22 +319,21 @@ def dmarc(domain: DomainName) -> Check[DmarcReport]:
         if not answer.is_conclusive:
             return DmarcReport(domain, (unanswered(_CHECK, domain, question, answer),), record=record.text)
         exists = answer.status is not Status.NXDOMAIN
-    report = _report(domain, discovery, found, exists=exists)
+    report = _report(domain, tree, found, exists=exists)
     if not record.is_applied:
         return replace(report, policy=None, subdomain_policy=None, nonexistent_policy=None)
-    destinations, findings = yield from _destinations(discovery, found)
-    return replace(
-        report,
-        findings=tuple([it for it in (*report.findings, *findings) if it.result is not Result.PASS])
-        or (passed(_CHECK, domain),),
-        destinations=destinations,
-    )
+    uris = [*record.rua, *record.ruf]
+    hosts = sorted({host for uri in uris if (host := destination(uri)) is not None})[:_MAX_DESTINATIONS]
+    checked = yield from parallel([_destination(tree, found, host) for host in hosts])
+    findings = (*report.findings, *[finding for _, finding in checked if finding is not None])
+    faults = tuple([it for it in findings if it.result is not Result.PASS])
+    return replace(report, findings=faults or (passed(_CHECK, domain),), destinations=tuple([it for it, _ in checked]))
 
 
-def _report(domain: DomainName, discovery: PolicyDiscovery, found: PublishedRecord, *, exists: bool) -> DmarcReport:
+def _report(domain: DomainName, tree: PolicyDiscovery, found: PublishedRecord, *, exists: bool) -> DmarcReport:
     record = found.record
     inherited = record.subdomains if exists else record.nonexistent
-    findings = list(_several(domain, discovery))
+    findings = list(_several(domain, tree))
     if record.bad_policies or (record.p is None and not record.rua):
         findings.append(_bad_policy(domain, found))
     return DmarcReport(
@@ -345,7 +342,7 @@ def _report(domain: DomainName, discovery: PolicyDiscovery, found: PublishedReco
         tuple(_hints(domain, found)),
         record.text,
         found.domain,
-        discovery.organizational,
+        tree.organizational,
         record.own if found.domain == domain else inherited,
         record.subdomains,
         record.nonexistent,
@@ -353,16 +350,16 @@ def _report(domain: DomainName, discovery: PolicyDiscovery, found: PublishedReco
     )
 
 
-def _nothing_applies(domain: DomainName, discovery: PolicyDiscovery) -> DomainFinding:
-    several = list(_several(domain, discovery))
+def _nothing_applies(domain: DomainName, tree: PolicyDiscovery) -> DomainFinding:
+    several = list(_several(domain, tree))
     if several:
         return several[0]
-    if discovery.missing is not None:
-        return unanswered(_CHECK, domain, *discovery.missing)
+    if tree.missing is not None:
+        return unanswered(_CHECK, domain, *tree.missing)
     owner = record_name(domain) or domain
     line = txt_line(owner, b"v=DMARC1; p=none")
     advice = "Publish a policy record. The one below changes nothing yet; add rua= to ask for reports."
-    texts = discovery.answers[0][1].texts if discovery.answers else ()
+    texts = tree.answers[0][1].texts if tree.answers else ()
     alike = [text for text in texts if b"dmarc1" in text.lower()]
     if alike:
         what = clip(alike[0].decode("ascii", "backslashreplace"))
@@ -373,9 +370,9 @@ def _nothing_applies(domain: DomainName, discovery: PolicyDiscovery) -> DomainFi
     return failed(_CHECK, domain, DomainReason.DMARC_MISSING, sentence, Fix(advice, owner, (line,)))
 
 
-def _several(domain: DomainName, discovery: PolicyDiscovery) -> Iterable[DomainFinding]:
+def _several(domain: DomainName, tree: PolicyDiscovery) -> Iterable[DomainFinding]:
     """The fault of several records at the domain itself: receivers discard all of them (section 4.10)."""
-    for question, answer in discovery.answers[:1]:
+    for question, answer in tree.answers[:1]:
         records = dmarc_records(answer.texts)
         if len(records) > 1:
             sentence = f"{domain} has {len(records)} DMARC policy records, so receivers discard all of them."
@@ -395,27 +392,17 @@ def _bad_policy(domain: DomainName, found: PublishedRecord) -> DomainFinding:
     return failed(_CHECK, domain, DomainReason.DMARC_POLICY, sentence, fix)
 
 
-def _destinations(
-    discovery: PolicyDiscovery, found: PublishedRecord
-) -> Check[tuple[tuple[Destination, ...], list[DomainFinding]]]:
-    """Whether every host for reports agrees to get them (RFC 9990 section 4)."""
-    uris = [*found.record.rua, *found.record.ruf]
-    hosts = [host for uri in uris if (host := destination(uri)) is not None]
-    chosen = sorted(set(hosts))[:_MAX_DESTINATIONS]
-    checked = yield from parallel([_destination(discovery, found, host) for host in chosen])
-    return tuple([it for it, _ in checked]), [finding for _, finding in checked if finding is not None]
-
-
 def _destination(
-    discovery: PolicyDiscovery, found: PublishedRecord, host: DomainName
+    tree: PolicyDiscovery, found: PublishedRecord, host: DomainName
 ) -> Check[tuple[Destination, DomainFinding | None]]:
-    organizational = found.domain if discovery.organizational is None else discovery.organizational
+    """Whether a host for reports agrees to get them (RFC 9990 section 4)."""
+    organizational = found.domain if tree.organizational is None else tree.organizational
     if host == found.domain:
         return Destination(host, is_authorised=True), None
     if host.is_under(organizational):
         theirs = yield from tree_walk(host)
-        if theirs.missing is not None and discovery.missing is None:
-            return Destination(host, None), unanswered(_CHECK, discovery.start, *theirs.missing)
+        if theirs.missing is not None and tree.missing is None:
+            return Destination(host, None), unanswered(_CHECK, tree.start, *theirs.missing)
         if theirs.organizational == organizational:
             return Destination(host, is_authorised=True), None
     try:
@@ -425,15 +412,15 @@ def _destination(
     question = Question(owner, "TXT")
     (answer,) = yield [question]
     if not answer.is_conclusive:
-        return Destination(host, None), unanswered(_CHECK, discovery.start, question, answer)
+        return Destination(host, None), unanswered(_CHECK, tree.start, question, answer)
     if dmarc_records(answer.texts):
         return Destination(host, is_authorised=True), None
-    if discovery.missing is not None:  # the host could be in the same, unknown organizational domain
-        return Destination(host, None), unanswered(_CHECK, discovery.start, *discovery.missing)
+    if tree.missing is not None:  # the host could be in the same, unknown organizational domain
+        return Destination(host, None), unanswered(_CHECK, tree.start, *tree.missing)
     sentence = f"DMARC reports of {found.domain} do not arrive at {host}: it has no record that accepts them."
     line = txt_line(owner, b"v=DMARC1")
     fix = Fix(f"Ask the operator of {host} to publish the record below.", owner, (line,))
-    finding = failed(_CHECK, discovery.start, DomainReason.DMARC_REPORTS_UNAUTHORISED, sentence, fix)
+    finding = failed(_CHECK, tree.start, DomainReason.DMARC_REPORTS_UNAUTHORISED, sentence, fix)
     return Destination(host, is_authorised=False), finding
 
 

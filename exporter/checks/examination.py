@@ -117,9 +117,10 @@ def spf_fix(target: Target, verdict: SpfVerdict) -> Fix | None:
 
     A HELO name needs no SPF record, so there is no fix for one without.
     """
-    if verdict.result in {SpfResult.PASS, SpfResult.TEMPERROR} or verdict.unanswered_ptr is not None or not verdict.owner:
+    result = verdict.result
+    if result in {SpfResult.PASS, SpfResult.TEMPERROR} or (result is SpfResult.NONE and verdict.identity == "helo"):
         return None
-    if verdict.identity == "helo" and verdict.result is SpfResult.NONE:
+    if verdict.unanswered_ptr is not None or not verdict.owner:
         return None
     return authorising(target.address, verdict.owner, verdict.records)
 

@@ -99,6 +99,8 @@ def _passes(check: CheckName, subject: str) -> Finding:
 
 
 def _fails(check: CheckName, helo: HeloName, reason: Reason, sentence: str, fix: Fix) -> Finding:
+    # Nobody should publish records for localhost: a name that is unfit has to change.
+    fix = _SAY_A_HOST_NAME if helo.host_name is None else fix
     return Finding(check, Result.FAIL, helo.text, reason, sentence, fix)
 
 
@@ -108,11 +110,6 @@ def _unknown(check: CheckName, helo: HeloName, question: str, answer: Answer) ->
 
 
 _SAY_A_HOST_NAME = Fix("Make the server say its fully qualified host name, like mail.example.org, in HELO and EHLO.")
-
-
-def _unless_unfit(helo: HeloName, fix: Fix) -> Fix:
-    """*fix*, or a better HELO name if this one is unfit: nobody should publish records for localhost."""
-    return _SAY_A_HOST_NAME if helo.host_name is None else fix
 
 
 @lru_cache(maxsize=4096)
@@ -147,7 +144,7 @@ def evaluate_resolves(helo: HeloName, a: Answer, aaaa: Answer) -> Finding:
     gone = Status.NXDOMAIN in {a.status, aaaa.status}
     reason = Reason.HELO_NXDOMAIN if gone else Reason.HELO_NODATA
     what = "does not exist in the DNS" if gone else "has neither an A nor an AAAA record"
-    fix = _unless_unfit(helo, Fix(f"Publish the address records of {helo.name}.", zone=str(helo.name)))
+    fix = Fix(f"Publish the address records of {helo.name}.", zone=str(helo.name))
     return _fails(check, helo, reason, f"The HELO name {helo} {what}.", fix)
 
 
@@ -160,7 +157,7 @@ def evaluate_address_match(address: Address, helo: HeloName, forward: Answer) ->
         return _unknown(check, helo, f"{helo.name} {address.rdtype}", forward)
     owner = forward.chain[-1] if forward.chain else helo.name
     record = f"{owner}. {address.rdtype} {address}"
-    fix = _unless_unfit(helo, Fix("Publish the record below.", zone=str(owner), records=(record,)))
+    fix = Fix("Publish the record below.", zone=str(owner), records=(record,))
     if forward.status is Status.ANSWER:
         sentence = f"The HELO name {helo} resolves to {some(forward.addresses)}, not to {address}."
         return _fails(check, helo, Reason.HELO_MISMATCH, sentence, fix)
@@ -180,7 +177,7 @@ def evaluate_ptr_match(address: Address, helo: HeloName, name: DomainName, ptr: 
         return _unknown(check, helo, f"{address.reverse_name} PTR", ptr)
     owner = ptr.chain[-1] if ptr.chain else address.reverse_name
     advice = f"Point the PTR record of {address} at {name}, or make the server say its PTR name in HELO."
-    fix = _unless_unfit(helo, Fix(advice, zone=owner, records=(f"{owner}. PTR {name}.",)))
+    fix = Fix(advice, zone=owner, records=(f"{owner}. PTR {name}.",))
     if ptr.status is Status.ANSWER:
         sentence = f"The HELO name {helo} is not a PTR name of {address}; that is {some(ptr.names)}."
         return _fails(check, helo, Reason.HELO_NOT_PTR, sentence, fix)
@@ -193,13 +190,13 @@ def evaluate_aligned(helo: HeloName, name: DomainName, ptr: Answer, suffix: Doma
     check = CheckName.HELO_ALIGNED
     if not name.is_under(suffix):
         sentence = f"The HELO name {helo} is not in {suffix}."
-        fix = _unless_unfit(helo, Fix(f"Make the server say a name in {suffix}."))
+        fix = Fix(f"Make the server say a name in {suffix}.")
         return _fails(check, helo, Reason.HELO_NOT_ALIGNED, sentence, fix)
     if any(ptr_name.is_under(suffix) for ptr_name in ptr.names):
         return _passes(check, helo.text)
     if not ptr.is_conclusive:
         return _unknown(check, helo, "PTR", ptr)
-    fix = _unless_unfit(helo, Fix(f"Point the PTR record at a name in {suffix}."))
+    fix = Fix(f"Point the PTR record at a name in {suffix}.")
     if ptr.status is Status.ANSWER:
         sentence = f"No PTR name is in {suffix}, as the HELO name {helo} is: {some(ptr.names)}."
         return _fails(check, helo, Reason.HELO_NOT_ALIGNED, sentence, fix)

@@ -102,8 +102,14 @@ def _exchanges(hosts: list[DomainName]) -> str:
     return f"The mail exchange{'s' if len(hosts) > 1 else ''} {some(hosts)}"
 
 
+_SEVERAL = {
+    DomainCheckName.MTA_STS: (DomainReason.MTA_STS_SEVERAL_RECORDS, "MTA-STS", "RFC 8461 section 3.1"),
+    DomainCheckName.TLS_RPT: (DomainReason.TLS_RPT_SEVERAL_RECORDS, "TLS reporting", "RFC 8460 section 3"),
+}
+
+
 def _one_record(
-    check: DomainCheckName, domain: DomainName, owner: DomainName, version: re.Pattern[bytes], several: DomainReason
+    check: DomainCheckName, domain: DomainName, owner: DomainName, version: re.Pattern[bytes]
 ) -> Check[tuple[DomainName, bytes | DomainFinding]]:
     """The one TXT record that begins with *version*, b"" for none, or why there is no single one; with its owner."""
     question = Question(owner, "TXT")
@@ -114,13 +120,11 @@ def _one_record(
     records = [text for text in answer.texts if version.match(text)]
     if len(records) <= 1:
         return owner, records[0] if records else b""
-    kind, rfc = (
-        ("MTA-STS", "8461 section 3.1") if check is DomainCheckName.MTA_STS else ("TLS reporting", "8460 section 3")
-    )
-    sentence = f"{domain} has {len(records)} {kind} records, so senders ignore all of them (RFC {rfc})."
+    reason, kind, rfc = _SEVERAL[check]
+    sentence = f"{domain} has {len(records)} {kind} records, so senders ignore all of them ({rfc})."
     lines = tuple([txt_line(owner, record) for record in records])
     fix = Fix("Keep one of them, and remove the others.", owner, (lines[0],), lines)
-    return owner, failed(check, domain, several, sentence, fix)
+    return owner, failed(check, domain, reason, sentence, fix)
 
 
 _ID = re.compile("[A-Za-z0-9]{1,32}")
@@ -151,8 +155,7 @@ def mta_sts(domain: DomainName) -> Check[MtaStsReport]:
     """
     check = DomainCheckName.MTA_STS
     owner = DomainName(f"_mta-sts.{domain}")
-    several = DomainReason.MTA_STS_SEVERAL_RECORDS
-    owner, record = yield from _one_record(check, domain, owner, _MTA_STS_VERSION, several)
+    owner, record = yield from _one_record(check, domain, owner, _MTA_STS_VERSION)
     if isinstance(record, DomainFinding):
         return MtaStsReport(domain, record)
     example = (txt_line(owner, b"v=STSv1; id=1;"),)
@@ -211,8 +214,7 @@ def tls_rpt(domain: DomainName) -> Check[TlsRptReport]:
     """Check the record at ``_smtp._tls`` (RFC 8460 section 3). Raises `ValueError` if the name would be too long."""
     check = DomainCheckName.TLS_RPT
     owner = DomainName(f"_smtp._tls.{domain}")
-    several = DomainReason.TLS_RPT_SEVERAL_RECORDS
-    owner, record = yield from _one_record(check, domain, owner, _TLS_RPT_VERSION, several)
+    owner, record = yield from _one_record(check, domain, owner, _TLS_RPT_VERSION)
     if isinstance(record, DomainFinding):
         return TlsRptReport(domain, record)
     advice = "Publish a record like the one below, with a mailbox that somebody reads."

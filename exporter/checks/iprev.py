@@ -70,30 +70,24 @@ def evaluate_iprev(
 ) -> Iprev:
     """The verdict that follows from the answer to the PTR question and from the forward lookups of the PTR names."""
     if not ptr.is_conclusive:
-        return Iprev(IprevVerdict.TEMPERROR, _no_ptr_answer(address, ptr))
+        lookup = f"The PTR lookup of {address} ({address.reverse_name})"
+        sentence = f"{lookup} got no answer ({ptr.status}): nothing is known to be wrong with the address."
+        return Iprev(IprevVerdict.TEMPERROR, _unknown(ptr, sentence))
     if ptr.status is not Status.ANSWER:
         return Iprev(IprevVerdict.PERMERROR, _no_ptr(address, ptr, server_name))
     confirmed = tuple([name for name, answer in forward.items() if address in answer.records])
     if confirmed:
         return Iprev(IprevVerdict.PASS, _CONFIRMED, ptr.names, confirmed)
-    silent = [name for name, answer in forward.items() if not answer.is_conclusive]
-    if silent:
-        return Iprev(IprevVerdict.TEMPERROR, _no_forward_answer(address, silent[0], forward[silent[0]]), ptr.names)
+    for name, answer in forward.items():
+        if not answer.is_conclusive:
+            lookup = f"The {address.rdtype} lookup of {name}, a PTR name of {address},"
+            sentence = f"{lookup} got no answer ({answer.status}), and no other PTR name confirms the address."
+            return Iprev(IprevVerdict.TEMPERROR, _unknown(answer, sentence), ptr.names)
     return Iprev(IprevVerdict.FAIL, _mismatch(address, forward, server_name), ptr.names)
 
 
 def _unknown(answer: Answer, sentence: str) -> Finding:
     return Finding(CheckName.FCRDNS, Result.UNKNOWN, reason=Reason.of(answer.status), sentence=sentence)
-
-
-def _no_ptr_answer(address: Address, ptr: Answer) -> Finding:
-    lookup = f"The PTR lookup of {address} ({address.reverse_name})"
-    return _unknown(ptr, f"{lookup} got no answer ({ptr.status}): nothing is known to be wrong with the address.")
-
-
-def _no_forward_answer(address: Address, name: DomainName, answer: Answer) -> Finding:
-    lookup = f"The {address.rdtype} lookup of {name}, a PTR name of {address},"
-    return _unknown(answer, f"{lookup} got no answer ({answer.status}), and no other PTR name confirms the address.")
 
 
 def _no_ptr(address: Address, ptr: Answer, server_name: DomainName | None) -> Finding:

@@ -8,16 +8,8 @@ from exporter.checks.addresses import Address
 from exporter.checks.answers import Question, Status
 from exporter.checks.check import Check
 from exporter.checks.helo import HeloName
-from exporter.checks.receivers.evidence import (
-    NAME_LIMIT,
-    Forward,
-    ForwardMatch,
-    family_first,
-    is_ipv4,
-    is_ipv6,
-    match_both,
-    match_names_in_both,
-)
+from exporter.checks.receivers import evidence
+from exporter.checks.receivers.evidence import Forward, ForwardMatch
 from exporter.checks.receivers.verdicts import ACCEPTED, SmtpReply, refused
 from exporter.checks.result import CheckName
 
@@ -28,17 +20,17 @@ def bofhcheckhelo(address: Address, helo: HeloName) -> Check[SmtpReply]:
     """`BOFHCHECKHELO`: the HELO name or one of its mail exchanges must resolve to the client."""
     if helo.text == str(address) or helo.text == f"[{address}]":
         return ACCEPTED
-    if helo.name is None or is_ipv4(helo.text) or is_ipv6(helo.text):
+    if helo.name is None or evidence.is_ip(helo.text):
         why = f"the HELO name {helo} is neither {address} nor a name that can be looked up"
         return refused(_REFUSE, why, CheckName.HELO_SYNTAX)
-    mx, *forward = yield [Question(helo.name, "MX"), *[Question(helo.name, rdtype) for rdtype in family_first(address)]]
-    own = match_both(address, *forward)
+    mx, *forward = yield [Question(helo.name, "MX"), *evidence.forward_questions(address, helo.name)]
+    own = evidence.match_both(address, *forward)
     if not mx.is_conclusive:
         return _silent(helo)
     if mx.status is not Status.ANSWER:
         return _evaluate_own(address, helo, own)
-    exchanges = [it.exchange for it in mx.exchanges[:NAME_LIMIT] if it.exchange != "."]
-    seen = yield from match_names_in_both(address, list(dict.fromkeys(exchanges)))
+    exchanges = [it.exchange for it in mx.exchanges[: evidence.NAME_LIMIT] if it.exchange != "."]
+    seen = yield from evidence.match_names_in_both(address, list(dict.fromkeys(exchanges)))
     return _evaluate_exchanges(address, helo, own, list(seen.values()))
 
 

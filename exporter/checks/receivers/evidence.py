@@ -12,6 +12,8 @@ from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, RRType, Status
 from exporter.checks.check import Check
 from exporter.checks.names import DomainName
+from exporter.checks.receivers.verdicts import ACCEPTED, SmtpReply, refused
+from exporter.checks.result import CheckName
 
 NAME_LIMIT = 20
 """How many PTR names or mail exchanges are looked up. Real receivers have no limit, but real senders have few names."""
@@ -93,6 +95,25 @@ def family_first(address: Address) -> tuple[RRType, RRType]:
     return ("A", "AAAA") if address.family == 4 else ("AAAA", "A")
 
 
+def forward_questions(address: Address, name: DomainName) -> list[Question]:
+    """Both forward lookups of a name, that of the family of the address first."""
+    return [Question(name, rdtype) for rdtype in family_first(address)]
+
+
+def invalid_name(code: int, name: DomainName) -> SmtpReply:
+    """The refusal because of a PTR name that the receiver does not look up."""
+    return refused(code, f"the PTR name {name} cannot be a host's, so it does not count", CheckName.FCRDNS)
+
+
+def name_reply(code: int, address: Address, name: DomainName, seen: ForwardMatch | None) -> SmtpReply:
+    """The reply of a receiver that wants the PTR name *name* to resolve to the client."""
+    if seen is None:
+        return invalid_name(code, name)
+    if seen.forward is Forward.CONFIRMS:
+        return ACCEPTED
+    return refused(code, describe(address, name, seen.forward), CheckName.FCRDNS).conclusive_if(seen.is_conclusive)
+
+
 def describe(address: Address, name: DomainName, forward: Forward) -> str:
     """How a PTR name or HELO name fits the address, as a clause."""
     match forward:
@@ -114,6 +135,11 @@ def no_ptr(address: Address) -> str:
 def silent_ptr(address: Address) -> str:
     """The clause for a PTR question without an answer."""
     return f"the DNS does not say which PTR names {address} has"
+
+
+def is_ip(text: str) -> bool:
+    """Whether it is an address of either family."""
+    return is_ipv4(text) or is_ipv6(text)
 
 
 def is_ipv4(text: str) -> bool:

@@ -6,8 +6,6 @@ keeps those that are confirmed, and gives up if it gets no answer about one.
 """
 
 import re
-from collections.abc import Mapping
-from enum import Enum, auto
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -16,19 +14,8 @@ from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
-from exporter.checks.receivers.evidence import (
-    NAME_LIMIT,
-    Forward,
-    ForwardMatch,
-    describe,
-    family_first,
-    is_ipv4,
-    is_ipv6,
-    match_both,
-    match_names_in_both,
-    no_ptr,
-    silent_ptr,
-)
+from exporter.checks.receivers import evidence
+from exporter.checks.receivers.evidence import Forward, ForwardMatch
 from exporter.checks.receivers.verdicts import ACCEPTED, SmtpReply, refused
 from exporter.checks.result import CheckName
 
@@ -38,52 +25,39 @@ _LOOKED_UP = re.compile(r"[a-z0-9_](?:[a-z0-9/_-]*[a-z0-9_])?", re.IGNORECASE)  
 _HELO = re.compile(r"[A-Za-z0-9.-]+")
 
 
-class _Lookup(Enum):
-    """What `host_name_lookup` returns."""
-
-    OK = auto()
-    FAIL = auto()
-    DEFER = auto()
-
-
 class _HostName(NamedTuple):
     """What `host_name_lookup` finds out.
 
     Attributes:
-        lookup: Its return value.
-        names: The confirmed PTR names.
-        why: The cause of a failure, as a clause.
+        names: The confirmed PTR names; empty if it returns FAIL or DEFER.
+        why: The cause of that, as a clause.
+        is_deferred: Whether it returns DEFER.
         is_conclusive: Whether every answer was there.
     """
 
-    lookup: _Lookup
     names: tuple[DomainName, ...] = ()
     why: str = ""
+    is_deferred: bool = False
     is_conclusive: bool = True
 
 
 def reverse_host_lookup(address: Address, helo: HeloName) -> Check[SmtpReply]:
     """`verify = reverse_host_lookup`: a PTR name must resolve to the client."""
-    if not _accepts(helo):
-        return _bad_syntax(helo)
-    (ptr,) = yield [Question(address.reverse_name, "PTR")]
-    host = yield from _host_name(address, ptr)
-    return _evaluate_host(host, defer=_DEFER)
+    return (yield from _confirmed_host(address, helo, defer=_DEFER))
 
 
 def host_lookup(address: Address, helo: HeloName) -> Check[SmtpReply]:
     """`host_lookup`, and a rule against an empty `$sender_host_name`: it is empty after a failure or a deferral."""
+    return (yield from _confirmed_host(address, helo, defer=_FAIL))
+
+
+def _confirmed_host(address: Address, helo: HeloName, *, defer: int) -> Check[SmtpReply]:
     if not _accepts(helo):
         return _bad_syntax(helo)
-    (ptr,) = yield [Question(address.reverse_name, "PTR")]
-    host = yield from _host_name(address, ptr)
-    return _evaluate_host(host, defer=_FAIL)
-
-
-def _evaluate_host(host: _HostName, *, defer: int) -> SmtpReply:
-    if host.lookup is _Lookup.OK:
+    host = yield from _host_name(address, (yield from evidence.ask_ptr(address)))
+    if host.names:
         return ACCEPTED
-    code = defer if host.lookup is _Lookup.DEFER else _FAIL
+    code = defer if host.is_deferred else _FAIL
     return refused(code, host.why, CheckName.FCRDNS).conclusive_if(host.is_conclusive)
 
 
@@ -106,15 +80,15 @@ def _verify_helo(address: Address, helo: HeloName, *, defer: int) -> Check[SmtpR
             return ACCEPTED
         return refused(_FAIL, f"the HELO name {helo} does not begin with {address}", CheckName.HELO_SYNTAX)
     named = helo.name if helo.name is not None and _is_looked_up(helo.text) else None
-    forward = [Question(named, rdtype) for rdtype in family_first(address)] if named is not None else []
+    forward = evidence.forward_questions(address, named) if named is not None else []
     ptr, *answers = yield [Question(address.reverse_name, "PTR"), *forward]
     host = yield from _host_name(address, ptr)
     if helo.text.lower() in host.names:
         return ACCEPTED
-    seen = match_both(address, *answers) if answers else ForwardMatch(Forward.ABSENT)
+    seen = evidence.match_both(address, *answers) if answers else ForwardMatch(Forward.ABSENT)
     if seen.forward is Forward.CONFIRMS:
         return ACCEPTED
-    code = defer if host.lookup is _Lookup.DEFER else _FAIL
+    code = defer if host.is_deferred else _FAIL
     is_known = host.is_conclusive and seen.is_conclusive
     if is_known:
         why = f"the HELO name {helo} is no confirmed PTR name of {address}, and does not resolve to it"
@@ -126,34 +100,30 @@ def _verify_helo(address: Address, helo: HeloName, *, defer: int) -> Check[SmtpR
 def _host_name(address: Address, ptr: Answer) -> Check[_HostName]:
     """Look up every PTR name; a name that Exim would not look up has no address."""
     if not ptr.is_conclusive:
-        return _HostName(_Lookup.DEFER, why=silent_ptr(address), is_conclusive=False)
-    names = [name for name in ptr.names[:NAME_LIMIT] if name != "."]
+        return _HostName(why=evidence.silent_ptr(address), is_deferred=True, is_conclusive=False)
+    names = [name for name in ptr.names[: evidence.NAME_LIMIT] if name != "."]
     if not names:
         # Exim asks the C library next, which treats a CNAME to a name without PTR records as a server failure.
         dangling = ptr.status is Status.NODATA and bool(ptr.chain)
-        return _HostName(_Lookup.DEFER if dangling else _Lookup.FAIL, why=no_ptr(address))
-    seen: Mapping[DomainName, ForwardMatch] = yield from match_names_in_both(
-        address, list(filter(_is_looked_up, names))
-    )
+        return _HostName(why=evidence.no_ptr(address), is_deferred=dangling)
+    seen = yield from evidence.match_names_in_both(address, list(filter(_is_looked_up, names)))
     for name, each in seen.items():
         if each.forward is Forward.SILENT:
-            return _HostName(_Lookup.DEFER, why=describe(address, name, each.forward), is_conclusive=False)
+            why = evidence.describe(address, name, each.forward)
+            return _HostName(why=why, is_deferred=True, is_conclusive=False)
     confirmed = tuple(name for name, each in seen.items() if each.forward is Forward.CONFIRMS)
     known = all(each.is_conclusive for each in seen.values())
     if confirmed:
-        return _HostName(_Lookup.OK, confirmed, is_conclusive=known)
-    why = f"no PTR name of {address} resolves to it: {describe(address, names[0], _forward(seen, names[0]))}"
-    return _HostName(_Lookup.FAIL, why=why, is_conclusive=known)
-
-
-def _forward(seen: Mapping[DomainName, ForwardMatch], name: DomainName) -> Forward:
-    return seen[name].forward if name in seen else Forward.ABSENT
+        return _HostName(confirmed, is_conclusive=known)
+    first = seen[names[0]].forward if names[0] in seen else Forward.ABSENT
+    why = f"no PTR name of {address} resolves to it: {evidence.describe(address, names[0], first)}"
+    return _HostName(why=why, is_conclusive=known)
 
 
 @lru_cache(maxsize=4096)
 def _is_looked_up(text: str) -> bool:
     """Whether `dns_check_names_pattern` allows it."""
-    return all(map(_LOOKED_UP.fullmatch, text.removesuffix(".").split("."))) and not is_ipv4(text)
+    return all(map(_LOOKED_UP.fullmatch, text.removesuffix(".").split("."))) and not evidence.is_ipv4(text)
 
 
 @lru_cache(maxsize=4096)
@@ -166,10 +136,10 @@ def _accepts(helo: HeloName) -> bool:
         return False
     match text[1:6].lower():
         case "ipv6:":
-            return is_ipv6(text[6:-1])
+            return evidence.is_ipv6(text[6:-1])
         case "ipv4:":
-            return is_ipv4(text[6:-1])
-    return is_ipv4(text[1:-1]) or is_ipv6(text[1:-1])
+            return evidence.is_ipv4(text[6:-1])
+    return evidence.is_ip(text[1:-1])
 
 
 def _bad_syntax(helo: HeloName) -> SmtpReply:

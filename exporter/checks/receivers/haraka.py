@@ -12,18 +12,8 @@ from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
-from exporter.checks.receivers.evidence import (
-    NAME_LIMIT,
-    Forward,
-    ask_names,
-    ask_ptr,
-    family_first,
-    is_ipv4,
-    is_ipv6,
-    match_both,
-    no_ptr,
-    silent_ptr,
-)
+from exporter.checks.receivers import evidence
+from exporter.checks.receivers.evidence import Forward
 from exporter.checks.receivers.verdicts import ACCEPTED, SmtpReply, combined, refused
 from exporter.checks.result import CheckName
 
@@ -44,21 +34,21 @@ _COUNTRY_CODE_LETTERS = 2
 
 def no_rdns(address: Address, _helo: HeloName) -> Check[SmtpReply]:
     """`reject.no_rdns`: there must be a PTR name."""
-    ptr = yield from ask_ptr(address)
+    ptr = yield from evidence.ask_ptr(address)
     if ptr.names:
         return ACCEPTED
-    why = no_ptr(address) if ptr.is_conclusive else silent_ptr(address)
+    why = evidence.no_ptr(address) if ptr.is_conclusive else evidence.silent_ptr(address)
     return refused(_AT_CONNECT, why, CheckName.FCRDNS).conclusive_if(ptr.is_conclusive)
 
 
 def no_fcrdns(address: Address, _helo: HeloName) -> Check[SmtpReply]:
     """`reject.no_fcrdns`: a PTR name must resolve into the /24 of the client; an address without PTR names passes."""
-    ptr = yield from ask_ptr(address)
+    ptr = yield from evidence.ask_ptr(address)
     if not ptr.names:
         return ACCEPTED.conclusive_if(ptr.is_conclusive)
-    names = [name for name in ptr.names[:NAME_LIMIT] if organizational_domain(name) is not None]
+    names = [name for name in ptr.names[: evidence.NAME_LIMIT] if organizational_domain(name) is not None]
     # Haraka asks for both families, but only records of the client's family can match.
-    answers = yield from ask_names(names, [address.rdtype])
+    answers = yield from evidence.ask_names(names, [address.rdtype])
     if any(_is_near(address, own) for (own,) in answers.values()):
         return ACCEPTED
     is_known = all(own.is_conclusive for (own,) in answers.values())
@@ -76,11 +66,11 @@ def helo_rdns_match(address: Address, helo: HeloName) -> Check[SmtpReply]:
     """`reject.rdns_match`: HELO must be the first PTR name, or share its organizational domain."""
     if _is_literal(helo.text):
         return ACCEPTED  # the check fails, but the plugin then forgets to refuse
-    ptr = yield from ask_ptr(address)
+    ptr = yield from evidence.ask_ptr(address)
     if not ptr.names:
-        why = no_ptr(address) if ptr.is_conclusive else silent_ptr(address)
+        why = evidence.no_ptr(address) if ptr.is_conclusive else evidence.silent_ptr(address)
         return refused(_AT_HELO, why, CheckName.FCRDNS).conclusive_if(ptr.is_conclusive)
-    return combined([_evaluate_rdns_match(helo, name) for name in ptr.names[:NAME_LIMIT]])
+    return combined([_evaluate_rdns_match(helo, name) for name in ptr.names[: evidence.NAME_LIMIT]])
 
 
 def _evaluate_rdns_match(helo: HeloName, name: DomainName) -> SmtpReply:
@@ -99,9 +89,9 @@ def helo_forward_dns(address: Address, helo: HeloName) -> Check[SmtpReply]:
         return ACCEPTED
     if helo.name is None or not _is_valid(helo.text):
         return refused(_AT_HELO, f"the HELO name {helo} is invalid", CheckName.HELO_SYNTAX)
-    rdtypes = family_first(address)
-    ptr, *forward = yield [Question(address.reverse_name, "PTR"), *[Question(helo.name, rdtype) for rdtype in rdtypes]]
-    seen = match_both(address, *forward)
+    questions = evidence.forward_questions(address, helo.name)
+    ptr, *forward = yield [Question(address.reverse_name, "PTR"), *questions]
+    seen = evidence.match_both(address, *forward)
     match seen.forward:
         case Forward.CONFIRMS | Forward.ABSENT:
             return ACCEPTED
@@ -111,7 +101,7 @@ def helo_forward_dns(address: Address, helo: HeloName) -> Check[SmtpReply]:
             return ACCEPTED.inconclusive()
     why = f"the HELO name {helo} resolves to other addresses than {address}, and is not in its PTR name's domain"
     elsewhere = refused(_AT_HELO, why, CheckName.HELO_ADDRESS_MATCH, CheckName.HELO_ALIGNED)
-    names = ptr.names[:NAME_LIMIT]
+    names = ptr.names[: evidence.NAME_LIMIT]
     replies = [ACCEPTED if _same_organization(helo, name) else elsewhere for name in names] or [elsewhere]
     return combined(replies).conclusive_if(seen.is_conclusive and ptr.is_conclusive)
 
@@ -130,14 +120,14 @@ def helo_literal_mismatch(address: Address, helo: HeloName) -> Check[SmtpReply]:
     if not _is_literal(helo.text):
         return ACCEPTED
     inside = _inside(helo.text)
-    if address.family == 4 and is_ipv4(inside) and inside.split(".")[:3] == str(address).split(".")[:3]:
+    if address.family == 4 and evidence.is_ipv4(inside) and inside.split(".")[:3] == str(address).split(".")[:3]:
         return ACCEPTED
     why = f"the address literal {helo} is not in the same /24 as {address}"
     return refused(_AT_HELO, why, CheckName.HELO_SYNTAX)
 
 
 def _is_literal(text: str) -> bool:
-    return text.startswith("[") and text.endswith("]") and (is_ipv4(_inside(text)) or is_ipv6(_inside(text)))
+    return text.startswith("[") and text.endswith("]") and evidence.is_ip(_inside(text))
 
 
 def _inside(text: str) -> str:

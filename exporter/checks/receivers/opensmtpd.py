@@ -10,18 +10,7 @@ from dataclasses import replace
 from exporter.checks.addresses import Address
 from exporter.checks.check import Check
 from exporter.checks.helo import HeloName
-from exporter.checks.names import DomainName
-from exporter.checks.receivers.evidence import (
-    NAME_LIMIT,
-    Forward,
-    ask_ptr,
-    describe,
-    is_ipv4,
-    is_ipv6,
-    match_names,
-    no_ptr,
-    silent_ptr,
-)
+from exporter.checks.receivers import evidence
 from exporter.checks.receivers.verdicts import ACCEPTED, ReceiverResult, SmtpReply, combined, refused
 from exporter.checks.result import CheckName
 
@@ -34,51 +23,42 @@ _LABEL = re.compile(r"(?:[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)?", re.IGNORECASE)
 
 def rdns(address: Address, helo: HeloName) -> Check[SmtpReply]:
     """`rdns`: the first PTR name that is a host name must not be an address."""
-    ptr = yield from ask_ptr(address)
+    ptr = yield from evidence.ask_ptr(address)
     if not ptr.is_conclusive:
-        return _after_connect(refused(_REFUSE, silent_ptr(address), CheckName.FCRDNS).inconclusive(), helo)
-    replies = [_evaluate_name(name) for name in _usable(ptr.names[:NAME_LIMIT])]
-    return _after_connect(combined(replies or [refused(_REFUSE, no_ptr(address), CheckName.FCRDNS)]), helo)
+        return _after_connect(refused(_REFUSE, evidence.silent_ptr(address), CheckName.FCRDNS).inconclusive(), helo)
+    names = [name for name in ptr.names[: evidence.NAME_LIMIT] if _is_host(name)]
+    replies = [
+        refused(_REFUSE, f"the PTR name {name} is an address", CheckName.FCRDNS) if evidence.is_ipv4(name) else ACCEPTED
+        for name in names
+    ]
+    return _after_connect(combined(replies or [refused(_REFUSE, evidence.no_ptr(address), CheckName.FCRDNS)]), helo)
 
 
 def fcrdns(address: Address, helo: HeloName) -> Check[SmtpReply]:
     """`fcrdns`: the first PTR name that is a host name must resolve to the client, in the family of the client."""
-    ptr = yield from ask_ptr(address)
+    ptr = yield from evidence.ask_ptr(address)
     if not ptr.is_conclusive:
-        return _after_connect(refused(_REFUSE, silent_ptr(address), CheckName.FCRDNS).inconclusive(), helo)
-    names = _usable(ptr.names[:NAME_LIMIT])
-    asked = [name for name in names if len(name) <= _MAX_HOST_NAME and not is_ipv4(name)]
-    seen = yield from match_names(address, asked)
+        return _after_connect(refused(_REFUSE, evidence.silent_ptr(address), CheckName.FCRDNS).inconclusive(), helo)
+    names = [name for name in ptr.names[: evidence.NAME_LIMIT] if _is_host(name)]
+    asked = [name for name in names if len(name) <= _MAX_HOST_NAME and not evidence.is_ipv4(name)]
+    seen = yield from evidence.match_names(address, asked)
     replies = []
     for name in names:
         each = seen.get(name)
-        if each is None and is_ipv4(name):
+        if each is None and evidence.is_ipv4(name):
             # getaddrinfo(3) reads an address without asking the DNS.
             why = f"the PTR name {name} is an address, and not {address}"
             replies.append(ACCEPTED if name == str(address) else refused(_REFUSE, why, CheckName.FCRDNS))
         elif each is None:
             why = f"the PTR name {name} is longer than {_MAX_HOST_NAME} characters and is cut"
             replies.append(refused(_REFUSE, why, CheckName.FCRDNS))
-        elif each.forward is Forward.CONFIRMS:
-            replies.append(ACCEPTED)
         else:
-            reply = refused(_REFUSE, describe(address, name, each.forward), CheckName.FCRDNS)
-            replies.append(reply.conclusive_if(each.is_conclusive))
-    return _after_connect(combined(replies or [refused(_REFUSE, no_ptr(address), CheckName.FCRDNS)]), helo)
-
-
-def _evaluate_name(name: DomainName) -> SmtpReply:
-    if is_ipv4(name):
-        return refused(_REFUSE, f"the PTR name {name} is an address", CheckName.FCRDNS)
-    return ACCEPTED
-
-
-def _usable(names: tuple[DomainName, ...]) -> list[DomainName]:
-    """Those that `res_hnok` accepts; the others are skipped."""
-    return [name for name in names if _is_host(name)]
+            replies.append(evidence.name_reply(_REFUSE, address, name, each))
+    return _after_connect(combined(replies or [refused(_REFUSE, evidence.no_ptr(address), CheckName.FCRDNS)]), helo)
 
 
 def _is_host(text: str) -> bool:
+    """Whether `res_hnok` accepts it; other PTR names are skipped."""
     return text != "." and all(map(_LABEL.fullmatch, text.split(".")))
 
 
@@ -95,5 +75,5 @@ def _after_connect(reply: SmtpReply, helo: HeloName) -> SmtpReply:
 def _is_domainpart(text: str) -> bool:
     if text.startswith("["):
         inside = text[6:] if text[:6].lower() == "[ipv6:" else text[1:]
-        return inside.endswith("]") and (is_ipv4(inside[:-1]) or is_ipv6(inside[:-1]))
+        return inside.endswith("]") and evidence.is_ip(inside[:-1])
     return len(text) <= _MAX_HELO and not text.endswith(".") and _is_host(text)

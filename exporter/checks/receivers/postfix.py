@@ -13,18 +13,7 @@ from exporter.checks.answers import Question, Status
 from exporter.checks.check import Check
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
-from exporter.checks.receivers.evidence import (
-    NAME_LIMIT,
-    Forward,
-    ForwardMatch,
-    ask_ptr,
-    describe,
-    is_ipv4,
-    is_ipv6,
-    match_names,
-    no_ptr,
-    silent_ptr,
-)
+from exporter.checks.receivers import evidence
 from exporter.checks.receivers.verdicts import ACCEPTED, SmtpReply, combined, refused
 from exporter.checks.result import CheckName
 
@@ -38,42 +27,30 @@ _MAX_NAME = 255
 
 def unknown_client(address: Address, _helo: HeloName) -> Check[SmtpReply]:
     """`reject_unknown_client_hostname`: the first PTR name must resolve to the client, in the family of the client."""
-    ptr = yield from ask_ptr(address)
+    ptr = yield from evidence.ask_ptr(address)
     if not ptr.is_conclusive:
-        return refused(_UNKNOWN, silent_ptr(address)).inconclusive()
-    names = ptr.names[:NAME_LIMIT]
+        return refused(_UNKNOWN, evidence.silent_ptr(address)).inconclusive()
+    names = ptr.names[: evidence.NAME_LIMIT]
     if not names:
-        return refused(_UNKNOWN, no_ptr(address), CheckName.FCRDNS)
-    seen = yield from match_names(address, [name for name in names if _is_client_name(name)])
-    return combined([_evaluate_client(address, name, seen.get(name)) for name in names])
-
-
-def _evaluate_client(address: Address, name: DomainName, seen: ForwardMatch | None) -> SmtpReply:
-    if seen is None:
-        return _bad_client_name(name)
-    if seen.forward is Forward.CONFIRMS:
-        return ACCEPTED
-    return refused(_UNKNOWN, describe(address, name, seen.forward), CheckName.FCRDNS).conclusive_if(seen.is_conclusive)
+        return refused(_UNKNOWN, evidence.no_ptr(address), CheckName.FCRDNS)
+    seen = yield from evidence.match_names(address, [name for name in names if _is_client_name(name)])
+    return combined([evidence.name_reply(_UNKNOWN, address, name, seen.get(name)) for name in names])
 
 
 def unknown_reverse_client(address: Address, _helo: HeloName) -> Check[SmtpReply]:
     """`reject_unknown_reverse_client_hostname`: there must be a PTR name that is a valid host name."""
-    ptr = yield from ask_ptr(address)
+    ptr = yield from evidence.ask_ptr(address)
     if not ptr.is_conclusive:
-        return refused(_UNKNOWN, silent_ptr(address)).inconclusive()
-    names = ptr.names[:NAME_LIMIT]
+        return refused(_UNKNOWN, evidence.silent_ptr(address)).inconclusive()
+    names = ptr.names[: evidence.NAME_LIMIT]
     if not names:
-        return refused(_UNKNOWN, no_ptr(address), CheckName.FCRDNS)
-    return combined([ACCEPTED if _is_client_name(name) else _bad_client_name(name) for name in names])
-
-
-def _bad_client_name(name: DomainName) -> SmtpReply:
-    return refused(_UNKNOWN, f"the PTR name {name} cannot be a host's, so it does not count", CheckName.FCRDNS)
+        return refused(_UNKNOWN, evidence.no_ptr(address), CheckName.FCRDNS)
+    return combined([ACCEPTED if _is_client_name(name) else evidence.invalid_name(_UNKNOWN, name) for name in names])
 
 
 def _is_client_name(name: DomainName) -> bool:
     """Whether sockaddr_to_hostname() accepts it: `valid_hostname`, and no address."""
-    return is_valid_hostname(name) and not is_ipv4(name)
+    return is_valid_hostname(name) and not evidence.is_ipv4(name)
 
 
 def invalid_helo(_address: Address, helo: HeloName) -> Check[SmtpReply]:
@@ -82,7 +59,7 @@ def invalid_helo(_address: Address, helo: HeloName) -> Check[SmtpReply]:
     if helo.text.startswith("["):
         return _evaluate_literal(helo)
     name = _without_dot(helo.text)
-    if is_valid_hostname(name) or is_ipv4(name) or is_ipv6(name):
+    if is_valid_hostname(name) or evidence.is_ip(name):
         return ACCEPTED
     return refused(_INVALID, f"the HELO name {helo} is not a host name", CheckName.HELO_SYNTAX)
 
@@ -116,14 +93,14 @@ def unknown_helo(_address: Address, helo: HeloName) -> Check[SmtpReply]:
 
 
 def _is_exchange(name: DomainName) -> bool:
-    return name == "." or is_valid_hostname(name) or is_ipv4(name)
+    return name == "." or is_valid_hostname(name) or evidence.is_ipv4(name)
 
 
 def _evaluate_literal(helo: HeloName) -> SmtpReply:
     """Any literal with valid syntax is accepted, with any address (`valid_mailhost_addr.c`)."""
     inside = helo.text[1:-1] if helo.text.endswith("]") and len(helo.text) > len("[]") else helo.text
     tag = "ipv6:"
-    if is_ipv6(inside[len(tag) :]) if inside.lower().startswith(tag) else is_ipv4(inside):
+    if evidence.is_ipv6(inside[len(tag) :]) if inside.lower().startswith(tag) else evidence.is_ipv4(inside):
         return ACCEPTED
     return refused(_INVALID, f"the HELO name {helo} is no address literal", CheckName.HELO_SYNTAX)
 
