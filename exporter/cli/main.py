@@ -22,7 +22,6 @@ from exporter.checks.domain import DomainCheckName
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.result import CheckName
-from exporter.config.values import Duration
 from exporter.dns.settings import Endpoint, parse_endpoint
 from exporter.errors import CannotRunError, ConfigError
 
@@ -59,6 +58,8 @@ class Parsed(click.ParamType[T]):
 
 def parse_seconds(text: str) -> float:
     """Read a duration like ``30s``, ``5m`` or ``500ms``."""
+    from exporter.config.values import Duration  # pydantic: slow to import
+
     return Duration.parse(text).seconds
 
 
