@@ -1,4 +1,4 @@
-"""The estimate is honest: the true share of bad addresses is inside its 95% interval as often as that says."""
+"""The true share of failing addresses is inside the 95% interval of the estimate as often as it should be."""
 
 from math import sqrt
 from random import Random
@@ -16,14 +16,14 @@ FCRDNS = CheckName.FCRDNS
 
 
 def wilson(failures: int, sample: int, size: int) -> tuple[float, float]:
-    """The 95% interval, with finite population correction, as the recording rules have it."""
+    """The 95% interval with finite population correction, as in the recording rules."""
     share, spread = failures / sample, Z * Z * (size - sample) / ((size - 1) * sample)
     middle, half = share + spread / 2, sqrt(spread * share * (1 - share) + spread * spread / 4)
     return (middle - half) / (1 + spread), (middle + half) / (1 + spread)
 
 
 def world(seed: int, populations: list[int]) -> tuple[AddressRanges, bytearray]:
-    """A pool with so many addresses in each /24, and which are broken: one in a hundred, and three whole prefixes."""
+    """A pool with so many addresses in each /24. One in a hundred is broken, and three whole prefixes."""
     random = Random(seed)
     source = AddressRanges(
         AddressRange(4, number << 8, (number << 8) + size - 1) for number, size in enumerate(populations)
@@ -37,14 +37,14 @@ def world(seed: int, populations: list[int]) -> tuple[AddressRanges, bytearray]:
 
 
 def sampled(source: AddressRanges, broken: bytearray, seed: int) -> tuple[int, int, set[str]]:
-    """One round: the sums, and the prefixes in which a draw failed."""
+    """The sums of one round, and the prefixes in which a draw failed."""
     prefixes = Prefixes(source, {4: 24, 6: 64})
     state = SampleState([FCRDNS], key=seed)
-    turn = Turn(prefixes, Plan(1, 24, 64, prefixes.depth), state.key, state.turn)
+    draw = Turn(prefixes, Plan(1, 24, 64, prefixes.depth), state.key, state.round_number)
     state.begin()
     failing = set()
-    for place in range(turn.drawn):
-        position, counts = turn.at(place)
+    for number in range(draw.drawn):
+        position, counts = draw.at(number)
         if counts:
             state.note({FCRDNS: Result.FAIL if broken[position] else Result.PASS})
         if broken[position]:
@@ -68,11 +68,11 @@ def _covered(populations: list[int]) -> int:
 
 @pytest.mark.slow
 def test_the_truth_is_inside_the_interval():
-    """Of 100 rounds over 100 worlds of full /24s, in 93 at least; and every /24 that is wholly broken is found."""
+    """In at least 93 of 100 rounds over worlds of full /24s; and every /24 that is wholly broken is found."""
     assert _covered([256] * 256) >= 93
 
 
 @pytest.mark.slow
-def test_small_prefixes_do_not_bend_the_estimate():
-    """Nor where most prefixes have a few addresses and some have many: each address counts as much as any other."""
+def test_small_prefixes_do_not_bias_the_estimate():
+    """Each address counts as much as any other, even if some prefixes are small and others large."""
     assert _covered([256] * 64 + [8] * 100 + [64] * 128) >= 93

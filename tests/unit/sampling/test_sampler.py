@@ -1,11 +1,12 @@
-"""The sampler keeps every pool sampled, believes no failure that it saw once, and hangs on nothing."""
+"""The sampler runs the rounds of every pool, and records a new failure only after a confirmation."""
 
 import asyncio
 import gc
 
 import pytest
+from structlog.testing import capture_logs
 
-from exporter.checks.answers import Status
+from exporter.checks.answers import Answer, Status
 from exporter.checks.result import CheckName, Result
 from exporter.config.load import parse
 from exporter.inventory.build import build
@@ -23,6 +24,12 @@ RIGHT = World.parse(
     """
 )
 BROKEN = World.parse("mail.example.org A 192.0.2.10\nmail.example.org A 192.0.2.11")
+
+
+def malformed(_question):
+    """An answer that no resolver gives, so that the check of an address raises."""
+    return Answer(Status.ANSWER, (object(),))
+
 
 CONFIGURATION = """
 pools:
@@ -70,12 +77,12 @@ class Watched:
 
     @property
     def known(self):
-        """What is held of each address."""
+        """The last conclusive verdict of each address."""
         return [state.iprev.verdict.value if state.iprev else None for state in self.pool.sampled()]
 
 
-def test_the_first_round_comes_at_once_and_the_next_is_spread():
-    """All that is unknown is sampled at the permitted rate; what is known is spread over the interval."""
+def test_the_first_round_begins_at_once_and_the_next_is_spread():
+    """Unknown addresses are sampled at the permitted rate; known ones are spread over the interval."""
 
     async def main():
         watched = Watched(FakeResolver(RIGHT))
@@ -94,8 +101,8 @@ def test_the_first_round_comes_at_once_and_the_next_is_spread():
     assert results == {"pass": 2, "fail": 0, "unknown": 0}
 
 
-def test_a_failure_is_asked_again_before_it_is_believed():
-    """The gauge moves on a failure that the confirmation has too, and is told as one change."""
+def test_a_failure_is_recorded_after_a_confirmation():
+    """As one change of each address."""
 
     async def main():
         watched = Watched(FakeResolver(RIGHT))
@@ -112,8 +119,8 @@ def test_a_failure_is_asked_again_before_it_is_believed():
 
 
 @pytest.mark.parametrize("second", [RIGHT, silent], ids=["passes-then", "goes-unanswered-then"])
-def test_a_failure_that_is_not_confirmed_moves_nothing(second):
-    """One sample that failed, between good ones: no change, nothing held, no alert."""
+def test_a_failure_that_is_not_confirmed_changes_nothing(second):
+    """One failed sample between good ones is no change."""
 
     async def main():
         watched = Watched(FakeResolver(RIGHT))
@@ -128,8 +135,8 @@ def test_a_failure_that_is_not_confirmed_moves_nothing(second):
     assert watched.changes == []
 
 
-def test_a_resolver_that_never_calls_back_stops_no_round():
-    """A hung lookup is given up at its deadline: the verdict is unknown, the round ends, the next one works."""
+def test_a_hung_lookup_ends_at_the_deadline():
+    """The verdict is unknown, the round ends, and the next one works."""
 
     async def main():
         watched = Watched(FakeResolver(None))
@@ -146,7 +153,7 @@ def test_a_resolver_that_never_calls_back_stops_no_round():
 
 
 def test_rounds_of_a_pool_never_overlap():
-    """Ticks that come while a round still runs begin one more when it has ended, however many they were."""
+    """Several ticks during a round cause one more round, after it has ended."""
 
     async def main():
         watched = Watched(FakeResolver(RIGHT, delay_seconds=3.0))
@@ -166,8 +173,8 @@ def test_rounds_of_a_pool_never_overlap():
     assert rounds == 3
 
 
-def test_a_reload_keeps_what_is_known_and_drops_what_left():
-    """An unchanged pool goes on untouched; a changed one keeps its known addresses and samples the new one at once."""
+def test_a_reload_keeps_known_addresses_and_drops_removed_ones():
+    """An unchanged pool keeps its state; a changed one keeps its known addresses and samples new ones at once."""
 
     async def main():
         watched = Watched(FakeResolver(RIGHT))
@@ -195,8 +202,8 @@ def test_a_reload_keeps_what_is_known_and_drops_what_left():
     assert seconds < 1.0
 
 
-def test_a_pool_that_left_is_sampled_no_more():
-    """Its round is dropped where it stands, and nothing of it is recorded any more."""
+def test_a_removed_pool_is_not_sampled():
+    """Its round is dropped, and nothing is recorded any more."""
 
     async def main():
         watched = Watched(FakeResolver(RIGHT, delay_seconds=5.0))
@@ -214,32 +221,27 @@ def test_a_pool_that_left_is_sampled_no_more():
     assert list(pools) == ["other"]
 
 
-def test_a_broken_check_costs_its_own_sample_only(monkeypatch):
-    """A defect in a check is logged; the round goes on and ends."""
-
-    def broken(*_args, **_kwargs):
-        raise RuntimeError("a defect")
-        yield
+def test_a_check_that_raises_ends_only_its_own_sample():
+    """A defect in a check is logged; the round continues and ends."""
 
     async def main():
-        watched = Watched(FakeResolver(RIGHT))
-        monkeypatch.setattr("exporter.sampling.subjects.report", broken)
-        await watched.round()
-        return watched.pool.counters.rounds
+        watched = Watched(FakeResolver(malformed))
+        with capture_logs() as logged:
+            await watched.round()
+        return watched.pool.counters.rounds, [line for line in logged if line["event"] == "a check is broken"]
 
-    assert run(main()) == 1
+    rounds, errors = run(main())
+
+    assert rounds == 1
+    assert sorted(line["ip"] for line in errors) == ["192.0.2.10", "192.0.2.11"]
 
 
 @pytest.mark.parametrize("where", ["on-change", "the-log-of-a-broken-check"])
-def test_a_log_that_cannot_be_written_stops_no_round(monkeypatch, where):
-    """Standard error may be closed, or a full disk: rounds go on and end, and what was found stands."""
+def test_a_round_ends_if_the_log_cannot_be_written(monkeypatch, where):
+    """Standard error may be closed, or a disk full. Results are recorded all the same."""
 
     def unwritable(*_args, **_kwargs):
         raise OSError("No space left on device")
-
-    def broken(*_args, **_kwargs):
-        raise RuntimeError("a defect")
-        yield
 
     async def main():
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
@@ -249,7 +251,7 @@ def test_a_log_that_cannot_be_written_stops_no_round(monkeypatch, where):
             watched.resolver.world = BROKEN
             watched.changes = type("Full", (), {"append": unwritable})()
         else:
-            monkeypatch.setattr("exporter.sampling.subjects.report", broken)
+            watched.resolver.world = malformed
             monkeypatch.setattr("exporter.sampling.subjects.log", type("Log", (), {"error": unwritable})())
         async with asyncio.timeout(1000):
             await watched.round()
@@ -261,8 +263,8 @@ def test_a_log_that_cannot_be_written_stops_no_round(monkeypatch, where):
     assert watched.known == (["permerror"] * 2 if where == "on-change" else ["pass"] * 2)
 
 
-def test_answers_at_hand_do_not_pile_up_on_the_stack():
-    """A pool of thousands whose answers are all in the cache is sampled without recursion."""
+def test_cached_answers_cause_no_recursion():
+    """A pool of thousands of addresses is sampled whose answers are all in the cache."""
     text = CONFIGURATION.replace("{ip: 192.0.2.10, helo: mail.example.org}", "{network: 10.0.0.0/20}")
 
     async def main():
@@ -276,15 +278,18 @@ def test_answers_at_hand_do_not_pile_up_on_the_stack():
 @pytest.mark.parametrize(
     ("failures", "after", "fcrdns"),
     [
-        pytest.param([], ["permerror", "permerror"], {"pass": 0, "fail": 2, "unknown": 0}, id="believed"),
-        pytest.param([Status.CANARY] * 6, ["pass", "pass"], {"pass": 0, "fail": 0, "unknown": 2}, id="a-liar"),
+        pytest.param([], ["permerror", "permerror"], {"pass": 0, "fail": 2, "unknown": 0}, id="canaries-pass"),
+        pytest.param([Status.CANARY] * 6, ["pass", "pass"], {"pass": 0, "fail": 0, "unknown": 2}, id="canaries-fail"),
         pytest.param(
-            [Status.CANARY, None] * 3, ["permerror", "permerror"], {"pass": 0, "fail": 2, "unknown": 0}, id="fixed"
+            [Status.CANARY, None] * 3,
+            ["permerror", "permerror"],
+            {"pass": 0, "fail": 2, "unknown": 0},
+            id="canaries-fail-once",
         ),
     ],
 )
-def test_bad_news_is_believed_only_from_those_who_pass_their_canary_after_it(failures, after, fcrdns):
-    """A failure that was seen twice is asked for once more where its server lied, and is unknown if it lies again."""
+def test_a_failure_is_recorded_only_if_its_servers_pass_their_canaries(failures, after, fcrdns):
+    """If they fail, the sample starts again once; if they fail again, the result is unknown."""
 
     async def main():
         watched = Watched(FakeResolver(RIGHT))
@@ -298,8 +303,8 @@ def test_bad_news_is_believed_only_from_those_who_pass_their_canary_after_it(fai
     assert verified == [{FakeResolver.servers[0]}] * (6 if failures else 3)  # two addresses and the HELO name
 
 
-def test_a_canary_that_is_never_heard_stops_no_round():
-    """News that waits for a canary is given up at its deadline: the verdict is unknown, the round ends."""
+def test_a_hung_canary_ends_at_the_deadline():
+    """The verdict is unknown, and the round ends."""
 
     async def main():
         watched = Watched(FakeResolver(RIGHT))
@@ -315,14 +320,14 @@ def test_a_canary_that_is_never_heard_stops_no_round():
 @pytest.mark.parametrize(
     ("world", "failures"),
     [
-        pytest.param(RIGHT, [], id="nothing-new"),
-        pytest.param(BROKEN, [], id="a-failure-that-is-confirmed"),
+        pytest.param(RIGHT, [], id="no-change"),
+        pytest.param(BROKEN, [], id="a-confirmed-failure"),
         pytest.param(BROKEN, [Status.CANARY] * 6, id="a-liar"),
         pytest.param(silent, [], id="no-answer"),
     ],
 )
 def test_a_sample_leaves_nothing_for_the_garbage_collector(world, failures):
-    """Rounds are over without a cycle in memory: to collect thousands a second would hold the event loop."""
+    """Samples make no cycles in memory: to collect thousands a second would block the event loop."""
 
     async def main():
         watched = Watched(FakeResolver(RIGHT))
@@ -340,8 +345,8 @@ def test_a_sample_leaves_nothing_for_the_garbage_collector(world, failures):
     assert run(main()) == 0
 
 
-def test_a_pool_that_changes_is_not_sampled_while_what_is_known_is_carried_over():
-    """Its round is dropped, and one that is due waits; when it goes on, nothing that was held is lost."""
+def test_a_changed_pool_is_not_sampled_while_its_state_is_copied():
+    """Its round is dropped, and one that is due waits. Known results are kept."""
 
     async def main():
         watched = Watched(FakeResolver(RIGHT))
@@ -349,7 +354,7 @@ def test_a_pool_that_changes_is_not_sampled_while_what_is_known_is_carried_over(
         watched.sampler.tick("corporate")
         await asyncio.sleep(0)
         await watched.sampler.publish(build(parse(CONFIGURATION.replace("60s", "90s"), "test")))
-        await asyncio.sleep(10)  # what was under way has its answers
+        await asyncio.sleep(10)  # questions that were under way are answered
         asked = len(watched.resolver.asked)
         watched.sampler.tick("corporate")
         await asyncio.sleep(60)

@@ -1,4 +1,4 @@
-"""Random draws from ranges that are too big to be listed: what they come to is counted apart."""
+"""Random addresses of ranges that are too large to enumerate: their results are counted separately."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from exporter.inventory.build import build
 from exporter.metrics.collectors import sums_of
 from exporter.sampling.sampler import Sampler
 from exporter.state.board import Board
-from exporter.state.counters import KEPT
+from exporter.state.counters import MAX_FAILURES
 from tests.fakes import FakeResolver, run
 
 SENDER = Address.parse("2001:db8::25")
@@ -40,7 +40,7 @@ class Senders(FakeResolver):
 
     @property
     def drawn(self):
-        """The reverse names that were asked for and are no sender's."""
+        """The reverse names in questions about other addresses."""
         names = [question.name for question in self.asked if question.rdtype == "PTR"]
         return {name for name in names if not is_sender(Address(bytes.fromhex(name[:64:2][::-1])))}
 
@@ -73,8 +73,8 @@ def verdicts(state):
     return {verdict.value: count for verdict, count in state.counters.not_enumerable.verdicts.items()}
 
 
-def test_an_address_that_nobody_uses_is_no_failure():
-    """Six of a round have no PTR name: they are counted apart, and nothing is kept of them or said of the pool."""
+def test_an_unused_address_is_no_failure():
+    """Six a round have no PTR name: they are counted separately, and do not change the results of the pool."""
     state = sampled(Senders(Status.NXDOMAIN), rounds=2)
     assert verdicts(state) == {"pass": 0, "fail": 0, "permerror": 12, "temperror": 0}
     assert not state.counters.not_enumerable.failures
@@ -84,40 +84,40 @@ def test_an_address_that_nobody_uses_is_no_failure():
     assert state.counters.samples[CheckName.FCRDNS, Result.FAIL] == 0
 
 
-def test_draws_are_none_of_the_sample_that_the_share_is_estimated_from():
-    """Where some of each prefix are sampled, too."""
+def test_random_addresses_are_no_part_of_the_estimate():
+    """Not even where rounds draw addresses of each prefix."""
     state = sampled(Senders(), sample="{ipv6_prefix: 124}")
     assert verdicts(state)["fail"] == 6
     assert sums_of(state)[CheckName.FCRDNS] == (2, 0)
 
 
-def test_names_that_do_not_resolve_back_are_confirmed_and_the_latest_are_remembered():
-    """Each failure is asked for again before it is believed; of many, as many are kept as there is room for."""
+def test_names_that_do_not_resolve_back_are_confirmed_and_the_latest_are_kept():
+    """Only so many failures are kept."""
     resolver = Senders()
     state = sampled(resolver, rounds=5)
     assert verdicts(state) == {"pass": 0, "fail": 30, "permerror": 0, "temperror": 0}
     assert len(resolver.confirmed) == 30 * 2
     failures = state.counters.not_enumerable.failures
-    assert len(failures) == KEPT
+    assert len(failures) == MAX_FAILURES
     assert all(one.address in state.pool.not_enumerable for one in failures)
     assert failures[-1].at > failures[0].at
     assert "is not forward-confirmed" in failures[-1].finding.sentence
 
 
-def test_a_failure_that_is_gone_at_the_second_look_is_not_believed():
-    """It counts as not known."""
+def test_a_failure_that_is_not_confirmed_is_not_counted():
+    """As if the address had not been answered."""
     state = sampled(Senders(is_confirmed=lambda resolver: bool(resolver.confirmed)))
     assert verdicts(state)["fail"] == 0
 
 
-def test_a_delegation_that_is_broken_shows_as_unanswered():
-    """Of the addresses that nobody uses nothing else is ever known."""
+def test_a_broken_delegation_is_a_temperror():
+    """For all addresses of the range."""
     state = sampled(Senders(Status.SERVFAIL))
     assert verdicts(state) == {"pass": 0, "fail": 0, "permerror": 0, "temperror": 6}
 
 
-def test_a_reload_keeps_what_was_drawn_and_goes_on():
-    """The next round draws others, whatever else the configuration changed."""
+def test_a_reload_continues_the_random_order():
+    """The next round draws other addresses, and the counters go on."""
 
     async def main():
         board, resolver = Board(), Senders(Status.NXDOMAIN)

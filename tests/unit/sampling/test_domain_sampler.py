@@ -1,4 +1,4 @@
-"""Domains are sampled in turn, believe no failure that was seen once, and hang on nothing."""
+"""Domains are sampled one after the other, and a new failure is recorded only after a confirmation."""
 
 import asyncio
 import time
@@ -45,8 +45,8 @@ class Watched:
         return self.board[DOMAIN]
 
 
-def test_a_domain_is_sampled_when_its_job_says_so():
-    """What is known of it afterwards is what its records say; jobs of others are none of its business."""
+def test_a_domain_is_sampled_when_its_job_is_due():
+    """Jobs of pools and of unknown domains are ignored."""
 
     async def main():
         watched = Watched(FakeResolver(SOUND))
@@ -66,8 +66,8 @@ def test_a_domain_is_sampled_when_its_job_says_so():
     assert watched.changes == []
 
 
-def test_a_failure_is_asked_again_before_it_is_believed():
-    """It moves what is held when the confirmation has it too, and is told as one change about the domain."""
+def test_a_failure_is_recorded_after_a_confirmation():
+    """As one change of the domain."""
 
     async def main():
         watched = Watched(FakeResolver(SOUND))
@@ -85,8 +85,8 @@ def test_a_failure_is_asked_again_before_it_is_believed():
 
 
 @pytest.mark.parametrize("second", [SOUND, SILENT], ids=["passes-then", "goes-unanswered-then"])
-def test_a_failure_that_is_not_confirmed_moves_nothing(second):
-    """One sample that failed, between good ones: no change, nothing held."""
+def test_a_failure_that_is_not_confirmed_changes_nothing(second):
+    """One failed sample between good ones is no change."""
 
     async def main():
         watched = Watched(FakeResolver(SOUND))
@@ -100,8 +100,8 @@ def test_a_failure_that_is_not_confirmed_moves_nothing(second):
     assert watched.changes == []
 
 
-def test_a_resolver_that_lies_flips_nothing():
-    """News is told by servers whose canaries fail: what they say is not believed."""
+def test_a_lying_resolver_changes_nothing():
+    """The servers of the failure fail their canaries, so they are not believed."""
 
     async def main():
         watched = Watched(FakeResolver(SOUND))
@@ -115,9 +115,9 @@ def test_a_resolver_that_lies_flips_nothing():
     assert watched.changes == []
 
 
-@pytest.mark.parametrize(("other", "healthy"), [(SOUND, True), (NO_SPF, False)], ids=["contradicts", "says-the-same"])
-def test_two_voices_have_to_say_the_same(other, healthy):
-    """A failure that another resolver does not see is in dispute: unknown, with both named; one that it sees counts."""
+@pytest.mark.parametrize(("other", "healthy"), [(SOUND, True), (NO_SPF, False)], ids=["contradicts", "confirms"])
+def test_two_sources_have_to_agree(other, healthy):
+    """A failure that another source contradicts is disputed and unknown; one that it confirms is recorded."""
 
     async def main():
         watched = Watched(FakeResolver(SOUND))
@@ -133,8 +133,8 @@ def test_two_voices_have_to_say_the_same(other, healthy):
     assert {finding.result for finding in state.latest.findings if finding.check != "spf"} == {Result.PASS}
 
 
-def test_a_dispute_is_in_the_books_while_it_lasts():
-    """Who says what of which check, since when; one that left the configuration is in none."""
+def test_a_dispute_is_kept_while_it_lasts():
+    """With both sources, the check and the times; a removed domain has none."""
 
     async def main():
         watched = Watched(FakeResolver(SOUND))
@@ -165,8 +165,8 @@ def test_a_dispute_is_in_the_books_while_it_lasts():
     assert (silent, after, gone) == (1, 0, 0)
 
 
-def test_a_resolver_that_never_calls_back_stops_nobody():
-    """A hung lookup is given up in time: nothing is known, and the next sample works."""
+def test_a_hung_lookup_ends_at_the_deadline():
+    """Nothing is known then, and the next sample works."""
 
     async def main():
         watched = Watched(FakeResolver(None))
@@ -182,7 +182,7 @@ def test_a_resolver_that_never_calls_back_stops_nobody():
 
 
 def test_a_hundred_domains_are_no_burst():
-    """They take turns, a few at a time, and each is sampled once."""
+    """A few are sampled at a time, and each of them once."""
     domains = [replace(SETTINGS, name=name(f"d{number}.example.org")) for number in range(100)]
 
     async def main():
@@ -206,7 +206,7 @@ def test_a_hundred_domains_are_no_burst():
 
 
 def test_a_sample_that_is_due_while_one_runs_comes_after_it():
-    """Ticks that come meanwhile make one more, however many they were."""
+    """Several ticks meanwhile cause one more sample."""
 
     async def main():
         watched = Watched(FakeResolver(SOUND, delay_seconds=1.0))
@@ -219,8 +219,8 @@ def test_a_sample_that_is_due_while_one_runs_comes_after_it():
     assert run(main()).board.counters(DOMAIN).samples == 2
 
 
-def test_a_reload_drops_what_is_no_longer_wanted():
-    """A sample by old settings is forgotten; the new ones are due; what stays as it is goes on."""
+def test_a_reload_drops_samples_with_old_settings():
+    """A changed domain is due again; the sample of an unchanged one continues."""
 
     async def main():
         other = replace(SETTINGS, name=name("example.com"))
@@ -243,8 +243,8 @@ def test_a_reload_drops_what_is_no_longer_wanted():
     assert intervals == {}
 
 
-def test_nothing_goes_on_after_the_end():
-    """What is under way is dropped, and nothing new begins."""
+def test_a_stopped_sampler_records_nothing():
+    """The sample under way is dropped."""
 
     async def main():
         watched = Watched(FakeResolver(SOUND, delay_seconds=1.0))

@@ -1,4 +1,4 @@
-"""What the log is told of DNS servers."""
+"""The log of DNS servers that fail and recover."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ BACK = "a DNS server is back"
 
 
 class Group(NamedTuple):
-    """A resolver as far as its servers are looked at."""
+    """The parts of a resolver that the log reads."""
 
     name: str
     settings: ResolverSettings
@@ -24,7 +24,7 @@ class Group(NamedTuple):
 
 
 def group(*, up=True, ok=True, contradicted=False, canary=True, error=None):
-    """A resolver of one server that is so."""
+    """A resolver with one server in this state."""
     settings = ResolverSettings(name="local")
     if not canary:
         settings = ResolverSettings(name="local", canary=None)
@@ -41,39 +41,39 @@ LIAR = group(ok=False, contradicted=True)
 @pytest.mark.parametrize(
     ("course", "expected"),
     [
-        pytest.param([FRESH, WELL, WELL], [], id="a-good-start-is-no-news"),
+        pytest.param([FRESH, WELL, WELL], [], id="nothing-after-a-good-start"),
         pytest.param([FRESH, DOWN, DOWN, WELL], [SILENT, BACK], id="one-line-a-change"),
         pytest.param([WELL, DOWN, FRESH, DOWN], [SILENT], id="after-a-reload-nothing-is-known"),
-        pytest.param([WELL, LIAR, DOWN, WELL], [LYING, SILENT, BACK], id="from-one-trouble-to-another"),
+        pytest.param([WELL, LIAR, DOWN, WELL], [LYING, SILENT, BACK], id="from-one-failure-to-another"),
         pytest.param([DOWN, group(ok=False, canary=False)], [SILENT, BACK], id="without-a-canary-an-answer-is-enough"),
     ],
 )
 def test_each_change_is_one_line(course, expected):
-    """Whatever is not known yet changes nothing that was told."""
-    news = ServerLog()
+    """A server whose state is not known yet logs nothing."""
+    server_log = ServerLog()
     with capture_logs() as logged:
         for one in course:
-            news.look([one])
+            server_log.look([one])
 
     assert [line["event"] for line in logged] == expected
     assert all((line["resolver"], line["server"]) == ("local", str(WELL.servers[0].endpoint)) for line in logged)
 
 
-def test_a_silent_server_is_a_warning_with_its_reason_and_one_that_is_back_is_not():
-    """So that whoever looks for warnings finds the outage, and how it shows."""
-    news = ServerLog()
+def test_a_silent_server_is_a_warning_with_its_reason():
+    """A server that is back is not a warning."""
+    server_log = ServerLog()
     with capture_logs() as logged:
-        news.look([DOWN])
-        news.look([WELL])
+        server_log.look([DOWN])
+        server_log.look([WELL])
 
     assert [(line["log_level"], line.get("reason")) for line in logged] == [("warning", "timeout"), ("info", None)]
 
 
 def test_a_server_that_left_the_configuration_is_forgotten():
-    """When it comes back while it is still silent, that is told again."""
-    news = ServerLog()
+    """If it is added again and still silent, that is logged again."""
+    server_log = ServerLog()
     with capture_logs() as logged:
         for several in ([DOWN], [], [DOWN]):
-            news.look(several)
+            server_log.look(several)
 
     assert [line["event"] for line in logged] == [SILENT, SILENT]
