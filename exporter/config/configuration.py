@@ -62,7 +62,7 @@ class PoolSettings:
     unlisted_samples: int = DEFAULT_NOT_ENUMERABLE_SAMPLES
 
     @property
-    def is_fed(self) -> bool:
+    def has_sources(self) -> bool:
         """Whether addresses come from elsewhere, too, and change while the configuration does not."""
         return bool(self.addresses_files or self.spf)
 

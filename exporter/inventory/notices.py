@@ -9,25 +9,27 @@ from exporter.inventory.expansion import Expansion
 from exporter.inventory.files import FilesContent, scan
 from exporter.inventory.load import loads, rate_of
 from exporter.inventory.pool import Pool
-from exporter.inventory.sources import Fed, merge
+from exporter.inventory.sources import LoadedAddresses, merge
 
 
-def fed_by_files(configuration: Configuration) -> tuple[Mapping[str, Fed], tuple[Problem, ...]]:
+def fed_by_files(configuration: Configuration) -> tuple[Mapping[str, LoadedAddresses], tuple[Problem, ...]]:
     """What the files of each pool have at the moment, and what is wrong with them."""
     contents = {
         pool.name: scan(pool.addresses_files, FilesContent()) for pool in configuration.pools if pool.addresses_files
     }
     problems = [problem for content in contents.values() for problem in content.problems]
-    fed = {name: Fed(files=content.addresses, space=content.space) for name, content in contents.items()}
+    fed = {name: LoadedAddresses(files=content.addresses, space=content.space) for name, content in contents.items()}
     return fed, tuple(problems)
 
 
-def with_expansions(files: Mapping[str, Fed], found: Mapping[str, Expansion]) -> Mapping[str, Fed]:
+def with_expansions(
+    files: Mapping[str, LoadedAddresses], found: Mapping[str, Expansion]
+) -> Mapping[str, LoadedAddresses]:
     """What feeds the pools: *files*, and what SPF records were *found* to have, where that can be used."""
     fed = dict(files)
     for name, one in found.items():
         if one.is_usable:
-            of_files = fed.get(name, Fed())
+            of_files = fed.get(name, LoadedAddresses())
             fed[name] = replace(of_files, spf=one.listed, space=(*of_files.space, *one.space))
     return fed
 

@@ -30,7 +30,7 @@ class Origin(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Fed:
+class LoadedAddresses:
     """What a pool is given from outside of the configuration.
 
     *space* are IPv6 ranges that are too big to be listed: addresses in there are the pool's, and only those that are
@@ -60,7 +60,7 @@ class Inventory:
     shares: tuple[Share, ...] = ()
 
 
-def merge(configuration: Configuration, fed: Mapping[str, Fed], shard: Shard = ALONE) -> Inventory:
+def merge(configuration: Configuration, fed: Mapping[str, LoadedAddresses], shard: Shard = ALONE) -> Inventory:
     """What *shard* has to sample of *configuration*, with what its pools are *fed*, by name."""
     given = [(one, fed[one.name]) for one in configuration.pools if one.name in fed]
     layers: list[tuple[str, Origin, AddressRanges]] = [

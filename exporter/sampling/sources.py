@@ -26,7 +26,7 @@ from exporter.inventory.expansion import (
 from exporter.inventory.files import FilesContent, scan
 from exporter.inventory.load import loads, rate_of
 from exporter.inventory.shard import ALONE, Shard
-from exporter.inventory.sources import NOTHING, Fed, Inventory, Origin, merge
+from exporter.inventory.sources import NOTHING, Inventory, LoadedAddresses, Origin, merge
 from exporter.sampling.confirm import Asker, servers_of
 from exporter.state.sources import Source, SourceStatus
 from exporter.state.storage.key_values import MAX_BYTES, POOL, KeyValueTable
@@ -152,16 +152,16 @@ class PoolSources:
             return self._merged(merge(*inputs))
         return self._merged(await asyncio.to_thread(merge, *inputs))
 
-    def _inputs(self) -> tuple[Configuration, Mapping[str, Fed], Shard]:
+    def _inputs(self) -> tuple[Configuration, Mapping[str, LoadedAddresses], Shard]:
         if self._configuration is None:
             raise RuntimeError("call follow() before asking for the inventory")
-        loaded = {pool.name: self._loaded(pool.name) for pool in self._configuration.pools if pool.is_fed}
+        loaded = {pool.name: self._loaded(pool.name) for pool in self._configuration.pools if pool.has_sources}
         return self._configuration, loaded, self._shard
 
-    def _loaded(self, name: str) -> Fed:
+    def _loaded(self, name: str) -> LoadedAddresses:
         files, source = self._files.get(name), self._spf.get(name)
         expansion = None if source is None else source.expansion
-        return Fed(
+        return LoadedAddresses(
             NOTHING if files is None else files.content.addresses,
             NOTHING if expansion is None else expansion.listed,
             (() if files is None else files.content.space) + (() if expansion is None else expansion.space),
@@ -230,7 +230,7 @@ class PoolSources:
         return self._status.setdefault((pool, origin), SourceStatus())
 
 
-def _size(configuration: Configuration, loaded: Mapping[str, Fed]) -> int:
+def _size(configuration: Configuration, loaded: Mapping[str, LoadedAddresses]) -> int:
     """How many addresses there are; an address in several sources counts several times."""
     named = sum(entry.last - entry.first + 1 for pool in configuration.pools for entry in pool.addresses)
     return named + sum(one.files.size + one.spf.size for one in loaded.values())

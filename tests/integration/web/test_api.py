@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,8 +12,9 @@ from urllib.parse import quote
 import jsonschema
 import pytest
 
+from exporter import service
 from exporter.demo.world import load_domain_scenarios, load_scenarios
-from exporter.state import board
+from exporter.state.board import Board
 from exporter.views.documents import EVIDENCE_NOT_KEPT
 from tests.integration.servers.process import DEADLINE_SECONDS
 from tests.integration.serving import Exporter
@@ -113,8 +115,7 @@ async def test_every_address_is_there_once_with_all_that_is_known():
 
 async def test_an_address_of_a_pool_that_is_kept_in_numbers_says_what_is_not_kept(monkeypatch):
     """Where there is room for little, results and names are there, and a note stands for evidence; the page says so."""
-    monkeypatch.setattr(board, "FULL_ADDRESSES", 0)
-    monkeypatch.setattr(board, "DETAILED_ADDRESSES", 2)
+    monkeypatch.setattr(service, "Board", partial(Board, full_addresses=0, detailed_addresses=2))
     notes = {}
     async with watched_demo() as exporter:
         _, page = await fits(exporter, "/api/v1/addresses", "/api/v1/addresses?limit=500")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from exporter.config.load import parse
 from exporter.inventory.ranges import AddressRange, AddressRanges
 from exporter.inventory.shard import Shard
-from exporter.inventory.sources import Fed, Origin, merge
+from exporter.inventory.sources import LoadedAddresses, Origin, merge
 
 CONFIGURATION = parse(
     "pools: [{name: a, addresses: [{ip: 10.0.0.7, helo: seven.example.com}]}, {name: b, spf: example.com}, "
@@ -35,7 +35,7 @@ disjoint = st.lists(st.integers(0, 60), unique=True, max_size=10).map(
 @given(spf_b=disjoint, files_c=disjoint, spf_c=disjoint)
 def test_every_address_is_in_the_pool_that_comes_first(spf_b, files_c, spf_c):
     """The configuration counts before files, files before SPF, and the first pool before the others."""
-    fed = {"b": Fed(spf=ranges(*spf_b)), "c": Fed(files=ranges(*files_c), spf=ranges(*spf_c))}
+    fed = {"b": LoadedAddresses(spf=ranges(*spf_b)), "c": LoadedAddresses(files=ranges(*files_c), spf=ranges(*spf_c))}
     made = merge(CONFIGURATION, fed)
     a, b, c = [known(pool.source) for pool in made.pools]
     wanted_b, wanted_files, wanted_c = known(ranges(*spf_b)), known(ranges(*files_c)), known(ranges(*spf_c))
@@ -52,7 +52,7 @@ def test_every_address_is_in_the_pool_that_comes_first(spf_b, files_c, spf_c):
 @given(spf_b=disjoint, files_c=disjoint)
 def test_shards_have_together_what_one_has(spf_b, files_c):
     """Sizes and conflicts add up."""
-    fed = {"b": Fed(spf=ranges(*spf_b)), "c": Fed(files=ranges(*files_c))}
+    fed = {"b": LoadedAddresses(spf=ranges(*spf_b)), "c": LoadedAddresses(files=ranges(*files_c))}
     alone = merge(CONFIGURATION, fed)
     parts = [merge(CONFIGURATION, fed, Shard(index, 3)) for index in range(3)]
     for place, share in enumerate(alone.shares):
@@ -66,7 +66,7 @@ def test_names_survive_what_another_source_says():
     from exporter.inventory.files import parse_entries
 
     files = ranges_of(parse_entries("[{ip: 10.0.0.9, helo: nine.example.com}]", "c.yml"))
-    made = merge(CONFIGURATION, {"c": Fed(files=files, spf=ranges((0, 20)))})
+    made = merge(CONFIGURATION, {"c": LoadedAddresses(files=files, spf=ranges((0, 20)))})
     pool = made.pools[2]
     assert {str(target.address): [helo.text for helo in target.helos] for target in pool.targets if target.helos} == {
         "10.0.0.9": ["nine.example.com"]
