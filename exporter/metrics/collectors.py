@@ -25,7 +25,7 @@ from exporter.state.disputes import DOMAINS, Disputes
 from exporter.state.domain import DomainBoard, DomainCounters, DomainState
 from exporter.state.known import is_conclusive
 from exporter.state.pool import PoolState, WorstPrefixes
-from exporter.state.sources import Source, SourceStatus
+from exporter.state.sources import PoolSource, SourceStatus
 from exporter.state.spf_coverage import FAMILIES, SpfCoverage, SpfCoverageCache
 from exporter.state.spf_coverage import count as count_addresses
 from exporter.state.storage.status import StorageStatus
@@ -128,7 +128,7 @@ class DisagreementCollector(Collector):
 class SourceCollector(Collector):
     """The files and SPF records of pools; a pool whose addresses are all in the configuration has none."""
 
-    def __init__(self, statuses: Callable[[], Mapping[Source, SourceStatus]]) -> None:
+    def __init__(self, statuses: Callable[[], Mapping[PoolSource, SourceStatus]]) -> None:
         self._statuses = statuses
 
     def collect(self) -> Iterator[Metric]:

@@ -28,7 +28,7 @@ from exporter.inventory.load import loads, rate_of
 from exporter.inventory.shard import ALONE, Shard
 from exporter.inventory.sources import NOTHING, Inventory, LoadedAddresses, Origin, merge
 from exporter.sampling.confirm import Asker, servers_of
-from exporter.state.sources import Source, SourceStatus
+from exporter.state.sources import PoolSource, SourceStatus
 from exporter.state.storage.key_values import MAX_BYTES, POOL, KeyValueTable
 
 log = structlog.get_logger()
@@ -82,7 +82,7 @@ class PoolSources:
         self._files: dict[str, _Files] = {}
         self._spf: dict[str, SpfSource] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._status: dict[Source, SourceStatus] = {}
+        self._status: dict[PoolSource, SourceStatus] = {}
         self._warned: set[str] = set()
         self._is_started = False
 
@@ -128,7 +128,7 @@ class PoolSources:
         """The pools that wait for their first SPF expansion."""
         return tuple(name for name, source in self._spf.items() if source.is_waiting)
 
-    def statuses(self) -> Mapping[Source, SourceStatus]:
+    def statuses(self) -> Mapping[PoolSource, SourceStatus]:
         """The status of each source, for a scrape, which reads it in another thread."""
         for name, files in self._files.items():
             status = self._status_of(name, Origin.FILES)

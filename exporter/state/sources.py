@@ -1,4 +1,4 @@
-"""What is remembered of a pool's sources: files and SPF records."""
+"""The state of a pool's address sources: files and SPF records."""
 
 from dataclasses import dataclass
 
@@ -6,16 +6,23 @@ from exporter.inventory.expansion import Trouble
 from exporter.inventory.ranges import AddressRanges
 from exporter.inventory.sources import NOTHING, Origin, Share
 
-Source = tuple[str, Origin]
+PoolSource = tuple[str, Origin]
 """A pool's name, and where some of its addresses come from."""
 
 
 @dataclass(slots=True)
 class SourceStatus:
-    """What a scrape shows of one source.
+    """What the metrics show of one source.
 
-    *added* and *removed* count addresses that came and went since the first were there. Times are Unix times, 0.0 for
-    never.
+    Attributes:
+        addresses: The addresses that it gives now.
+        conflicts: How many of its addresses stay in another pool that has them too.
+        added: How many addresses were added since the first ones were there.
+        removed: How many addresses were removed since then.
+        succeeded: Whether the latest attempt to load it succeeded.
+        succeeded_at: When it was last loaded, as Unix time; 0.0 for never.
+        troubles: What is wrong with it now.
+        was_seen: Whether it ever gave an address.
     """
 
     addresses: AddressRanges = NOTHING
@@ -28,7 +35,7 @@ class SourceStatus:
     was_seen: bool = False
 
     def take(self, share: Share) -> None:
-        """Take in what the source gives now."""
+        """Record what the source gives now, and count what was added and removed."""
         if self.was_seen:
             both = self.addresses.overlap(share.addresses)
             self.added += share.addresses.size - both
