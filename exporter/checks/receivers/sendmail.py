@@ -32,10 +32,7 @@ def require_rdns(address: Address, helo: HeloName) -> Check[SmtpReply]:
     if not names:
         return refused(_FAIL, evidence.no_ptr(address), CheckName.FCRDNS)
     seen = yield from evidence.match_names(address, [name for name in names if _is_host(name)])
-    codes = [_DEFER if name in seen else _FAIL for name in names]
-    replies = [
-        evidence.name_reply(code, address, name, seen.get(name)) for code, name in zip(codes, names, strict=True)
-    ]
+    replies = [evidence.name_reply(_DEFER if name in seen else _FAIL, address, name, seen.get(name)) for name in names]
     return combined(replies)
 
 

@@ -1,6 +1,6 @@
 """Reads the RFC 7208 test suite into worlds and cases.
 
-The rule of this file: zone data becomes what a resolver would answer, and nothing is decided here.
+Zone data becomes what a resolver would answer.
 """
 
 from collections.abc import Iterator, Mapping
@@ -58,8 +58,8 @@ def _client(host: str) -> Address:
 
 def name_in(text: str) -> DomainName:
     """The name that a zone's key stands for, whatever characters are in it."""
-    plain = text.removesuffix(".")
-    return DomainName.from_labels([label.encode() for label in plain.split(".")] if plain else [])
+    undotted = text.removesuffix(".")
+    return DomainName.from_labels([label.encode() for label in undotted.split(".")] if undotted else [])
 
 
 def _world(zone: Mapping[str, list[Any]]) -> World:

@@ -38,8 +38,8 @@ def test_family_and_record_type_agree(address):
     ("text", "complaint"),
     [
         pytest.param("010.1.1.1", "is not an IPv4 or IPv6 address", id="octal-to-some"),
-        pytest.param("192.0.2", "is not an IPv4 or IPv6 address", id="three-octets"),
-        pytest.param("192.0.2.256", "is not an IPv4 or IPv6 address", id="octet-over-255"),
+        pytest.param("192.0.2", "is not an IPv4 or IPv6 address", id="three-bytes"),
+        pytest.param("192.0.2.256", "is not an IPv4 or IPv6 address", id="byte-over-255"),
         pytest.param("192.0.2.1/32", "is not an IPv4 or IPv6 address", id="network"),
         pytest.param(" 192.0.2.1", "is not an IPv4 or IPv6 address", id="white-space"),
         pytest.param("192.0.2.1\n", "is not an IPv4 or IPv6 address", id="newline"),

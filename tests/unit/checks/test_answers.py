@@ -59,7 +59,7 @@ def test_mail_exchanges_come_by_preference():
 
 
 def test_each_view_shows_its_own_kind():
-    """Texts are no addresses, though both are octets."""
+    """Texts are no addresses, though both are bytes."""
     texts = Answer(Status.ANSWER, (Text(b"v=spf1 -all"),))
 
     assert texts.texts == (b"v=spf1 -all",)

@@ -1,4 +1,4 @@
-"""The driver: asks once, keeps order, survives any order of answers, can be given up at any moment."""
+"""The driver: asks once, keeps order, survives any order of answers, can be given up at any time."""
 
 import random
 
@@ -18,7 +18,7 @@ C = question("c.example.org", "A")
 
 
 class Later:
-    """An `Ask` that answers when it is told to, one question at a time."""
+    """An `Ask` that answers when the test wants it, one question at a time."""
 
     def __init__(self, answer):
         self.answer = answer
@@ -113,15 +113,15 @@ def test_the_same_question_in_one_step_and_in_the_next():
 
 
 @given(targets, worlds(), st.integers(), st.sampled_from(INCONCLUSIVE), st.data())
-def test_giving_up_at_any_moment_ends_the_check(target, world, seed, status, data):
+def test_giving_up_at_any_time_ends_the_check(target, world, seed, status, data):
     """Whenever a run is given up, it ends at once, with the verdict that lost answers give, once."""
     later, outcome, order = Later(world), Outcome(), random.Random(seed)
     run = outcome.run(report(target), later)
-    moment = data.draw(st.integers(0, 20))
-    if moment == 0:
+    steps = data.draw(st.integers(0, 20))
+    if steps == 0:
         run.give_up(status)
     run.start()
-    for _ in range(moment):
+    for _ in range(steps):
         if later.open:
             later.answer_one(order.randrange(len(later.open)))
 
@@ -132,8 +132,8 @@ def test_giving_up_at_any_moment_ends_the_check(target, world, seed, status, dat
 
     assert len(outcome.verdicts) == 1
     verdict, evidence = outcome.verdicts[0]
-    told = {asked for asked, answer in evidence.items() if answer.status is not status}
-    expected, _ = run_check(report(target), lambda asked: world(asked) if asked in told else Answer(status))
+    answered = {asked for asked, answer in evidence.items() if answer.status is not status}
+    expected, _ = run_check(report(target), lambda asked: world(asked) if asked in answered else Answer(status))
     assert verdict == expected
 
 

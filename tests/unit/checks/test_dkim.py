@@ -1,4 +1,6 @@
-"""DKIM selectors: delegation, several records, and outages. What a record may hold is in tests/conformance/dkim."""
+"""DKIM: key records (RFC 6376 section 3.6) and the keys in them (X.690)."""
+
+import base64
 
 import pytest
 from hypothesis import given
@@ -6,7 +8,7 @@ from hypothesis import strategies as st
 
 from exporter.checks.answers import Answer, Question, Text
 from exporter.checks.check import run_check
-from exporter.checks.dkim import dkim, key_name
+from exporter.checks.dkim import dkim, is_ed25519_info, key_name, read_value, rsa_key
 from exporter.checks.domain import DomainReason
 from exporter.checks.result import Reason, Result
 from tests.factories import World, name, question
@@ -76,11 +78,11 @@ ED25519_INFO = "MCowBQYDK2VwAyEAZLzdlFONs2tSBW0pVlB4/f/JQbLvpDX5maSXTUo7xxQ="
             "The DKIM key s1 cannot be read: an Ed25519 key is exactly 32 bytes, but p= has 5 bytes.",
             id="ed25519-of-another-length",
         ),
-        pytest.param(f"{AT} TXT s=a:b; {KEY}", "The DKIM key s1 is not for email: s=a:b.", id="the-services-are-told"),
+        pytest.param(f"{AT} TXT s=a:b; {KEY}", "The DKIM key s1 is not for email: s=a:b.", id="the-services-are-named"),
         pytest.param(
             f"{AT} TXT {KEY}; h=sha1:md5",
             "The DKIM key s1 allows only h=sha1:md5, but verifiers want sha256.",
-            id="the-hashes-are-told",
+            id="the-hashes-are-named",
         ),
         pytest.param(
             f"{AT} TXT v=DKIM1; k=rsa",
@@ -94,7 +96,7 @@ ED25519_INFO = "MCowBQYDK2VwAyEAZLzdlFONs2tSBW0pVlB4/f/JQbLvpDX5maSXTUo7xxQ="
         ),
     ],
 )
-def test_what_a_person_is_told(zone, sentence):
+def test_the_sentence_says_what_is_wrong(zone, sentence):
     """What was found is in the sentence."""
     assert evaluate(zone).finding.sentence == sentence
 
@@ -137,9 +139,9 @@ def test_a_selector_may_have_several_labels():
 
 
 @given(st.binary(max_size=200), st.binary(max_size=200), st.randoms())
-def test_any_octets_get_a_verdict_and_order_does_not_matter(octets, key, random):
-    """No record can break the check, and records in any order come to the same."""
-    records = [Text(octets), Text(b"v=DKIM1; k=" + octets), Text(b"v=DKIM1; p=" + key)]
+def test_any_bytes_get_a_verdict_in_any_order(text, key, random):
+    """No record can break the check, and the order of records does not matter."""
+    records = [Text(text), Text(b"v=DKIM1; k=" + text), Text(b"v=DKIM1; p=" + key)]
     random.shuffle(records)
     for count in (1, 2, 3):
         asked = question(AT, "TXT")
@@ -156,10 +158,61 @@ def test_any_octets_get_a_verdict_and_order_does_not_matter(octets, key, random)
 
 @given(st.sampled_from(INCONCLUSIVE))
 def test_an_outage_withholds_a_verdict(status):
-    """Without an answer nothing is said of the key."""
+    """Without an answer the report says nothing about the key."""
     dark = World().without_answers_to({Question(name(AT), "TXT"): status})
     report, _ = run_check(dkim("s1", name("example.org")), dark)
 
     assert (report.finding.result, report.finding.reason) == (Result.UNKNOWN, Reason.of(status))
     assert report.bits is None
     assert report.finding.reason != DomainReason.DKIM_MISSING
+
+
+INFO = base64.b64decode(
+    "MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAMkpuKqqjQZ87Xow/2KWtEDRqFn+rB6Jfxqb+7JEossMptUXO0RcNi10O7jbRomN"
+    "5aerVHvIUqvLuU7Pn8ecBukCAwEAAQ=="
+)
+
+
+def der(tag, content):
+    """Encode one value."""
+    size = len(content)
+    data = b"" if size < 0x80 else size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag, size] if size < 0x80 else [tag, 0x80 | len(data)]) + data + content
+
+
+def integer(number):
+    """Encode a positive integer."""
+    return der(0x02, number.to_bytes(number.bit_length() // 8 + 1, "big"))
+
+
+@given(st.integers(min_value=1, max_value=2**4096), st.integers(min_value=1, max_value=2**64))
+def test_every_key_has_its_size(modulus, exponent):
+    """Bare or wrapped, the size of the modulus is read to the bit."""
+    bare = der(0x30, integer(modulus) + integer(exponent))
+    algorithm = der(0x30, der(0x06, bytes.fromhex("2a864886f70d010101")) + der(0x05, b""))
+    for key in (bare, der(0x30, algorithm + der(0x03, b"\0" + bare))):
+        assert rsa_key(key) == (modulus.bit_length(), exponent)
+
+
+def test_a_damaged_key_is_no_key():
+    """Cut anywhere, or with anything behind it, it is refused."""
+    assert rsa_key(INFO) == (512, 65537)
+    assert [size for size in range(len(INFO)) if rsa_key(INFO[:size])] == []
+    assert rsa_key(INFO + b"\0") is None
+    assert rsa_key(INFO.replace(b"\x01\x01\x01\x05", b"\x01\x01\x02\x05")) is None
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_are_read_within_their_bounds(data):
+    """Whatever is read is a part of what was given."""
+    value = read_value(data)
+    rsa_key(data)
+    is_ed25519_info(data)
+
+    assert value is None or data.endswith(value.content + value.rest)
+
+
+def test_lengths_are_as_der_wants_them():
+    """The indefinite, the needlessly long, and the enormous length are refused."""
+    for length in (b"\x80", b"\x81\x01", b"\x82\x00\x80", b"\x84\x7f\xff\xff\xff"):
+        assert read_value(b"\x30" + length + bytes(300)) is None

@@ -26,7 +26,7 @@ def evaluate(zone, ours=OURS, health=None):
 
 
 def test_query_names():
-    """IPv4 octets and IPv6 nibbles are reversed under the list's zone, as sections 2.1 and 2.4 show."""
+    """IPv4 bytes and IPv6 nibbles are reversed under the list's zone, as sections 2.1 and 2.4 show."""
     assert query_name(address("192.0.2.99"), name("bad.example.com")) == "99.2.0.192.bad.example.com"
     assert query_name(address("2001:db8:1:2:3:4:567:89ab"), name("ugly.example.com")) == (
         "b.a.9.8.7.6.5.0.4.0.0.0.3.0.0.0.2.0.0.0.1.0.0.0.8.b.d.0.1.0.0.2.ugly.example.com"
@@ -116,7 +116,7 @@ POINT = b"\xff\xff\x7f\0\0\x01"
                 reason=Reason.DNSBL_UNTRUSTED,
                 sentence="zen.example.org does not work: its test point 127.0.0.2 is not listed (RFC 5782 section 5).",
             ),
-            id="holds-nothing",
+            id="has-nothing",
         ),
         pytest.param(
             4,
@@ -158,7 +158,7 @@ POINT = b"\xff\xff\x7f\0\0\x01"
     ],
 )
 def test_the_health_of_a_list(family, zone, health):
-    """Section 5: the one test point is listed, the other is not; what is wrong instead is said."""
+    """Section 5: one test point is listed, the other is not; the sentence says what is wrong."""
     assert run_check(list_health(LIST, family), World.parse(zone))[0] == health
 
 
@@ -188,7 +188,7 @@ answers = st.sampled_from(["127.0.0.2", "127.0.0.4", "127.0.0.1", "127.255.255.2
 @given(any_addresses, st.tuples(answers, answers, answers), st.sets(st.integers(0, 2)), st.sampled_from(INCONCLUSIVE))
 def test_an_outage_withholds_a_verdict_but_never_changes_it(ours, helo, lost, status):
     """Whatever the list says and whatever goes unanswered, a verdict stays or becomes unknown."""
-    points = [bytes([127, 0, 0, octet]) for octet in (2, 1)]
+    points = [bytes([127, 0, 0, byte]) for byte in (2, 1)]
     mapped = [Address(point if ours.family == 4 else bytes(10) + b"\xff\xff" + point) for point in points]
     asked = [query_name(it, ZONE) for it in (*mapped, ours)]
     zone = "\n".join(f"{owner} A {it}" for owner, it in zip(asked, helo, strict=True) if it)

@@ -105,25 +105,25 @@ def test_the_default_suffix_is_the_qualified_parent(text, suffix):
 
 
 @given(targets, worlds(), st.sampled_from(HELOS))
-def test_five_findings_in_the_order_of_their_names(target, world, said):
-    """Whatever is said, each check gives one finding about it, in a fixed order."""
-    findings, _ = run_check(helo(target.address, said, world(Question(target.address.reverse_name, "PTR"))), world)
+def test_five_findings_in_the_order_of_their_names(target, world, helo_name):
+    """For any name, each check gives one finding about it, in a fixed order."""
+    findings, _ = run_check(helo(target.address, helo_name, world(Question(target.address.reverse_name, "PTR"))), world)
 
     assert [finding.check for finding in findings] == list(CheckName)[1:6]
-    assert {finding.subject for finding in findings} == {said.text}
+    assert {finding.subject for finding in findings} == {helo_name.text}
 
 
 @given(st.sampled_from(NEIGHBOURS), worlds(), st.sampled_from(HELOS))
-def test_publishing_the_fix_fixes(ours, world, said):
-    """Whoever publishes the records of a fix gets a pass; nobody is told to for a name that no server should say."""
+def test_publishing_the_fix_fixes(ours, world, helo_name):
+    """Publishing the records of a fix ends in a pass; a name that no server should use has no such fix."""
     asked = Question(ours.reverse_name, "PTR")
-    findings, _ = run_check(helo(ours, said, world(asked)), world)
+    findings, _ = run_check(helo(ours, helo_name, world(asked)), world)
 
     for finding in findings:
         if finding.fix and finding.fix.records:
-            assert said.host_name is not None
+            assert helo_name.host_name is not None
             fixed = world.publish(finding.fix.records)
-            again, _ = run_check(helo(ours, said, fixed(asked)), fixed)
+            again, _ = run_check(helo(ours, helo_name, fixed(asked)), fixed)
             assert {it.check: it.result for it in again}[finding.check] is Result.PASS
 
 
@@ -219,7 +219,7 @@ def test_findings(text, zone, reasons):
     assert {check.value: finding.reason.value for check, finding in found.items() if finding.reason} == reasons
 
 
-def test_the_configured_suffix_is_what_both_names_are_held_to():
+def test_the_configured_suffix_is_what_both_names_are_checked_against():
     """With a suffix, a HELO name outside it fails even where HELO and PTR agree, and no answer can change that."""
     found = evaluate("mail.example.org", f"{PTR}\n{FORWARD}", suffix=name("outbound.example.com"))
 
@@ -227,7 +227,7 @@ def test_the_configured_suffix_is_what_both_names_are_held_to():
 
 
 @pytest.mark.parametrize("text", ["localhost", "localhost.", "mail_1.example.org", "."])
-def test_nobody_is_told_to_publish_localhost(text):
+def test_nobody_is_advised_to_publish_localhost(text):
     """For a name that no server should say the fix is to say another one, not to publish it."""
     for finding in evaluate(text, "").values():
         assert finding.fix.records == ()
@@ -329,7 +329,7 @@ DELEGATED = "1.2.0.192.in-addr.arpa CNAME 1.a.example.org\n1.a.example.org CNAME
         ),
     ],
 )
-def test_what_a_person_is_told(text, zone, check, sentence, records):
+def test_the_sentence_says_what_is_wrong(text, zone, check, sentence, records):
     """The sentence names what was found, and the record to publish has the owner that a server would look at last."""
     finding = evaluate(text, zone)[check]
 

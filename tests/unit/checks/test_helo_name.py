@@ -1,4 +1,4 @@
-"""A HELO name, the other way round: its addresses, confirmed or not, inside the pool or not."""
+"""The reverse check of a HELO name: its addresses, confirmed or not, inside the pool or not."""
 
 import random
 
@@ -16,7 +16,7 @@ from exporter.checks.result import CheckName, IprevVerdict, Result
 from tests.factories import World, address, addresses
 from tests.strategies import HELOS, OURS, outages, worlds
 
-SAID = HeloName.parse("mail.example.org")
+HELO = HeloName.parse("mail.example.org")
 
 helos = st.sampled_from(HELOS)
 limits = st.sampled_from([1, 64])
@@ -27,7 +27,7 @@ def ours(candidate):
     return candidate in OURS
 
 
-def evaluate(zone, helo=SAID, **options):
+def evaluate(zone, helo=HELO, **options):
     """Judge a HELO name in a world of these records."""
     return run_check(helo_name(helo, ours, **options), World.parse(zone))[0]
 
@@ -61,8 +61,8 @@ def test_any_order_of_answers_gives_the_same_report(helo, world, limit, seed):
         asked.append(question)
         waiting.append((question, on_answer))
 
-    def done(verdict, told):
-        outcome.append((verdict, dict(told)))
+    def done(verdict, evidence):
+        outcome.append((verdict, dict(evidence)))
 
     def failed(error):
         raise error
@@ -157,7 +157,7 @@ def test_all_is_right():
         ),
     ],
 )
-def test_what_is_said_of_the_addresses(more, reason, sentence):
+def test_the_sentence_about_the_addresses(more, reason, sentence):
     """One address that is known to be wrong decides; failing that, all must be known."""
     finding = evaluate(RIGHT + more).findings[2]
 
@@ -213,7 +213,7 @@ def test_a_thousand_addresses_are_bounded():
     many = [Address(bytes([198, 51, 100 + number // 256, number % 256])) for number in range(1000)]
     zone = "\n".join(f"mail.example.org A {candidate}" for candidate in many)
 
-    found, evidence = run_check(helo_name(SAID, ours), World.parse(zone))
+    found, evidence = run_check(helo_name(HELO, ours), World.parse(zone))
 
     assert len(evidence) == 2 + 64
     assert found.unconfirmed == tuple(many[:64])

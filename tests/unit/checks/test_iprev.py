@@ -1,4 +1,4 @@
-"""iprev: each clause of RFC 8601 section 2.7.3, and what must hold in any world."""
+"""iprev: each clause of RFC 8601 section 2.7.3, and what is true in any world."""
 
 import random
 
@@ -73,7 +73,7 @@ def test_the_verdict_follows_from_the_records(ours, world):
 
 @given(target_addresses, worlds())
 def test_publishing_the_fix_fixes(ours, world):
-    """Whoever publishes the records that a failure asks for gets a pass."""
+    """Publishing the records that a failure asks for ends in a pass."""
     before = run_check(iprev(ours), world)[0]
 
     if before.finding.fix and before.finding.fix.records:
@@ -177,7 +177,7 @@ def test_eleven_names_are_cut_to_the_same_ten():
         ),
     ],
 )
-def test_what_a_person_is_told(zone, reason, sentence, zone_to_fix, records):
+def test_the_sentence_says_what_is_wrong(zone, reason, sentence, zone_to_fix, records):
     """A failure says what is wrong, what was expected, and what to publish where."""
     finding = evaluate(zone, server_name=name("mail.example.org")).finding
 
@@ -185,7 +185,7 @@ def test_what_a_person_is_told(zone, reason, sentence, zone_to_fix, records):
     assert (finding.fix.zone, finding.fix.records) == (zone_to_fix, records)
 
 
-def test_nobody_is_told_to_publish_at_the_root():
+def test_nobody_is_advised_to_publish_at_the_root():
     """Of a PTR record that points at the root, only the PTR record can be fixed: ".." would be no owner name."""
     fix = evaluate(f"{OURS.reverse_name} PTR .").finding.fix
 
@@ -193,7 +193,7 @@ def test_nobody_is_told_to_publish_at_the_root():
 
 
 def test_without_a_server_name_the_advice_has_no_records():
-    """Where nobody said what the server is called, no record is made up."""
+    """Without the name of the server, the fix has no records."""
     finding = evaluate("").finding
 
     assert finding.fix.records == ()

@@ -1,4 +1,4 @@
-"""Domain names: canonical at birth, equal exactly when the DNS holds them equal (RFC 4343)."""
+"""Domain names: canonical, and equal exactly when the DNS treats them as equal (RFC 4343)."""
 
 import dns.name
 import pytest
@@ -18,20 +18,20 @@ from tests.strategies import domain_names, label_lists
         pytest.param(".", ".", id="root"),
         pytest.param("org", "org", id="one-label"),
         pytest.param("_dmarc.example.org", "_dmarc.example.org", id="underscore"),
-        pytest.param(r"\109ail.example.org", "mail.example.org", id="an-escape-is-its-octet"),
+        pytest.param(r"\109ail.example.org", "mail.example.org", id="an-escape-is-its-byte"),
         pytest.param(r"\077ail.example.org", "mail.example.org", id="an-escaped-capital-is-folded"),
         pytest.param(r"a\.b.example.org", r"a\.b.example.org", id="a-dot-in-a-label-stays-in-it"),
         pytest.param("a\\.", "a\\.", id="an-escaped-dot-at-the-end-is-not-the-root"),
         pytest.param(r"a\..", r"a\.", id="an-escaped-dot-before-the-trailing-dot"),
         pytest.param('q"uote.example.org', r"q\"uote.example.org", id="quote"),
         pytest.param(r"nul\000.example.org", r"nul\000.example.org", id="nul"),
-        pytest.param(r"\255.example.org", r"\255.example.org", id="octet-255"),
+        pytest.param(r"\255.example.org", r"\255.example.org", id="byte-255"),
         pytest.param("a b.example.org", r"a\032b.example.org", id="space"),
         pytest.param("a\nb", r"a\010b", id="newline"),
         pytest.param("</script>.example.org", "</script>.example.org", id="markup-is-text"),
-        pytest.param("a" * 63 + ".org", "a" * 63 + ".org", id="63-octets-in-a-label"),
-        pytest.param(r"\@" + "A" * 62 + ".org", r"\@" + "a" * 62 + ".org", id="63-octets-with-an-escape"),
-        pytest.param(".".join(["a" * 63] * 3 + ["a" * 61]), ".".join(["a" * 63] * 3 + ["a" * 61]), id="255-octets"),
+        pytest.param("a" * 63 + ".org", "a" * 63 + ".org", id="63-bytes-in-a-label"),
+        pytest.param(r"\@" + "A" * 62 + ".org", r"\@" + "a" * 62 + ".org", id="63-bytes-with-an-escape"),
+        pytest.param(".".join(["a" * 63] * 3 + ["a" * 61]), ".".join(["a" * 63] * 3 + ["a" * 61]), id="255-bytes"),
     ],
 )
 def test_canonical_form(text, canonical):
@@ -59,14 +59,14 @@ def test_canonical_form(text, canonical):
         pytest.param("a\\", "backslash", id="escape-of-nothing"),
     ],
 )
-def test_what_no_message_can_hold(text, complaint):
+def test_what_no_message_can_contain(text, complaint):
     """A text that is no domain name is refused, with what is wrong about it."""
     with pytest.raises(ValueError, match=complaint):
         DomainName(text)
 
 
 @given(label_lists)
-def test_octets_survive_the_text(labels):
+def test_bytes_survive_the_text(labels):
     """Any labels can be read back from a name's text, but for the case of their letters."""
     name = DomainName.from_labels(labels)
 

@@ -96,7 +96,7 @@ def test_a_way_that_is_lost_leaves_the_zone_open():
     assert zones.cut.unanswered == (name("13.2.0.192.in-addr.arpa"), Status.REFUSED)
 
 
-def test_of_several_silent_names_the_one_nearest_to_the_zone_is_told():
+def test_of_several_silent_names_the_one_nearest_to_the_zone_is_named():
     """The zone may begin there, and at none that is further from it without beginning there too."""
     reverse = "13.2.0.192.in-addr.arpa"
     lost = {question(reverse, rdtype): Status.REFUSED for rdtype in ("PTR", "CNAME", "SOA")}
@@ -176,7 +176,7 @@ def test_an_outage_may_withhold_the_zone_but_never_move_it(ip, data):
         pytest.param("a\\..example.org", None, id="a-dot-at-the-end-is-none"),
         pytest.param("hostmaster.example", None, id="a-domain-of-one-label-is-none"),
         pytest.param("a.b_c.example", None, id="a-domain-that-is-no-host-name-is-none"),
-        pytest.param("\\252.example.org", None, id="an-octet-outside-ascii-is-none"),
+        pytest.param("\\252.example.org", None, id="an-byte-outside-ascii-is-none"),
     ],
 )
 def test_rname_as_a_mail_address(rname, wanted):

@@ -1,7 +1,4 @@
-"""The scenarios in which predictions are held against what was decided, and against what real servers say.
-
-The rule of this file: it reads `tests/conformance/receivers.yaml` and says nothing of its own.
-"""
+"""The scenarios of `tests/conformance/receivers.yaml`, to compare predictions with expectations and real servers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,7 +45,7 @@ class Scenario:
     unsure: frozenset[Receiver]
 
     def expected(self, receiver: Receiver) -> Expected:
-        """Whoever is not listed accepts."""
+        """A receiver that is not listed accepts."""
         return self.refused.get(receiver, Expected())
 
 

@@ -1,4 +1,4 @@
-"""What holds of every prediction, whatever the DNS holds."""
+"""Predictions: every scenario, and what is true for every receiver."""
 
 import pytest
 from hypothesis import given
@@ -15,9 +15,11 @@ from exporter.checks.receivers import (
     by_design,
     receivers,
 )
+from exporter.checks.receivers.haraka import organizational_domain
 from exporter.checks.result import CheckName
 from tests.factories import World, address
 from tests.strategies import HELOS, HOSTS, INCONCLUSIVE, outages, target_addresses, worlds
+from tests.unit.checks.receivers.scenarios import SCENARIOS, Expected
 
 ALL = tuple(Receiver)
 OURS = address("192.0.2.1")
@@ -58,7 +60,7 @@ def test_an_outage_withholds_a_verdict_but_never_invents_one(client, helo, world
 
 @given(target_addresses, helos, worlds())
 def test_what_the_dns_answered_is_conclusive(client, helo, world):
-    """Where every question is answered, no verdict is in doubt."""
+    """Where every question is answered, every verdict is conclusive."""
     verdicts, evidence = predict(client, helo, world)
 
     if all(answer.is_conclusive for answer in evidence.values()):
@@ -174,7 +176,7 @@ def test_every_receiver_has_a_policy_with_a_source():
     assert set(DEFAULT_RECEIVERS) < set(Receiver)
 
 
-def test_a_lottery_is_told_as_a_share():
+def test_a_random_first_name_gives_a_share():
     """The sentence says how many connections are refused, with which code, and why."""
     world = World.parse(
         "1.2.0.192.in-addr.arpa PTR mta1.example.org\n1.2.0.192.in-addr.arpa PTR mta2.example.org\n"
@@ -188,3 +190,66 @@ def test_a_lottery_is_told_as_a_share():
         0.5,
         f"{verdict.receiver} defers 50% of the connections with 450: mta2.example.org does not resolve to 192.0.2.1.",
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("mail.example.org", "example.org"),
+        ("example.org", "example.org"),
+        ("a.b.c.Example.ORG", "example.org"),
+        ("mail.example.co.uk", "example.co.uk"),
+        ("example.com.br", "example.com.br"),
+        ("co.uk", None),
+        ("org", None),
+        ("mail.example.test", None),
+        ("mail.example.local", None),
+        ("192.0.2.1", None),
+        ("mail..example.org", None),
+        ("mail.example.org.", None),
+        ("mail.example.xn--p1ai", "example.xn--p1ai"),
+    ],
+)
+def test_organizational_domain(name, expected):
+    """The registered domain is guessed, and is none where the top-level domain is not a real one."""
+    assert organizational_domain(name) == expected
+
+
+@pytest.mark.parametrize("scenario", [pytest.param(it, id=it.name) for it in SCENARIOS])
+def test_every_receiver_does_what_the_scenario_says(scenario):
+    """Each policy's result, code and share are those of the scenario, and inconclusive where it says so."""
+    verdicts, _ = run_check(receivers(scenario.address, scenario.helo, tuple(Receiver)), scenario.world)
+
+    assert {it.receiver: (it.result, it.code, pytest.approx(it.share)) for it in verdicts} == {
+        receiver: (expected.result, expected.code, expected.share)
+        for receiver in Receiver
+        for expected in [scenario.expected(receiver)]
+    }
+    assert {it.receiver for it in verdicts if not it.is_conclusive} == scenario.unsure
+
+
+def test_every_receiver_refuses_somewhere_and_accepts_somewhere():
+    """No policy is modelled that the scenarios cannot distinguish from one with a constant answer."""
+    for receiver in Receiver:
+        results = {scenario.expected(receiver).result for scenario in SCENARIOS}
+        assert ReceiverResult.ACCEPT in results
+        assert len(results) > 1, receiver
+
+
+def test_lotteries_are_among_the_scenarios():
+    """Some scenario has a share between none and all, for each receiver that takes the first PTR name."""
+    drawn = {
+        receiver
+        for scenario in SCENARIOS
+        for receiver, expected in scenario.refused.items()
+        if 0 < expected.share < Expected().share
+    }
+
+    assert drawn == {
+        Receiver.POSTFIX_UNKNOWN_CLIENT,
+        Receiver.POSTFIX_UNKNOWN_REVERSE_CLIENT,
+        Receiver.OPENSMTPD_FCRDNS,
+        Receiver.SENDMAIL_REQUIRE_RDNS,
+        Receiver.HARAKA_HELO_RDNS_MATCH,
+        Receiver.HARAKA_HELO_FORWARD_DNS,
+    }

@@ -1,4 +1,4 @@
-"""DMARC: what must hold in any world. What RFC 9989 says is in tests/conformance/dmarc."""
+"""DMARC: what is true in any world. The cases of RFC 9989 are in tests/conformance/dmarc."""
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ from tests.factories import World, name, question
 from tests.strategies import outages
 
 START = name("a.mail.example.org")
-PLACES = ("a.mail.example.org", "mail.example.org", "example.org", "org", "reports.example.net", "example.net")
+HOSTS = ("a.mail.example.org", "mail.example.org", "example.org", "org", "reports.example.net", "example.net")
 
 policies = st.sampled_from(["none", "quarantine", "reject", "bad", ""])
 records = st.builds(
@@ -32,19 +32,19 @@ records = st.builds(
 def dmarc_worlds(draw):
     """Draw records along the way up, and at where reports go."""
     known: dict[Question, frozenset[Record]] = {}
-    for place in PLACES:
+    for host in HOSTS:
         texts = draw(st.lists(records | st.sampled_from(["v=spf1 -all", "v=DMARC2"]), max_size=2))
         if texts:
-            known[Question(name(f"_dmarc.{place}"), "TXT")] = frozenset([Text(text.encode()) for text in texts])
+            known[Question(name(f"_dmarc.{host}"), "TXT")] = frozenset([Text(text.encode()) for text in texts])
         if draw(st.booleans()):
-            owner = name(f"{place}._report._dmarc.reports.example.net")
+            owner = name(f"{host}._report._dmarc.reports.example.net")
             known[Question(owner, "TXT")] = frozenset({Text(b"v=DMARC1")})
     return World(known)
 
 
 @given(dmarc_worlds(), st.data())
 def test_an_outage_withholds_a_verdict_but_never_changes_it(world, data):
-    """Losing answers leaves the verdict alone or makes it unknown; a policy that is told is the right one."""
+    """Losing answers leaves the verdict alone or makes it unknown; a known policy is the right one."""
     before, evidence = run_check(dmarc(START), world)
     after, _ = run_check(dmarc(START), world.without_answers_to(data.draw(outages(list(evidence)))))
 
@@ -67,7 +67,7 @@ def test_the_order_of_records_never_matters(world, random):
 
 @given(dmarc_worlds())
 def test_publishing_the_fix_removes_the_fault(world):
-    """Whoever publishes what a finding or hint asks for does not get to hear of it again."""
+    """Publishing what a finding or hint asks for ends it."""
     report, _ = run_check(dmarc(START), world)
     for helo in (*report.findings, *report.hints):
         if helo.fix and helo.fix.records:
@@ -78,17 +78,17 @@ def test_publishing_the_fix_removes_the_fault(world):
 
 
 @given(st.binary(max_size=300))
-def test_any_octets_are_read(octets):
+def test_any_bytes_are_read(text):
     """No record can break the reader, and what does not begin with the version is no record."""
-    assert parse_dmarc(octets) is None or octets.strip().startswith(b"v")
-    read = parse_dmarc(b"v=DMARC1;" + octets)
+    assert parse_dmarc(text) is None or text.strip().startswith(b"v")
+    read = parse_dmarc(b"v=DMARC1;" + text)
 
     assert read is not None
     assert read.own.strength <= 2
 
 
 @given(st.lists(st.sampled_from(["a", "b", "example", "org"]), min_size=1, max_size=20))
-def test_a_walk_has_eight_steps_at_most(labels):
+def test_a_tree_walk_has_eight_steps_at_most(labels):
     """However many labels a domain has, the walk ends at its last one, and starts at itself."""
     domain = DomainName(".".join(labels))
     targets = tree_walk_names(domain)
@@ -121,7 +121,7 @@ def test_destinations():
         ("rua=", (), ("rua=",)),
     ],
 )
-def test_what_is_a_place_for_reports(record, uris, bad):
+def test_where_reports_can_go(record, uris, bad):
     """A URI, of which a mailto: one has a mailbox at a host name; a size at its end no longer counts (section 4.8)."""
     read = parse_dmarc(f"v=DMARC1; p=none; {record}".encode())
 
@@ -137,7 +137,7 @@ def test_what_nobody_can_be_asked_about(uri):
 
 
 def _only(zone, reason):
-    """What is said with *reason* of example.org in a world of these records."""
+    """The finding or hint with *reason* about example.org in a world of these records."""
     report, _ = run_check(dmarc(name("example.org")), World.parse(zone))
     (helo,) = [it for it in (*report.findings, *report.hints) if it.reason == reason]
     return helo
@@ -200,13 +200,13 @@ def test_a_record_is_rewritten_but_for_what_is_wrong(record, reason, fixed):
     ],
 )
 def test_what_is_wrong_with_a_record_is_quoted(record, reason, sentence):
-    """And what receivers make of it is said."""
+    """The sentence says what receivers do with it."""
     helo = _only(f"_dmarc.example.org TXT {record}", reason)
 
     assert helo.sentence == f"The DMARC record of example.org {sentence}"
 
 
-def test_octets_of_a_record_that_is_ignored_are_shown_as_escapes():
+def test_bytes_of_a_record_that_is_ignored_are_shown_as_escapes():
     """What is no ASCII cannot break the sentence."""
     known = {Question(name("_dmarc.example.org"), "TXT"): frozenset([Text(b"v=dmarc1; p=none; x=\xff")])}
     report, _ = run_check(dmarc(name("example.org")), World(known))
@@ -228,7 +228,7 @@ def test_a_policy_of_its_own_asks_for_nothing_more():
     assert question("mail.example.org", "MX") in evidence
 
 
-def test_the_question_that_ended_the_walk_is_told():
+def test_the_question_that_ended_the_tree_walk_is_named():
     """Of several without an answer it is the one nearest to the domain."""
     zone = "_dmarc.mail.example.org TXT !refused\n_dmarc.example.org TXT !servfail"
     report, _ = run_check(dmarc(name("a.mail.example.org")), World.parse(zone))
@@ -242,9 +242,9 @@ def test_the_question_that_ended_the_walk_is_told():
 def test_ten_destinations_are_asked_the_same_ones_each_time():
     """The first ten hosts in order, each once, however they are listed."""
     hosts = [f"r{number:02}.example.net" for number in range(12, 0, -1)]
-    places = ",".join([f"mailto:d@{host}" for host in (*hosts, *hosts)])
+    uris = ",".join([f"mailto:d@{host}" for host in (*hosts, *hosts)])
     report, evidence = run_check(
-        dmarc(name("example.org")), World.parse(f"_dmarc.example.org TXT v=DMARC1;p=none;rua={places}")
+        dmarc(name("example.org")), World.parse(f"_dmarc.example.org TXT v=DMARC1;p=none;rua={uris}")
     )
 
     assert [it.host for it in report.destinations] == sorted(hosts)[:10]

@@ -1,10 +1,13 @@
-"""Tag lists (RFC 6376 section 3.2): what is read, what is wrong with one, and how its parts are shown."""
+"""TXT records: how tag lists are read, and lines that a name server reads back unchanged."""
 
+import dns.rdataset
+import dns.zonefile
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exporter.checks.txt_records import Tags, clip, parse_tags
+from exporter.checks.txt_records import Tags, clip, parse_tags, txt_line
+from tests.examples import examples
 
 
 @pytest.mark.parametrize(
@@ -26,7 +29,7 @@ from exporter.checks.txt_records import Tags, clip, parse_tags
         pytest.param(
             b"p=1;p=2;moo", (("p", "1"), ("p", "2")), "the tag p occurs more than once", id="the-first-problem"
         ),
-        pytest.param(b"n=\xfc", (("n", r"\xfc"),), "", id="octets-outside-ascii"),
+        pytest.param(b"n=\xfc", (("n", r"\xfc"),), "", id="bytes-outside-ascii"),
     ],
 )
 def test_a_list_is_read(text, pairs, problem):
@@ -43,13 +46,13 @@ def test_the_first_of_several_counts():
     assert [name in tags for name in ("p", "q", "x")] == [True, True, False]
 
 
-pieces = st.sampled_from([b"a", b"_", b"1", b"=", b";", b" ", b"\t", b"\xff", b"-"])
+fragments = st.sampled_from([b"a", b"_", b"1", b"=", b";", b" ", b"\t", b"\xff", b"-"])
 
 
-@given(st.binary(max_size=200) | st.lists(pieces, max_size=30).map(b"".join))
-def test_any_octets_are_read(octets):
+@given(st.binary(max_size=200) | st.lists(fragments, max_size=30).map(b"".join))
+def test_any_bytes_are_read(text):
     """Into printable or white ASCII, names without either: no record can break a sentence, or the reader."""
-    for name, value in parse_tags(octets).pairs:
+    for name, value in parse_tags(text).pairs:
         assert name.replace("_", "").isalnum() or set(name) == {"_"}
         assert value.isascii()
         assert value == value.strip(" \t\r\n")
@@ -71,3 +74,48 @@ def test_a_text_is_short_and_printable_in_a_sentence(text, shown):
     """Eighty characters as they are shown, escapes included."""
     assert clip(text) == shown
     assert clip("abc", 2) == "ab..."
+
+
+def read(line):
+    """The owner, the type and the one record of a line, as dnspython reads zone files."""
+    ((owner, rdataset),) = [
+        (rrset.name, rrset) for rrset in dns.zonefile.read_rrsets(line, default_ttl=300, relativize=False)
+    ]
+    (record,) = rdataset
+    return owner.to_text(), dns.rdatatype.to_text(rdataset.rdtype), record
+
+
+@examples(40)
+@given(st.one_of(st.binary(max_size=600), st.binary(min_size=250, max_size=260)))
+@example(b"")
+@example(b'"; \\ 7')
+@example(bytes(range(256)))
+@example(b"x" * 255)
+@example(b"x" * 256)
+@example(b"\x00" * 511)
+def test_a_server_reads_back_the_same_bytes(text):
+    """Whatever they are, in strings of 255 bytes, the last one shorter (RFC 1035 section 3.3)."""
+    line = txt_line("s1._domainkey.example.org", text)
+
+    owner, rdtype, record = read(line)
+
+    assert (owner, rdtype) == ("s1._domainkey.example.org.", "TXT")
+    assert b"".join(record.strings) == text
+    assert [len(string) for string in record.strings[:-1]] == [255] * ((len(text) - 1) // 255 if text else 0)
+    assert line.isascii()
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        pytest.param(b"v=spf1 -all", 'example.org. TXT "v=spf1 -all"', id="plain"),
+        pytest.param(b"", 'example.org. TXT ""', id="an-empty-text-is-one-empty-string"),
+        pytest.param(rb'say "hi\there"', r'example.org. TXT "say \"hi\\there\""', id="quotes-and-backslashes"),
+        pytest.param(b" ~\x7f\x1f\xff", r'example.org. TXT " ~\127\031\255"', id="what-does-not-print-is-decimal"),
+        pytest.param(b"a" * 256, f'example.org. TXT "{"a" * 255}" "a"', id="strings-of-255-bytes"),
+    ],
+)
+def test_a_text_record(text, line):
+    """RFC 1035 section 5.1: quoted, with escapes for what would end the string or does not print."""
+    assert txt_line("example.org", text) == line

@@ -1,18 +1,161 @@
-"""MX, MTA-STS and TLS-RPT: what a person is told, and what a report has besides its verdict."""
+"""MX, MTA-STS and TLS reporting: results, sentences and fixes."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import run_check
 from exporter.checks.inbound import mta_sts, mx, tls_rpt
 from exporter.checks.result import Result
 from tests.factories import World, name
+from tests.strategies import outages
 
 DOMAIN = name("example.org")
 STS = "_mta-sts.example.org TXT v=STSv1; id=20260101;"
 STS_HOST = "mta-sts.example.org A 192.0.2.80"
+RPT = "_smtp._tls.example.org TXT v=TLSRPTv1; rua=mailto:tls@example.org,https://example.net/tls"
+
+CASES = [
+    (mx, "example.org MX 10 mx.example.org\nmx.example.org A 192.0.2.1", "pass", None, None),
+    (mx, "example.org MX 10 mx.example.org\nmx.example.org AAAA 2001:db8::1", "pass", None, None),
+    (mx, "example.org MX 0 .", "pass", None, None),
+    (mx, "example.org MX 0 .\nexample.org MX 10 mx.example.org", "fail", "mx-null", None),
+    (mx, "example.org MX 10 mx.example.org", "fail", "mx-unresolvable", None),
+    (
+        mx,
+        "example.org MX 10 mx.example.org\nmx.example.org CNAME m.example.org\nm.example.org A 192.0.2.1",
+        "pass",
+        None,
+        "mx-alias",
+    ),
+    (
+        mx,
+        (
+            "example.org MX 10 mx.example.org\nmx.example.org CNAME m.example.org\n"
+            "m.example.org A 192.0.2.1\nmx.example.org AAAA !timeout"
+        ),
+        "pass",
+        None,
+        "mx-alias",
+    ),
+    (mx, "example.org A 192.0.2.1", "pass", None, "mx-missing"),
+    (mx, "", "fail", "mx-missing", None),
+    (
+        mx,
+        "example.org MX 10 mx.example.org\nmx.example.org A 192.0.2.1\nmx.example.org AAAA !timeout",
+        "pass",
+        None,
+        None,
+    ),
+    (mx, "example.org TXT x\nexample.org AAAA !refused", "unknown", "refused", None),
+    (mx, "example.org A 192.0.2.1\nexample.org AAAA !refused", "pass", None, "mx-missing"),
+    (
+        mx,
+        (
+            "example.org MX 10 a.example.org\nexample.org MX 20 b.example.org\n"
+            "a.example.org A 192.0.2.1\na.example.org AAAA !timeout\nb.example.org A !servfail"
+        ),
+        "unknown",
+        "servfail",
+        None,
+    ),
+    (mx, "example.org MX !timeout", "unknown", "timeout", None),
+    (mx, "example.org MX 10 mx.example.org\nmx.example.org A !servfail", "unknown", "servfail", None),
+    (mta_sts, f"{STS}\n{STS_HOST}", "pass", None, None),
+    (mta_sts, STS, "fail", "mta-sts-no-host", None),
+    (mta_sts, "", "fail", "mta-sts-missing", None),
+    (mta_sts, f"{STS}\n_mta-sts.example.org TXT v=STSv1; id=2;", "fail", "mta-sts-several-records", None),
+    (mta_sts, "_mta-sts.example.org TXT v=STSv1; id=2026-01-01;", "fail", "mta-sts-syntax", None),
+    (mta_sts, "_mta-sts.example.org TXT v=STSv1;", "fail", "mta-sts-syntax", None),
+    (mta_sts, "_mta-sts.example.org TXT v=STSv10; id=1", "fail", "mta-sts-missing", None),
+    (mta_sts, "_mta-sts.example.org TXT v=STSv1", "fail", "mta-sts-missing", None),
+    (mta_sts, f"_mta-sts.example.org TXT v=STSv1\n{STS}\n{STS_HOST}", "pass", None, None),
+    (mta_sts, f"_mta-sts.example.org TXT v=STSv1\t; id={'a' * 32}\n{STS_HOST}", "pass", None, None),
+    (mta_sts, f"_mta-sts.example.org TXT v=STSv1; id={'a' * 33}\n{STS_HOST}", "fail", "mta-sts-syntax", None),
+    (mta_sts, f"{STS}\nmta-sts.example.org AAAA 2001:db8::80", "pass", None, None),
+    (mta_sts, f"{STS}\nmta-sts.example.org AAAA !refused", "unknown", "refused", None),
+    (mta_sts, f"_mta-sts.example.org TXT something else\n{STS}\n{STS_HOST}", "pass", None, None),
+    (mta_sts, "_mta-sts.example.org TXT !refused", "unknown", "refused", None),
+    (tls_rpt, RPT, "pass", None, None),
+    (tls_rpt, "", "fail", "tls-rpt-missing", None),
+    (
+        tls_rpt,
+        f"{RPT}\n_smtp._tls.example.org TXT v=TLSRPTv1; rua=mailto:x@y.example",
+        "fail",
+        "tls-rpt-several-records",
+        None,
+    ),
+    (tls_rpt, "_smtp._tls.example.org TXT v=TLSRPTv1; rua=tls@example.org", "fail", "tls-rpt-syntax", None),
+    (tls_rpt, "_smtp._tls.example.org TXT v=TLSRPTv1;", "fail", "tls-rpt-syntax", None),
+    (tls_rpt, "_smtp._tls.example.org TXT v=TLSRPTv1", "fail", "tls-rpt-missing", None),
+    (tls_rpt, "_smtp._tls.example.org TXT x; v=TLSRPTv1; rua=mailto:a@example.org", "fail", "tls-rpt-missing", None),
+    (tls_rpt, f"_smtp._tls.example.org TXT v=TLSRPTv1\n{RPT}", "pass", None, None),
+    (tls_rpt, "_smtp._tls.example.org TXT !servfail", "unknown", "servfail", None),
+]
 
 
-def told(check, zone):
+@pytest.mark.parametrize(("check", "zone", "result", "reason", "hint"), CASES)
+def test_verdicts(check, zone, result, reason, hint):
+    """Each state has its result, reason and hint; and publishing the fix ends it."""
+    world = World.parse(zone)
+    report, _ = run_check(check(DOMAIN), world)
+    hints = getattr(report, "hints", ())
+
+    assert (report.finding.result, report.finding.reason) == (result, reason)
+    assert [it.reason for it in hints] == ([hint] if hint else [])
+    assert (report.finding.fix is not None) == (report.finding.result is Result.FAIL)
+    for found in (report.finding, *hints):
+        if found.fix and found.fix.records:
+            after, _ = run_check(check(DOMAIN), world.apply(found.fix))
+            assert found.reason not in {after.finding.reason, *[it.reason for it in getattr(after, "hints", ())]}
+
+
+@given(st.sampled_from([mx, mta_sts, tls_rpt]), st.lists(st.sampled_from([zone for _, zone, *_ in CASES])), st.data())
+def test_an_outage_withholds_a_verdict_but_never_changes_it(check, zones, data):
+    """Losing answers leaves the verdict alone or makes it unknown."""
+    world = World.parse("\n".join(zones))
+    before, evidence = run_check(check(DOMAIN), world)
+    after, _ = run_check(check(DOMAIN), world.without_answers_to(data.draw(outages(list(evidence)))))
+
+    assert after.finding.result in {before.finding.result, Result.UNKNOWN}
+
+
+@given(
+    st.sampled_from([mx, mta_sts, tls_rpt]), st.lists(st.sampled_from([zone for _, zone, *_ in CASES])), st.randoms()
+)
+def test_the_order_of_records_never_matters(check, zones, random):
+    """Records in any order, each of them twice, give the same report."""
+    world = World.parse("\n".join(zones))
+
+    def shuffled(asked):
+        answer = world(asked)
+        known = [*answer.records, *answer.records]
+        random.shuffle(known)
+        return Answer(answer.status, tuple(known), answer.chain, answer.ttl)
+
+    assert run_check(check(DOMAIN), shuffled) == run_check(check(DOMAIN), world)
+
+
+def test_hosts_are_sorted_by_preference():
+    """The first is where mail goes first."""
+    zone = "example.org MX 20 a.example.org\nexample.org MX 10 b.example.org"
+    report, evidence = run_check(mx(DOMAIN), World.parse(zone))
+
+    assert report.hosts == ("b.example.org", "a.example.org")
+    assert len(evidence) == 5
+
+
+def test_a_host_that_half_answers_is_not_gone():
+    """One family without records and the other without an answer is unknown, not unresolvable."""
+    world = World.parse("example.org MX 10 mx.example.org").without_answers_to(
+        {Question(name("mx.example.org"), "AAAA"): Status.TIMEOUT}
+    )
+
+    assert run_check(mx(DOMAIN), world)[0].finding.result is Result.UNKNOWN
+
+
+def first(check, zone):
     """The finding of a domain in a world of these records, or the one hint about what passes."""
     report, _ = run_check(check(DOMAIN), World.parse(zone))
     hints = getattr(report, "hints", ())
@@ -161,22 +304,22 @@ RPT_AT = "_smtp._tls.example.org TXT v=TLSRPTv1;"
         ),
     ],
 )
-def test_what_a_person_is_told(check, zone, sentence, zone_to_fix, records):
+def test_the_sentence_says_what_is_wrong(check, zone, sentence, zone_to_fix, records):
     """What was found, and the record to publish where a sender looks at last; what it replaces is what is there."""
     world = World.parse(zone)
-    helo = told(check, zone)
+    found = first(check, zone)
 
-    assert helo.sentence == sentence
-    assert (helo.fix.zone, helo.fix.records) == (zone_to_fix, records)
+    assert found.sentence == sentence
+    assert (found.fix.zone, found.fix.records) == (zone_to_fix, records)
     if check is not mx:
         known = [text for asked in world.records for text in world(asked).texts]
         at = next((str(asked.name) for asked in world.records), "")
         expected = [f'{at}. TXT "{text.decode()}"' for text in known] if records and known else []
-        assert sorted(helo.fix.replaces) == sorted(expected)
+        assert sorted(found.fix.replaces) == sorted(expected)
 
 
-def test_what_a_report_tells_besides():
-    """Hosts, identifier, places and record, as far as there are any; a null MX names no host."""
+def test_the_other_fields_of_a_report():
+    """Hosts, identifier, URIs and record, if there are any; a null MX names no host."""
     null, _ = run_check(mx(DOMAIN), World.parse("example.org MX 0 ."))
     both, _ = run_check(mx(DOMAIN), World.parse("example.org MX 0 .\nexample.org MX 10 a.example.org"))
     policy, _ = run_check(mta_sts(DOMAIN), World.parse(f"{STS}\n{STS_HOST}"))
@@ -202,7 +345,7 @@ def test_what_a_report_tells_besides():
         ("mx.example.org CNAME m.example.org\nm.example.org A 192.0.2.1", ("mx.example.org",)),
     ],
 )
-def test_hosts_and_aliases_are_told_whatever_becomes_of_them(zone, hosts):
+def test_hosts_and_aliases_are_reported_with_any_result(zone, hosts):
     """A host that is gone or silent is one of the domain's all the same, and none of these is a null MX."""
     report, _ = run_check(mx(DOMAIN), World.parse(f"example.org MX 10 mx.example.org\n{zone}"))
 
@@ -210,7 +353,7 @@ def test_hosts_and_aliases_are_told_whatever_becomes_of_them(zone, hosts):
 
 
 def test_twenty_hosts_are_asked_for():
-    """The first ones by preference; the others are told, and not followed."""
+    """The first ones by preference; the others are reported, but not looked up."""
     zone = "\n".join([f"example.org MX {number} mx{number}.example.org" for number in range(10, 40)])
     hosts = [f"mx{number}.example.org A 192.0.2.{number}" for number in range(10, 30)]
     report, evidence = run_check(mx(DOMAIN), World.parse("\n".join([zone, *hosts])))

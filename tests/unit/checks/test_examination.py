@@ -108,7 +108,7 @@ def test_the_names_of_lines_are_flagged(ip, ptr_name, rule):
 
 @given(any_addresses, domain_names)
 def test_any_name_can_be_looked_at(client, ptr_name):
-    """Whatever octets a name holds, there is a hint or none."""
+    """Names of any bytes get a hint or none."""
     hint = generic_name(client, ptr_name)
 
     assert hint is None or hint.name == ptr_name
