@@ -10,7 +10,7 @@ from exporter.web.connections import ConnectionLimits
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ServeOptions:
     """How to serve.
 
     Attributes:

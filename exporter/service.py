@@ -26,7 +26,7 @@ from exporter.metrics.collectors import (
 )
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.fleet import FleetCollector, render_probe
-from exporter.options import Options
+from exporter.options import ServeOptions
 from exporter.sampling.blocklists import BlocklistSampler
 from exporter.sampling.sampler import DomainSampler, Sampler
 from exporter.sampling.schedule import Schedule
@@ -51,7 +51,7 @@ log = structlog.get_logger()
 class Service:
     """The running exporter. `run` serves until a signal or `stop` ends it."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: ServeOptions) -> None:
         self._options = options
         self._board = Board()
         self._domains = DomainBoard()

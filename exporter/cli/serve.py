@@ -16,7 +16,7 @@ import structlog
 
 from exporter.config.configuration import Configuration
 from exporter.inventory.shard import ALONE, Shard
-from exporter.options import Options
+from exporter.options import ServeOptions
 from exporter.service import Service
 
 _YOUNG_THRESHOLD = 20_000
@@ -46,7 +46,7 @@ def serve(load: Callable[[], Configuration], *, file: Path, reload_seconds: floa
     asyncio.run(_run(options(load, **flags), file, reload_seconds))
 
 
-async def _run(chosen: Options, file: Path, reload_seconds: float) -> None:
+async def _run(chosen: ServeOptions, file: Path, reload_seconds: float) -> None:
     service = Service(chosen)
     async with (
         notifying_systemd(service.listening, service.stopping),
@@ -68,11 +68,11 @@ def options(
     log_level: str,
     log_format: str,
     shard: Shard = ALONE,
-) -> Options:
+) -> ServeOptions:
     """Configure logging and the garbage collector, and return the options of the service."""
     configure_logging(log_level, log_format)
     tune_garbage_collector()
-    return Options(
+    return ServeOptions(
         load,
         listen,
         enable_lifecycle,

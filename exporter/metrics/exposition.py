@@ -19,8 +19,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from exporter.inventory.pool import Pool
-from exporter.inventory.pool import Series as Shown
+from exporter.inventory.pool import Pool, Series
 from exporter.metrics.families import CATALOGUE, Family
 from exporter.metrics.fleet import FleetCollector, shown
 from exporter.state.address import AddressState
@@ -177,12 +176,12 @@ class _PoolText:
     def blocks(self, now: float) -> Iterator[Texts]:
         """The text of each block, up to date."""
         yield from self._helo_blocks(now)
-        if self.state.pool.series is not Shown.NONE:
+        if self.state.pool.series is not Series.NONE:
             yield from self._address_blocks(now)
 
     def writing_ahead(self, now: float) -> Iterator[bool]:
         """Write changed blocks of addresses, one a step. Pools that show only failing addresses are cheap anyway."""
-        if self.state.pool.series is Shown.ALL:
+        if self.state.pool.series is Series.ALL:
             yield from self._results.writing_ahead(now)
             yield from self._times.writing_ahead(now)
 
@@ -209,7 +208,7 @@ class _PoolText:
         self._times.begin()
         for number, first in enumerate(range(0, size, block)):
             count = -1
-            if state.pool.series is Shown.FAILING:
+            if state.pool.series is Series.FAILING:
                 count = min(left, state.healths.count(FAILING, first, min(first + block, size)))
                 left -= count
             yield self._results.block(number, count, now)

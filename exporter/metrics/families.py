@@ -17,7 +17,7 @@ class Family:
     Attributes:
         name: Full name, with `_total` for a counter.
         kind: Prometheus type.
-        labels: Label names, in the order in which `Series.add` takes their values.
+        labels: Label names, in the order in which `FamilySamples.add` takes their values.
         help: HELP text: one sentence.
     """
 
@@ -26,12 +26,12 @@ class Family:
     labels: tuple[str, ...]
     help: str
 
-    def series(self) -> "Series":
+    def series(self) -> "FamilySamples":
         """An empty family to fill for one scrape."""
-        return Series(self)
+        return FamilySamples(self)
 
 
-class Series:
+class FamilySamples:
     """The samples of one family in one scrape. Raises `ValueError` for the wrong number of label values."""
 
     def __init__(self, family: Family) -> None:
@@ -57,7 +57,7 @@ class Series:
 
 
 class Adder(Protocol):
-    """Collects the samples of one family: `Series` or `exporter.metrics.exposition.FamilyLines`."""
+    """Collects the samples of one family: `FamilySamples` or `exporter.metrics.exposition.FamilyLines`."""
 
     def add(self, labels: tuple[str, ...], value: float) -> None:
         """Add a sample of a gauge or counter; *labels* in the order of the declaration."""

@@ -9,10 +9,9 @@ from prometheus_client.registry import Collector
 
 from exporter.checks.report import spf_passes
 from exporter.checks.result import CheckName, Finding, IprevVerdict, Result
-from exporter.inventory.pool import Pool
-from exporter.inventory.pool import Series as Shown
+from exporter.inventory.pool import Pool, Series
 from exporter.metrics import families
-from exporter.metrics.families import Family, Series, Sink
+from exporter.metrics.families import Family, FamilySamples, Sink
 from exporter.state.address import AddressState, health, problems, shown_ptr
 from exporter.state.board import Board
 from exporter.state.helo import HeloState
@@ -30,13 +29,13 @@ _HELO_MATCHES = (
 _IDENTITIES = {CheckName.SPF_HELO: "helo", CheckName.SPF_MAILFROM: "mailfrom"}
 
 
-class Scrape(dict[Family, Series]):
+class Scrape(dict[Family, FamilySamples]):
     """The families of one scrape. *shown* are those that are shown even without a series."""
 
     def __init__(self, *shown: Family) -> None:
         super().__init__([(family, family.series()) for family in shown])
 
-    def __missing__(self, family: Family) -> Series:
+    def __missing__(self, family: Family) -> FamilySamples:
         series = self[family] = family.series()
         return series
 
@@ -197,7 +196,7 @@ class FleetCollector(Collector):
         self.dropped = {name: self.dropped.get(name, 0) + self._excess(state) for name, state in pools.items()}
 
     def _excess(self, state: PoolState) -> int:
-        if state.pool.series is not Shown.FAILING:
+        if state.pool.series is not Series.FAILING:
             return 0
         return max(0, state.healths.count(FAILING) - self.shown_failing)
 
@@ -205,9 +204,9 @@ class FleetCollector(Collector):
 def shown(state: PoolState, first: int, stop: int, max_failing: int) -> Iterator[AddressState]:
     """The addresses from *first* to before *stop* that have series of their own."""
     match state.pool.series:
-        case Shown.ALL:
+        case Series.ALL:
             yield from state.sampled(first, stop)
-        case Shown.FAILING:
+        case Series.FAILING:
             yield from map(state.__getitem__, islice(_failing(state, first, stop), max_failing))
 
 

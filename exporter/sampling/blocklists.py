@@ -238,7 +238,14 @@ class ListItem(NamedTuple):
 
 
 class _Segment(NamedTuple):
-    """The addresses of one family from index *start* to before *stop*."""
+    """A range of addresses of one pool.
+
+    Attributes:
+        listings: What the list says of the pool.
+        family: Their address family.
+        start: The index of the first one.
+        stop: The index after the last one.
+    """
 
     listings: PoolListings
     family: int

@@ -24,7 +24,7 @@ from exporter.cli import serve
 from exporter.cli.serve import configure_logging
 from exporter.config.load import parse
 from exporter.dns.resolvers import Source
-from exporter.options import Options
+from exporter.options import ServeOptions
 from exporter.service import Service
 from exporter.state.board import FULL_ADDRESSES
 from tests.benchmarks import pool_world as world
@@ -159,7 +159,7 @@ class Measured:
 
     async def run(self) -> None:
         """Start the service, do everything, and stop it."""
-        self.service = Service(Options(lambda: parse(self.text, "benchmark"), (("127.0.0.1", 0),)))
+        self.service = Service(ServeOptions(lambda: parse(self.text, "benchmark"), (("127.0.0.1", 0),)))
         running = asyncio.create_task(self.service.run())
         try:
             await self._listening(running)

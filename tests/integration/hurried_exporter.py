@@ -4,7 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from exporter.options import Options
+from exporter.options import ServeOptions
 from exporter.service import Service
 from tests.integration.serving import hurried
 
@@ -12,7 +12,7 @@ from tests.integration.serving import hurried
 def main(path: str, port: str, seconds: str) -> None:
     """Serve until a signal comes."""
     text = Path(path).read_text(encoding="utf-8")
-    options = Options(lambda: hurried(text, float(seconds)), listen=(("127.0.0.1", int(port)),))
+    options = ServeOptions(lambda: hurried(text, float(seconds)), listen=(("127.0.0.1", int(port)),))
     asyncio.run(Service(options).run())
 
 

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporter.config.configuration import Configuration
 from exporter.config.load import parse
 from exporter.config.values import Duration
-from exporter.options import Options
+from exporter.options import ServeOptions
 from exporter.service import Service
 from exporter.web.connections import ConnectionLimits
 from tests.integration.servers.process import DEADLINE_SECONDS
@@ -107,7 +107,7 @@ class Exporter:
 @asynccontextmanager
 async def serving(load: Callable[[], Configuration], **options: Any) -> AsyncIterator[Exporter]:
     """Run the exporter until the block ends, and see it end well."""
-    service = Service(Options(load, listen=(("127.0.0.1", 0),), **{"connection_limits": PATIENT, **options}))
+    service = Service(ServeOptions(load, listen=(("127.0.0.1", 0),), **{"connection_limits": PATIENT, **options}))
     running = asyncio.create_task(service.run())
     listening = asyncio.create_task(service.listening.wait())
     await asyncio.wait({running, listening}, return_when=asyncio.FIRST_COMPLETED)
