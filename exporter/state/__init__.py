@@ -1,1 +1,1 @@
-"""Remembers: the latest verdicts, and what is held of them."""
+"""The latest results, and the last conclusive ones."""

@@ -1,8 +1,4 @@
-"""What is remembered of one address, and how one more sample changes it.
-
-The rule of this file: what the DNS leaves open changes the latest report, never what is held. Everything here is a pure
-function.
-"""
+"""The state of one address, and how a sample changes it. Pure."""
 
 from dataclasses import dataclass, field, replace
 
@@ -27,10 +23,19 @@ _FLAPPING_SECONDS = 6 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class AddressState:
-    """The latest report on one target, and what is held of it through inconclusive ones.
+    """The results of one address. Times are Unix times, 0.0 for never.
 
-    *iprev* is the last conclusive one, *receivers* are the last conclusive verdicts on each HELO name. Times are Unix
-    times, 0.0 for never; *renamed_at* are the latest moments at which `shown_ptr` changed.
+    Attributes:
+        target: The address and its HELO names.
+        latest: The latest report, conclusive or not.
+        evidence: The answers that the latest report rests on.
+        known: The last conclusive finding of each check and subject.
+        iprev: The last conclusive iprev verdict.
+        sampled_at: When it was last sampled.
+        concluded_at: When the iprev verdict was last conclusive.
+        changed_at: When a conclusive result last changed.
+        renamed_at: When `shown_ptr` changed: the latest few times.
+        receivers: The last conclusive verdict of each receiver, one row for each HELO name.
     """
 
     target: Target
@@ -45,7 +50,7 @@ class AddressState:
     receivers: Verdicts = ()
 
     def observe(self, report: Report, evidence: Evidence, at: float) -> "tuple[AddressState, tuple[Change, ...]]":
-        """The state after one more sample, and what changed by it. *report* is to be believed: see `confirmed`."""
+        """Return the state after one more sample, and what changed. *report* must be confirmed: see `confirmed`."""
         known = self.known
         changes: tuple[Change, ...] = ()
         if self.latest is None or report.findings != self.latest.findings:
@@ -61,7 +66,7 @@ class AddressState:
             known,
             iprev,
             at,
-            # A wall clock that was stepped back must not leave a moment in the future, after the sample itself.
+            # If the wall clock was set back, no time may be later than the sample itself.
             at if is_conclusive else min(self.concluded_at, at),
             at if changes else min(self.changed_at, at),
             (*self.renamed_at, at)[-_FLAPPING_CHANGES:] if renamed else self.renamed_at,
@@ -70,7 +75,7 @@ class AddressState:
         return state, changes
 
     def retarget(self, target: Target) -> "AddressState":
-        """The same address with other HELO names: what is held of the address, and of names that stay, is kept."""
+        """Return the state with the HELO names of *target*; what is known of other names is dropped."""
         if target == self.target:
             return self
         gone = {helo.text for helo in self.target.helos} - {helo.text for helo in target.helos}
@@ -82,11 +87,11 @@ class AddressState:
         return replace(self, target=target, latest=None, known=known, receivers=receivers)
 
     def worsens(self, report: Report) -> bool:
-        """Whether *report* has a failure, or a refusal, that must be confirmed before it is believed."""
+        """Whether *report* has a new failure, or a new refusal, that a second sample must confirm."""
         return worsens(self.known, report.findings) or verdicts_worsen(self.receivers, report.receivers)
 
     def is_changed(self, report: Report) -> bool:
-        """Whether *report* conclusively says anything else than what is held."""
+        """Whether a conclusive result in *report* differs from the known one."""
         latest = self.latest
         if latest is not None and report.findings == latest.findings and report.iprev == latest.iprev:
             return False
@@ -95,36 +100,36 @@ class AddressState:
         return bool(update_known(self.known, report.findings)[1])
 
     def confirmed(self, first: Report, second: Report) -> Report:
-        """The report to believe when *first* worsened the state, and *second* was asked to confirm it."""
-        believable = confirmed(self.known, first, second)
+        """Return the report to record where *first* worsened the state and *second* followed to confirm it."""
+        report = confirmed(self.known, first, second)
         if not second.receivers:
-            return believable
-        return believable._replace(receivers=confirmed_verdicts(self.receivers, first.receivers, second.receivers))
+            return report
+        return report._replace(receivers=confirmed_verdicts(self.receivers, first.receivers, second.receivers))
 
     def predicted(self) -> Predicted | None:
-        """What the next sample may build on."""
+        """What the next sample may reuse; None without evidence."""
         if self.latest is None or not self.evidence:
             return None
         return Predicted(self.evidence, self.latest.receivers)
 
     @property
     def may_be_flapping(self) -> bool:
-        """Whether `is_flapping` depends on the time."""
+        """Whether `is_flapping` can be true, depending on the time."""
         return len(self.renamed_at) == _FLAPPING_CHANGES
 
     def is_flapping(self, now: float) -> bool:
-        """Whether the PTR name that is shown changes too often to be a label value."""
+        """Whether `shown_ptr` changes too often to be a label value."""
         return len(self.renamed_at) == _FLAPPING_CHANGES and now - self.renamed_at[0] < _FLAPPING_SECONDS
 
 
 def shown_ptr(iprev: Iprev) -> str | None:
-    """The one PTR name of an address that stands for it: the first that confirms it, else the first, else none."""
+    """The PTR name to show for an address: the first confirmed one, else the first, else None."""
     names = iprev.confirmed_names or iprev.ptr_names
     return names[0] if names else None
 
 
 def confirmed(known: KnownFindings, first: Report, second: Report) -> Report:
-    """The report to believe when *first* had a failure that was not held, and *second* was asked to confirm it."""
+    """Return the report to record where *first* had a new failure and *second* followed to confirm it."""
     findings = confirmed_findings(known, first.findings, second.findings)
     iprev = second.iprev
     if findings[0] is not iprev.finding:
@@ -133,30 +138,30 @@ def confirmed(known: KnownFindings, first: Report, second: Report) -> Report:
 
 
 def health(state: AddressState, expect: frozenset[CheckName]) -> bool | None:
-    """Whether every expected check passes, by what is held; None while that is not known.
+    """Whether every check of *expect* passes, by the known findings; None while that is unknown.
 
-    A block list that never said anything is passed over: it may refuse to, for good. At least one check has to pass.
+    A block list that never answered does not count: it may never answer us. At least one check has to pass.
     """
     if state.latest is None:
         return None
-    held = state.known
-    known, passes, silent = True, False, False
+    findings = state.known
+    is_complete, passes, silent = True, False, False
     for finding in state.latest.findings:
         if finding.check in expect:
-            before = held.get((finding.check, finding.subject))
+            before = findings.get((finding.check, finding.subject))
             if before is None and finding.check is CheckName.DNSBL:
                 silent = True
             elif before is None:
-                known = False
+                is_complete = False
             elif before.result is Result.FAIL:
                 return False
             else:
                 passes = True
-    return True if known and (passes or not silent) else None
+    return True if is_complete and (passes or not silent) else None
 
 
 def problems(state: AddressState, expect: frozenset[CheckName]) -> tuple[Finding, ...]:
-    """The expected checks that fail, by what is held: one finding for each check and reason."""
+    """The failures of checks of *expect*, by the known findings: the first one for each check and reason."""
     failing: dict[tuple[CheckName, Reason | None], Finding] = {}
     for finding in state.known.values():
         if finding.result is Result.FAIL and finding.check in expect:

@@ -1,8 +1,4 @@
-"""All that is remembered: the state of every pool of the current configuration.
-
-The rule of this file: a reader sees one generation. A reload builds the next one aside and puts it in place by one
-assignment, so that no scrape mixes two configurations.
-"""
+"""The board: the states of all pools of the current configuration."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -11,81 +7,89 @@ from exporter.checks.addresses import Address
 from exporter.inventory.pool import Pool
 from exporter.state.counters import PoolCounters
 from exporter.state.pool import PoolState
-from exporter.state.store import DetailLimit
+from exporter.state.store import SIZES, DetailLimit, Sizes
 
 FULL_ADDRESSES = 10_000
-"""Addresses of all pools together up to which everything is kept of each: some 4 KB, so 40 MB at most.
+"""How many addresses, over all pools, are kept in full: about 4 KB each, so 40 MB at most.
 
-It is also up to where each address of a pool has series of its own: whoever is shown one by one is kept in full."""
+Only pools that are kept in full have series for each address."""
 
 DETAILED_ADDRESSES = 8192
-"""Addresses of all bigger pools together of which the details are kept: the failing ones, and others of interest."""
+"""How many addresses of the bigger pools have details: failing ones, and others that somebody may look at."""
 
 
 class Board:
-    """The states of the pools, by name; counters of a pool go on for as long as its name stays."""
+    """The states of the pools, by name.
 
-    def __init__(self) -> None:
+    A reload builds the next generation aside and puts it in place by one assignment, so that a scrape never mixes two
+    configurations. The counters of a pool survive a reload that keeps its name.
+    """
+
+    def __init__(
+        self, full_addresses: int = FULL_ADDRESSES, detailed_addresses: int = DETAILED_ADDRESSES, sizes: Sizes = SIZES
+    ) -> None:
+        self._full_addresses = full_addresses
+        self._detailed_addresses = detailed_addresses
+        self._sizes = sizes
         self._pools: Mapping[str, PoolState] = MappingProxyType({})
 
     @property
     def pools(self) -> Mapping[str, PoolState]:
-        """The pools of the current generation: take it once, and read everything from what was taken."""
+        """The current generation. Read it once, and use that mapping for everything."""
         return self._pools
 
     @property
     def sizes(self) -> dict[str, int]:
-        """How many pools and addresses there are."""
+        """The number of pools and of addresses."""
         pools = self._pools.values()
         return {"pools": len(pools), "addresses": sum(state.pool.size for state in pools)}
 
     def publish(self, pools: Sequence[Pool]) -> None:
-        """Do all of `adopting` at once."""
+        """Run all steps of `publishing`."""
         for _ in self.publishing(pools):
             pass
 
     def publishing(self, pools: Sequence[Pool]) -> Iterator[None]:
-        """Make *pools* the current generation: at the last of some steps, none of which takes long.
+        """Make *pools* the current generation, in short steps; the last one publishes it.
 
-        What is known of targets that stay in their pool is kept, an unchanged pool's state as it is. The smallest
-        pools are kept in full, for as many as there is room for `FULL_ADDRESSES`, the others in numbers.
+        Targets that stay in their pool keep their state. An unchanged pool keeps its `PoolState` object. The smallest
+        pools are kept in full, up to *full_addresses*; the others are kept as columns.
 
-        Until it is done, nothing may be recorded in pools that are `changed`, and nobody else may adopt anything.
+        Until the last step, record nothing in the pools that `changed` returns, and publish nothing else.
         """
         states: dict[str, PoolState] = {}
-        rooms = _rooms(pools)
+        limits = self._detail_limits(pools)
         for pool in pools:
-            old, room = self._pools.get(pool.name), rooms.get(pool.name)
+            old, limit = self._pools.get(pool.name), limits.get(pool.name)
             if old is None:
-                states[pool.name] = PoolState(pool, PoolCounters(), room)
+                states[pool.name] = PoolState(pool, PoolCounters(), limit, self._sizes)
             elif old.pool == pool:
                 states[pool.name] = old
-                yield from old.fitting(room)
+                yield from old.converting(limit)
             else:
-                states[pool.name] = PoolState(pool, old.counters, room)
+                states[pool.name] = PoolState(pool, old.counters, limit, self._sizes)
                 yield from states[pool.name].copying(old)
         self._pools = MappingProxyType(states)
 
     def changed(self, pools: Sequence[Pool]) -> frozenset[str]:
-        """The names of those of the current generation that *pools* has nothing of, or not as they are."""
+        """The names of current pools that are missing in *pools* or different there."""
         stay = {pool.name: pool for pool in pools}
         return frozenset(name for name, state in self._pools.items() if stay.get(name) != state.pool)
 
     def find(self, address: Address) -> tuple[PoolState, int] | None:
-        """The pool that has *address*, and its place in there."""
+        """The pool that contains *address*, and its index there."""
         for state in self._pools.values():
             index = state.pool.index(address)
             if index is not None:
                 return state, index
         return None
 
-
-def _rooms(pools: Sequence[Pool]) -> dict[str, DetailLimit]:
-    """The room for details that the big pools share, by name."""
-    room, full = DetailLimit(DETAILED_ADDRESSES), 0
-    rooms: dict[str, DetailLimit] = {}
-    for pool in sorted(pools, key=lambda pool: pool.size):
-        full += pool.size
-        if full > FULL_ADDRESSES:
-            rooms[pool.name] = room
-    return rooms
+    def _detail_limits(self, pools: Sequence[Pool]) -> dict[str, DetailLimit]:
+        """The limit that all pools share that are kept as columns, by pool name."""
+        limit, full = DetailLimit(self._detailed_addresses), 0
+        limits: dict[str, DetailLimit] = {}
+        for pool in sorted(pools, key=lambda pool: pool.size):
+            full += pool.size
+            if full > self._full_addresses:
+                limits[pool.name] = limit
+        return limits

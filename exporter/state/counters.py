@@ -1,7 +1,4 @@
-"""What is counted of a pool, over its whole life in this process.
-
-The rule of this file: a count only grows, and every known label value stands at 0 from the start.
-"""
+"""What is counted of a pool while the process runs. Every known label value starts at 0."""
 
 import secrets
 from collections import deque
@@ -14,42 +11,8 @@ from exporter.checks.domain import DomainCheckName
 from exporter.checks.report import Report
 from exporter.checks.result import CheckName, Finding, IprevVerdict, Result
 
-# SECTION exporter.state.unlisted
-# What came of addresses that were drawn at random from IPv6 ranges that are too big to be listed.
-#
-# The rule of this file: nothing is kept of an address but where it fails, and of those only the latest. None of
-# it counts
-# in anything that is said of the pool's own addresses: an address that nobody uses has no PTR record, and need
-# not.
-
-KEPT = 20
-"""How many failures are remembered."""
-
-
-class NotEnumerableFailure(NamedTuple):
-    """An address that has PTR names of which none resolves back; *at* is Unix time."""
-
-    address: Address
-    finding: Finding
-    at: float
-
-
-@dataclass(slots=True)
-class NotEnumerableSamples:
-    """*verdicts* counts samples by what they came to; *failures* are the latest that fail, the newest last."""
-
-    verdicts: dict[IprevVerdict, int] = field(default_factory=lambda: dict.fromkeys(IprevVerdict, 0))
-    failures: deque[NotEnumerableFailure] = field(default_factory=lambda: deque(maxlen=KEPT))
-
-    def note(self, report: Report, at: float) -> None:
-        """Take in what was found at Unix time *at*."""
-        verdict = report.iprev.verdict
-        self.verdicts[verdict] += 1
-        if verdict is IprevVerdict.FAIL:
-            self.failures.append(NotEnumerableFailure(report.target.address, report.iprev.finding, at))
-
-
-# SECTION exporter.state.counters
+MAX_FAILURES = 20
+"""How many failures in not enumerable ranges are kept: the latest."""
 
 CheckResult = tuple[CheckName | DomainCheckName, Result]
 
@@ -59,11 +22,45 @@ def zeros(checks: Iterable[CheckName | DomainCheckName], results: Iterable[Resul
     return {(check, result): 0 for check in checks for result in results}
 
 
+class NotEnumerableFailure(NamedTuple):
+    """An address whose PTR names do not resolve back; *at* is Unix time."""
+
+    address: Address
+    finding: Finding
+    at: float
+
+
+@dataclass(slots=True)
+class NotEnumerableSamples:
+    """Samples of random addresses from IPv6 ranges that are too big to be enumerated.
+
+    They count in nothing else: an unused address has no PTR record and needs none.
+
+    Attributes:
+        verdicts: The number of samples by verdict.
+        failures: The latest failures, the newest last.
+    """
+
+    verdicts: dict[IprevVerdict, int] = field(default_factory=lambda: dict.fromkeys(IprevVerdict, 0))
+    failures: deque[NotEnumerableFailure] = field(default_factory=lambda: deque(maxlen=MAX_FAILURES))
+
+    def note(self, report: Report, at: float) -> None:
+        """Count a sample that was taken at Unix time *at*."""
+        verdict = report.iprev.verdict
+        self.verdicts[verdict] += 1
+        if verdict is IprevVerdict.FAIL:
+            self.failures.append(NotEnumerableFailure(report.target.address, report.iprev.finding, at))
+
+
 @dataclass(slots=True)
 class PoolCounters:
-    """*samples*, by what each check came to; *changes* of conclusive results, by the new one; *rounds* that ended.
+    """The counters of one pool.
 
-    *unlisted* is what came of random draws, which none of the others has.
+    Attributes:
+        samples: Samples by check and result, the worst of several HELO names.
+        changes: Changes of conclusive results, by check and new result.
+        rounds: Rounds that ended.
+        not_enumerable: Samples of not enumerable ranges, which no other counter has.
     """
 
     samples: dict[CheckResult, int] = field(default_factory=dict)
@@ -72,36 +69,34 @@ class PoolCounters:
     not_enumerable: NotEnumerableSamples = field(default_factory=NotEnumerableSamples)
 
     def open(self, checks: Iterable[CheckName]) -> None:
-        """Show *checks* from now on, at 0 if they were not shown before."""
+        """Show *checks* from now on, at 0 if they are new."""
         checks = tuple(checks)
         self.samples = zeros(checks, Result) | self.samples
         self.changes = zeros(checks, (Result.PASS, Result.FAIL)) | self.changes
 
     @property
     def all_changes(self) -> int:
-        """Changes of every check together."""
+        """The changes of all checks together."""
         return sum(self.changes.values())
 
-
-# SECTION exporter.state.sample
-# What the share of bad addresses is estimated from: one round's draws, every address as likely as any other.
-#
-# The rule of this file: only draws count, and only what the DNS answered; what is sampled because something
-# else failed
-# does not. A round's sums are shown when it has ended, so that no half of a pool stands for the whole.
 
 Sums = Mapping[CheckName, tuple[int, int]]
 """By check: addresses with a conclusive result, and how many of them fail."""
 
 
 class SampleState:
-    """Where a pool's sampling stands, and the sums of the latest round that ended.
+    """How far the random sampling of a pool has come, and the sums from which its share of failures is estimated.
 
-    *key* chooses the order of draws, *turn* counts rounds, *reached* is the latest draw that was begun: whoever stores
-    them goes on where it stopped.
+    Only random draws with a conclusive result count: every address is as likely as any other.
+
+    Attributes:
+        key: Chooses the order of the draws.
+        round_number: How many rounds have ended.
+        cursor: The address that was drawn last; a restarted process goes on there.
+        latest: The sums of the latest round that ended, so that half a round never stands for the whole pool.
     """
 
-    __slots__ = ("_sums", "key", "latest", "cursor", "round_number")
+    __slots__ = ("_sums", "cursor", "key", "latest", "round_number")
 
     def __init__(self, checks: Iterable[CheckName], key: int | None = None, round_number: int = 0) -> None:
         self.key = secrets.randbits(63) if key is None else key
@@ -115,19 +110,19 @@ class SampleState:
         self._sums = dict.fromkeys(self.latest, (0, 0))
 
     def note(self, results: Mapping[CheckName, Result]) -> None:
-        """Count a draw, by what each check came to."""
+        """Count a draw by the result of each check."""
         for check, result in results.items():
             if result is not Result.UNKNOWN and check in self._sums:
                 addresses, failures = self._sums[check]
                 self._sums[check] = (addresses + 1, failures + (result is Result.FAIL))
 
     def end(self) -> None:
-        """Show the sums of the round that ends, and go on to the next turn."""
+        """End the round and publish its sums."""
         self.latest = self._sums or self.latest
         self._sums = {}
         self.round_number += 1
 
     def copy_from(self, old: "SampleState") -> None:
-        """Go on where *old* stands; its sums are shown until the next round has ended."""
+        """Go on where *old* stopped; its sums are shown until the next round has ended."""
         self.key, self.round_number, self.cursor = old.key, old.round_number, old.cursor
         self.latest = {check: old.latest.get(check, sums) for check, sums in self.latest.items()}

@@ -1,126 +1,117 @@
-"""What of a pool is not saved yet.
+"""What is not saved yet.
 
-The rule of this file: it is a set, not a log: however long nothing can be saved, it grows no larger than the pool, and
-what is saved in the end is how things are then. One octet an address; the event loop notes, the thread that saves
-takes. Whoever notes has changed the state before; whoever takes reads it after: so nothing is missed between them.
+These are sets, not logs: they never grow beyond the pool, however long nothing can be saved. The event loop adds, the
+thread that saves takes. Add an address after changing its state, and take it before reading the state: then no change
+is lost.
 """
 
-# ruff: noqa: SLF001  # of two of one class, the one takes over what the other has
+# ruff: noqa: SLF001  # one object copies from another of its class
 
 from collections.abc import Iterable, Iterator
+from typing import Generic, TypeVar
 
-from exporter.checks.names import DomainName
 from exporter.inventory.ranges import Run
 from exporter.state.address import AddressState
 
-_TIME, _ALL = 1, 2
+_CLEAN, _SAMPLED, _CHANGED = range(3)
+
+T = TypeVar("T", bound="int | str")
 
 
-class DirtyNames:
-    """Which of a few things with names have news to be saved, and which were merely sampled again."""
+class DirtySet(Generic[T]):
+    """The items whose data changed since it was saved, and those that were only sampled again."""
 
-    __slots__ = ("_news", "_sampled")
+    __slots__ = ("_changed", "_sampled")
 
     def __init__(self) -> None:
-        self._news: set[DomainName] = set()
-        self._sampled: set[DomainName] = set()
+        self._changed: set[T] = set()
+        self._sampled: set[T] = set()
 
-    def note(self, name: DomainName, *, is_changed: bool) -> None:
-        """It was sampled; *is_news* unless all that changed is the time."""
-        (self._news if is_changed else self._sampled).add(name)
+    def add(self, item: T, *, is_changed: bool) -> None:
+        """Add an item that was sampled; *is_changed* if more than the time of the sample is different."""
+        (self._changed if is_changed else self._sampled).add(item)
 
-    def take(self, *, all_of_them: bool) -> list[DomainName]:
-        """Take those that have news, or *all_of_them* that were sampled."""
-        taken = self._news | self._sampled if all_of_them else set(self._news)
-        self._news -= taken
+    def add_all(self, items: Iterable[T]) -> None:
+        """Add changed items, for example again after a failed save."""
+        self._changed.update(items)
+
+    def take(self, *, with_sampled: bool) -> list[T]:
+        """Remove and return the changed items, sorted; *with_sampled* also those that were only sampled again."""
+        taken = self._changed | self._sampled if with_sampled else set(self._changed)
+        self._changed -= taken
         self._sampled -= taken
         return sorted(taken)
 
 
 class Dirty:
-    """Which addresses have news to be saved, and which were merely sampled again; and the same of HELO names."""
+    """The addresses and HELO names of a pool that changed since they were saved, or were only sampled again.
 
-    __slots__ = ("_marks", "helos", "sampled_helos")
+    It takes one byte an address.
+    """
+
+    __slots__ = ("_flags", "helos")
 
     def __init__(self, size: int) -> None:
-        self._marks = bytearray(size)
-        self.helos: set[str] = set()
-        self.sampled_helos: set[str] = set()
+        self._flags = bytearray(size)
+        self.helos = DirtySet[str]()
 
-    def note(self, index: int, *, is_changed: bool) -> None:
-        """The address at *index* was sampled; *is_news* unless all that changed is the time."""
+    def add(self, index: int, *, is_changed: bool) -> None:
+        """Add the address at *index*, which was sampled; *is_changed* if more than the time is different."""
         if is_changed:
-            self._marks[index] = _ALL
-        elif not self._marks[index]:
-            self._marks[index] = _TIME
-
-    def add_helo(self, text: str, *, is_changed: bool) -> None:
-        """The same of a HELO name."""
-        (self.helos if is_changed else self.sampled_helos).add(text)
+            self._flags[index] = _CHANGED
+        elif not self._flags[index]:
+            self._flags[index] = _SAMPLED
 
     def add_all(self) -> None:
-        """Everything has to be saved anew."""
-        self._marks[:] = bytes([_ALL]) * len(self._marks)
+        """Add every address as changed."""
+        self._flags[:] = bytes([_CHANGED]) * len(self._flags)
 
-    def carry(self, old: "Dirty", runs: Iterable[Run]) -> None:
-        """What *old* has of the addresses of *runs* is unsaved here, where nothing else is yet."""
+    def copy(self, old: "Dirty", runs: Iterable[Run]) -> None:
+        """Copy what *old* has of the addresses of *runs*; nothing else may be in here yet."""
         for run in runs:
-            self._marks[run.here : run.here + run.size] = old._marks[run.there : run.there + run.size]
+            self._flags[run.here : run.here + run.size] = old._flags[run.there : run.there + run.size]
 
     @property
-    def is_any(self) -> bool:
-        """Whether there is news."""
-        return bool(self.helos) or self._marks.find(_ALL) >= 0
-
-    @property
-    def news(self) -> int:
-        """How many addresses have news."""
-        return self._marks.count(_ALL)
+    def changed(self) -> int:
+        """How many addresses changed."""
+        return self._flags.count(_CHANGED)
 
     def take(self, limit: int) -> list[int]:
-        """Take up to *limit* addresses that have news."""
-        return list(self._taken(_ALL, limit))
+        """Remove and return up to *limit* addresses that changed."""
+        return list(self._taken(_CHANGED, limit))
 
     def take_of(self, indexes: Iterable[int], limit: int) -> list[int]:
-        """Take up to *limit* of *indexes* that have news."""
-        marks, taken = self._marks, list[int]()
+        """Remove and return up to *limit* addresses of *indexes* that changed."""
+        flags, taken = self._flags, list[int]()
         for index in indexes:
             if len(taken) >= limit:
                 break
-            if marks[index] == _ALL:
-                marks[index] = 0
+            if flags[index] == _CHANGED:
+                flags[index] = _CLEAN
                 taken.append(index)
         return taken
 
     def take_sampled(self) -> list[int]:
-        """Take the addresses that were merely sampled again."""
-        return list(self._taken(_TIME, len(self._marks)))
+        """Remove and return the addresses that were only sampled again."""
+        return list(self._taken(_SAMPLED, len(self._flags)))
 
-    def take_helos(self, *, all_of_them: bool) -> list[str]:
-        """Take the HELO names that have news, or *all_of_them* that were sampled."""
-        taken = self.helos | self.sampled_helos if all_of_them else set(self.helos)
-        self.helos -= taken
-        self.sampled_helos -= taken
-        return sorted(taken)
-
-    def put_back(self, indexes: list[int], helos: list[str]) -> None:
-        """Could not be saved."""
+    def put_back(self, indexes: Iterable[int]) -> None:
+        """Add changed addresses again after a failed save."""
         for index in indexes:
-            self._marks[index] = _ALL
-        self.helos.update(helos)
+            self._flags[index] = _CHANGED
 
-    def _taken(self, mark: int, limit: int) -> Iterator[int]:
-        marks, index = self._marks, -1
+    def _taken(self, flag: int, limit: int) -> Iterator[int]:
+        flags, index = self._flags, -1
         for _ in range(limit):
-            index = marks.find(mark, index + 1)
+            index = flags.find(flag, index + 1)
             if index < 0:
                 return
-            marks[index] = 0
+            flags[index] = _CLEAN
             yield index
 
 
 def is_changed(before: AddressState, state: AddressState) -> bool:
-    """Whether anything but the times, or the wording, of *state* differs from *before*."""
+    """Whether *state* differs from *before* in more than times and sentences."""
     earlier, latest = before.latest, state.latest
     if earlier is None or latest is None:
         return True

@@ -1,8 +1,4 @@
-"""What is remembered of one domain, and how one more sample changes it.
-
-The rule of this file: what the DNS leaves open changes the latest report, never what is held. Everything here is a pure
-function.
-"""
+"""The state of one domain, how a sample changes it, and the states of all domains."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +13,7 @@ from exporter.checks.result import Result
 from exporter.checks.spf.domain import SpfDomainReport
 from exporter.config.configuration import DomainSettings
 from exporter.state.counters import CheckResult, zeros
-from exporter.state.dirty import DirtyNames
+from exporter.state.dirty import DirtySet
 from exporter.state.journal import Change
 from exporter.state.known import (
     DomainSlot,
@@ -32,10 +28,20 @@ from exporter.state.known import (
 
 @dataclass(frozen=True, slots=True)
 class DomainState:
-    """The latest report on one domain, and what is held of it through inconclusive ones.
+    """The results of one domain. Times are Unix times, 0.0 for never.
 
-    *spf*, *dmarc* and *dkim*, by selector, are the last conclusive ones; *hints* are those of each slot's last
-    conclusive findings. Times are Unix times, 0.0 for never.
+    Attributes:
+        settings: What is configured for the domain.
+        latest: The latest report, conclusive or not.
+        evidence: The answers that the latest report rests on.
+        known: The last conclusive findings of each check and subject.
+        hints: The hints that came with them.
+        spf: The last conclusive SPF report.
+        dkim: The last conclusive DKIM report of each selector.
+        dmarc: The last conclusive DMARC report.
+        sampled_at: When it was last sampled.
+        concluded_at: When a report was last conclusive.
+        changed_at: When a conclusive result last changed.
     """
 
     settings: DomainSettings
@@ -51,17 +57,18 @@ class DomainState:
     changed_at: float = 0.0
 
     def observe(self, report: DomainReport, evidence: Evidence, at: float) -> "tuple[DomainState, tuple[Change, ...]]":
-        """The state after one more sample, and what changed by it. *report* is to be believed: see `confirmed`."""
+        """Return the state after one more sample, and what changed. *report* must be confirmed: see `confirmed`."""
         known, changed = update_known_domain(self.known, report.findings)
         changes = tuple([Change(self.settings.name, before, after, at, evidence) for before, after in changed])
-        concluded = _conclusive_slots(report)
+        concluded = [slot for slot, findings in slots(report.findings).items() if is_conclusive(findings)]
+        hints = {slot: tuple([it for it in report.hints if (it.check, it.subject) == slot]) for slot in concluded}
         keys = zip(self.settings.selectors, report.dkim, strict=True)
         state = DomainState(
             self.settings,
             report,
             evidence,
             known,
-            {**self.hints, **{slot: _about(slot, report.hints) for slot in concluded}},
+            {**self.hints, **hints},
             report.spf if is_conclusive(report.spf.findings) else self.spf,
             {**self.dkim, **{selector: key for selector, key in keys if is_conclusive([key.finding])}},
             report.dmarc if is_conclusive(report.dmarc.findings) else self.dmarc,
@@ -72,7 +79,7 @@ class DomainState:
         return state, changes
 
     def reconfigure(self, settings: DomainSettings) -> "DomainState":
-        """The same domain with other settings: what is held of it, and of the selectors that stay, is kept."""
+        """Return the state with other settings: keep what is known of the domain and of selectors that stay."""
         gone = {(DomainCheckName.DKIM, one) for one in self.settings.selectors if one not in settings.selectors}
         return replace(
             self,
@@ -84,32 +91,29 @@ class DomainState:
         )
 
     def worsens(self, report: DomainReport) -> bool:
-        """Whether *report* has a failure that must be confirmed before it is believed."""
+        """Whether *report* has a new failure that a second sample must confirm."""
         return domain_worsens(self.known, report.findings)
 
     def is_changed(self, report: DomainReport) -> bool:
-        """Whether *report* conclusively says anything else than what is held: a verdict, or what is published."""
+        """Whether a conclusive result in *report*, or a published record, differs from the known one."""
         if update_known_domain(self.known, report.findings)[1]:
             return True
-        if self.spf is not None and is_conclusive(report.spf.findings) and _said(self.spf) != _said(report.spf):
+        if self.spf is not None and is_conclusive(report.spf.findings) and _spf_key(self.spf) != _spf_key(report.spf):
             return True
-        if (
-            self.dmarc is not None
-            and is_conclusive(report.dmarc.findings)
-            and _asked(self.dmarc) != _asked(report.dmarc)
-        ):
+        dmarc = self.dmarc
+        if dmarc is not None and is_conclusive(report.dmarc.findings) and _dmarc_key(dmarc) != _dmarc_key(report.dmarc):
             return True
         keys = zip(self.settings.selectors, report.dkim, strict=True)
         return any(is_conclusive([key.finding]) and self.dkim.get(selector, key) != key for selector, key in keys)
 
     def confirmed(self, earlier: Sequence[DomainReport], last: DomainReport) -> DomainReport:
-        """The report to believe where *earlier* ones had a failure that is not held, and *last* followed."""
+        """Return the report to record where *earlier* ones had a new failure and *last* followed."""
         before = [finding for report in earlier for finding in report.findings]
         return last.with_findings(lambda finding: confirmed_domain(self.known, before, finding))
 
     @property
     def is_healthy(self) -> bool | None:
-        """Whether every expected check passes, by what is held; None while that is not known."""
+        """Whether every expected check passes, by the known findings; None while that is unknown."""
         if self.latest is None:
             return None
         wanted = [slot for slot in slots(self.latest.findings) if slot[0] in self.settings.expect]
@@ -119,7 +123,7 @@ class DomainState:
 
     @property
     def problems(self) -> tuple[DomainFinding, ...]:
-        """The expected checks that fail, by what is held: one finding for each check, reason and selector."""
+        """The failures of expected checks, by the known findings: the first for each check, selector and reason."""
         failing: dict[tuple[DomainSlot, AnyReason | None], DomainFinding] = {}
         for slot, findings in self.known.items():
             if slot[0] in self.settings.expect:
@@ -129,60 +133,47 @@ class DomainState:
         return tuple(failing.values())
 
     def passes(self, check: DomainCheckName, subject: str | None = None) -> bool | None:
-        """Whether *check* of *subject*, or of the domain itself, passes, by what is held; None if nothing is."""
+        """Whether *check* passes for *subject* (default: the domain), by the known findings; None without any."""
         findings = self.known.get((check, self.settings.name if subject is None else subject))
         return None if findings is None else not is_failing(findings)
 
 
 def is_failing(findings: Iterable[DomainFinding]) -> bool:
-    """Whether one of them is a failure."""
+    """Whether one of *findings* is a failure."""
     return any(finding.result is Result.FAIL for finding in findings)
 
 
-def _conclusive_slots(report: DomainReport) -> list[DomainSlot]:
-    return [slot for slot, findings in slots(report.findings).items() if is_conclusive(findings)]
-
-
-def _about(slot: DomainSlot, hints: Iterable[Hint]) -> tuple[Hint, ...]:
-    return tuple([hint for hint in hints if (hint.check, hint.subject) == slot])
-
-
-def _asked(report: DmarcReport) -> tuple[object, ...]:
-    """What receivers are asked to do, for comparison."""
+def _dmarc_key(report: DmarcReport) -> tuple[object, ...]:
+    """The policies that a DMARC report publishes, for comparison."""
     policies = (report.policy, report.subdomain_policy, report.nonexistent_policy, report.is_testing)
     return (report.record, report.record_domain, *policies)
 
 
-def _said(report: SpfDomainReport) -> tuple[object, ...]:
-    """What an SPF tree comes to, for comparison."""
+def _spf_key(report: SpfDomainReport) -> tuple[object, ...]:
+    """The records, lookups and ranges of an SPF report, for comparison."""
     compiled = report.compiled
     families = (compiled.authorised(4), compiled.open(4), compiled.authorised(6), compiled.open(6))
     return (report.records, report.domains, report.lookups, report.void_lookups, *families)
 
 
-# SECTION exporter.state.domain_board
-# All that is remembered of domains: the state of every domain of the current configuration.
-#
-# The rule of this file: as on `exporter.state.board`, a reader sees one generation; what it reads of a domain
-# is
-# immutable.
-
-
 @dataclass(slots=True)
 class DomainCounters:
-    """What is counted of a domain, over its whole life in this process: *samples* and *changes* of results."""
+    """How often a domain was sampled since the process began, and how often its results changed."""
 
     samples: int
     changes: dict[CheckResult, int]
 
 
 class DomainBoard(Mapping[DomainName, DomainState]):
-    """The states of the domains, by name, in the order of the configuration; counters go on while a name stays."""
+    """The states of the domains, by name, in the order of the configuration.
+
+    Counters survive a reload that keeps the name.
+    """
 
     def __init__(self) -> None:
         self._states: dict[DomainName, DomainState] = {}
         self._counters: dict[DomainName, DomainCounters] = {}
-        self.dirty = DirtyNames()
+        self.dirty = DirtySet[DomainName]()
 
     def __getitem__(self, name: DomainName) -> DomainState:
         return self._states[name]
@@ -194,22 +185,22 @@ class DomainBoard(Mapping[DomainName, DomainState]):
         return len(self._states)
 
     def find(self, name: str) -> DomainState | None:
-        """What is known of the domain that is called so, however it is written; None if it is not configured."""
+        """The state of the domain *name*, in any spelling; None if it is not configured."""
         try:
             return self._states.get(DomainName(name))
         except ValueError:
             return None
 
     def generation(self) -> Mapping[DomainName, DomainState]:
-        """What is known now, for a reader in another thread."""
+        """A copy of the mapping, for readers in other threads."""
         return dict(self._states)
 
     def counters(self, name: DomainName) -> DomainCounters:
-        """What is counted of a domain. A domain that just left has counted nothing."""
+        """The counters of a domain; all 0 if it is not configured any more."""
         return self._counters.get(name) or _fresh()
 
     def publish(self, domains: Sequence[DomainSettings]) -> None:
-        """Make *domains* the current generation. What is known of those that stay is kept."""
+        """Make *domains* the current generation, and keep the states of those that stay."""
         states: dict[DomainName, DomainState] = {}
         counters: dict[DomainName, DomainCounters] = {}
         for settings in domains:
@@ -222,10 +213,10 @@ class DomainBoard(Mapping[DomainName, DomainState]):
         self._states, self._counters = states, counters
 
     def record(self, name: DomainName, report: DomainReport, evidence: Evidence, at: float) -> tuple[Change, ...]:
-        """Take in one more report on *name*, sampled at Unix time *at*; say what changed by it."""
+        """Record a report on *name*, sampled at Unix time *at*. Return what changed."""
         before = self._states[name]
         self._states[name], changes = before.observe(report, evidence, at)
-        self.dirty.note(name, is_changed=bool(changes) or before.latest != report)
+        self.dirty.add(name, is_changed=bool(changes) or before.latest != report)
         counters = self._counters[name]
         counters.samples += 1
         for change in changes:
@@ -233,7 +224,7 @@ class DomainBoard(Mapping[DomainName, DomainState]):
         return changes
 
     def restore(self, state: DomainState) -> bool:
-        """Begin with what is known from before of a domain, if it is one here and was not sampled yet; whether so."""
+        """Restore a saved state if its domain is configured and was not sampled yet. Return whether it was restored."""
         mine = self._states.get(state.settings.name)
         if mine is None or mine.sampled_at or mine.settings != state.settings:
             return False

@@ -1,4 +1,4 @@
-"""What is remembered of one HELO name, the other way round, and how one more sample changes it. Pure."""
+"""The state of one HELO name, and how a sample changes it. Pure."""
 
 from dataclasses import dataclass, field, replace
 
@@ -10,9 +10,17 @@ from exporter.state.known import KnownFindings, confirmed_findings, update_known
 
 @dataclass(frozen=True, slots=True)
 class HeloState:
-    """The latest report on one HELO name, and the last conclusive value of each number; None before there is one.
+    """The results of the reverse check of one HELO name: from the name to its addresses.
 
-    *sampled_at* is Unix time, 0.0 for never.
+    Attributes:
+        helo: The HELO name.
+        latest: The latest report, conclusive or not.
+        known: The last conclusive findings.
+        resolves: Whether the name last resolved; this and the counts are None before the first conclusive sample.
+        addresses: How many addresses it resolves to.
+        confirmed_addresses: How many of these are forward-confirmed.
+        addresses_outside_pool: How many of these are not in the pool.
+        sampled_at: Unix time of the latest sample, 0.0 for never.
     """
 
     helo: HeloName
@@ -26,13 +34,13 @@ class HeloState:
 
     @property
     def pool_addresses(self) -> int | None:
-        """How many addresses of the pool the name resolves to: its share of the pool."""
+        """How many addresses of the pool the name resolves to."""
         if self.addresses is None or self.addresses_outside_pool is None:
             return None
         return self.addresses - self.addresses_outside_pool
 
     def observe(self, report: HeloNameReport, at: float) -> "HeloState":
-        """The state after one more report, which is to be believed."""
+        """Return the state after one more report, which must be confirmed already: see `confirmed`."""
         counted = report.is_complete and not report.unknown and report.findings[-1].result is not Result.UNKNOWN
         return HeloState(
             self.helo,
@@ -46,16 +54,16 @@ class HeloState:
         )
 
     def worsens(self, report: HeloNameReport) -> bool:
-        """Whether *report* has a failure that must be confirmed before it is believed."""
+        """Whether *report* has a new failure that a second sample must confirm."""
         return worsens(self.known, report.findings)
 
     def is_changed(self, report: HeloNameReport) -> bool:
-        """Whether *report* says anything else than the latest one."""
+        """Whether *report* differs from the latest one."""
         latest = self.latest
         return latest is not None and (report.findings, report.addresses) != (latest.findings, latest.addresses)
 
     def confirmed(self, first: HeloNameReport, second: HeloNameReport) -> HeloNameReport:
-        """The report to believe when *first* worsened the state, and *second* was asked to confirm it."""
+        """Return the report to record where *first* had a new failure and *second* followed."""
         syntax, resolves, fcrdns = confirmed_findings(self.known, first.findings, second.findings)
         known = second.resolves if resolves.result is not Result.UNKNOWN else None
         return replace(second, resolves=known, findings=(syntax, resolves, fcrdns))

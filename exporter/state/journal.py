@@ -1,15 +1,10 @@
-"""The journal: the conclusive changes of all pools and domains, the latest ones, in the order in which they were found.
-
-The rule of this file: it is bounded, and a change keeps its number for good, over restarts too, so that a reader who
-pages backwards meets none twice and misses none that is still there. A number is the time of the change in
-microseconds, or one more than the one before it, whichever is higher: so none has to be remembered to go on, and a
-clock that is set back makes no disorder.
-"""
+"""The journal: the latest changes of conclusive findings, over all pools and domains."""
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, get_args
 
 from exporter.checks.addresses import Address
@@ -30,20 +25,19 @@ from exporter.checks.names import DomainName
 from exporter.checks.report import Target
 from exporter.checks.result import Finding
 
-# SECTION exporter.state.change
-# What a change is: a conclusive finding that differs from the conclusive one before it.
-#
-# The rule of this file: a change is about an address of a pool, or about a domain, and is told in the same
-# words.
-
 AnyFinding = Finding | DomainFinding
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """*target* is what it is about: an address with its HELO names, or a domain. *at* is Unix time.
+    """A conclusive finding that differs from the conclusive one before it.
 
-    *evidence* is that of the sample that brought it; the journal packs it.
+    Attributes:
+        target: The address with its HELO names, or the domain.
+        before: The finding that was known before.
+        after: The new finding.
+        at: Unix time of the sample.
+        evidence: The answers of that sample; empty in the journal, which packs them.
     """
 
     target: Target | DomainName
@@ -54,17 +48,17 @@ class Change:
 
     @property
     def address(self) -> Address | None:
-        """The address that it is about; None where it is about a domain."""
+        """The changed address; None for a domain."""
         return self.target.address if isinstance(self.target, Target) else None
 
     @property
     def domain(self) -> DomainName | None:
-        """The domain that it is about; None where it is about an address."""
+        """The changed domain; None for an address."""
         return self.target if isinstance(self.target, DomainName) else None
 
 
 def change_fields(pool: str, change: Change) -> dict[str, str | None]:
-    """What a log line says of a *change* in *pool*, by name."""
+    """The fields of the log line about *change*; *pool* is "" for a domain."""
     before, after = change.before, change.after
     about = {"pool": pool, "ip": str(change.address)} if change.domain is None else {"domain": change.domain}
     return about | {
@@ -77,24 +71,17 @@ def change_fields(pool: str, change: Change) -> dict[str, str | None]:
     }
 
 
-# SECTION exporter.state.evidence
-# Evidence as text: what was asked and answered, packed to be kept with a change for months.
-#
-# The rule of this file: what comes out of `unpack` is what went into `pack`, answer by answer; what does not
-# fit is left
-# out whole, so that nobody reads half an answer.
-
 MAX_BYTES = 4096
-"""How long the packed evidence of one change may be: some twenty ordinary answers."""
+"""The longest packed evidence of a change: about twenty ordinary answers."""
 
 _RDTYPES = frozenset(get_args(RRType))
 _EMPTY = "[]"
 
 
-def pack(evidence: Evidence, most: int = MAX_BYTES) -> str:
-    """The answers in their order, as ASCII text; as many of them as fit into *most* octets."""
+def pack(evidence: Evidence, max_bytes: int = MAX_BYTES) -> str:
+    """Return questions and answers as ASCII text. Answers that do not fit into *max_bytes* are left out whole."""
     packed: list[str] = []
-    room = most - len(_EMPTY)
+    room = max_bytes - len(_EMPTY)
     for question, answer in evidence.items():
         text = json.dumps(_packed(question, answer), separators=(",", ":"))
         if len(text) < room:
@@ -104,40 +91,24 @@ def pack(evidence: Evidence, most: int = MAX_BYTES) -> str:
 
 
 def unpack(text: str) -> Evidence:
-    """What `pack` made *text* of. Raises `ValueError` if it is nothing of that kind."""
+    """Reverse `pack`. Raises `ValueError` if *text* is not packed evidence."""
     try:
-        return dict([_unpacked(*fields) for fields in json.loads(text)])
+        return dict(map(_unpacked, json.loads(text)))
     except (TypeError, ValueError, KeyError, IndexError, AttributeError, RecursionError) as error:
-        raise ValueError(f"this is no packed evidence: {error}") from None
+        raise ValueError(f"this is not packed evidence: {error}") from None
 
 
 def _packed(question: Question, answer: Answer) -> list[Any]:
-    return [
-        question.name,
-        question.rdtype,
-        answer.status,
-        [_record(record) for record in answer.records],
-        answer.chain,
-        answer.ttl,
-        answer.server,
-        round(answer.asked_at, 6),
-        [(error.code, error.text) for error in answer.errors],
-    ]
+    records = list(map(_record, answer.records))
+    errors = [(error.code, error.text) for error in answer.errors]
+    origin = answer.ttl, answer.server, round(answer.asked_at, 6)
+    return [question.name, question.rdtype, answer.status, records, answer.chain, *origin, errors]
 
 
-def _unpacked(
-    name: str,
-    rdtype: RRType,
-    status: str,
-    records: Sequence[Any],
-    chain: Sequence[str],
-    ttl: int,
-    server: str,
-    asked_at: float,
-    errors: Sequence[tuple[int, str]],
-) -> tuple[Question, Answer]:
+def _unpacked(fields: Sequence[Any]) -> tuple[Question, Answer]:
+    name, rdtype, status, records, chain, ttl, server, asked_at, errors = fields
     if rdtype not in _RDTYPES:
-        raise ValueError(f"{rdtype!r} is no type of record")
+        raise ValueError(f"{rdtype!r} is not a record type")
     read = _READERS.get(rdtype, DomainName)
     answer = Answer(
         Status(status),
@@ -158,11 +129,7 @@ def _record(record: Record) -> Any:
         case Text(joined):
             return joined.decode("latin-1")
         case _:
-            return record  # a name is a text, the others are tuples
-
-
-def _address(text: str) -> Address:
-    return Address.parse(text)
+            return record  # a name is a string, the others are tuples
 
 
 def _exchange(fields: Sequence[Any]) -> MailExchange:
@@ -180,27 +147,30 @@ def _text(text: str) -> Text:
 
 
 _READERS: dict[str, Callable[[Any], Record]] = {
-    "A": _address,
-    "AAAA": _address,
+    "A": Address.parse,
+    "AAAA": Address.parse,
     "MX": _exchange,
     "SOA": _authority,
     "TXT": _text,
 }
 
 
-# SECTION exporter.state.journal
-
 CAPACITY = 10_000
+"""How many changes the journal keeps."""
 
 MAX_NUMBER = 2**53 - 1
-"""What every reader of JSON can hold; the microseconds of the year 2255."""
+"""The largest integer that every JSON reader can represent; as microseconds, the year 2255."""
 
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One change, with its *number*, and the pool that it was found in; "" where it is about a domain.
+    """One change in the journal.
 
-    *evidence* is packed: see `exporter.state.evidence`.
+    Attributes:
+        number: Its number, which it keeps over restarts. Later changes have higher numbers.
+        pool: The pool of the address; "" for a domain.
+        change: The change, without its evidence.
+        evidence: The packed evidence: see `pack`.
     """
 
     number: int
@@ -211,7 +181,15 @@ class JournalEntry:
 
 @dataclass(frozen=True, slots=True)
 class ChangeFilter:
-    """Which entries a reader wants: those that fit everything that is given. *since* is Unix time."""
+    """Selects entries: those that match every field that is not None.
+
+    Attributes:
+        pool: The name of a pool.
+        address: The changed address.
+        domain: The changed domain.
+        check: The value of a check.
+        since: The Unix time of the oldest change.
+    """
 
     pool: str | None = None
     address: Address | None = None
@@ -219,8 +197,8 @@ class ChangeFilter:
     check: str | None = None
     since: float | None = None
 
-    def fits(self, entry: JournalEntry) -> bool:
-        """Whether *entry* is wanted."""
+    def matches(self, entry: JournalEntry) -> bool:
+        """Whether *entry* is selected."""
         change = entry.change
         return (
             self.pool in {None, entry.pool}
@@ -235,21 +213,25 @@ ALL_CHANGES = ChangeFilter()
 
 
 class Journal:
-    """The latest *capacity* changes."""
+    """The latest *capacity* changes, oldest first.
+
+    A number is the time of the change in microseconds, or one more than the previous number if that is higher. So
+    numbers always rise, even if the clock is set back, and a reader who pages backwards sees every entry once.
+    """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._entries: deque[JournalEntry] = deque(maxlen=capacity)
         self._last = 0
 
     def write(self, pool: str, change: Change) -> JournalEntry:
-        """Add a change that has just been found."""
+        """Add a new change, and return its entry."""
         self._last = max(self._last + 1, min(int(change.at * 1e6), MAX_NUMBER))
         entry = JournalEntry(self._last, pool, replace(change, evidence={}), pack(change.evidence))
         self._entries.append(entry)
         return entry
 
     def restore(self, entries: Iterable[JournalEntry]) -> None:
-        """Take in what is known from before this process: of that and what is here already, the latest stay."""
+        """Add entries of an earlier process. Of these and the present ones, the latest stay."""
         known = {entry.number: entry for entry in (*entries, *self._entries)}
         self._entries.clear()
         self._entries.extend([known[number] for number in sorted(known)])
@@ -260,27 +242,16 @@ class Journal:
 
     @property
     def first(self) -> int | None:
-        """The lowest number that is here; None if there is nothing."""
+        """The lowest number in memory; None if there is none."""
         return self._entries[0].number if self._entries else None
 
     def entries(self) -> list[JournalEntry]:
-        """All of them, oldest first."""
+        """All entries, oldest first."""
         return list(self._entries)
 
     def latest(
         self, count: int, *, before: int | None = None, wanted: ChangeFilter = ALL_CHANGES
     ) -> list[JournalEntry]:
-        """The latest *count* entries that are *wanted*, newest first; with *before*, of those with a lower number."""
-        found: list[JournalEntry] = []
-        for entry in self._backwards(before):
-            if len(found) >= count:
-                break
-            if wanted.fits(entry):
-                found.append(entry)
-        return found
-
-    def _backwards(self, before: int | None) -> Iterator[JournalEntry]:
-        """Newest first, from below *before*."""
-        for entry in reversed(self._entries):
-            if before is None or entry.number < before:
-                yield entry
+        """The latest *count* entries that *wanted* selects, newest first; with *before*, only with lower numbers."""
+        older = (entry for entry in reversed(self._entries) if before is None or entry.number < before)
+        return list(islice(filter(wanted.matches, older), count))

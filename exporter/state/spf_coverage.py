@@ -1,7 +1,7 @@
-"""The two lists side by side: what a domain's SPF record authorises, and what the pools have.
+"""SPF coverage: which addresses a domain's SPF record authorises, compared with the addresses of the pools.
 
-The rule of this file: ranges are compared with ranges, so that half a million addresses cost as much as the lines that
-name them; and what is compared is what is held. It may be called from any thread.
+Ranges are compared with ranges, so that half a million addresses cost as little as the ranges that contain them. Any
+thread may call it.
 """
 
 import time
@@ -13,7 +13,7 @@ from typing import Literal
 from exporter.checks.addresses import Address
 from exporter.checks.names import DomainName
 from exporter.checks.result import CheckName, IprevVerdict
-from exporter.checks.spf.compiled import CompiledSpf, Range, Remaining, difference, side_by_side, size
+from exporter.checks.spf.compiled import CompiledSpf, Range, Remaining, compare_with_pools, difference, size
 from exporter.inventory.pool import Pool
 from exporter.inventory.ranges import AddressRanges
 from exporter.state.pool import FAILING, PoolState
@@ -23,24 +23,28 @@ ByFamily = Mapping[Family, tuple[Range, ...]]
 FAMILIES: tuple[Family, ...] = (4, 6)
 
 MAX_UNCONFIRMED = 10_000
-"""How many addresses of a pool that are not forward-confirmed are counted."""
+"""How many authorised addresses of a pool that are not forward-confirmed are counted at most."""
 
-MAX_SUSPECTS = 20_000
-"""How many failing addresses of a pool are looked at for that: a scrape waits for it, if one asks then."""
+MAX_CANDIDATES = 20_000
+"""How many addresses of a pool are examined for that at most: a scrape may wait for it."""
 
-SHOWN_UNCONFIRMED = 100
+MAX_EXAMPLES = 100
 """How many of them are named."""
 
-_LASTING_SECONDS = 30.0
+_CACHE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class PoolCoverage:
-    """One pool beside the record. *is_sender* says whether the pool sends for the domain.
+    """How the record covers one pool.
 
-    *unauthorised* are its addresses that do not pass, *open* those that only an evaluation can tell; both empty of a
-    pool that does not send for the domain. *unconfirmed* counts its addresses that pass and are not forward-confirmed,
-    `MAX_UNCONFIRMED` at most; *examples* are the first of them.
+    Attributes:
+        pool: The name of the pool.
+        is_sender: Whether the pool sends for the domain.
+        unauthorised: Its addresses that do not pass; empty if it does not send for the domain.
+        open: Its addresses for which only an evaluation decides; empty if it does not send for the domain.
+        unconfirmed: How many of its addresses pass and are not forward-confirmed, up to `MAX_UNCONFIRMED`.
+        examples: The first of these addresses.
     """
 
     pool: str
@@ -53,9 +57,12 @@ class PoolCoverage:
 
 @dataclass(frozen=True, slots=True)
 class SpfCoverage:
-    """*authorised* passes the record, *unused* is the part of it that is in no pool.
+    """How a domain's record covers all pools.
 
-    *pools* are those that send for the domain, and those that have addresses that it authorises.
+    Attributes:
+        authorised: The ranges that pass the record.
+        unused: The part of these ranges that is in no pool.
+        pools: The pools that send for the domain or have authorised addresses.
     """
 
     authorised: ByFamily
@@ -64,17 +71,17 @@ class SpfCoverage:
 
 
 def spf_coverage(domain: DomainName, compiled: CompiledSpf, pools: Iterable[PoolState]) -> SpfCoverage:
-    """Compare the record of *domain* with all *pools*."""
+    """Compare the compiled SPF record of *domain* with *pools*."""
     states = tuple(pools)
     authorised: ByFamily = {family: compiled.authorised(family) for family in FAMILIES}
     all_pools = [state.pool for state in states]
-    unused: ByFamily = {family: difference(authorised[family], _held(all_pools, family)) for family in FAMILIES}
-    lists = [_pool_list(domain, compiled, authorised, state) for state in states]
-    return SpfCoverage(authorised, unused, tuple([one for one in lists if one is not None]))
+    unused: ByFamily = {family: difference(authorised[family], _all_ranges(all_pools, family)) for family in FAMILIES}
+    found = [_pool_coverage(domain, compiled, authorised, state) for state in states]
+    return SpfCoverage(authorised, unused, tuple([one for one in found if one is not None]))
 
 
 def count(ranges: ByFamily) -> int:
-    """How many addresses there are, of both families."""
+    """The number of addresses of both families."""
     return sum(size(ranges[family]) for family in FAMILIES)
 
 
@@ -82,13 +89,13 @@ def _ranges(pools: Iterable[Pool], family: Family) -> list[Range]:
     return [(one.first, one.last) for pool in pools for one in pool.whole if one.family == family]
 
 
-def _held(pools: Iterable[Pool], family: Family) -> list[Range]:
-    """The same, with what is too big to be listed."""
+def _all_ranges(pools: Iterable[Pool], family: Family) -> list[Range]:
+    """The ranges of *pools*, with those that are not enumerable."""
     not_enumerable = [each for pool in pools for each in pool.not_enumerable.ranges] if family == 6 else []
     return _ranges(pools, family) + not_enumerable
 
 
-def _pool_list(
+def _pool_coverage(
     domain: DomainName, compiled: CompiledSpf, authorised: ByFamily, state: PoolState
 ) -> PoolCoverage | None:
     pool = state.pool
@@ -96,18 +103,18 @@ def _pool_list(
     unauthorised: dict[Family, tuple[Range, ...]] = {4: (), 6: ()}
     undecided = dict(unauthorised)
     for family in FAMILIES if is_sender else ():
-        compared = side_by_side(compiled, family, _ranges([pool], family))
+        compared = compare_with_pools(compiled, family, _ranges([pool], family))
         unauthorised[family], undecided[family] = compared.unauthorised, compared.open
-    places = tuple(_authorised_places(pool.source, authorised))
-    if not (is_sender or places):
+    passing = tuple(_authorised_indexes(pool.source, authorised))
+    if not (is_sender or passing):
         return None
-    unconfirmed = list(islice(_unconfirmed(state, places), MAX_UNCONFIRMED))
-    examples = tuple([state[place].target.address for place in unconfirmed[:SHOWN_UNCONFIRMED]])
+    unconfirmed = list(islice(_unconfirmed(state, passing), MAX_UNCONFIRMED))
+    examples = tuple([state[index].target.address for index in unconfirmed[:MAX_EXAMPLES]])
     return PoolCoverage(pool.name, is_sender, unauthorised, undecided, len(unconfirmed), examples)
 
 
-def _authorised_places(source: AddressRanges, authorised: ByFamily) -> Iterator[range]:
-    """The places of a pool's addresses that pass, as ranges."""
+def _authorised_indexes(source: AddressRanges, authorised: ByFamily) -> Iterator[range]:
+    """The indexes of a pool's addresses that pass, as ranges."""
     remaining = {family: Remaining(authorised[family]) for family in FAMILIES}
     start = 0
     for one in source:
@@ -116,30 +123,30 @@ def _authorised_places(source: AddressRanges, authorised: ByFamily) -> Iterator[
         start += one.size
 
 
-def _unconfirmed(state: PoolState, authorised: Iterable[range]) -> Iterator[int]:
-    """The places among *authorised* of addresses that are known not to be forward-confirmed."""
-    suspects = (place for places in authorised for place in _suspects(state, places))
-    for place in islice(suspects, MAX_SUSPECTS):
-        iprev = state[place].iprev
+def _unconfirmed(state: PoolState, passing: Iterable[range]) -> Iterator[int]:
+    """The indexes among *passing* of addresses that are known not to be forward-confirmed."""
+    candidates = (index for indexes in passing for index in _candidates(state, indexes))
+    for index in islice(candidates, MAX_CANDIDATES):
+        iprev = state[index].iprev
         if iprev is not None and iprev.verdict is not IprevVerdict.PASS:
-            yield place
+            yield index
 
 
-def _suspects(state: PoolState, places: range) -> Iterator[int]:
-    """Those that may not be forward-confirmed: whoever is healthy is, where that is expected."""
+def _candidates(state: PoolState, indexes: range) -> Iterator[int]:
+    """Those of *indexes* that may not be forward-confirmed: only failing ones, if the pool expects `fcrdns`."""
     if CheckName.FCRDNS not in state.pool.expect:
-        yield from places
+        yield from indexes
         return
-    place = state.healths.find(FAILING, places.start, places.stop)
-    while place >= 0:
-        yield place
-        place = state.healths.find(FAILING, place + 1, places.stop)
+    index = state.healths.find(FAILING, indexes.start, indexes.stop)
+    while index >= 0:
+        yield index
+        index = state.healths.find(FAILING, index + 1, indexes.stop)
 
 
 class SpfCoverageCache:
-    """Remembers comparisons for as long as nothing moved that they rest on, and for `_LASTING_SECONDS` at most.
+    """Keeps results of `spf_coverage` while their inputs look the same, for half a minute at most.
 
-    *now* is any clock that goes forward, in seconds.
+    *now* is a monotonic clock, in seconds.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -147,21 +154,21 @@ class SpfCoverageCache:
         self._made: dict[DomainName, tuple[float, tuple[object, ...], SpfCoverage]] = {}
 
     def of(self, domain: DomainName, compiled: CompiledSpf, pools: Iterable[PoolState]) -> SpfCoverage:
-        """What `spf_coverage` says."""
+        """The result of `spf_coverage`."""
         states = tuple(pools)
-        key = (compiled, *[_moving(state) for state in states])
+        key = (compiled, *[_fingerprint(state) for state in states])
         made = self._made.get(domain)
-        if made is not None and made[1] == key and self._now() - made[0] < _LASTING_SECONDS:
+        if made is not None and made[1] == key and self._now() - made[0] < _CACHE_SECONDS:
             return made[2]
-        lists = spf_coverage(domain, compiled, states)
-        self._made[domain] = (self._now(), key, lists)
-        return lists
+        coverage = spf_coverage(domain, compiled, states)
+        self._made[domain] = (self._now(), key, coverage)
+        return coverage
 
     def forget(self, domains: Collection[DomainName]) -> None:
-        """Keep only those of *domains*: the others left the configuration."""
+        """Keep only the results of *domains*, which are configured."""
         self._made = {name: made for name, made in tuple(self._made.items()) if name in domains}
 
 
-def _moving(state: PoolState) -> tuple[object, ...]:
-    """What tells, in no time, most of the times that a pool's addresses are not what they were."""
+def _fingerprint(state: PoolState) -> tuple[object, ...]:
+    """Cheap numbers that almost always change when the results of a pool's addresses do."""
     return (state.pool, state.healths.count(FAILING), *state.results().values())

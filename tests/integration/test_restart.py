@@ -192,9 +192,9 @@ def test_what_block_lists_said_is_there_after_a_kill(tmp_path):
 
 
 def _bytes(storage):
-    """What the file has of the list, an octet an address, beside a running exporter."""
+    """What the file has of the list, one byte an address, beside a running exporter."""
     with closing(sqlite3.connect(f"file:{storage}?mode=ro", uri=True)) as connection:
-        return b"".join(octets for (octets,) in connection.execute("SELECT octets FROM listings"))
+        return b"".join(codes for (codes,) in connection.execute("SELECT codes FROM listings"))
 
 
 def _state(storage, address):

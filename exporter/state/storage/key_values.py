@@ -1,8 +1,6 @@
-"""What parts of the exporter want to know after a restart, where nothing else has a place for it: texts by name.
+"""A table of texts by owner and name, for what other parts of the exporter want to know after a restart.
 
-The rule of this file: it is the same with and without a storage; without, it is forgotten with the process. An owner is
-a thing of the configuration, like ``pool/corporate``; what is noted of a pool that is no longer there is forgotten with
-the storage's retention. Everything here may be called from any thread.
+It works without a storage, too; then it lasts as long as the process. Any thread may use it.
 """
 
 import threading
@@ -10,56 +8,58 @@ import time
 from collections.abc import Iterable, Mapping
 
 POOL = "pool/"
-"""What the owner of a note about a pool begins with; the pool's name follows."""
+"""The prefix of the owner of a pool's values; the name of the pool follows."""
 
 MAX_BYTES = 1 << 20
-"""How long a note may be."""
+"""The longest value, in characters."""
 
 Key = tuple[str, str]
+"""Owner and name."""
 
 
 class KeyValueTable:
-    """Reads are from memory, writes are saved within a second where there is a storage."""
+    """Values in memory. With a storage, new ones are saved within a second."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self._max_bytes = max_bytes
         self._values: dict[Key, str] = {}
         self._times: dict[Key, float] = {}
-        self._unsaved: set[Key] = set()
+        self._dirty: set[Key] = set()
         self._lock = threading.Lock()
 
     def get(self, owner: str, name: str) -> str | None:
-        """The latest value; None if there is none."""
+        """The latest value, if there is one."""
         return self._values.get((owner, name))
 
     def put(self, owner: str, name: str, value: str) -> None:
-        """Note a value. Raises `ValueError` for one that is too long."""
-        if len(value) > MAX_BYTES:
-            raise ValueError(f"a note has {MAX_BYTES} characters at most, this one has {len(value)}")
+        """Set a value. Raises `ValueError` if it is too long."""
+        if len(value) > self._max_bytes:
+            raise ValueError(f"a value has at most {self._max_bytes} characters, this one has {len(value)}")
         key = (owner, name)
         with self._lock:
             if self._values.get(key) != value:
                 self._values[key] = value
                 self._times[key] = time.time()
-                self._unsaved.add(key)
+                self._dirty.add(key)
 
     def restore(self, values: Mapping[Key, str]) -> None:
-        """Take in what is known from before this process, as far as nothing newer is here."""
+        """Add saved values, except where there is a newer one."""
         with self._lock:
             self._values = {**values, **self._values}
 
     def take(self) -> dict[Key, tuple[str, float]]:
-        """Take what is not saved yet, with the time at which it was noted."""
+        """Remove and return the values that are not saved yet, each with the Unix time when it was set."""
         with self._lock:
-            taken = {key: (self._values[key], self._times.get(key, time.time())) for key in self._unsaved}
-            self._unsaved.clear()
+            taken = {key: (self._values[key], self._times.get(key, time.time())) for key in self._dirty}
+            self._dirty.clear()
         return taken
 
     def put_back(self, keys: Iterable[Key]) -> None:
-        """Could not be saved."""
+        """Save these again after a failed save."""
         with self._lock:
-            self._unsaved.update(keys)
+            self._dirty.update(keys)
 
     def add_all(self) -> None:
-        """Everything has to be saved anew."""
+        """Save all values again."""
         with self._lock:
-            self._unsaved.update(self._values)
+            self._dirty.update(self._values)

@@ -1,8 +1,4 @@
-"""How the storage is: what metrics, pages and logs say of it.
-
-The rule of this file: the thread that saves writes it, everybody else reads single values, which are never half
-written.
-"""
+"""The status of the storage, for metrics, pages and logs."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,17 +10,17 @@ class StorageErrorReason(StrEnum):
     """Why the storage cannot be used; label values."""
 
     FULL = "full"
-    """There is no room left."""
+    """No space is left, or the quota is used up."""
     READ_ONLY = "read-only"
-    """The file or its folder may not be written."""
+    """The file or its folder is not writable."""
     BROKEN = "broken"
-    """The file was no database any more; it was moved aside."""
+    """The file was not a valid database any more. It was moved aside."""
     LOCKED = "locked"
-    """Another exporter uses it."""
+    """Another exporter uses the file."""
     FOREIGN = "foreign"
-    """It is of a newer version, or of another program."""
+    """A newer version, or another program, wrote the file."""
     OTHER = "other"
-    """The system says something else: the log has it."""
+    """Anything else: see the log."""
 
 
 class StorageError(ExporterError):
@@ -37,10 +33,18 @@ class StorageError(ExporterError):
 
 @dataclass(slots=True)
 class StorageStatus:
-    """*is_ok* is None until the storage was tried. *what* says what is wrong, for people; "" while nothing is.
+    """The status of one database file. The thread that saves writes it, others read single values.
 
-    *octets* is the size of the file with its log, *committed_at* the Unix time of the latest commit, *lost_changes*
-    counts those that were pushed out of the journal before they could be written.
+    Attributes:
+        path: The file.
+        is_ok: Whether the latest attempt to save succeeded; None before the first one.
+        message: What is wrong, for people; "" if nothing is.
+        size_bytes: The size of the file and its log.
+        committed_at: The Unix time of the latest commit, 0.0 for never.
+        restored: How many addresses were restored.
+        unreadable: How many rows could not be read.
+        lost_changes: How many changes were dropped before they could be written.
+        errors: The number of failed attempts, by reason.
     """
 
     path: str

@@ -1,7 +1,6 @@
-"""The one object that the service talks to about storage: it is there with and without one.
+"""The storage as the service sees it. The same calls work without a storage; then nothing is saved.
 
-The rule of this file: it runs on the event loop and never waits for a disk there. It hands the board to the thread
-that saves, and what was saved back to the board.
+It runs on the event loop and never waits for a disk there: a thread saves, and other threads read.
 """
 
 import asyncio
@@ -27,8 +26,9 @@ from exporter.state.storage.status import StorageError, StorageStatus
 if TYPE_CHECKING:
     import sqlite3
 
-    from exporter.state.storage.writer import AnyPart, StateWriter
+    from exporter.state.storage.writer import Pace, StateTable, StateWriter
 
+# Modules that need SQLite are imported where they are used: without a storage they are never loaded.
 
 log = structlog.get_logger()
 
@@ -38,61 +38,69 @@ _RESTORING_SECONDS = 0.5
 
 
 class Storage:
-    """Keeps the boards, what block lists say, the journal and *notes* over restarts."""
+    """Saves the boards, the block lists, the journal and the key-value table, and restores them.
+
+    *status* is None while there is no storage.
+    """
 
     def __init__(
-        self, board: Board, domains: DomainBoard, blocklists: Blocklists, journal: Journal, notes: KeyValueTable
+        self,
+        board: Board,
+        domains: DomainBoard,
+        blocklists: Blocklists,
+        journal: Journal,
+        key_values: KeyValueTable,
+        pace: "Pace | None" = None,
     ) -> None:
         self._board = board
         self._domains = domains
         self._blocklists = blocklists
         self._journal = journal
-        self._key_values = notes
+        self._key_values = key_values
+        self._pace = pace
         self._entry: StorageEntry | None = None
-        self._saver: StateWriter | None = None
-        self._parts: list[AnyPart] = []
+        self._writer: StateWriter | None = None
+        self._tables: list[StateTable] = []
         self._has_begun = False
         self._pools: Mapping[str, PoolState] = {}
         self._to_restore: set[str] = set()
         self._restoring: set[asyncio.Task[None]] = set()
-        self._is_over = False
+        self._is_stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self.status: StorageStatus | None = None
 
     async def use(self, entry: StorageEntry | None) -> None:
-        """Keep everything in *entry*'s file from now on; None keeps nothing. The one before is saved and closed.
+        """Use the file of *entry* from now on, or none. The file before is saved and closed.
 
-        Returns when the file is open, and its notes and changes are here; or when it is known that it cannot be
-        opened now, which is tried again and again.
+        Return when the key-value table and the changes are loaded, or when the file could not be opened. The writer
+        goes on trying to open it.
         """
-        if entry == self._entry or self._is_over:
+        if entry == self._entry or self._is_stopping:
             return
         await self._end()
         self._entry = entry
         if entry is None:
             return
-        from exporter.state.storage.tables import (
-            BlocklistTables,  # only those who have a storage pay for SQLite
-            DomainTable,
-        )
-        from exporter.state.storage.writer import StateWriter
+        from exporter.state.storage.tables import BlocklistTables, DomainTable
+        from exporter.state.storage.writer import PACE, StateWriter
 
         self._loop = asyncio.get_running_loop()
         self.status = StorageStatus(entry.path)
-        self._parts = [DomainTable(self._domains), BlocklistTables(self._blocklists)]
-        self._saver = StateWriter(entry, self.status, self._key_values, self._parts, self._opened)
-        self._key_values.add_all()  # there are some if this is not the first file
-        self._saver.start()
-        if not await asyncio.to_thread(self._saver.wait_for_first_try, _FIRST_TRY_SECONDS):
+        self._tables = [DomainTable(self._domains), BlocklistTables(self._blocklists)]
+        pace = self._pace or PACE
+        self._writer = StateWriter(entry, self.status, self._key_values, self._tables, self._opened, pace)
+        self._key_values.add_all()  # there are values if this is not the first file
+        self._writer.start()
+        if not await asyncio.to_thread(self._writer.wait_for_first_try, _FIRST_TRY_SECONDS):
             log.warning("the state takes long to open; the exporter goes on without", path=entry.path)
 
     def follow(self) -> None:
-        """Fit to the board's current generation, which has just been adopted."""
+        """Save the board's current generation from now on. Call it after each `Board.publish`."""
         from exporter.state.storage.writer import load_round
 
         self._has_begun = True
         before, self._pools = self._pools, self._board.pools
-        if self._saver is None:
+        if self._writer is None:
             return
         for name, state in self._pools.items():
             old = before.get(name)
@@ -103,22 +111,22 @@ class Storage:
             if state is not old or state.dirty is None:
                 state.dirty = Dirty(state.pool.size)
                 if old is not None and old is not state and old.dirty is not None:
-                    _carry(old, state)
-                elif old is not None:  # it is known, and this file knows nothing of it
+                    _copy_dirty(old, state)
+                elif old is not None:  # its state is known, but is not in this file
                     state.dirty.add_all()
-        self._saver.pools = self._pools
-        self._saver.has_begun = self._saver.is_refitted = True
+        self._writer.pools = self._pools
+        self._writer.has_begun = self._writer.is_reloaded = True
 
     async def begin_restoring(self) -> asyncio.Task[None]:
-        """Begin to `restore`, and wait for it, but not for long: the first request need not come before small pools."""
+        """Start `restore` and wait for it briefly, so that small pools are restored before the first request."""
         restoring = asyncio.create_task(self.restore())
         await asyncio.wait({restoring}, timeout=_RESTORING_SECONDS)
         return restoring
 
     async def restore(self) -> None:
-        """Give the boards what is known of targets that were not sampled yet, a little at a time.
+        """Restore what is new in the configuration since the last call and was not sampled yet, in short steps.
 
-        That is about pools, and other things, that are new since this was last done. `end_soon` ends it early.
+        `stop_restoring` ends it early.
         """
         names, self._to_restore = self._to_restore, set()
         status, entry = self.status, self._entry
@@ -127,12 +135,12 @@ class Storage:
         began, before = time.monotonic(), status.restored
         others: dict[str, int] = {}
         try:
-            for part in self._parts:
-                if not self._is_over:
-                    others[part.name] = await self._restore_part(part, entry, status)
+            for table in self._tables:
+                if not self._is_stopping:
+                    others[table.name] = await self._restore_table(table, entry, status)
             for name in names:
                 state = self._pools.get(name)
-                if state is not None and not self._is_over:
+                if state is not None and not self._is_stopping:
                     await self._restore_pool(name, state, entry, status)
         except (StorageError, OSError) as error:
             log.warning("the stored state cannot be read", path=entry.path, reason=str(error))
@@ -140,41 +148,41 @@ class Storage:
             seconds = round(time.monotonic() - began, 3)
             log.info("restored what was known", addresses=status.restored - before, **others, seconds=seconds)
 
-    async def _restore_part(self, part: "AnyPart", entry: StorageEntry, status: StorageStatus) -> int:
-        wanted = part.wanted()
-        if not wanted:
+    async def _restore_table(self, table: "StateTable", entry: StorageEntry, status: StorageStatus) -> int:
+        missing = table.missing()
+        if not missing:
             return 0
         since = time.time() - entry.retention.seconds
-        return part.restore(await asyncio.to_thread(_read_part, part, Path(entry.path), since, status, wanted))
+        return table.restore(await asyncio.to_thread(_read_table, table, Path(entry.path), since, status, missing))
 
     async def _restore_pool(self, name: str, state: PoolState, entry: StorageEntry, status: StorageStatus) -> None:
         since = time.time() - entry.retention.seconds
-        async with contextlib.aclosing(_read(Path(entry.path), state, since, status)) as chunks:
-            async for chunk in chunks:
-                if self._pools.get(name) is not state or self._is_over:
+        async with contextlib.aclosing(_read_pool(Path(entry.path), state, since, status)) as steps:
+            async for step in steps:
+                if self._pools.get(name) is not state or self._is_stopping:
                     return
-                for index, known in chunk:
+                for index, known in step:
                     if not state.sampled_at(index):
                         state.restore(index, known)
                         status.restored += 1
                 await asyncio.sleep(0)
 
     def start_restoring(self) -> None:
-        """The same as `restore`, in the background: for pools that come while others are sampled."""
-        if self._saver is not None:
+        """Start `restore` in the background: for pools that a reload brings."""
+        if self._writer is not None:
             task = asyncio.create_task(self.restore())
             self._restoring.add(task)
             task.add_done_callback(self._restoring.discard)
 
     def add_change(self, entry: JournalEntry) -> None:
-        """A change was written to the journal."""
-        if self._saver is not None:
-            self._saver.add(entry)
+        """Save a new entry of the journal."""
+        if self._writer is not None:
+            self._writer.add(entry)
 
     async def changes(
         self, count: int, *, before: int | None = None, wanted: ChangeFilter = ALL_CHANGES
     ) -> list[JournalEntry]:
-        """As `Journal.latest`, but back to the oldest change that is kept."""
+        """The same as `Journal.latest`, but back to the oldest change in the file."""
         found = self._journal.latest(count, before=before, wanted=wanted)
         first = self._journal.first
         if len(found) >= count or self.status is None or not self.status.is_ok:
@@ -185,15 +193,15 @@ class Storage:
         try:
             older = await asyncio.to_thread(page, Path(self.status.path), count - len(found), oldest, wanted)
         except (StorageError, OSError):
-            return found  # the metric says so; what is in memory is true all the same
+            return found  # a metric shows that the storage fails; what is in memory is right
         return found + older
 
     def stop_restoring(self) -> None:
-        """Nothing that is restored from now on is of use to anybody: what is not, is in the file all the same."""
-        self._is_over = True
+        """Stop restoring. Anything that is not restored yet stays in the database."""
+        self._is_stopping = True
 
     async def stop(self) -> None:
-        """Save everything, and end."""
+        """Save everything and close the file."""
         self.stop_restoring()
         await self._end()
 
@@ -201,75 +209,70 @@ class Storage:
         for task in tuple(self._restoring):
             task.cancel()
         await asyncio.gather(*self._restoring, return_exceptions=True)
-        saver, self._saver, self.status = self._saver, None, None
-        if saver is not None and not await asyncio.to_thread(saver.stop, _STOP_SECONDS):
+        writer, self._writer, self.status = self._writer, None, None
+        if writer is not None and not await asyncio.to_thread(writer.stop, _STOP_SECONDS):
             log.error("the state could not be saved in time", seconds=_STOP_SECONDS)
         for state in self._pools.values():
             state.dirty = None
 
     def _opened(self, connection: "sqlite3.Connection") -> None:
-        """In the thread that saves: read what is there."""
-        from exporter.state.storage.codec import StateReader
-        from exporter.state.storage.tables import load_changes
+        """Load the key-value table and the latest changes. Runs in the writer's thread."""
+        from exporter.state.storage.tables import StateReader, load_changes
 
-        reading = StateReader(connection, time.time(), 0.0)
-        self._key_values.restore(reading.notes())
+        self._key_values.restore(StateReader(connection, time.time(), 0.0).key_values())
         entries = list(load_changes(connection, CAPACITY))
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._read_back, entries)
+            self._loop.call_soon_threadsafe(self._restore_journal, entries)
 
-    def _read_back(self, entries: Sequence[JournalEntry]) -> None:
+    def _restore_journal(self, entries: Sequence[JournalEntry]) -> None:
         mine = self._journal.entries()
         self._journal.restore(entries)
-        if self._saver is None:
+        if self._writer is None:
             return
-        self._saver.add_again(mine)
-        if self._has_begun:  # too late for the start: what was sampled meanwhile is newer
+        self._writer.add_again(mine)
+        if self._has_begun:  # the file was opened late: what was sampled meanwhile is newer
             self._to_restore.update(self._pools)
             self.start_restoring()
 
 
 def is_fresh(state: PoolState, now: float) -> bool:
-    """Whether all of a pool is known, and was sampled in the last two intervals, be it by an earlier process."""
+    """Whether all of a pool was sampled within two intervals, by this process or an earlier one."""
     if any(helo.latest is None for helo in state.helos.values()):
         return False
     return state.oldest_sample() > now - 2 * state.pool.interval_seconds
 
 
-async def _read(
+async def _read_pool(
     path: Path, state: PoolState, since: float, status: StorageStatus
 ) -> AsyncGenerator[list[tuple[int, AddressState]], None]:
-    """What is known of a pool, read in threads; HELO names are put in place by the way."""
-    from exporter.state.storage.codec import StateReader
-    from exporter.state.storage.tables import reader
+    """Restore the HELO names of a pool, and yield the states of its addresses. A thread reads them."""
+    from exporter.state.storage.tables import StateReader, read_only
 
     with contextlib.ExitStack() as stack:
-        connection = await asyncio.to_thread(stack.enter_context, reader(path))
-        reading = StateReader(connection, time.time(), since)
-        for helo in await asyncio.to_thread(reading.helos, state.pool):
-            state.restore_helo(helo)
-        chunks = reading.addresses(state.pool)
-        while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
-            yield chunk
-        status.unreadable += reading.unreadable
-
-
-def _read_part(part: "AnyPart", path: Path, since: float, status: StorageStatus, wanted: Any) -> Any:
-    from exporter.state.storage.codec import StateReader
-    from exporter.state.storage.tables import reader
-
-    with reader(path) as connection:
+        connection = await asyncio.to_thread(stack.enter_context, read_only(path))
         source = StateReader(connection, time.time(), since)
-        found = part.read(source, wanted)
+        for helo in await asyncio.to_thread(source.helos, state.pool):
+            state.restore_helo(helo)
+        steps = source.addresses(state.pool)
+        while (step := await asyncio.to_thread(next, steps, None)) is not None:
+            yield step
+        status.unreadable += source.unreadable
+
+
+def _read_table(table: "StateTable", path: Path, since: float, status: StorageStatus, missing: Any) -> Any:
+    from exporter.state.storage.tables import StateReader, read_only
+
+    with read_only(path) as connection:
+        source = StateReader(connection, time.time(), since)
+        found = table.read(source, missing)
     status.unreadable += source.unreadable
     return found
 
 
-def _carry(old: PoolState, state: PoolState) -> None:
-    """What was unsaved of *old* is unsaved of *state*."""
+def _copy_dirty(old: PoolState, state: PoolState) -> None:
+    """Mark what is dirty in *old* as dirty in *state*."""
     if old.dirty is None or state.dirty is None:
         return
-    state.dirty.carry(old.dirty, state.pool.source.runs(old.pool.source))
-    for text in old.dirty.take_helos(all_of_them=True):
-        if text in state.helos:
-            state.dirty.add_helo(text, is_changed=True)
+    state.dirty.copy(old.dirty, state.pool.source.runs(old.pool.source))
+    helos = old.dirty.helos.take(with_sampled=True)
+    state.dirty.helos.add_all(text for text in helos if text in state.helos)

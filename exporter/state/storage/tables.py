@@ -1,81 +1,334 @@
-"""Changes in the file: writing them, and reading them back, a page at a time.
-
-The rule of this file: reading never writes and never waits for long, so that it can be done beside a running exporter,
-by anybody who may read the file.
-"""
+"""Reads and writes the tables of the database. A row that is damaged or not understood is counted and skipped."""
 
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
+from zlib import crc32
 
 from exporter.checks.addresses import Address
-from exporter.checks.check import Evidence
-from exporter.checks.dkim import DkimReport
-from exporter.checks.dmarc import DmarcReport
 from exporter.checks.dnsbl import ListHealth
-from exporter.checks.domain import DomainCheckName, DomainFinding, Hint
-from exporter.checks.domain_report import DomainReport
 from exporter.checks.names import DomainName
 from exporter.checks.result import Finding, Reason
-from exporter.checks.spf.domain import SpfDomainReport
 from exporter.config.configuration import DomainSettings
-from exporter.state.blocklists import BLOCK, PENDING, Blocklists, Cursor, PoolListings
+from exporter.config.model import StorageEntry
+from exporter.inventory.build import ListPlan
+from exporter.inventory.pool import Pool
+from exporter.inventory.ranges import AddressRanges
+from exporter.state.address import AddressState
+from exporter.state.blocklists import BLOCK, PENDING, Blocklists, PoolListings
 from exporter.state.domain import DomainBoard, DomainState
-from exporter.state.journal import ALL_CHANGES, Change, ChangeFilter, JournalEntry, pack, unpack
-from exporter.state.storage.codec import (
-    RangeBlocks,
-    StateReader,
-    any_finding,
-    as_value_error,
-    checksum,
-    finding,
-    finding_data,
-    from_data,
-    target_data,
-    target_of,
-    to_data,
-)
-from exporter.state.storage.database import APPLICATION_ID, VERSION, readable
+from exporter.state.helo import HeloState
+from exporter.state.journal import ALL_CHANGES, Change, ChangeFilter, JournalEntry, unpack
+from exporter.state.pool import PoolState
+from exporter.state.storage import codec
+from exporter.state.storage.codec import as_value_error
+from exporter.state.storage.database import APPLICATION_ID, VERSION, decoded
+from exporter.state.storage.key_values import POOL, Key
 from exporter.state.storage.status import StorageError, StorageErrorReason
 
-_WAIT_SECONDS = 5.0
+ROWS_PER_STEP = 500
+"""How many addresses are written or read before other threads run."""
+
+_BUSY_SECONDS = 5.0
+
+T = TypeVar("T")
+
+
+def checksum(*values: bytes | str) -> int:
+    """The CRC-32 of *values*, separated by a zero byte."""
+    crc = 0
+    for value in values:
+        crc = crc32(b"\0", crc32(value.encode() if isinstance(value, str) else value, crc))
+    return crc
+
+
+def checked(text: Any, crc: Any, *key: bytes | str) -> str:
+    """Return *text*. Raises `ValueError` if *crc* is not the checksum of *key* and *text*."""
+    if not isinstance(text, str) or checksum(*key, text) != crc:
+        raise ValueError("the checksum is wrong")
+    return text
+
+
+def is_address(packed: object) -> bool:
+    """Whether these are the bytes of an address."""
+    return isinstance(packed, bytes) and len(packed) in {4, 16}
+
+
+@contextlib.contextmanager
+def read_only(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open *path* for reading, even while an exporter writes it. Raises `StorageError` if that is impossible."""
+    if not path.is_file():
+        message = f"{path} does not exist: no exporter has saved its state there yet"
+        raise StorageError(StorageErrorReason.OTHER, message)
+    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
+    if not Path(f"{path}-wal").exists():
+        uri += "&immutable=1"  # nobody writes, and we may not be allowed to create files in the folder
+    try:
+        with contextlib.closing(
+            sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        ) as connection:
+            connection.text_factory = decoded
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+            if application != APPLICATION_ID or version > VERSION:
+                message = f"{path} was written by a newer exporter, or by another program"
+                raise StorageError(StorageErrorReason.FOREIGN, message)
+            yield connection
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise StorageError(StorageErrorReason.OTHER, f"{path} cannot be read: {error}") from error
+
+
+# Blocks of addresses: one row for a thousand times instead of a page for each.
+
+
+class RangeBlocks:
+    """Divides a pool's addresses into blocks of at most *size*, none of which spans two ranges.
+
+    The first address of a block determines the others. 1024 times of 4 bytes are a page of the file.
+    """
+
+    __slots__ = ("_ends", "_size", "_source", "_starts")
+
+    def __init__(self, source: AddressRanges, size: int = 1024) -> None:
+        self._source = source
+        self._size = size
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        end = 0
+        for one in source:
+            self._starts.append(end)
+            end += one.size
+            self._ends.append(end)
+
+    def around(self, index: int) -> tuple[int, int]:
+        """The start and the stop of the block that contains the address at *index*."""
+        number = bisect_right(self._starts, index) - 1
+        start = index - (index - self._starts[number]) % self._size
+        return start, min(start + self._size, self._ends[number])
+
+    def start_of(self, first: Any) -> int | None:
+        """The index of the address with the bytes *first*, if a block starts there."""
+        index = self._source.position(Address(first)) if is_address(first) else None
+        return index if index is not None and self.around(index)[0] == index else None
+
+
+# Addresses, HELO names and the key-value table.
+
+
+def pool_id(connection: sqlite3.Connection, name: str) -> int:
+    """The number of the pool *name*, which is added if it is new."""
+    connection.execute("INSERT OR IGNORE INTO pools (name) VALUES (?)", (name,))
+    (number,) = connection.execute("SELECT id FROM pools WHERE name = ?", (name,)).fetchone()
+    return int(number)
+
+
+def save_addresses(
+    connection: sqlite3.Connection, pool: int, state: PoolState, indexes: Sequence[int], pause: Callable[[], None]
+) -> None:
+    """Write the states of the addresses at *indexes*. Call *pause* between steps."""
+    rest, templates = iter(indexes), codec.RowTemplates()
+    while some := list(islice(rest, ROWS_PER_STEP)):
+        rows = []
+        for index in some:
+            row = state.compact_row(index)
+            if row is None:
+                known = state[index]
+                if known.latest is None and not known.known:
+                    continue
+                target, sampled_at, text = known.target, known.sampled_at, codec.address_text(known)
+            elif row.result.verdict is None and not row.result.known:
+                continue
+            else:
+                target, sampled_at = state.pool.targets[index], row.times.sampled_at
+                text = templates.text(target, row)
+            packed = target.address.packed
+            rows.append((pool, packed, sampled_at, text, checksum(packed, text)))
+        _replace(connection, "addresses", "pool, address, sampled_at, state, crc", rows)
+        pause()
+
+
+def save_times(
+    connection: sqlite3.Connection, pool: int, state: PoolState, indexes: Sequence[int], pause: Callable[[], None]
+) -> None:
+    """Write when all addresses were last sampled in the blocks of those at *indexes*. Call *pause* between steps."""
+    blocks = RangeBlocks(state.pool.source)
+    for start, stop in sorted({blocks.around(index) for index in indexes}):
+        seconds = array("I", [int(state.sampled_at(index)) for index in range(start, stop)]).tobytes()
+        first = state.pool.source.at(start)[0].packed
+        row = (pool, first, seconds, checksum(first, seconds))
+        _replace(connection, "times", "pool, first, seconds, crc", [row])
+        pause()
+
+
+def renew_times(connection: sqlite3.Connection, pool: int, state: PoolState, pause: Callable[[], None]) -> None:
+    """Write all times again if the ranges of the pool changed so that blocks start elsewhere now."""
+    blocks = RangeBlocks(state.pool.source)
+    rows = connection.execute("SELECT first, seconds, crc FROM times WHERE pool = ?", (pool,)).fetchall()
+    if all(blocks.start_of(first) is not None for first, _, _ in rows):
+        return
+    for row in rows:
+        with contextlib.suppress(ValueError):
+            connection.executemany(
+                "UPDATE addresses SET sampled_at = max(sampled_at, ?) WHERE pool = ? AND address = ?",
+                [(at, pool, address.packed) for address, at in _times(*row)],
+            )
+    connection.execute("DELETE FROM times WHERE pool = ?", (pool,))
+    known = [index for index in range(state.pool.size) if state.sampled_at(index)]
+    save_times(connection, pool, state, known, pause)
+
+
+def _times(first: Any, content: Any, crc: Any) -> list[tuple[Address, int]]:
+    """The sampled addresses of a block, and when they were sampled. Raises `ValueError` if it is damaged."""
+    is_block = is_address(first) and isinstance(content, bytes) and not len(content) % 4
+    if not is_block or checksum(first, content) != crc:
+        raise ValueError("a damaged block of times")
+    seconds = array("I")
+    seconds.frombytes(content)
+    start, end = int.from_bytes(first, "big"), 1 << len(first) * 8
+    return [
+        (Address((start + offset).to_bytes(len(first), "big")), at)
+        for offset, at in enumerate(seconds)
+        if at and start + offset < end
+    ]
+
+
+def save_helos(connection: sqlite3.Connection, pool: int, state: PoolState, names: Sequence[str]) -> None:
+    """Write the states of these HELO names."""
+    texts = [(name, state.helos[name].sampled_at, codec.helo_text(state.helos[name])) for name in names]
+    rows = [(pool, name, at, text, checksum(name, text)) for name, at, text in texts]
+    _replace(connection, "helos", "pool, name, sampled_at, state, crc", rows)
+
+
+def save_key_values(connection: sqlite3.Connection, values: Mapping[Key, tuple[str, float]]) -> None:
+    """Write values of the key-value table, each with its time."""
+    rows = [(owner, name, at, text, checksum(owner, name, text)) for (owner, name), (text, at) in values.items()]
+    _replace(connection, "notes", "owner, name, at, value, crc", rows)
+
+
+def _replace(connection: sqlite3.Connection, table: str, columns: str, rows: Sequence[Sequence[object]]) -> None:
+    values = ", ".join("?" * len(columns.split(", ")))
+    connection.executemany(f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({values})", rows)  # noqa: S608
+
+
+@dataclass(slots=True)
+class StateReader:
+    """Reads states from an open database.
+
+    Attributes:
+        connection: The connection.
+        now: The Unix time; no restored time is later.
+        since: The Unix time of the oldest sample that is restored.
+        unreadable: How many rows could not be read.
+    """
+
+    connection: sqlite3.Connection
+    now: float
+    since: float
+    unreadable: int = 0
+
+    def rows(self, query: str, values: Sequence[object], read: Callable[..., T]) -> Iterator[T]:
+        """Yield what *read* returns for each row of *query*. Count and skip rows for which it raises `ValueError`."""
+        for row in self.connection.execute(query, values):
+            try:
+                found = read(*row)
+            except ValueError:
+                self.unreadable += 1
+            else:
+                yield found
+
+    def key_values(self) -> dict[Key, str]:
+        """Read the key-value table."""
+        return dict(self.rows("SELECT owner, name, value, crc FROM notes", (), _key_value))
+
+    def times(self, pool: Pool) -> dict[int, int]:
+        """Read from `times` when the addresses of *pool* were last sampled, by index."""
+        found: dict[int, int] = {}
+        query = "SELECT first, seconds, crc FROM times JOIN pools ON pools.id = pool WHERE name = ?"
+        for block in self.rows(query, (pool.name,), _times):
+            for address, at in block:
+                index = pool.index(address)
+                if index is not None:
+                    found[index] = max(at, found.get(index, 0))
+        return found
+
+    def addresses(self, pool: Pool) -> Iterator[list[tuple[int, AddressState]]]:
+        """Read the states of addresses of *pool*, each with its index, a few hundred at a time."""
+        times = self.times(pool)
+        query = (
+            "SELECT address, sampled_at, state, crc FROM addresses JOIN pools ON pools.id = pool"
+            " WHERE name = ? AND sampled_at IS NOT NULL"
+        )
+        cursor = self.connection.execute(query, (pool.name,))
+        while rows := cursor.fetchmany(ROWS_PER_STEP):
+            states = []
+            for packed, sampled_at, text, crc in rows:
+                address = Address(packed)
+                index = pool.index(address) if is_address(packed) else None
+                if index is None:
+                    continue
+                try:
+                    at = max(float(sampled_at), times.get(index, 0))
+                    state = codec.address_state(checked(text, crc, packed), address, at, self.now)
+                except ValueError:
+                    self.unreadable += 1
+                    continue
+                if state.sampled_at >= self.since:
+                    states.append((index, state.retarget(pool.targets[index])))
+            yield states
+
+    def helos(self, pool: Pool) -> list[HeloState]:
+        """Read the states of the HELO names of *pool*."""
+        helos = {one.text: one for one in pool.helo_names}
+
+        @as_value_error
+        def read(name: str, sampled_at: float, text: str, crc: int) -> HeloState | None:
+            helo = helos.get(name)
+            if helo is None:
+                return None
+            return codec.helo_state(checked(text, crc, name), helo, float(sampled_at), self.now)
+
+        query = (
+            "SELECT helos.name, sampled_at, state, crc FROM helos JOIN pools ON pools.id = pool WHERE pools.name = ?"
+        )
+        found = self.rows(query, (pool.name,), read)
+        return [state for state in found if state is not None and state.sampled_at >= self.since]
+
+
+@as_value_error
+def _key_value(owner: str, name: str, value: str, crc: int) -> tuple[Key, str]:
+    return (owner, name), checked(value, crc, owner, name)
+
+
+# The journal.
 
 
 def save_changes(connection: sqlite3.Connection, entries: Iterable[JournalEntry]) -> None:
-    """Write *entries*; those that are there already stay as they are."""
+    """Write *entries*, except those that are there already."""
     rows = []
     for entry in entries:
         change = entry.change
-        data = [target_data(change.target), finding_data(change.before), finding_data(change.after)]
-        text = json.dumps(data, separators=(",", ":"))
+        findings = codec.finding_data(change.before), codec.finding_data(change.after)
+        text = codec.to_text([codec.target_data(change.target), *findings])
         target = str(change.domain if change.address is None else change.address)
-        rows.append(
-            (
-                entry.number,
-                change.at,
-                entry.pool,
-                target,
-                change.after.check.value,
-                text,
-                entry.evidence,
-                checksum(str(entry.number), entry.pool, text, entry.evidence),
-            )
-        )
+        crc = checksum(str(entry.number), entry.pool, text, entry.evidence)
+        check = change.after.check.value
+        rows.append((entry.number, change.at, entry.pool, target, check, text, entry.evidence, crc))
     connection.executemany("INSERT OR IGNORE INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def load_changes(
     connection: sqlite3.Connection, count: int, *, before: int | None = None, wanted: ChangeFilter = ALL_CHANGES
 ) -> Iterator[JournalEntry]:
-    """The latest *count* entries that are *wanted*, newest first; with *before*, of those with a lower number.
-
-    One that cannot be read is left out.
-    """
+    """Read the latest *count* entries that *wanted* selects, newest first; with *before*, only with lower numbers."""
     clauses: dict[str, Any] = {
         "number < ?": before,
         "pool = ?": wanted.pool,
@@ -93,97 +346,112 @@ def load_changes(
 
 @as_value_error
 def _entry(number: int, at: float, pool: str, text: str, evidence: str, crc: int) -> JournalEntry:
-    if checksum(str(number), pool, text, evidence) != crc:
-        raise ValueError("the checksum is wrong")
+    checked(evidence, crc, str(number), pool, text)
     target, before, after = json.loads(text)
     unpack(evidence)
-    return JournalEntry(
-        number, pool, Change(target_of(target), any_finding(before), any_finding(after), float(at)), evidence
-    )
-
-
-@contextlib.contextmanager
-def reader(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open *path* to read from it, an exporter beside or not. Raises `StorageError` if it is no storage of ours."""
-    if not path.is_file():
-        raise StorageError(StorageErrorReason.OTHER, f"{path} does not exist: no exporter has kept its state there yet")
-    place = f"file:{quote(str(path.absolute()))}?mode=ro"
-    if not Path(f"{path}-wal").exists():
-        place += "&immutable=1"  # nobody writes, and the folder may be one in which we must not
-    try:
-        with contextlib.closing(
-            sqlite3.connect(place, uri=True, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-        ) as connection:
-            connection.text_factory = readable
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            (owner,) = connection.execute("PRAGMA application_id").fetchone()
-            if owner != APPLICATION_ID or version > VERSION:
-                raise StorageError(
-                    StorageErrorReason.FOREIGN, f"{path} is the file of a newer exporter, or of another program"
-                )
-            yield connection
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        raise StorageError(StorageErrorReason.OTHER, f"{path} cannot be read: {error}") from error
+    change = Change(codec.target_of(target), codec.any_finding(before), codec.any_finding(after), float(at))
+    return JournalEntry(number, pool, change, evidence)
 
 
 def page(path: Path, count: int, before: int | None, wanted: ChangeFilter) -> list[JournalEntry]:
-    """What `load_changes` gives of the file at *path*. Raises `StorageError`."""
-    with reader(path) as connection:
+    """Read what `load_changes` yields from the file at *path*. Raises `StorageError`."""
+    with read_only(path) as connection:
         return list(load_changes(connection, count, before=before, wanted=wanted))
 
 
-# SECTION exporter.state.storage.blocklists
-# What block lists say, as rows: written, read, noted as gone.
-#
-# The rule of this file: only what is conclusive is kept, and it is believed after a restart for as long as a
-# running
-# exporter would have it at most: two of the list's intervals. Whatever is older is asked anew.
-
-_INTERVALS = 2
+# Domains and block lists: see `exporter.state.storage.writer.StateTable`.
 
 
-class Known(NamedTuple):
-    """What is kept of a list itself: how it is, by family, and where the way through the addresses stands."""
+class DomainTable:
+    """The domains of a board, and their rows."""
+
+    name = "domains"
+
+    def __init__(self, board: DomainBoard) -> None:
+        self._board = board
+        self._looked_for: set[DomainName] = set()
+
+    def add_all(self) -> None:
+        """See `StateTable`."""
+        self._looked_for.clear()
+        self._board.dirty.add_all(name for name, state in self._board.generation().items() if state.sampled_at)
+
+    def take(self, *, with_sampled: bool) -> Sequence[DomainName]:
+        """See `StateTable`."""
+        return self._board.dirty.take(with_sampled=with_sampled)
+
+    def put_back(self, taken: Sequence[DomainName]) -> None:
+        """See `StateTable`."""
+        self._board.dirty.add_all(taken)
+
+    def save(self, connection: sqlite3.Connection, taken: Sequence[DomainName]) -> None:
+        """See `StateTable`."""
+        generation = self._board.generation()
+        states = [generation[name] for name in taken if name in generation]
+        texts = [(one.settings.name, one.sampled_at, codec.domain_text(one)) for one in states if one.sampled_at]
+        rows = [(name, at, text, checksum(name, text)) for name, at, text in texts]
+        _replace(connection, "domains", "name, sampled_at, state, crc", rows)
+
+    def update_gone(self, connection: sqlite3.Connection, now: float) -> None:
+        """See `StateTable`."""
+        configured = self._board.generation()
+        for (name,) in connection.execute("SELECT name FROM domains").fetchall():
+            _set_gone(connection, "domains", {"name": name}, now, is_configured=name in configured)
+
+    def missing(self) -> list[DomainSettings]:
+        """The domains that were never sampled nor looked for."""
+        generation = self._board.generation()
+        self._looked_for &= generation.keys()
+        unknown = [name for name, state in generation.items() if not state.sampled_at and name not in self._looked_for]
+        self._looked_for.update(unknown)
+        return [generation[name].settings for name in unknown]
+
+    def read(self, source: StateReader, missing: Iterable[DomainSettings]) -> list[DomainState]:
+        """See `StateTable`."""
+        found: list[DomainState] = []
+        query = "SELECT sampled_at, state, crc FROM domains WHERE name = ?"
+        for settings in missing:
+            found += source.rows(query, (settings.name,), partial(_domain, settings, source.now))
+        return [state for state in found if state.sampled_at >= source.since]
+
+    def restore(self, found: Iterable[DomainState]) -> int:
+        """See `StateTable`."""
+        return sum(map(self._board.restore, found))
+
+
+@as_value_error
+def _domain(settings: DomainSettings, now: float, sampled_at: float, text: str, crc: int) -> DomainState:
+    return codec.domain_state(checked(text, crc, settings.name), settings, float(sampled_at), now)
+
+
+_MAX_INTERVALS = 2
+"""For how many intervals of its list an answer is used, as in a running exporter. Older ones are not restored."""
+
+
+class SavedList(NamedTuple):
+    """The row of a block list.
+
+    Attributes:
+        healths: For each address family: the family, whether the list works, the reason, and a sentence.
+        pool: The pool of the address that comes next.
+        address: That address, or "".
+    """
 
     healths: tuple[tuple[int, bool, Reason | None, str], ...]
     pool: str
     address: str
 
 
-@dataclass(slots=True)
-class Taken:
-    """Strides of listings, and zones, that are to be saved."""
-
-    strides: list[tuple[DomainName, PoolListings, set[int]]]
-    zones: list[DomainName]
-
-    def __bool__(self) -> bool:
-        return bool(self.strides or self.zones)
-
-
-class Neighbours(NamedTuple):
-    """Some neighbours, as the file has them: see `PoolListings.restore`."""
-
-    listings: PoolListings
-    start: int
-    octets: bytes
-    listed: dict[int, Finding]
-    at: float
-
-
-class Wanted(NamedTuple):
-    """A list, and what of its pools is to be looked for."""
-
-    zone: DomainName
-    interval_seconds: float
-    listings: Sequence[PoolListings]
-
-
-Found = tuple[list[tuple[DomainName, Known]], list[Neighbours]]
+DirtyBlocks = tuple[DomainName, PoolListings, list[int]]
+DirtyLists = tuple[list[DirtyBlocks], list[DomainName]]
+MissingListings = tuple[ListPlan, list[PoolListings]]
+ListingsBlock = tuple[PoolListings, int, bytes, dict[int, Finding], float]
+"""A part of a row of `listings`: where it belongs, and the arguments of `PoolListings.restore`."""
+SavedLists = tuple[list[tuple[DomainName, SavedList]], list[ListingsBlock]]
 
 
 class BlocklistTables:
-    """The block lists, for the thread that saves (see `exporter.state.storage.parts.Part`)."""
+    """The block lists, and their rows. Only conclusive answers are saved."""
 
     name = "listings"
 
@@ -191,347 +459,230 @@ class BlocklistTables:
         self._blocklists = blocklists
 
     def add_all(self) -> None:
-        """Everything that is known has to be saved anew, and read anew what is not."""
+        """See `StateTable`."""
         for listings in tuple(self._blocklists.listings.values()):
             listings.was_looked_for = False
-            listings.dirty_blocks.update(stride for stride, at in enumerate(listings.asked) if at)
-        for zone, _ in self._blocklists.healths:
-            self._blocklists.dirty.note(zone, is_changed=True)
+            listings.dirty.add_all(block for block, at in enumerate(listings.asked) if at)
+        self._blocklists.dirty.add_all(zone for zone, _ in self._blocklists.healths)
 
-    def take(self, *, all_of_them: bool) -> Taken:
-        """Take the strides that have news, or *all_of_them* that were asked about."""
-        taken = Taken([], self._blocklists.dirty.take(all_of_them=all_of_them))
+    def take(self, *, with_sampled: bool) -> DirtyLists | None:
+        """See `StateTable`."""
+        dirty: list[DirtyBlocks] = []
         for (zone, _), listings in tuple(self._blocklists.listings.items()):
-            strides = listings.dirty_blocks | listings.asked_blocks if all_of_them else set(listings.dirty_blocks)
-            listings.dirty_blocks -= strides
-            listings.asked_blocks -= strides
-            if strides:
-                taken.strides.append((zone, listings, strides))
-        return taken
+            blocks = listings.dirty.take(with_sampled=with_sampled)
+            if blocks:
+                dirty.append((zone, listings, blocks))
+        zones = self._blocklists.dirty.take(with_sampled=with_sampled)
+        return (dirty, zones) if dirty or zones else None
 
-    def put_back(self, taken: Taken) -> None:
-        """Could not be saved."""
-        for _, listings, strides in taken.strides:
-            listings.dirty_blocks |= strides
-        for zone in taken.zones:
-            self._blocklists.dirty.note(zone, is_changed=True)
+    def put_back(self, taken: DirtyLists) -> None:
+        """See `StateTable`."""
+        dirty, zones = taken
+        for _, listings, blocks in dirty:
+            listings.dirty.add_all(blocks)
+        self._blocklists.dirty.add_all(zones)
 
-    def save(self, connection: sqlite3.Connection, taken: Taken) -> None:
-        """Write them, as they are now."""
-        for zone, listings, strides in taken.strides:
-            rows = [_row(zone, listings, start, stop) for start, stop in _blocks(listings, strides)]
-            connection.executemany(
-                "INSERT OR REPLACE INTO listings (zone, pool, first, at, octets, listed, crc)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                rows,
-            )
-        for zone in taken.zones:
-            text = _known_text(self._blocklists, zone)
+    def save(self, connection: sqlite3.Connection, taken: DirtyLists) -> None:
+        """See `StateTable`."""
+        dirty, zones = taken
+        for zone, listings, blocks in dirty:
+            rows = [_listings_row(zone, listings, start, stop) for start, stop in _range_blocks(listings, blocks)]
+            _replace(connection, "listings", "zone, pool, first, at, codes, listed, crc", rows)
+        for zone in zones:
+            text = self._list_text(zone)
             at = max([max(it.asked) for it in self._blocklists.of(zone)], default=0.0)
-            connection.execute(
-                "INSERT OR REPLACE INTO blocklists (zone, at, state, crc) VALUES (?, ?, ?, ?)",
-                (zone, at, text, checksum(zone, text)),
-            )
+            _replace(connection, "blocklists", "zone, at, state, crc", [(zone, at, text, checksum(zone, text))])
 
-    def note_gone(self, connection: sqlite3.Connection, now: float) -> None:
-        """Note of everything whether it is configured; blocks that begin elsewhere now are not needed any more."""
+    def _list_text(self, zone: DomainName) -> str:
+        healths = [health for (other, _), health in self._blocklists.healths.items() if other == zone]
+        known = tuple([(it.family, it.works, it.reason, it.sentence) for it in healths if it.works is not None])
+        cursor = self._blocklists.cursors.get(zone)
+        pool, address = ("", "") if cursor is None else (cursor[0], str(cursor[1]))
+        return codec.to_text(codec.to_data(SavedList(known, pool, address)))
+
+    def update_gone(self, connection: sqlite3.Connection, now: float) -> None:
+        """See `StateTable`. Blocks that start elsewhere now are deleted."""
         configured = dict(self._blocklists.listings)
         for zone, pool in connection.execute("SELECT DISTINCT zone, pool FROM listings").fetchall():
-            listings = configured.get((zone, pool))
-            gone_at = None if listings is not None else now
-            connection.execute(
-                "UPDATE listings SET gone_at = ? WHERE zone = ? AND pool = ? AND (gone_at IS NULL) != (? IS NULL)",
-                (gone_at, zone, pool, gone_at),
-            )
+            listings, key = configured.get((zone, pool)), {"zone": zone, "pool": pool}
+            _set_gone(connection, "listings", key, now, is_configured=listings is not None)
             if listings is not None:
-                source, query = listings.pool.source, "SELECT first FROM listings WHERE zone = ? AND pool = ?"
-                blocks = RangeBlocks(source)
-                strange = [
-                    (zone, pool, first)
-                    for (first,) in connection.execute(query, (zone, pool)).fetchall()
-                    if not blocks.begins_at(source, first)
-                ]
-                connection.executemany("DELETE FROM listings WHERE zone = ? AND pool = ? AND first = ?", strange)
+                blocks, query = (
+                    RangeBlocks(listings.pool.source),
+                    "SELECT first FROM listings WHERE zone = ? AND pool = ?",
+                )
+                rows = connection.execute(query, (zone, pool)).fetchall()
+                moved = [(zone, pool, first) for (first,) in rows if blocks.start_of(first) is None]
+                connection.executemany("DELETE FROM listings WHERE zone = ? AND pool = ? AND first = ?", moved)
         zones = {zone for zone, _ in configured}
         for (zone,) in connection.execute("SELECT zone FROM blocklists").fetchall():
-            gone_at = None if zone in zones else now
-            connection.execute(
-                "UPDATE blocklists SET gone_at = ? WHERE zone = ? AND (gone_at IS NULL) != (? IS NULL)",
-                (gone_at, zone, gone_at),
-            )
+            _set_gone(connection, "blocklists", {"zone": zone}, now, is_configured=zone in zones)
 
-    def wanted(self) -> list[Wanted]:
-        """The lists with pools that were not looked for in the file."""
-        found = []
+    def missing(self) -> list[MissingListings]:
+        """The lists with pools that were not looked for."""
+        found: list[MissingListings] = []
         for plan in self._blocklists.plans:
             some = [it for it in self._blocklists.of(plan.zone) if not it.was_looked_for]
             for listings in some:
                 listings.was_looked_for = True
             if some:
-                found.append(Wanted(plan.zone, plan.interval_seconds, some))
+                found.append((plan, some))
         return found
 
-    def read(self, source: StateReader, wanted: Iterable[Wanted]) -> Found:
-        """What the file has of them that is young enough."""
-        lists: list[tuple[DomainName, Known]] = []
-        parts: list[Neighbours] = []
-        for one in wanted:
-            since = max(source.since, source.now - _INTERVALS * one.interval_seconds)
-            lists += [(one.zone, known) for known in _known(source, one.zone, since)]
-            parts += [part for it in one.listings for part in _parts(source, one.zone, it, since)]
-        return lists, parts
+    def read(self, source: StateReader, missing: Iterable[MissingListings]) -> SavedLists:
+        """See `StateTable`. Answers that are too old are left out."""
+        lists: list[tuple[DomainName, SavedList]] = []
+        blocks: list[ListingsBlock] = []
+        query = "SELECT first, at, codes, listed, crc FROM listings WHERE zone = ? AND pool = ? ORDER BY at DESC"
+        for plan, pools in missing:
+            zone, since = plan.zone, max(source.since, source.now - _MAX_INTERVALS * plan.interval_seconds)
+            rows = source.rows("SELECT zone, at, state, crc FROM blocklists WHERE zone = ?", (zone,), _saved_list)
+            lists += [(zone, saved) for at, saved in rows if at >= since]
+            for listings in pools:
+                read = partial(_listings_blocks, zone, listings)
+                for some in source.rows(query, (zone, listings.pool.name), read):
+                    blocks += [block for block in some if block[-1] >= since]
+        return lists, blocks
 
-    def restore(self, found: Found) -> int:
-        """Begin with what was *found*, as far as nothing newer is known; of how many addresses that is."""
-        lists, parts = found
-        for zone, known in lists:
-            for family, works, reason, sentence in known.healths:
+    def restore(self, found: SavedLists) -> int:
+        """See `StateTable`. Return the number of addresses."""
+        lists, blocks = found
+        for zone, saved in lists:
+            for family, works, reason, sentence in saved.healths:
                 if (zone, family) not in self._blocklists.healths:
                     self._blocklists.put_health(ListHealth(zone, family, works, reason, sentence))
-            if known.address and zone not in self._blocklists.cursors:
-                self._blocklists.cursors[zone] = (known.pool, Address.parse(known.address))
-        for part in parts:
-            part.listings.restore(part.start, part.octets, part.listed, part.at)
-        return sum(len(part.octets) - part.octets.count(PENDING) for part in parts)
+            if saved.address and zone not in self._blocklists.cursors:
+                self._blocklists.cursors[zone] = (saved.pool, Address.parse(saved.address))
+        for listings, start, codes, listed, at in blocks:
+            listings.restore(start, codes, listed, at)
+        return sum(len(codes) - codes.count(PENDING) for _, _, codes, _, _ in blocks)
 
 
-def _blocks(listings: PoolListings, strides: Iterable[int]) -> list[tuple[int, int]]:
-    """The blocks that have addresses of these strides."""
+@as_value_error
+def _saved_list(zone: str, at: float, text: str, crc: int) -> tuple[float, SavedList]:
+    saved: SavedList = codec.from_data(SavedList, json.loads(checked(text, crc, zone)))
+    if saved.address:
+        Address.parse(saved.address)
+    return float(at), saved
+
+
+def _range_blocks(listings: PoolListings, numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """The `RangeBlocks` of a pool that have addresses of the blocks *numbers*."""
     blocks, found, size = RangeBlocks(listings.pool.source), set(), listings.pool.size
-    for stride in strides:
-        place, end = stride * BLOCK, min(size, (stride + 1) * BLOCK)
-        while place < end:
-            block = blocks.around(place)
+    for number in numbers:
+        index, end = number * BLOCK, min(size, (number + 1) * BLOCK)
+        while index < end:
+            block = blocks.around(index)
             found.add(block)
-            place = block[1]
+            index = block[1]
     return sorted(found)
 
 
-def _row(zone: DomainName, listings: PoolListings, start: int, stop: int) -> tuple[object, ...]:
+def _listings_row(zone: DomainName, listings: PoolListings, start: int, stop: int) -> tuple[object, ...]:
     first = listings.pool.source.at(start)[0].packed
-    octets = listings.conclusive(start, stop)
-    words = {place - start: finding_data(it) for place in range(start, stop) if (it := listings.listed.get(place))}
-    text = json.dumps(words, separators=(",", ":"))
+    codes = listings.conclusive(start, stop)
+    found = [(index - start, listings.listed.get(index)) for index in range(start, stop)]
+    text = codec.to_text({offset: codec.finding_data(it) for offset, it in found if it is not None})
     at = max(listings.asked[start // BLOCK : (stop - 1) // BLOCK + 1])
-    return zone, listings.pool.name, first, at, octets, text, checksum(zone, listings.pool.name, first, octets, text)
-
-
-def _known_text(blocklists: Blocklists, zone: DomainName) -> str:
-    healths = [health for (other, _), health in blocklists.healths.items() if other == zone]
-    known = tuple([(it.family, it.works, it.reason, it.sentence) for it in healths if it.works is not None])
-    place: Cursor | None = blocklists.cursors.get(zone)
-    pool, address = ("", "") if place is None else (place[0], str(place[1]))
-    return json.dumps(to_data(Known(known, pool, address)), separators=(",", ":"))
-
-
-def _known(source: StateReader, zone: DomainName, since: float) -> Iterator[Known]:
-    query = "SELECT at, state, crc FROM blocklists WHERE zone = ?"
-    for at, text, crc in source.connection.execute(query, (zone,)):
-        try:
-            if at >= since:
-                yield _known_of(zone, text, crc)
-        except (TypeError, ValueError):
-            source.unreadable += 1
+    return zone, listings.pool.name, first, at, codes, text, checksum(zone, listings.pool.name, first, codes, text)
 
 
 @as_value_error
-def _known_of(zone: str, text: str, crc: int) -> Known:
-    if checksum(zone, text) != crc:
-        raise ValueError("the checksum is wrong")
-    healths, pool, address = json.loads(text)
-    known = [
-        (int(family), bool(works), from_data(Reason | None, why), str(helo)) for family, works, why, helo in healths
-    ]  # type: ignore[arg-type]  # a union is a kind too
-    if address:
-        Address.parse(address)
-    return Known(tuple(known), str(pool), str(address))
-
-
-def _parts(source: StateReader, zone: DomainName, listings: PoolListings, since: float) -> Iterator[Neighbours]:
-    query = "SELECT first, at, octets, listed, crc FROM listings WHERE zone = ? AND pool = ? ORDER BY at DESC"
-    for row in source.connection.execute(query, (zone, listings.pool.name)):
-        try:
-            yield from [part for part in _parts_of(zone, listings, row) if part.at >= since]
-        except ValueError:
-            source.unreadable += 1
-
-
-@as_value_error
-def _parts_of(zone: str, listings: PoolListings, row: tuple[bytes, float, bytes, str, int]) -> list[Neighbours]:
-    """What a row has of the addresses that are in the pool: in one piece where they all still are neighbours."""
-    first, at, octets, text, crc = row
+def _listings_blocks(
+    zone: str, listings: PoolListings, first: bytes, at: float, codes: bytes, text: str, crc: int
+) -> list[ListingsBlock]:
+    """The parts of a row that are in the pool: one if its addresses still are a block, else one for each address."""
     pool, source = listings.pool.name, listings.pool.source
-    if checksum(zone, pool, first, octets, text) != crc:
-        raise ValueError("the checksum is wrong")
-    words = {int(offset): finding(data) for offset, data in json.loads(text).items()}
-    if not set(octets) <= {0, 1, 2} or words.keys() != {place for place, octet in enumerate(octets) if octet == 2}:
-        raise ValueError("what is listed has words, and nothing else has")
+    data = json.loads(checked(text, crc, zone, pool, first, codes))
+    listed = {int(offset): codec.finding(it) for offset, it in data.items()}
+    if not set(codes) <= {0, 1, 2} or listed.keys() != {offset for offset, code in enumerate(codes) if code == 2}:
+        raise ValueError("exactly the listed addresses must have findings")
     blocks = RangeBlocks(source)
-    if blocks.begins_at(source, first):
-        start = source.position(Address(first))
-        assert start is not None  # noqa: S101  # it begins there
-        if blocks.around(start) == (start, start + len(octets)):
-            return [Neighbours(listings, start, octets, {start + offset: it for offset, it in words.items()}, at)]
-    number, parts = int.from_bytes(first, "big"), []
-    for offset, octet in enumerate(octets):
-        place = source.position(Address((number + offset).to_bytes(len(first), "big")))
-        if place is not None:
-            one = {place: words[offset]} if offset in words else {}
-            parts.append(Neighbours(listings, place, bytes([octet]), one, at))
-    return parts
+    start = blocks.start_of(first)
+    if start is not None and blocks.around(start) == (start, start + len(codes)):
+        found = {start + offset: it for offset, it in listed.items()}
+        return [(listings, start, codes, found, at)]
+    number, blocks_of_one = int.from_bytes(first, "big"), list[ListingsBlock]()
+    for offset, code in enumerate(codes):
+        index = source.position(Address((number + offset).to_bytes(len(first), "big")))
+        if index is not None:
+            found = {index: listed[offset]} if offset in listed else {}
+            blocks_of_one.append((listings, index, bytes([code]), found, at))
+    return blocks_of_one
 
 
-# SECTION exporter.state.storage.domains
-# What is known of domains, as rows: written, read, noted as gone.
-#
-# The rule of this file: what comes out is what went in: the reports, with all that pages and metrics show of
-# them, and
-# what is held. A row has a bound: of a domain whose records are so large that it would be longer, first the
-# evidence is
-# left out, and then what its latest sample came to and its SPF record; what is held, which decides, never is.
+# What left the configuration, and what is too old. Configured subjects are never deleted.
 
-MAX_BYTES = 1 << 20
-"""How long a row may be: a record that authorises ten thousand networks fits."""
-
-_MAX_EVIDENCE = 64 << 10
-_SAME = 0
-
-TakenDomainNames = Sequence[DomainName]
+_MAX_ROWS = 2000
+"""How many rows of a table are deleted at a time, so that no transaction is long."""
+_KEYS = {
+    "addresses": "pool, address",
+    "helos": "pool, name",
+    "domains": "name",
+    "listings": "zone, pool, first",
+    "blocklists": "zone",
+}
 
 
-def domain_text(state: DomainState) -> str:
-    """All of *state* but its name, and of its settings the selectors; as much of it as fits into a row."""
-    text = _text(state, pack(state.evidence, _MAX_EVIDENCE), with_latest=True)
-    if len(text) > MAX_BYTES:
-        text = _text(state, pack({}), with_latest=True)
-    return text if len(text) <= MAX_BYTES else _text(state, pack({}), with_latest=False)
-
-
-def _text(state: DomainState, evidence: str, *, with_latest: bool) -> str:
-    latest = state.latest if with_latest else None
-    spf = state.spf if with_latest else None
-    data: list[Any] = [
-        list(state.settings.selectors),
-        to_data(latest),
-        list(map(to_data, state.known.values())),
-        [[*slot, to_data(hints)] for slot, hints in state.hints.items()],
-        _SAME if latest is not None and spf == latest.spf else to_data(spf),
-        {selector: to_data(key) for selector, key in state.dkim.items()},
-        to_data(state.dmarc),
-        state.concluded_at,
-        state.changed_at,
-        evidence,
-    ]
-    return json.dumps(data, separators=(",", ":"))
-
-
-@as_value_error
-def domain_state(text: str, settings: DomainSettings, sampled_at: float, now: float) -> DomainState:
-    """What `domain_text` wrote of the domain that has these *settings* now; no time of it is later than *now*.
-
-    What was known of selectors that are no longer configured is left out. Raises `ValueError`.
-    """
-    selectors, latest, known, hints, spf, dkim, dmarc, concluded_at, changed_at, evidence = json.loads(text)
-    report = from_data(DomainReport | None, latest)  # type: ignore[arg-type]  # a union is a kind too
-    groups = from_data(tuple[tuple[DomainFinding, ...], ...], known)
-    state = DomainState(
-        DomainSettings(settings.name, settings.interval, settings.expect, tuple(map(str, selectors))),
-        report,
-        _answered(unpack(evidence), now),
-        {(group[0].check, group[0].subject): group for group in groups},
-        {(DomainCheckName(check), str(subject)): from_data(tuple[Hint, ...], some) for check, subject, some in hints},
-        report.spf if spf == _SAME and report is not None else from_data(SpfDomainReport | None, spf),  # type: ignore[arg-type]
-        {str(selector): from_data(DkimReport, key) for selector, key in dkim.items()},
-        from_data(DmarcReport | None, dmarc),  # type: ignore[arg-type]
-        min(sampled_at, now),
-        min(float(concluded_at), now),
-        min(float(changed_at), now),
-    )
-    return state if state.settings == settings else state.reconfigure(settings)
-
-
-def _answered(evidence: Evidence, now: float) -> Evidence:
-    return {
-        question: answer if answer.asked_at <= now else answer._replace(asked_at=now)
-        for question, answer in evidence.items()
-    }
-
-
-class DomainTable:
-    """The domains of a board, for the thread that saves (see `exporter.state.storage.parts.Part`)."""
-
-    name = "domains"
-
-    def __init__(self, board: DomainBoard) -> None:
-        self._board = board
-        self._looked: set[DomainName] = set()
-
-    def add_all(self) -> None:
-        """Everything that is known has to be saved anew, and read anew what is not."""
-        self._looked.clear()
-        for name, state in self._board.generation().items():
-            if state.sampled_at:
-                self._board.dirty.note(name, is_changed=True)
-
-    def take(self, *, all_of_them: bool) -> TakenDomainNames:
-        """Take the domains that have news, or *all_of_them* that were sampled."""
-        return self._board.dirty.take(all_of_them=all_of_them)
-
-    def put_back(self, taken: TakenDomainNames) -> None:
-        """Could not be saved."""
-        for name in taken:
-            self._board.dirty.note(name, is_changed=True)
-
-    def save(self, connection: sqlite3.Connection, taken: TakenDomainNames) -> None:
-        """Write them, as they are now."""
-        generation = self._board.generation()
-        states = [generation[name] for name in taken if name in generation]
-        rows = [(state.settings.name, state.sampled_at, domain_text(state)) for state in states if state.sampled_at]
-        connection.executemany(
-            "INSERT OR REPLACE INTO domains (name, sampled_at, state, crc) VALUES (?, ?, ?, ?)",
-            [(name, at, text, checksum(name, text)) for name, at, text in rows],
+def update_gone(connection: sqlite3.Connection, pools: Mapping[str, PoolState], now: float) -> None:
+    """Record of each address and HELO name since when it is not configured, or that it is."""
+    for number, name in connection.execute("SELECT id, name FROM pools").fetchall():
+        state = pools.get(name)
+        if state is None:
+            for table in ("addresses", "helos"):
+                _set_gone(connection, table, {"pool": number}, now, is_configured=False)
+            continue
+        keys: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
+            ("addresses", "address", partial(_has_address, state.pool)),
+            ("helos", "name", state.helos.__contains__),
         )
-
-    def note_gone(self, connection: sqlite3.Connection, now: float) -> None:
-        """Note of every domain whether it is configured, and if not, since when."""
-        configured = self._board.generation()
-        rows = connection.execute("SELECT name, gone_at FROM domains").fetchall()
-        moved = [
-            (now if gone_at is None else None, name)
-            for name, gone_at in rows
-            if (gone_at is None) != (name in configured)
-        ]
-        connection.executemany("UPDATE domains SET gone_at = ? WHERE name = ?", moved)
-
-    def wanted(self) -> list[DomainSettings]:
-        """The domains of which nothing is known, and that were not looked for."""
-        generation = self._board.generation()
-        self._looked &= generation.keys()
-        unknown = [name for name, state in generation.items() if not state.sampled_at and name not in self._looked]
-        self._looked.update(unknown)
-        return [generation[name].settings for name in unknown]
-
-    def read(self, source: StateReader, wanted: Iterable[DomainSettings]) -> list[DomainState]:
-        """What the file has of the *wanted* ones."""
-        return list(read_domains(source, wanted))
-
-    def restore(self, found: Iterable[DomainState]) -> int:
-        """Begin with what was *found*, as far as nothing newer is known; how many that were."""
-        return sum(map(self._board.restore, found))
+        for table, column, is_configured in keys:
+            rows = connection.execute(f"SELECT {column}, gone_at FROM {table} WHERE pool = ?", (number,))  # noqa: S608
+            moved = [
+                (now if gone_at is None else None, number, key)
+                for key, gone_at in rows
+                if (gone_at is None) != is_configured(key)
+            ]
+            connection.executemany(f"UPDATE {table} SET gone_at = ? WHERE pool = ? AND {column} = ?", moved)  # noqa: S608
 
 
-def read_domains(source: StateReader, wanted: Iterable[DomainSettings]) -> Iterable[DomainState]:
-    """What the file has of domains; what cannot be read, or is too old, is left out."""
-    for settings in wanted:
-        query = "SELECT sampled_at, state, crc FROM domains WHERE name = ?"
-        for sampled_at, text, crc in source.connection.execute(query, (settings.name,)):
-            if not isinstance(text, str) or checksum(settings.name, text) != crc:
-                source.unreadable += 1
-                continue
-            try:
-                state = domain_state(text, settings, float(sampled_at), source.now)
-            except ValueError:
-                source.unreadable += 1
-                continue
-            if state.sampled_at >= source.since:
-                yield state
+def _has_address(pool: Pool, packed: Any) -> bool:
+    return is_address(packed) and pool.index(Address(packed)) is not None
+
+
+def _set_gone(
+    connection: sqlite3.Connection, table: str, key: Mapping[str, object], now: float, *, is_configured: bool
+) -> None:
+    """Set or clear `gone_at` in the rows with this *key*, unless it is right already."""
+    gone_at = None if is_configured else now
+    where = " AND ".join(f"{column} = ?" for column in key)
+    query = f"UPDATE {table} SET gone_at = ? WHERE {where} AND (gone_at IS NULL) != (? IS NULL)"  # noqa: S608
+    connection.execute(query, (gone_at, *key.values(), gone_at))
+
+
+def delete_old(connection: sqlite3.Connection, entry: StorageEntry, now: float) -> bool:
+    """Delete some of the rows that are too old or too many. Return whether there may be more."""
+    oldest = now - entry.retention.seconds
+    deleted = 0
+    for table, key in _KEYS.items():
+        query = f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE gone_at < ? LIMIT ?)"  # noqa: S608
+        deleted += connection.execute(query, (oldest, _MAX_ROWS)).rowcount
+    deleted += connection.execute(
+        "DELETE FROM changes WHERE number IN (SELECT number FROM changes WHERE at < ? ORDER BY at LIMIT ?)",
+        (oldest, _MAX_ROWS),
+    ).rowcount
+    (count,) = connection.execute("SELECT count(*) FROM changes").fetchone()
+    if count > entry.max_changes:
+        deleted += connection.execute(
+            "DELETE FROM changes WHERE number IN (SELECT number FROM changes ORDER BY number LIMIT ?)",
+            (min(count - entry.max_changes, _MAX_ROWS),),
+        ).rowcount
+    connection.execute("DELETE FROM times WHERE pool NOT IN (SELECT pool FROM addresses)")
+    return deleted > 0
+
+
+def delete_key_values(connection: sqlite3.Connection, pools: Collection[str], entry: StorageEntry, now: float) -> None:
+    """Delete values that are too old, of pools that are not in *pools*."""
+    for (owner,) in connection.execute("SELECT DISTINCT owner FROM notes").fetchall():
+        if owner.startswith(POOL) and owner.removeprefix(POOL) not in pools:
+            connection.execute("DELETE FROM notes WHERE owner = ? AND at < ?", (owner, now - entry.retention.seconds))

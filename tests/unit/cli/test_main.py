@@ -15,7 +15,7 @@ from exporter.cli.main import Parsed, main, parse_external_path, parse_seconds, 
 from exporter.inventory.shard import ALONE, Shard
 from exporter.state.storage.database import Database
 from exporter.state.storage.tables import save_changes
-from tests.unit.state.storage.journals import written
+from tests.unit.state.storage.changes import written
 
 GOOD = "pools: [{name: a, addresses: [{ip: 192.0.2.10, helo: mail.example.org}]}]\n"
 BAD = "pools: [{name: a, interval: 3, addresses: [{ip: 010.1.1.1}]}]\nresolver: 1\n"

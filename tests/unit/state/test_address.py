@@ -33,7 +33,7 @@ WORLDS = (RIGHT, BROKEN, SILENT)
 
 
 def sampled(*worlds: World, subject=MTA) -> AddressState:
-    """The state after a sample in each of these worlds, each believed, a second apart."""
+    """The state after a confirmed sample in each of these worlds, one a second."""
     state = AddressState(subject)
     for second, world in enumerate(worlds, start=1):
         state = state.observe(*run_check(report(subject), world), float(second))[0]
@@ -41,7 +41,7 @@ def sampled(*worlds: World, subject=MTA) -> AddressState:
 
 
 def test_a_verdict_outlives_an_outage():
-    """Through inconclusive samples the last conclusive verdict stands, and the times say since when."""
+    """Inconclusive samples keep the last conclusive verdict and its time."""
     state = sampled(RIGHT, SILENT, SILENT)
 
     assert health(state, EVERYTHING) is True
@@ -50,8 +50,8 @@ def test_a_verdict_outlives_an_outage():
     assert not state.latest.is_conclusive
 
 
-def test_a_clock_that_is_stepped_back_leaves_no_moment_in_the_future():
-    """A sample after the step is the latest of all: nothing was concluded, and nothing changed, after it."""
+def test_no_time_is_later_than_the_sample_after_the_clock_was_set_back():
+    """Neither the last conclusion nor the last change is later than the sample."""
     state = sampled(RIGHT, BROKEN)
     assert (state.sampled_at, state.concluded_at, state.changed_at) == (2.0, 2.0, 2.0)
 
@@ -61,8 +61,8 @@ def test_a_clock_that_is_stepped_back_leaves_no_moment_in_the_future():
 
 
 @given(st.lists(st.sampled_from(WORLDS), max_size=8))
-def test_outages_leave_no_trace_in_what_is_held(worlds):
-    """Taking the outages out of a history changes nothing of what the DNS is held to have said at its end."""
+def test_outages_leave_no_trace_in_what_is_known(worlds):
+    """What is known at the end is the same without the outages."""
     with_outages = sampled(*worlds)
     without = sampled(*[world for world in worlds if world is not SILENT])
 
@@ -107,19 +107,19 @@ def test_problems_name_check_and_reason_once():
     assert problems(sampled(BROKEN, RIGHT), EVERYTHING) == ()
 
 
-def test_a_failure_that_is_not_seen_again_turns_the_verdict_inconclusive():
-    """A report whose failure was not confirmed says temperror, so that no gauge moves on it."""
+def test_an_unconfirmed_failure_makes_the_verdict_inconclusive():
+    """If its failure is not confirmed, the verdict is temperror, so that no gauge changes."""
     first, _ = run_check(report(MTA), SILENT)
     second, _ = run_check(report(MTA), BROKEN)
 
-    believed = confirmed(sampled(RIGHT).known, first, second)
+    recorded = confirmed(sampled(RIGHT).known, first, second)
 
-    assert believed.findings[0].reason is Reason.UNCONFIRMED
-    assert not believed.is_conclusive
+    assert recorded.findings[0].reason is Reason.UNCONFIRMED
+    assert not recorded.is_conclusive
 
 
-def test_changes_are_told_once_each():
-    """Break and fix are one change each for each check; an outage between is none."""
+def test_each_change_is_returned_once():
+    """A break and a fix are one change each per check; an outage between them is none."""
     state = sampled(RIGHT, SILENT)
     state, broke = state.observe(*run_check(report(MTA), BROKEN), 3.0)
     state, again = state.observe(*run_check(report(MTA), BROKEN), 4.0)
@@ -134,15 +134,15 @@ def test_changes_are_told_once_each():
 
 
 def test_another_helo_name_keeps_what_is_known_of_the_address():
-    """After a reload with other HELO names, the address's own verdict stands; the old names' are gone."""
+    """After a reload with other HELO names, the verdict of the address stays and results on old names are dropped."""
     state = sampled(RIGHT).retarget(target("192.0.2.10", "other.example.org"))
 
     assert list(state.known) == [(CheckName.FCRDNS, "")]
     assert state.iprev is not None
 
 
-def test_a_domain_that_was_a_helo_name_too_keeps_what_is_known_of_it():
-    """With the HELO name goes what is held of it as one; what it came to as a sender's domain stays."""
+def test_results_on_a_domain_survive_its_removal_as_a_helo_name():
+    """Only results on it as a HELO name are dropped, not those as a sender domain or a list."""
     name = "mail.example.org"
     domain = Finding(CheckName.SPF_MAILFROM, Result.FAIL, name, Reason.SPF_FAIL)
     listed = Finding(CheckName.DNSBL, Result.PASS, name)
@@ -170,27 +170,27 @@ RENAMED = World.parse(
         pytest.param((RIGHT,), BROKEN, True, id="a-failure"),
         pytest.param((BROKEN,), RIGHT, True, id="a-fix"),
         pytest.param((RIGHT,), RENAMED, True, id="another-ptr-name-though-every-check-passes"),
-        pytest.param((RENAMED, SILENT), RENAMED, False, id="what-was-held-through-an-outage"),
+        pytest.param((RENAMED, SILENT), RENAMED, False, id="what-was-known-before-an-outage"),
         pytest.param((RIGHT, SILENT), RENAMED, True, id="a-name-that-changed-during-an-outage"),
         pytest.param((RIGHT,), SILENT, False, id="an-outage"),
         pytest.param((SILENT,), RIGHT, False, id="the-first-conclusive-sample"),
     ],
 )
-def test_news_is_what_differs_conclusively_from_what_is_held(before, now, is_changed):
-    """Names count as much as results; what the DNS leaves open, and what was not known before, is none."""
+def test_a_report_is_changed_if_a_conclusive_result_differs(before, now, is_changed):
+    """PTR names count, too. Unknown results, and results where nothing was known, do not."""
     assert sampled(*before).is_changed(run_check(report(MTA), now)[0]) is is_changed
 
 
 @pytest.mark.parametrize(
     ("known", "healthy"),
     [
-        pytest.param(None, True, id="a-list-that-never-said-anything-is-passed-over"),
+        pytest.param(None, True, id="a-list-that-never-answered"),
         pytest.param(Result.PASS, True, id="not-listed"),
         pytest.param(Result.FAIL, False, id="listed"),
     ],
 )
-def test_a_block_list_may_refuse_to_say_anything(known, healthy):
-    """Then the other checks decide; were it the only one, nothing would be known."""
+def test_a_block_list_that_never_answers_does_not_count(known, healthy):
+    """The other checks decide. If there are none, the health is unknown."""
     zone, reasons = "zen.example.org", {Result.PASS: None, Result.FAIL: Reason.DNSBL_LISTED, None: None}
     silent = Finding(CheckName.DNSBL, Result.UNKNOWN, zone, Reason.DNSBL_BLOCKED)
     state = sampled(RIGHT)
@@ -221,7 +221,7 @@ def test_a_ptr_name_that_keeps_changing_is_flapping_until_it_stays():
 
 
 def test_servfail_is_no_missing_ptr():
-    """The commonest false alarm of tools like this: SERVFAIL for the PTR is never "no PTR"."""
+    """SERVFAIL never counts as a missing PTR record, the most common false alarm of such tools."""
     state = sampled(RIGHT.without_answers_to({}), World(outages=dict.fromkeys(RIGHT.records, SERVFAIL.status)))
 
     assert problems(state, EVERYTHING) == ()
@@ -230,12 +230,12 @@ def test_servfail_is_no_missing_ptr():
 @pytest.mark.parametrize(
     ("zone", "shown"),
     [
-        pytest.param("mail.example.org A 192.0.2.10", "mail.example.org", id="the-one-that-confirms-it"),
-        pytest.param("", "a.example.org", id="failing-that-the-first"),
+        pytest.param("mail.example.org A 192.0.2.10", "mail.example.org", id="the-confirmed-one"),
+        pytest.param("", "a.example.org", id="else-the-first"),
     ],
 )
-def test_one_ptr_name_stands_for_an_address(zone, shown):
-    """A name that confirms it goes before one that does not; without PTR names there is none."""
+def test_one_ptr_name_is_shown_for_an_address(zone, shown):
+    """A confirmed name comes before others; without PTR names there is none."""
     reverse = "10.2.0.192.in-addr.arpa PTR"
     state = sampled(World.parse(f"{reverse} a.example.org\n{reverse} mail.example.org\n{zone}"))
 

@@ -1,9 +1,8 @@
-"""Disputes: since when, until when, of whom, and how many are remembered."""
+"""Disputes: when they begin and end, and how many are kept."""
 
 from exporter.checks.addresses import Address
 from exporter.checks.result import CheckName, Finding, Reason, Result
 from exporter.dns.resolvers import Source
-from exporter.state import disputes as module
 from exporter.state.disputes import Dispute, Disputes
 
 FAILING = Finding(CheckName.FCRDNS, Result.FAIL, reason=Reason.PTR_NXDOMAIN)
@@ -29,7 +28,7 @@ def test_a_dispute_lasts_until_it_is_settled():
 
 
 def test_waiting_counts_samples_in_a_row():
-    """Whatever settles the address begins the count anew."""
+    """A settled address starts again at 0."""
     disputes = Disputes()
     for _ in range(2):
         disputes.wait("pool", MTA)
@@ -39,8 +38,8 @@ def test_waiting_counts_samples_in_a_row():
     assert (disputes.waited("pool", MTA), disputes.is_empty) == (0, True)
 
 
-def test_what_is_sampled_no_more_is_forgotten():
-    """After a reload only what is still there is in dispute."""
+def test_subjects_that_left_are_forgotten():
+    """After a reload, only subjects that are still configured are disputed."""
     disputes = Disputes()
     for pool in ("kept", "gone"):
         disputes.note(pool, MTA, Dispute(FAILING, ONE, TWO), 1.0)
@@ -52,10 +51,9 @@ def test_what_is_sampled_no_more_is_forgotten():
     assert disputes.is_empty
 
 
-def test_memory_is_bounded(monkeypatch):
-    """What is beyond the capacity is counted as a disagreement, and not remembered."""
-    monkeypatch.setattr(module, "CAPACITY", 1)
-    disputes = Disputes()
+def test_the_number_of_disputes_is_limited():
+    """Beyond the capacity, a dispute is counted as a disagreement but not kept."""
+    disputes = Disputes(capacity=1)
     for address in (MTA, OTHER):
         disputes.note("pool", address, Dispute(FAILING, ONE, TWO), 1.0)
         disputes.wait("pool", address)
@@ -71,8 +69,8 @@ def test_memory_is_bounded(monkeypatch):
     assert disputes.note("pool", OTHER, Dispute(FAILING, ONE, TWO), 6.0)
 
 
-def test_what_is_kept_counts_on():
-    """Of what a reload leaves, the dispute, its beginning and the count of waiting are as they were."""
+def test_kept_disputes_go_on():
+    """A reload does not change the dispute, its beginning or the count of waiting samples."""
     disputes = Disputes()
     for subject in (MTA, OTHER):
         disputes.note("kept", subject, Dispute(FAILING, ONE, ONE), 1.0)
@@ -89,7 +87,7 @@ def test_what_is_kept_counts_on():
 
 
 def test_a_pool_that_has_no_disputes_settles_none():
-    """A sample of what was never disputed ends nothing, and begins nothing."""
+    """A sample of an undisputed address neither ends nor begins a dispute."""
     disputes = Disputes()
 
     assert not disputes.settle("pool", MTA)

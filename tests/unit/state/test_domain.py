@@ -24,7 +24,7 @@ QUESTIONS = sorted(sample(SOUND)[1])
 
 
 def sampled(*worlds, settings=ALL):
-    """The state after a sample in each of these worlds, each believed, a second apart."""
+    """The state after a confirmed sample in each of these worlds, one a second."""
     state = DomainState(settings)
     for second, world in enumerate(worlds, start=1):
         state, _ = state.observe(*REPORTS.get(id(world)) or sample(world), float(second))
@@ -32,13 +32,13 @@ def sampled(*worlds, settings=ALL):
 
 
 def shown(state):
-    """All that gauges are made of."""
+    """Everything that gauges show."""
     policy = state.dmarc and (state.dmarc.record, state.dmarc.policy, state.dmarc.subdomain_policy)
     return (state.known, state.hints, state.spf and state.spf.records, state.dkim, policy, state.is_healthy)
 
 
 def test_verdicts_outlive_an_outage():
-    """Through inconclusive samples all that is known stands, and the times say since when."""
+    """Inconclusive samples keep everything that is known, and its times."""
     state = sampled(SOUND, SILENT, SILENT)
 
     assert state.is_healthy is True
@@ -50,7 +50,7 @@ def test_verdicts_outlive_an_outage():
 
 @given(st.lists(st.sampled_from(WORLDS), max_size=5))
 def test_outages_leave_no_trace_in_what_is_shown(worlds):
-    """Taking the outages out of a history changes nothing of what the DNS is held to have said at its end."""
+    """What is known at the end is the same without the outages."""
     with_outages = sampled(*worlds)
     without_outages = sampled(*[world for world in worlds if world is not SILENT])
 
@@ -60,8 +60,8 @@ def test_outages_leave_no_trace_in_what_is_shown(worlds):
 
 
 @given(st.sampled_from([SOUND, NO_SPF, NO_KEY, OPEN_RECORD, WEAKER]), outages(QUESTIONS))
-def test_lost_answers_turn_no_verdict(world, lost):
-    """Whatever goes unanswered in the next sample of the same world: nothing that is held moves, nobody falls ill."""
+def test_lost_answers_change_no_verdict(world, lost):
+    """If answers are lost in the next sample of the same world, nothing known changes."""
     before = sampled(world)
     after, changes = before.observe(*sample(world.without_answers_to(lost), ALL), 2.0)
 
@@ -82,7 +82,7 @@ def test_nothing_is_known_before_the_first_conclusive_sample():
         pytest.param(NO_SPF, EVERYTHING, False, id="spf-is-missing"),
         pytest.param(NO_SPF, EVERYTHING - {DomainCheckName.SPF}, True, id="spf-is-not-expected"),
         pytest.param(NO_KEY, frozenset({DomainCheckName.DKIM}), False, id="one-key-of-two"),
-        pytest.param(without("_mta-sts", "_smtp"), SETTINGS.expect, True, id="nobody-asks-for-mta-sts"),
+        pytest.param(without("_mta-sts", "_smtp"), SETTINGS.expect, True, id="mta-sts-is-not-expected"),
         pytest.param(NO_SPF, frozenset(), True, id="nothing-is-expected"),
     ],
 )
@@ -106,8 +106,8 @@ def test_problems_name_check_reason_and_selector_once():
     ]
 
 
-def test_a_failure_that_is_not_seen_again_is_told_as_unknown():
-    """Of the second sample, what the first did not have is not believed; the rest is."""
+def test_a_failure_that_is_not_seen_twice_is_unknown():
+    """Failures that only the second sample has become unknown; the others are recorded."""
     state = sampled(SOUND)
     first, second = sample(NO_KEY)[0], sample(without("s2._domainkey", "example.org TXT"))[0]
     report = state.confirmed([first], second)
@@ -121,8 +121,8 @@ def test_a_failure_that_is_not_seen_again_is_told_as_unknown():
     assert after.spf is state.spf
 
 
-def test_what_is_published_anew_is_news_though_it_passes_too():
-    """Another policy, another key, other ranges, another record: a resolver that lies could tell them as well."""
+def test_another_published_record_is_a_change_even_if_it_passes():
+    """Another policy, key, range or record must be verified, too: the resolver could be lying."""
     state = sampled(SOUND)
     other_key = KEY.replace("11qY", "22qY")
 
@@ -137,8 +137,8 @@ def test_what_is_published_anew_is_news_though_it_passes_too():
         assert state.is_changed(sample(World.parse(ZONE.replace(ours, theirs)))[0]), theirs
 
 
-def test_other_settings_keep_what_is_known_of_what_stays():
-    """A selector that left takes its key with it; one that came is not known yet; the rest is as before."""
+def test_other_settings_keep_what_is_known_of_the_rest():
+    """A removed selector loses its key, a new one is unknown, and the rest stays."""
     state = sampled(NO_KEY).reconfigure(replace(ALL, selectors=("s1", "s3")))
 
     assert set(state.dkim) == {"s1"}
@@ -150,8 +150,8 @@ def test_other_settings_keep_what_is_known_of_what_stays():
     assert again.is_healthy is False
 
 
-def test_a_change_names_its_domain_and_its_selector():
-    """Break and fix are one change each."""
+def test_a_change_has_its_domain_and_selector():
+    """A break and a fix are one change each."""
     state = sampled(SOUND)
     state, broke = state.observe(*sample(NO_KEY), 2.0)
     state, again = state.observe(*sample(NO_KEY), 3.0)

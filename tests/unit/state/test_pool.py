@@ -1,13 +1,19 @@
-"""The state of a pool over the samples of its addresses."""
+"""The state of a pool, and its worst prefixes."""
 
+from collections import Counter
+from ipaddress import ip_network
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.check import run_check
 from exporter.checks.report import report
+from exporter.inventory.draws import Plan
 from exporter.state.address import health
 from exporter.state.counters import PoolCounters
-from exporter.state.pool import FAILING, HEALTHY, UNKNOWN, PoolState
+from exporter.state.pool import FAILING, HEALTHY, MAX_PREFIXES, UNKNOWN, PoolState, WorstPrefixes
+from tests.examples import examples
 from tests.factories import World
 from tests.unit.web.pools import BROKEN, RIGHT, SILENT, pool
 
@@ -17,13 +23,13 @@ samples = st.lists(st.tuples(st.integers(0, 3), st.sampled_from([RIGHT, BROKEN, 
 
 
 def record(state: PoolState, index: int, world: World, at: float = 1.0) -> None:
-    """Take in one believed sample."""
+    """Record one sample."""
     state.record(index, *run_check(report(state[index].target), world), at)
 
 
 @given(samples)
 def test_healths_are_the_health_of_each_address(taken):
-    """Whatever was sampled, each octet says what `health` says of that address."""
+    """Each byte is the code of what `health` returns for the address."""
     state = PoolState(pool("198.51.100.0/30"), PoolCounters())
     for index, world in taken:
         record(state, index, world)
@@ -33,14 +39,74 @@ def test_healths_are_the_health_of_each_address(taken):
 
 
 @given(samples)
-def test_healths_follow_a_reload(taken):
-    """A pool that inherits judges what it inherits by its own expectations."""
+def test_a_reload_judges_health_by_the_new_expectations(taken):
+    """What is copied from the old pool counts by what the new pool expects."""
     old = PoolState(pool("198.51.100.0/30"), PoolCounters())
     for index, world in taken:
         record(old, index, world)
 
     new = PoolState(pool("198.51.100.0/29", expect=["helo-syntax"]), PoolCounters())
-    new.copy_from(old)
+    for _ in new.copying(old):
+        pass
 
     expect = new.pool.expect
     assert list(new.healths) == [CODES[health(new[index], expect)] for index in range(8)]
+
+
+SOURCE = pool("198.51.100.0/29", "198.51.101.0/30", "203.0.113.64/31", "2001:db8::/126", "2001:db8:0:1::/127")
+
+
+def state_of(made):
+    """A pool without samples."""
+    return PoolState(made, PoolCounters())
+
+
+@examples(40)
+@given(st.lists(st.sampled_from([UNKNOWN, HEALTHY, FAILING]), min_size=SOURCE.size, max_size=SOURCE.size))
+def test_every_failing_address_is_in_its_prefix(healths):
+    """The worst comes first, then the order of addresses. Without random sampling all addresses count as sampled."""
+    state = state_of(SOURCE)
+    state.healths[:] = bytes(healths)
+    sizes, failing = Counter(), Counter()
+    for target, code in zip(SOURCE.targets, healths, strict=True):
+        length = 24 if target.address.family == 4 else 64
+        text = str(ip_network(f"{target.address}/{length}", strict=False))
+        sizes[text] += 1
+        failing[text] += code == FAILING
+
+    order = list(sizes)
+    expected = [(text, failing[text], sizes[text]) for text in sizes if failing[text]]
+    assert list(WorstPrefixes(state)()) == sorted(expected, key=lambda one: (-one[1], order.index(one[0])))
+
+
+def test_with_random_sampling_only_sampled_addresses_count():
+    """Of three sampled addresses of a /24, two fail."""
+    state = state_of(pool("198.51.100.0/24").sampled(Plan(1, 24, 64, 256)))
+    for index, world in ((3, BROKEN), (9, RIGHT), (200, BROKEN)):
+        record(state, index, world)
+
+    assert WorstPrefixes(state)() == (("198.51.100.0/24", 2, 3),)
+
+
+def test_prefixes_follow_the_healths():
+    """The result is the same object until something changes."""
+    state = state_of(pool("198.51.100.0/31"))
+    worst = WorstPrefixes(state)
+    assert worst() == ()
+    record(state, 0, BROKEN)
+    one = worst()
+    record(state, 1, BROKEN)
+    two = worst()
+
+    assert (one, two) == ((("198.51.100.0/24", 1, 2),), (("198.51.100.0/24", 2, 2),))
+    assert worst() is two
+    assert worst.state is state
+
+
+@pytest.mark.parametrize("count", [MAX_PREFIXES - 1, MAX_PREFIXES, MAX_PREFIXES + 1])
+def test_the_number_of_prefixes_is_limited(count):
+    """If there are more, the last ones in order are left out."""
+    state = state_of(pool(*[f"10.0.{third}.7/32" for third in range(count)]))
+    state.healths[:] = bytes([FAILING]) * count
+
+    assert [one.text for one in WorstPrefixes(state)()] == [f"10.0.{third}.0/24" for third in range(min(count, 50))]

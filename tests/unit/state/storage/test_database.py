@@ -1,4 +1,4 @@
-"""The file: what is opened, what is refused, what is moved aside, what is migrated."""
+"""The database file: opened, refused, moved aside or migrated."""
 
 import itertools
 import random
@@ -17,11 +17,18 @@ from exporter.checks.report import report
 from exporter.state.counters import PoolCounters
 from exporter.state.journal import ALL_CHANGES
 from exporter.state.pool import PoolState
-from exporter.state.storage.codec import StateReader, pool_id, save_addresses, save_times
 from exporter.state.storage.database import MIGRATIONS, VERSION, Database
 from exporter.state.storage.status import StorageError, StorageErrorReason
-from exporter.state.storage.tables import load_changes, page, save_changes
-from tests.unit.state.storage.journals import written
+from exporter.state.storage.tables import (
+    StateReader,
+    load_changes,
+    page,
+    pool_id,
+    save_addresses,
+    save_changes,
+    save_times,
+)
+from tests.unit.state.storage.changes import written
 from tests.unit.web.pools import BROKEN, RIGHT, pool
 
 VERSION_1 = Path(__file__).with_name("version1.sql").read_text()
@@ -29,7 +36,7 @@ POOL = pool("198.51.100.0/26")
 
 
 def filled(path: Path) -> dict[int, object]:
-    """Make a file with addresses and changes; what is known of each address."""
+    """Make a file with addresses and changes. Return the states of the addresses."""
     state = PoolState(POOL, PoolCounters())
     for index in range(POOL.size):
         world = BROKEN if index % 3 else RIGHT
@@ -43,31 +50,31 @@ def filled(path: Path) -> dict[int, object]:
     return dict(restored(path))
 
 
-def true_of(state):
-    """What must not be told wrongly of an address."""
+def facts(state):
+    """What must never be restored wrongly."""
     return state.known, state.iprev, state.target
 
 
 def restored(path: Path):
-    """What is read of each address of the pool."""
+    """The state of each address of the pool in the file."""
     database = Database(path)
     try:
-        for chunk in StateReader(database.connection, 5000.0, 0.0).addresses(POOL):
-            yield from chunk
+        for step in StateReader(database.connection, 5000.0, 0.0).addresses(POOL):
+            yield from step
     finally:
         database.close()
 
 
 class Sound:
-    """A sound file: its octets, what is known from it, its changes."""
+    """An undamaged file: its bytes, its states and its changes."""
 
     def __init__(self, path, known, changes):
-        self.octets, self.known, self.changes = path.read_bytes(), known, changes
+        self.content, self.known, self.changes = path.read_bytes(), known, changes
 
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
-    """A file that nothing is wrong with."""
+    """An undamaged file."""
     path = tmp_path_factory.mktemp("sound") / "maildns.db"
     known = filled(path)
     assert len(known) == POOL.size
@@ -82,11 +89,11 @@ def sound(tmp_path_factory):
     st.none() | st.integers(0, 200_000),
     st.lists(st.tuples(st.integers(0, 200_000), st.integers(1, 255)), max_size=8),
 )
-def test_a_damaged_file_is_moved_aside_or_tells_nothing_but_the_truth(sound, tmp_path_factory, end, flips):
-    """Wherever octets flip or the file ends: whatever is restored is what was written, and the exporter can go on."""
-    damaged = bytearray(sound.octets)
-    for place, mask in flips:
-        damaged[place % len(damaged)] ^= mask
+def test_a_damaged_file_restores_nothing_wrong(sound, tmp_path_factory, end, flips):
+    """With flipped bytes, or cut off anywhere: what is restored is what was written, and the exporter goes on."""
+    damaged = bytearray(sound.content)
+    for offset, mask in flips:
+        damaged[offset % len(damaged)] ^= mask
     if end is not None:
         del damaged[end % len(damaged) :]
     path = tmp_path_factory.mktemp("damaged") / "maildns.db"
@@ -95,19 +102,19 @@ def test_a_damaged_file_is_moved_aside_or_tells_nothing_but_the_truth(sound, tmp
     try:
         found = dict(restored(path))
         with closing(sqlite3.connect(path)) as connection:
-            told = list(load_changes(connection, 100))
+            changes = list(load_changes(connection, 100))
     except (sqlite3.Error, StorageError):
-        return  # met later than at the start: it is moved aside then
+        return  # noticed after the start: the file is moved aside then
 
     for index, state in found.items():
-        assert true_of(state) == true_of(sound.known[index])
-    assert {(one.number, one.evidence, one.change.after) for one in told} <= {
+        assert facts(state) == facts(sound.known[index])
+    assert {(one.number, one.evidence, one.change.after) for one in changes} <= {
         (one.number, one.evidence, one.change.after) for one in sound.changes
     }
 
 
 def test_a_broken_file_is_kept(tmp_path):
-    """It is moved aside whole, another one too, and a new one is in its place."""
+    """It is moved aside unchanged, a second one too, and a new file replaces it."""
     path = tmp_path / "maildns.db"
     for seed in (1, 2):
         path.write_bytes(random.Random(seed).randbytes(5000))
@@ -125,8 +132,8 @@ def test_a_broken_file_is_kept(tmp_path):
         ("PRAGMA application_id = 1", "is the database of another program"),
     ],
 )
-def test_what_is_not_ours_is_left_as_it_is(tmp_path, script, message):
-    """A newer version, or another program's file, is neither written nor moved."""
+def test_a_foreign_file_is_left_alone(tmp_path, script, message):
+    """The file of a newer version, or of another program, is neither written nor moved."""
     path = tmp_path / "maildns.db"
     Database(path).close()
     with closing(sqlite3.connect(path)) as connection:
@@ -142,7 +149,7 @@ def test_what_is_not_ours_is_left_as_it_is(tmp_path, script, message):
 
 
 def test_a_file_of_version_1_is_migrated(tmp_path):
-    """What it holds is there afterwards, and it is of this version."""
+    """Its content is there afterwards, and it has this version."""
     path = tmp_path / "maildns.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(VERSION_1)
@@ -157,23 +164,20 @@ def test_a_file_of_version_1_is_migrated(tmp_path):
 
 
 @pytest.mark.parametrize("version", range(len(MIGRATIONS)))
-def test_a_migration_that_fails_leaves_the_version_before(tmp_path, monkeypatch, version):
-    """A file is of one version or of the next, never between the two."""
+def test_a_failed_migration_leaves_the_version_before(tmp_path, version):
+    """A file has one version or the next, nothing in between."""
     path = tmp_path / "maildns.db"
     broken = (*MIGRATIONS[:version], f"{MIGRATIONS[version]} INSERT INTO nothing VALUES (1);")
-    monkeypatch.setattr("exporter.state.storage.database.MIGRATIONS", broken)
-    monkeypatch.setattr("exporter.state.storage.database.VERSION", len(broken))
     with pytest.raises(sqlite3.OperationalError, match="nothing"):
-        Database(path)
+        Database(path, broken)
 
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (version,)
-    monkeypatch.undo()
     Database(path).close()
 
 
-def test_only_one_may_use_it(tmp_path):
-    """Whoever comes second is told so; when the first one is gone, the lock is too."""
+def test_only_one_exporter_may_use_the_file(tmp_path):
+    """The second one is refused until the first one has closed it."""
     path = tmp_path / "maildns.db"
     first = Database(path)
     with pytest.raises(StorageError, match="in use by another exporter") as refused:
@@ -183,8 +187,8 @@ def test_only_one_may_use_it(tmp_path):
     Database(path).close()
 
 
-def test_nobody_else_may_read_it(tmp_path):
-    """Neither the file nor the folder that was made for it, whatever the umask is."""
+def test_no_other_user_may_read_the_file(tmp_path):
+    """Nor the folder that was created for it, with any umask."""
     path = tmp_path / "new" / "folder" / "maildns.db"
     database = Database(path)
     database.connection.execute("INSERT INTO pools (name) VALUES ('a')")
@@ -195,8 +199,8 @@ def test_nobody_else_may_read_it(tmp_path):
     assert modes == [0, 0, 0]
 
 
-def test_pages_of_changes_meet_each_once(tmp_path):
-    """Pages of any size, laid end to end, are the journal, newest first; beside a writer and after it."""
+def test_pages_return_each_change_once(tmp_path):
+    """Pages of any size add up to the journal, newest first, while a writer is active and afterwards."""
     path = tmp_path / "maildns.db"
     database = Database(path)
     entries = written(1000, 1000.0)
@@ -213,10 +217,12 @@ def test_pages_of_changes_meet_each_once(tmp_path):
     database.close()
 
 
-def test_whoever_has_no_storage_loads_no_sqlite():
-    """Starting is quick for those who do not need it."""
+def test_sqlite_is_not_loaded_without_a_storage():
+    """The exporter starts faster."""
     code = "import exporter.service, exporter.cli.main, sys; print('sqlite3' in sys.modules)"
 
-    helo = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300).stdout
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300
+    ).stdout
 
-    assert helo == "False\n"
+    assert output == "False\n"

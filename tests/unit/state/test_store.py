@@ -1,4 +1,4 @@
-"""The compact states of big pools: all but the words is as if every address were kept in full."""
+"""A compact pool knows everything that a full one knows, except sentences."""
 
 import dataclasses
 
@@ -14,40 +14,41 @@ from exporter.checks.report import report, spf_passes
 from exporter.checks.result import CheckName, Finding, Result
 from exporter.config.templates import HeloTemplate
 from exporter.inventory.ranges import AddressRanges
-from exporter.state import pool as pool_module
-from exporter.state import store
 from exporter.state.board import DETAILED_ADDRESSES, FULL_ADDRESSES, Board
 from exporter.state.counters import PoolCounters
 from exporter.state.pool import PoolState
-from exporter.state.store import DETAILS_NOT_KEPT, DetailLimit, interned
+from exporter.state.store import DETAILS_NOT_KEPT, CompactStates, DetailLimit, Sizes, interned
 from tests.factories import World
 from tests.unit.web.pools import BROKEN, RIGHT, SILENT, pool
 
 SIZE = 8
 TWO_NAMES = World.parse(
     "\n".join(
-        f"{octet}.100.51.198.in-addr.arpa PTR {name}\n{name} A {address}"
-        for octet in range(SIZE)
-        for name, address in ((f"mta{octet}.example.org", f"198.51.100.{octet}"), ("other.example.org", "192.0.2.9"))
+        f"{host}.100.51.198.in-addr.arpa PTR {name}\n{name} A {address}"
+        for host in range(SIZE)
+        for name, address in ((f"mta{host}.example.org", f"198.51.100.{host}"), ("other.example.org", "192.0.2.9"))
     )
 )
-HALF_SILENT = World.parse("\n".join(f"mta{octet}.example.org A !servfail" for octet in range(SIZE)))
+HALF_SILENT = World.parse("\n".join(f"mta{host}.example.org A !servfail" for host in range(SIZE)))
 
 samples = st.lists(
     st.tuples(st.integers(0, SIZE - 1), st.sampled_from([RIGHT, BROKEN, SILENT, TWO_NAMES, HALF_SILENT])), max_size=30
 )
 
 
-@pytest.fixture(autouse=True, scope="module")
-def small_blocks():
-    """Names are packed again and again, forms are forgotten, and few neighbours are carried over at once."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "_BLOCK", 3)
-        patch.setattr(store, "_OPEN_BLOCKS", 1)
-        patch.setattr(store, "_MOST_FORMS", 3)
-        patch.setattr(pool_module, "ONE_BY_ONE", 2)
-        patch.setattr(pool_module, "_AT_ONCE", 3)
-        yield
+SMALL = Sizes(names_block=3, open_blocks=1, results=3, objects_per_step=2, columns_per_step=3)
+"""So small that blocks are compressed, results are dropped and steps end all the time."""
+
+
+def state_of(made, limit=None):
+    """A pool without samples; compact with a *limit*."""
+    return PoolState(made, PoolCounters(), limit, SMALL)
+
+
+def copy(new, old):
+    """Run all steps of a reload."""
+    for _ in new.copying(old):
+        pass
 
 
 def the_pool(expect=None):
@@ -56,7 +57,7 @@ def the_pool(expect=None):
 
 
 def record(state, taken):
-    """Take in samples; say what changed, without its words."""
+    """Record samples. Return what changed, without sentences."""
     found = []
     for at, (index, world) in enumerate(taken, 1):
         judged, evidence = run_check(report(state[index].target, policies=DEFAULT_RECEIVERS), world)
@@ -68,7 +69,7 @@ def record(state, taken):
 
 
 def facts(state):
-    """All that is known of a pool, but the words."""
+    """Everything that is known of a pool, except sentences."""
     addresses = []
     for index in range(state.pool.size):
         one = state[index]
@@ -85,25 +86,25 @@ def facts(state):
 
 @given(samples, st.integers(0, 4))
 def test_a_compact_pool_knows_what_a_full_one_knows(taken, limit):
-    """Whatever was sampled, in whichever order, and however little room there is for details."""
-    full, small = (PoolState(the_pool(), PoolCounters(), room) for room in (None, DetailLimit(limit)))
+    """With any samples in any order, and any limit on details."""
+    full, small = (state_of(the_pool(), one) for one in (None, DetailLimit(limit)))
 
     assert record(small, taken) == record(full, taken)
     assert facts(small) == facts(full)
 
 
 @given(samples, samples, st.booleans(), st.booleans())
-def test_a_reload_carries_over_the_same(before, after, was_compact, is_compact):
+def test_a_reload_copies_the_same(before, after, was_compact, is_compact):
     """From full to compact and back, with other expectations and other HELO names."""
     expect = ["fcrdns", "helo-syntax"]
-    reference = PoolState(the_pool(expect), PoolCounters())
-    plain = PoolState(the_pool(), PoolCounters())
-    record(plain, before)
-    reference.copy_from(plain)
-    old = PoolState(the_pool(), PoolCounters(), DetailLimit(1) if was_compact else None)
+    reference = state_of(the_pool(expect))
+    full = state_of(the_pool())
+    record(full, before)
+    copy(reference, full)
+    old = state_of(the_pool(), DetailLimit(1) if was_compact else None)
     record(old, before)
-    new = PoolState(the_pool(expect), PoolCounters(), DetailLimit(1) if is_compact else None)
-    new.copy_from(old)
+    new = state_of(the_pool(expect), DetailLimit(1) if is_compact else None)
+    copy(new, old)
 
     assert facts(new)[0] == facts(reference)[0]
     assert record(new, after) == record(reference, after)
@@ -111,7 +112,7 @@ def test_a_reload_carries_over_the_same(before, after, was_compact, is_compact):
 
 
 some_networks = st.sets(st.integers(0, 7), min_size=1).map(
-    lambda places: tuple(f"198.51.100.{4 * place}/30" for place in sorted(places))
+    lambda numbers: tuple(f"198.51.100.{4 * number}/30" for number in sorted(numbers))
 )
 
 
@@ -121,56 +122,56 @@ some_names = st.lists(
 
 
 def named(made, names):
-    """The same pool, whose servers say these *names*."""
+    """The same pool with these HELO names."""
     return dataclasses.replace(made, source=AddressRanges([one._replace(helo=names) for one in made.source]))
 
 
 @given(some_networks, some_networks, some_names, some_names, st.data())
-def test_addresses_that_stay_are_carried_over_wherever_they_move(before, after, said_before, said_after, data):
-    """Networks and HELO names come and go: what is counted, shown and kept of the others is as if told one by one."""
+def test_addresses_that_stay_are_copied_to_their_new_index(before, after, names_before, names_after, data):
+    """Networks and HELO names change. Compact and full pools then have the same states and counts."""
     taken = data.draw(
         st.lists(st.tuples(st.integers(0, 4 * len(before) - 1), st.sampled_from([RIGHT, BROKEN, SILENT])))
     )
-    carried = []
+    found = []
     for limit in (None, 3):
-        room = None if limit is None else DetailLimit(limit)
+        details = None if limit is None else DetailLimit(limit)
         old, new = (
-            PoolState(named(pool(*networks), names), PoolCounters(), room)
-            for networks, names in ((before, said_before), (after, said_after))
+            state_of(named(pool(*networks), names), details)
+            for networks, names in ((before, names_before), (after, names_after))
         )
         record(old, taken)
-        new.copy_from(old)
+        copy(new, old)
         assert [*new.unsampled()] == [index for index in range(new.pool.size) if not new.is_sampled(index)]
         assert sum(new.revisions) or not any(new.sampled())
-        carried.append(facts(new))
+        found.append(facts(new))
 
-    assert carried[0] == carried[1]
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("names", [(), ("mx{octet4}.example.org",)], ids=["alike", "with-other-names"])
-def test_a_big_pool_is_carried_over_a_few_at_a_time(names):
-    """No step takes more neighbours than it may, be they columns, so that the event loop has its turn between."""
-    old = PoolState(pool("198.51.100.0/28"), PoolCounters(), DetailLimit(0))
+def test_a_big_pool_is_copied_in_short_steps(names):
+    """No step copies more addresses than `Sizes` allows, so that the event loop runs in between."""
+    old = state_of(pool("198.51.100.0/28"), DetailLimit(0))
     made = (
         named(old.pool, tuple(map(HeloTemplate.parse, names))) if names else pool("198.51.100.0/28", expect=["dnsbl"])
     )
-    new = PoolState(made, PoolCounters(), DetailLimit(0))
+    new = state_of(made, DetailLimit(0))
 
     assert len([*new.copying(old)]) == -(-16 // 3)
 
 
 def test_a_generation_is_made_in_steps_and_seen_as_a_whole():
-    """Whoever looks meanwhile sees the old one, whole; what is recorded in pools that stay is not lost."""
+    """Meanwhile readers see the old generation, and what is recorded in unchanged pools is not lost."""
     stays, grows = pool("198.51.100.0/29"), dataclasses.replace(pool("198.51.100.8/29"), name="grows")
     bigger = dataclasses.replace(pool(f"10.0.0.0/{32 - FULL_ADDRESSES.bit_length()}", "198.51.100.8/29"), name="grows")
     board = Board()
     board.publish([stays, grows])
     before = board.pools
-    reference = PoolState(stays, PoolCounters())
-    for place, _ in enumerate(board.publishing([stays, bigger])):
+    reference = state_of(stays)
+    for step, _ in enumerate(board.publishing([stays, bigger])):
         assert board.pools is before
         for state in (before["test"], reference):
-            record(state, [(place % 8, BROKEN)])
+            record(state, [(step % 8, BROKEN)])
 
     assert board.pools["test"] is before["test"]
     assert (board.pools["grows"].pool, board.changed([stays, grows])) == (bigger, {"grows"})
@@ -178,48 +179,46 @@ def test_a_generation_is_made_in_steps_and_seen_as_a_whole():
 
 
 @given(samples, samples, st.booleans())
-def test_what_is_recorded_while_a_pool_is_fitted_is_not_lost(before, after, is_compact):
-    """From numbers to details and back, a sample between any two steps."""
-    reference, fitted = (
-        PoolState(the_pool(), PoolCounters(), DetailLimit(2) if is_compact else None) for _ in range(2)
-    )
+def test_what_is_recorded_during_a_conversion_is_not_lost(before, after, is_compact):
+    """In both directions, with a sample between any two steps."""
+    reference, converted = (state_of(the_pool(), DetailLimit(2) if is_compact else None) for _ in range(2))
     record(reference, before)
-    record(fitted, before)
-    for step, _ in enumerate(fitted.fitting(None if is_compact else DetailLimit(2))):
-        for state in (reference, fitted):
+    record(converted, before)
+    for step, _ in enumerate(converted.converting(None if is_compact else DetailLimit(2))):
+        for state in (reference, converted):
             record(state, after[step : step + 1])
 
-    assert facts(fitted)[0] == facts(reference)[0]
+    assert facts(converted)[0] == facts(reference)[0]
 
 
-def test_what_is_carried_over_keeps_its_words():
-    """The evidence of a failing address moves with it, if there is room where it goes."""
-    old = PoolState(pool("198.51.100.0/29"), PoolCounters(), DetailLimit(4))
+def test_copied_addresses_keep_their_details():
+    """The evidence of a failing address is copied if the limit allows it."""
+    old = state_of(pool("198.51.100.0/29"), DetailLimit(4))
     record(old, [(5, BROKEN), (6, BROKEN)])
-    new = PoolState(pool("198.51.100.4/30"), PoolCounters(), DetailLimit(1))
-    new.copy_from(old)
+    new = state_of(pool("198.51.100.4/30"), DetailLimit(1))
+    copy(new, old)
 
     assert [bool(state.evidence) for state in new.sampled()] == [True, False]
 
 
 @given(samples, samples, st.lists(st.sampled_from([None, 0, 2]), max_size=4))
-def test_a_pool_that_stays_can_be_fitted_into_less_room_and_into_more(before, after, limits):
-    """What its neighbours on the board leave of the room changes with a reload, what is known does not."""
-    full, fitted = PoolState(the_pool(), PoolCounters()), PoolState(the_pool(), PoolCounters())
+def test_a_conversion_changes_nothing_that_is_known(before, after, limits):
+    """A reload may convert a pool again and again, with any limit."""
+    full, converted = state_of(the_pool()), state_of(the_pool())
     record(full, before)
-    record(fitted, before)
+    record(converted, before)
     for limit in limits:
-        for _ in fitted.fitting(None if limit is None else DetailLimit(limit)):
+        for _ in converted.converting(None if limit is None else DetailLimit(limit)):
             pass
 
-    assert record(fitted, after) == record(full, after)
-    assert facts(fitted)[0] == facts(full)[0]
-    assert facts(fitted)[2:] == facts(full)[2:]
+    assert record(converted, after) == record(full, after)
+    assert facts(converted)[0] == facts(full)[0]
+    assert facts(converted)[2:] == facts(full)[2:]
 
 
-def test_what_is_of_interest_is_kept_with_its_words():
-    """A failing address has evidence and sentences while there is room; one that passes has neither."""
-    state = PoolState(the_pool(), PoolCounters(), DetailLimit(2))
+def test_failing_addresses_keep_their_details():
+    """They have evidence and sentences up to the limit; passing ones have neither."""
+    state = state_of(the_pool(), DetailLimit(2))
     record(state, [(0, RIGHT), (1, BROKEN), (2, BROKEN), (3, BROKEN)])
 
     assert [bool(state[index].evidence) for index in range(4)] == [False, True, True, False]
@@ -231,27 +230,27 @@ def test_what_is_of_interest_is_kept_with_its_words():
 
 
 def test_nothing_is_predicted_from_evidence_that_is_not_kept():
-    """Nothing asked and nothing changed are not the same."""
-    state = PoolState(the_pool(), PoolCounters(), DetailLimit(0))
+    """Missing evidence does not mean that nothing changed."""
+    state = state_of(the_pool(), DetailLimit(0))
     record(state, [(0, RIGHT)])
 
     assert state[0].latest.receivers
     assert state[0].predicted() is None
 
 
-def test_a_pass_for_want_of_anything_to_check_stays_one():
-    """It is told by its sentence, of which only that there was one is kept."""
-    state = PoolState(the_pool(), PoolCounters(), DetailLimit(0))
+def test_a_pass_with_nothing_to_check_stays_one():
+    """It is recognised by having a sentence, which the compact state records."""
+    state = state_of(the_pool(), DetailLimit(0))
     judged, evidence = run_check(report(state[0].target), RIGHT)
-    spoken = Finding(CheckName.SPF_HELO, Result.PASS, "mta0.example.org", sentence="Nothing is published.")
-    state.record(0, judged._replace(findings=(*judged.findings, spoken)), evidence, 1.0)
+    with_sentence = Finding(CheckName.SPF_HELO, Result.PASS, "mta0.example.org", sentence="Nothing is published.")
+    state.record(0, judged._replace(findings=(*judged.findings, with_sentence)), evidence, 1.0)
 
     assert spf_passes(state[0].known[CheckName.SPF_HELO, "mta0.example.org"]) is None
 
 
-def test_half_of_the_room_is_for_failing_addresses():
-    """An outage leaves room for what fails when it is over."""
-    state = PoolState(the_pool(), PoolCounters(), DetailLimit(4))
+def test_half_of_the_limit_is_reserved_for_failing_addresses():
+    """An outage does not use up the details of addresses that fail afterwards."""
+    state = state_of(the_pool(), DetailLimit(4))
     record(state, [(index, SILENT) for index in range(SIZE)])
     assert [bool(state[index].evidence) for index in range(SIZE)] == [True] * 2 + [False] * 6
 
@@ -260,9 +259,9 @@ def test_half_of_the_room_is_for_failing_addresses():
 
 
 def test_names_of_any_kind_come_back():
-    """Escapes, the root, unconfirmed ones among confirmed ones."""
+    """Escapes, the root, confirmed and unconfirmed names."""
     names = sorted(map(DomainName, ["\\010.\\\\x.example", ".", "a.example", "!b.example", r"c\.d.example"]))
-    state = PoolState(the_pool(), PoolCounters(), DetailLimit(0))
+    state = state_of(the_pool(), DetailLimit(0))
     asked = Question(state[0].target.address.reverse_name, "PTR")
     world = World({asked: frozenset(names)}).publish(["a.example A 198.51.100.0"])
     record(state, [(0, world), (7, RIGHT), (4, RIGHT)])
@@ -271,8 +270,8 @@ def test_names_of_any_kind_come_back():
     assert state[0].iprev.confirmed_names == ("a.example",)
 
 
-def test_the_board_keeps_small_pools_in_full_and_shares_room_among_the_others():
-    """The smallest come first, and a pool that stays is fitted to what a reload leaves it."""
+def test_the_board_keeps_small_pools_in_full():
+    """The smallest come first, and a reload may convert a pool that stays."""
     small, middle, large = (
         dataclasses.replace(pool(network, expect=["fcrdns"]), name=network)
         for network in ("198.51.100.0/29", "10.0.0.0/19", "11.0.0.0/18")
@@ -299,11 +298,11 @@ def test_the_board_keeps_small_pools_in_full_and_shares_room_among_the_others():
     assert board.pools[middle.name][0].latest is not None
 
 
-def test_a_swept_address_costs_24_bytes():
-    """Columns and packed names of 50,000 addresses with names like those of big providers."""
+def test_a_compact_address_takes_17_bytes():
+    """The columns of 50,000 addresses, and their healths."""
     count = 50_000
-    states = store.CompactStates([None] * count, DetailLimit(DETAILED_ADDRESSES))
+    states = CompactStates([None] * count, DetailLimit(DETAILED_ADDRESSES))
     columns = (states._sampled, states._concluded, states._changed, states._numbers)
-    octets = sum(column.itemsize * len(column) for column in columns) + count  # and its health
+    size = sum(column.itemsize * len(column) for column in columns) + count  # and its health
 
-    assert octets == 17 * count
+    assert size == 17 * count

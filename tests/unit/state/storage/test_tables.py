@@ -1,4 +1,4 @@
-"""What block lists say comes back from the file as it was, as far as it is conclusive and young."""
+"""Rows of block lists and of big pools are read back as they were written."""
 
 import sqlite3
 from contextlib import closing, contextmanager
@@ -13,9 +13,8 @@ from exporter.checks.result import CheckName, Finding, Fix, Reason, Result
 from exporter.config.load import parse
 from exporter.inventory.build import build, list_plans
 from exporter.state.blocklists import Blocklists
-from exporter.state.storage.codec import StateReader
 from exporter.state.storage.database import MIGRATIONS
-from exporter.state.storage.tables import BlocklistTables
+from exporter.state.storage.tables import BlocklistTables, StateReader
 from tests.factories import address, name
 
 ZEN = name("zen.example.org")
@@ -29,12 +28,12 @@ CLEAN = Finding(CheckName.DNSBL, Result.PASS, ZEN)
 
 
 def listed(text):
-    """A listing, in the list's words."""
+    """The finding of a listed address."""
     fix = Fix("Have it taken off.", zone=ZEN)
     return Finding(CheckName.DNSBL, Result.FAIL, ZEN, Reason.DNSBL_LISTED, f"{text} is listed: XBL.", fix)
 
 
-def adopted(pools, lists=None):
+def published(pools, lists=None):
     """The lists of a configuration with these pools."""
     configuration = parse(LISTS.format(pools), "test")
     lists = Blocklists() if lists is None else lists
@@ -51,25 +50,26 @@ def file():
 
 
 def save(lists, connection):
-    """Write all that is not saved yet."""
-    kept = BlocklistTables(lists)
-    kept.save(connection, kept.take(all_of_them=True))
+    """Write everything that is not saved yet."""
+    tables = BlocklistTables(lists)
+    if taken := tables.take(with_sampled=True):
+        tables.save(connection, taken)
 
 
 def restored(connection, pools, now=NOW):
     """What a new process with these pools knows, and how many rows it could not read."""
-    lists = adopted(pools)
-    kept, source = BlocklistTables(lists), StateReader(connection, now, 0.0)
-    kept.restore(kept.read(source, kept.wanted()))
+    lists = published(pools)
+    tables, source = BlocklistTables(lists), StateReader(connection, now, 0.0)
+    tables.restore(tables.read(source, tables.missing()))
     return lists, source.unreadable
 
 
-def helo(lists):
-    """What the list says of each address that it was asked about."""
+def findings(lists):
+    """The finding of each address that the list was asked about."""
     (listings,) = lists.of(ZEN)
     targets = listings.pool.targets
-    every = {str(targets[place].address): place for place, octet in enumerate(listings.codes) if octet}
-    return {text: listings.finding(place, ZEN, address(text)) for text, place in every.items()}
+    asked = {str(targets[index].address): index for index, code in enumerate(listings.codes) if code}
+    return {text: listings.finding(index, ZEN, address(text)) for text, index in asked.items()}
 
 
 results = st.dictionaries(st.integers(0, 2307), st.sampled_from(["clean", "listed", "unknown"]), max_size=30)
@@ -77,27 +77,27 @@ results = st.dictionaries(st.integers(0, 2307), st.sampled_from(["clean", "liste
 
 @settings(max_examples=60)
 @given(results, results, st.sampled_from([WIDE, NARROW]))
-def test_what_is_conclusive_comes_back(first, second, pools):
-    """Wherever the addresses are in the pool by then, in two commits or one; what is unknown is to be asked anew."""
-    lists = adopted(WIDE)
+def test_conclusive_findings_are_restored(first, second, pools):
+    """In one or two commits, even if the index of the addresses changed. Unknown ones are asked about again."""
+    lists = published(WIDE)
     (listings,) = lists.of(ZEN)
     with file() as connection:
         for some in (first, second):
-            for place, what in some.items():
-                text = str(listings.pool.targets[place].address)
-                listings.put(place, {"clean": CLEAN, "unknown": UNKNOWN}.get(what) or listed(text), NOW - 10)
+            for index, result in some.items():
+                text = str(listings.pool.targets[index].address)
+                listings.put(index, {"clean": CLEAN, "unknown": UNKNOWN}.get(result) or listed(text), NOW - 10)
             save(lists, connection)
         again, unreadable = restored(connection, pools)
 
-    known = {text: finding for text, finding in helo(lists).items() if finding.result is not Result.UNKNOWN}
+    known = {text: finding for text, finding in findings(lists).items() if finding.result is not Result.UNKNOWN}
     there = again.of(ZEN)[0].pool
-    assert helo(again) == {text: it for text, it in known.items() if there.contains(address(text))}
+    assert findings(again) == {text: it for text, it in known.items() if there.contains(address(text))}
     assert unreadable == 0
 
 
-def test_a_list_comes_back_as_it_was():
-    """Whether it works, why not, and where the way through the addresses stands."""
-    lists = adopted(WIDE)
+def test_a_list_is_restored():
+    """Whether it works, why not, and which address comes next."""
+    lists = published(WIDE)
     lists.of(ZEN)[0].put(3, CLEAN, NOW - 10)
     lists.put_health(ListHealth(ZEN, 4, works=True))
     lists.put_health(ListHealth(ZEN, 6, works=False, reason=Reason.DNSBL_BLOCKED, sentence="It refuses."))
@@ -112,65 +112,65 @@ def test_a_list_comes_back_as_it_was():
 
 
 @pytest.mark.parametrize(("age", "is_known"), [(1.9 * HOUR, True), (2.1 * HOUR, False)])
-def test_what_was_said_too_long_ago_is_not_believed(age, is_known):
-    """Two of the list's intervals are as long as a running exporter would go on saying it, and no longer."""
-    lists = adopted(WIDE)
+def test_old_findings_are_not_restored(age, is_known):
+    """They are restored for two of the list's intervals, as long as a running exporter would use them."""
+    lists = published(WIDE)
     lists.of(ZEN)[0].put(3, CLEAN, NOW - age)
     lists.put_health(ListHealth(ZEN, 4, works=True))
     with file() as connection:
         save(lists, connection)
         again, _ = restored(connection, WIDE)
-    assert bool(helo(again)) is is_known
+    assert bool(findings(again)) is is_known
     assert bool(again.healths) is is_known
 
 
-def test_what_was_asked_meanwhile_is_newer():
-    """A file that opens late takes nothing back; and whoever was looked for is not looked for again."""
-    lists = adopted(WIDE)
+def test_newer_findings_are_kept():
+    """A file that is opened late replaces nothing, and nothing is looked for twice."""
+    lists = published(WIDE)
     lists.of(ZEN)[0].put(3, listed("10.0.0.3"), NOW)
     lists.of(ZEN)[0].put(4, CLEAN, NOW)
     with file() as connection:
         save(lists, connection)
-        late = adopted(WIDE)
+        late = published(WIDE)
         late.of(ZEN)[0].put(3, CLEAN, NOW)
-        kept = BlocklistTables(late)
-        kept.restore(kept.read(StateReader(connection, NOW, 0.0), kept.wanted()))
-        assert kept.wanted() == []
-        kept.add_all()
-        assert kept.wanted()
-    assert {text: it.result for text, it in helo(late).items()} == {"10.0.0.3": "pass", "10.0.0.4": "pass"}
+        tables = BlocklistTables(late)
+        tables.restore(tables.read(StateReader(connection, NOW, 0.0), tables.missing()))
+        assert tables.missing() == []
+        tables.add_all()
+        assert tables.missing()
+    assert {text: it.result for text, it in findings(late).items()} == {"10.0.0.3": "pass", "10.0.0.4": "pass"}
 
 
-def test_what_is_damaged_is_left_out():
-    """A row whose checksum is wrong is counted, and its addresses are asked about anew."""
-    lists = adopted(WIDE)
+def test_damaged_rows_are_skipped():
+    """A row with a wrong checksum is counted, and its addresses are asked about again."""
+    lists = published(WIDE)
     lists.of(ZEN)[0].put(3, CLEAN, NOW)
     lists.put_health(ListHealth(ZEN, 4, works=True))
     with file() as connection:
         save(lists, connection)
-        connection.execute("UPDATE listings SET octets = zeroblob(4)")
+        connection.execute("UPDATE listings SET codes = zeroblob(4)")
         connection.execute("UPDATE blocklists SET state = '[]'")
         again, unreadable = restored(connection, WIDE)
-    assert (helo(again), dict(again.healths), unreadable) == ({}, {}, 2)
+    assert (findings(again), dict(again.healths), unreadable) == ({}, {}, 2)
 
 
-def test_what_left_the_configuration_is_noted():
-    """Since when; and blocks that begin elsewhere in the pool of today are written anew, not twice."""
-    lists = adopted(WIDE)
+def test_rows_that_left_the_configuration_are_marked():
+    """They have the time when they left. Blocks that start elsewhere now are written again, not twice."""
+    lists = published(WIDE)
     lists.of(ZEN)[0].put(0x200 + 130, listed("10.0.2.130"), NOW)
     lists.put_health(ListHealth(ZEN, 4, works=True))
     with file() as connection:
         save(lists, connection)
-        BlocklistTables(Blocklists()).note_gone(connection, NOW + 1)
+        BlocklistTables(Blocklists()).update_gone(connection, NOW + 1)
         gone = "SELECT (SELECT gone_at FROM listings), (SELECT gone_at FROM blocklists)"
         assert connection.execute(gone).fetchall() == [(NOW + 1, NOW + 1)]
-        BlocklistTables(lists).note_gone(connection, NOW + 2)
+        BlocklistTables(lists).update_gone(connection, NOW + 2)
         assert connection.execute(gone).fetchall() == [(None, None)]
 
-        adopted(NARROW, lists)
-        BlocklistTables(lists).note_gone(connection, NOW + 3)
+        published(NARROW, lists)
+        BlocklistTables(lists).update_gone(connection, NOW + 3)
         save(lists, connection)
         (first,) = connection.execute("SELECT min(first) FROM listings").fetchone()
         assert str(Address(first)) == "10.0.2.128"
         again, _ = restored(connection, NARROW)
-    assert list(helo(again)) == ["10.0.2.130"]
+    assert list(findings(again)) == ["10.0.2.130"]

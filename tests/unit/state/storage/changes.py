@@ -1,4 +1,4 @@
-"""Changes for tests of the storage: about addresses and domains, for better and for worse."""
+"""Changes of addresses and domains, for tests of the storage."""
 
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.domain import DomainCheckName, DomainFinding, DomainReason

@@ -1,4 +1,4 @@
-"""The storage: what is saved is what is restored, and what goes wrong stays with it."""
+"""The storage: what is saved is restored, and its errors stay with it."""
 
 import asyncio
 import shutil
@@ -17,14 +17,14 @@ from exporter.state.blocklists import Blocklists
 from exporter.state.board import Board
 from exporter.state.domain import DomainBoard
 from exporter.state.journal import ChangeFilter, Journal
-from exporter.state.storage import writer
-from exporter.state.storage.codec import ROWS_PER_STEP
 from exporter.state.storage.key_values import MAX_BYTES, KeyValueTable
 from exporter.state.storage.storage import Storage
+from exporter.state.storage.tables import ROWS_PER_STEP
+from exporter.state.storage.writer import Pace
 from tests.domains import SETTINGS as DOMAIN_SETTINGS
 from tests.domains import SILENT, SOUND, sample, without
 from tests.factories import name as domain_name
-from tests.unit.state.storage.journals import lost
+from tests.unit.state.storage.changes import lost
 from tests.unit.web.pools import BROKEN, RIGHT, pools
 
 DEADLINE_SECONDS = 300.0
@@ -32,20 +32,17 @@ OTHER = replace(DOMAIN_SETTINGS, name=domain_name("other.example"))
 NO_KEY = without("s2._domainkey")
 
 
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch):
-    """Commit as soon as there is something, and try again at once: what is waited for is the same, without the wait."""
-    monkeypatch.setattr(writer, "COMMIT_SECONDS", 0.05)
-    monkeypatch.setattr(writer, "_RETRY_SECONDS", 0.05)
+FAST = Pace(commit_seconds=0.05, retry_seconds=0.05)
+"""Commits and retries almost at once."""
 
 
 class Kept:
-    """A board, a journal and notes, kept in a file."""
+    """A board, a journal and a key-value table, saved in a file."""
 
     def __init__(self, path, networks=None, **entry):
         self.board, self.domains, self.blocklists = Board(), DomainBoard(), Blocklists()
         self.journal, self.key_values = Journal(), KeyValueTable()
-        self.storage = Storage(self.board, self.domains, self.blocklists, self.journal, self.key_values)
+        self.storage = Storage(self.board, self.domains, self.blocklists, self.journal, self.key_values, FAST)
         self.entry = StorageEntry(path=str(path), **entry)
         self._networks = networks or {"a": "198.51.100.0/28"}
 
@@ -59,37 +56,37 @@ class Kept:
         await self.storage.stop()
 
     def publish(self, **networks):
-        """Reload."""
+        """Publish these pools, as a reload does."""
         self.board.publish(pools(**networks))
         self.storage.follow()
 
     def sample(self, name, index, world=RIGHT, at=None):
-        """Take one sample in."""
+        """Record one sample."""
         state = self.board.pools[name]
         at = time.time() if at is None else at
         for change in state.record(index, *run_check(report(state[index].target), world), at):
             self.storage.add_change(self.journal.write(name, change))
 
     def watch(self, settings, world, at):
-        """Take one sample of a domain in; say what changed by it."""
+        """Record one sample of a domain. Return what changed."""
         changes = self.domains.record(settings.name, *sample(world, settings), at)
         for change in changes:
             self.storage.add_change(self.journal.write("", change))
         return changes
 
     def known(self, name="a"):
-        """What is held of each address that was sampled."""
+        """The known findings of each sampled address."""
         return {str(state.target.address): state.known for state in self.board.pools[name].sampled()}
 
     async def until(self, condition):
-        """Wait for something that the thread does."""
+        """Wait until the writer has done something."""
         async with asyncio.timeout(DEADLINE_SECONDS):
             while not condition(self.storage.status):
                 await asyncio.sleep(0.02)
 
 
-async def test_all_is_there_again(tmp_path):
-    """Verdicts, times, sums, changes and notes, of both kinds of end."""
+async def test_everything_is_restored(tmp_path):
+    """Verdicts, times, counts, changes and key-values. Samples that are too old are not."""
     async with Kept(tmp_path / "maildns.db") as first:
         for index in range(16):
             first.sample("a", index, at=1000.0 + index)
@@ -101,7 +98,7 @@ async def test_all_is_there_again(tmp_path):
 
     async with Kept(tmp_path / "maildns.db", retention="3650d") as again:
         pass
-    assert again.known() == {}  # sampled in 1970: longer ago than anybody wants to know
+    assert again.known() == {}  # sampled in 1970: too old
 
     now = time.time()
     async with Kept(tmp_path / "other.db") as first:
@@ -124,8 +121,8 @@ async def test_all_is_there_again(tmp_path):
         assert again.storage.status.restored == 16
 
 
-async def test_times_that_are_all_that_is_new_are_kept(tmp_path):
-    """To the second, and never later than they were."""
+async def test_sample_times_are_saved_without_changes(tmp_path):
+    """They are right to the second, and never later."""
     now = time.time()
     async with Kept(tmp_path / "maildns.db") as first:
         first.sample("a", 5, at=now - 500)
@@ -137,8 +134,8 @@ async def test_times_that_are_all_that_is_new_are_kept(tmp_path):
         assert third.board.pools["a"][5].concluded_at == at
 
 
-async def test_a_clock_that_was_set_back(tmp_path):
-    """What was sampled tomorrow was sampled now; and the next change has a higher number all the same."""
+async def test_the_clock_may_be_set_back(tmp_path):
+    """No time is in the future, and the next change still gets a higher number."""
     tomorrow = time.time() + 86_400
     async with Kept(tmp_path / "maildns.db") as first:
         first.sample("a", 1, at=tomorrow)
@@ -156,7 +153,7 @@ async def test_a_clock_that_was_set_back(tmp_path):
 
 
 async def test_a_reload_keeps_and_restores(tmp_path):
-    """What was unsaved is saved under the new configuration; what comes back is known again, its times included."""
+    """Dirty addresses are saved after it, and addresses that come back are restored with their times."""
     now = time.time()
     async with Kept(tmp_path / "maildns.db") as kept:
         for index in range(16):
@@ -177,8 +174,8 @@ async def test_a_reload_keeps_and_restores(tmp_path):
         assert list(again.known("b")) == ["203.0.113.1"]
 
 
-async def test_the_end_does_not_wait_for_a_restore(tmp_path):
-    """It ends at the next step; what was not read is in the file all the same, and is there after the next start."""
+async def test_a_stop_does_not_wait_for_restoring(tmp_path):
+    """Restoring ends at the next step. What was not restored is still in the file."""
     everything = {"a": "10.0.0.0/21"}
     now = time.time()
     async with Kept(tmp_path / "maildns.db", everything) as first:
@@ -204,8 +201,8 @@ async def test_the_end_does_not_wait_for_a_restore(tmp_path):
         assert len(again.known()) == 2048
 
 
-async def test_another_file_gets_everything(tmp_path):
-    """A reload that moves the storage loses nothing; one that removes it leaves a whole file behind."""
+async def test_a_new_file_gets_everything(tmp_path):
+    """A reload with another file loses nothing; one without a storage leaves a complete file."""
     async with Kept(tmp_path / "old.db") as kept:
         for index in range(16):
             kept.sample("a", index)
@@ -224,8 +221,8 @@ async def test_another_file_gets_everything(tmp_path):
             assert again.key_values.get("pool/a", "round") == "7"
 
 
-async def test_what_changed_while_the_file_was_gone_is_written(tmp_path):
-    """And what had been written before: the new file has all of it."""
+async def test_a_deleted_file_is_created_again(tmp_path):
+    """It gets everything, also what the deleted file had."""
     folder = tmp_path / "state"
     async with Kept(folder / "maildns.db") as kept:
         kept.sample("a", 1)
@@ -239,8 +236,8 @@ async def test_what_changed_while_the_file_was_gone_is_written(tmp_path):
         assert len(again.journal) == 2
 
 
-async def test_a_file_that_breaks_under_way_is_moved_aside(tmp_path):
-    """Whenever it is noticed: sampling knows nothing of it, and the new file has everything."""
+async def test_a_file_that_breaks_while_in_use_is_moved_aside(tmp_path):
+    """Sampling goes on, and the new file gets everything."""
     path = tmp_path / "maildns.db"
     async with Kept(path) as kept:
         for index in range(16):
@@ -259,7 +256,7 @@ async def test_a_file_that_breaks_under_way_is_moved_aside(tmp_path):
 
 
 async def test_older_changes_are_read_from_the_file(tmp_path):
-    """Pages go on where memory ends, with every filter, and meet each change once."""
+    """Pages go on where memory ends, with any filter, and have each change once."""
     began = time.time() - 5000
     async with Kept(tmp_path / "maildns.db") as kept:
         kept.journal = kept.storage._journal = Journal(capacity=10)
@@ -277,8 +274,8 @@ async def test_older_changes_are_read_from_the_file(tmp_path):
         assert await kept.storage.changes(9, wanted=ChangeFilter(address=address)) == [entries[255], entries[5]]
 
 
-async def test_what_is_old_or_too_much_is_deleted(tmp_path):
-    """Changes by age and by number; targets only when they left the configuration long ago."""
+async def test_old_rows_are_deleted(tmp_path):
+    """Changes by age and number; addresses only if they left the configuration long ago."""
     now = time.time()
     entry = {"retention": "1h", "max_changes": 2500}
     async with Kept(tmp_path / "maildns.db", {"a": "198.51.100.0/28", "b": "203.0.113.0/30"}, **entry) as kept:
@@ -304,8 +301,8 @@ async def test_what_is_old_or_too_much_is_deleted(tmp_path):
         assert len(kept.known()) == 8
 
 
-async def test_without_a_storage_nothing_is_kept_and_nothing_fails():
-    """The same calls, from memory."""
+async def test_the_same_calls_work_without_a_storage():
+    """They use memory only."""
     kept = Kept("unused")
     await kept.storage.use(None)
     kept.publish(a="198.51.100.0/28")
@@ -322,8 +319,8 @@ async def test_without_a_storage_nothing_is_kept_and_nothing_fails():
     await kept.storage.stop()
 
 
-async def test_domains_are_there_again(tmp_path):
-    """All of them as they were, with their times; a restart is no change, and what is known is not read over."""
+async def test_domains_are_restored(tmp_path):
+    """With their times. A restart is not a change, and newer samples are not replaced."""
     now = time.time()
     async with Kept(tmp_path / "maildns.db") as first:
         first.domains.publish((DOMAIN_SETTINGS, OTHER))
@@ -345,15 +342,15 @@ async def test_domains_are_there_again(tmp_path):
         assert len(again.journal) == 2
 
 
-async def test_the_time_of_a_domain_is_kept_too(tmp_path):
-    """A sample that told nothing new is written at the end, and not before its turn."""
+async def test_the_sample_time_of_a_domain_is_saved(tmp_path):
+    """A sample without a change is saved with the times, at the latest when the process ends."""
     now = time.time()
     async with Kept(tmp_path / "maildns.db") as first:
         first.domains.publish((DOMAIN_SETTINGS,))
         first.watch(DOMAIN_SETTINGS, SOUND, now - 200)
         await first.until(lambda status: status.committed_at)
         first.watch(DOMAIN_SETTINGS, SOUND, now - 100)
-        assert first.domains.dirty.take(all_of_them=False) == []
+        assert first.domains.dirty.take(with_sampled=False) == []
     async with Kept(tmp_path / "maildns.db") as again:
         again.domains.publish((DOMAIN_SETTINGS,))
         await again.storage.restore()
@@ -361,7 +358,7 @@ async def test_the_time_of_a_domain_is_kept_too(tmp_path):
 
 
 async def test_a_domain_that_leaves_is_kept_for_the_retention(tmp_path):
-    """It is not shown, it is there when it comes back, also in a reload; and in the end it is deleted."""
+    """It is restored if it comes back, in a reload, too, and deleted afterwards."""
     now, entry = time.time(), {"retention": "1h"}
     path = tmp_path / "maildns.db"
     async with Kept(path, **entry) as kept:
@@ -383,7 +380,7 @@ async def test_a_domain_that_leaves_is_kept_for_the_retention(tmp_path):
         kept.domains.publish((OTHER,))
         kept.storage.follow()
         await kept.storage.restore()
-        assert not kept.domains[OTHER.name].sampled_at  # longer ago than anybody wants to know
+        assert not kept.domains[OTHER.name].sampled_at  # too old
         with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:
             await kept.until(lambda _: connection.execute(gone).fetchall() == [("example.org",)])
             connection.execute("UPDATE domains SET gone_at = gone_at - 7200 WHERE gone_at IS NOT NULL")
@@ -393,8 +390,8 @@ async def test_a_domain_that_leaves_is_kept_for_the_retention(tmp_path):
             await kept.until(lambda _: connection.execute(names).fetchall() == [(OTHER.name,)])
 
 
-async def test_a_damaged_row_of_a_domain_is_left_out(tmp_path):
-    """It is counted, and the domain is sampled as if nothing had been known."""
+async def test_a_damaged_row_of_a_domain_is_skipped(tmp_path):
+    """It is counted, and the domain counts as unknown."""
     path = tmp_path / "maildns.db"
     async with Kept(path) as first:
         first.domains.publish((DOMAIN_SETTINGS,))

@@ -1,4 +1,4 @@
-"""The addresses that SPF authorises beside those that the pools have."""
+"""SPF coverage: authorised addresses compared with the addresses of the pools."""
 
 import pytest
 from hypothesis import given
@@ -27,12 +27,12 @@ pools:
 
 
 def compiled(record: str):
-    """What a record says of every address."""
+    """The compiled record."""
     return run_check(compile_spf(DOMAIN), World.parse(f"example.org TXT {record}"))[0]
 
 
 def board(text: str = POOLS) -> Board:
-    """Pools of which nothing is known yet."""
+    """Pools without samples."""
     made = Board()
     made.publish(build(parse(text, "test")))
     return made
@@ -46,42 +46,41 @@ def know(pools: Board, world: World) -> None:
 
 
 def compared(record: str, pools: Board):
-    """The comparison, its pools by name."""
-    lists = spf_coverage(DOMAIN, compiled(record), pools.pools.values())
-    return lists, {one.pool: one for one in lists.pools}
+    """The coverage, and its pools by name."""
+    coverage = spf_coverage(DOMAIN, compiled(record), pools.pools.values())
+    return coverage, {one.pool: one for one in coverage.pools}
 
 
-def test_each_list_says_what_the_other_lacks():
-    """Authorised and in no pool; in a pool that sends and not authorised; the pools that have nothing to say are not
-    there."""
-    lists, pools = compared("v=spf1 ip4:192.0.2.0/30 ip4:198.51.100.0/29 -all", board())
+def test_coverage_shows_the_differences_of_record_and_pools():
+    """Unused addresses, unauthorised senders, and only the pools that send or are authorised."""
+    coverage, pools = compared("v=spf1 ip4:192.0.2.0/30 ip4:198.51.100.0/29 -all", board())
 
-    assert count(lists.authorised) == 12
-    assert lists.unused[4] == ((int.from_bytes(address("198.51.100.4").packed, "big"), lists.unused[4][0][1]),)
-    assert count(lists.unused) == 4
+    assert count(coverage.authorised) == 12
+    assert coverage.unused[4] == ((int.from_bytes(address("198.51.100.4").packed, "big"), coverage.unused[4][0][1]),)
+    assert count(coverage.unused) == 4
     assert set(pools) == {"senders", "others"}
     assert count(pools["senders"].unauthorised) == 4 + 1
     assert count(pools["others"].unauthorised) == 0
     assert [pools[name].is_sender for name in ("senders", "others")] == [True, False]
 
 
-def test_ranges_that_are_too_big_to_be_listed_are_a_pools_too():
-    """What SPF authorises of them is not unused, though none of its addresses is sampled one by one."""
+def test_not_enumerable_ranges_belong_to_their_pool():
+    """They are not unused, though their addresses are not sampled one by one."""
     both = board(POOLS + '- name: big\n  addresses: [{network: "2001:db8:1::/48"}, {ip: 203.0.113.2}]\n')
-    lists, _ = compared("v=spf1 ip6:2001:db8:1:2::/64 ip6:2001:db8:2::/64 -all", both)
-    assert count(lists.unused) == 2**64
-    assert lists.unused[6][0][0] == int.from_bytes(address("2001:db8:2::").packed, "big")
+    coverage, _ = compared("v=spf1 ip6:2001:db8:1:2::/64 ip6:2001:db8:2::/64 -all", both)
+    assert count(coverage.unused) == 2**64
+    assert coverage.unused[6][0][0] == int.from_bytes(address("2001:db8:2::").packed, "big")
 
 
-def test_what_only_an_evaluation_can_tell_is_neither():
-    """Addresses that get as far as a macro are open, and not unauthorised."""
+def test_addresses_that_need_an_evaluation_are_open():
+    """An address that a macro decides is open, not unauthorised."""
     _, pools = compared("v=spf1 ip4:192.0.2.0/30 exists:%{i}.example.org -all", board())
 
     assert (count(pools["senders"].unauthorised), count(pools["senders"].open)) == (0, 5)
 
 
 def test_authorised_addresses_that_are_not_forward_confirmed_are_named():
-    """Of any pool, by what is held: neither those that are unknown nor those that are not authorised."""
+    """Addresses of all pools count, but not unknown or unauthorised ones."""
     pools = board()
     assert [one.unconfirmed for one in compared("v=spf1 +all", pools)[0].pools] == [0, 0, 0]
 
@@ -94,8 +93,8 @@ def test_authorised_addresses_that_are_not_forward_confirmed_are_named():
 
 
 @pytest.mark.parametrize("expect", ["[fcrdns]", "[]"])
-def test_what_the_pool_expects_makes_no_difference(expect):
-    """Whether anybody expects it or not, an address is forward-confirmed or it is not."""
+def test_expectations_make_no_difference(expect):
+    """An address is counted whether or not the pool expects `fcrdns`."""
     pools = board(f"pools: [{{name: a, expect: {expect}, addresses: [{{network: 192.0.2.0/30}}]}}]")
     know(pools, World())
 
@@ -104,24 +103,24 @@ def test_what_the_pool_expects_makes_no_difference(expect):
 
 @given(st.sets(st.integers(0, 15)), st.sets(st.integers(0, 15), min_size=1))
 def test_ranges_agree_with_sets(authorised, known):
-    """Whatever is on either list: the differences are those of the sets of addresses."""
+    """The differences are those of the sets of addresses."""
     terms = " ".join(f"ip4:192.0.2.{number}" for number in authorised)
     entries = ", ".join(f"{{ip: 192.0.2.{number}}}" for number in known)
     text = f"pools: [{{name: a, mail_from_domains: example.org, addresses: [{entries}]}}]"
-    lists, pools = compared(f"v=spf1 {terms} -all", board(text))
+    coverage, pools = compared(f"v=spf1 {terms} -all", board(text))
 
-    assert count(lists.unused) == len(authorised - known)
+    assert count(coverage.unused) == len(authorised - known)
     assert count(pools["a"].unauthorised) == len(known - authorised)
 
 
-def test_a_comparison_is_made_again_only_when_something_moved():
-    """Scrapes in a row cost nothing; another record, another pool, another verdict or time makes a new one."""
+def test_coverage_is_cached_until_something_changes():
+    """Another record, another pool, another verdict or half a minute makes a new result."""
     seconds = [0.0]
-    comparisons = SpfCoverageCache(lambda: seconds[0])
+    cache = SpfCoverageCache(lambda: seconds[0])
     pools, record = board(), compiled("v=spf1 +all")
 
     def look():
-        return comparisons.of(DOMAIN, record, pools.pools.values())
+        return cache.of(DOMAIN, record, pools.pools.values())
 
     first = look()
     assert look() is first
@@ -134,6 +133,6 @@ def test_a_comparison_is_made_again_only_when_something_moved():
     assert third is not second
     record = compiled("v=spf1 -all")
     assert count(look().authorised) == 0
-    comparisons.forget([])
+    cache.forget([])
     pools.publish([])
     assert look().pools == ()
