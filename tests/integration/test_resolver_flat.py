@@ -75,13 +75,13 @@ def flat(questions_each, rounds):
     """
     with Knot(sweep.zones(questions_each)) as knot:
         ended = subprocess.run(
-            [sys.executable, "-m", __name__, knot.address, str(questions_each), str(rounds)],
+            [sys.executable, "-W", "error", "-m", __name__, knot.address, str(questions_each), str(rounds)],
             cwd=Path(__file__).parents[2],
             capture_output=True,
             text=True,
             check=False,
         )
-    assert ended.returncode == 0, ended.stderr
+    assert (ended.returncode, ended.stderr) == (0, "")
     return json.loads(ended.stdout)
 
 
