@@ -107,11 +107,11 @@ def _parse_mail_from(text: str) -> str:
 
 
 def _parse_domain(text: str) -> DomainName:
-    from exporter.config.model import misfit  # pydantic: slow to import
+    from exporter.config.model import domain_too_long  # pydantic: slow to import
     from exporter.config.values import mail_domain
 
     name = mail_domain(text)
-    what = misfit(name)
+    what = domain_too_long(name)
     if what is not None:
         raise ValueError(f"it {what}")
     return name
@@ -414,14 +414,14 @@ def check(
                 raise click.UsageError(f"{option} is about one address: maildns-exporter check 192.0.2.10 {option} ...")
     from exporter.cli.examine import CheckRequest, run  # queries and prints: slow to import
     from exporter.cli.subjects import AddressRequest, DomainRequest
-    from exporter.config.model import misfit
+    from exporter.config.model import domain_too_long
 
     subject: AddressRequest | DomainRequest | None = None
     if ip is not None:
         subject = AddressRequest(ip, tuple(dict.fromkeys(helos)), mail_from, profile)
     elif domain is not None:
         for selector in selectors:
-            what = misfit(domain, selector)
+            what = domain_too_long(domain, selector)
             if what is not None:
                 raise click.BadParameter(f"{selector} {what}", param_hint="'--dkim-selector'")
         subject = DomainRequest(domain, selectors)

@@ -20,9 +20,9 @@ from exporter.config.configuration import Configuration, PoolSettings
 from exporter.config.model import BUILT_IN, DEFAULT_PROFILE, EXPECTED, Profile
 from exporter.dns.resolvers import Resolvers
 from exporter.inventory.build import list_plans
-from exporter.inventory.draws import Turn
+from exporter.inventory.draws import Draws
 from exporter.inventory.expansion import Expansion, expand, expansion
-from exporter.inventory.notices import fed_by_files, with_expansions
+from exporter.inventory.notices import loaded_from_files, with_expansions
 from exporter.inventory.pool import Pool
 from exporter.inventory.sources import merge
 
@@ -252,13 +252,13 @@ def checked_indices(pool: Pool) -> Sequence[int]:
     """The indices of the addresses of *pool* that are checked: all, or those that one round draws."""
     if pool.plan is None:
         return range(pool.size)
-    draws = Turn(pool.prefixes, pool.plan, _KEY, 0)
+    draws = Draws(pool.prefixes, pool.plan, _KEY, 0)
     return [draws.at(number)[0] for number in range(draws.drawn)]
 
 
 def pools_of(configuration: Configuration, found: Expansions = NO_EXPANSIONS) -> tuple[Pool, ...]:
     """The pools of *configuration*, with the addresses of their files and SPF records."""
-    return merge(configuration, with_expansions(fed_by_files(configuration)[0], found)).pools
+    return merge(configuration, with_expansions(loaded_from_files(configuration)[0], found)).pools
 
 
 def depends_on_spf(request: AddressRequest, configuration: Configuration) -> bool:

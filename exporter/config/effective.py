@@ -24,7 +24,7 @@ from exporter.config.model import (
     SampleSettings,
     StorageEntry,
 )
-from exporter.config.tree import AmbiguousError, read_plain
+from exporter.config.tree import AmbiguousError, read_scalar
 from exporter.config.values import UNLIMITED
 
 Data: TypeAlias = str | int | float | bool | list["Data"] | dict[str, "Data"]
@@ -243,6 +243,6 @@ def _is_bare(text: str) -> bool:
     if not _BARE.fullmatch(text):
         return False
     try:
-        return read_plain(text) == text
+        return read_scalar(text) == text
     except AmbiguousError:
         return False

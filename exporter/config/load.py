@@ -76,7 +76,7 @@ def _validate(root: Node, source: str, problems: list[Problem]) -> Document | No
     is_first = True
     while not root.dropped:
         try:
-            return Document.model_validate(root.plain())
+            return Document.model_validate(root.data())
         except ValidationError as error:
             found = list(explain(error, root, source))
         if is_first:  # what comes later comes of leaving out

@@ -42,7 +42,7 @@ from exporter.config.values import (
     SuffixText,
     between,
     describe,
-    lasting,
+    duration_between,
     one_of,
     reading,
     up_to,
@@ -179,7 +179,7 @@ class DnsblEntry(Section):
     """One block list."""
 
     zone: ZoneText
-    interval: Annotated[DurationText, lasting("1m", "7d")] = Duration(3_600_000)
+    interval: Annotated[DurationText, duration_between("1m", "7d")] = Duration(3_600_000)
     max_queries_per_second: RateValue = 20.0
     families: Annotated[tuple[FamilyText, ...], Given, OneOrMore, up_to(2, least=1)] = tuple(ListFamily)
     codes: Annotated[tuple[tuple[Address, str], ...], PlainValidator(_codes)] = ()
@@ -381,7 +381,7 @@ class PoolEntry(Section):
 
     name: Slug
     profile: Slug = DEFAULT_PROFILE
-    interval: Annotated[DurationText, lasting("10s", "1d")] = Duration(300_000)
+    interval: Annotated[DurationText, duration_between("10s", "1d")] = Duration(300_000)
     addresses: Annotated[tuple[Entry, ...], Given, up_to(1_000_000, least=1)] = ()
     addresses_file: Annotated[tuple[PathText, ...], Given, OneOrMore, up_to(100, least=1)] = ()
     spf: Annotated[SpfDomainText | None, Given] = None
@@ -414,7 +414,7 @@ class CanaryEntry(Section):
 
     must_resolve: Annotated[tuple[QuestionText, ...], up_to(16)] = _CANARY.must_resolve
     must_not_exist_under: DomainOrOff = _CANARY.must_not_exist_under
-    interval: Annotated[DurationText, lasting("1s", "1h")] = _time(_CANARY.interval_seconds)
+    interval: Annotated[DurationText, duration_between("1s", "1h")] = _time(_CANARY.interval_seconds)
 
 
 def _canary_tag(value: object) -> str:
@@ -431,12 +431,12 @@ class ResolverEntry(Section):
 
     name: Slug
     servers: Annotated[tuple[EndpointText, ...] | None, Given, up_to(255, least=1)] = None
-    timeout: Annotated[DurationText, lasting("10ms", "1m")] = _time(_RESOLVER.timeout_seconds)
+    timeout: Annotated[DurationText, duration_between("10ms", "1m")] = _time(_RESOLVER.timeout_seconds)
     attempts: Annotated[int, between(1, 10)] = _RESOLVER.attempts
     max_queries_per_second: RateValue = _RESOLVER.max_queries_per_second
     max_in_flight: Annotated[int, between(1, 10_000)] = _RESOLVER.max_in_flight
     max_queued: Annotated[int, between(0, 1_000_000)] = _RESOLVER.max_queued
-    max_queue_time: Annotated[DurationText, lasting("0s", "10m")] = _time(_RESOLVER.max_queue_seconds)
+    max_queue_time: Annotated[DurationText, duration_between("0s", "10m")] = _time(_RESOLVER.max_queue_seconds)
     cache_entries: Annotated[int, between(0, 10_000_000)] = _RESOLVER.cache_entries
     random_case: bool = _RESOLVER.random_case
     cookies: bool = _RESOLVER.cookies
@@ -492,7 +492,7 @@ class DomainEntry(Section):
 
     name: MailDomainText
     dkim_selectors: Annotated[tuple[SelectorText, ...], OneOrMore, up_to(MAX_SELECTORS)] = ()
-    interval: Annotated[DurationText, lasting("10s", "1d")] = Duration(900_000)
+    interval: Annotated[DurationText, duration_between("10s", "1d")] = Duration(900_000)
     expect: Annotated[DomainExpect | None, Given] = None
 
     @property
@@ -503,7 +503,7 @@ class DomainEntry(Section):
         return EXPECTED if self.expect is None else frozenset(self.expect)
 
 
-def misfit(name: DomainName, selector: str = "") -> str | None:
+def domain_too_long(name: DomainName, selector: str = "") -> str | None:
     """Why *name*, or a key of it under *selector*, cannot have the names that its records need; None if it can."""
     try:
         DomainName(f"_smtp._tls.{name}")
@@ -524,7 +524,7 @@ class StorageEntry(Section):
     """One file, and what is deleted from it: what is older than *retention*, and changes beyond *max_changes*."""
 
     path: PathText
-    retention: Annotated[DurationText, lasting("1h", "3650d")] = Duration(90 * 86_400_000)
+    retention: Annotated[DurationText, duration_between("1h", "3650d")] = Duration(90 * 86_400_000)
     max_changes: Annotated[int, between(100, 10_000_000)] = 100_000
 
 

@@ -22,7 +22,7 @@ from exporter.config.model import (
     PoolEntry,
     ProfileEntry,
     ResolverEntry,
-    misfit,
+    domain_too_long,
 )
 from exporter.config.tree import Path
 from exporter.config.values import did_you_mean
@@ -40,7 +40,7 @@ def entry_violations(
     """What is wrong with single *entries* of the list at *path*: where, what, and the other place if there is one."""
     for index, entry in enumerate(entries):
         at = (*path, index)
-        if isinstance(entry, NetworkEntry) and not is_listed(entry):
+        if isinstance(entry, NetworkEntry) and not is_enumerable(entry):
             if entry.family == 4:
                 yield (*at, "network"), _too_large(entry), None
             elif entry.helo:
@@ -58,7 +58,7 @@ def entry_violations(
             first.setdefault(template.helo, (*helo_path, place))
 
 
-def is_listed(entry: AddressEntry | NetworkEntry) -> bool:
+def is_enumerable(entry: AddressEntry | NetworkEntry) -> bool:
     """Whether its addresses can be looked up one by one. An IPv6 network that cannot is sampled at random."""
     return entry.last - entry.first < MAX_POOL_ADDRESSES
 
@@ -69,7 +69,7 @@ def total_addresses(entries: Iterable[AddressEntry | NetworkEntry]) -> int:
     Networks that are too large by themselves are left out: they were complained of already, or are not listed.
     """
     total, family, end = 0, 0, -1
-    for entry in sorted(filter(is_listed, entries), key=lambda entry: (entry.family, entry.first)):
+    for entry in sorted(filter(is_enumerable, entries), key=lambda entry: (entry.family, entry.first)):
         if entry.family != family:
             family, end = entry.family, -1
         total += max(0, entry.last - max(end, entry.first - 1))
@@ -311,7 +311,7 @@ def _of_domains(domains: Sequence[DomainEntry]) -> Iterator[Violation]:
         selectors = [((*path, "dkim_selectors", place), one) for place, one in enumerate(domain.dkim_selectors)]
         yield from _unique(selectors, "is the same selector as {other}: leave one of them out")
         for at, selector in [((*path, "name"), ""), *selectors]:
-            what = misfit(domain.name, selector)
+            what = domain_too_long(domain.name, selector)
             if what is not None:
                 yield Violation(at, what)
                 break

@@ -95,7 +95,7 @@ _DISPUTED: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = (
 )
 
 
-def read_plain(text: str) -> Scalar:
+def read_scalar(text: str) -> Scalar:
     """What the plain scalar *text* means. Raises `AmbiguousError` where readers of YAML disagree."""
     if text in _PLAIN:
         return _PLAIN[text]
@@ -145,12 +145,12 @@ class Node:
     faulty: bool = False
     dropped: bool = False
 
-    def plain(self) -> object:
+    def data(self) -> object:
         """The values alone: mappings as dict, sequences as tuple."""
         if isinstance(self.content, dict):
-            return {key: child.plain() for key, child in self.content.items() if not child.dropped}
+            return {key: child.data() for key, child in self.content.items() if not child.dropped}
         if isinstance(self.content, list):
-            return tuple([child.plain() for child in self.content if not child.dropped])
+            return tuple([child.data() for child in self.content if not child.dropped])
         return self.content
 
     def follow(self, path: Path) -> Iterator[tuple[Key, "Node"]]:
@@ -310,7 +310,7 @@ class _Builder:
         node.content = event.value
         if not event.style and event.tag is None:  # plain: None to PyYAML, "" to libyaml
             try:
-                node.content = read_plain(event.value)
+                node.content = read_scalar(event.value)
             except AmbiguousError as error:
                 self._complain(node, str(error))
 

@@ -74,7 +74,7 @@ def parse_address(text: str) -> Address:
     """Read an address where a network is as often meant. Raises `ValueError` like `Address.parse`."""
     if "/" in text:
         try:
-            network = Network.parse(text)
+            network = IPNetwork.parse(text)
         except ValueError:
             pass
         else:
@@ -82,14 +82,14 @@ def parse_address(text: str) -> Address:
     return Address.parse(text)
 
 
-class Network(NamedTuple):
+class IPNetwork(NamedTuple):
     """A prefix: the octets of its first address, and its length in bits. Every address in it counts, ends included."""
 
     packed: bytes
     length: int
 
     @classmethod
-    def parse(cls, text: str) -> "Network":
+    def parse(cls, text: str) -> "IPNetwork":
         """Read a network in prefix notation.
 
         Raises `ValueError`, saying what would be right, for a missing length, a netmask, host bits, and all that
@@ -311,7 +311,7 @@ def _domain_or_off(value: object) -> DomainName | None:
     return name
 
 
-def lasting(least: str, most: str) -> AfterValidator:
+def duration_between(least: str, most: str) -> AfterValidator:
     """Bounds for a duration."""
     low, high = Duration.parse(least), Duration.parse(most)
 
@@ -385,7 +385,7 @@ def one_of(words: type[StrEnum], noun: str) -> PlainValidator:
 
 Slug = Annotated[str, PlainValidator(_read(_slug))]
 AddressText = Annotated[Address, PlainValidator(_read(parse_address))]
-NetworkText = Annotated[Network, PlainValidator(_read(Network.parse))]
+NetworkText = Annotated[IPNetwork, PlainValidator(_read(IPNetwork.parse))]
 HeloNameText = Annotated[HeloName, PlainValidator(_read(_helo_name))]
 HeloTemplateText = Annotated[HeloTemplate, PlainValidator(_read(_helo_template))]
 SuffixText = Annotated[DomainName, PlainValidator(_read(_suffix))]

@@ -1,4 +1,4 @@
-"""From what the operator configured to what there is to sample."""
+"""Builds pools, domains and block lists, as sampling needs them, from the configuration."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,52 +9,45 @@ from exporter.checks.names import DomainName
 from exporter.checks.spf.compiled import Range
 from exporter.config.configuration import Configuration, DomainSettings, PoolSettings
 from exporter.config.model import AddressEntry, NetworkEntry
-from exporter.config.rules import is_listed
+from exporter.config.rules import is_enumerable
 from exporter.config.values import SeriesMode
-from exporter.inventory.load import planned
-from exporter.inventory.not_enumerable import NotEnumerable, apart
+from exporter.inventory.budget import with_plans
+from exporter.inventory.not_enumerable import NotEnumerable, split_into_networks
 from exporter.inventory.pool import MAX_ALL_SERIES, MAX_HELO_NAMES, Pool, Series, Targets
 from exporter.inventory.ranges import AddressRange, AddressRanges
 from exporter.inventory.shard import ALONE, Shard
 
 
 def build(configuration: Configuration, shard: Shard = ALONE) -> tuple[Pool, ...]:
-    """What *shard* has of the pools of *configuration*, in its order, with the addresses that it names itself."""
-    pools = [build_pool(settings, source_of(settings), shard) for settings in configuration.pools]
-    return planned(configuration, pools, shard.count)
+    """The pools of *configuration*, in its order, with the addresses that it names itself and that *shard* owns."""
+    pools = [build_pool(settings, configured_addresses(settings), shard) for settings in configuration.pools]
+    return with_plans(configuration, pools, shard.count)
 
 
-def source_of(settings: PoolSettings) -> AddressRanges:
-    """The addresses that the configuration itself gives a pool.
+def configured_addresses(settings: PoolSettings) -> AddressRanges:
+    """The addresses that the configuration itself names.
 
-    The most specific entry says what an address's HELO names are; an `ip` is more specific than any `network`.
+    The HELO names are those of the most specific entry; an `ip` is more specific than any `network`.
     """
-    return ranges_of(settings.addresses)
+    return AddressRanges(enumerable_ranges(settings.addresses))
 
 
-def ranges_of(entries: Iterable[AddressEntry | NetworkEntry]) -> AddressRanges:
-    """The addresses of entries that nest or have nothing in common; of two alike the later one counts.
-
-    What is too big to be listed is left out: that is `space_of` them.
-    """
-    networks_first = sorted(filter(is_listed, entries), key=lambda entry: isinstance(entry, AddressEntry))
-    return AddressRanges(AddressRange(entry.family, entry.first, entry.last, entry.helo) for entry in networks_first)
-
-
-def space_of(entries: Iterable[AddressEntry | NetworkEntry]) -> tuple[Range, ...]:
-    """The IPv6 ranges of entries that are too big to be listed."""
-    return apart([(entry.first, entry.last) for entry in entries if not is_listed(entry)])
+def enumerable_ranges(entries: Iterable[AddressEntry | NetworkEntry]) -> Iterator[AddressRange]:
+    """The ranges of entries that can be enumerated: networks first, so that an `ip` counts more than an equal one."""
+    for entry in sorted(filter(is_enumerable, entries), key=lambda entry: isinstance(entry, AddressEntry)):
+        yield AddressRange(entry.family, entry.first, entry.last, entry.helo)
 
 
 def build_pool(
-    settings: PoolSettings, whole: AddressRanges, shard: Shard = ALONE, space: tuple[Range, ...] = ()
+    settings: PoolSettings, whole: AddressRanges, shard: Shard = ALONE, not_enumerable: tuple[Range, ...] = ()
 ) -> Pool:
-    """The pool that *settings* make of what *shard* has of the addresses in *whole*, wherever those come from.
+    """Build a pool with the addresses of *whole* that *shard* owns, wherever they come from.
 
-    *space* are IPv6 ranges from elsewhere that are too big to be listed.
+    *not_enumerable* are IPv6 ranges from files and SPF records; those of the configuration are added.
     """
     source = shard.part(whole)
-    names, has_more = _distinct(_owned([*settings.helo_names], shard), _owned(_names_of(whole), shard))
+    configured = [(entry.first, entry.last) for entry in settings.addresses if not is_enumerable(entry)]
+    ranges = split_into_networks([*not_enumerable, *configured])
     return Pool(
         name=settings.name,
         interval_seconds=settings.interval.seconds,
@@ -62,12 +55,11 @@ def build_pool(
         suffix=settings.aligned_suffix,
         series=_series(settings.series, whole.size),
         ptr_info=settings.ptr_info,
-        helo_names=names,
-        has_more_helo_names=has_more,
+        helo_names=_distinct(_owned([*settings.helo_names], shard), _owned(_names_of(whole), shard)),
         source=source,
         whole=whole,
         lengths=(settings.sample.ipv4_prefix, settings.sample.ipv6_prefix),
-        not_enumerable=NotEnumerable(apart([*space, *space_of(settings.addresses)]), settings.unlisted_samples, shard),
+        not_enumerable=NotEnumerable(ranges, settings.unlisted_samples, shard),
         receivers=settings.receivers if any(one.helo for one in source) else (),
         helo_spf_required=settings.helo_spf_required,
         mail_from_domains=settings.mail_from_domains,
@@ -82,7 +74,7 @@ def _series(mode: SeriesMode, size: int) -> Series:
 
 
 def _names_of(source: AddressRanges) -> Iterator[HeloName]:
-    """The HELO names of all addresses, in their order, those of one template for a whole range only once."""
+    """The HELO names of all addresses in order. A name without placeholders comes once for its whole range."""
     offset = 0
     targets = Targets(source)
     for one in source:
@@ -99,32 +91,24 @@ def _owned(names: Iterable[HeloName], shard: Shard) -> Iterator[HeloName]:
     return (name for name in names if shard.owns_name(name.text))
 
 
-def _distinct(own: Iterable[HeloName], others: Iterable[HeloName]) -> tuple[tuple[HeloName, ...], bool]:
+def _distinct(own: Iterable[HeloName], others: Iterable[HeloName]) -> tuple[HeloName, ...]:
+    """All *own* names, then *others* until there are `MAX_HELO_NAMES`."""
     names = dict.fromkeys(own)
     for name in others:
-        if name not in names:
-            if len(names) >= MAX_HELO_NAMES:
-                return tuple(names), True
-            names[name] = None
-    return tuple(names), False
-
-
-# SECTION exporter.inventory.domains
-# From the domains that the operator configured to those that are watched here.
+        if len(names) >= MAX_HELO_NAMES:
+            break
+        names[name] = None
+    return tuple(names)
 
 
 def watched_domains(configuration: Configuration, shard: Shard = ALONE) -> tuple[DomainSettings, ...]:
-    """The domains of *configuration*, in its order: what *shard* has of them."""
+    """The domains of *configuration* that *shard* owns, in its order."""
     return tuple([settings for settings in configuration.domains if shard.owns_name(settings.name)])
-
-
-# SECTION exporter.inventory.blocklists
-# The block lists that there are to ask, and how each may be asked.
 
 
 @dataclass(frozen=True, slots=True)
 class ListPlan:
-    """A list, how often every address is looked up in it, and how many questions a second it may be asked."""
+    """A block list, and how often and how fast it is asked."""
 
     blocklist: Blocklist
     interval_seconds: float
@@ -132,12 +116,12 @@ class ListPlan:
 
     @property
     def zone(self) -> DomainName:
-        """The zone of the list: its name in labels and findings."""
+        """The zone of the list, which names it in labels and findings."""
         return self.blocklist.zone
 
 
 def list_plans(configuration: Configuration) -> tuple[ListPlan, ...]:
-    """The lists of *configuration*, in its order."""
+    """The block lists of *configuration*, in its order."""
     return tuple(
         [
             ListPlan(

@@ -1,9 +1,4 @@
-"""Which addresses of a big pool a round samples: some of each prefix, another one each round until all had their turn.
-
-The rule of this file: every address of the pool is as likely as any other to be counted, or the share that is bad would
-be biased towards small prefixes. So of a prefix with half as many addresses as the fullest one every second draw counts
-only; the others are samples like any, but stay out of the estimate.
-"""
+"""Which addresses of a big pool a round samples: some of each prefix, in an order that reaches all of them in time."""
 
 from array import array
 from bisect import bisect_right
@@ -13,14 +8,6 @@ from itertools import accumulate
 
 from exporter.inventory.prefixes import Prefixes
 from exporter.inventory.ranges import Family
-
-# SECTION exporter.inventory.permutation
-# An order without a list: a keyed permutation of 0 to *size* - 1, so that each turn is drawn without a memory.
-#
-# The rule of this file: everything is a pure function of the numbers. A Feistel network permutes the next power
-# of four;
-# what lands outside is put through it again (cycle walking) until it lands inside, which keeps it a
-# permutation.
 
 _ROUNDS = 4
 _MASK = (1 << 64) - 1
@@ -41,7 +28,10 @@ def mixed(*numbers: int) -> int:
 
 
 def permuted(index: int, size: int, key: int) -> int:
-    """The place of *index*, from 0, in the permutation of *size* numbers that *key* chooses."""
+    """Where the permutation of 0 to *size* - 1 that *key* selects moves *index*. Needs no list of the numbers.
+
+    A Feistel network permutes the next power of four. A result of *size* or more goes through it again.
+    """
     half = max(1, ((size - 1).bit_length() + 1) // 2)
     mask = (1 << half) - 1
     value = index
@@ -55,21 +45,23 @@ def permuted(index: int, size: int, key: int) -> int:
 
 
 def chance(*numbers: int) -> float:
-    """A number from 0 up to 1, evenly distributed over keys."""
+    """A pseudo-random number from 0 to below 1, uniform over the keys."""
     return (mixed(*numbers) >> 11) / (1 << 53)
 
 
-# SECTION exporter.inventory.draws
-
 SEARCH = 8
-"""How many more addresses of a prefix are sampled at once when one of them fails."""
+"""Number of further addresses of a prefix that are sampled at once when one of them fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many addresses a round samples of each prefix, and how long prefixes are.
+    """How many addresses a round samples of each prefix.
 
-    *depth* is how many addresses the fullest prefix has, all shards together.
+    Attributes:
+        per_prefix: Addresses of each prefix that a round samples.
+        ipv4_prefix: Prefix length for IPv4, in bits.
+        ipv6_prefix: Prefix length for IPv6, in bits.
+        depth: Number of addresses of the fullest prefix, over all shards.
     """
 
     per_prefix: int
@@ -79,65 +71,68 @@ class Plan:
 
     @property
     def lengths(self) -> dict[Family, int]:
-        """The lengths of prefixes, by family."""
+        """Prefix lengths by IP version."""
         return {4: self.ipv4_prefix, 6: self.ipv6_prefix}
 
 
-class Turn:
-    """What round number *turn* of a pool samples; the same for the same *key* and *turn*.
+class Draws:
+    """The addresses that round *number* of a pool samples. The same *key* and *number* give the same draws.
 
-    Over the turns each address of a prefix comes once before one comes again. Places count from 0; what is at each is
-    worked out when it is asked for, so that a turn costs one number a prefix, and nothing is drawn in a burst.
+    Draws have indexes from 0; each is computed on demand. Over consecutive rounds, each address of a prefix comes once
+    before one comes again.
+
+    The estimate of the failing share must weigh all addresses alike, but addresses of small prefixes are drawn more
+    often. So some of their draws do not count: half of them, for a prefix half as full as the fullest.
     """
 
-    __slots__ = ("_firsts", "_key", "_more", "_number", "_plan", "_prefixes")
+    __slots__ = ("_added", "_firsts", "_key", "_number", "_plan", "_prefixes")
 
     def __init__(self, prefixes: Prefixes, plan: Plan, key: int, number: int) -> None:
         self._prefixes = prefixes
         self._plan = plan
         self._key = key
         self._number = number
-        self._more = array("Q")
+        self._added = array("Q")
         sizes = (min(plan.per_prefix, end - start) for start, end in prefixes)
-        self._firsts = array("Q", accumulate(sizes, initial=0))  # the place of the first draw of each prefix
+        self._firsts = array("Q", accumulate(sizes, initial=0))  # index of the first draw of each prefix
 
     @property
     def drawn(self) -> int:
-        """How many places are draws; those after them were added."""
+        """Number of draws. Indexes from here on are addresses that were added."""
         return self._firsts[-1]
 
     def __len__(self) -> int:
-        return self.drawn + len(self._more)
+        return self.drawn + len(self._added)
 
-    def at(self, place: int) -> tuple[int, bool]:
-        """The position at *place*, and whether it counts for the estimate."""
-        if place >= self.drawn:
-            return self._more[place - self.drawn], False
-        index = bisect_right(self._firsts, place) - 1
+    def at(self, draw: int) -> tuple[int, bool]:
+        """The position in the pool of draw number *draw*, and whether it counts for the estimate."""
+        if draw >= self.drawn:
+            return self._added[draw - self.drawn], False
+        index = bisect_right(self._firsts, draw) - 1
         start, end = self._prefixes[index]
         size, drawn = end - start, self._firsts[index + 1] - self._firsts[index]
-        place -= self._firsts[index]
+        draw -= self._firsts[index]
         own = mixed(self._key, self._prefixes.number(start))
-        position = start + permuted((self._number * drawn + place) % size, size, own)
+        position = start + permuted((self._number * drawn + draw) % size, size, own)
         share = self._plan.per_prefix * size / (drawn * max(size, self._plan.depth))
-        return position, share >= 1.0 or chance(own, self._number, place) < share
+        return position, share >= 1.0 or chance(own, self._number, draw) < share
 
-    def add(self, positions: Iterable[int]) -> range:
-        """Sample these too; they do not count. Gives their places."""
+    def add(self, indexes: Iterable[int]) -> range:
+        """Sample the addresses at these positions of the pool too. They do not count. Returns their draw numbers."""
         before = len(self)
-        self._more.extend(positions)
+        self._added.extend(indexes)
         return range(before, len(self))
 
-    def place_of(self, position: int) -> int:
-        """The first place of the prefix in which *position* is."""
+    def first_draw_of(self, position: int) -> int:
+        """Number of the first draw from the prefix that contains *position*."""
         return self._firsts[self._prefixes.index(position)]
 
     def prefix_of(self, position: int) -> tuple[int, int]:
-        """The positions of the prefix in which *position* is: the first, and the one after the last."""
+        """First and end position of the prefix that contains *position*."""
         return self._prefixes.of(position)
 
     def search(self, position: int) -> range:
-        """Where a draw failed, at *position*: the places of the next turns of its prefix, up to `SEARCH` of them."""
+        """Add the next addresses of the prefix of *position*, which failed: at most `SEARCH`. Returns their numbers."""
         start, end = self._prefixes.of(position)
         size = end - start
         drawn = min(self._plan.per_prefix, size)

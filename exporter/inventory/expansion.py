@@ -1,15 +1,11 @@
-"""What an SPF record makes of a pool: the addresses that can be listed, the ranges that cannot, and what is wrong.
-
-The rule of this file: an expansion that the DNS did not answer in full, or that no receiver would get through, is not
-fit to replace one that was; and an address leaves only when two expansions in a row lack it. Everything here is pure.
-"""
+"""Expands an SPF record into the addresses of a pool, and saves the result for the next start."""
 
 import json
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any
 
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Question
@@ -19,14 +15,15 @@ from exporter.checks.spf.compile import compile_spf
 from exporter.checks.spf.compiled import CompiledSpf, Range, difference, size, union
 from exporter.checks.spf.results import SpfResult
 from exporter.config.rules import MAX_POOL_ADDRESSES
+from exporter.inventory.prefixes import BITS
 from exporter.inventory.ranges import AddressRange, AddressRanges, Family
 
-MAX_LISTED = 1 << 16
-"""Addresses of an IPv6 range up to which they are listed one by one."""
+MAX_ENUMERATED = 1 << 16
+"""Size up to which all addresses of an IPv6 range are sampled."""
 
 
 class Trouble(StrEnum):
-    """What is wrong with a source of addresses; the values are label values."""
+    """What is wrong with an SPF record or file that names addresses. The values are label values."""
 
     UNANSWERED = "unanswered"
     NO_RECORD = "no-record"
@@ -39,52 +36,56 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """What a record authorises: *listed* addresses, and *space*, IPv6 ranges that are too big to be listed.
+    """The addresses that an SPF record authorises.
 
-    *terms* are those that cannot be listed, and why not. *ttl_seconds* is the shortest of all answers.
+    Attributes:
+        addresses: Addresses that can be enumerated.
+        not_enumerable: IPv6 ranges that are too big to look up every address.
+        troubles: What is wrong with the record, the most important first.
+        terms: The terms whose addresses cannot be enumerated, and why.
+        ttl_seconds: The shortest TTL of all answers; 0 if it is unknown.
     """
 
-    listed: AddressRanges
-    space: tuple[Range, ...] = ()
+    addresses: AddressRanges
+    not_enumerable: tuple[Range, ...] = ()
     troubles: tuple[Trouble, ...] = ()
     terms: tuple[str, ...] = ()
     ttl_seconds: float = 0.0
 
     @property
     def is_sound(self) -> bool:
-        """Whether it may replace an earlier one."""
+        """Whether it may replace an earlier expansion: the DNS answered, and receivers get a result from the record."""
         return not set(self.troubles) - {Trouble.NOT_ENUMERABLE}
 
     @property
     def is_usable(self) -> bool:
-        """Whether it is better than none."""
-        return self.is_sound or (self.troubles[0] is Trouble.PERMERROR and self.listed.size > 0)
+        """Whether it is better than no expansion."""
+        return self.is_sound or (self.troubles[0] is Trouble.PERMERROR and self.addresses.size > 0)
 
 
 def expand(domain: str, names: Iterable[DomainName]) -> Check[CompiledSpf]:
-    """Ask for the record of *domain* and all that it leads to, and for the addresses of HELO *names*."""
+    """Look up the record of *domain*, everything that it refers to, and the addresses of the HELO *names*."""
     compiled = yield from compile_spf(domain)
     questions = [Question(name, rdtype) for name in names for rdtype in ("A", "AAAA")]
     if questions:
-        yield questions  # the answers are evidence: see `expansion`
+        yield questions  # `expansion` finds the answers in the evidence
     return compiled
 
 
 def expansion(compiled: CompiledSpf, names: Iterable[DomainName], evidence: Evidence) -> Expansion:
-    """What the record comes to; of what is too big to be listed, the addresses of *names* are."""
+    """Expand a record. Of ranges that are too big to enumerate, the addresses of the HELO *names* are included."""
     four = compiled.authorised(4)
-    listed, space = _divided(compiled.authorised(6))
+    enumerable, not_enumerable = _divided(compiled.authorised(6))
     helo = [address for name in names for address in _addresses_of(name, evidence)]
     numbers = [int.from_bytes(address.packed, "big") for address in helo if address.family == 6]
-    known = [(one, one) for one in numbers if any(low <= one <= high for low, high in space)]
-    six = union([*listed, *known])
-    troubles = tuple(_troubles(compiled, size(four) + size(six), is_empty=not (four or six or space)))
+    known = [(one, one) for one in numbers if any(low <= one <= high for low, high in not_enumerable)]
+    six = union([*enumerable, *known])
+    troubles = tuple(_troubles(compiled, size(four) + size(six), is_empty=not (four or six or not_enumerable)))
     if Trouble.TOO_MANY_ADDRESSES in troubles:
-        four, six, space = (), (), ()
-    families: tuple[tuple[Family, tuple[Range, ...]], ...] = ((4, four), (6, six))
+        four, six, not_enumerable = (), (), ()
     return Expansion(
-        AddressRanges(AddressRange(family, low, high) for family, ranges in families for low, high in ranges),
-        space,
+        _addresses({4: four, 6: six}),
+        not_enumerable,
         troubles,
         tuple(map(str, compiled.open_terms)),
         min((answer.ttl for answer in evidence.values() if answer.is_conclusive and answer.ttl), default=0.0),
@@ -93,39 +94,36 @@ def expansion(compiled: CompiledSpf, names: Iterable[DomainName], evidence: Evid
 
 def loses(before: Expansion, after: Expansion) -> bool:
     """Whether *after* lacks an address that *before* has."""
-    families: tuple[Family, ...] = (4, 6)
-    return any(_missing(before, after, family) for family in families) or bool(difference(before.space, after.space))
-
-
-def together(first: Expansion, second: Expansion) -> Expansion:
-    """What either of two expansions of the same record has; all else is the second's."""
-    families: tuple[Family, ...] = (4, 6)
-    listed = AddressRanges(
-        AddressRange(family, low, high)
-        for family in families
-        for low, high in union([*_ranges(first, family), *_ranges(second, family)])
+    return any(difference(_ranges(before, family), _ranges(after, family)) for family in BITS) or bool(
+        difference(before.not_enumerable, after.not_enumerable)
     )
-    return Expansion(listed, union([*first.space, *second.space]), second.troubles, second.terms, second.ttl_seconds)
 
 
-def _missing(before: Expansion, after: Expansion, family: Family) -> bool:
-    return bool(difference(_ranges(before, family), _ranges(after, family)))
+def merged(first: Expansion, second: Expansion) -> Expansion:
+    """The *second* expansion of a record with all addresses of the *first*: one that is missing once may come back."""
+    ranges = {family: union([*_ranges(first, family), *_ranges(second, family)]) for family in BITS}
+    not_enumerable = union([*first.not_enumerable, *second.not_enumerable])
+    return replace(second, addresses=_addresses(ranges), not_enumerable=not_enumerable)
+
+
+def _addresses(ranges: Mapping[Family, Iterable[Range]]) -> AddressRanges:
+    return AddressRanges(AddressRange(family, low, high) for family in ranges for low, high in ranges[family])
 
 
 def _ranges(one: Expansion, family: Family) -> list[Range]:
-    return [(each.first, each.last) for each in one.listed if each.family == family]
+    return [(each.first, each.last) for each in one.addresses if each.family == family]
 
 
 def _divided(ranges: Iterable[Range]) -> tuple[list[Range], tuple[Range, ...]]:
-    """The ranges that can be listed, and those that cannot."""
-    listed, space, total = [], [], 0
+    """The ranges that can be enumerated, the smallest first, and those that cannot."""
+    enumerable: list[Range] = []
+    others: list[Range] = []
+    total = 0
     for low, high in sorted(ranges, key=lambda one: one[1] - one[0]):
         total += high - low + 1
-        if high - low < MAX_LISTED and total <= MAX_POOL_ADDRESSES:
-            listed.append((low, high))
-        else:
-            space.append((low, high))
-    return listed, tuple(sorted(space))
+        is_enumerable = high - low < MAX_ENUMERATED and total <= MAX_POOL_ADDRESSES
+        (enumerable if is_enumerable else others).append((low, high))
+    return enumerable, tuple(sorted(others))
 
 
 def _troubles(compiled: CompiledSpf, total: int, *, is_empty: bool) -> Iterable[Trouble]:
@@ -158,32 +156,23 @@ def _addresses_of(name: DomainName, evidence: Evidence) -> list[Address]:
     ]
 
 
-# SECTION exporter.inventory.kept
-# The expansion of an SPF record as a text, for after a restart: the pool is there before the DNS says so again.
-#
-# The rule of this file: a text that it did not write itself, or that was written for another record, comes to
-# nothing.
-
-_BITS = {4: 32, 6: 128}
-
-
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """An expansion that was sound at Unix time *at*."""
+class SavedExpansion:
+    """A sound expansion, and the Unix time at which it was made."""
 
     expansion: Expansion
     at: float
 
 
-def to_text(domain: str, kept: Kept) -> str:
-    """What *domain* was expanded to."""
-    found = kept.expansion
+def expansion_to_json(domain: str, saved: SavedExpansion) -> str:
+    """Write the expansion of the record of *domain* as JSON, so that the pool has its addresses after a restart."""
+    found = saved.expansion
     return json.dumps(
         {
             "spf": domain,
-            "at": kept.at,
-            "listed": [[one.family, hex(one.first), hex(one.last)] for one in found.listed],
-            "space": [[6, hex(low), hex(high)] for low, high in found.space],
+            "at": saved.at,
+            "listed": [[one.family, hex(one.first), hex(one.last)] for one in found.addresses],
+            "space": [[6, hex(low), hex(high)] for low, high in found.not_enumerable],
             "troubles": found.troubles,
             "terms": found.terms,
         },
@@ -191,25 +180,25 @@ def to_text(domain: str, kept: Kept) -> str:
     )
 
 
-def from_text(domain: str, text: str) -> Kept | None:
-    """What `to_text` was given for *domain*; None for anything else. It is due to be refreshed: its TTL is 0."""
+def expansion_from_json(domain: str, text: str) -> SavedExpansion | None:
+    """Read what `expansion_to_json` wrote for *domain*, with a TTL of 0. None if *text* is anything else."""
     try:
         read: dict[str, Any] = json.loads(text)
         at = float(read["at"])
         if read["spf"] != domain or not math.isfinite(at):
             return None
-        listed = AddressRanges(AddressRange(*_range(one)) for one in read["listed"])
-        space = tuple([(low, high) for _, low, high in map(_range, read["space"])])
+        addresses = AddressRanges(AddressRange(*_range(one)) for one in read["listed"])
+        not_enumerable = tuple([(low, high) for _, low, high in map(_range, read["space"])])
         troubles = tuple(map(Trouble, read["troubles"]))
-        found = Expansion(listed, space, troubles, tuple(map(str, read["terms"])))
+        found = Expansion(addresses, not_enumerable, troubles, tuple(map(str, read["terms"])))
     except (ValueError, TypeError, KeyError, OverflowError):
         return None
-    return Kept(found, at) if found.is_sound else None
+    return SavedExpansion(found, at) if found.is_sound else None
 
 
-def _range(written: list[Any]) -> tuple[Literal[4, 6], int, int]:
+def _range(written: list[Any]) -> tuple[Family, int, int]:
     family, low, high = written
     first, last = int(low, 16), int(high, 16)
-    if family not in _BITS or not 0 <= first <= last < 1 << _BITS[family]:
-        raise ValueError(f"no range of addresses: {written}")
+    if family not in BITS or not 0 <= first <= last < 1 << BITS[family]:
+        raise ValueError(f"not a range of addresses: {written}")
     return family, first, last

@@ -1,8 +1,4 @@
-"""IPv6 ranges that are too big to be listed, and the addresses that rounds draw from them at random.
-
-The rule of this file: what is drawn says how the range as a whole is run (does its reverse zone answer, do its PTR
-names resolve back), and nothing of a sender: nearly every address of such a range belongs to nobody.
-"""
+"""IPv6 ranges that are too big to look up every address, and the random addresses of them that rounds sample."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,28 +11,31 @@ from exporter.inventory.draws import mixed, permuted
 from exporter.inventory.ranges import range_text
 from exporter.inventory.shard import ALONE, Shard
 
-_BYTES = 16
+_MAX_NETWORKS = 8
+"""A range that needs more networks than that stays one range: it is a network with holes."""
 
 
-_MOST_NETWORKS = 8
-"""Into how many networks a range is taken apart. What makes more is one that has holes."""
-
-
-def apart(ranges: Iterable[Range]) -> tuple[Range, ...]:
-    """The same IPv6 addresses as networks that have nothing in common: neighbours may be run by different people."""
+def split_into_networks(ranges: Iterable[Range]) -> tuple[Range, ...]:
+    """Split IPv6 ranges into networks without overlap, because adjacent networks may have different operators."""
     found: list[Range] = []
     for low, high in union(ranges):
-        networks = list(islice(summarize_address_range(IPv6Address(low), IPv6Address(high)), _MOST_NETWORKS + 1))
+        networks = list(islice(summarize_address_range(IPv6Address(low), IPv6Address(high)), _MAX_NETWORKS + 1))
         whole = [(low, high)]
-        found += whole if len(networks) > _MOST_NETWORKS else [(int(one[0]), int(one[-1])) for one in networks]
+        found += whole if len(networks) > _MAX_NETWORKS else [(int(one[0]), int(one[-1])) for one in networks]
     return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
 class NotEnumerable:
-    """IPv6 *ranges* of a pool, of all shards. A round draws *per_round* addresses, those of other shards included.
+    """IPv6 ranges of a pool, of which each round samples some random addresses.
 
-    *shard* is whose part of them is sampled here.
+    These samples show how the range is run: whether its reverse zone answers and whether its PTR names resolve back.
+    They are no evidence about a sender, since hardly any address of such a range is in use.
+
+    Attributes:
+        ranges: First and last address of each range, as numbers, for all shards.
+        per_round: Number of addresses that all shards together draw in a round.
+        shard: The shard that samples here: only draws that it owns are yielded.
     """
 
     ranges: tuple[Range, ...] = ()
@@ -51,25 +50,25 @@ class NotEnumerable:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The ranges, as people write them."""
+        """The ranges as text, for people."""
         return tuple([range_text(6, one) for one in self.ranges])
 
     @property
     def drawn(self) -> int:
-        """How many addresses a round draws, all shards together."""
+        """Number of addresses that all shards together draw in a round; 0 without ranges."""
         return self.per_round if self.ranges else 0
 
-    def draw(self, key: int, turn: int) -> Iterator[Address]:
-        """What round number *turn* samples: the same for the same *key*.
+    def draw(self, key: int, round_number: int) -> Iterator[Address]:
+        """The addresses that a round samples: the same for the same *key* and *round_number*.
 
-        Draws go around the ranges, so that a big one leaves room for a small one; of each range, as long as the ranges
-        and their number stay, no address comes twice before all have come once.
+        Draws alternate between the ranges, whatever their sizes. While the ranges stay the same, no address of a range
+        comes twice before all have come once.
         """
-        for number in range(turn * self.drawn, (turn + 1) * self.drawn):
+        for number in range(round_number * self.drawn, (round_number + 1) * self.drawn):
             step, index = divmod(number, len(self.ranges))
             first, last = self.ranges[index]
             size = last - first + 1
-            place = permuted(step % size, size, mixed(key, first, last))
-            address = Address((first + place).to_bytes(_BYTES, "big"))
+            offset = permuted(step % size, size, mixed(key, first, last))
+            address = Address((first + offset).to_bytes(16, "big"))
             if self.shard.owns(address):
                 yield address

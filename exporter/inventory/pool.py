@@ -1,8 +1,4 @@
-"""A pool: what is sampled together, how often, and what is expected of it.
-
-The rule of this file: a `Pool` is a value, made anew when the configuration or what feeds the pool changes; two are
-equal exactly when nothing about them has to be done differently.
-"""
+"""A pool: a named group of addresses, how often they are sampled, and which checks they are expected to pass."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,9 +18,9 @@ from exporter.inventory.prefixes import Prefixes
 from exporter.inventory.ranges import AddressRanges
 
 MAX_ALL_SERIES = 10_000
-"""Addresses of a pool up to which each has series of its own, unless the operator says otherwise."""
+"""Size up to which a pool has series of each address by default."""
 MAX_HELO_NAMES = 10_000
-"""HELO names of a pool that are checked the other way round."""
+"""Number of HELO names of a pool that are resolved and compared with its addresses."""
 
 
 class Series(StrEnum):
@@ -36,7 +32,7 @@ class Series(StrEnum):
 
 
 class Targets(Sequence[Target]):
-    """The targets of a pool in the order of their addresses, each made when it is asked for."""
+    """The targets of a pool in the order of their addresses. Each target is created on demand."""
 
     __slots__ = ("_source",)
 
@@ -69,18 +65,26 @@ class Targets(Sequence[Target]):
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A named group of addresses.
+    """A named group of addresses. Two pools are equal if sampling and showing them makes no difference.
 
-    *expect* are the checks that each has to pass to be healthy. *suffix* is the domain in which PTR and HELO names are
-    expected; None means the domain of each HELO name. *helo_names* are the names to be checked the other way round,
-    from name to addresses: the pool's own first, then those of its addresses, distinct, at most `MAX_HELO_NAMES`;
-    *has_more_helo_names* says whether some were left out. The pool's own names belong to no address in particular, so
-    targets have only the names that their own entries give them. *receivers* are those whose verdicts on addresses
-    with HELO names are predicted. *source* are the addresses that are watched here; *whole* are those of all shards.
-    *mail_from_domains* are the domains that its addresses send for, *helo_spf_required* says whether a HELO name
-    without any SPF record fails. *dnsbls* are the zones of the block lists that its addresses are looked up in.
-    *plan* says which addresses a round samples: None means all. *lengths* are those of the prefixes, IPv4 and IPv6, in
-    which the pool is told about. *space* are IPv6 ranges that are the pool's and too big to be listed.
+    Attributes:
+        name: The pool's name.
+        interval_seconds: Time from the start of one round to the start of the next.
+        expect: The checks that an address has to pass to be healthy.
+        suffix: The domain in which PTR and HELO names are expected; None for the domain of each HELO name.
+        series: Which addresses have series of their own.
+        ptr_info: Whether the PTR name is exported.
+        helo_names: Distinct names to resolve and compare with the pool: first its own names, which belong to no
+            address in particular, then those of its addresses. At most `MAX_HELO_NAMES`.
+        source: The addresses that this shard watches.
+        whole: The addresses of all shards.
+        receivers: Receivers whose verdict is predicted for addresses with a HELO name.
+        helo_spf_required: Whether a HELO name without an SPF record fails.
+        mail_from_domains: Domains that the addresses send mail for.
+        dnsbls: Zones of the block lists in which the addresses are looked up.
+        plan: Which addresses a round samples; None for all.
+        lengths: Prefix lengths for IPv4 and IPv6 by which results are grouped.
+        not_enumerable: IPv6 ranges of the pool that are too big to look up every address.
     """
 
     name: str
@@ -90,7 +94,6 @@ class Pool:
     series: Series
     ptr_info: bool
     helo_names: tuple[HeloName, ...]
-    has_more_helo_names: bool
     source: AddressRanges
     whole: AddressRanges
     receivers: tuple[Receiver, ...] = ()
@@ -103,17 +106,17 @@ class Pool:
 
     @property
     def size(self) -> int:
-        """How many addresses it has."""
+        """Number of addresses that this shard watches."""
         return self.source.size
 
     @property
     def targets(self) -> Sequence[Target]:
-        """Its addresses with their HELO names; made one by one, as they are asked for."""
+        """The addresses with their HELO names."""
         return Targets(self.source)
 
     @property
     def checks(self) -> tuple[CheckName, ...]:
-        """The checks that apply to at least one of its addresses, in any shard, in the order of `CheckName`."""
+        """The checks that apply to at least one address of any shard, in the order of `CheckName`."""
         applies = {check: any(one.helo for one in self.whole) for check in CheckName}
         applies |= {
             CheckName.FCRDNS: True,
@@ -124,29 +127,29 @@ class Pool:
 
     @property
     def whole_interval_seconds(self) -> float:
-        """In how many seconds each address is sampled once: the interval, as often as rounds take to come to each."""
+        """Time in which rounds sample every address at least once."""
         if self.plan is None:
             return self.interval_seconds
         return self.interval_seconds * ceil(self.plan.depth / self.plan.per_prefix)
 
     @property
     def prefixes(self) -> Prefixes:
-        """Its addresses prefix by prefix; made anew each time, so take it once."""
+        """The addresses by prefix. Expensive: computed on each access."""
         return Prefixes(self.source, {4: self.lengths[0], 6: self.lengths[1]})
 
     def sampled(self, plan: Plan | None) -> "Pool":
-        """The same pool, whose rounds follow *plan*."""
+        """A copy of the pool whose rounds follow *plan*."""
         return replace(self, plan=plan)
 
     def index(self, address: Address) -> int | None:
-        """The place of *address* among the pool's targets, if it is one."""
+        """Index of *address* in `targets`, if it is there."""
         return self.source.position(address)
 
     def contains(self, address: Address) -> bool:
-        """Whether *address* is one of the pool's, whichever shard watches it."""
+        """Whether *address* belongs to the pool, in this shard or another."""
         return address in self.whole or address in self.not_enumerable
 
     def find(self, address: Address) -> Target | None:
-        """The target at *address*, if it is one of the pool's."""
+        """The target with *address*, if this shard watches it."""
         found = self.source.find(address)
         return None if found is None else Target(address, tuple([template.of(address) for template in found.helo]))

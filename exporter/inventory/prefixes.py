@@ -1,8 +1,4 @@
-"""A pool's addresses prefix by prefix: the unit in which reverse zones break, and in which big pools are sampled.
-
-The rule of this file: positions in a pool are in the order of its addresses, so a prefix is a run of positions; one
-number for each is all that is kept.
-"""
+"""A pool's addresses by prefix: the unit in which reverse zones break, and in which big pools are sampled."""
 
 from array import array
 from bisect import bisect_right
@@ -10,13 +6,16 @@ from collections.abc import Iterator, Mapping
 from itertools import chain, islice
 
 from exporter.checks.addresses import Address
-from exporter.inventory.ranges import AddressRange, AddressRanges, Family
+from exporter.inventory.ranges import AddressRanges, Family
 
 BITS: dict[Family, int] = {4: 32, 6: 128}
 
 
 class Prefixes:
-    """The prefixes of *lengths* that *source* has addresses in, in their order."""
+    """The prefixes in which *source* has addresses, in order. *lengths* are prefix lengths by IP version.
+
+    Positions follow the order of the addresses, so a prefix is a range of positions. Only its start is stored.
+    """
 
     __slots__ = ("_lengths", "_source", "_starts")
 
@@ -30,11 +29,11 @@ class Prefixes:
 
     @property
     def depth(self) -> int:
-        """How many addresses the fullest prefix has; 0 if there is none."""
+        """Number of addresses of the fullest prefix; 0 if there is none."""
         return max((end - start for start, end in self), default=0)
 
     def __getitem__(self, index: int) -> tuple[int, int]:
-        """The positions of a prefix: the first, and the one after the last."""
+        """First and end position of the prefix number *index*."""
         starts = self._starts
         if index >= len(starts):
             raise IndexError(index)
@@ -42,22 +41,22 @@ class Prefixes:
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         starts = self._starts
-        return zip(starts, chain(islice(starts, 1, None), (self._source.size,)), strict=False)  # neither, of nothing
+        return zip(starts, chain(islice(starts, 1, None), (self._source.size,)), strict=False)  # no prefix: nothing
 
     def index(self, position: int) -> int:
-        """Which of the prefixes *position* is in."""
+        """Number of the prefix that contains *position*."""
         return bisect_right(self._starts, position) - 1
 
     def of(self, position: int) -> tuple[int, int]:
-        """The positions of the prefix in which *position* is."""
+        """First and end position of the prefix that contains *position*."""
         return self[self.index(position)]
 
     def number(self, position: int) -> int:
-        """The prefix in which *position* is, as one number that no other prefix has, whatever else the pool has."""
+        """A number that identifies the prefix of *position*, and does not depend on the rest of the pool."""
         return int.from_bytes(self._first(position), "big") << 3 | self._source.at(position)[0].family
 
     def text(self, position: int) -> str:
-        """The prefix in which *position* is, as people write it: ``192.0.2.0/24``."""
+        """The prefix that contains *position*, like ``192.0.2.0/24``."""
         address = Address(self._first(position))
         return f"{address}/{self._lengths[address.family]}"
 
@@ -75,10 +74,6 @@ def _starts(source: AddressRanges, lengths: Mapping[Family, int]) -> Iterator[in
         shift = BITS[one.family] - lengths[one.family]
         for prefix in range(one.first >> shift, (one.last >> shift) + 1):
             if (one.family, prefix) != before:
-                yield offset + _inside(one, prefix << shift)
+                yield offset + max(0, (prefix << shift) - one.first)
                 before = (one.family, prefix)
         offset += one.size
-
-
-def _inside(one: AddressRange, first: int) -> int:
-    return max(0, first - one.first)

@@ -1,8 +1,4 @@
-"""Which addresses a pool has: sorted ranges, so that half a million addresses cost as much as the lines that name them.
-
-The rule of this file: an `AddressRanges` is a value. Whatever feeds a pool makes one and hands it over
-whole; nobody changes it afterwards.
-"""
+"""Sets of addresses as sorted ranges, and sequences of indexes as ranges: their cost does not depend on their size."""
 
 import re
 from bisect import bisect_right
@@ -19,7 +15,14 @@ _BYTES: dict[Family, int] = {4: 4, 6: 16}
 
 
 class AddressRange(NamedTuple):
-    """Addresses from *first* to *last*, as numbers, both included, whose servers say the same names in HELO."""
+    """A range of addresses whose servers use the same HELO names.
+
+    Attributes:
+        family: IP version.
+        first: First address, as a number.
+        last: Last address, as a number. It belongs to the range.
+        helo: Templates of the HELO names.
+    """
 
     family: Family
     first: int
@@ -28,14 +31,18 @@ class AddressRange(NamedTuple):
 
     @property
     def size(self) -> int:
-        """How many addresses it has."""
+        """Number of addresses."""
         return self.last - self.first + 1
 
 
 class Run(NamedTuple):
-    """Neighbours that two sets have in common: their first positions *here* and *there*, and how many they are.
+    """Consecutive addresses that two sets have in common.
 
-    *is_alike* says whether their servers say the same names in HELO in both.
+    Attributes:
+        here: Position of the first of them in this set.
+        there: Position of the same address in the other set.
+        size: Number of addresses.
+        is_alike: Whether both sets have the same HELO templates for them.
     """
 
     here: int
@@ -43,26 +50,25 @@ class Run(NamedTuple):
     size: int
     is_alike: bool
 
-    def pieces(self, most: int) -> "Iterator[Run]":
-        """The same in parts of at most *most* neighbours."""
-        for offset in range(0, self.size, most):
-            size = min(most, self.size - offset)
+    def split(self, maximum: int) -> "Iterator[Run]":
+        """Split into runs of at most *maximum* addresses."""
+        for offset in range(0, self.size, maximum):
+            size = min(maximum, self.size - offset)
             yield self._replace(here=self.here + offset, there=self.there + offset, size=size)
 
 
 class AddressRanges:
-    """A set of addresses in their order, IPv4 first, each with its HELO templates. Immutable, compared by content.
+    """An immutable, sorted set of addresses, IPv4 first, each with its HELO templates. Compares by content.
 
-    Position *i* is the i-th address; finding the address of a position, or the position of an address, takes the
-    logarithm of the number of ranges.
+    Position *i* is the i-th address. Converting a position to an address and back takes O(log n) for n ranges.
     """
 
     __slots__ = ("_firsts", "_offsets", "_ranges", "size")
 
     def __init__(self, ranges: Iterable[AddressRange]) -> None:
-        """Take ranges that nest or have nothing in common, in any order: in a nest the innermost one says the names.
+        """Accept ranges in any order. Where they nest, the innermost counts; of two equal ones, the later.
 
-        Of two alike, the later one does. Raises `ValueError` if two overlap in part.
+        Raises `ValueError` if two overlap without nesting.
         """
         self._ranges: tuple[AddressRange, ...] = tuple(_joined(_flattened(ranges)))
         self._firsts: dict[Family, list[int]] = {
@@ -78,7 +84,7 @@ class AddressRanges:
         return iter(self._ranges)
 
     def __len__(self) -> int:
-        """The number of ranges, not of addresses: that is *size*."""
+        """Number of ranges. The number of addresses is `size`."""
         return len(self._ranges)
 
     def __contains__(self, address: object) -> bool:
@@ -103,24 +109,24 @@ class AddressRanges:
         return Address(value.to_bytes(_BYTES[found.family], "big")), found.helo
 
     def find(self, address: Address) -> AddressRange | None:
-        """The range that *address* is in, if any."""
+        """The range that contains *address*, if any."""
         index = self._index(address)
         return None if index is None else self._ranges[index]
 
     def position(self, address: Address) -> int | None:
-        """The position of *address*, if it is in here: the inverse of `at`."""
+        """The position of *address*, if it is in the set: the inverse of `at`."""
         index = self._index(address)
         if index is None:
             return None
         return self._offsets[index] + int.from_bytes(address.packed, "big") - self._ranges[index].first
 
     def overlap(self, other: "AddressRanges") -> int:
-        """How many addresses both have."""
+        """Number of addresses that both sets have."""
         return sum(run.size for run in self.runs(other))
 
     def runs(self, other: "AddressRanges") -> Iterator[Run]:
-        """The addresses that both have, neighbours together, in their order."""
-        mine, theirs = _placed(self), _placed(other)
+        """The addresses that both sets have, in order, as runs of consecutive addresses."""
+        mine, theirs = _with_offsets(self), _with_offsets(other)
         one, two = next(mine, None), next(theirs, None)
         while one is not None and two is not None:
             (my_range, my_offset), (their_range, their_offset) = one, two
@@ -135,7 +141,7 @@ class AddressRanges:
                 two = next(theirs, None)
 
     def next_position(self, address: Address) -> int:
-        """The position of *address*, or else of the first one after it; *size* where there is none."""
+        """The position of the first address from *address* on; `size` if there is none."""
         value = int.from_bytes(address.packed, "big")
         before = bisect_right(self._firsts[address.family], value) + (
             len(self._firsts[4]) if address.family == 6 else 0
@@ -158,9 +164,9 @@ class AddressRanges:
 
 
 def _flattened(ranges: Iterable[AddressRange]) -> Iterator[AddressRange]:
-    """Cut nested ranges into ranges that have nothing in common, in order."""
+    """Cut nested ranges into sorted ranges that do not overlap."""
     enclosing: list[AddressRange] = []
-    start = 0  # of what has not been given out yet of the innermost enclosing range
+    start = 0  # the first address of the innermost enclosing range that is not yielded yet
     for one in sorted(ranges, key=lambda one: (one.family, one.first, -one.last)):
         while enclosing and (enclosing[-1].family != one.family or enclosing[-1].last < one.first):
             done = enclosing.pop()
@@ -179,12 +185,9 @@ def _flattened(ranges: Iterable[AddressRange]) -> Iterator[AddressRange]:
         start = done.last + 1
 
 
-def _placed(ranges: AddressRanges) -> Iterator[tuple[AddressRange, int]]:
-    """Each range, and the position of its first address."""
-    offset = 0
-    for one in ranges:
-        yield one, offset
-        offset += one.size
+def _with_offsets(ranges: AddressRanges) -> Iterator[tuple[AddressRange, int]]:
+    """Each range with the position of its first address."""
+    return zip(ranges, accumulate((one.size for one in ranges), initial=0), strict=False)
 
 
 def _rest(one: AddressRange, first: int, last: int) -> Iterator[AddressRange]:
@@ -193,7 +196,7 @@ def _rest(one: AddressRange, first: int, last: int) -> Iterator[AddressRange]:
 
 
 def _joined(ranges: Iterable[AddressRange]) -> Iterator[AddressRange]:
-    """Make neighbours that say the same names one range."""
+    """Join adjacent ranges that have the same HELO templates."""
     last: AddressRange | None = None
     for one in ranges:
         if last and (last.family, last.last + 1, last.helo) == (one.family, one.first, one.helo):
@@ -207,7 +210,7 @@ def _joined(ranges: Iterable[AddressRange]) -> Iterator[AddressRange]:
 
 
 def range_text(family: Family, one: Range) -> str:
-    """A range for people: a network where it is one, else its first and last address."""
+    """Write a range for people: as a network if it is one, else as its first and last address."""
     first, last = [Address(number.to_bytes(_BYTES[family], "big")) for number in one]
     length = one[1] - one[0] + 1
     if one[0] == one[1]:
@@ -217,16 +220,11 @@ def range_text(family: Family, one: Range) -> str:
     return f"{first} to {last}"
 
 
-# SECTION exporter.inventory.spans
-# Positions of a pool as ranges, so that half a million neighbours cost as much as one.
-#
-# The rule of this file: a `Spans` is a value; the number at a place is worked out when it is asked for.
-
-_MARKED = re.compile(b"\x01+")
+_ONES = re.compile(b"\x01+")
 
 
-class Spans(Sequence[int]):
-    """The numbers of several ranges, one range after the other, in the order in which those are given."""
+class IndexRanges(Sequence[int]):
+    """The numbers of several ranges, one range after the other, as a sequence that stores only the ranges."""
 
     __slots__ = ("_ends", "ranges")
 
@@ -235,9 +233,9 @@ class Spans(Sequence[int]):
         self._ends = tuple(accumulate(map(len, self.ranges)))
 
     @classmethod
-    def marked(cls, marks: bytes) -> "Spans":
-        """The places at which *marks* has a 1, where all else is 0."""
-        return cls([range(*found.span()) for found in _MARKED.finditer(marks)])
+    def where(cls, flags: bytes) -> "IndexRanges":
+        """The indexes of the bytes of *flags* that are 1; all others are 0."""
+        return cls([range(*found.span()) for found in _ONES.finditer(flags)])
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0

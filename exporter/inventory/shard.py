@@ -1,8 +1,4 @@
-"""Which part of everything one exporter of several watches.
-
-The rule of this file: who owns what depends on nothing but what it is and how many shards there are, so that shards
-agree without talking to one another. docs/decisions has why blocks of addresses are dealt out, and not addresses.
-"""
+"""Which addresses and names each of several exporters (shards) watches. Shards agree without communication."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,17 +8,17 @@ from exporter.checks.addresses import Address
 from exporter.inventory.ranges import AddressRange, AddressRanges, Family
 
 BLOCK_BITS: dict[Family, int] = {4: 8, 6: 64}
-"""The host bits of a block, which has one owner: a /24 of IPv4, a /64 of IPv6."""
+"""Host bits of a block. All addresses of a block have one owner: a /24 of IPv4, a /64 of IPv6."""
 
 MAX_SHARDS = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Part *index* of *count*, from 0. Raises `ValueError` for an index that there is not.
+    """Shard number *index*, from 0, of *count*. Raises `ValueError` if there is no such shard.
 
-    Rendezvous hashing: every shard draws a number for every thing, and the highest one owns it. So a shard that is
-    added takes its share from all, and no other thing changes its owner.
+    Rendezvous hashing: every shard has a hash for every item, and the shard with the highest hash owns the item. A new
+    shard takes its share from all others, and no other item changes its owner.
     """
 
     index: int = 0
@@ -37,18 +33,18 @@ class Shard:
             )
 
     def owns(self, address: Address) -> bool:
-        """Whether *address* is this shard's."""
+        """Whether this shard owns *address*."""
         return self._owns_block(address.family, int.from_bytes(address.packed, "big") >> BLOCK_BITS[address.family])
 
     def owns_name(self, name: str) -> bool:
-        """Whether what is called *name* (a HELO name, a domain) is this shard's. Upper and lower case are alike."""
+        """Whether this shard owns a HELO name or a domain. Ignores case and a dot at the end."""
         return self._owns(b"name " + name.lower().removesuffix(".").encode())
 
     def part(self, source: AddressRanges) -> AddressRanges:
-        """What is this shard's of *source*."""
-        return source if self.count == 1 else AddressRanges(self._pieces(source))
+        """The addresses of *source* that this shard owns."""
+        return source if self.count == 1 else AddressRanges(self._owned(source))
 
-    def _pieces(self, ranges: Iterable[AddressRange]) -> Iterator[AddressRange]:
+    def _owned(self, ranges: Iterable[AddressRange]) -> Iterator[AddressRange]:
         for one in ranges:
             bits = BLOCK_BITS[one.family]
             for block in range(one.first >> bits, (one.last >> bits) + 1):
@@ -62,14 +58,14 @@ class Shard:
     def _owns(self, what: bytes) -> bool:
         if self.count == 1:
             return True
-        mine = _drawn(what, self.index)
-        return all(_drawn(what, other) < mine for other in range(self.count) if other != self.index)
+        mine = _hash(what, self.index)
+        return all(_hash(what, other) < mine for other in range(self.count) if other != self.index)
 
 
-def _drawn(what: bytes, index: int) -> tuple[bytes, int]:
-    """The number that shard *index* draws for *what*; no two shards draw the same."""
+def _hash(what: bytes, index: int) -> tuple[bytes, int]:
+    """The hash of *what* for shard *index*. The index itself decides between equal hashes."""
     return blake2b(what, digest_size=8, key=index.to_bytes(4, "big")).digest(), index
 
 
 ALONE = Shard()
-"""One exporter that watches everything."""
+"""The only shard: it watches everything."""

@@ -1,19 +1,15 @@
-"""Where a pool's addresses come from, and what happens where two sources have the same one.
-
-The rule of this file: an address sits in one pool. What is written down by hand counts more than what a file says, and
-that more than what an SPF record says; of two alike, the pool that comes first in the configuration has the address.
-Everything here is a pure function of ranges.
-"""
+"""Merges the addresses of the configuration, of files and of SPF records, so that each address is in one pool."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import itemgetter
 
 from exporter.checks.spf.compiled import Range, union
 from exporter.config.configuration import Configuration
-from exporter.inventory.build import build_pool, source_of
-from exporter.inventory.load import planned
+from exporter.inventory.budget import with_plans
+from exporter.inventory.build import build_pool, configured_addresses
 from exporter.inventory.pool import Pool
 from exporter.inventory.ranges import AddressRange, AddressRanges, Family
 from exporter.inventory.shard import ALONE, Shard
@@ -22,7 +18,7 @@ NOTHING = AddressRanges(())
 
 
 class Origin(StrEnum):
-    """What names a pool's addresses."""
+    """Where a pool's addresses are written."""
 
     CONFIGURATION = "configuration"
     FILES = "files"
@@ -31,20 +27,26 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LoadedAddresses:
-    """What a pool is given from outside of the configuration.
+    """Addresses of a pool from outside of the configuration.
 
-    *space* are IPv6 ranges that are too big to be listed: addresses in there are the pool's, and only those that are
-    known from elsewhere, or drawn at random, can be sampled.
+    *not_enumerable* are IPv6 ranges of files and SPF records, of which only random or known addresses can be sampled.
     """
 
     files: AddressRanges = NOTHING
     spf: AddressRanges = NOTHING
-    space: tuple[Range, ...] = ()
+    not_enumerable: tuple[Range, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What this shard's part of a pool has from one origin: *addresses*, after *conflicts* went to another pool."""
+    """The addresses that a pool has from one origin, in this shard.
+
+    Attributes:
+        pool: Name of the pool.
+        origin: Where the addresses are written.
+        addresses: The addresses that the pool got.
+        conflicts: Number of addresses that another pool got instead.
+    """
 
     pool: str
     origin: Origin
@@ -54,21 +56,25 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """Everything that there is to sample, and where it came from."""
+    """The pools to sample, and where their addresses came from."""
 
     pools: tuple[Pool, ...]
     shares: tuple[Share, ...] = ()
 
 
-def merge(configuration: Configuration, fed: Mapping[str, LoadedAddresses], shard: Shard = ALONE) -> Inventory:
-    """What *shard* has to sample of *configuration*, with what its pools are *fed*, by name."""
-    given = [(one, fed[one.name]) for one in configuration.pools if one.name in fed]
+def merge(configuration: Configuration, loaded: Mapping[str, LoadedAddresses], shard: Shard = ALONE) -> Inventory:
+    """Build the pools of *configuration* with the addresses that are *loaded*, by pool, as far as *shard* owns them.
+
+    If two pools name an address, the configuration counts more than a file, and a file more than an SPF record; of two
+    equal origins, the pool that comes first counts.
+    """
+    pairs = [(one, loaded[one.name]) for one in configuration.pools if one.name in loaded]
     layers: list[tuple[str, Origin, AddressRanges]] = [
-        *[(one.name, Origin.CONFIGURATION, source_of(one)) for one in configuration.pools],
-        *[(one.name, Origin.FILES, more.files) for one, more in given if one.addresses_files],
-        *[(one.name, Origin.SPF, more.spf) for one, more in given if one.spf],
+        *[(one.name, Origin.CONFIGURATION, configured_addresses(one)) for one in configuration.pools],
+        *[(one.name, Origin.FILES, more.files) for one, more in pairs if one.addresses_files],
+        *[(one.name, Origin.SPF, more.spf) for one, more in pairs if one.spf],
     ]
-    is_disjoint = not any(one.files or one.spf for one in fed.values())  # a rule of the configuration sees to it
+    is_disjoint = not any(one.files or one.spf for one in loaded.values())  # the configuration alone has no conflicts
     claims = _Claims()
     known: dict[str, list[AddressRange]] = {one.name: [] for one in configuration.pools}
     shares: list[Share] = []
@@ -80,23 +86,26 @@ def merge(configuration: Configuration, fed: Mapping[str, LoadedAddresses], shar
             part = shard.part(taken)
             shares.append(Share(name, origin, part, shard.part(wanted).size - part.size))
     pools = [
-        build_pool(one, AddressRanges(known[one.name]), shard, fed[one.name].space if one.name in fed else ())
+        build_pool(one, AddressRanges(known[one.name]), shard, loaded.get(one.name, LoadedAddresses()).not_enumerable)
         for one in configuration.pools
     ]
-    return Inventory(planned(configuration, pools, shard.count), tuple(shares))
+    return Inventory(with_plans(configuration, pools, shard.count), tuple(shares))
 
 
 @dataclass(slots=True)
 class _Claims:
-    """Which addresses are given out already, and which of them to which pool before its latest turn."""
+    """Which pool has which addresses, while layers are merged.
+
+    *earlier* are the addresses that a pool had before its latest call of `take`.
+    """
 
     all: dict[Family, tuple[Range, ...]] = field(default_factory=lambda: {4: (), 6: ()})
     own: dict[tuple[str, Family], tuple[Range, ...]] = field(default_factory=dict)
     earlier: dict[tuple[str, Family], tuple[Range, ...]] = field(default_factory=dict)
 
     def take(self, pool: str, ranges: AddressRanges) -> list[AddressRange]:
-        """Give *pool* what is left of *ranges*."""
-        taken = [piece for one in ranges for piece in without(one, self.all[one.family])]
+        """Give *pool* the addresses of *ranges* that no pool has yet."""
+        taken = [rest for one in ranges for rest in without(one, self.all[one.family])]
         families: tuple[Family, ...] = (4, 6)
         for family in families:
             fresh = [(one.first, one.last) for one in taken if one.family == family]
@@ -108,14 +117,14 @@ class _Claims:
         return taken
 
     def before(self, pool: str, ranges: AddressRanges) -> list[AddressRange]:
-        """What of *ranges* the pool had not had before the latest `take`."""
-        return [piece for one in ranges for piece in without(one, self.earlier.get((pool, one.family), ()))]
+        """The addresses of *ranges* that the pool did not have before its latest call of `take`."""
+        return [rest for one in ranges for rest in without(one, self.earlier.get((pool, one.family), ()))]
 
 
 def without(one: AddressRange, taken: Sequence[Range]) -> Iterator[AddressRange]:
-    """What of *one* is not in *taken*, sorted ranges that have nothing in common."""
+    """The parts of *one* that are not in *taken*: sorted ranges that do not overlap."""
     first = one.first
-    index = bisect_left(taken, one.first, key=_last)
+    index = bisect_left(taken, one.first, key=itemgetter(1))
     while index < len(taken) and taken[index][0] <= one.last:
         low, high = taken[index]
         if first < low:
@@ -124,7 +133,3 @@ def without(one: AddressRange, taken: Sequence[Range]) -> Iterator[AddressRange]
         index += 1
     if first <= one.last:
         yield one._replace(first=first)
-
-
-def _last(taken: Range) -> int:
-    return taken[1]

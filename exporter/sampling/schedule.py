@@ -15,8 +15,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
 from exporter.checks.addresses import Address
-from exporter.inventory.draws import Turn
-from exporter.inventory.ranges import Spans
+from exporter.inventory.draws import Draws
+from exporter.inventory.ranges import IndexRanges
 from exporter.state.pool import FAILING, PoolState
 
 log = structlog.get_logger()
@@ -349,31 +349,31 @@ class RoundItems:
 
     def __init__(self, state: PoolState, since: Address | None = None) -> None:
         self.helos = tuple(state.helos)
-        self.draw: Turn | None = None
+        self.draw: Draws | None = None
         pool = state.pool
         self.random = tuple(pool.not_enumerable.draw(state.sample.key, state.sample.round_number))
         outside = range(-len(self.random) - len(self.helos), 0)
         start = 0 if since is None else pool.source.next_position(since) % max(1, pool.size)
-        never = Spans(())
+        never = IndexRanges(())
         known: range = range(0)
         if pool.plan is None:
-            ring = Spans([range(start, pool.size), range(start)])
+            ring = IndexRanges([range(start, pool.size), range(start)])
             never = state.unsampled()
             is_new = len(never) == pool.size > 0
         else:
-            self.draw = Turn(pool.prefixes, pool.plan, state.sample.key, state.sample.round_number)
+            self.draw = Draws(pool.prefixes, pool.plan, state.sample.key, state.sample.round_number)
             known = self.draw.add(_known_to_fail(state, max(_MIN_KNOWN, self.draw.drawn)))
-            first = self.draw.place_of(start) if start else 0
-            ring = Spans([range(first, self.draw.drawn), range(first)])
+            first = self.draw.first_draw_of(start) if start else 0
+            ring = IndexRanges([range(first, self.draw.drawn), range(first)])
             is_new = True
         self.order: Sequence[int] = ()
         self.at_once: Sequence[int]
         if is_new and state.round_seconds is None:
-            self.at_once = Spans([outside, *ring.ranges, known])
+            self.at_once = IndexRanges([outside, *ring.ranges, known])
             return
         names = zip(range(-len(self.helos), 0), self.helos, strict=True)
         unsampled = [range(item, item + 1) for item, text in names if state.helos[text].latest is None]
-        self.at_once = Spans([*unsampled, *never.ranges])
+        self.at_once = IndexRanges([*unsampled, *never.ranges])
         self.order = Interleaved(Interleaved(ring, known), outside)
 
     @property

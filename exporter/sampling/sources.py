@@ -12,19 +12,19 @@ from exporter.checks.check import CheckRun, Evidence, OnAnswer
 from exporter.checks.names import DomainName
 from exporter.checks.spf.compiled import CompiledSpf
 from exporter.config.configuration import Configuration, PoolSettings
+from exporter.inventory.budget import over_budget, query_budget
 from exporter.inventory.expansion import (
     Expansion,
-    Kept,
+    SavedExpansion,
     Trouble,
     expand,
     expansion,
-    from_text,
+    expansion_from_json,
+    expansion_to_json,
     loses,
-    to_text,
-    together,
+    merged,
 )
 from exporter.inventory.files import FilesContent, scan
-from exporter.inventory.load import loads, rate_of
 from exporter.inventory.shard import ALONE, Shard
 from exporter.inventory.sources import NOTHING, Inventory, LoadedAddresses, Origin, merge
 from exporter.sampling.confirm import Asker, servers_of
@@ -163,8 +163,9 @@ class PoolSources:
         expansion = None if source is None else source.expansion
         return LoadedAddresses(
             NOTHING if files is None else files.content.addresses,
-            NOTHING if expansion is None else expansion.listed,
-            (() if files is None else files.content.space) + (() if expansion is None else expansion.space),
+            NOTHING if expansion is None else expansion.addresses,
+            (() if files is None else files.content.not_enumerable)
+            + (() if expansion is None else expansion.not_enumerable),
         )
 
     def _merged(self, made: Inventory) -> Inventory:
@@ -184,7 +185,7 @@ class PoolSources:
                 )
             status.take(share)
         if self._configuration is not None:
-            warnings = {f"{load.pool}: {load}" for load in loads(made.pools, rate_of(self._configuration))}
+            warnings = {f"{load.pool}: {load}" for load in over_budget(made.pools, query_budget(self._configuration))}
             for text in sorted(warnings - self._warned):
                 log.warning("a round does not fit into its interval", what=text)
             self._warned = warnings
@@ -224,7 +225,7 @@ class PoolSources:
                     pool=name,
                     problem=str(problem),
                 )
-        return (found.addresses, found.space) != (before.addresses, before.space)
+        return (found.addresses, found.not_enumerable) != (before.addresses, before.not_enumerable)
 
     def _status_of(self, pool: str, origin: Origin) -> SourceStatus:
         return self._status.setdefault((pool, origin), SourceStatus())
@@ -265,7 +266,7 @@ class SpfSource:
         self.domain = domain
         self.names = tuple(names)
         self._key_values = key_values
-        kept = from_text(domain, key_values.get(POOL + pool, _KEY) or "")
+        kept = expansion_from_json(domain, key_values.get(POOL + pool, _KEY) or "")
         self.expansion: Expansion | None = None if kept is None else kept.expansion
         self.troubles: tuple[Trouble, ...] = () if kept is None else kept.expansion.troubles
         self.tried_at = 0.0
@@ -295,10 +296,10 @@ class SpfSource:
         found, evidence = await self._expand(confirm=False)
         if before is not None and found.is_sound and loses(before, found):
             second, more = await self._expand(confirm=True)
-            found = together(found, second) if second.is_sound else second
+            found = merged(found, second) if second.is_sound else second
             evidence = {**evidence, **more}
         if found != before and found.is_usable and await self._verify(evidence) is not None:
-            found = Expansion(found.listed, found.space, (Trouble.UNANSWERED,))
+            found = Expansion(found.addresses, found.not_enumerable, (Trouble.UNANSWERED,))
         self._use(found, before)
         if not found.is_sound:
             return RETRY_SECONDS
@@ -313,10 +314,10 @@ class SpfSource:
             self.expansion = found
             if found.is_sound:
                 self.succeeded_at = now
-                text = to_text(self.domain, Kept(found, now))
+                text = expansion_to_json(self.domain, SavedExpansion(found, now))
                 if len(text) <= MAX_BYTES:  # a longer one is expanded again after a restart
                     self._key_values.put(POOL + self.pool, _KEY, text)
-            if before is None or (before.listed, before.space) != (found.listed, found.space):
+            if before is None or (before.addresses, before.not_enumerable) != (found.addresses, found.not_enumerable):
                 self._changed()
         elif before is None:
             self._changed()  # the pool no longer waits for its first expansion

@@ -401,8 +401,8 @@ async def test_check_config_queries_the_dns_only_with_expand_spf(tmp_path):
     assert (alone.code, asked.code) == (0, 0)
     assert alone.out == asked.out
     assert alone.err == (
-        f"{file}: warning: what the SPF record of _spf.example.org authorises is not known without asking the DNS, so "
-        "the pool provider counts without it: check-config --expand-spf asks\n"
+        f"{file}: warning: the pool provider is counted without the addresses of the SPF record of _spf.example.org, "
+        "which only the DNS knows: add --expand-spf to check-config to ask it\n"
     )
     headline, warning = asked.err.splitlines()
     assert headline == (
@@ -410,6 +410,6 @@ async def test_check_config_queries_the_dns_only_with_expand_spf(tmp_path):
         "left out: 2001:db8:1::/48"
     )
     assert warning == (
-        f"{file}: warning: nobody could look up every address of provider in 2001:db8:1::/48: watched are those with "
-        "an entry of their own, here or in a file, and a round draws 8 of the others at random"
+        f"{file}: warning: provider has too many addresses in 2001:db8:1::/48 to look up all: only those with an entry "
+        "of their own, here or in a file, are watched, and a round samples 8 other addresses at random"
     )

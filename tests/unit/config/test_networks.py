@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.addresses import Address
-from exporter.config.values import Network
+from exporter.config.values import IPNetwork
 from tests.strategies import any_addresses
 
 lengths = st.integers(0, 128)
@@ -21,12 +21,12 @@ def test_a_network_is_what_the_standard_library_has(address, length):
     theirs = ipaddress.ip_network(text, strict=False)
     if isinstance(theirs, ipaddress.IPv6Network) and theirs.network_address.ipv4_mapped:
         return
-    ours = Network.parse(str(theirs))
+    ours = IPNetwork.parse(str(theirs))
     assert (ours.first, ours.last) == (int(theirs.network_address), int(theirs.broadcast_address))
     assert (ours.size, str(ours), ours.family) == (theirs.num_addresses, str(theirs), theirs.version)
     if str(theirs) != text:
         with pytest.raises(ValueError, match=re.escape(f"the network is {theirs},")):
-            Network.parse(text)
+            IPNetwork.parse(text)
 
 
 networks = st.builds(
@@ -42,8 +42,8 @@ networks = st.builds(
 def test_any_text_is_a_network_or_a_value_error(text):
     """What is read is written back to the same network."""
     try:
-        network = Network.parse(text)
+        network = IPNetwork.parse(text)
     except ValueError:
         return
-    assert Network.parse(str(network)) == network
+    assert IPNetwork.parse(str(network)) == network
     assert Address(network.packed).family == network.family

@@ -61,5 +61,5 @@ def test_the_two_parsers_of_pyyaml_give_the_same_tree(monkeypatch):
     slow, slow_problems = read_tree(text, "m.yml")
     assert fast is not None
     assert slow is not None
-    assert (fast.plain(), fast_problems) == (slow.plain(), slow_problems)
-    assert fast.plain() == {"a": {"b": (1, "x", "yes")}, "c": "text\n", "d": "text\n"}
+    assert (fast.data(), fast_problems) == (slow.data(), slow_problems)
+    assert fast.data() == {"a": {"b": (1, "x", "yes")}, "c": "text\n", "d": "text\n"}

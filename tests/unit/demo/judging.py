@@ -2,7 +2,7 @@
 
 from exporter.checks.check import Check, parallel, run_check
 from exporter.checks.dnsbl import Blocklist, dnsbl
-from exporter.checks.report import Report, Wanted, report
+from exporter.checks.report import AuthenticationSettings, Report, report
 from exporter.checks.result import CheckName
 from exporter.cli.subjects import Expansions, pools_of
 from exporter.config.configuration import Configuration
@@ -28,7 +28,7 @@ def found_in(world: World, configuration: Configuration) -> Expansions:
 def whole_report(scenario: Scenario) -> Check[Report]:
     """Everything that the pool of *scenario* is an example of, in one report."""
     domain, zone = MAIL_FROM_DOMAINS.get(scenario.pool), DNSBLS.get(scenario.pool)
-    wanted = None if domain is None else Wanted(helo_spf_required=True, mail_from=(domain,))
+    wanted = None if domain is None else AuthenticationSettings(helo_spf_required=True, mail_from=(domain,))
     lists = [] if zone is None else [dnsbl(CheckName.DNSBL, scenario.target.address, Blocklist(zone))]
     found, *listings = yield from parallel([report(scenario.target, wanted=wanted), *lists])
     return found._replace(findings=found.findings + tuple(it.finding for it in listings))

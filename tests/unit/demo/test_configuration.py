@@ -2,7 +2,7 @@
 
 from exporter.checks.check import run_check
 from exporter.checks.dnsbl import dnsbl
-from exporter.checks.report import Wanted, report
+from exporter.checks.report import AuthenticationSettings, report
 from exporter.checks.result import CheckName, Result
 from exporter.config.load import parse
 from exporter.demo.world import demo_configuration, demo_world, load_scenarios
@@ -26,7 +26,7 @@ def test_its_pools_come_out_as_the_scenarios_say():
     configuration = parse(demo_configuration(5353), "demo.yml")
     lists = {plan.zone: plan.blocklist for plan in list_plans(configuration)}
     for pool in watched_pools(world, demo_configuration(5353)):
-        wanted = Wanted(pool.helo_spf_required, pool.mail_from_domains)
+        wanted = AuthenticationSettings(pool.helo_spf_required, pool.mail_from_domains)
         for target in pool.targets:
             findings = list(run_check(report(target, suffix=pool.suffix, wanted=wanted), world.answer)[0].findings)
             for zone in pool.dnsbls:
@@ -67,6 +67,6 @@ def test_one_of_its_pools_is_named_by_an_spf_record_that_grows():
         world = demo_world(clock=clock)
         clock.seconds = age
         found[age] = found_in(world, configuration)["provider"]
-    assert [one.listed.size for one in found.values()] == [8, 16, 8]
+    assert [one.addresses.size for one in found.values()] == [8, 16, 8]
     assert {one.troubles for one in found.values()} == {(Trouble.NOT_ENUMERABLE,)}
-    assert {len(one.space) for one in found.values()} == {1}
+    assert {len(one.not_enumerable) for one in found.values()} == {1}

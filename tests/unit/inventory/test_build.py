@@ -35,7 +35,6 @@ def test_a_pool_is_what_was_configured():
     assert (made.name, made.interval_seconds, made.expect) == ("a", 90.0, frozenset({CheckName.FCRDNS}))
     assert (made.suffix, made.ptr_info, made.series) == (DomainName("example.com"), False, Series.ALL)
     assert made.helo_names == (HeloName.parse("a.example.com"), HeloName.parse("b.example.com"))
-    assert not made.has_more_helo_names
 
 
 def test_the_names_of_a_pool_belong_to_no_address():
@@ -100,7 +99,6 @@ def test_the_largest_pool_costs_what_its_line_costs():
     assert (made.size, len(made.source)) == (1 << 20, 1)
     assert made.targets[-1] == target("10.15.255.255", "mta15-255-255.example.com")
     assert len(made.helo_names) == MAX_HELO_NAMES
-    assert made.has_more_helo_names
     assert made.helo_names[:2] == (HeloName.parse("a.example.com"), HeloName.parse("mta0-0-0.example.com"))
 
 
@@ -108,7 +106,6 @@ def test_one_name_for_a_whole_network_is_one_name():
     """A name without placeholders is counted once, however many addresses say it."""
     made = pool("[{network: 10.0.0.0/12, helo: [a.example.com, b.example.com]}, {ip: 10.0.0.1, helo: a.example.com}]")
     assert made.helo_names == (HeloName.parse("a.example.com"), HeloName.parse("b.example.com"))
-    assert not made.has_more_helo_names
 
 
 def test_checks_of_names_apply_where_an_address_has_one():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.addresses import Address
-from exporter.inventory.draws import SEARCH, Plan, Turn, permuted
+from exporter.inventory.draws import SEARCH, Draws, Plan, permuted
 from exporter.inventory.prefixes import Prefixes
 from exporter.inventory.ranges import AddressRange, AddressRanges
 
@@ -66,7 +66,7 @@ def test_each_address_comes_once_before_one_comes_again(numbers, per_prefix, key
     made = prefixes(source)
     plan = Plan(per_prefix, 24, 64, made.depth)
     numbers = range(first, first + -(-made.depth // per_prefix))
-    turns = [Turn(made, plan, key, number) for number in numbers]
+    turns = [Draws(made, plan, key, number) for number in numbers]
     drawn = [[turn.at(place)[0] for place in range(turn.drawn)] for turn in turns]
 
     assert {position for positions in drawn for position in positions} == set(range(source.size))
@@ -82,7 +82,7 @@ def test_every_address_counts_equally_often_however_small_its_prefix():
     counted: Counter[int] = Counter()
     turns = 256 * 40
     for number in range(turns):
-        turn = Turn(made, plan, 7, number)
+        turn = Draws(made, plan, 7, number)
         counted.update(position for position, counts in map(turn.at, range(turn.drawn)) if counts)
 
     expected = turns / 256
@@ -94,7 +94,7 @@ def test_every_address_counts_equally_often_however_small_its_prefix():
 def test_a_search_looks_at_eight_more_that_the_round_does_not_draw():
     """Around a failure the next turns of its prefix come at once, outside of the estimate."""
     made = prefixes(ranges("192.0.2.0/24", "198.51.100.0/29"))
-    turn = Turn(made, Plan(2, 24, 64, 256), 5, 3)
+    turn = Draws(made, Plan(2, 24, 64, 256), 5, 3)
     for place in (0, 2):
         position, _ = turn.at(place)
         start, end = turn.prefix_of(position)
@@ -121,4 +121,4 @@ def test_an_empty_pool_has_no_prefixes():
     """A pool whose record is not expanded yet, or of which this shard has nothing."""
     made = prefixes(AddressRanges(()))
     assert (list(made), len(made), made.depth) == ([], 0, 0)
-    assert len(Turn(made, Plan(1, 24, 64, 0), 1, 0)) == 0
+    assert len(Draws(made, Plan(1, 24, 64, 0), 1, 0)) == 0

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from exporter.checks.answers import Answer, Status
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.names import DomainName
 from exporter.config.rules import MAX_POOL_ADDRESSES
-from exporter.inventory.expansion import MAX_LISTED, Expansion, Trouble, expand, expansion, loses, together
+from exporter.inventory.expansion import MAX_ENUMERATED, Expansion, Trouble, expand, expansion, loses, merged
 from tests.factories import World
 
 ZONE = """
@@ -29,14 +29,14 @@ helo.example.com A 203.0.113.9
 def expanded(zone: str, *names: str, domain: str = "spf.example.com") -> Expansion:
     """The expansion of a record in a small world."""
     helo = [DomainName(name) for name in names]
-    compiled, evidence = judge(expand(domain, helo), World.parse(zone))
+    compiled, evidence = run_check(expand(domain, helo), World.parse(zone))
     return expansion(compiled, helo, evidence)
 
 
 def listed(one: Expansion) -> dict[str, int]:
     """The first address of each range, and the size."""
     texts = {4: ipaddress.IPv4Address, 6: ipaddress.IPv6Address}
-    return {str(texts[each.family](each.first)): each.size for each in one.listed}
+    return {str(texts[each.family](each.first)): each.size for each in one.addresses}
 
 
 def test_every_mechanism_that_can_be_listed_is():
@@ -49,7 +49,7 @@ def test_every_mechanism_that_can_be_listed_is():
         "2001:db8:2::1": 1,
         "2001:db8:f012::25": 1,
     }
-    assert found.space == (
+    assert found.not_enumerable == (
         (
             int(ipaddress.ip_address("2001:db8:f000::")),
             int(ipaddress.ip_address("2001:db8:f0ff:ffff:ffff:ffff:ffff:ffff")),
@@ -103,7 +103,7 @@ def test_every_mechanism_that_can_be_listed_is():
 def test_what_is_wrong_is_said(zone, troubles, size, is_usable):
     """Each trouble by its name; what the record authorises before it is known all the same."""
     found = expanded(zone)
-    assert (list(found.troubles), found.listed.size, found.is_usable) == (troubles, size, is_usable)
+    assert (list(found.troubles), found.addresses.size, found.is_usable) == (troubles, size, is_usable)
 
 
 def test_an_expansion_loses_what_the_next_one_lacks():
@@ -115,8 +115,8 @@ def test_an_expansion_loses_what_the_next_one_lacks():
         assert less.is_sound
         assert loses(whole, less)
         assert not loses(less, whole)
-        both = together(whole, less)
-        assert (both.listed, both.space) == (whole.listed, whole.space)
+        both = merged(whole, less)
+        assert (both.addresses, both.not_enumerable) == (whole.addresses, whole.not_enumerable)
 
 
 def of(terms: str, zone: str = "", *names: str) -> Expansion:
@@ -127,7 +127,7 @@ def of(terms: str, zone: str = "", *names: str) -> Expansion:
 @pytest.mark.parametrize(
     ("terms", "listed_addresses", "ranges"),
     [
-        pytest.param("ip6:2001:db8::/112", MAX_LISTED, 0, id="a-112-is-listed"),
+        pytest.param("ip6:2001:db8::/112", MAX_ENUMERATED, 0, id="a-112-is-listed"),
         pytest.param("ip6:2001:db8::/111", 0, 1, id="a-111-is-not"),
         pytest.param("ip6:2001:db8::/112 ip6:2001:db8::1:0/112", 0, 1, id="nor-are-two-that-are-one"),
         pytest.param("ip6:2001:db8::/111 ip6:2001:db9::/128 ip6:2001:db7::/64", 1, 2, id="each-on-its-own"),
@@ -137,8 +137,8 @@ def test_what_is_too_big_to_be_listed(terms, listed_addresses, ranges):
     """IPv6 ranges of more than 65,536 addresses are space, in their order."""
     found = of(terms)
 
-    assert (found.listed.size, len(found.space)) == (listed_addresses, ranges)
-    assert list(found.space) == sorted(found.space)
+    assert (found.addresses.size, len(found.not_enumerable)) == (listed_addresses, ranges)
+    assert list(found.not_enumerable) == sorted(found.not_enumerable)
     assert found.troubles == ()
 
 
@@ -163,7 +163,7 @@ def test_a_pool_has_room_for_so_many(host, troubles):
     found = of(" ".join([*terms, host]))
 
     assert found.troubles == troubles
-    assert (found.listed.size, len(found.space)) == ((0, 0) if troubles else (MAX_POOL_ADDRESSES, 1))
+    assert (found.addresses.size, len(found.not_enumerable)) == ((0, 0) if troubles else (MAX_POOL_ADDRESSES, 1))
 
 
 @pytest.mark.parametrize(
@@ -176,12 +176,12 @@ def test_what_a_name_resolves_to_is_listed_where_it_is_in_the_space(ip, count):
     found = of("ip6:2001:db8::/111 ip6:2001:db8:1::/64", zone, "helo.example.com")
 
     assert listed(found) == dict.fromkeys([str(ipaddress.ip_address(ip))][:count], 1)
-    assert len(found.space) == 2
+    assert len(found.not_enumerable) == 2
 
 
 def test_the_shortest_of_all_answers_says_how_long_it_lasts():
     """Those that went unanswered, and those that are not to be kept, say nothing."""
-    compiled, evidence = judge(expand("spf.example.com", []), World.parse(ZONE))
+    compiled, evidence = run_check(expand("spf.example.com", []), World.parse(ZONE))
     (first, second, third, *rest) = evidence
     ttls = {first: 60, second: 30, third: 0}
 
@@ -197,22 +197,22 @@ def test_two_expansions_together():
     """Addresses and space of either; what is wrong, and for how long it lasts, is the second's to say."""
     first = of("ip4:192.0.2.0/25 ip6:2001:db8::/64")
     second = replace(of("ip4:192.0.2.128/25 ip6:2001:db8:1::/64 exists:%{i}.example.com"), ttl_seconds=7.0)
-    both = together(first, second)
+    both = merged(first, second)
 
     assert listed(both) == {"192.0.2.0": 256}
-    assert both.space == (*first.space, *second.space)
+    assert both.not_enumerable == (*first.not_enumerable, *second.not_enumerable)
     assert (both.troubles, both.terms, both.ttl_seconds) == (second.troubles, second.terms, 7.0)
     assert second.terms == ("exists:%{i}.example.com in the record of spf.example.com",)
     assert loses(first, second)
-    assert loses(first, replace(first, space=()))
+    assert loses(first, replace(first, not_enumerable=()))
     assert not loses(first, both)
 
 
 def test_names_are_asked_for_in_both_families():
     """Their addresses are evidence of the expansion; a record without names asks for nothing more."""
     world = World.parse(ZONE)
-    _, with_name = judge(expand("spf.example.com", [DomainName("helo.example.com")]), world)
-    _, without = judge(expand("spf.example.com", []), world)
+    _, with_name = run_check(expand("spf.example.com", [DomainName("helo.example.com")]), world)
+    _, without = run_check(expand("spf.example.com", []), world)
 
     assert sorted(map(str, with_name.keys() - without.keys())) == ["helo.example.com A", "helo.example.com AAAA"]
 

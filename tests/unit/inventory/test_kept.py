@@ -5,10 +5,10 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.inventory.expansion import Expansion, Kept, Trouble, from_text, to_text
+from exporter.inventory.expansion import Expansion, SavedExpansion, Trouble, expansion_from_json, expansion_to_json
 from exporter.inventory.ranges import AddressRange, AddressRanges
 
-FOUND = Kept(
+FOUND = SavedExpansion(
     Expansion(
         AddressRanges([AddressRange(4, 0xC0000200, 0xC000020F), AddressRange(6, 1, 1)]),
         ((1 << 64, (1 << 65) - 1),),
@@ -21,12 +21,12 @@ FOUND = Kept(
 
 def test_an_expansion_comes_back():
     """All of it but the TTL, which is over."""
-    assert from_text("example.org", to_text("example.org", FOUND)) == FOUND
+    assert expansion_from_json("example.org", expansion_to_json("example.org", FOUND)) == FOUND
 
 
 def test_that_of_another_record_does_not():
     """The configuration may have changed between two processes."""
-    assert from_text("example.net", to_text("example.org", FOUND)) is None
+    assert expansion_from_json("example.net", expansion_to_json("example.org", FOUND)) is None
 
 
 json_values = st.recursive(
@@ -36,15 +36,15 @@ json_values = st.recursive(
 )
 
 
-@given(st.sampled_from(sorted(json.loads(to_text("example.org", FOUND)))), json_values)
+@given(st.sampled_from(sorted(json.loads(expansion_to_json("example.org", FOUND)))), json_values)
 def test_a_damaged_text_comes_to_nothing_or_to_an_expansion(key, value):
     """Never to an error, whatever a key says."""
-    written = json.loads(to_text("example.org", FOUND)) | {key: value}
-    found = from_text("example.org", json.dumps(written))
+    written = json.loads(expansion_to_json("example.org", FOUND)) | {key: value}
+    found = expansion_from_json("example.org", json.dumps(written))
     assert found is None or found.expansion.is_sound
 
 
 @given(st.text())
 def test_other_texts_come_to_nothing(text):
     """Nor do they raise anything."""
-    assert from_text("example.org", text) is None
+    assert expansion_from_json("example.org", text) is None

@@ -62,10 +62,10 @@ def test_shards_have_together_what_one_has(spf_b, files_c):
 
 def test_names_survive_what_another_source_says():
     """An address of a file keeps its HELO name where the record of SPF has it too."""
-    from exporter.inventory.build import ranges_of
+    from exporter.inventory.build import enumerable_ranges
     from exporter.inventory.files import parse_entries
 
-    files = ranges_of(parse_entries("[{ip: 10.0.0.9, helo: nine.example.com}]", "c.yml"))
+    files = AddressRanges(enumerable_ranges(parse_entries("[{ip: 10.0.0.9, helo: nine.example.com}]", "c.yml")))
     made = merge(CONFIGURATION, {"c": LoadedAddresses(files=files, spf=ranges((0, 20)))})
     pool = made.pools[2]
     assert {str(target.address): [helo.text for helo in target.helos] for target in pool.targets if target.helos} == {

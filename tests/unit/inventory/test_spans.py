@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.inventory.ranges import Spans
+from exporter.inventory.ranges import IndexRanges
 
 marks = st.lists(st.booleans(), max_size=60).map(bytes)
 
@@ -12,7 +12,7 @@ marks = st.lists(st.booleans(), max_size=60).map(bytes)
 @given(st.lists(st.tuples(st.integers(-9, 9), st.integers(0, 9)).map(lambda ends: range(*ends)), max_size=6))
 def test_ranges_one_after_the_other(ranges):
     """Each place has the number that a list of all of them would have there."""
-    spans = Spans(ranges)
+    spans = IndexRanges(ranges)
     numbers = [number for one in ranges for number in one]
 
     assert ([*spans], len(spans)) == (numbers, len(numbers))
@@ -25,4 +25,4 @@ def test_ranges_one_after_the_other(ranges):
 @given(marks)
 def test_what_is_marked(marked):
     """The marked places, in their order: each once."""
-    assert [*Spans.marked(marked)] == [place for place, mark in enumerate(marked) if mark]
+    assert [*IndexRanges.where(marked)] == [place for place, mark in enumerate(marked) if mark]

@@ -7,7 +7,7 @@ from exporter.checks.addresses import Address
 from exporter.checks.spf.compiled import size, union
 from exporter.config.load import parse
 from exporter.inventory.build import build
-from exporter.inventory.not_enumerable import NotEnumerable, apart
+from exporter.inventory.not_enumerable import NotEnumerable, split_into_networks
 from exporter.inventory.notices import notices
 from exporter.inventory.shard import Shard
 
@@ -84,7 +84,7 @@ def test_shards_share_the_draws(ranges, key, turn, count):
 @given(ranges=spaces())
 def test_ranges_are_taken_apart_into_networks(ranges):
     """They have the same addresses, whatever becomes of each; what has holes stays in one piece."""
-    made = apart(ranges)
+    made = split_into_networks(ranges)
     assert union(made) == ranges
     assert size(made) == size(ranges)
     assert len(made) <= 8 * len(ranges)
@@ -93,9 +93,9 @@ def test_ranges_are_taken_apart_into_networks(ranges):
 def test_a_small_network_beside_a_big_one_has_draws_of_its_own():
     """An SPF record's /48 and the /64 after it are one range of numbers, but two networks."""
     one, two = number(Address.parse("2001:db8:1::")), number(Address.parse("2001:db8:2::"))
-    made = apart([(one, two - 1), (two, two + 2**64 - 1)])
+    made = split_into_networks([(one, two - 1), (two, two + 2**64 - 1)])
     assert NotEnumerable(made).texts == ("2001:db8:1::/48", "2001:db8:2::/64")
-    assert NotEnumerable(apart([(one + 1, two + 2**70)])).texts == ("2001:db8:1::1 to 2001:db8:2:40::",)
+    assert NotEnumerable(split_into_networks([(one + 1, two + 2**70)])).texts == ("2001:db8:1::1 to 2001:db8:2:40::",)
 
 
 def test_nothing_is_drawn_where_nothing_is_unlisted_or_nobody_wants_it():
@@ -126,6 +126,6 @@ def test_a_network_that_is_too_big_to_be_listed_belongs_to_its_pool():
     assert not b.not_enumerable.ranges
     (notice,) = notices(configuration)
     assert notice == (
-        "nobody could look up every address of a in 2001:db8::/32 and 2001:db9::/64: watched are those with an entry "
-        "of their own, here or in a file, and a round draws 3 of the others at random"
+        "a has too many addresses in 2001:db8::/32 and 2001:db9::/64 to look up all: only those with an entry of their "
+        "own, here or in a file, are watched, and a round samples 3 other addresses at random"
     )

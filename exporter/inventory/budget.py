@@ -1,7 +1,6 @@
-"""What the rounds of the pools cost, and which of them fit into their interval.
+"""How many DNS questions a round of each pool costs, and whether all rounds fit into the query budget.
 
-The rule of this file: it counts what a healthy fleet takes, one PTR and one forward question an address; what receivers
-and confirmations ask besides comes out of the reserve.
+The estimate is for a healthy fleet. Questions of confirmations and of most receivers come out of the reserve.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,18 +13,24 @@ from exporter.inventory.pool import Pool
 from exporter.inventory.prefixes import Prefixes
 
 _RESERVE = 0.2
-"""The share of the query budget that whole sweeps leave alone."""
+"""Share of the query budget that sweeps of all addresses must leave."""
 _PER_ADDRESS = 2
 """PTR, and A or AAAA of the PTR name."""
 _PER_NAME = 3
-"""A and AAAA of a HELO name that is made of the address, and one question of a receiver."""
+"""A and AAAA of a HELO name that contains the address, and one question of a receiver."""
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """What one round of a pool asks: *questions* about *addresses*, in *interval_seconds*; *rate* is what is allowed.
+class RoundCost:
+    """The cost of one round of a pool. As text it is a sentence part for a warning.
 
-    *rate* is in questions a second, for all pools together.
+    Attributes:
+        pool: Name of the pool.
+        addresses: Number of addresses that the round samples.
+        questions: Number of DNS questions that the round asks.
+        interval_seconds: Time that the round has.
+        rate: The budget of all pools together, in questions per second.
+        is_sampled: Whether the round samples only some addresses of each prefix.
     """
 
     pool: str
@@ -37,7 +42,7 @@ class Load:
 
     @property
     def needed_rate(self) -> float:
-        """Questions a second that the round takes."""
+        """Questions per second that the round needs to fit into its interval."""
         return self.questions / self.interval_seconds
 
     def __str__(self) -> str:
@@ -48,17 +53,17 @@ class Load:
         )
 
 
-def rate_of(configuration: Configuration) -> float:
-    """Questions a second that the exporter may ask: the first resolver's, which is asked while it is well."""
+def query_budget(configuration: Configuration) -> float:
+    """Questions per second that may be asked: the limit of the first resolver, which the others only replace."""
     return configuration.resolvers[0].max_queries_per_second
 
 
-def planned(configuration: Configuration, pools: Sequence[Pool], shards: int = 1) -> tuple[Pool, ...]:
-    """The *pools* of *configuration*, in its order, each with the plan that its rounds follow.
+def with_plans(configuration: Configuration, pools: Sequence[Pool], shards: int = 1) -> tuple[Pool, ...]:
+    """Give each of *pools*, which are in the order of *configuration*, the plan of its rounds.
 
-    A pool that says nothing of `sample` is swept as long as all the pools fit into the budget, the smallest first.
+    With `sample: auto`, pools get sweeps of all addresses while these fit into the budget, the smallest pool first.
     """
-    rate = rate_of(configuration) * (1 - _RESERVE)
+    rate = query_budget(configuration) * (1 - _RESERVE)
     chosen: dict[str, Plan | None] = {}
     pairs = list(zip(configuration.pools, pools, strict=True))
     for settings, pool in sorted(pairs, key=lambda pair: (pair[0].sample.mode == "auto", pair[1].whole.size)):
@@ -72,26 +77,26 @@ def planned(configuration: Configuration, pools: Sequence[Pool], shards: int = 1
     return tuple([pool.sampled(chosen[pool.name]) for pool in pools])
 
 
-def loads(pools: Sequence[Pool], rate: float) -> Iterator[Load]:
-    """The load of each pool that does not fit into its interval, with all the pools before it at work."""
-    busy = 0.0
+def over_budget(pools: Sequence[Pool], rate: float) -> Iterator[RoundCost]:
+    """The cost of each pool that does not fit into *rate* together with all pools before it."""
+    needed = 0.0
     for pool in pools:
-        load = load_of(pool, rate)
-        busy += load.needed_rate
-        if load.questions and busy > rate:
-            yield load
+        cost = round_cost(pool, rate)
+        needed += cost.needed_rate
+        if cost.questions and needed > rate:
+            yield cost
 
 
-def load_of(pool: Pool, rate: float) -> Load:
-    """What a round of *pool* asks."""
+def round_cost(pool: Pool, rate: float) -> RoundCost:
+    """The cost of a round of *pool*."""
     addresses = pool.source.size if pool.plan is None else _drawn(pool, pool.plan)
     share = addresses / pool.source.size if pool.source.size else 0.0
     questions = round(_questions(pool) * share) + pool.not_enumerable.drawn * _PER_ADDRESS
-    return Load(pool.name, addresses, questions, pool.interval_seconds, rate, pool.plan is not None)
+    return RoundCost(pool.name, addresses, questions, pool.interval_seconds, rate, pool.plan is not None)
 
 
 def _rate(pool: Pool, plan: Plan | None, shards: int) -> float:
-    """Questions a second that each of *shards* takes for its part."""
+    """Questions per second that each shard needs for its part of the pool."""
     questions = _questions(pool, everywhere=True)
     if plan is not None and pool.whole.size:
         questions = questions * _drawn(pool, plan, everywhere=True) // pool.whole.size
