@@ -1,8 +1,4 @@
-"""The configuration as the rest of the exporter sees it: everything decided, nothing left to default.
-
-The rule of this file: `resolve` is the one place where a pool meets its profile, so that what is shown as the
-effective configuration is what is in force.
-"""
+"""The configuration with all defaults and profiles applied, as the rest of the exporter uses it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +12,7 @@ from exporter.config.model import (
     AUTO,
     BUILT_IN,
     DEFAULT_NOT_ENUMERABLE_SAMPLES,
+    EXPECTED,
     AddressEntry,
     CanaryEntry,
     DnsblEntry,
@@ -28,7 +25,7 @@ from exporter.config.model import (
     ResolverEntry,
     SampleSettings,
     StorageEntry,
-    expectation,
+    expected,
     sample_settings,
 )
 from exporter.config.values import Duration, SeriesMode
@@ -37,10 +34,26 @@ from exporter.dns.settings import CanarySettings, ResolverSettings, system_serve
 
 @dataclass(frozen=True, slots=True)
 class PoolSettings:
-    """A pool, with what its profile presets filled in.
+    """A pool with the defaults of its profile. `PoolEntry` explains the keys.
 
-    *addresses* are as written; *aligned_suffix* None means the domain of each HELO name. *addresses_files* are patterns
-    of paths, *spf* is the domain whose record authorises the pool's addresses.
+    Attributes:
+        name: The pool's name.
+        profile: Name of its profile.
+        interval: Time from the start of one round to the start of the next.
+        expect: Checks that addresses are expected to pass.
+        aligned_suffix: Domain in which PTR and HELO names are expected; None for the domain of each HELO name.
+        series: Which addresses have series of their own.
+        ptr_info: Whether PTR names are exported.
+        helo_names: HELO names of servers whose addresses are unknown.
+        addresses: Entries of the configuration.
+        receivers: Receivers whose verdicts are predicted.
+        helo_spf_required: Whether a HELO name without an SPF record fails.
+        mail_from_domains: Domains that the addresses send mail for.
+        dnsbls: Zones of its block lists.
+        addresses_files: Globs of files with more addresses.
+        spf: Domain whose SPF record names more addresses.
+        sample: Which addresses a round samples.
+        unlisted_samples: Random addresses that a round samples of IPv6 ranges that are too big to look up every one.
     """
 
     name: str
@@ -63,13 +76,20 @@ class PoolSettings:
 
     @property
     def has_sources(self) -> bool:
-        """Whether addresses come from elsewhere, too, and change while the configuration does not."""
+        """Whether files or an SPF record name addresses, which may change without the configuration."""
         return bool(self.addresses_files or self.spf)
 
 
 @dataclass(frozen=True, slots=True)
 class DomainSettings:
-    """A domain that mail is sent from: what is looked at, how often, and what is expected of it."""
+    """A domain that sends mail.
+
+    Attributes:
+        name: The domain.
+        interval: Time from one sample to the next.
+        expect: Checks that it is expected to pass.
+        selectors: Selectors of its DKIM keys.
+    """
 
     name: DomainName
     interval: Duration
@@ -79,7 +99,16 @@ class DomainSettings:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Everything that the operator configured or left to its default. Two are equal when they make the same happen."""
+    """The complete configuration. Two are equal if the exporter does the same with both.
+
+    Attributes:
+        resolvers: DNS resolvers, at least one.
+        profiles: Profiles of the operator, without the built-in ones.
+        pools: Groups of addresses.
+        domains: Domains that send mail.
+        storage: The file that keeps the state; None for no storage.
+        dnsbls: Block lists.
+    """
 
     resolvers: tuple[ResolverEntry, ...]
     profiles: tuple[Profile, ...]
@@ -89,14 +118,14 @@ class Configuration:
     dnsbls: tuple[DnsblEntry, ...] = ()
 
     def resolver_settings(self) -> tuple[ResolverSettings, ...]:
-        """What each resolver is told, in the order of the file. Reads the system's servers where none are named."""
+        """Settings of each resolver, in the order of the file. Reads the system's servers if a resolver names none."""
         return tuple([_settings(entry) for entry in self.resolvers])
 
 
 def resolve(document: Document, directory: Path | None = None) -> Configuration:
-    """Decide everything that *document* leaves open. It has to keep the rules of `exporter.config.rules`.
+    """Apply defaults and profiles to *document*, which must have no `exporter.config.rules.violations`.
 
-    *directory* is where relative paths start; None leaves them as they are.
+    Relative paths start at *directory*; without it they stay relative.
     """
     receivers = DEFAULT_RECEIVERS if document.receivers is None else document.receivers
     written = {entry.name: entry for entry in document.profiles}
@@ -114,13 +143,13 @@ def resolve(document: Document, directory: Path | None = None) -> Configuration:
 
 
 def _derive(entry: ProfileEntry, written: dict[str, ProfileEntry], derived: dict[str, Profile]) -> Profile:
-    """The profile that *entry* makes of the one that it is based on; that one is derived first."""
+    """Apply *entry* to the profile that it is based on, which is derived first if necessary."""
     if entry.name in derived:
         return derived[entry.name]
     base = BUILT_IN.get(entry.based_on) or _derive(written[entry.based_on], written, derived)
     derived[entry.name] = Profile(
         entry.name,
-        expectation(entry.expect).apply(base.expect),
+        expected(entry.expect, base.expect),
         entry.aligned_suffix or base.aligned_suffix,
         base.helo_spf_required if entry.helo_spf_required is None else entry.helo_spf_required,
         based_on=entry.based_on,
@@ -141,7 +170,7 @@ def _pool(
         name=entry.name,
         profile=entry.profile,
         interval=entry.interval,
-        expect=expectation(entry.expect).apply(profile.expect),
+        expect=expected(entry.expect, profile.expect),
         aligned_suffix=entry.aligned_suffix or profile.aligned_suffix,
         series=entry.series,
         ptr_info=entry.ptr_info,
@@ -159,7 +188,7 @@ def _pool(
 
 
 def _domain(entry: DomainEntry) -> DomainSettings:
-    return DomainSettings(entry.name, entry.interval, entry.expected, entry.dkim_selectors)
+    return DomainSettings(entry.name, entry.interval, expected(entry.expect, EXPECTED), entry.dkim_selectors)
 
 
 def _placed(entry: ResolverEntry, directory: Path | None) -> ResolverEntry:

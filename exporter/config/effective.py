@@ -1,9 +1,4 @@
-"""The effective configuration, written as a configuration file: every default filled in, every profile applied.
-
-The rule of this file: what it writes loads back to an equal `Configuration`. It leaves out only what cannot be decided
-beforehand: the system's DNS servers, and the domain of each HELO name where no `aligned_suffix` is given. No key holds
-a secret so far; one that does has to be shown as ``<secret>`` and cannot keep the rule.
-"""
+"""Writes the effective configuration as a configuration file, with all defaults and profiles applied."""
 
 import json
 import math
@@ -34,7 +29,7 @@ _WIDTH = 100
 
 
 def as_data(configuration: Configuration) -> dict[str, Data]:
-    """The effective configuration as plain data, in the order of the documentation."""
+    """The effective configuration as lists and dictionaries, in the order of the documentation."""
     data: dict[str, Data] = {"resolvers": [_resolver(entry) for entry in configuration.resolvers]}
     if configuration.storage is not None:
         data["storage"] = _storage(configuration.storage)
@@ -50,18 +45,22 @@ def as_data(configuration: Configuration) -> dict[str, Data]:
 
 
 def render(configuration: Configuration) -> str:
-    """The effective configuration as YAML text that `exporter.config.loader.parse` reads back."""
+    """The effective configuration as YAML, which `exporter.config.load.parse` reads as an equal `Configuration`.
+
+    Keys without a value that is known beforehand are missing: the system's DNS servers, and an `aligned_suffix` that is
+    the domain of each HELO name. The configuration has no secrets to hide.
+    """
     return "".join(f"{line}\n" for line in _block(as_data(configuration), ""))
 
 
 class Effective:
-    """Renders a configuration, and remembers the text of the latest one; it is for any thread."""
+    """Renders a configuration and caches the latest text. Thread-safe."""
 
     def __init__(self) -> None:
         self._latest: tuple[Configuration, str] | None = None
 
     def __call__(self, configuration: Configuration) -> str:
-        """As `render`. Thousands of addresses take a while: not for the event loop."""
+        """Call `render`. It takes long for thousands of addresses, so call it outside of the event loop."""
         latest = self._latest
         if latest is None or latest[0] is not configuration:
             latest = self._latest = (configuration, render(configuration))
@@ -193,7 +192,7 @@ def _checks(expect: Iterable[CheckName]) -> Data:
 
 
 def _block(data: Mapping[str, Data], indent: str) -> Iterator[str]:
-    """A mapping in block style; lists of mappings item by item, all else on one line if it fits."""
+    """Write a mapping in block style. Values other than lists of mappings are on one line if they fit."""
     for key, value in data.items():
         flow = _flow(value)
         fits = key not in _ALWAYS_BLOCK and len(flow) + len(indent) < _WIDTH
@@ -222,7 +221,7 @@ def _item(item: Data, indent: str, *, as_block: bool) -> Iterator[str]:
 
 
 def _flow(value: Data) -> str:
-    """A value on one line."""
+    """Write a value on one line."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -239,7 +238,7 @@ def _flow(value: Data) -> str:
 
 
 def _is_bare(text: str) -> bool:
-    """Whether *text* means itself without quotes."""
+    """Whether *text* needs no quotes."""
     if not _BARE.fullmatch(text):
         return False
     try:

@@ -1,7 +1,4 @@
-"""What pydantic found wrong, in words for the operator, with the place in the file.
-
-The rule of this file: no message of pydantic's own reaches a person; each says what is wrong and what would be right.
-"""
+"""Turns the errors of pydantic into problems: where in the file, what is wrong, and what would be right."""
 
 from collections.abc import Iterator, Mapping
 
@@ -14,10 +11,10 @@ from exporter.config.values import describe, did_you_mean
 from exporter.errors import Problem
 
 Keys = Mapping[tuple[str, ...], list[str]]
-"""The known keys of each mapping that a file can have, by the path of `exporter.config.model.sections`."""
+"""Known keys of each mapping in a file, by its path as in `exporter.config.model.sections`."""
 
 _KEYS: Keys = {path: list(section.model_fields) for path, section in sections()}
-_WANTED = {
+_NEEDED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "bool_type": "true or false",
@@ -33,9 +30,9 @@ _HINTS = {
 
 
 def explain(error: ValidationError, root: Node, file: str, keys: Keys = _KEYS) -> Iterator[Problem]:
-    """One problem for each thing that pydantic found, except where the tree has complained already.
+    """A problem for each error of pydantic, unless its node has a problem already.
 
-    What is wrong is dropped from the tree: what `Node.plain` gives afterwards lacks it. *keys* are those of the file.
+    Drops the nodes with errors, so that `Node.data` leaves them out afterwards. *keys* are the known keys of the file.
     """
     to_drop: list[Node] = []
     for detail in error.errors(include_url=False, include_context=True):
@@ -47,14 +44,14 @@ def explain(error: ValidationError, root: Node, file: str, keys: Keys = _KEYS) -
             continue
         missing = path[-1:] if detail["type"] == "missing" else ()
         shown = path_text([*[key for key, _ in trail], *missing])
-        line, column = _place(detail, path, nodes)
+        line, column = _position(detail, path, nodes)
         yield Problem(file, line, column, shown, _what(detail, keys))
     for node in to_drop:
         node.dropped = True
 
 
 def _path(detail: ErrorDetails) -> Path:
-    """The path in the file: pydantic's, without the tags of its unions. An unknown key may look like one."""
+    """The path in the file: pydantic's path without the tags of unions. An unknown key may look like a tag."""
     *above, last = detail["loc"] or ("<document>",)
     path = tuple(key for key in above if not _is_tag(key))
     return path if _is_tag(last) and detail["type"] != "extra_forbidden" else (*path, last)
@@ -64,8 +61,8 @@ def _is_tag(key: int | str) -> bool:
     return isinstance(key, str) and key.startswith("<")
 
 
-def _place(detail: ErrorDetails, path: Path, nodes: list[Node]) -> tuple[int, int]:
-    """The key, if that is what is wrong; otherwise the value."""
+def _position(detail: ErrorDetails, path: Path, nodes: list[Node]) -> tuple[int, int]:
+    """Line and column of an unknown key, otherwise of the value."""
     if detail["type"] == "extra_forbidden":
         return nodes[-2].keys[str(path[-1])]
     return nodes[-1].line, nodes[-1].column
@@ -81,11 +78,11 @@ def _what(detail: ErrorDetails, keys: Keys) -> str:
         return _unknown_key(loc, keys)
     if kind == "literal_error":
         return f"is {describe(value)}: leave the key out for the default, or write false to turn it off"
-    wanted = _WANTED.get(kind)
-    if wanted is None:
+    needed = _NEEDED.get(kind)
+    if needed is None:
         return f"is {describe(value)}: {detail['msg']}"
     quoted = f" (`{value}`)" if isinstance(value, str) and value.isprintable() and len(value) <= 60 else ""
-    return f"is {describe(value)}{quoted}, where {wanted} is wanted{_hint(loc, value)}"
+    return f"is {describe(value)}{quoted}, where {needed} is needed{_hint(loc, value)}"
 
 
 def _hint(loc: tuple[int | str, ...], value: object) -> str:
@@ -98,9 +95,9 @@ def _hint(loc: tuple[int | str, ...], value: object) -> str:
 def _unknown_key(loc: tuple[int | str, ...], keys: Keys) -> str:
     key = str(loc[-1])
     if key == "<<":
-        return "is a merge key, which is not read here: write the keys out, or make a profile of them"
+        return "is a merge key, which is not supported: write the keys out, or make a profile of them"
     parent = tuple(part for part in loc[:-1] if isinstance(part, str))
     known = keys.get(parent, [])
     if parent[-1:] == ("<network>",) and key == "ip":
-        return "stands beside `network`: an entry has one of them"
+        return "is together with `network`: an entry has one of them"
     return f"is not a known key; {did_you_mean(key, known)}"

@@ -1,9 +1,4 @@
-"""From a file to a `Configuration`, or to everything that is wrong with it.
-
-The rule of this file: whatever the bytes are, the outcome is one of the two, and each problem has a place. It works in
-passes (bytes, YAML, single keys, keys together); what one pass complains of is left out of the next, so that one
-mistake hides no other and causes no second complaint.
-"""
+"""Reads and validates a configuration file: YAML, then single keys, then rules over several keys."""
 
 import re
 from collections.abc import Iterator
@@ -28,7 +23,7 @@ _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U000100
 def load(path: Path, *, if_missing: str = NAME_ANOTHER) -> Configuration:
     """Read the configuration file. Relative paths in it start at its folder. Raises `ConfigError`.
 
-    *if_missing* is what to do where there is no such file: how to name another one is up to who asks.
+    *if_missing* is the advice for a file that does not exist.
     """
     try:
         with path.open("rb") as file:
@@ -42,21 +37,22 @@ def load(path: Path, *, if_missing: str = NAME_ANOTHER) -> Configuration:
         raise _unreadable(path, f"cannot be read: {reason}") from None
     if len(content) > MAX_BYTES:
         raise _unreadable(
-            path, f"is larger than {MAX_BYTES >> 20} MiB, which no configuration is: write networks, not addresses"
+            path, f"is larger than {MAX_BYTES >> 20} MiB, the limit of a configuration: write networks, not addresses"
         )
     return parse(_decode(content, str(path)), str(path), path.absolute().parent)
 
 
 def parse(text: str, source: str, directory: Path | None = None) -> Configuration:
-    """Read a configuration from *text*; *source* is what messages call it. Raises `ConfigError`.
+    """Read a configuration from *text*; *source* is its name in messages. Raises `ConfigError` with all problems.
 
-    *directory* is where relative paths in it start; without it, they stay as they are.
+    Relative paths start at *directory*; without it they stay relative. Values with a problem are left out of later
+    checks, so that one mistake neither hides another nor causes a second problem.
     """
     unprintable = _UNPRINTABLE.search(text)
     if unprintable:
         before = text[: unprintable.start()]
         line, column = before.count("\n") + 1, unprintable.start() - before.rfind("\n")
-        what = f"has the character {unprintable[0]!a}, which no YAML file has: take it out"
+        what = f"has the character {unprintable[0]!a}, which YAML does not allow: remove it"
         raise ConfigError([Problem(source, line, column, "", what)])
     root, problems = read_tree(text, source)
     if root is None or root.content is None:
@@ -72,14 +68,14 @@ def parse(text: str, source: str, directory: Path | None = None) -> Configuratio
 
 
 def _validate(root: Node, source: str, problems: list[Problem]) -> Document | None:
-    """Judge every key by itself; what can be made of the rest, when all that is wrong is left out."""
+    """Validate each key by itself. Adds to *problems*, and returns the document without the invalid values."""
     is_first = True
     while not root.dropped:
         try:
             return Document.model_validate(root.data())
         except ValidationError as error:
             found = list(explain(error, root, source))
-        if is_first:  # what comes later comes of leaving out
+        if is_first:  # later errors are caused by what was left out
             problems += found
         is_first = False
     return None
@@ -101,11 +97,11 @@ def _broken_rules(document: Document, root: Node, source: str) -> Iterator[Probl
 
 
 def _unusable_files(document: Document, root: Node, source: str, directory: Path | None) -> Iterator[Problem]:
-    """Files that the configuration names and that nobody could use; without *directory* nobody knows where they are."""
+    """Files that cannot be used. Without *directory* their paths are unknown, so they are not checked."""
     for index, resolver in enumerate(document.resolvers):
         if directory is None or resolver.ca_file is None:
             continue
-        import ssl  # only those who name certificates pay for it
+        import ssl  # slow to import
 
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(directory / resolver.ca_file)
@@ -128,7 +124,7 @@ def _at(root: Node, source: str, path: tuple[str | int, ...], what: str) -> Prob
 
 
 def _lacks_something(node: Node) -> bool:
-    """Whether a mapping was robbed of a key, so that a complaint about what it lacks would be one too many."""
+    """Whether an invalid key was left out of a mapping, so that its other problems may be caused by that."""
     return isinstance(node.content, dict) and any(child.dropped for child in node.content.values())
 
 
@@ -149,7 +145,7 @@ def _decode(content: bytes, source: str) -> str:
     except UnicodeDecodeError as error:
         before = content[: error.start]
         line, column = before.count(b"\n") + 1, len(before[before.rfind(b"\n") + 1 :].decode()) + 1
-        what = f"has the octet 0x{content[error.start]:02x}, which is not UTF-8: save the file as UTF-8"
+        what = f"has the byte 0x{content[error.start]:02x}, which is not UTF-8: save the file as UTF-8"
         raise ConfigError([Problem(source, line, column, "", what)]) from None
 
 
@@ -158,7 +154,7 @@ def _unreadable(path: Path, what: str) -> ConfigError:
 
 
 def _printable(problems: list[Problem]) -> list[Problem]:
-    """The same problems, without a character that could act on a terminal or be no character at all."""
+    """Escape characters that a terminal would interpret, and surrogates."""
     return [
         replace(problem, file=_escape(problem.file), path=_escape(problem.path), what=_escape(problem.what))
         for problem in problems

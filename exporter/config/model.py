@@ -1,14 +1,10 @@
-"""The configuration file as a whole: docs/configuration.md in code, with the modules of its entries.
-
-The rule of these files: they know one key at a time, its type, bounds and default. What keys have to do with each other
-is in `exporter.config.rules`, what follows from leaving them out in `exporter.config.configuration`.
-"""
+"""The keys of the configuration file, as docs/configuration.md has them: type, limits and default of each key."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, cast, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, PlainValidator, Tag
 
@@ -50,24 +46,23 @@ from exporter.config.values import (
 )
 from exporter.dns.settings import CanarySettings, ResolverSettings
 
-# SECTION exporter.config.section
-# What every mapping of the configuration file is made of.
-
 
 class Section(BaseModel):
-    """A mapping in the file, all of whose keys are known."""
+    """A mapping in the file. Unknown keys are errors."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-# SECTION exporter.config.address_entries
-# The keys of an entry of `addresses`: one address, or a network.
+HeloTemplates: TypeAlias = Annotated[tuple[HeloTemplateText, ...], Given, OneOrMore, up_to(16, minimum=1)]
 
-HeloTemplates: TypeAlias = Annotated[tuple[HeloTemplateText, ...], Given, OneOrMore, up_to(16, least=1)]
+
+def _tag_mappings(section: type[Section], tag: str, other: str) -> Discriminator:
+    """Distinguish a mapping from other values of a key."""
+    return Discriminator(lambda value: tag if isinstance(value, dict | section) else other)
 
 
 class AddressEntry(Section):
-    """One address, with the names that its server says in HELO."""
+    """An entry of `addresses`: one address, with the HELO names of its server."""
 
     ip: AddressText
     helo: HeloTemplates = ()
@@ -79,17 +74,17 @@ class AddressEntry(Section):
 
     @property
     def first(self) -> int:
-        """The address, as a number."""
+        """The address as a number: it is a range of one."""
         return int.from_bytes(self.ip.packed, "big")
 
     @property
     def last(self) -> int:
-        """The same: an address is a range of one."""
+        """The same as `first`."""
         return self.first
 
 
 class NetworkEntry(Section):
-    """All addresses of a network, with the names that its servers say in HELO."""
+    """An entry of `addresses`: a network, with the HELO names of its servers."""
 
     network: NetworkText
     helo: HeloTemplates = ()
@@ -101,12 +96,12 @@ class NetworkEntry(Section):
 
     @property
     def first(self) -> int:
-        """Its lowest address, as a number."""
+        """The first address, as a number."""
         return self.network.first
 
     @property
     def last(self) -> int:
-        """Its highest address, as a number."""
+        """The last address, as a number."""
         return self.network.last
 
 
@@ -120,16 +115,13 @@ Entry: TypeAlias = Annotated[
 ]
 
 
-# SECTION exporter.config.dnsbl_entries
-# The keys of an entry of `dnsbls`: one block list, and how it is asked.
-
 MAX_CODES = 256
 _MAX_ZONE = 150
-"""Characters of a zone: an IPv6 address takes up 64 octets before it, and a name has 255."""
+"""Characters of a zone. A name has at most 255 bytes, of which an IPv6 address before the zone needs 64."""
 
 
 class ListFamily(StrEnum):
-    """A family of addresses that a list has."""
+    """An IP version of which a block list has addresses."""
 
     IPV4 = "ipv4"
     IPV6 = "ipv6"
@@ -149,7 +141,7 @@ def _zone(text: str) -> DomainName:
 
 def _codes(value: object) -> tuple[tuple[Address, str], ...]:
     if not isinstance(value, dict):
-        raise wrong("is no mapping: write what return codes mean, like {127.0.0.2: SBL, 127.0.0.4: XBL}")
+        raise wrong("is not a mapping: write what return codes mean, like {127.0.0.2: SBL, 127.0.0.4: XBL}")
     if len(value) > MAX_CODES:
         raise wrong(f"has {len(value)} codes: at most {MAX_CODES} are possible")
     return tuple([(_code(str(written)), _code_name(written, name)) for written, name in value.items()])
@@ -176,12 +168,20 @@ FamilyText = Annotated[ListFamily, one_of(ListFamily, "a family of addresses")]
 
 
 class DnsblEntry(Section):
-    """One block list."""
+    """An entry of `dnsbls`: a block list.
+
+    Attributes:
+        zone: Domain under which the list has its records.
+        interval: Time in which each address is looked up once.
+        max_queries_per_second: Limit of the questions to the list.
+        families: IP versions that the list has.
+        codes: Return codes and their names.
+    """
 
     zone: ZoneText
     interval: Annotated[DurationText, duration_between("1m", "7d")] = Duration(3_600_000)
     max_queries_per_second: RateValue = 20.0
-    families: Annotated[tuple[FamilyText, ...], Given, OneOrMore, up_to(2, least=1)] = tuple(ListFamily)
+    families: Annotated[tuple[FamilyText, ...], Given, OneOrMore, up_to(2, minimum=1)] = tuple(ListFamily)
     codes: Annotated[tuple[tuple[Address, str], ...], PlainValidator(_codes)] = ()
 
 
@@ -195,24 +195,21 @@ Dnsbls: TypeAlias = Annotated[
 PoolDnsbls: TypeAlias = Annotated[tuple[ZoneText, ...] | None, Given, OneOrMore, EmptyForNone]
 
 
-# SECTION exporter.config.sample_entries
-# The key `sample` of a pool: whether each address is sampled every round, or some of each prefix.
-
 DEFAULT_NOT_ENUMERABLE_SAMPLES = 8
-"""How many addresses drawn at random a round samples of IPv6 ranges that are too big to be listed."""
+"""Random addresses that a round samples of IPv6 ranges that are too big to look up every address."""
 
 DEFAULT_PREFIXES: dict[Literal[4, 6], int] = {4: 24, 6: 64}
 
 
 class SampleEntry(Section):
-    """How many addresses of each prefix are sampled in a round, and what a prefix is."""
+    """The key `sample` as a mapping: how many addresses of each prefix a round samples, and how long prefixes are."""
 
     per_prefix: Annotated[int, between(1, 256)] = 1
     ipv4_prefix: Annotated[int, between(16, 32)] = DEFAULT_PREFIXES[4]
     ipv6_prefix: Annotated[int, between(32, 128)] = DEFAULT_PREFIXES[6]
 
 
-def _word(value: object) -> str | bool:
+def _auto_or_false(value: object) -> str | bool:
     if value is False or value == "auto":
         return value
     what = f"{value!r}" if isinstance(value, str) else describe(value)
@@ -222,56 +219,56 @@ def _word(value: object) -> str | bool:
     )
 
 
-def _sample_tag(value: object) -> str:
-    return "<sample>" if isinstance(value, dict | SampleEntry) else "<word>"
-
-
 Sample: TypeAlias = Annotated[
-    Annotated[str | bool, PlainValidator(_word), Tag("<word>")] | Annotated[SampleEntry, Tag("<sample>")],
-    Discriminator(_sample_tag),
+    Annotated[str | bool, PlainValidator(_auto_or_false), Tag("<word>")] | Annotated[SampleEntry, Tag("<sample>")],
+    _tag_mappings(SampleEntry, "<sample>", "<word>"),
 ]
-
-
-Written: TypeAlias = str | bool | SampleEntry
 
 
 @dataclass(frozen=True, slots=True)
 class SampleSettings:
-    """What a pool's rounds ask: *mode* "sweep" every address, "prefixes" some of each prefix, "auto" what fits."""
+    """Which addresses a round of a pool samples.
+
+    Attributes:
+        mode: "sweep" for every address, "prefixes" for some of each prefix, "auto" for what fits into the budget.
+        per_prefix: Number of addresses of each prefix.
+        ipv4_prefix: Prefix length for IPv4, in bits.
+        ipv6_prefix: Prefix length for IPv6, in bits.
+    """
 
     mode: Literal["auto", "sweep", "prefixes"] = "auto"
     per_prefix: int = 1
     ipv4_prefix: int = DEFAULT_PREFIXES[4]
     ipv6_prefix: int = DEFAULT_PREFIXES[6]
 
-    def length(self, family: Literal[4, 6]) -> int:
-        """The length of the prefixes of *family*."""
-        return self.ipv4_prefix if family == 4 else self.ipv6_prefix
-
 
 AUTO = SampleSettings()
 
 
-def sample_settings(written: Written) -> SampleSettings:
-    """What a `sample` key says."""
+def sample_settings(written: Sample) -> SampleSettings:
+    """Convert the key `sample`."""
     if isinstance(written, SampleEntry):
         return SampleSettings("prefixes", written.per_prefix, written.ipv4_prefix, written.ipv6_prefix)
     return AUTO if written == "auto" else SampleSettings("sweep")
 
-
-# SECTION exporter.config.profiles
-# Profiles: what is expected of the addresses of a pool, for the kinds of pools that there are.
-#
-# The rule of this file: a profile presets, it forbids nothing. It names checks that every address of such a
-# pool passes
-# by the design of whoever runs it, so that a failure always means that something broke.
 
 DEFAULT_PROFILE = "default"
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A named preset of `expect`, `aligned_suffix` and `helo_spf_required`; *reason* says why, for people."""
+    """Defaults for the keys of a pool.
+
+    Every address of such a pool passes the expected checks by design, so a failure always means that something broke.
+
+    Attributes:
+        name: The profile's name.
+        expect: Checks that addresses are expected to pass.
+        aligned_suffix: Domain in which PTR and HELO names are expected; None for the domain of each HELO name.
+        helo_spf_required: Whether a HELO name without an SPF record fails.
+        based_on: Name of the profile that it changes; None if it is built in.
+        reason: Why it expects that, for people.
+    """
 
     name: str
     expect: frozenset[CheckName]
@@ -320,51 +317,32 @@ BUILT_IN: dict[str, Profile] = {
         ),
     )
 }
-"""The profiles that exist unconfigured. A new check is in the first three at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """What `expect` says: a whole list, or what to add to a profile's and to remove from it."""
-
-    only: frozenset[CheckName] | None = None
-    add: frozenset[CheckName] = frozenset()
-    remove: frozenset[CheckName] = frozenset()
-
-    def apply(self, preset: frozenset[CheckName]) -> frozenset[CheckName]:
-        """The checks that are expected, given what the profile presets."""
-        return (preset if self.only is None else self.only) - self.remove | self.add
-
-
-# SECTION exporter.config.pool_entries
-# The keys of `pools` and `profiles`, each with its type, bounds and default.
+"""The built-in profiles. The first three include every new check."""
 
 
 class ExpectEdit(Section):
-    """Changes to what a profile expects."""
+    """The key `expect` as a mapping: changes to what a profile expects."""
 
     add: tuple[CheckText, ...] = ()
     remove: tuple[CheckText, ...] = ()
 
 
-def _expect_tag(value: object) -> str:
-    return "<edit>" if isinstance(value, dict | ExpectEdit) else "<list>"
-
-
 Expect: TypeAlias = Annotated[
-    Annotated[tuple[CheckText, ...], Tag("<list>")] | Annotated[ExpectEdit, Tag("<edit>")], Discriminator(_expect_tag)
+    Annotated[tuple[CheckText, ...], Tag("<list>")] | Annotated[ExpectEdit, Tag("<edit>")],
+    _tag_mappings(ExpectEdit, "<edit>", "<list>"),
 ]
 
 
-def expectation(written: tuple[CheckText, ...] | ExpectEdit | None) -> Expectation:
-    """What an `expect` key says, or says by being left out."""
-    if isinstance(written, ExpectEdit):
-        return Expectation(add=frozenset(written.add), remove=frozenset(written.remove))
-    return Expectation(only=None if written is None else frozenset(written))
-
-
 class ProfileEntry(Section):
-    """A profile of the operator's own."""
+    """An entry of `profiles`.
+
+    Attributes:
+        name: The profile's name.
+        based_on: Name of the profile that it changes.
+        expect: Expected checks, or changes to them.
+        aligned_suffix: Domain in which PTR and HELO names are expected.
+        helo_spf_required: Whether a HELO name without an SPF record fails.
+    """
 
     name: Slug
     based_on: Slug = DEFAULT_PROFILE
@@ -377,44 +355,61 @@ Receivers: TypeAlias = Annotated[tuple[ReceiverText, ...] | None, Given, OneOrMo
 
 
 class PoolEntry(Section):
-    """A named group of addresses, and what is expected of them."""
+    """An entry of `pools`: a named group of addresses, and the checks that they are expected to pass.
+
+    Attributes:
+        name: The pool's name, a label value.
+        profile: Name of the profile that gives the defaults.
+        interval: Time from the start of one round to the start of the next.
+        addresses: Addresses and networks.
+        addresses_file: Globs of files with more addresses.
+        spf: Domain whose SPF record names more addresses.
+        sample: Which addresses a round samples.
+        unlisted_samples: Random addresses that a round samples of IPv6 ranges that are too big to look up every one.
+        helo_names: HELO names of servers whose addresses are unknown.
+        expect: Expected checks, or changes to those of the profile.
+        aligned_suffix: Domain in which PTR and HELO names are expected.
+        helo_spf_required: Whether a HELO name without an SPF record fails.
+        mail_from_domains: Domains that the addresses send mail for.
+        dnsbls: Zones of the block lists in which the addresses are looked up; None for all.
+        series: Which addresses have series of their own.
+        ptr_info: Whether PTR names are exported.
+        receivers: Receivers whose verdicts are predicted; None for those of the file.
+    """
 
     name: Slug
     profile: Slug = DEFAULT_PROFILE
     interval: Annotated[DurationText, duration_between("10s", "1d")] = Duration(300_000)
-    addresses: Annotated[tuple[Entry, ...], Given, up_to(1_000_000, least=1)] = ()
-    addresses_file: Annotated[tuple[PathText, ...], Given, OneOrMore, up_to(100, least=1)] = ()
+    addresses: Annotated[tuple[Entry, ...], Given, up_to(1_000_000, minimum=1)] = ()
+    addresses_file: Annotated[tuple[PathText, ...], Given, OneOrMore, up_to(100, minimum=1)] = ()
     spf: Annotated[SpfDomainText | None, Given] = None
     sample: Sample = "auto"
     unlisted_samples: Annotated[int, between(0, 256)] = DEFAULT_NOT_ENUMERABLE_SAMPLES
-    helo_names: Annotated[tuple[HeloNameText, ...], Given, OneOrMore, up_to(10_000, least=1)] = ()
+    helo_names: Annotated[tuple[HeloNameText, ...], Given, OneOrMore, up_to(10_000, minimum=1)] = ()
     expect: Annotated[Expect | None, Given] = None
     aligned_suffix: Annotated[SuffixText | None, Given] = None
     helo_spf_required: Annotated[bool | None, Given] = None
-    mail_from_domains: Annotated[tuple[MailDomainText, ...], Given, OneOrMore, up_to(16, least=1)] = ()
+    mail_from_domains: Annotated[tuple[MailDomainText, ...], Given, OneOrMore, up_to(16, minimum=1)] = ()
     dnsbls: PoolDnsbls = None
     series: SeriesText = SeriesMode.AUTO
     ptr_info: bool = True
     receivers: Receivers = None
 
 
-# SECTION exporter.config.resolver_entries
-# The keys of `resolvers`, each with its type, bounds and default.
-
-_RESOLVER = ResolverSettings()  # the defaults are the DNS layer's own
+_RESOLVER = ResolverSettings()  # the defaults of the DNS engine
 _CANARY = CanarySettings()
 
 
-def _time(seconds: float) -> Duration:
+def _duration(seconds: float) -> Duration:
     return Duration(round(seconds * 1000))
 
 
 class CanaryEntry(Section):
-    """What a resolver's servers are asked now and then, to know whether they tell the truth."""
+    """The key `canary`: questions with known answers, which show whether a resolver's servers are honest."""
 
     must_resolve: Annotated[tuple[QuestionText, ...], up_to(16)] = _CANARY.must_resolve
     must_not_exist_under: DomainOrOff = _CANARY.must_not_exist_under
-    interval: Annotated[DurationText, duration_between("1s", "1h")] = _time(_CANARY.interval_seconds)
+    interval: Annotated[DurationText, duration_between("1s", "1h")] = _duration(_CANARY.interval_seconds)
 
 
 def _canary_tag(value: object) -> str:
@@ -427,16 +422,32 @@ CanaryOrOff: TypeAlias = Annotated[
 
 
 class ResolverEntry(Section):
-    """One resolver: servers that know the same, and how hard they may be asked."""
+    """An entry of `resolvers`: DNS servers with the same view of the DNS, and how they are asked.
+
+    Attributes:
+        name: The resolver's name, a label value.
+        servers: Addresses of the servers; None for those of the system.
+        timeout: Time to wait for an answer, for each attempt.
+        attempts: How often a question is asked before it fails.
+        max_queries_per_second: Limit of the questions.
+        max_in_flight: Limit of the questions that wait for an answer.
+        max_queued: Limit of the questions that wait to be sent.
+        max_queue_time: Time that a question may wait to be sent.
+        cache_entries: Limit of the answers in the cache.
+        random_case: Whether names are sent in random case (0x20), against forged answers.
+        cookies: Whether DNS cookies are sent (RFC 7873).
+        ca_file: File of CA certificates for DNS over TLS and HTTPS; None for those of the system.
+        canary: Questions with known answers; false for none.
+    """
 
     name: Slug
-    servers: Annotated[tuple[EndpointText, ...] | None, Given, up_to(255, least=1)] = None
-    timeout: Annotated[DurationText, duration_between("10ms", "1m")] = _time(_RESOLVER.timeout_seconds)
+    servers: Annotated[tuple[EndpointText, ...] | None, Given, up_to(255, minimum=1)] = None
+    timeout: Annotated[DurationText, duration_between("10ms", "1m")] = _duration(_RESOLVER.timeout_seconds)
     attempts: Annotated[int, between(1, 10)] = _RESOLVER.attempts
     max_queries_per_second: RateValue = _RESOLVER.max_queries_per_second
     max_in_flight: Annotated[int, between(1, 10_000)] = _RESOLVER.max_in_flight
     max_queued: Annotated[int, between(0, 1_000_000)] = _RESOLVER.max_queued
-    max_queue_time: Annotated[DurationText, duration_between("0s", "10m")] = _time(_RESOLVER.max_queue_seconds)
+    max_queue_time: Annotated[DurationText, duration_between("0s", "10m")] = _duration(_RESOLVER.max_queue_seconds)
     cache_entries: Annotated[int, between(0, 10_000_000)] = _RESOLVER.cache_entries
     random_case: bool = _RESOLVER.random_case
     cookies: bool = _RESOLVER.cookies
@@ -444,25 +455,21 @@ class ResolverEntry(Section):
     canary: CanaryOrOff = CanaryEntry()
 
 
-# SECTION exporter.config.domain_entries
-# The keys of `domains`, each with its type, bounds and default.
-
 MAX_DOMAINS = 1_000
 MAX_SELECTORS = 32
 EXPECTED = frozenset({DomainCheckName.SPF, DomainCheckName.DKIM, DomainCheckName.DMARC, DomainCheckName.MX})
-"""What receivers ask of every domain that sends. MTA-STS and TLS-RPT protect mail that comes in: who wants them adds
-them."""
+"""Checks that receivers of mail make. MTA-STS and TLS-RPT protect incoming mail, so they are not in it."""
 
 _SELECTOR = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*")
 
 
 def parse_selector(text: str) -> str:
-    """Read a selector, as RFC 6376 section 3.1 has it, and underscores: some signers use them. Raises `ValueError`."""
+    """Read a selector (RFC 6376 section 3.1). Allows underscores, as some signers use them. Raises `ValueError`."""
     selector = text.lower()
     if "_domainkey" in selector:
         raise ValueError(f"{text!r} is more than the selector: write what comes before `._domainkey`")
     if not _SELECTOR.fullmatch(selector):
-        raise ValueError(f"{text!r} is no DKIM selector: write the s= of a signature, like `s1`")
+        raise ValueError(f"{text!r} is not a DKIM selector: write the s= of a signature, like `s1`")
     return selector
 
 
@@ -471,74 +478,84 @@ SelectorText = Annotated[str, reading(parse_selector)]
 
 
 class DomainExpectEdit(Section):
-    """Changes to what is expected of a domain unless it says otherwise."""
+    """The key `expect` of a domain as a mapping: changes to the checks that are expected by default."""
 
     add: tuple[DomainCheckText, ...] = ()
     remove: tuple[DomainCheckText, ...] = ()
 
 
-def _expect_tag_domain_entries(value: object) -> str:
-    return "<edit>" if isinstance(value, dict | DomainExpectEdit) else "<list>"
-
-
 DomainExpect: TypeAlias = Annotated[
     Annotated[tuple[DomainCheckText, ...], Tag("<list>")] | Annotated[DomainExpectEdit, Tag("<edit>")],
-    Discriminator(_expect_tag_domain_entries),
+    _tag_mappings(DomainExpectEdit, "<edit>", "<list>"),
 ]
 
 
 class DomainEntry(Section):
-    """A domain that mail is sent from."""
+    """An entry of `domains`: a domain that sends mail.
+
+    Attributes:
+        name: The domain.
+        dkim_selectors: Selectors of its DKIM keys.
+        interval: Time from one sample to the next.
+        expect: Expected checks, or changes to the default ones.
+    """
 
     name: MailDomainText
     dkim_selectors: Annotated[tuple[SelectorText, ...], OneOrMore, up_to(MAX_SELECTORS)] = ()
     interval: Annotated[DurationText, duration_between("10s", "1d")] = Duration(900_000)
     expect: Annotated[DomainExpect | None, Given] = None
 
-    @property
-    def expected(self) -> frozenset[DomainCheckName]:
-        """The checks that it has to pass."""
-        if isinstance(self.expect, DomainExpectEdit):
-            return EXPECTED - frozenset(self.expect.remove) | frozenset(self.expect.add)
-        return EXPECTED if self.expect is None else frozenset(self.expect)
+
+C = TypeVar("C", CheckName, DomainCheckName)
+
+
+def expected(expect: tuple[C, ...] | ExpectEdit | DomainExpectEdit | None, preset: frozenset[C]) -> frozenset[C]:
+    """The checks to pass: a complete list, or changes to *preset*; None if the key is missing."""
+    if isinstance(expect, ExpectEdit | DomainExpectEdit):
+        added, removed = cast("tuple[frozenset[C], ...]", (frozenset(expect.add), frozenset(expect.remove)))
+        return preset - removed | added
+    return preset if expect is None else frozenset(expect)
 
 
 def domain_too_long(name: DomainName, selector: str = "") -> str | None:
-    """Why *name*, or a key of it under *selector*, cannot have the names that its records need; None if it can."""
+    """What is wrong if the names of its records would be too long, with that of the key of *selector*, or None."""
     try:
         DomainName(f"_smtp._tls.{name}")
     except ValueError:
-        return "is too long: what mail puts before a domain, like `_smtp._tls.`, does not fit before it"
+        return "is too long: the names of its records, with prefixes like `_smtp._tls.`, exceed the limit of a name"
     try:
         key_name(selector or "s", name)
     except ValueError:
-        return "is too long: with `._domainkey` and the domain behind it, it is no name"
+        return "is too long: together with `._domainkey` and the domain it exceeds the limit of a name"
     return None
 
 
-# SECTION exporter.config.storage_entries
-# The keys of `storage`: where state outlives the process, and for how long.
-
-
 class StorageEntry(Section):
-    """One file, and what is deleted from it: what is older than *retention*, and changes beyond *max_changes*."""
+    """The key `storage`: the file that keeps the state, and when old results and changes are deleted from it."""
 
     path: PathText
     retention: Annotated[DurationText, duration_between("1h", "3650d")] = Duration(90 * 86_400_000)
     max_changes: Annotated[int, between(100, 10_000_000)] = 100_000
 
 
-# SECTION exporter.config.model
-
-
 class Document(Section):
-    """The file as a whole."""
+    """The whole file.
 
-    resolvers: Annotated[tuple[ResolverEntry, ...], up_to(16, least=1)] = ()
+    Attributes:
+        resolvers: DNS resolvers; the system's if there is none.
+        storage: The file that keeps the state; None for no storage.
+        profiles: Profiles of the operator.
+        receivers: Receivers whose verdicts are predicted for pools without `receivers`.
+        pools: Groups of addresses.
+        domains: Domains that send mail.
+        dnsbls: Block lists.
+    """
+
+    resolvers: Annotated[tuple[ResolverEntry, ...], up_to(16, minimum=1)] = ()
     storage: Annotated[StorageEntry | None, Given] = None
     profiles: Annotated[tuple[ProfileEntry, ...], up_to(100)] = ()
     receivers: Receivers = None
-    pools: Annotated[tuple[PoolEntry, ...], up_to(1_000, least=1)] = ()
+    pools: Annotated[tuple[PoolEntry, ...], up_to(1_000, minimum=1)] = ()
     domains: Annotated[tuple[DomainEntry, ...], up_to(MAX_DOMAINS)] = ()
     dnsbls: Dnsbls = ()
 
@@ -546,7 +563,7 @@ class Document(Section):
 def sections(
     section: type[Section] = Document, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], type[Section]]]:
-    """Every mapping that the file can have: its path, list indexes left out, union tags included, and its model."""
+    """Every kind of mapping in the file: its model, and its path, without list indexes and with the tags of unions."""
     yield path, section
     for name, info in section.model_fields.items():
         for tags, inner in _inner(info.annotation, ()):
@@ -554,7 +571,7 @@ def sections(
 
 
 def _inner(annotation: Any, tags: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], type[Section]]]:
-    """The mappings that a type allows, through lists, unions and their tags."""
+    """The mappings inside of a type: in lists and unions."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         yield tags, annotation
         return

@@ -1,8 +1,4 @@
-"""HELO names by rule: one line for a network in which every server says a name made of its address.
-
-The rule of this file: braces are placeholders, doubled braces are braces, and anything else is an error, so that a
-misspelt placeholder is found before a server is judged by it.
-"""
+"""HELO names with placeholders: one template for a network whose servers have names made of their addresses."""
 
 import re
 import string
@@ -16,9 +12,9 @@ from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 
 MAX_HELO_LENGTH = 255
-"""RFC 5321 section 4.5.3.1.2: a domain is at most 255 octets long."""
+"""RFC 5321 section 4.5.3.1.2: a domain has at most 255 bytes."""
 
-_PLAIN = re.compile(r"[A-Za-z0-9._-]+")
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 Placeholder = Callable[[bytes], object]
 
@@ -28,16 +24,16 @@ def _group(index: int) -> Placeholder:
 
 
 def _dashed(packed: bytes) -> str:
-    """The address as one label. IPv6 in full: compressed, 2001:db8:: would end in a hyphen, which no label may."""
+    """The address as one label. IPv6 is not compressed: a label must not end in a hyphen, as 2001:db8:: would."""
     return "-".join(map(str, packed)) if len(packed) == 4 else packed.hex("-", 2)
 
 
 _BOTH: dict[str, Placeholder] = {"ip_dashed": _dashed, "ip_hex": bytes.hex}
 PLACEHOLDERS: dict[Literal[4, 6], dict[str, Placeholder]] = {
-    4: {f"octet{index + 1}": itemgetter(index) for index in range(4)} | _BOTH,
+    4: {"octet1": itemgetter(0), "octet2": itemgetter(1), "octet3": itemgetter(2), "octet4": itemgetter(3)} | _BOTH,
     6: {f"group{index + 1}": _group(index) for index in range(8)} | _BOTH,
 }
-"""What stands between braces, for addresses of each family. A name means the same in both, if it is in both."""
+"""Placeholders by IP version. One that both versions have means the same in both."""
 
 _KNOWN = {
     4: "{octet1} to {octet4}, {ip_dashed} and {ip_hex}",
@@ -48,9 +44,12 @@ _WIDEST = {4: Address(b"\xff" * 4), 6: Address(b"\xff" * 16)}
 
 @dataclass(frozen=True, slots=True)
 class HeloTemplate:
-    """A HELO name with placeholders for parts of the address; without any, the same name for all.
+    """A HELO name with placeholders for parts of the address. Two are equal if their texts are.
 
-    Two are equal when they are written alike. *constant* is the name if there are no placeholders.
+    Attributes:
+        text: The template as written. A brace that starts no placeholder is doubled.
+        placeholders: Names of its placeholders.
+        constant: The name, if there are no placeholders.
     """
 
     text: str
@@ -62,16 +61,16 @@ class HeloTemplate:
 
     @classmethod
     def parse(cls, text: str) -> "HeloTemplate":
-        """Read a template. Raises `ValueError` for an unknown placeholder, and for what no server can say in HELO."""
+        """Read a template. Raises `ValueError` for an unknown placeholder, and for text that HELO cannot carry."""
         if "{" not in text and "}" not in text:
             return cls(text, (), HeloName.parse(text), text, ())
         try:
-            pieces = list(string.Formatter().parse(text))
+            fields = list(string.Formatter().parse(text))
         except ValueError:
-            raise ValueError(f"{text!r} has a brace without its partner: write {{{{ or }}}} for a brace") from None
-        literal = "".join(before for before, *_ in pieces)
-        names = tuple(name for _, name, _, _ in pieces if name is not None)
-        for _, name, spec, conversion in pieces:
+            raise ValueError(f"{text!r} has a single brace: write {{{{ or }}}} for a brace") from None
+        literal = "".join(before for before, *_ in fields)
+        names = tuple(name for _, name, _, _ in fields if name is not None)
+        for _, name, spec, conversion in fields:
             if name is not None and (spec or conversion or not any(name in known for known in PLACEHOLDERS.values())):
                 shown = f"{name}{'!' + conversion if conversion else ''}{':' + spec if spec else ''}"
                 raise ValueError(
@@ -84,41 +83,41 @@ class HeloTemplate:
             constant=None if names else HeloName.parse(literal),
             _format="".join(
                 before.replace("{", "{{").replace("}", "}}") + ("{}" if name is not None else "")
-                for before, name, _, _ in pieces
+                for before, name, _, _ in fields
             ),
             _values=tuple(PLACEHOLDERS[4].get(name) or PLACEHOLDERS[6][name] for name in names),
         )
-        # With a letter that no address has, and canonical when it is longest, it is a canonical name for all addresses.
+        # A letter that no address has rules out an address literal. If the longest name is canonical, all names are.
         if re.search("[G-Zg-z]", literal) and all(map(template._is_canonical, PLACEHOLDERS)):
             return replace(template, _is_trusted=True)
         return template
 
     def _is_canonical(self, family: Literal[4, 6]) -> bool:
-        """Whether its longest name, if the placeholders fit *family*, is a domain name as it stands but for case."""
+        """Whether its longest name for *family* is a canonical domain name but for case, or there is none."""
         if not all(name in PLACEHOLDERS[family] for name in self.placeholders):
             return True
         text = self.of(_WIDEST[family]).text
         try:
-            return _PLAIN.fullmatch(text) is not None and DomainName(text) == text.lower()
+            return _NAME.fullmatch(text) is not None and DomainName(text) == text.lower()
         except ValueError:
             return False
 
     @property
     def helo(self) -> str:
-        """Equal for two templates that come to the same name in the DNS."""
+        """A text that is equal for two templates with the same name in the DNS."""
         return str(self.constant.name or self.text) if self.constant else self.text
 
     def misfit(self, family: Literal[4, 6]) -> str | None:
-        """What is wrong with this template for addresses of *family*, if anything."""
+        """What is wrong with this template for addresses of *family*; None if it fits."""
         for name in self.placeholders:
             if name not in PLACEHOLDERS[family]:
                 return f"{{{name}}} is not for IPv{family} addresses, which have {_KNOWN[family]}"
         if len(self.of(_WIDEST[family]).text) > MAX_HELO_LENGTH:
-            return f"grows longer than {MAX_HELO_LENGTH} characters: no mail server may be called so"
+            return f"grows longer than {MAX_HELO_LENGTH} characters: a HELO name cannot be longer"
         return None
 
     def of(self, address: Address) -> HeloName:
-        """The name that the server at *address* says. The placeholders have to fit its family."""
+        """The HELO name of the server at *address*. `misfit` must be None for its family."""
         if self.constant is not None:
             return self.constant
         packed = address.packed

@@ -1,9 +1,4 @@
-"""YAML as a tree in which every node knows its place, so that every later complaint can say where.
-
-The rule of this file: it reads shapes, not meanings. It is built from the parser's events, without recursion and with
-everything bounded, so that no text can make it run away; what YAML allows and no configuration needs (tags, complex
-keys, a second document) is a problem.
-"""
+"""Reads YAML as a tree in which every node has its line and column, so that problems can name them."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -15,18 +10,9 @@ from yaml import events
 
 from exporter.errors import Problem
 
-# SECTION exporter.config.scalars
-# What a plain (unquoted) YAML scalar means.
-#
-# The rule of this file: only what every YAML reader takes for the same thing is taken at all. YAML 1.1 reads
-# ``no`` as
-# false, ``010`` as 8 and ``1:30`` as 90; YAML 1.2 does not. A person who writes one of them means one of the
-# two, and a
-# mail server's address or name is the wrong place to guess.
-
 Scalar = str | int | float | bool | None
 
-_PLAIN: dict[str, Scalar] = {
+_KEYWORDS: dict[str, Scalar] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
@@ -34,11 +20,12 @@ _PLAIN: dict[str, Scalar] = {
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\.[0-9]+")
 _MAX_DIGITS = 18
-_LONGEST_WORD = 3  # of those in dispute: yes, off
+_MAX_AMBIGUOUS_WORD = 3
+"""Length of the longest words that YAML readers disagree about, like "yes" and "off"."""
 
 
 class AmbiguousError(ValueError):
-    """A scalar that YAML readers disagree about; says what to write instead."""
+    """A scalar that YAML readers disagree about. The message says what to write instead."""
 
 
 def _base60(text: str) -> str:
@@ -49,7 +36,7 @@ def _base60(text: str) -> str:
     return str(value)
 
 
-def _to(value: str, fix: str) -> Callable[[str], str]:
+def _means(value: str, fix: str) -> Callable[[str], str]:
     return lambda text: f"`{text}` means {value} to some YAML readers and text to others: {fix}"
 
 
@@ -69,11 +56,11 @@ def _octal(text: str) -> str:
     )
 
 
-_COLON_MEND = ("quote it if it is text; a duration is written like 1m30s", "quote it")
+_COLON_FIXES = ("quote it if it is text; a duration is written like 1m30s", "quote it")
 
-_DISPUTED: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = (
-    (re.compile(r"(?i:yes|on|y)"), _to("true", "write true, or quote it if it is text")),
-    (re.compile(r"(?i:no|off|n)"), _to("false", "write false, or quote it if it is text")),
+_AMBIGUOUS: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = (
+    (re.compile(r"(?i:yes|on|y)"), _means("true", "write true, or quote it if it is text")),
+    (re.compile(r"(?i:no|off|n)"), _means("false", "write false, or quote it if it is text")),
     (re.compile(r"[-+]?0[0-7_]*[0-7]"), _octal),
     (re.compile(r"[-+]?0o[0-7]+"), _number(lambda text: int(text, 8))),
     (re.compile(r"[-+]?0x[0-9a-fA-F_]*[0-9a-fA-F]"), _number(lambda text: int(text, 16))),
@@ -81,7 +68,7 @@ _DISPUTED: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = (
     (re.compile(r"[-+]?[0-9][0-9_]*"), _number(int)),
     (
         re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"),
-        lambda text: _to(f"the number {_base60(text)}", _COLON_MEND[text.count(":") > 2])(text),
+        lambda text: _means(f"the number {_base60(text)}", _COLON_FIXES[text.count(":") > 2])(text),
     ),
     (
         re.compile(r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?"),
@@ -89,39 +76,43 @@ _DISPUTED: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = (
             f"`{text}` is a number to some YAML readers, not to all: write it like 0.5, or quote it if it is text"
         ),
     ),
-    (re.compile(r"[-+]?\.(?i:inf|nan)"), _to("no finite number", "write a finite one, or quote it if it is text")),
-    (re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt\s].*)?", re.DOTALL), _to("a date", "quote it")),
-    (re.compile(r"=|<<"), _to("something special", "quote it")),
+    (re.compile(r"[-+]?\.(?i:inf|nan)"), _means("no finite number", "write a finite one, or quote it if it is text")),
+    (re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt\s].*)?", re.DOTALL), _means("a date", "quote it")),
+    (re.compile(r"=|<<"), _means("something special", "quote it")),
 )
 
 
 def read_scalar(text: str) -> Scalar:
-    """What the plain scalar *text* means. Raises `AmbiguousError` where readers of YAML disagree."""
-    if text in _PLAIN:
-        return _PLAIN[text]
-    if len(text) > _LONGEST_WORD and text[0].isalpha():
+    """Convert an unquoted scalar. Raises `AmbiguousError` if YAML readers disagree about it.
+
+    YAML 1.1 reads ``no`` as false, ``010`` as 8 and ``1:30`` as 90, YAML 1.2 does not. The author means one of the two,
+    and a wrong guess would change an address or a name.
+    """
+    if text in _KEYWORDS:
+        return _KEYWORDS[text]
+    if len(text) > _MAX_AMBIGUOUS_WORD and text[0].isalpha():
         return text
     if _INTEGER.fullmatch(text) or _DECIMAL.fullmatch(text):
         if len(text) > _MAX_DIGITS:
             raise AmbiguousError(f"{text[:_MAX_DIGITS]}... is too long for a number: quote it if it is text")
         return float(text) if "." in text else int(text)
-    if len(text) <= 64:  # nothing that is in dispute is longer
-        for pattern, message in _DISPUTED:
+    if len(text) <= 64:  # longer text is never ambiguous
+        for pattern, message in _AMBIGUOUS:
             if pattern.fullmatch(text):
                 raise AmbiguousError(message(text))
     return text
 
 
-# SECTION exporter.config.tree
-
 MAX_NODES = 1_000_000
-"""Values in a file, those that aliases repeat included."""
+"""Limit of the values in a file. Aliases count as often as they repeat a value."""
 MAX_DEPTH = 32
 
 _TOO_MUCH = f"is too much: a configuration has at most {MAX_NODES} values"
 _TOO_DEEP = f"is nested too deeply: a configuration has at most {MAX_DEPTH} levels"
-_PARSER_ERRORS = (yaml.YAMLError, ValueError, OverflowError)  # the last two from escapes like "\UFFFFFFFF"
+_PARSER_ERRORS = (yaml.YAMLError, ValueError, OverflowError)  # the last two for escapes like "\UFFFFFFFF"
 
+Position: TypeAlias = tuple[int, int]
+"""Line and column, from 1."""
 Key: TypeAlias = str | int
 Path: TypeAlias = tuple[Key, ...]
 Content: TypeAlias = Scalar | list["Node"] | dict[str, "Node"]
@@ -129,24 +120,30 @@ Content: TypeAlias = Scalar | list["Node"] | dict[str, "Node"]
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """A value and the line and column, from 1, where it starts.
+    """A value with its position in the file.
 
-    *keys* are the places of a mapping's keys; *size* counts the node and all below it, *height* their levels.
-    A *faulty* node has been complained of already; a *dropped* one is left out of `plain`, so that the rest can still
-    be judged.
+    Attributes:
+        line: Line where the value starts, from 1.
+        column: Column where the value starts, from 1.
+        content: The scalar, or the children.
+        keys: Positions of the keys of a mapping.
+        size: Number of nodes: this one and all below it.
+        height: Number of levels, including this one.
+        faulty: Whether a problem of this node has been reported already.
+        dropped: Whether `data` leaves the node out, so that the rest can be validated.
     """
 
     line: int
     column: int
     content: Content
-    keys: dict[str, tuple[int, int]] = field(default_factory=dict)
+    keys: dict[str, Position] = field(default_factory=dict)
     size: int = 1
     height: int = 1
     faulty: bool = False
     dropped: bool = False
 
     def data(self) -> object:
-        """The values alone: mappings as dict, sequences as tuple."""
+        """The values without positions: mappings as dict, sequences as tuple."""
         if isinstance(self.content, dict):
             return {key: child.data() for key, child in self.content.items() if not child.dropped}
         if isinstance(self.content, list):
@@ -154,7 +151,7 @@ class Node:
         return self.content
 
     def follow(self, path: Path) -> Iterator[tuple[Key, "Node"]]:
-        """Walk along *path* as `plain` has it, as far as it goes; the keys that come out are those of the file."""
+        """Yield the nodes along a *path* into `data`, as far as they exist, each with its key or index in the file."""
         node = self
         for key in path:
             content = node.content
@@ -172,22 +169,29 @@ class Node:
 
 
 class _UnreadableError(Exception):
-    """The rest of the text cannot be made sense of."""
+    """A problem after which the rest of the text cannot be read."""
 
-    def __init__(self, place: tuple[int, int], what: str) -> None:
-        self.line, self.column = place
+    def __init__(self, position: Position, what: str) -> None:
+        self.line, self.column = position
         self.what = what
         super().__init__(what)
 
 
-def _place(mark: Any) -> tuple[int, int]:
-    """Line and column from 1; *mark* is PyYAML's or libyaml's, which have no common type."""
-    return (mark.line + 1, mark.column + 1) if mark else (0, 0)
+def _position(yaml_position: Any) -> Position:
+    """Convert a mark of PyYAML or libyaml, which have no common type. (0, 0) for None."""
+    return (yaml_position.line + 1, yaml_position.column + 1) if yaml_position else (0, 0)
 
 
 @dataclass(slots=True)
-class _Open:
-    """A collection that has not ended yet; *key* is what the next value belongs to."""
+class _OpenNode:
+    """A collection that has not ended yet.
+
+    Attributes:
+        node: The collection.
+        anchor: Its anchor, if it has one.
+        key: Key of the next value in a mapping; None if a key comes next.
+        is_repeated: Whether that key is there already.
+    """
 
     node: Node
     anchor: str | None
@@ -196,11 +200,14 @@ class _Open:
 
 
 def read_tree(text: str, file: str) -> tuple[Node | None, list[Problem]]:
-    """Read one YAML document: its root, unless nothing can be made of it, and all that is wrong with it."""
+    """Read one YAML document. Returns its root, or None if the text cannot be read, and all problems.
+
+    Text of any kind is safe: it reads events without recursion, and limits the size and the depth.
+    """
     builder = _Builder(file)
     try:
         for event in _events(text):
-            builder.take(event)
+            builder.add(event)
     except _UnreadableError as error:
         builder.problems.append(Problem(file, error.line, error.column, "", error.what))
         return None, builder.problems
@@ -208,21 +215,21 @@ def read_tree(text: str, file: str) -> tuple[Node | None, list[Problem]]:
 
 
 def _events(text: str) -> Iterator[events.Event]:
-    """Parse with libyaml where PyYAML has it (twenty times as fast), but complain in PyYAML's own words everywhere."""
+    """Parse with libyaml if PyYAML has it (twenty times as fast), but report errors with PyYAML's own messages."""
     try:
         yield from yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except _PARSER_ERRORS as libyaml:
-        error: Exception = libyaml  # PyYAML itself may let it pass, like `!!str[`
+        error: Exception = libyaml  # PyYAML itself may accept the text, like `!!str[`
         try:
             for _ in yaml.parse(text, Loader=yaml.SafeLoader):
                 pass
         except _PARSER_ERRORS as own:
             error = own
-        raise _UnreadableError(_place(getattr(error, "problem_mark", None)), _syntax(error)) from None
+        raise _UnreadableError(_position(getattr(error, "problem_mark", None)), _syntax(error)) from None
 
 
 def _syntax(error: Exception) -> str:
-    """What the parser has to say, in one line, and what it usually comes from."""
+    """The parser's error in one line, with a hint about its usual cause."""
     problem = str(getattr(error, "problem", None) or error).replace("\n", " ")
     hints = {
         "mapping values are not allowed": "a value with ': ' in it is quoted; keys of a mapping start in one column",
@@ -239,71 +246,71 @@ def _syntax(error: Exception) -> str:
 
 
 def _opened(error: Exception) -> int:
-    """The line, from 1, where what the parser was reading began."""
-    return _place(getattr(error, "context_mark", None) or getattr(error, "problem_mark", None))[0]
+    """The line, from 1, where the construct begins that the parser could not read."""
+    return _position(getattr(error, "context_mark", None) or getattr(error, "problem_mark", None))[0]
 
 
 class _Builder:
-    """Takes the parser's events in order; at the end *root* is the document."""
+    """Builds the tree from the parser's events; at the end, `root` is the document."""
 
     def __init__(self, file: str) -> None:
         self.file = file
         self.problems: list[Problem] = []
         self.root: Node | None = None
-        self._open: list[_Open] = []
+        self._open: list[_OpenNode] = []
         self._anchors: dict[str, Node] = {}
-        self._made = 0
+        self._nodes = 0
         self._documents = 0
 
-    def take(self, event: events.Event) -> None:
-        """Take the next event; raises `_UnreadableError` where the rest of the text cannot be trusted."""
+    def add(self, event: events.Event) -> None:
+        """Process the next event. Raises `_UnreadableError` if the rest of the text cannot be read."""
         if isinstance(event, events.NodeEvent):
-            self._made += 1
-            if self._made > 2 * MAX_NODES:  # keys are events too
-                raise _UnreadableError(_place(event.start_mark), _TOO_MUCH)
-            self._take_node(event)
+            self._nodes += 1
+            if self._nodes > 2 * MAX_NODES:  # keys are events too
+                raise _UnreadableError(_position(event.start_mark), _TOO_MUCH)
+            self._add_node(event)
         elif isinstance(event, events.CollectionEndEvent):
             done = self._open.pop()
-            self._add(done.node, done.anchor, _place(event.start_mark))
+            self._attach(done.node, done.anchor, _position(event.start_mark))
         elif isinstance(event, events.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
-                raise _UnreadableError(_place(event.start_mark), "a second document starts here: a file holds one")
+                raise _UnreadableError(_position(event.start_mark), "a second document starts here: a file has one")
 
-    def _take_node(self, event: events.NodeEvent) -> None:
+    def _add_node(self, event: events.NodeEvent) -> None:
         parent = self._open[-1] if self._open else None
         if parent and parent.key is None and isinstance(parent.node.content, dict):
             parent.key = self._key(event, parent)
             return
         if isinstance(event, events.AliasEvent):
-            self._add(self._aliased(event), None, _place(event.start_mark))
+            self._attach(self._aliased(event), None, _position(event.start_mark))
             return
-        place = _place(event.start_mark)
-        node = Node(*place, None)
+        start = _position(event.start_mark)
+        node = Node(*start, None)
         tag: str | None = getattr(event, "tag", None)
         if tag is not None:
-            self._complain(node, f"has the tag {_short(tag)}: leave it out, and quote what is text")
+            self._report(node, f"has the tag {_short(tag)}: leave it out, and quote what is text")
         if isinstance(event, events.ScalarEvent):
             self._read(node, event)
-            self._add(node, event.anchor, place)
+            self._attach(node, event.anchor, start)
             return
         if len(self._open) >= MAX_DEPTH:
-            raise _UnreadableError(place, _TOO_DEEP)
+            raise _UnreadableError(start, _TOO_DEEP)
         node.content = {} if isinstance(event, events.MappingStartEvent) else []
-        self._open.append(_Open(node, event.anchor))
+        self._open.append(_OpenNode(node, event.anchor))
 
-    def _key(self, event: events.NodeEvent, parent: _Open) -> str:
-        place = _place(event.start_mark)
+    def _key(self, event: events.NodeEvent, parent: _OpenNode) -> str:
+        start = _position(event.start_mark)
         if not isinstance(event, events.ScalarEvent):
-            raise _UnreadableError(place, "is no key: a key is a plain word")
-        first = parent.node.keys.setdefault(event.value, place)
-        parent.is_repeated = first != place
+            raise _UnreadableError(start, "is not a key: a key is a single word, like `name`")
+        first = parent.node.keys.setdefault(event.value, start)
+        parent.is_repeated = first != start
         if parent.is_repeated:
             path = self._path(event.value)
             what = f"is given twice, first in line {first[0]}: leave one of them out"
-            self.problems.append(Problem(self.file, *place, path, what))
+            self.problems.append(Problem(self.file, *start, path, what))
         if event.anchor:
-            self._anchors[event.anchor] = Node(*place, event.value)
+            self._anchors[event.anchor] = Node(*start, event.value)
         return event.value
 
     def _read(self, node: Node, event: events.ScalarEvent) -> None:
@@ -312,18 +319,22 @@ class _Builder:
             try:
                 node.content = read_scalar(event.value)
             except AmbiguousError as error:
-                self._complain(node, str(error))
+                self._report(node, str(error))
 
     def _aliased(self, event: events.AliasEvent) -> Node:
         name = _short(str(event.anchor))
         if any(event.anchor == entered.anchor for entered in self._open):
-            raise _UnreadableError(_place(event.start_mark), f"*{name} stands inside of what it repeats")
+            raise _UnreadableError(
+                _position(event.start_mark), f"*{name} is inside of the value that it repeats: write the value out"
+            )
         if event.anchor not in self._anchors:
-            raise _UnreadableError(_place(event.start_mark), f"*{name} repeats &{name}, which is not above")
+            raise _UnreadableError(
+                _position(event.start_mark), f"*{name} repeats &{name}, which is not above: define it first"
+            )
         return self._anchors[event.anchor]
 
-    def _add(self, node: Node, anchor: str | None, place: tuple[int, int]) -> None:
-        """Put a finished value in its place."""
+    def _attach(self, node: Node, anchor: str | None, at: Position) -> None:
+        """Add a complete node to its parent. *at* is where it is complete, or where an alias repeats it."""
         if anchor:
             self._anchors[anchor] = node
         if not self._open:
@@ -333,9 +344,9 @@ class _Builder:
         parent.node.size += node.size
         parent.node.height = max(parent.node.height, node.height + 1)
         if parent.node.size > MAX_NODES:
-            raise _UnreadableError(place, _TOO_MUCH)
+            raise _UnreadableError(at, _TOO_MUCH)
         if parent.node.height > MAX_DEPTH:
-            raise _UnreadableError(place, _TOO_DEEP)
+            raise _UnreadableError(at, _TOO_DEEP)
         if isinstance(parent.node.content, list):
             parent.node.content.append(node)
         elif isinstance(parent.node.content, dict) and parent.key is not None:
@@ -343,12 +354,12 @@ class _Builder:
                 parent.node.content[parent.key] = node
             parent.key = None
 
-    def _complain(self, node: Node, what: str) -> None:
+    def _report(self, node: Node, what: str) -> None:
         node.faulty = True
         self.problems.append(Problem(self.file, node.line, node.column, self._path(), what))
 
     def _path(self, last: str | None = None) -> str:
-        """The way to the value that comes next, or to the key *last*."""
+        """Path of the next value, or of the key *last*."""
         keys: list[Key] = []
         for entered in self._open:
             content = entered.node.content
@@ -360,7 +371,7 @@ class _Builder:
 
 
 def path_text(keys: list[Key] | Path) -> str:
-    """A path as messages write it: ``pools[0].addresses[3].ip``."""
+    """Write a path for messages, like ``pools[0].addresses[3].ip``."""
     text = ""
     for key in keys:
         if isinstance(key, int):

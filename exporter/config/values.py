@@ -1,8 +1,4 @@
-"""The types of the values that keys take: each reads what YAML gives and says what would be right.
-
-The rule of this file: a value type raises `PydanticCustomError` with a whole sentence part ("is ...: write ..."); where
-pydantic's own types do, `exporter.config.explain` finds the words.
-"""
+"""The types of the values that keys have. Their error messages say what would be right."""
 
 import ipaddress
 import math
@@ -10,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args
 
 from pydantic import AfterValidator, BeforeValidator, PlainValidator
 from pydantic_core import PydanticCustomError
@@ -24,27 +20,21 @@ from exporter.checks.result import CheckName
 from exporter.config.templates import MAX_HELO_LENGTH, HeloTemplate
 from exporter.dns.settings import Endpoint, parse_endpoint
 
-# SECTION exporter.config.durations
-# Lengths of time, as an operator writes them: ``30s``, ``5m``, ``1h30m``.
-#
-# The rule of this file: a number without its unit is no duration, since nobody can tell seconds from minutes by
-# looking.
-
 _UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _WRITTEN = re.compile("".join(f"(?:(?P<{unit}>[0-9]{{1,9}}){unit}(?![a-z]))?" for unit in _UNITS))
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Duration:
-    """A length of time in whole milliseconds; as text it is what `parse` reads."""
+    """A length of time in whole milliseconds. `str` writes it as `parse` reads it."""
 
     milliseconds: int
 
     @classmethod
     def parse(cls, text: str) -> "Duration":
-        """Read whole numbers with the units d, h, m, s and ms, largest first, each at most once.
+        """Read a text like ``1h30m``: whole numbers with the units d, h, m, s and ms, largest first.
 
-        Raises `ValueError` with what would be right.
+        A number without unit is an error: it could be seconds or minutes. Raises `ValueError`.
         """
         if re.fullmatch(r"[0-9]+(?:\.[0-9]+)?", text):
             raise ValueError(f"{text} has no unit: write {text}s for seconds, or {text}m for minutes")
@@ -55,7 +45,7 @@ class Duration:
 
     @property
     def seconds(self) -> float:
-        """The same in seconds."""
+        """The length in seconds."""
         return self.milliseconds / 1000
 
     def __str__(self) -> str:
@@ -66,12 +56,8 @@ class Duration:
         return text or "0s"
 
 
-# SECTION exporter.config.networks
-# Networks of addresses, as an operator or an SPF record writes them.
-
-
 def parse_address(text: str) -> Address:
-    """Read an address where a network is as often meant. Raises `ValueError` like `Address.parse`."""
+    """Read an address. Raises `ValueError`, with a hint for a network."""
     if "/" in text:
         try:
             network = IPNetwork.parse(text)
@@ -83,18 +69,19 @@ def parse_address(text: str) -> Address:
 
 
 class IPNetwork(NamedTuple):
-    """A prefix: the octets of its first address, and its length in bits. Every address in it counts, ends included."""
+    """A network.
+
+    Attributes:
+        packed: The bytes of its first address.
+        length: Length of the prefix, in bits.
+    """
 
     packed: bytes
     length: int
 
     @classmethod
     def parse(cls, text: str) -> "IPNetwork":
-        """Read a network in prefix notation.
-
-        Raises `ValueError`, saying what would be right, for a missing length, a netmask, host bits, and all that
-        `Address.parse` refuses in an address.
-        """
+        """Read a network in prefix notation. Raises `ValueError`, also for a netmask and for host bits."""
         start, slash, length = text.partition("/")
         if not slash:
             raise ValueError(
@@ -118,49 +105,48 @@ class IPNetwork(NamedTuple):
 
     @property
     def first(self) -> int:
-        """Its lowest address, as a number."""
+        """The first address, as a number."""
         return int.from_bytes(self.packed, "big")
 
     @property
     def last(self) -> int:
-        """Its highest address, as a number."""
+        """The last address, as a number."""
         return self.first + self.size - 1
 
     @property
     def size(self) -> int:
-        """How many addresses it has."""
+        """Number of addresses, including the first and the last."""
         return 1 << (len(self.packed) * 8 - self.length)
 
     def __str__(self) -> str:
         return f"{Address(self.packed)}/{self.length}"
 
 
-# SECTION exporter.config.values
-
 T = TypeVar("T")
+C = TypeVar("C", int, Duration)
 
 MAX_TEXT = 1024
 UNLIMITED = "unlimited"
 
 
 class SeriesMode(StrEnum):
-    """Which addresses of a pool have series of their own."""
+    """The key `series`: which addresses of a pool have series of their own."""
 
     ALL = "all"
     FAILING = "failing"
-    """Only those with a problem."""
+    """Addresses with a problem."""
     NONE = "none"
     AUTO = "auto"
-    """All in a small pool, the failing ones in a large one."""
+    """`all` for a small pool, `failing` for a large one."""
 
 
 def wrong(what: str) -> PydanticCustomError:
-    """An error whose message is *what*."""
+    """A validation error with *what* as its message: a part of a sentence, like "is empty: give a value"."""
     return PydanticCustomError("maildns", "{what}", {"what": what})
 
 
 def describe(value: object) -> str:
-    """What kind of value YAML gave, for a message."""
+    """The kind of a value from YAML, for a message."""
     if value is None:
         return "empty"
     if isinstance(value, bool):
@@ -172,8 +158,8 @@ def describe(value: object) -> str:
 
 
 def did_you_mean(word: str, known: list[str]) -> str:
-    """The end of a message about a *word* that is not among the *known* ones."""
-    from difflib import get_close_matches  # only a mistake needs it
+    """End a message about a *word* that is not one of *known*: with the closest one, or with all of them."""
+    from difflib import get_close_matches  # slow to import
 
     close = get_close_matches(word.lower().replace("_", "-"), [name.replace("_", "-") for name in known], 1, 0.7)
     meant = next((name for name in known if close and name.replace("_", "-") == close[0]), None)
@@ -183,7 +169,7 @@ def did_you_mean(word: str, known: list[str]) -> str:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         quote = ": quote it" if isinstance(value, int | float) else ""
-        raise wrong(f"is {describe(value)}, where text is wanted{quote}")
+        raise wrong(f"is {describe(value)}, where text is needed{quote}")
     if not value:
         raise wrong("is empty: give a value")
     if len(value) > MAX_TEXT:
@@ -192,7 +178,7 @@ def _text(value: object) -> str:
 
 
 def _read(parse: Callable[[str], T]) -> Callable[[object], T]:
-    """A validator for what *parse* reads from text; its `ValueError` is the message."""
+    """A validator that gives text to *parse*. The message of its `ValueError` is that of the problem."""
 
     def validate(value: object) -> T:
         text = _text(value)
@@ -207,31 +193,32 @@ def _read(parse: Callable[[str], T]) -> Callable[[object], T]:
 def _slug(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", text):
         raise ValueError(
-            f"{text!r} is no name for this: names are label values, of 1 to 63 letters, digits, dots, hyphens and "
+            f"{text!r} is not a valid name: names are label values, of 1 to 63 letters, digits, dots, hyphens and "
             "underscores, the first a letter or digit"
         )
     return text
 
 
-def _suffix(text: str) -> DomainName:
+def _domain(text: str, role: str) -> DomainName:
     name = DomainName(text)
     if not (name.is_hostname and name.is_qualified):
-        raise ValueError(f"{text!r} is not a domain in which servers can have names, like example.com")
+        raise ValueError(f"{text!r} is not a domain {role}, like example.com")
     return name
+
+
+def _suffix(text: str) -> DomainName:
+    return _domain(text, "in which servers can have names")
 
 
 def mail_domain(text: str) -> DomainName:
-    """A domain that mail is sent from. Raises `ValueError`, saying what would be right."""
+    """Read a domain that sends mail. Raises `ValueError`."""
     if "@" in text:
-        raise ValueError(f"{text!r} is a mailbox, where its domain is wanted: write {text.rpartition('@')[2]!r}")
-    name = DomainName(text)
-    if not (name.is_hostname and name.is_qualified):
-        raise ValueError(f"{text!r} is not a domain that mail can come from, like example.com")
-    return name
+        raise ValueError(f"{text!r} is a mailbox, where its domain is needed: write {text.rpartition('@')[2]!r}")
+    return _domain(text, "that mail can come from")
 
 
 def _spf_domain(text: str) -> DomainName:
-    """A domain with an SPF record: no server need have the name, so that `_spf.google.com` is one."""
+    """Read the name of an SPF record. Unlike a host name it may have underscores: `_spf.google.com`."""
     name = DomainName(text)
     if not (DomainName(text.replace("_", "x")).is_hostname and name.is_qualified):
         raise ValueError(
@@ -245,9 +232,7 @@ def _helo_name(text: str) -> HeloName:
         raise ValueError(f"is {len(text)} characters long: a HELO name has at most {MAX_HELO_LENGTH}")
     template = HeloTemplate.parse(text)
     if template.constant is None:
-        raise ValueError(
-            f"{{{template.placeholders[0]}}} has no address to stand for here: placeholders are for `addresses`"
-        )
+        raise ValueError(f"{{{template.placeholders[0]}}} has no address here: placeholders are for `addresses`")
     return template.constant
 
 
@@ -258,26 +243,7 @@ def _helo_template(text: str) -> HeloTemplate:
     return template
 
 
-def _choice(words: type[StrEnum], noun: str) -> Callable[[str], Any]:
-    def parse(text: str) -> StrEnum:
-        try:
-            return words(text)
-        except ValueError:
-            raise ValueError(f"{text!r} is not {noun}; {did_you_mean(text, [word.value for word in words])}") from None
-
-    return parse
-
-
-_RRTYPES: dict[str, RRType] = {
-    "A": "A",
-    "AAAA": "AAAA",
-    "CNAME": "CNAME",
-    "MX": "MX",
-    "NS": "NS",
-    "PTR": "PTR",
-    "SOA": "SOA",
-    "TXT": "TXT",
-}
+_RRTYPES: dict[str, RRType] = {one: one for one in get_args(RRType)}
 
 
 def _question(text: str) -> Question:
@@ -294,7 +260,7 @@ def _rate(value: object) -> float:
     if value == UNLIMITED:
         return math.inf
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise wrong(f"is {describe(value)}, where a number or `{UNLIMITED}` is wanted")
+        raise wrong(f"is {describe(value)}, where a number or `{UNLIMITED}` is needed")
     if not 0.1 <= value <= 1_000_000:
         raise wrong(f"is {value}: it has to be from 0.1 to 1000000, or `{UNLIMITED}`")
     return float(value)
@@ -311,41 +277,37 @@ def _domain_or_off(value: object) -> DomainName | None:
     return name
 
 
-def duration_between(least: str, most: str) -> AfterValidator:
-    """Bounds for a duration."""
-    low, high = Duration.parse(least), Duration.parse(most)
-
-    def validate(value: Duration) -> Duration:
-        if not low <= value <= high:
-            raise wrong(f"is {value}: it has to be from {low} to {high}")
+def _between(minimum: C, maximum: C) -> AfterValidator:
+    def validate(value: C) -> C:
+        if not minimum <= value <= maximum:
+            raise wrong(f"is {value}: it has to be from {minimum} to {maximum}")
         return value
 
     return AfterValidator(validate)
 
 
-def between(least: int, most: int) -> AfterValidator:
-    """Bounds for a whole number."""
+def between(minimum: int, maximum: int) -> AfterValidator:
+    """Limits of a whole number."""
+    return _between(minimum, maximum)
 
-    def validate(value: int) -> int:
-        if not least <= value <= most:
-            raise wrong(f"is {value}: it has to be from {least} to {most}")
-        return value
 
-    return AfterValidator(validate)
+def duration_between(minimum: str, maximum: str) -> AfterValidator:
+    """Limits of a duration."""
+    return _between(Duration.parse(minimum), Duration.parse(maximum))
 
 
 def _as_list(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-def up_to(most: int, least: int = 0) -> BeforeValidator:
-    """Bounds for the length of a list."""
+def up_to(maximum: int, minimum: int = 0) -> BeforeValidator:
+    """Limits of the length of a list."""
 
     def validate(value: object) -> object:
-        if isinstance(value, tuple) and len(value) < least:
+        if isinstance(value, tuple) and len(value) < minimum:
             raise wrong("is an empty list: give at least one, or leave the key out")
-        if isinstance(value, tuple) and len(value) > most:
-            raise wrong(f"has {len(value)} items: at most {most} are possible")
+        if isinstance(value, tuple) and len(value) > maximum:
+            raise wrong(f"has {len(value)} items: at most {maximum} are possible")
         return value
 
     return BeforeValidator(validate)
@@ -358,7 +320,7 @@ def _given(value: object) -> object:
 
 
 Given = BeforeValidator(_given)
-"""For keys that may be left out: an empty value is still a mistake."""
+"""For optional keys: a key without a value is a mistake."""
 
 
 def _empty_for_none(value: object) -> object:
@@ -368,34 +330,42 @@ def _empty_for_none(value: object) -> object:
 
 
 EmptyForNone = BeforeValidator(_empty_for_none)
-"""For lists that people may want to switch off."""
+"""For lists that people may try to turn off with `false`."""
 OneOrMore = BeforeValidator(_as_list)
-"""For lists that may be written without brackets where there is one."""
+"""For lists in which a single item needs no brackets."""
 
 
 def reading(parse: Callable[[str], Any]) -> PlainValidator:
-    """The type of what *parse* reads from text; its `ValueError` is the message."""
+    """For values that *parse* reads from text. The message of its `ValueError` is that of the problem."""
     return PlainValidator(_read(parse))
 
 
-def one_of(words: type[StrEnum], noun: str) -> PlainValidator:
-    """The type of one of *words*, each of which is *noun*."""
-    return reading(_choice(words, noun))
+def one_of(values: type[StrEnum], noun: str) -> PlainValidator:
+    """For members of an enum. *noun* is what each of them is, like "a check"."""
+
+    def parse(text: str) -> StrEnum:
+        try:
+            return values(text)
+        except ValueError:
+            known = [value.value for value in values]
+            raise ValueError(f"{text!r} is not {noun}; {did_you_mean(text, known)}") from None
+
+    return reading(parse)
 
 
-Slug = Annotated[str, PlainValidator(_read(_slug))]
-AddressText = Annotated[Address, PlainValidator(_read(parse_address))]
-NetworkText = Annotated[IPNetwork, PlainValidator(_read(IPNetwork.parse))]
-HeloNameText = Annotated[HeloName, PlainValidator(_read(_helo_name))]
-HeloTemplateText = Annotated[HeloTemplate, PlainValidator(_read(_helo_template))]
-SuffixText = Annotated[DomainName, PlainValidator(_read(_suffix))]
-SpfDomainText = Annotated[DomainName, PlainValidator(_read(_spf_domain))]
-MailDomainText = Annotated[DomainName, PlainValidator(_read(mail_domain))]
-EndpointText = Annotated[Endpoint, PlainValidator(_read(parse_endpoint))]
-QuestionText = Annotated[Question, PlainValidator(_read(_question))]
-CheckText = Annotated[CheckName, PlainValidator(_read(_choice(CheckName, "a check")))]
-ReceiverText = Annotated[Receiver, PlainValidator(_read(_choice(Receiver, "a receiver")))]
-SeriesText = Annotated[SeriesMode, PlainValidator(_read(_choice(SeriesMode, "a choice of series")))]
+Slug = Annotated[str, reading(_slug)]
+AddressText = Annotated[Address, reading(parse_address)]
+NetworkText = Annotated[IPNetwork, reading(IPNetwork.parse)]
+HeloNameText = Annotated[HeloName, reading(_helo_name)]
+HeloTemplateText = Annotated[HeloTemplate, reading(_helo_template)]
+SuffixText = Annotated[DomainName, reading(_suffix)]
+SpfDomainText = Annotated[DomainName, reading(_spf_domain)]
+MailDomainText = Annotated[DomainName, reading(mail_domain)]
+EndpointText = Annotated[Endpoint, reading(parse_endpoint)]
+QuestionText = Annotated[Question, reading(_question)]
+CheckText = Annotated[CheckName, one_of(CheckName, "a check")]
+ReceiverText = Annotated[Receiver, one_of(Receiver, "a receiver")]
+SeriesText = Annotated[SeriesMode, one_of(SeriesMode, "a choice of series")]
 RateValue = Annotated[float, PlainValidator(_rate)]
 DomainOrOff = Annotated[DomainName | None, PlainValidator(_domain_or_off)]
 PathText = Annotated[str, PlainValidator(_text)]

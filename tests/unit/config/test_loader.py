@@ -52,7 +52,7 @@ def test_a_file_that_is_too_large(tmp_path):
     with path.open("wb") as file:
         file.truncate(MAX_BYTES + 1)
     assert problem_of(path) == (
-        f"{path}: is larger than 16 MiB, which no configuration is: write networks, not addresses"
+        f"{path}: is larger than 16 MiB, the limit of a configuration: write networks, not addresses"
     )
 
 
@@ -61,12 +61,12 @@ def test_a_file_that_is_too_large(tmp_path):
     [
         pytest.param(
             POOLS + "# für".encode("latin-1"),
-            "2:4: has the octet 0xfc, which is not UTF-8: save the file as UTF-8",
+            "2:4: has the byte 0xfc, which is not UTF-8: save the file as UTF-8",
             id="latin-1",
         ),
         pytest.param(
             "# über".encode() + b"\xff",
-            "1:7: has the octet 0xff, which is not UTF-8: save the file as UTF-8",
+            "1:7: has the byte 0xff, which is not UTF-8: save the file as UTF-8",
             id="column",
         ),
         pytest.param(POOLS.decode().encode("utf-16"), "1:1: is UTF-16: save it as UTF-8", id="utf-16"),

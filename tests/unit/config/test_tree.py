@@ -10,7 +10,7 @@ POOLS = "pools: [{name: a, addresses: [{ip: 192.0.2.1}]}]\n"
 
 def test_half_a_character_is_no_text():
     """A lone surrogate, which a Python string can hold and a file cannot, has its place too."""
-    assert problems_of("a: \ud800") == [r"1:4: has the character '\ud800', which no YAML file has: take it out"]
+    assert problems_of("a: \ud800") == [r"1:4: has the character '\ud800', which YAML does not allow: remove it"]
 
 
 def test_a_byte_order_mark_is_passed_over():
