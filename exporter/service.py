@@ -10,7 +10,7 @@ import structlog
 
 from exporter.config.configuration import Configuration
 from exporter.config.effective import Effective
-from exporter.dns.resolvers import Resolvers, follow_servers
+from exporter.dns.resolvers import Resolvers, log_servers
 from exporter.errors import ConfigError
 from exporter.inventory.build import list_plans, watched_domains
 from exporter.metrics.collectors import (
@@ -113,7 +113,7 @@ class Service:
                 self._schedule.start()
                 self._follow(self._domain_sampler.due(time.time()))
                 self._pool_sources.start()
-                self._begin(lambda: follow_servers(lambda: self._resolvers))
+                self._begin(lambda: log_servers(lambda: self._resolvers))
                 log.info("serving", on=" ".join(map(written, self.addresses)), **self._board.sizes)
                 self.listening.set()
             await self.stopping.wait()

@@ -154,5 +154,5 @@ def test_a_short_round_without_a_kernel():
     finished = subprocess.run(command, check=True, capture_output=True, text=True)
 
     assert "µs of our own" in finished.stdout
-    assert ":take_ordinary" in finished.stdout
+    assert ":match_ordinary" in finished.stdout
     assert ":read_reply" not in finished.stdout

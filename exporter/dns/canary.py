@@ -1,8 +1,8 @@
-"""Is a server telling the truth? Names that must resolve, and a random one that must not exist.
+"""Canaries: questions with known answers that show whether a server gives wrong ones.
 
-The rule of this file: only what the server says conclusively can contradict; silence makes the canary not well, but
-takes nobody's trust away. Trust that was lost comes back with the opposite answer to the same question. Whoever is
-about to believe news has the server checked anew (`verify`): it may have begun to lie since the last check.
+Only a conclusive answer costs a server its trust. Without an answer the canary does not pass, but trust is kept. Trust
+returns with the right answer to the same question. Before a change is recorded, `verify` checks the servers once more:
+one of them may have begun to give wrong answers since its last canary.
 """
 
 import asyncio
@@ -12,80 +12,104 @@ from collections.abc import Callable, Sequence
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import OnAnswer
 from exporter.checks.names import DomainName
-from exporter.dns.codec import Take
+from exporter.dns.codec import RandomBytes
 from exporter.dns.servers import Server
 from exporter.dns.settings import CanarySettings
 
 ROOT_SERVERS = Question(DomainName("."), "NS")
-"""What a server is asked to find out whether it is there."""
+"""The question to find out whether a server answers at all."""
 
 Probe = Callable[[Server, Question, OnAnswer], None]
 """Asks one server, and no other."""
 
 Verified = Callable[[Status | None], None]
-"""Hears why a server is not believed; None if it is."""
+"""Called with the reason not to trust a server, or None."""
 
-_RANDOM_BYTES = 10
-_LEAST_GAP_SECONDS = 0.05  # between two checks of a server, however much news there is to verify
+_RANDOM_LABEL_BYTES = 10
+_MIN_GAP_SECONDS = 0.05  # between two checks of a server, however many changes wait for one
+
+
+def first_failure(count: int, verified: Verified) -> Verified:
+    """Collects *count* results, and then calls *verified* with the first failure, or None."""
+    failures: list[Status | None] = []
+
+    def collect(failure: Status | None) -> None:
+        failures.append(failure)
+        if len(failures) == count:
+            verified(next(filter(None, failures), None))
+
+    return collect
 
 
 class Canary:
-    """Watches one server. *probe* asks it; *changed* is called when it loses or regains trust."""
+    """The canary of one server.
+
+    *probe* asks the server. *changed* is called when it loses or regains trust.
+
+    Attributes:
+        due_at: The monotonic time of the next check.
+        is_checking: Whether a check is in progress.
+        was_checked: Whether a check has ended.
+    """
 
     def __init__(
-        self, settings: CanarySettings | None, server: Server, probe: Probe, take: Take, changed: Callable[[], None]
+        self,
+        settings: CanarySettings | None,
+        server: Server,
+        probe: Probe,
+        random_bytes: RandomBytes,
+        changed: Callable[[], None],
     ) -> None:
         self._settings = settings
         server.canary_ok = settings is None
         self._server = server
         self._probe = probe
-        self._take = take
+        self._random_bytes = random_bytes
         self._changed = changed
         self._contradictions: set[Question] = set()
         self.due_at = -math.inf if settings is not None else math.inf
-        """When it wants to be checked again, on the monotonic clock."""
         self.is_checking = False
         self.was_checked = False
         self._began_at = -math.inf
-        self._waiting: list[Verified] = []
-        self._hearing: list[Verified] = []
+        self._for_next: list[Verified] = []
+        self._for_current: list[Verified] = []
 
     @property
-    def is_wanted(self) -> bool:
-        """Whether somebody waits for the next check."""
-        return bool(self._waiting)
+    def is_awaited(self) -> bool:
+        """Whether a `verify` waits for the next check."""
+        return bool(self._for_next)
 
     def verify(self, verified: Verified) -> None:
-        """Tell *verified* whether the server is believed after a check that begins from now on, which is due soon."""
+        """Call *verified* after a check that begins from now on."""
         if self._settings is None:
             verified(None)
             return
-        self._waiting.append(verified)
-        self.due_at = min(self.due_at, self._began_at + _LEAST_GAP_SECONDS)
+        self._for_next.append(verified)
+        self.due_at = min(self.due_at, self._began_at + _MIN_GAP_SECONDS)
 
     def close(self) -> None:
-        """Tell those who wait that no check will vouch for the server any more."""
-        unheard, self._hearing, self._waiting = self._hearing + self._waiting, [], []
-        for verified in unheard:
+        """Fail all that wait for a check."""
+        unverified, self._for_current, self._for_next = self._for_current + self._for_next, [], []
+        for verified in unverified:
             verified(Status.CANARY)
 
     def check(self, now: float, done: Callable[[], None]) -> None:
-        """Ask everything once; *done* is called when all of it is answered, or is known not to be."""
+        """Ask all questions once. *done* is called after the last answer."""
         questions = self._questions()
         self.is_checking = True
         self.due_at = now + (self._settings.interval_seconds if self._settings is not None else math.inf)
         self._began_at = now
-        self._hearing, self._waiting = self._waiting, []
+        self._for_current, self._for_next = self._for_next, []
         answers: dict[Question, Answer] = {}
 
         def take(question: Question, answer: Answer) -> None:
             answers[question] = answer
             if len(answers) == len(questions):
-                self._judge(answers, questions)
+                self._evaluate(answers, questions)
                 self.is_checking = False
                 self.was_checked = True
-                heard, self._hearing = self._hearing, []
-                for verified in heard:
+                checked, self._for_current = self._for_current, []
+                for verified in checked:
                     verified(Status.CANARY if self._server.contradicted else None)
                 done()
 
@@ -93,23 +117,23 @@ class Canary:
             self._probe(self._server, question, take)
 
     def _questions(self) -> dict[Question, Question]:
-        """What is asked, and what each question is remembered as: the random one changes its name each time."""
+        """The questions to ask, each with its key: the random one has a different name each time."""
         settings = self._settings
         if settings is None:
             return {ROOT_SERVERS: ROOT_SERVERS}
         questions = {question: question for question in settings.must_resolve}
         under = settings.must_not_exist_under
         if under is not None:
-            label = self._take(_RANDOM_BYTES).hex().encode()
+            label = self._random_bytes(_RANDOM_LABEL_BYTES).hex().encode()
             questions[Question(DomainName.from_labels([label, *under.labels]), "A")] = Question(under, "A")
         return questions or {ROOT_SERVERS: ROOT_SERVERS}
 
-    def _judge(self, answers: dict[Question, Answer], questions: dict[Question, Question]) -> None:
+    def _evaluate(self, answers: dict[Question, Answer], questions: dict[Question, Question]) -> None:
         settings = self._settings
         if settings is None or (not settings.must_resolve and settings.must_not_exist_under is None):
             self._server.canary_ok = True
-            return  # it was only asked whether it is there
-        all_well = True
+            return  # the only question was whether it answers
+        all_right = True
         for question, answer in answers.items():
             is_right = (
                 answer.status is Status.ANSWER if question in settings.must_resolve else answer.status.is_negative
@@ -117,29 +141,24 @@ class Canary:
             if is_right:
                 self._contradictions.discard(questions[question])
             else:
-                all_well = False
+                all_right = False
                 if answer.is_conclusive:
                     self._contradictions.add(questions[question])
-        self._server.canary_ok = all_well
+        self._server.canary_ok = all_right
         contradicted = bool(self._contradictions)
         if contradicted != self._server.contradicted:
             self._server.contradicted = contradicted
             self._changed()
 
 
-# SECTION exporter.dns.watch
-# Asks the canaries of a resolver's servers: when they are due, when news waits for them, when a server went
-# silent.
-#
-# The rule of this file: one check of a server at a time, however many wait for it.
-
-_LEAST_WAIT_SECONDS = 0.001
+_MIN_WAIT_SECONDS = 0.001
 
 
-class Watch:
-    """Watches *servers*, each by the one of *canaries* at the same place.
+class CanaryMonitor:
+    """Checks the canaries of a resolver's servers: regularly, for `verify`, and when a server is silent.
 
-    *reach* is called before a server is asked, *checked* after each check.
+    *canaries* has one for each of *servers*, with one check at a time. *reconnect* is called before a server is asked,
+    *checked* after each check.
     """
 
     def __init__(
@@ -148,29 +167,29 @@ class Watch:
         canaries: Sequence[Canary],
         *,
         clock: Callable[[], float],
-        reach: Callable[[Server], None],
+        reconnect: Callable[[Server], None],
         checked: Callable[[], None],
     ) -> None:
         self._servers = servers
         self._canaries = canaries
         self._clock = clock
-        self._reach = reach
+        self._reconnect = reconnect
         self._checked = checked
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     @property
-    def is_informed(self) -> bool:
-        """Whether a server is known to tell the truth, or nothing more is to be heard of any."""
+    def is_ready(self) -> bool:
+        """Whether a server passes its canary, or all were checked."""
         return any(server.canary_ok for server in self._servers) or all(canary.was_checked for canary in self._canaries)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin to ask: now, and then whenever somebody calls `look`."""
+        """Check all servers now. Later checks need calls of `check_due`."""
         self._loop = loop
-        self.look()
+        self.check_due()
 
     def close(self) -> None:
-        """Ask no more."""
+        """Stop checking."""
         if self._timer is not None:
             self._timer.cancel()
         self._loop = self._timer = None
@@ -178,32 +197,32 @@ class Watch:
             canary.close()
 
     def verify(self, server: int, verified: Verified) -> None:
-        """See `Canary.verify`."""
+        """Check the server with this number, and call *verified*."""
         self._canaries[server].verify(verified)
         if self._loop is None:
             self._canaries[server].close()
-        self.look()
+        self.check_due()
 
-    def look(self) -> None:
-        """Check the servers whose canary is due, that are suspected of being down, or that may be back."""
+    def check_due(self) -> None:
+        """Check the servers whose canary is due, which are suspected of being down, or which may be up again."""
         if self._loop is None:
             return
         now = self._clock()
         for server, canary in zip(self._servers, self._canaries, strict=True):
             if canary.is_checking:
                 continue
-            is_due = now >= (canary.due_at if server.up or canary.is_wanted else server.down_until)
+            is_due = now >= (canary.due_at if server.up or canary.is_awaited else server.down_until)
             if is_due or (server.up and server.is_suspected):
-                self._reach(server)
+                self._reconnect(server)
                 canary.check(now, self._was_checked)
-        wanted = [canary.due_at for canary in self._canaries if canary.is_wanted and not canary.is_checking]
-        if wanted and self._timer is None:
-            self._timer = self._loop.call_later(max(_LEAST_WAIT_SECONDS, min(wanted) - now), self._look_again)
+        awaited = [canary.due_at for canary in self._canaries if canary.is_awaited and not canary.is_checking]
+        if awaited and self._timer is None:
+            self._timer = self._loop.call_later(max(_MIN_WAIT_SECONDS, min(awaited) - now), self._timer_fired)
 
-    def _look_again(self) -> None:
+    def _timer_fired(self) -> None:
         self._timer = None
-        self.look()
+        self.check_due()
 
     def _was_checked(self) -> None:
         self._checked()
-        self.look()
+        self.check_due()

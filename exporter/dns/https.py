@@ -1,8 +1,4 @@
-"""Asks one server over HTTPS (RFC 8484).
-
-The rule of this file: the session keeps its connections, redirects are not followed, and what is not a DNS message of
-at most 64 kB with status 200 is not read.
-"""
+"""Queries to one server over HTTPS (RFC 8484)."""
 
 import asyncio
 import ssl
@@ -12,39 +8,43 @@ from typing import Any
 import aiohttp
 
 from exporter.checks.answers import Status
+from exporter.dns.query import ReplyHandler
 from exporter.dns.queue import Job
 from exporter.dns.settings import Endpoint
-from exporter.dns.stream import StreamTaker
 
 _MESSAGE = "application/dns-message"
 _HEADERS = {"accept": _MESSAGE, "content-type": _MESSAGE, "user-agent": "maildns-exporter"}
 _MAX_BYTES = 65_535
 _MAX_CONNECTIONS = 8
-_NO_ID = b"\0\0"  # RFC 8484 section 4.1: TLS does what the ID does elsewhere
+_NO_ID = b"\0\0"  # RFC 8484 section 4.1: TLS protects against forgery, so the ID is 0
 _OK, _SERVER_ERROR = 200, 500
 
 
 class HttpsChannel:
-    """A session with one server. HTTP takes a task for each question; they are bounded by what may be in flight."""
+    """An HTTP session with one server, which keeps its connections open.
+
+    It follows no redirect, and reads only DNS messages of at most 64 kB with status 200. Each question in flight has a
+    task of its own.
+    """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         endpoint: Endpoint,
-        taker: StreamTaker,
+        handler: ReplyHandler,
         tls: ssl.SSLContext,
         timeout_seconds: float,
     ) -> None:
         self._loop = loop
         self._url = endpoint.url
-        self._taker = taker
+        self._handler = handler
         self._tls = tls
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._session: aiohttp.ClientSession | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def send(self, jobs: Sequence[Job], messages: Sequence[bytes]) -> None:
-        """Send the message of each, which lacks its ID, and wait for the replies."""
+        """Send a message, given without its ID, for each job."""
         for job, message in zip(jobs, messages, strict=True):
             waiting = {_NO_ID: job}
             job.query_id, job.pending = _NO_ID, waiting
@@ -53,12 +53,12 @@ class HttpsChannel:
             task.add_done_callback(self._tasks.discard)
 
     def close(self) -> None:
-        """Let go of what is under way; the session itself closes in `aclose`."""
+        """Cancel the requests; `aclose` also closes the session."""
         for task in tuple(self._tasks):
             task.cancel()
 
     async def aclose(self) -> None:
-        """Close, and wait until everything is."""
+        """Close the session, and wait until it is closed."""
         self.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._session is not None:
@@ -66,25 +66,25 @@ class HttpsChannel:
             self._session = None
 
     async def _ask(self, waiting: dict[bytes, Job], message: bytes) -> None:
-        outcome: bytes | Status
+        reply: bytes | Status
         try:
-            outcome = await self._post(_NO_ID + message)
+            reply = await self._post(_NO_ID + message)
         except (ssl.SSLError, aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch):
-            outcome = Status.TLS
+            reply = Status.TLS
         except TimeoutError:
-            outcome = Status.TIMEOUT
+            reply = Status.TIMEOUT
         except (aiohttp.ClientConnectionError, OSError):
-            outcome = Status.NETWORK
+            reply = Status.NETWORK
         except (aiohttp.ClientError, ValueError):
-            outcome = Status.MALFORMED
+            reply = Status.MALFORMED
         job = waiting.pop(_NO_ID, None)
         if job is None:
-            return  # its time was up
+            return  # it has timed out
         job.pending = None
-        if isinstance(outcome, bytes):
-            self._taker.take_stream(job, outcome)
+        if isinstance(reply, bytes):
+            self._handler.take_stream(job, reply)
         else:
-            self._taker.take_failure(job, outcome)
+            self._handler.take_failure(job, reply)
 
     async def _post(self, message: bytes) -> bytes | Status:
         if self._session is None:
@@ -103,8 +103,8 @@ class HttpsChannel:
             if response.content_type != _MESSAGE:
                 return Status.MALFORMED
             body = bytearray()
-            async for chunk in response.content.iter_any():
-                body += chunk
+            async for received in response.content.iter_any():
+                body += received
                 if len(body) > _MAX_BYTES:
                     return Status.MALFORMED
             return bytes(body)

@@ -1,7 +1,7 @@
-"""Sends one question: to which server, in what form, and when again.
+"""One question to one resolver: choose a server, send the query, match and evaluate the reply, try again.
 
-The rule of this file: whatever was not conclusive is noted, and the question is asked again, of another server where
-one is well, until its attempts or its time are used up; then it is told the most telling thing that happened.
+An attempt without a conclusive reply is repeated, with another server if one is well, until the attempts or the time
+are used up. The answer is then the most severe status of the attempts.
 """
 
 import heapq
@@ -17,40 +17,43 @@ from exporter.dns.codec import (
     MAX_LINKS,
     MAX_TTL,
     TYPE_AND_CLASS,
-    Reading,
-    Take,
+    ParsedReply,
+    RandomBytes,
     UnreadableError,
     UnusualError,
     mixed_case,
-    plain_name,
     read_reply,
+    uncompressed_name,
     wire_name,
 )
-from exporter.dns.queue import Answered, Finish, Job, Pump
-from exporter.dns.servers import Server, cookie_option, order, read_options
+from exporter.dns.queue import Answered, Finish, Job, QueryQueue
+from exporter.dns.servers import Server, by_preference, cookie_option, read_options
 from exporter.dns.settings import ResolverSettings
 from exporter.dns.statistics import Statistics
 
-_QUERY_HEADER = b"\0\0\1\0\0\0\0\0\1"  # after the ID and RD: one question, one additional record
-_PLAIN_HEADER = b"\0\0\1\0\0\0\0\0\0"
+_EDNS_HEADER = b"\0\0\1\0\0\0\0\0\1"  # after the ID and RD: one question, one additional record
+_HEADER_WITHOUT_EDNS = b"\0\0\1\0\0\0\0\0\0"
+_ANSWER, _NODATA, _NXDOMAIN = Status.ANSWER, Status.NODATA, Status.NXDOMAIN
 
 
 class Channel(Protocol):
     """A way to send queries to one server."""
 
     def send(self, jobs: Sequence[Job], messages: Sequence[bytes]) -> None:
-        """Send the message of each, which lacks its ID; what comes of it goes to `exporter.dns.replies.Replies`."""
+        """Send a message, given without its ID, for each job. Replies and failures go to `ReplyHandler`."""
 
     def close(self) -> None:
-        """Let go of everything; nothing that waits is told."""
+        """Close everything. Pending questions are not answered."""
 
 
-class Asking:
-    """Sends the questions of one resolver.
+class QuerySender:
+    """Sends the questions of one resolver, times them out, and decides when to try again.
 
-    *channels* are the ways to each server, by its number; *streams* are those over TCP to servers that are spoken to
-    over UDP. *fail_soon* is called for a question whose server cannot be reached, *wake* when a question that was
-    under way before has joined *waiting*.
+    Attributes:
+        lifetime_seconds: How long a question is retried, with its CNAME chain; the last query may time out later.
+        servers: The servers, best first.
+        channels: The channel to each server, by its number; None while it cannot be reached.
+        streams: The TCP channel to each server that is otherwise asked over UDP.
     """
 
     def __init__(
@@ -59,8 +62,8 @@ class Asking:
         servers: list[Server],
         *,
         statistics: Statistics,
-        pump: Pump,
-        take: Take,
+        queue: QueryQueue,
+        random_bytes: RandomBytes,
         unix_time: Callable[[], float],
         finish: Finish,
         fail_soon: Callable[[Job], None],
@@ -68,26 +71,24 @@ class Asking:
         self._timeout_seconds = settings.timeout_seconds
         self._attempts = settings.attempts
         flags = b"\1" if settings.recursion_desired else b"\0"
-        self._query_header = flags + _QUERY_HEADER
-        self._plain_header = flags + _PLAIN_HEADER
-        self.life_seconds = 2 * settings.attempts * settings.timeout_seconds
-        """How long a question is asked again, its CNAME chain included; its last query may take a timeout more."""
+        self._edns_header = flags + _EDNS_HEADER
+        self._header_without_edns = flags + _HEADER_WITHOUT_EDNS
+        self.lifetime_seconds = 2 * settings.attempts * settings.timeout_seconds
         self._statistics = statistics
-        self._pump = pump
-        self._take = take
+        self._queue = queue
+        self._random_bytes = random_bytes
         self._unix_time = unix_time
         self._finish = finish
         self._fail_soon = fail_soon
         self._configured = servers
-        self.servers = order(servers)
-        """In the order in which they are asked."""
+        self.servers = by_preference(servers)
         self.channels: list[Channel | None] = [None] * len(servers)
         self.streams: list[Channel | None] = [None] * len(servers)
-        self._hurried: list[tuple[float, int, int, Job]] = []
+        self._deadlines: list[tuple[float, int, int, Job]] = []
 
     def reorder(self) -> None:
-        """Look again at how the servers are."""
-        self.servers = order(self._configured)
+        """Update the order of the servers after the health of one has changed."""
+        self.servers = by_preference(self._configured)
 
     def begin(self, job: Job, now: float) -> None:
         """Send a question for the first time."""
@@ -97,7 +98,7 @@ class Asking:
         self.send(job, now)
 
     def begin_all(self, jobs: Sequence[Job], now: float) -> None:
-        """`begin`, for several questions. The ordinary ones, which any server may be asked, leave together."""
+        """Send several questions for the first time. Those that any server may answer are sent together."""
         server = self.servers[0]
         channel = self.channels[server.number]
         if channel is None or now < server.ordinary_from:
@@ -112,13 +113,10 @@ class Asking:
             self._begin_ordinary(ordinary, server, channel, now)
 
     def _begin_ordinary(self, jobs: Sequence[Job], server: Server, channel: Channel, now: float) -> None:
-        """What `send` does, where there is nothing special.
-
-        What the questions have in common is done once: their letters are mixed as if they were one long name.
-        """
+        """A faster `begin` for questions without special needs: their letters are mixed like those of one long name."""
         sections = [wire_name(job.name) + TYPE_AND_CLASS[job.rdtype] for job in jobs]
-        mixed = mixed_case(b"".join(sections), self._take)
-        head, tail, deadline = self._query_header, server.tail, now + self._timeout_seconds
+        mixed = mixed_case(b"".join(sections), self._random_bytes)
+        head, tail, deadline = self._edns_header, server.tail, now + self._timeout_seconds
         messages = []
         end = 0
         for job, section in zip(jobs, sections, strict=True):
@@ -138,59 +136,59 @@ class Asking:
         job.sent_at = now
         job.deadline = now + self._timeout_seconds
         job.serial += 1
-        if job.doubt is not None:
-            job.doubt = None
+        if job.ambiguous is not None:
+            job.ambiguous = None
         wire = job.wire
         if not wire:
             job.wire = wire = wire_name(job.name)
-        if server.random_case and now >= server.plain_case_until and not job.plain_case:
-            wire = mixed_case(wire, self._take)
+        if server.random_case and now >= server.lower_case_until and not job.lower_case:
+            wire = mixed_case(wire, self._random_bytes)
         job.section = section = wire + TYPE_AND_CLASS[job.rdtype]
-        if job.plain_edns or now < server.plain_edns_until:
-            message = self._plain_header + section
+        if job.without_edns or now < server.no_edns_until:
+            message = self._header_without_edns + section
         else:
-            message = self._query_header + section + server.tail
+            message = self._edns_header + section + server.tail
         channel = (self.streams if job.stream else self.channels)[server.number]
         if channel is None:
             self._fail_soon(job)
             return
         if job.stream or not server.is_udp:
-            self.hurry(job, job.deadline)
+            self.limit_wait(job, job.deadline)
         channel.send((job,), (message,))
 
-    def hurry(self, job: Job, deadline: float) -> None:
-        """See to it that the question waits no longer than this for the reply to its present query."""
+    def limit_wait(self, job: Job, deadline: float) -> None:
+        """Wait for the reply to the current query until *deadline* at most."""
         job.deadline = min(job.deadline, deadline)
-        heapq.heappush(self._hurried, (job.deadline, id(job), job.serial, job))
+        heapq.heappush(self._deadlines, (job.deadline, id(job), job.serial, job))
 
-    def expire_hurried(self, now: float) -> None:
-        """Time out the questions that were to hurry, and whose time is up."""
-        hurried = self._hurried
-        while hurried and hurried[0][0] <= now:
-            _, _, serial, job = heapq.heappop(hurried)
+    def expire_limited(self, now: float) -> None:
+        """Time out the questions whose `limit_wait` is over."""
+        deadlines = self._deadlines
+        while deadlines and deadlines[0][0] <= now:
+            _, _, serial, job = heapq.heappop(deadlines)
             if job.serial == serial and job.pending is not None:
                 self.time_out(job, now)
 
     def time_out(self, job: Job, now: float) -> None:
-        """No reply came in time that could be believed."""
+        """Try again after no acceptable reply arrived in time."""
         server = job.server
         assert server is not None  # noqa: S101
         job.forget()
-        if job.doubt is None:
+        if job.ambiguous is None:
             self.fail(job, Status.TIMEOUT, now)
             return
         if job.missed_cookie and server.cookies is not None:
             server.cookies.missed()
         job.missed_cookie = False
-        if job.case_lost and not job.plain_case and not self.is_spent(job, now):
-            job.plain_case = True
-            job.detours += 1
+        if job.wrong_case and not job.lower_case and not self.is_expired(job, now):
+            job.lower_case = True
+            job.uncounted_retries += 1
             self.resend(job, now)
             return
-        self.retry(job, job.doubt, now)
+        self.retry(job, job.ambiguous, now)
 
     def fail(self, job: Job, status: Status, now: float) -> None:
-        """Nobody answered, for this reason."""
+        """Try again after the server did not reply at all."""
         server = job.server
         assert server is not None  # noqa: S101
         job.forget()
@@ -199,14 +197,14 @@ class Asking:
         self.retry(job, status, now)
 
     def retry(self, job: Job, status: Status, now: float) -> None:
-        """The query came to nothing that is conclusive: ask again, or say so."""
+        """End an attempt with an inconclusive *status*: begin the next one, or give up."""
         self._statistics.count_query(job.rdtype, status, now - job.sent_at)
         server = job.server
         assert server is not None  # noqa: S101
         job.note(status)
         job.attempts += 1
         job.tried |= 1 << server.number
-        if job.attempts >= self._attempts or self.is_spent(job, now):
+        if job.attempts >= self._attempts or self.is_expired(job, now):
             self.give_up(job, now)
             return
         job.stream = False
@@ -217,42 +215,42 @@ class Asking:
                 return
             if chosen is not server:
                 job.server = chosen
-                job.plain_case = job.case_lost = job.plain_edns = False
+                job.lower_case = job.wrong_case = job.without_edns = False
         self.resend(job, now)
 
     def resend(self, job: Job, now: float) -> None:
-        """Ask again, as soon as the rate allows."""
-        if self._pump.may_send(now):
+        """Send a question again as soon as the rate allows."""
+        if self._queue.may_send(now):
             self.send(job, now)
         else:
             job.serial += 1
-            self._pump.submit_again(job)
+            self._queue.submit_again(job)
 
-    def is_spent(self, job: Job, now: float) -> bool:
-        """Whether a question has no time left to be asked again."""
-        return now - job.began_at >= self.life_seconds
+    def is_expired(self, job: Job, now: float) -> bool:
+        """Whether a question may not be sent again."""
+        return now - job.began_at >= self.lifetime_seconds
 
     def give_up(self, job: Job, now: float) -> None:
-        """Tell a question the most telling thing that happened to it."""
+        """Answer a question with the most severe status of its attempts."""
         server = job.server
         answer = Answer(job.worst or Status.TIMEOUT, (), job.chain, 0, job.heard_from, self._unix_time(), job.errors)
         self._finish(((job, answer),), server.number if server is not None else 0, now)
 
-    def follow(self, job: Job, now: float) -> None:
-        """Ask for what the CNAME chain led to: a new name, with attempts of its own."""
+    def follow_chain(self, job: Job, now: float) -> None:
+        """Ask for the name at the end of the CNAME chain, with a full number of attempts."""
         job.name = job.chain[-1]
         job.wire = b""
         job.attempts = 0
         job.tried = 0
         job.worst = None
         job.stream = False
-        if self.is_spent(job, now):
+        if self.is_expired(job, now):
             self.give_up(job, now)
         else:
             self.resend(job, now)
 
     def _choose(self, job: Job) -> Server:
-        """The next server for a question: one that is well and was not asked, else well, else not asked."""
+        """The next server for a question: one that is well and not yet asked, else a well one, else one not asked."""
         servers = self.servers
         well = [server for server in servers if server.up and not server.contradicted]
         for candidates in (well, servers):
@@ -265,100 +263,87 @@ class Asking:
         return servers[0]
 
 
-# SECTION exporter.dns.replies
-# Takes what comes back to a question, and says what it means for it.
-#
-# The rule of this file: one server's conclusive answer ends a question. A reply over UDP that cannot be trusted
-# or read
-# ends nothing: the right one may still come, and is waited for a little longer.
-
 GRACE_SECONDS = 0.25
-"""How much longer the right reply is waited for after one that was ignored, but had the right ID."""
-MAX_DETOURS = 4
-"""How often a question is asked in another way (TCP, cookie, no EDNS) without that being one of its attempts."""
+"""How long to wait for a good reply after ignoring one with the right ID."""
+MAX_UNCOUNTED_RETRIES = 4
+"""How often a question is sent over TCP, with a new cookie or without EDNS without counting as an attempt."""
 
 _HEADER_BYTES = 12
 _OPT_BYTES = 11  # of an OPT record without options
-_FORMERR, _BADCOOKIE = 1, 23
-_EDNS_MISTAKES = (1, 4)  # FORMERR, NOTIMP: what servers that do not know EDNS say (RFC 6891 section 7)
-_ANSWER, _NODATA, _NXDOMAIN = Status.ANSWER, Status.NODATA, Status.NXDOMAIN
+_BADCOOKIE = 23
+_EDNS_ERRORS = (1, 4)  # FORMERR, NOTIMP: the RCODEs of servers that do not know EDNS (RFC 6891 section 7)
 
 
-class Replies:
-    """Takes the replies to the questions of one resolver. *clock* is monotonic, *unix_time* is not."""
+class ReplyHandler:
+    """Evaluates the replies to the questions of one resolver.
+
+    One conclusive reply ends a question. A suspicious or unreadable reply over UDP is ignored: it may be forged, and
+    the good one may still arrive.
+    """
 
     def __init__(
         self,
-        asking: Asking,
+        sender: QuerySender,
         statistics: Statistics,
         *,
         clock: Callable[[], float],
         unix_time: Callable[[], float],
         finish: Finish,
     ) -> None:
-        self._asking = asking
+        self._sender = sender
         self._statistics = statistics
         self._clock = clock
         self._unix_time = unix_time
         self._finish = finish
 
     def take_reply(self, job: Job, packet: bytes) -> None:
-        """A whole reply over UDP: its ID, question and flags are right."""
+        """Evaluate a reply over UDP with the right ID, question and flags."""
         server = job.server
         assert server is not None  # noqa: S101  # it was sent
-        if packet[3] & 15 not in (0, 3):
-            self._take_unusual(job, server, packet, trusted=False)
+        reply = self._parse(job, server, packet, trusted=False)
+        if reply is None:
             return
-        try:
-            reading = read_reply(packet, _HEADER_BYTES + len(job.section), job.name, job.rdtype)
-        except UnusualError:
-            self._take_unusual(job, server, packet, trusted=False)
-            return
-        except UnreadableError:
-            self._doubt(job, "unreadable")
-            return
-        options = reading[4]
+        options = reply[4]
         if options != server.options_seen:
-            if not self._believe_options(job, server, options):
+            if not self._accept_options(job, server, options):
                 return
         elif job.errors:
             job.errors = ()
         if options == server.options_seen:
             server.opt_seen = b"" if options is None else packet[-_OPT_BYTES - len(options) :]
-        self._take_reading(job, server, reading)
+        self._take_parsed(job, server, reply)
 
     def take_truncated(self, job: Job) -> None:
-        """A reply over UDP that has more to say than fits in: ask again over TCP (RFC 7766 section 5)."""
+        """Ask again over TCP after a truncated reply over UDP (RFC 7766 section 5)."""
         job.forget()
-        self._statistics.tcp_fallbacks += 1
         job.stream = True
-        self._detour(job, Status.MALFORMED)
+        self._retry_uncounted(job, Status.MALFORMED)
 
-    def take_odd(self, job: Job, packet: bytes) -> None:
-        """A packet over UDP with the ID of the query, that is no reply to its question."""
+    def take_other(self, job: Job, packet: bytes) -> None:
+        """Evaluate a packet over UDP with the right ID that is not a reply to the question."""
         if len(packet) >= _HEADER_BYTES and packet[2] & 0xF8 == 0x80:
             questions = packet[4:6]
-            if packet[3] & 15 in _EDNS_MISTAKES and questions == b"\0\0" and len(packet) == _HEADER_BYTES:
+            if packet[3] & 15 in _EDNS_ERRORS and questions == b"\0\0" and len(packet) == _HEADER_BYTES:
                 self._take_questionless(job)
             elif questions == b"\0\1" and packet[12 : 12 + len(job.section)].lower() == job.section.lower():
-                job.case_lost = True
-                self._doubt(job, "case")
+                job.wrong_case = True
+                self._ignore(job, "case")
             else:
-                self._doubt(job, "question")
+                self._ignore(job, "question")
         else:
-            self._doubt(job, "header")
+            self._ignore(job, "header")
 
     def take_failure(self, job: Job, status: Status) -> None:
-        """No message will come, for this reason."""
-        self._asking.fail(job, status, self._clock())
+        """Try again: for the reason *status*, no reply will arrive."""
+        self._sender.fail(job, status, self._clock())
 
     def take_stream(self, job: Job, packet: bytes) -> None:
-        """A message with the right ID over TCP, TLS or HTTPS: nobody but the server can have sent it."""
+        """Evaluate a message with the right ID over TCP, TLS or HTTPS, which only the server can have sent."""
         server = job.server
         assert server is not None  # noqa: S101
         job.forget()
         section = job.section
-        if packet[4:6] == b"\0\0" and packet[3:4] and packet[3] & 15 in _EDNS_MISTAKES and packet[2] & 0xF8 == 0x80:
+        if packet[4:6] == b"\0\0" and packet[3:4] and packet[3] & 15 in _EDNS_ERRORS and packet[2] & 0xF8 == 0x80:
             self._take_questionless(job)
             return
         if (
@@ -367,66 +352,78 @@ class Replies:
             or packet[4:6] != b"\0\1"
             or packet[12 : 12 + len(section)].lower() != section.lower()
         ):
-            self._asking.retry(job, Status.MALFORMED, self._clock())
+            self._sender.retry(job, Status.MALFORMED, self._clock())
             return
-        if packet[3] & 15 not in (0, 3):
-            self._take_unusual(job, server, packet, trusted=True)
-            return
-        try:
-            reading = read_reply(packet, _HEADER_BYTES + len(section), job.name, job.rdtype)
-        except UnusualError:
-            self._take_unusual(job, server, packet, trusted=True)
-            return
-        except UnreadableError:
-            self._asking.retry(job, Status.MALFORMED, self._clock())
-            return
-        self._look_at_options(job, server, reading[4])
-        self._take_reading(job, server, reading)
+        reply = self._parse(job, server, packet, trusted=True)
+        if reply is not None:
+            self._check_options(job, server, reply[4])
+            self._take_parsed(job, server, reply)
+
+    def _parse(self, job: Job, server: Server, packet: bytes, *, trusted: bool) -> ParsedReply | None:
+        """Read a reply. None if that is done: it is unusual or unreadable."""
+        if packet[3] & 15 in (0, 3):
+            try:
+                return read_reply(packet, _HEADER_BYTES + len(job.section), job.name, job.rdtype)
+            except UnusualError:
+                pass
+            except UnreadableError:
+                self._take_unreadable(job, trusted=trusted)
+                return None
+        self._take_unusual(job, server, packet, trusted=trusted)
+        return None
+
+    def _take_unreadable(self, job: Job, *, trusted: bool) -> None:
+        if trusted:
+            self._sender.retry(job, Status.MALFORMED, self._clock())
+        else:
+            self._ignore(job, "unreadable")
 
     def _take_questionless(self, job: Job) -> None:
-        """A FORMERR or NOTIMP that repeats no question: the server did not understand the query, perhaps its EDNS."""
+        """Ask without EDNS after a FORMERR or NOTIMP that repeats no question: the server may not know EDNS."""
         job.forget()
-        if job.plain_edns:
+        if job.without_edns:
             self._replied(job)
-            self._asking.retry(job, Status.REFUSED, self._clock())
+            self._sender.retry(job, Status.REFUSED, self._clock())
         else:
-            job.plain_edns = True
-            self._detour(job, Status.REFUSED)
+            job.without_edns = True
+            self._retry_uncounted(job, Status.REFUSED)
 
     def _take_unusual(self, job: Job, server: Server, packet: bytes, *, trusted: bool) -> None:
-        """A reply that only dnspython can read. *trusted* says that nobody but the server can have sent it."""
+        """Evaluate a reply that only dnspython reads. If *trusted*, only the server can have sent it."""
         from exporter.dns.dnspython_codec import read_unusual  # dnspython takes 0.1 s to import
 
         try:
-            rcode, reading = read_unusual(packet, job.name, job.rdtype)
+            rcode, reply = read_unusual(packet, job.name, job.rdtype)
         except UnreadableError:
-            if trusted:
-                self._asking.retry(job, Status.MALFORMED, self._clock())
-            else:
-                self._doubt(job, "unreadable")
+            self._take_unreadable(job, trusted=trusted)
             return
-        options = reading[4]
+        options = reply[4]
         if trusted:
-            self._look_at_options(job, server, options)
-        elif options != server.options_seen and not self._believe_options(job, server, options):
+            self._check_options(job, server, options)
+        elif options != server.options_seen and not self._accept_options(job, server, options):
             return
         job.forget()
-        if rcode == _BADCOOKIE and job.detours < MAX_DETOURS:
-            # The right cookie came with it (RFC 7873 section 5.3). If that does not help, TCP needs none.
-            job.stream = job.stream or job.detours > 0
-            self._detour(job, Status.REFUSED)
-        elif rcode in _EDNS_MISTAKES and options is None and not job.plain_edns and job.detours < MAX_DETOURS:
-            job.plain_edns = True
-            self._detour(job, Status.REFUSED)
+        if rcode == _BADCOOKIE and job.uncounted_retries < MAX_UNCOUNTED_RETRIES:
+            # The reply has the right cookie (RFC 7873 section 5.3). If that does not help either, TCP needs none.
+            job.stream = job.stream or job.uncounted_retries > 0
+            self._retry_uncounted(job, Status.REFUSED)
+        elif (
+            rcode in _EDNS_ERRORS
+            and options is None
+            and not job.without_edns
+            and job.uncounted_retries < MAX_UNCOUNTED_RETRIES
+        ):
+            job.without_edns = True
+            self._retry_uncounted(job, Status.REFUSED)
         else:
-            self._take_reading(job, server, reading)
+            self._take_parsed(job, server, reply)
 
-    def _take_reading(self, job: Job, server: Server, reading: Reading) -> None:
-        """A reply that is the server's own, and could be read."""
-        status, records, chain, ttl, _ = reading
+    def _take_parsed(self, job: Job, server: Server, reply: ParsedReply) -> None:
+        """End, continue or retry the question after a reply from its server."""
+        status, records, chain, ttl, _ = reply
         now = self._replied(job)
-        if job.plain_edns:
-            server.lost_edns(now)
+        if job.without_edns:
+            server.note_no_edns(now)
         if job.chain:
             ttl = min(ttl, job.ttl)
             chain = job.chain + chain
@@ -436,9 +433,9 @@ class Replies:
         if status is None:
             self._statistics.count_query(job.rdtype, _ANSWER, now - job.sent_at)
             job.chain, job.ttl = chain, ttl
-            self._asking.follow(job, now)
+            self._sender.follow_chain(job, now)
             return
-        if server.contradicted and job.key and status.is_conclusive:  # without a key it is a canary
+        if server.contradicted and job.key and status.is_conclusive:  # canaries have no key
             status = Status.CANARY
         if status in (_ANSWER, _NODATA, _NXDOMAIN, Status.CHAIN):
             self._statistics.count_query(job.rdtype, status, now - job.sent_at)
@@ -446,40 +443,40 @@ class Replies:
             self._finish(((job, answer),), server.number, now)
         else:
             server.last_error = status
-            self._asking.retry(job, status, now)
+            self._sender.retry(job, status, now)
 
     def _replied(self, job: Job) -> float:
-        """Note that the server is there; the time now."""
+        """Note that the server answered. Return the current time."""
         server = job.server
         assert server is not None  # noqa: S101
         job.forget()
         now = self._clock()
         job.heard_from = server.text
         if server.replied(now, now - job.sent_at):
-            self._asking.reorder()
-        if job.plain_case:
-            server.lost_case(now)
+            self._sender.reorder()
+        if job.lower_case:
+            server.note_wrong_case(now)
         elif server.case_mistakes and not job.stream:
             server.case_mistakes = 0
         return now
 
-    def _doubt(self, job: Job, reason: str) -> None:
-        """Ignore a packet, and give the right one a little more time."""
+    def _ignore(self, job: Job, reason: str) -> None:
+        """Ignore a packet, and wait a little longer for the good one."""
         self._statistics.ignored[reason] += 1
-        if job.doubt is None:
-            job.doubt = Status.MALFORMED
-            self._asking.hurry(job, self._clock() + GRACE_SECONDS)
+        if job.ambiguous is None:
+            job.ambiguous = Status.MALFORMED
+            self._sender.limit_wait(job, self._clock() + GRACE_SECONDS)
 
-    def _believe_options(self, job: Job, server: Server, options: bytes | None) -> bool:
-        """Whether a reply over UDP has the cookie that it should have; else it is ignored."""
-        if self._look_at_options(job, server, options):
+    def _accept_options(self, job: Job, server: Server, options: bytes | None) -> bool:
+        """Whether a reply over UDP has the right cookie. Otherwise, ignore it."""
+        if self._check_options(job, server, options):
             return True
         job.missed_cookie = True
-        self._doubt(job, "cookie")
+        self._ignore(job, "cookie")
         return False
 
-    def _look_at_options(self, job: Job, server: Server, options: bytes | None) -> bool:
-        """Take in what the EDNS options say; whether the cookie is right."""
+    def _check_options(self, job: Job, server: Server, options: bytes | None) -> bool:
+        """Store what the EDNS options say, unless the cookie is wrong. Return whether it is right."""
         cookie, errors = read_options(options or b"")
         jar = server.cookies
         if jar is not None:
@@ -492,35 +489,27 @@ class Replies:
         if not errors:
             server.options_seen = options
             server.opt_seen = None
-        elif jar is not None and cookie:  # the error is this reply's alone, but none without the cookie is ordinary now
+        elif jar is not None and cookie:  # other replies have no error, but the same cookie
             server.options_seen = cookie_option(cookie)
             server.opt_seen = None
         return True
 
-    def _detour(self, job: Job, status: Status) -> None:
-        """Ask the same server in another way; after too many of that, it came to *status*."""
-        job.detours += 1
+    def _retry_uncounted(self, job: Job, status: Status) -> None:
+        """Ask the same server again in another way. After too many of these, end the attempt with *status*."""
+        job.uncounted_retries += 1
         now = self._clock()
-        if job.detours > MAX_DETOURS:
-            self._asking.retry(job, status, now)
+        if job.uncounted_retries > MAX_UNCOUNTED_RETRIES:
+            self._sender.retry(job, status, now)
         else:
-            self._asking.resend(job, now)
+            self._sender.resend(job, now)
 
-
-# SECTION exporter.dns.ordinary
-# Reads the ordinary reply, which nearly every reply is: one record of the type that was asked for, at the name
-# itself.
-#
-# The rule of this file: it reads whole octets instead of one field after the other, a burst of packets at a
-# time, and
-# leaves whatever is not ordinary alone. `exporter.dns.fastpath` comes to the same with the same packet.
 
 _QUESTION_POINTER = b"\xc0\x0c"
 _RECORD = Struct(">6sIH").unpack_from  # pointer, type and class; TTL; RDLENGTH
 _RECORD_BYTES = 12
-_STARTS = {rdtype: _QUESTION_POINTER + following for rdtype, following in TYPE_AND_CLASS.items()}
-_BYTES = {"A": 4, "AAAA": 16} | dict.fromkeys(["CNAME", "MX", "NS", "PTR", "SOA", "TXT"])  # None where they vary
-_FLAGS = [  # QR and no error, whatever AA, RD, RA, AD and CD
+_RECORD_STARTS = {rdtype: _QUESTION_POINTER + following for rdtype, following in TYPE_AND_CLASS.items()}
+_RDATA_BYTES = {"A": 4, "AAAA": 16} | dict.fromkeys(["CNAME", "MX", "NS", "PTR", "SOA", "TXT"])  # None if variable
+_FLAGS = [  # QR and no error, with any AA, RD, RA, AD and CD
     bytes([0x80 | authoritative | desired, available | authentic | unchecked])
     for authoritative in (0, 4)
     for desired in (0, 1)
@@ -528,14 +517,13 @@ _FLAGS = [  # QR and no error, whatever AA, RD, RA, AD and CD
     for authentic in (0, 0x20)
     for unchecked in (0, 0x10)
 ]
-_HEADERS, _HEADERS_WITH_OPT = [  # all but the ID: flags, one question, one answer, no or one OPT
+_HEADERS, _HEADERS_WITH_OPT = [  # without the ID: flags, one question, one answer, no or one OPT record
     frozenset([flags + bytes([0, 1, 0, 1, 0, 0, 0, additionals]) for flags in _FLAGS]) for additionals in (0, 1)
 ]
-_ANSWER_ORDINARY = Status.ANSWER
 _new = tuple.__new__  # builds a NamedTuple in a third of the time
 
 
-def take_ordinary(
+def match_ordinary(
     packets: Iterator[bytes],
     pending: dict[bytes, Job],
     opt: bytes,
@@ -544,12 +532,18 @@ def take_ordinary(
     server: str,
     asked_at: float,
 ) -> tuple[Job | None, bytes] | None:
-    """Take ordinary replies out of *packets*, as long as they are, and add what they answer to *answered*.
+    """Read ordinary replies: one record of the requested type at the name itself, compared as whole byte strings.
 
-    *pending* has the questions that wait, by ID; *opt* is the OPT record of an ordinary reply, which has been looked
-    at before, or none. *server* and *asked_at* are what the answers say of where they come from. The first packet
-    that is no ordinary reply ends it: that one is given back, with the question that has its ID. None says that no
-    packet is left.
+    `read_reply` has the same result for them. Stops at the first packet that is not an ordinary reply, and returns it
+    with the question that has its ID, if any. Returns None if no packet is left.
+
+    Args:
+        packets: The received packets; those before the returned one are consumed.
+        pending: The questions that wait, by ID; answered ones are removed.
+        opt: The OPT record of an ordinary reply, already checked, or empty.
+        answered: Receives the answers.
+        server: The text for `Answer.server`.
+        asked_at: The Unix time for `Answer.asked_at`.
     """
     find = pending.get
     add = answered.append
@@ -558,7 +552,7 @@ def take_ordinary(
     for packet in packets:
         query_id = packet[:2]
         job = find(query_id)
-        # At its first sending nothing can have happened yet that makes a question special.
+        # A question that was sent once is in its initial state.
         if job is None or job.serial != 1:
             return job, packet
         section, rdtype = job.section, job.rdtype
@@ -567,52 +561,42 @@ def take_ordinary(
         end = len(packet) - opt_bytes
         if end <= start or not packet.startswith(section, _HEADER_BYTES) or packet[2:12] not in headers:
             return job, packet
-        helo, ttl, octets = _RECORD(packet, record_at)
-        if helo != _STARTS[rdtype] or start + octets != end or ttl > MAX_TTL or not packet.endswith(opt):
+        record_start, ttl, size = _RECORD(packet, record_at)
+        if record_start != _RECORD_STARTS[rdtype] or start + size != end or ttl > MAX_TTL or not packet.endswith(opt):
             return job, packet
         record: Record | None
-        if octets == _BYTES[rdtype]:
+        if size == _RDATA_BYTES[rdtype]:
             record = _new(Address, (packet[start:end],))
         else:
-            record = plain_name(packet, start, end) if rdtype == "PTR" else None
+            record = uncompressed_name(packet, start, end) if rdtype == "PTR" else None
             if record is None:
                 return job, packet
         del pending[query_id]
         job.pending = None
-        add((job, _new(Answer, (_ANSWER_ORDINARY, (record,), (), ttl, server, asked_at, ()))))
+        add((job, _new(Answer, (_ANSWER, (record,), (), ttl, server, asked_at, ()))))
     return None
 
 
-# SECTION exporter.dns.matching
-# Matches the packets that came in on a socket with the questions that went out by it.
-#
-# The rule of this file: a packet counts only with an ID that waits on its socket and the question section that
-# was sent
-# with it, as a whole reply. Everything else is counted, left lying, and the right one that comes later is still
-# taken.
-#
-# Packets come in bursts, and what ordinary replies have in common is done once for a burst: nearly all are
-# ordinary.
-
-_WHOLE_REPLIES, _TRUNCATED_REPLIES = [  # flags and QDCOUNT: QR, opcode 0, whatever AA, RD and the second octet
+_WHOLE_REPLIES, _TRUNCATED_REPLIES = [  # flags and QDCOUNT: QR, opcode 0, any AA, RD and second byte
     frozenset([bytes([0x80 | truncated | rest, second, 0, 1]) for rest in (0, 1, 4, 5) for second in range(256)])
     for truncated in (0, 2)
 ]
-_ANSWER_MATCHING = Status.ANSWER
 _job = itemgetter(0)  # of an `Answered`
 _type_and_time = attrgetter("rdtype", "sent_at")
 
 
-class Matching:
-    """Takes what one server's sockets receive. *clock* is monotonic, *unix_time* is not.
+class ReplyMatcher:
+    """Matches the packets of one server's sockets with the questions that wait for them.
 
-    *finish* is told of ordinary answers, all of a burst at once; *reorder* is called when the server is back.
+    A reply must have an ID that waits on its socket and repeat the question section. Everything else is counted and
+    ignored, so that the right reply is still accepted. Packets arrive in bursts, and work that ordinary replies have
+    in common is done once per burst.
     """
 
     def __init__(
         self,
         server: Server,
-        replies: Replies,
+        handler: ReplyHandler,
         statistics: Statistics,
         *,
         clock: Callable[[], float],
@@ -621,7 +605,7 @@ class Matching:
         reorder: Callable[[], None],
     ) -> None:
         self._server = server
-        self._replies = replies
+        self._handler = handler
         self._statistics = statistics
         self._clock = clock
         self._unix_time = unix_time
@@ -629,19 +613,19 @@ class Matching:
         self._reorder = reorder
 
     def take_packets(self, packets: Iterator[bytes], pending: dict[bytes, Job], until: float) -> None:
-        """Take packets for the questions in *pending*, by ID; what is unusual no longer than *until*.
+        """Evaluate packets for the questions in *pending*, by ID; unusual ones until the time *until*.
 
-        What *packets* still holds afterwards is for another turn of the loop.
+        The caller passes the rest of *packets* again later.
         """
         now = self._clock()
         server = self._server.text
         asked_at = self._unix_time()
         answered: list[Answered] = []
         while True:
-            opt = self._ordinary_opt()
+            opt = None if self._server.contradicted else self._server.opt_seen
             other: tuple[Job | None, bytes] | None
             if opt is not None:
-                other = take_ordinary(packets, pending, opt, answered, server=server, asked_at=asked_at)
+                other = match_ordinary(packets, pending, opt, answered, server=server, asked_at=asked_at)
             else:
                 packet = next(packets, b"")
                 other = (pending.get(packet[:2]), packet) if packet else None
@@ -655,33 +639,29 @@ class Matching:
             if self._clock() > until:
                 break
         if answered:
-            self._pass_on(answered, now)
+            self._finish_ordinary(answered, now)
 
     def take_unreachable(self, job: Job) -> None:
-        """The server's host says that nobody listens, or there is no way there."""
-        self._replies.take_failure(job, Status.NETWORK)
+        """Try again after the server's port was closed, or there was no route."""
+        self._handler.take_failure(job, Status.NETWORK)
 
-    def _ordinary_opt(self) -> bytes | None:
-        """The OPT record of an ordinary reply of this server; None where none of its replies is ordinary."""
-        return None if self._server.contradicted else self._server.opt_seen
-
-    def _pass_on(self, answered: list[Answered], now: float) -> None:
-        """Pass on the ordinary answers of a burst, and take note of them."""
+    def _finish_ordinary(self, answered: list[Answered], now: float) -> None:
+        """Count and pass on the ordinary answers of a burst."""
         server = self._server
         last, _ = answered[-1]
-        if server.replied(now, now - last.sent_at):  # of the others it is not known how long they have lain here
+        if server.replied(now, now - last.sent_at):  # only of the last one is the time of arrival known
             self._reorder()
         server.case_mistakes = 0
         for (rdtype, sent_at), count in Counter(map(_type_and_time, map(_job, answered))).items():
-            self._statistics.count_query(rdtype, _ANSWER_MATCHING, now - sent_at, count)
+            self._statistics.count_query(rdtype, _ANSWER, now - sent_at, count)
         self._finish(answered, server.number, now)
 
     def _take_other(self, job: Job, packet: bytes) -> None:
-        """A packet with the ID of a query that is no ordinary reply to it."""
+        """Evaluate a packet with the ID of a question that is not an ordinary reply to it."""
         flags = packet[2:6] if packet.startswith(job.section, _HEADER_BYTES) else b""
         if flags in _WHOLE_REPLIES:
-            self._replies.take_reply(job, packet)
+            self._handler.take_reply(job, packet)
         elif flags in _TRUNCATED_REPLIES:
-            self._replies.take_truncated(job)
+            self._handler.take_truncated(job)
         else:
-            self._replies.take_odd(job, packet)
+            self._handler.take_other(job, packet)

@@ -1,15 +1,10 @@
-"""Lets the questions of one resolver go, as the rate and the number in flight allow.
-
-The rule of this file: a question never leaves at once. All that came up in one turn of the event loop leave together
-in the next: then the work that they share is done once, and the server wakes up once for all of them.
-"""
+"""Questions on their way to an answer, and the queue that sends them within the limits of rate and number."""
 
 import asyncio
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice, takewhile
-from typing import Generic, Protocol, TypeVar
 
 from exporter.checks.answers import Answer, ExtendedError, Question, RRType, Status
 from exporter.checks.check import OnAnswer
@@ -17,176 +12,82 @@ from exporter.checks.names import DomainName
 from exporter.dns.servers import Server
 from exporter.dns.settings import ResolverSettings
 
-# SECTION exporter.dns.pacing
-# How fast, how many at once, and how long a queue: what a resolver may ask of its servers.
-#
-# The rule of this file: it never looks at a clock; whoever asks says what time it is.
-
-T = TypeVar("T")
-
-_BURST_SECONDS = 0.02
+# The most severe first: the status of a question without any conclusive reply.
+_SEVERITY = (
+    Status.CANARY, Status.CHAIN, Status.MALFORMED, Status.SERVFAIL,
+    Status.REFUSED, Status.TLS, Status.NETWORK, Status.TIMEOUT,
+)  # fmt: skip
 
 
-class TokenBucket:
-    """Lets *rate* things a second go, no more than 20 ms' worth of them at once (and always one)."""
+class _RetryState:
+    """What happened to a question after its first query. Most need no second one, so the defaults are class attributes.
 
-    __slots__ = ("_burst", "_due", "_interval")
-
-    def __init__(self, rate: float) -> None:
-        self._interval = 0.0 if rate == math.inf else 1.0 / rate
-        self._burst = max(0.0, _BURST_SECONDS - self._interval) if self._interval else math.inf
-        self._due = -math.inf
-
-    def take(self, now: float) -> bool:
-        """Whether one more may go now; if so, it has."""
-        if not self._interval:
-            return True
-        due = self._due
-        if due - self._burst > now:
-            return False
-        self._due = (now if now > due else due) + self._interval  # noqa: FURB136  # max() is slower
-        return True
-
-    def take_up_to(self, wanted: int, now: float) -> int:
-        """How many of *wanted* may go now; those have."""
-        if not self._interval:
-            return wanted
-        taken = 0
-        while taken < wanted and self.take(now):
-            taken += 1
-        return taken
-
-    def wait_seconds(self, now: float) -> float:
-        """How long until one more may go."""
-        return max(0.0, self._due - self._burst - now)
-
-
-class Waiting(Generic[T]):
-    """The queue of what may not go yet: first in, first out, but what was under way before goes first.
-
-    What is new joins *fresh* without being asked whether there is room: `pop_excess` takes out what there is none for.
+    Attributes:
+        attempts: How many queries failed, for the current name.
+        uncounted_retries: How often it was sent again without counting as an attempt.
+        pinned: Whether only *server* may be asked.
+        lower_case: Whether it is sent without random case, because a reply had the wrong case.
+        wrong_case: Whether a reply was ignored because of its case.
+        without_edns: Whether it is sent without EDNS, because the server answered FORMERR.
+        stream: Whether it is sent over TCP, because a reply was truncated.
+        resent: Whether it was sent again because its connection was closed.
+        message: What was sent over a stream, without the ID.
+        wire: The current name in wire format.
+        ambiguous: The status if no better reply follows one that was ignored.
+        missed_cookie: Whether a reply was ignored because it lacked the server's cookie.
+        worst: The most severe status of an attempt.
+        heard_from: The server of the last readable reply.
+        errors: The extended DNS errors of that reply.
+        chain: The CNAME chain so far.
+        ttl: The smallest TTL of the chain.
     """
 
-    __slots__ = ("_again", "_max_queued", "fresh")
-
-    def __init__(self, max_queued: int) -> None:
-        self._max_queued = max_queued
-        self.fresh: deque[T] = deque()
-        """What is new, oldest first."""
-        self._again: deque[T] = deque()
-
-    @property
-    def count(self) -> int:
-        """How many wait."""
-        return len(self.fresh) + len(self._again)
-
-    @property
-    def has_again(self) -> bool:
-        """Whether something waits that was under way before."""
-        return bool(self._again)
-
-    def push_again(self, thing: T) -> None:
-        """Queue something that was under way before; their number is bounded by the number in flight."""
-        self._again.append(thing)
-
-    def pop_again(self) -> T:
-        """Take the one out that has waited longest of those that were under way before."""
-        return self._again.popleft()
-
-    def pop_fresh(self, count: int) -> list[T]:
-        """Take so many of the new ones out, those that have waited longest first."""
-        pop = self.fresh.popleft
-        return [pop() for _ in range(count)]
-
-    def pop_excess(self) -> list[T]:
-        """Take those of the new ones out that the queue has no room for: the newest."""
-        pop = self.fresh.pop
-        return [pop() for _ in range(len(self.fresh) - self._max_queued)][::-1]
-
-    def clear(self) -> None:
-        """Forget all of them."""
-        self._again.clear()
-        self.fresh.clear()
-
-
-# SECTION exporter.dns.job
-# One question on its way to its answer.
-
-# Most telling first: what a question is told where no attempt was conclusive.
-_TELLING = (
-    Status.CANARY,
-    Status.CHAIN,
-    Status.MALFORMED,
-    Status.SERVFAIL,
-    Status.REFUSED,
-    Status.TLS,
-    Status.NETWORK,
-    Status.TIMEOUT,
-)
-
-
-class _Mishaps:
-    """What has happened to a question besides: to nearly none anything does, so the defaults stand in the class."""
-
     attempts = 0
-    """How many queries it took so far, for the name that is asked for now."""
-    detours = 0
-    """How often it was asked again without that being an attempt of its own."""
+    uncounted_retries = 0
     pinned = False
-    """Whether only *server* may be asked."""
-    plain_case = False
-    """Whether it is asked without random case, because a reply had lost it."""
-    case_lost = False
-    """Whether a reply was ignored because it had lost the case."""
-    plain_edns = False
-    """Whether it is asked without EDNS, because that got a FORMERR."""
+    lower_case = False
+    wrong_case = False
+    without_edns = False
     stream = False
-    """Whether it is asked over TCP, because a reply was truncated."""
     resent = False
-    """Whether it went out again because its connection was closed."""
     message = b""
-    """What was sent over a stream, without its ID."""
     wire = b""
-    """The name that is asked for now, in wire format."""
-    doubt: Status | None = None
-    """What the attempt comes to if no better reply comes than one that was ignored."""
+    ambiguous: Status | None = None
     missed_cookie = False
-    """Whether a reply was ignored because it lacked the cookie that its server always sends."""
     worst: Status | None = None
-    """The most telling thing that an attempt came to."""
     heard_from = ""
-    """The server whose reply was the last that could be read."""
     errors: tuple[ExtendedError, ...] = ()
     chain: tuple[DomainName, ...] = ()
     ttl = 0
 
 
-class Job(_Mishaps):
-    """A question in flight: where it has got to, and who waits for it.
+class Job(_RetryState):
+    """A question that is queued or in flight.
 
-    *name* is what is asked for now: the question's name, or what its CNAME chain led to. *section* is the question
-    section that the reply must repeat, *pending* and *query_id* say where it waits for it.
+    Attributes:
+        question: What was asked for.
+        key: The key in the cache and among the questions in flight; "" for a canary.
+        on_answer: Called with the answer.
+        joined: Further questions that are equal, and their callbacks.
+        name: The name to ask for now: the question's, or the end of its CNAME chain.
+        rdtype: The type to ask for.
+        server: The server that is asked.
+        section: The question section that the reply must repeat.
+        query_id: The ID of the query.
+        pending: The questions that wait on the same socket, by ID; None if no reply is expected.
+        serial: The number of queries sent, so that an old deadline can be recognised.
+        is_confirmation: Whether the cache was skipped.
+        tried: The servers that were asked, one bit each.
+        queued_at: When it could not be sent at once.
+        began_at: When its first query was sent.
+        sent_at: When its latest query was sent.
+        deadline: When its latest query times out.
     """
 
     __slots__ = (
-        "began_at",
-        "deadline",
-        "is_confirmation",
-        "key",
-        "more",
-        "name",
-        "on_answer",
-        "pending",
-        "query_id",
-        "question",
-        "queued_at",
-        "rdtype",
-        "section",
-        "sent_at",
-        "serial",
-        "server",
-        "tried",
-    )
+        "began_at", "deadline", "is_confirmation", "joined", "key", "name", "on_answer", "pending", "query_id",
+        "question", "queued_at", "rdtype", "section", "sent_at", "serial", "server", "tried",
+    )  # fmt: skip
     began_at: float
     deadline: float
     query_id: bytes
@@ -197,61 +98,92 @@ class Job(_Mishaps):
     def __init__(self, question: Question, key: str, on_answer: OnAnswer) -> None:
         self.question = question
         self.key = key
-        """What the cache and those who ask the same know it by; "" for nobody."""
         self.on_answer = on_answer
         self.name: DomainName
         self.rdtype: RRType
         self.name, self.rdtype = question
-        self.more: list[tuple[Question, OnAnswer]] | None = None
-        """Who else waits for the answer."""
+        self.joined: list[tuple[Question, OnAnswer]] | None = None
         self.server: Server | None = None
         self.pending: dict[bytes, Job] | None = None
         self.serial = 0
-        """Counts the sendings, so that a timer knows whether it is still meant."""
         self.is_confirmation = False
         self.tried = 0
-        """The servers that were asked, a bit each."""
 
     @property
     def is_probe(self) -> bool:
-        """Whether nobody but the engine itself wants to know, to see how the server is."""
+        """Whether this is a canary's question."""
         return not self.key
 
     def note(self, status: Status) -> None:
-        """Remember what an attempt came to, if it tells more than those before."""
-        if self.worst is None or _TELLING.index(status) < _TELLING.index(self.worst):
+        """Remember the status of an attempt if it is more severe than those before."""
+        if self.worst is None or _SEVERITY.index(status) < _SEVERITY.index(self.worst):
             self.worst = status
 
     def forget(self) -> None:
-        """Wait for no reply any more."""
+        """Stop waiting for a reply."""
         if self.pending is not None:
             self.pending.pop(self.query_id, None)
             self.pending = None
 
 
 Answered = tuple[Job, Answer]
-"""A question and what it came to."""
+
+Finish = Callable[[Sequence[Answered], int, float], None]
+"""Called with answered questions, the number of the server that answered, and the monotonic time."""
+
+_BURST_SECONDS = 0.02
 
 
-class Finish(Protocol):
-    """Who is told what questions came to."""
+class TokenBucket:
+    """Limits queries to *rate* per second, in bursts of at most 20 ms' worth, or of one query."""
 
-    def __call__(self, answered: Sequence[Answered], server: int, now: float, /) -> None:
-        """*server* is the number of the server that gave the answers."""
+    __slots__ = ("_burst", "_due", "_interval")
+
+    def __init__(self, rate: float) -> None:
+        self._interval = 0.0 if rate == math.inf else 1.0 / rate
+        self._burst = max(0.0, _BURST_SECONDS - self._interval) if self._interval else math.inf
+        self._due = -math.inf
+
+    def take(self, now: float) -> bool:
+        """Whether one more query may be sent now; if so, it counts as sent."""
+        if not self._interval:
+            return True
+        due = self._due
+        if due - self._burst > now:
+            return False
+        self._due = (now if now > due else due) + self._interval  # noqa: FURB136  # max() is slower
+        return True
+
+    def take_up_to(self, wanted: int, now: float) -> int:
+        """How many of *wanted* queries may be sent now; these count as sent."""
+        if not self._interval:
+            return wanted
+        taken = 0
+        while taken < wanted and self.take(now):
+            taken += 1
+        return taken
+
+    def wait_seconds(self, now: float) -> float:
+        """The time until one more query may be sent."""
+        return max(0.0, self._due - self._burst - now)
 
 
-# SECTION exporter.dns.pump
-
-_AT_ONCE = 100
-"""How many questions leave in one turn of the loop, so that it is not held."""
-_LEAST_WAIT_SECONDS = 0.001
+_MAX_AT_ONCE = 100  # questions in one iteration of the event loop, so that it is not blocked
+_MIN_WAIT_SECONDS = 0.001
 
 
-class Pump:
-    """The queue of one resolver, and the number of its questions that are in flight.
+class QueryQueue:
+    """The queue of one resolver, and the number of its questions in flight.
 
-    *begin* sends questions that are new, *again* one that was under way before, *overflow* is told of those that have
-    waited too long, or for which there is no room.
+    A new question is sent in the next iteration of the event loop, together with all others of this one: they share
+    the work, and wake the server up only once. Retries are sent before new questions.
+
+    *send_new* sends new questions, *send_again* a retry. *overflow* gets the questions that waited too long, or for
+    which the queue has no room.
+
+    Attributes:
+        in_flight: How many questions were sent and are not answered.
+        is_open: Whether new questions are sent.
     """
 
     def __init__(
@@ -259,138 +191,131 @@ class Pump:
         settings: ResolverSettings,
         *,
         clock: Callable[[], float],
-        begin: Callable[[list[Job], float], None],
-        again: Callable[[Job, float], None],
+        send_new: Callable[[list[Job], float], None],
+        send_again: Callable[[Job, float], None],
         overflow: Callable[[list[Job], float], None],
     ) -> None:
+        self._settings = settings
         self._max_in_flight = settings.max_in_flight
-        self._max_queue_seconds = settings.max_queue_seconds
         self._clock = clock
-        self._begin = begin
-        self._again = again
+        self._send_new = send_new
+        self._send_again = send_again
         self._overflow = overflow
         self._bucket = TokenBucket(settings.max_queries_per_second)
-        self._waiting: Waiting[Job] = Waiting(settings.max_queued)
-        self._fresh = self._waiting.fresh
-        self._dated = 0
+        self._new: deque[Job] = deque()
+        self._retries: deque[Job] = deque()  # at most as many as are in flight
+        self._stamped = 0  # the oldest new questions, whose `queued_at` is set
         self.in_flight = 0
-        """Questions that were sent, and are not answered yet."""
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._is_open = False
-        self._is_due = False
+        self.is_open = False
+        self._is_scheduled = False
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def queued(self) -> int:
-        """Questions that wait until they may be sent."""
-        return self._waiting.count
-
-    @property
-    def is_open(self) -> bool:
-        """Whether questions may go that are new."""
-        return self._is_open
+        """How many questions wait to be sent."""
+        return len(self._new) + len(self._retries)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Take questions; they are held until `open`."""
+        """Accept questions, but send none before `open`."""
         self._loop = loop
 
     def open(self) -> None:
-        """Let the questions go that are held."""
-        self._is_open = True
-        self._look_soon()
+        """Begin to send questions."""
+        self.is_open = True
+        self._schedule()
 
     def close(self) -> None:
-        """Forget all questions, and overflow with any more."""
+        """Drop all questions. Later ones overflow at once."""
         if self._timer is not None:
             self._timer.cancel()
         self._loop = self._timer = None
-        self._is_open = self._is_due = False
-        self._waiting.clear()
-        self._dated = 0
+        self.is_open = self._is_scheduled = False
+        self._new.clear()
+        self._retries.clear()
+        self._stamped = 0
         self.in_flight = 0
 
     def submit(self, job: Job) -> None:
-        """Send a question in the next turn of the loop, or as soon as it may go."""
-        if not self._is_due:
+        """Send a new question in the next iteration of the event loop, or as soon as the limits allow."""
+        if not self._is_scheduled:
             if self._loop is None:
                 self._overflow([job], self._clock())
                 return
-            self._look_soon()
-        self._fresh.append(job)
+            self._schedule()
+        self._new.append(job)
 
     def may_send(self, now: float) -> bool:
         """Whether the rate allows a query now; if so, it counts as sent."""
         return self._bucket.take(now)
 
     def submit_again(self, job: Job) -> None:
-        """Send a question again as soon as the rate allows: before any new one."""
-        self._waiting.push_again(job)
-        self._wake()
+        """Send a retry as soon as the rate allows."""
+        self._retries.append(job)
+        self._schedule_later()
 
     def finished(self, count: int) -> None:
-        """So many questions came to something: others may go."""
+        """Note that *count* questions are no longer in flight."""
         if self._loop is not None:
             self.in_flight -= count
-            if self._waiting.count:
-                self._look_soon()
+            if self._new or self._retries:
+                self._schedule()
 
     def drop_late(self, now: float) -> None:
-        """Overflow with those that have waited too long."""
-        dated = islice(self._fresh, self._dated)
-        count = sum(1 for _ in takewhile(lambda job: now - job.queued_at >= self._max_queue_seconds, dated))
+        """Overflow the questions that have waited too long."""
+        stamped = islice(self._new, self._stamped)
+        max_seconds = self._settings.max_queue_seconds
+        count = sum(1 for _ in takewhile(lambda job: now - job.queued_at >= max_seconds, stamped))
         if count:
-            self._overflow(self._pop_fresh(count), now)
+            self._overflow(self._pop_new(count), now)
 
-    def _look_soon(self) -> None:
-        if not self._is_due and self._loop is not None:
-            self._is_due = True
-            self._loop.call_soon(self._look)
+    def _schedule(self) -> None:
+        if not self._is_scheduled and self._loop is not None:
+            self._is_scheduled = True
+            self._loop.call_soon(self._send)
 
-    def _wake(self) -> None:
-        """See to it that the queue is looked at when the rate allows the next query."""
+    def _schedule_later(self) -> None:
+        """Send when the rate allows the next query."""
         if self._timer is None and self._loop is not None:
-            wait = max(self._bucket.wait_seconds(self._clock()), _LEAST_WAIT_SECONDS)
-            self._timer = self._loop.call_later(wait, self._look_on_time)
+            wait = max(self._bucket.wait_seconds(self._clock()), _MIN_WAIT_SECONDS)
+            self._timer = self._loop.call_later(wait, self._timer_fired)
 
-    def _look_on_time(self) -> None:
+    def _timer_fired(self) -> None:
         self._timer = None
-        self._look_soon()
+        self._schedule()
 
-    def _look(self) -> None:
-        """Send what waits, as far as that is allowed."""
-        self._is_due = False
+    def _send(self) -> None:
+        """Send as many questions as the limits allow."""
+        self._is_scheduled = False
         if self._loop is None:
             return
         now = self._clock()
-        waiting, bucket = self._waiting, self._bucket
+        new, retries, bucket = self._new, self._retries, self._bucket
         self.drop_late(now)
-        left = _AT_ONCE
-        while left and waiting.has_again and bucket.take(now):
+        left = _MAX_AT_ONCE
+        while left and retries and bucket.take(now):
             left -= 1
-            self._again(waiting.pop_again(), now)
-        if not waiting.has_again and self._is_open:
-            room = min(left, len(self._fresh), self._max_in_flight - self.in_flight)
-            jobs = self._pop_fresh(bucket.take_up_to(room, now))
+            self._send_again(retries.popleft(), now)
+        if not retries and self.is_open:
+            room = min(left, len(new), self._max_in_flight - self.in_flight)
+            jobs = self._pop_new(bucket.take_up_to(room, now))
             if jobs:
                 self.in_flight += len(jobs)
-                self._begin(jobs, now)
-        excess = waiting.pop_excess()
+                self._send_new(jobs, now)
+        excess = [new.pop() for _ in range(len(new) - self._settings.max_queued)]  # the newest
         if excess:
-            self._overflow(excess, now)
-        self._date(now)
-        if waiting.has_again or (self._fresh and self._is_open and self.in_flight < self._max_in_flight):
+            self._overflow(excess[::-1], now)
+        for at in range(self._stamped - len(new), 0):
+            new[at].queued_at = now
+        self._stamped = len(new)
+        if retries or (new and self.is_open and self.in_flight < self._max_in_flight):
             if bucket.wait_seconds(now):
-                self._wake()
+                self._schedule_later()
             else:
-                self._look_soon()
+                self._schedule()
 
-    def _pop_fresh(self, count: int) -> list[Job]:
-        self._dated = max(0, self._dated - count)
-        return self._waiting.pop_fresh(count)
-
-    def _date(self, now: float) -> None:
-        """Note since when those wait that could not leave at once."""
-        fresh = self._fresh
-        for at in range(self._dated - len(fresh), 0):
-            fresh[at].queued_at = now
-        self._dated = len(fresh)
+    def _pop_new(self, count: int) -> list[Job]:
+        """Remove the *count* oldest new questions."""
+        self._stamped = max(0, self._stamped - count)
+        pop = self._new.popleft
+        return [pop() for _ in range(count)]

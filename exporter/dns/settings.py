@@ -1,4 +1,4 @@
-"""What a resolver is told by its operator, as plain values with the defaults of docs/configuration.md."""
+"""Settings of a resolver, with the defaults of docs/configuration.md, and the addresses of DNS servers."""
 
 import ipaddress
 import math
@@ -10,13 +10,6 @@ from urllib.parse import SplitResult, urlsplit
 
 from exporter.checks.answers import Question
 from exporter.checks.names import DomainName
-
-# SECTION exporter.dns.endpoints
-# Where a DNS server is, and how it is spoken to.
-#
-# The rule of this file: an `Endpoint` is canonical at birth, so that two are equal exactly when they name the
-# same server
-# spoken to in the same way, and its text is fit to be a label value and to be parsed again.
 
 Scheme = Literal["udp", "tls", "https"]
 
@@ -31,11 +24,14 @@ _EXPECTED = (
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One DNS server, spoken to in one way.
+    """One DNS server and its protocol, in canonical form: its text is a label value and can be parsed again.
 
-    *scheme* is "udp" (with TCP where an answer does not fit, RFC 7766), "tls" (RFC 7858) or "https" (RFC 8484).
-    *host* is an IP address in its canonical form or a host name in lower case; *path* is the URL's, with its query,
-    for "https" alone. *server_name* is what the certificate must be for: *host*, unless ``#name`` says otherwise.
+    Attributes:
+        scheme: "udp" (TCP for truncated answers, RFC 7766), "tls" (RFC 7858) or "https" (RFC 8484).
+        host: An IP address in canonical form, or a host name in lower case.
+        port: The port.
+        path: Path and query of the URL; only for "https".
+        server_name: The name that the certificate must have: *host*, or what follows ``#``.
     """
 
     scheme: Scheme
@@ -46,12 +42,12 @@ class Endpoint:
 
     @property
     def is_address(self) -> bool:
-        """Whether *host* is an IP address, so that nothing has to be resolved to reach it."""
+        """Whether *host* is an IP address, and need not be resolved."""
         return ":" in self.host or _LOOKS_LIKE_ADDRESS.fullmatch(self.host) is not None
 
     @property
     def url(self) -> str:
-        """The URL that DNS over HTTPS posts to."""
+        """The URL for DNS over HTTPS."""
         return f"https://{self._authority}{self.path}"
 
     @property
@@ -71,11 +67,11 @@ class Endpoint:
 
 
 def parse_endpoint(text: str) -> Endpoint:
-    """Read a server as a person writes it.
+    """Parse a server from a configuration file or a command line.
 
-    ``host`` and ``host:port`` are UDP, with port 53 where none is given; ``tls://host`` has port 853 and takes
-    ``#name`` for a certificate that is for another name than the host (``tls://192.0.2.53#dns.example.org``);
-    ``https://host`` has port 443 and the path ``/dns-query``. Raises `ValueError`, saying what would be right.
+    ``host`` and ``host:port`` use UDP, by default on port 53. ``tls://host`` has port 853, and accepts ``#name`` if the
+    certificate has another name than the host (``tls://192.0.2.53#dns.example.org``). ``https://host`` has port 443 and
+    the path ``/dns-query``. Raises `ValueError` with a hint how to write it.
     """
     if not text or not text.isascii() or any(character <= " " or character == "\x7f" for character in text):
         raise ValueError(f"{text!a} is not a DNS server: {_EXPECTED}")
@@ -84,7 +80,7 @@ def parse_endpoint(text: str) -> Endpoint:
     if text.lower().startswith("https://"):
         return _parse_https(text)
     if "://" in text:
-        raise ValueError(f"{text!r} has a scheme that is not spoken here: {_EXPECTED}")
+        raise ValueError(f"{text!r} has an unknown scheme: {_EXPECTED}")
     host, port = _parse_authority(text, text, "udp")
     return Endpoint("udp", host, port)
 
@@ -93,34 +89,34 @@ def _parse_tls(text: str) -> Endpoint:
     authority, separator, name = text[len("tls://") :].partition("#")
     host, port = _parse_authority(text, authority, "tls")
     if separator and not _HOST.fullmatch(name.lower()):
-        raise ValueError(f"{text!r} has no host name after the #: name what the certificate is for")
+        raise ValueError(f"{text!r} needs the name of the certificate after the #")
     return Endpoint("tls", host, port, server_name=name.lower() or host)
 
 
 def _parse_https(text: str) -> Endpoint:
     try:
-        parts: SplitResult = urlsplit(text)
+        url: SplitResult = urlsplit(text)
     except ValueError:
         raise ValueError(f"{text!r} is not a URL: {_EXPECTED}") from None
-    if parts.fragment or "#" in text:
+    if url.fragment or "#" in text:
         raise ValueError(f"{text!r} has a fragment: a DNS server's URL has none")
     if "{" in text:
-        raise ValueError(f"{text!r} is a URI template: write the URL alone, like https://{parts.hostname}/dns-query")
-    if "@" in parts.netloc:
+        raise ValueError(f"{text!r} is a URI template: write the URL alone, like https://{url.hostname}/dns-query")
+    if "@" in url.netloc:
         raise ValueError(f"{text.partition('//')[0]}//...@ has a user name: a DNS server's URL has none")
-    host, port = _parse_authority(text, parts.netloc, "https")
-    path = parts.path if parts.path not in {"", "/"} else "/dns-query"
-    if parts.query:
-        path = f"{path}?{parts.query}"
+    host, port = _parse_authority(text, url.netloc, "https")
+    path = url.path if url.path not in {"", "/"} else "/dns-query"
+    if url.query:
+        path = f"{path}?{url.query}"
     return Endpoint("https", host, port, path, server_name=host)
 
 
 def _parse_authority(text: str, authority: str, scheme: Scheme) -> tuple[str, int]:
-    """Split and check ``host``, ``host:port``, ``[address]`` or ``[address]:port``; *text* is for the message."""
+    """Parse ``host``, ``host:port``, ``[address]`` or ``[address]:port``. *text* is for error messages."""
     if authority.startswith("["):
         host, bracket, rest = authority[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
-            raise ValueError(f"{text!r} is not a DNS server: an IPv6 address stands as [2001:db8::53]:53")
+            raise ValueError(f"{text!r} is not a DNS server: write an IPv6 address as [2001:db8::53]:53")
         return _ipv6(text, host), _port(text, rest[1:], _PORTS[scheme]) if rest else _PORTS[scheme]
     if authority.count(":") > 1:
         return _ipv6(text, authority), _PORTS[scheme]
@@ -132,7 +128,7 @@ def _ipv6(text: str, host: str) -> str:
     try:
         return str(ipaddress.IPv6Address(host))
     except ValueError:
-        raise ValueError(f"{text!r} has no IPv6 address where one should be: write it as [2001:db8::53]:53") from None
+        raise ValueError(f"{text!r} does not have a valid IPv6 address: write it as [2001:db8::53]:53") from None
 
 
 def _host(text: str, host: str) -> str:
@@ -141,9 +137,9 @@ def _host(text: str, host: str) -> str:
         try:
             return str(ipaddress.IPv4Address(lowered))
         except ValueError:
-            raise ValueError(f"{text!r} has no IPv4 address where one should be, like 192.0.2.53") from None
+            raise ValueError(f"{text!r} does not have a valid IPv4 address, like 192.0.2.53") from None
     if not _HOST.fullmatch(lowered):
-        raise ValueError(f"{text!r} has no host where one should be: {_EXPECTED}")
+        raise ValueError(f"{text!r} does not have a valid host: {_EXPECTED}")
     return lowered
 
 
@@ -153,18 +149,19 @@ def _port(text: str, port: str, default: int) -> int:
     return int(port)
 
 
-# SECTION exporter.dns.settings
-
-_LIBC_DEFAULT = Endpoint("udp", "127.0.0.1", 53)  # what resolv.conf(5) promises where no server is named
+_LIBC_DEFAULT = Endpoint("udp", "127.0.0.1", 53)  # the default of resolv.conf(5)
 
 
 @dataclass(frozen=True, slots=True)
 class CanarySettings:
-    """What is asked of each server, every *interval_seconds*, to know whether it tells the truth.
+    """The questions that show whether a server gives right answers.
 
-    Each of *must_resolve* has to be answered with records: "no such record" is a contradiction. A random name under
-    *must_not_exist_under* (RFC 6761 section 6.4 promises that nothing is) must not: an answer is a contradiction.
-    An empty tuple or None leaves that half out. No answer at all contradicts nothing.
+    A wrong answer is a contradiction, no answer is none.
+
+    Attributes:
+        must_resolve: Questions that have records; may be empty.
+        must_not_exist_under: The parent of a random name that does not exist (RFC 6761 section 6.4), or None.
+        interval_seconds: The time between two checks.
     """
 
     must_resolve: tuple[Question, ...] = (Question(DomainName("."), "NS"),)
@@ -178,15 +175,23 @@ class CanarySettings:
 
 @dataclass(frozen=True, slots=True)
 class ResolverSettings:
-    """How one resolver asks.
+    """The settings of one resolver.
 
-    *timeout_seconds* is for each query; *attempts* is how many queries one question may take, over all *servers*.
-    *max_queries_per_second* (`math.inf` for no limit) and *max_in_flight* bound what its servers are asked;
-    what goes beyond waits, at most *max_queued* questions for at most *max_queue_seconds*, and is then unanswered.
-    *cache_entries* bounds the cache, which then takes up at most 250 octets an entry; 0 turns it off.
-    *canary* None turns the canary off. *random_case* is 0x20, *cookies* is RFC 7873; both yield to servers that
-    cannot have them. *ca_file* is a PEM file of the authorities to trust for TLS instead of the system's.
-    *recursion_desired* is false where the servers are authoritative, and should say what they know themselves.
+    Attributes:
+        name: The value of the label `resolver`.
+        servers: Its servers, in order of preference.
+        timeout_seconds: How long to wait for the reply to a query.
+        attempts: How many queries a question may take, over all servers.
+        max_queries_per_second: The limit of the rate, `math.inf` for none.
+        max_in_flight: The most questions in flight.
+        cache_entries: The size of the cache, of at most 250 bytes per entry; 0 turns it off.
+        canary: The canary, None for none.
+        max_queued: The most questions in the queue.
+        max_queue_seconds: The longest wait in the queue. After it, a question is not answered.
+        random_case: Whether to use 0x20 with servers that support it.
+        cookies: Whether to use DNS cookies (RFC 7873) with servers that support them.
+        ca_file: A PEM file with the CAs to trust for TLS, instead of the system's.
+        recursion_desired: False for authoritative servers, which should answer from their own zones.
     """
 
     name: str = "system"
@@ -205,22 +210,22 @@ class ResolverSettings:
     recursion_desired: bool = True
 
     def __post_init__(self) -> None:
-        if not 0 < len(self.servers) <= 255:  # a cache entry remembers its server in one octet
+        if not 0 < len(self.servers) <= 255:  # a cache entry has one byte for the server
             raise ValueError(f"resolver {self.name!r} needs between 1 and 255 servers")
         if not (0 < self.timeout_seconds < math.inf and 0 <= self.max_queue_seconds < math.inf):
-            raise ValueError(f"resolver {self.name!r} needs a timeout that is more than 0 seconds and ends")
+            raise ValueError(f"resolver {self.name!r} needs a timeout of more than 0 seconds, and a finite one")
         if not (self.attempts >= 1 and self.max_queries_per_second > 0 and self.max_in_flight >= 1):
             raise ValueError(
-                f"resolver {self.name!r} needs attempts, a rate and a number in flight that are at least 1"
+                f"resolver {self.name!r} needs at least 1 attempt, a rate above 0, and at least 1 question in flight"
             )
         if self.cache_entries < 0 or self.max_queued < 0:
-            raise ValueError(f"resolver {self.name!r} cannot have a cache or a queue of less than nothing")
+            raise ValueError(f"resolver {self.name!r} cannot have a cache or a queue of negative size")
 
 
 def system_servers(path: str | Path = "/etc/resolv.conf") -> tuple[Endpoint, ...]:
-    """The servers that the system's resolver uses, in its order; the local host where none is named, as in libc.
+    """The servers of the system's resolver, in its order; the local host if there is none, as in libc.
 
-    A line that names no address is passed over, as libc does.
+    Lines without an address are skipped, as libc does.
     """
     try:
         text = Path(path).read_text(encoding="utf-8", errors="replace")

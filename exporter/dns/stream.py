@@ -1,46 +1,44 @@
-"""Asks one server over TCP (RFC 7766) or TLS (RFC 7858), over few connections that many questions share.
+"""Queries to one server over TCP (RFC 7766) or TLS (RFC 7858), over a few connections that many questions share.
 
-The rule of this file: a connection is kept while it is used, and closed when it has been idle. Where the server closes
-one that was used before, which is its right, the questions that still wait go out once more on a new one.
+An idle connection is closed. If the server closes one that has worked before, the pending questions are sent once more
+over a new one.
 """
 
 import asyncio
 import ssl
-from collections.abc import Callable, Sequence
-from typing import Protocol, cast
+from collections.abc import Awaitable, Callable, Sequence
+from typing import cast
 
 from exporter.checks.answers import Status
-from exporter.dns.codec import Take
+from exporter.dns.codec import RandomBytes
+from exporter.dns.query import ReplyHandler
 from exporter.dns.queue import Job
 
 IDLE_SECONDS = 5.0
 MAX_PENDING = 100
-"""How many questions wait on one connection before another is opened."""
+"""How many questions wait on one connection before another one is opened."""
 MAX_CONNECTIONS = 4
 _LARGE_BYTES = 4_096
-_TURN_SECONDS = 0.008  # of one turn of the loop: a connection may hold a hundred thousand messages of no octets
+_READ_SECONDS = 0.008  # per iteration of the event loop: a hundred thousand empty messages may arrive at once
 _LENGTH_BYTES = 2
 
-
-class StreamTaker(Protocol):
-    """Who is told what came of a query."""
-
-    def take_stream(self, job: Job, packet: bytes) -> None:
-        """A message with the ID of the query."""
-
-    def take_failure(self, job: Job, status: Status) -> None:
-        """No message will come, for this reason."""
-
-
-class Dialer(Protocol):
-    """Opens a connection for a protocol: `asyncio.loop.create_connection` with its address and TLS filled in."""
-
-    async def __call__(self, protocol: Callable[[], asyncio.Protocol]) -> object:
-        """Raises `OSError`, `ssl.SSLError` among them."""
+Dialer = Callable[[Callable[[], asyncio.Protocol]], Awaitable[object]]
+"""Opens a connection for a protocol, as `asyncio.loop.create_connection`. Raises `OSError` or `ssl.SSLError`."""
 
 
 class _Connection(asyncio.Protocol):
-    """One connection: queries go out as they come, replies are told apart by their IDs."""
+    """One connection. Replies may arrive in any order, and are matched by their IDs.
+
+    Attributes:
+        transport: The open connection; None until then.
+        pending: The questions that wait on it, by ID.
+        unsent: What to send as soon as it is open.
+        is_closed: Whether it may not be used any more.
+        waiting_since: Since when nothing has arrived while questions wait.
+        was_used: Whether a reply has arrived.
+        task: The task that opens it.
+        idle: The timer that closes it when it is idle.
+    """
 
     def __init__(self, channel: "StreamChannel") -> None:
         self._channel = channel
@@ -50,9 +48,7 @@ class _Connection(asyncio.Protocol):
         self.unsent: list[bytes] = []
         self.is_closed = False
         self.waiting_since: float | None = None
-        """Since when nothing has come, though something is waited for."""
         self.was_used = False
-        """Whether a reply has come over it."""
         self.task: asyncio.Task[None] | None = None
         self.idle: asyncio.TimerHandle | None = None
 
@@ -69,10 +65,10 @@ class _Connection(asyncio.Protocol):
         self._take_messages()
 
     def _take_messages(self) -> None:
-        """Hand on what is complete; after a large message, or very many, others get their turn before the next."""
+        """Pass on complete messages. After a large one or many, continue in the next iteration of the event loop."""
         buffer = self._buffer
         clock = self._channel.clock
-        until = clock() + _TURN_SECONDS
+        until = clock() + _READ_SECONDS
         at = 0
         while len(buffer) - at >= _LENGTH_BYTES:
             end = at + _LENGTH_BYTES + int.from_bytes(buffer[at : at + _LENGTH_BYTES])
@@ -105,9 +101,9 @@ class StreamChannel:
         self,
         loop: asyncio.AbstractEventLoop,
         dial: Dialer,
-        taker: StreamTaker,
+        handler: ReplyHandler,
         *,
-        take: Take,
+        random_bytes: RandomBytes,
         clock: Callable[[], float],
         timeout_seconds: float,
     ) -> None:
@@ -115,8 +111,8 @@ class StreamChannel:
         self.clock = clock
         self._timeout_seconds = timeout_seconds
         self._dial = dial
-        self._taker = taker
-        self._take = take
+        self._handler = handler
+        self._random_bytes = random_bytes
         self._connections: list[_Connection] = []
         self._is_closed = False
 
@@ -124,30 +120,31 @@ class StreamChannel:
         return len(self._connections)
 
     def send(self, jobs: Sequence[Job], messages: Sequence[bytes]) -> None:
-        """Send the message of each, which lacks its ID, and wait for the replies; whoever asks keeps the time."""
+        """Send a message, given without its ID, for each job. The caller limits how long it waits for the replies."""
         if not self._is_closed:
             for job, message in zip(jobs, messages, strict=True):
                 self._send(self._choose(), job, message)
 
     def close(self) -> None:
-        """Close all connections; nothing that waits is told."""
+        """Close all connections. Pending questions are not answered; the caller must fail them."""
         self._is_closed = True
         for connection in tuple(self._connections):
             connection.pending.clear()
             self._drop(connection)
 
     def received(self, connection: _Connection, packet: bytes) -> None:
-        """Hand a message on to who asked for it."""
+        """Pass a message on to its question, if there is one."""
         job = connection.pending.get(packet[:2])
         if job is None:
             return
         job.forget()
         connection.waiting_since = self.clock() if connection.pending else None
-        self._rest(connection)
-        self._taker.take_stream(job, packet)
+        if not connection.pending and connection.idle is None:
+            connection.idle = self.loop.call_later(IDLE_SECONDS, self._drop_idle, connection)
+        self._handler.take_stream(job, packet)
 
     def lost(self, connection: _Connection, status: Status) -> None:
-        """The connection is gone: ask the rest again if it had worked before, else tell them why not."""
+        """Send the pending questions of a lost connection again if it has worked before; else fail them."""
         waiting = tuple(connection.pending.values())
         connection.pending.clear()
         self._drop(connection)
@@ -157,18 +154,24 @@ class StreamChannel:
                 job.resent = True
                 self._send(self._choose(), job, job.message)
             else:
-                self._taker.take_failure(job, status)
+                self._handler.take_failure(job, status)
+
+    def sweep(self, now: float) -> None:
+        """Give up connections on which nothing arrives any more. Call this regularly while questions wait."""
+        for connection in tuple(self._connections):
+            since = connection.waiting_since
+            if since is not None and now - since > self._timeout_seconds:
+                self.lost(connection, Status.TIMEOUT)
 
     def _choose(self) -> _Connection:
-        least = min(self._connections, key=lambda connection: len(connection.pending), default=None)
-        if least is None or (len(least.pending) >= MAX_PENDING and len(self._connections) < MAX_CONNECTIONS):
-            least = _Connection(self)
-            self._connections.append(least)
-            least.task = self.loop.create_task(self._connect(least))
-        return least
+        chosen = min(self._connections, key=lambda connection: len(connection.pending), default=None)
+        if chosen is None or (len(chosen.pending) >= MAX_PENDING and len(self._connections) < MAX_CONNECTIONS):
+            chosen = _Connection(self)
+            self._connections.append(chosen)
+            chosen.task = self.loop.create_task(self._connect(chosen))
+        return chosen
 
     async def _connect(self, connection: _Connection) -> None:
-        """Open a connection; the one task that it takes, however many questions it carries."""
         try:
             await self._dial(lambda: connection)
         except ssl.SSLError:
@@ -177,9 +180,9 @@ class StreamChannel:
             self.lost(connection, Status.NETWORK)
 
     def _send(self, connection: _Connection, job: Job, message: bytes) -> None:
-        query_id = self._take(2)
+        query_id = self._random_bytes(2)
         while query_id in connection.pending:
-            query_id = self._take(2)
+            query_id = self._random_bytes(2)
         job.query_id = query_id
         job.pending = connection.pending
         job.message = message
@@ -192,12 +195,8 @@ class StreamChannel:
         framed = (len(message) + 2).to_bytes(_LENGTH_BYTES) + query_id + message
         if connection.transport is None:
             connection.unsent.append(framed)
-        elif not connection.transport.is_closing():  # else it broke: `lost` is about to be told, and sends this too
+        elif not connection.transport.is_closing():  # else `lost` is called soon, and handles this question too
             connection.transport.write(framed)
-
-    def _rest(self, connection: _Connection) -> None:
-        if not connection.pending and connection.idle is None:
-            connection.idle = self.loop.call_later(IDLE_SECONDS, self._drop_idle, connection)
 
     def _drop_idle(self, connection: _Connection) -> None:
         connection.idle = None
@@ -215,10 +214,3 @@ class StreamChannel:
             connection.transport.abort()
         elif connection.task is not None and connection.task is not asyncio.current_task(self.loop):
             connection.task.cancel()
-
-    def sweep(self, now: float) -> None:
-        """Give connections up on which nothing comes any more; call it now and then while questions wait."""
-        for connection in tuple(self._connections):
-            since = connection.waiting_since
-            if since is not None and now - since > self._timeout_seconds:
-                self.lost(connection, Status.TIMEOUT)

@@ -1,4 +1,4 @@
-"""Makes the ways to each server: sockets, connections, sessions, and the addresses that they lead to."""
+"""UDP sockets to each server, and the choice of channels: UDP and TCP, TLS or HTTPS."""
 
 import asyncio
 import contextlib
@@ -8,10 +8,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
 from struct import Struct
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from exporter.dns.codec import Take
-from exporter.dns.query import Channel, Matching, Replies
+from exporter.dns.codec import RandomBytes
+from exporter.dns.query import Channel, ReplyHandler, ReplyMatcher
 from exporter.dns.queue import Job
 from exporter.dns.servers import Server
 from exporter.dns.settings import Endpoint, ResolverSettings
@@ -23,70 +23,126 @@ if TYPE_CHECKING:
     from exporter.dns.https import HttpsChannel
 
 
-# SECTION exporter.dns.segments
-# Sends datagrams of one length by one system call, where the kernel can cut them apart (UDP_SEGMENT, udp(7)).
-#
-# The rule of this file: it is a matter of speed alone. What goes out is the same, datagram by datagram, and
-# where the
-# kernel will not do it, the caller hears so and sends each by itself.
-
-_UDP_SEGMENT = 103  # of <linux/udp.h>, which Python does not name; since Linux 4.18
-_AT_ONCE = 60  # of the kernel's 64
-_MOST_BYTES = 60_000  # of an IP packet's 65,535
-_length = Struct("=H").pack
-
-
-def can_segment(sock: socket.socket) -> bool:
-    """Whether the kernel knows how to. One that does not would send everything as one datagram."""
-    if sys.platform != "linux":
-        return False
-    try:
-        sock.getsockopt(socket.IPPROTO_UDP, _UDP_SEGMENT)
-    except OSError:
-        return False
-    return True
-
-
-def send_segments(sock: socket.socket, datagrams: Sequence[bytes]) -> None:
-    """Send *datagrams*, all of one length, on a connected socket.
-
-    Raises `BlockingIOError` where the socket has no room, and `OSError` for an error of what was sent earlier, or
-    where the way to the server has no device that can do it. Some datagrams may have left before.
-    """
-    octets = len(datagrams[0])
-    at_once = min(_AT_ONCE, _MOST_BYTES // octets)
-    ancillary = [(socket.IPPROTO_UDP, _UDP_SEGMENT, _length(octets))]
-    for at in range(0, len(datagrams), at_once):
-        sock.sendmsg([b"".join(datagrams[at : at + at_once])], ancillary)
-
-
-# SECTION exporter.dns.udp
-# Asks one server over UDP, from many sockets whose random ports change all the time (RFC 5452 section 9.2).
-#
-# The rule of this file: a packet counts only if the kernel says that it came from the asked server (the sockets
-# are
-# connected), on the socket that asked, with the ID and the question section that were sent there, as a whole
-# reply.
-# Everything else is counted, left lying, and the right one that comes later is still taken.
-
-QUERIES_PER_SOCKET = 128
-SOCKET_SECONDS = 10.0
-"""A socket takes no new questions after this many, or this long: then another port takes its place."""
-SLOTS = 8
-"""How many sockets take new questions at a time."""
-MAX_SOCKETS = 64
-"""How many are open at a time: those that take new questions, and those that still wait for replies."""
-_BURST_PACKETS = 64
-_IDS_AT_ONCE = 100
-_BURST_SECONDS = 0.008  # of one turn of the loop, over all sockets
-_MAX_BYTES = 65_535
-
-Address = tuple[int, tuple[str, int] | tuple[str, int, int, int]]
+SocketAddress = tuple[int, tuple[str, int] | tuple[str, int, int, int]]
 """Address family and socket address of a server."""
 
 
-class Burst:
-    """How much of one turn of the loop reading may take, over all sockets of a resolver."""
+class Transports:
+    """Opens and closes the channels of one resolver. *match* builds the matcher for a server's packets."""
+
+    def __init__(
+        self,
+        settings: ResolverSettings,
+        handler: ReplyHandler,
+        match: Callable[[Server], ReplyMatcher],
+        *,
+        random_bytes: RandomBytes,
+        clock: Callable[[], float],
+    ) -> None:
+        self._settings = settings
+        self._handler = handler
+        self._match = match
+        self._random_bytes = random_bytes
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._budget = ReadBudget(self._loop.call_soon, clock)
+        self._tls: ssl.SSLContext | None = None
+        self._https: list[HttpsChannel] = []
+        self.udp: list[UdpChannel] = []
+        self.streams: list[StreamChannel] = []
+
+    async def open(self, server: Server) -> tuple[Channel | None, Channel | None]:
+        """The channel to a server, and its TCP channel if the first is UDP; None for what cannot be opened now."""
+        endpoint = server.endpoint
+        try:
+            tls = None if endpoint.scheme == "udp" else self._tls_context()
+        except OSError:  # the CA file is missing or invalid
+            return None, None
+        if tls is not None and endpoint.scheme == "https":
+            from exporter.dns.https import HttpsChannel  # the HTTP client takes 0.2 s to import
+
+            session = HttpsChannel(self._loop, endpoint, self._handler, tls, self._settings.timeout_seconds)
+            self._https.append(session)
+            return session, None
+        address = await self._find_address(endpoint)
+        if address is None:
+            return None, None
+        if endpoint.scheme == "tls":
+            return self._stream(address, endpoint), None
+        channel = UdpChannel(
+            self._loop,
+            address,
+            self._match(server),
+            random_bytes=self._random_bytes,
+            budget=self._budget,
+            clock=self._clock,
+        )
+        self.udp.append(channel)
+        return channel, self._stream(address, None)
+
+    async def close(self) -> None:
+        """Close all channels."""
+        for channel in self.udp:
+            channel.close()
+        for stream in self.streams:
+            stream.close()
+        for session in self._https:
+            await session.aclose()
+
+    async def _find_address(self, endpoint: Endpoint) -> SocketAddress | None:
+        """The first socket address of a server; None if its name does not resolve."""
+        flags = socket.AI_NUMERICHOST if endpoint.is_address else 0
+        try:
+            found = await self._loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_DGRAM, flags=flags)
+        except OSError:
+            return None
+        family, _, _, _, address = found[0]
+        return (family, address) if len(address) in (2, 4) else None  # type: ignore[return-value]
+
+    def _tls_context(self) -> "ssl.SSLContext":
+        """The only TLS context of the resolver. It always verifies certificates."""
+        if self._tls is None:
+            import ssl  # import only if TLS is used
+
+            self._tls = ssl.create_default_context(cafile=self._settings.ca_file)
+        return self._tls
+
+    def _stream(self, address: SocketAddress, tls: Endpoint | None) -> StreamChannel:
+        """A channel over TCP, or over TLS to the server *tls*."""
+        _, where = address
+
+        async def dial(protocol: Callable[[], asyncio.Protocol]) -> object:
+            context = self._tls_context() if tls is not None else None
+            name = tls.server_name if tls is not None else None
+            return await self._loop.create_connection(protocol, where[0], where[1], ssl=context, server_hostname=name)
+
+        channel = StreamChannel(
+            self._loop,
+            dial,
+            self._handler,
+            random_bytes=self._random_bytes,
+            clock=self._clock,
+            timeout_seconds=self._settings.timeout_seconds,
+        )
+        self.streams.append(channel)
+        return channel
+
+
+QUERIES_PER_SOCKET = 128
+SOCKET_SECONDS = 10.0
+"""After so many questions or seconds, a new socket with another port replaces a socket."""
+SLOTS = 8
+"""How many sockets send new questions at a time."""
+MAX_SOCKETS = 64
+"""The most open sockets: those that send new questions, and those that still wait for replies."""
+_BURST_PACKETS = 64
+_IDS_AT_ONCE = 100
+_READ_SECONDS = 0.008
+_MAX_PACKET_BYTES = 65_535
+
+
+class ReadBudget:
+    """Limits how long all sockets of a resolver may read in one iteration of the event loop."""
 
     __slots__ = ("_call_soon", "_clock", "_until")
 
@@ -96,9 +152,9 @@ class Burst:
         self._until: float | None = None
 
     def until(self) -> float:
-        """When reading has to stop, so that others get their turn."""
+        """The time when reading must stop in this iteration."""
         if self._until is None:
-            self._until = self._clock() + _BURST_SECONDS
+            self._until = self._clock() + _READ_SECONDS
             self._call_soon(self._end)
         return self._until
 
@@ -106,21 +162,11 @@ class Burst:
         self._until = None
 
 
-class Taker(Protocol):
-    """Who is told what came of the queries to one server."""
-
-    def take_packets(self, packets: Iterator[bytes], pending: dict[bytes, Job], until: float) -> None:
-        """Take what came in for the questions in *pending*; leave in *packets* what there is no time for."""
-
-    def take_unreachable(self, job: Job) -> None:
-        """The server's host says that nobody listens, or there is no way there."""
-
-
-def _random_ids(take: Take) -> Iterator[bytes]:
-    """Random IDs without end, for a fifth of what taking them one by one costs."""
+def _random_ids(random_bytes: RandomBytes) -> Iterator[bytes]:
+    """Endless random IDs, for a fifth of the cost of fetching them one by one."""
     while True:
-        octets = take(2 * _IDS_AT_ONCE)
-        yield from [octets[at : at + 2] for at in range(0, len(octets), 2)]
+        fetched = random_bytes(2 * _IDS_AT_ONCE)
+        yield from [fetched[at : at + 2] for at in range(0, len(fetched), 2)]
 
 
 class _Socket:
@@ -134,43 +180,41 @@ class _Socket:
         self.pending: dict[bytes, Job] = {}
         self.left = QUERIES_PER_SOCKET
         self.retires_at = now + SOCKET_SECONDS
-        self.unread: list[bytes] = []
-        """What was received, but could not be taken yet."""
+        self.unread: list[bytes] = []  # received, but not evaluated yet
 
 
 class UdpChannel:
-    """The sockets that are connected to one server."""
+    """The UDP sockets to one server, with random ports that change all the time (RFC 5452 section 9.2).
+
+    The sockets are connected, so the kernel drops packets from any other address.
+    """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        address: Address,
-        taker: Taker,
+        address: SocketAddress,
+        matcher: ReplyMatcher,
         *,
-        take: Take,
-        burst: Burst,
+        random_bytes: RandomBytes,
+        budget: ReadBudget,
         clock: Callable[[], float],
     ) -> None:
         self._loop = loop
         self._address = address
-        self._taker = taker
-        self._take = take
-        self._ids = _random_ids(take)
-        self._burst = burst
+        self._matcher = matcher
+        self._random_bytes = random_bytes
+        self._ids = _random_ids(random_bytes)
+        self._budget = budget
         self._clock = clock
         self._slots: list[_Socket | None] = [None] * SLOTS
-        self._open: dict[_Socket, None] = {}
-        """All open sockets, oldest first."""
+        self._open: dict[_Socket, None] = {}  # oldest first
         self._is_closed = False
 
     def __len__(self) -> int:
         return len(self._open)
 
     def send(self, jobs: Sequence[Job], messages: Sequence[bytes]) -> None:
-        """Send the message of each, which lacks its ID, and wait for the replies.
-
-        What is sent together leaves by one socket, so that the replies are received together too.
-        """
+        """Send a message, given without its ID, for each job: all over one socket, so that it gets the replies too."""
         if self._is_closed:
             return
         try:
@@ -182,7 +226,7 @@ class UdpChannel:
         opened.left -= len(jobs)
         pending, ids = opened.pending, self._ids
         packets: defaultdict[int, list[bytes]] = defaultdict(list)
-        for job, message, query_id in zip(jobs, messages, ids):  # noqa: B905  # there are IDs without end
+        for job, message, query_id in zip(jobs, messages, ids):  # noqa: B905  # the IDs are endless
             while query_id in pending:
                 query_id = next(ids)
             job.query_id = query_id
@@ -194,7 +238,7 @@ class UdpChannel:
             self._send_alike(opened, rest.pop(), rest)
 
     def expire(self, now: float) -> Iterator[Job]:
-        """The questions whose time is up. All wait equally long, so the oldest of each socket are the first."""
+        """The questions that have timed out. All wait equally long, so the oldest of each socket are the first."""
         for opened in tuple(self._open):
             late = []
             for job in opened.pending.values():
@@ -206,14 +250,14 @@ class UdpChannel:
                 self._close(opened)
 
     def close(self) -> None:
-        """Close all sockets; nothing that waits is told."""
+        """Close all sockets. Pending questions are not answered; the caller must fail them."""
         self._is_closed = True
         for opened in tuple(self._open):
             self._close(opened)
 
     def _choose(self, now: float) -> _Socket:
-        """One of the sockets that take new questions, by chance. Raises `OSError` if there can be none."""
-        slot = self._take(1)[0] % SLOTS
+        """A random socket of those that send new questions. Raises `OSError` if none can be opened."""
+        slot = self._random_bytes(1)[0] % SLOTS
         chosen = self._slots[slot]
         if chosen is None or chosen.left <= 0 or now > chosen.retires_at:
             return self._renew(slot, now)
@@ -223,7 +267,7 @@ class UdpChannel:
         old = self._slots[slot]
         if old is not None:
             if len(self._open) >= MAX_SOCKETS:
-                return old  # every one of them still waits for replies: better an old port than none
+                return old  # all others still wait for replies, so keep using this one
             self._slots[slot] = None
             if not old.pending:
                 self._close(old)
@@ -250,14 +294,14 @@ class UdpChannel:
             opened.sock.close()
 
     def _send_alike(self, opened: _Socket, packets: list[bytes], rest: list[list[bytes]]) -> None:
-        """Send queries of one length; *rest* are those that come afterwards."""
+        """Send queries of one length, before *rest*."""
         if opened.segments and len(packets) > 1:
             try:
                 send_segments(opened.sock, packets)
             except BlockingIOError:
-                return  # as good as lost on the way: they will be asked again
+                return  # as if lost on the way: they are sent again after the timeout
             except OSError:
-                opened.segments = False  # be it for good, be it an error of an earlier query: they leave one by one
+                opened.segments = False  # unsupported, or an error of an earlier query: send one by one from now on
             else:
                 return
         for at, packet in enumerate(packets):
@@ -270,10 +314,10 @@ class UdpChannel:
                 self._send_again(opened, packet, unsent)
 
     def _send_again(self, opened: _Socket, packet: bytes, unsent: set[bytes]) -> None:
-        """An error of an earlier query of this socket came out: that one is told, and this one goes out anew."""
+        """Send a packet again after an error that earlier queries of the socket caused, and fail those."""
         job = opened.pending.get(packet[:2])
         if job is None:
-            return  # told along with another one
+            return  # failed together with another one
         earlier = [other for other in opened.pending.values() if other is not job and other.query_id not in unsent]
         try:
             opened.send(packet)
@@ -286,22 +330,22 @@ class UdpChannel:
             self._fail(other)
 
     def _fail_soon(self, job: Job) -> None:
-        """Say that there is no way, but not at once: who asks on from there would never end."""
-        self._loop.call_soon(self._taker.take_unreachable, job)
+        """Fail a question, but not at once: the retry could fail in the same way, in an endless recursion."""
+        self._loop.call_soon(self._matcher.take_unreachable, job)
 
     def _fail(self, job: Job) -> None:
         if job.pending is not None:
             job.forget()
-            self._taker.take_unreachable(job)
+            self._matcher.take_unreachable(job)
 
     def _read(self, opened: _Socket) -> None:
-        """Take what has come in, but no more than one turn of the loop has time for."""
-        until = self._burst.until()
+        """Evaluate received packets, within the time budget."""
+        until = self._budget.until()
         if opened not in self._open or self._clock() > until:
-            return  # the loop calls again while there is something to read
+            return  # the event loop calls again while there is something to read
         pending = opened.pending
         packets = iter(opened.unread or self._receive(opened))
-        self._taker.take_packets(packets, pending, until)
+        self._matcher.take_packets(packets, pending, until)
         opened.unread = list(packets)
         if opened.unread:
             self._loop.call_soon(self._read, opened)
@@ -309,123 +353,43 @@ class UdpChannel:
             self._close(opened)
 
     def _receive(self, opened: _Socket) -> list[bytes]:
-        """What has come in on a socket."""
         packets: list[bytes] = []
         count = min(len(opened.pending) or 1, _BURST_PACKETS)
         try:
-            packets.extend(map(opened.receive, repeat(_MAX_BYTES, count)))  # what came before an error stays
+            packets.extend(map(opened.receive, repeat(_MAX_PACKET_BYTES, count)))  # keeps those before an error
         except BlockingIOError:
             pass
-        except OSError:
-            self._fail_all(opened)
+        except OSError:  # the port is closed; the error does not say for which query
+            for job in tuple(opened.pending.values()):
+                self._fail(job)
         return packets
 
-    def _fail_all(self, opened: _Socket) -> None:
-        """The server's host said that nobody listens, on behalf of no query in particular."""
-        for job in tuple(opened.pending.values()):
-            self._fail(job)
+
+_UDP_SEGMENT = 103  # of <linux/udp.h>, since Linux 4.18; Python has no name for it
+_MAX_SEGMENTS = 60  # the kernel's limit is 64
+_MAX_SEGMENTS_BYTES = 60_000  # the limit of an IP packet is 65,535
+_length = Struct("=H").pack
 
 
-# SECTION exporter.dns.transports
-
-
-async def find_address(loop: asyncio.AbstractEventLoop, endpoint: Endpoint) -> Address | None:
-    """The first socket address of a server, or None where its name does not resolve."""
-    flags = socket.AI_NUMERICHOST if endpoint.is_address else 0
+def can_segment(sock: socket.socket) -> bool:
+    """Whether the kernel supports UDP_SEGMENT (udp(7)). Otherwise it would send everything as one datagram."""
+    if sys.platform != "linux":
+        return False
     try:
-        found = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_DGRAM, flags=flags)
+        sock.getsockopt(socket.IPPROTO_UDP, _UDP_SEGMENT)
     except OSError:
-        return None
-    family, _, _, _, address = found[0]
-    return (family, address) if len(address) in (2, 4) else None  # type: ignore[return-value]
+        return False
+    return True
 
 
-class Transports:
-    """Opens the channels of one resolver. *match* makes what matches the packets of a server."""
+def send_segments(sock: socket.socket, datagrams: Sequence[bytes]) -> None:
+    """Send *datagrams* of equal length on a connected socket with few system calls: the kernel cuts them apart.
 
-    def __init__(
-        self,
-        settings: ResolverSettings,
-        replies: Replies,
-        match: Callable[[Server], Matching],
-        *,
-        take: Take,
-        clock: Callable[[], float],
-    ) -> None:
-        self._settings = settings
-        self._replies = replies
-        self._match = match
-        self._take = take
-        self._clock = clock
-        self._loop = asyncio.get_running_loop()
-        self._burst = Burst(self._loop.call_soon, clock)
-        self._tls: ssl.SSLContext | None = None
-        self._https: list[HttpsChannel] = []
-        self.udp: list[UdpChannel] = []
-        self.streams: list[StreamChannel] = []
-
-    async def open(self, server: Server) -> tuple[Channel | None, Channel | None]:
-        """The way to a server, and over TCP where the first is UDP; None for what cannot be had now."""
-        endpoint = server.endpoint
-        try:
-            tls = None if endpoint.scheme == "udp" else self.tls()
-        except OSError:  # the file of authorities is gone, or is none
-            return None, None
-        if tls is not None and endpoint.scheme == "https":
-            from exporter.dns.https import HttpsChannel  # the HTTP client takes 0.2 s to import
-
-            session = HttpsChannel(self._loop, endpoint, self._replies, tls, self._settings.timeout_seconds)
-            self._https.append(session)
-            return session, None
-        address = await find_address(self._loop, endpoint)
-        if address is None:
-            return None, None
-        if endpoint.scheme == "tls":
-            return self._stream(address, endpoint), None
-        channel = UdpChannel(
-            self._loop,
-            address,
-            self._match(server),
-            take=self._take,
-            burst=self._burst,
-            clock=self._clock,
-        )
-        self.udp.append(channel)
-        return channel, self._stream(address, None)
-
-    def tls(self) -> "ssl.SSLContext":
-        """The one TLS context of the resolver: certificates are always checked."""
-        if self._tls is None:
-            import ssl  # only those who use TLS pay for it
-
-            self._tls = ssl.create_default_context(cafile=self._settings.ca_file)
-        return self._tls
-
-    async def close(self) -> None:
-        """Let go of everything."""
-        for channel in self.udp:
-            channel.close()
-        for stream in self.streams:
-            stream.close()
-        for session in self._https:
-            await session.aclose()
-
-    def _stream(self, address: Address, tls: Endpoint | None) -> StreamChannel:
-        """A channel over TCP; over TLS, to the server that *tls* says the certificate must be for."""
-        _, where = address
-
-        async def dial(protocol: Callable[[], asyncio.Protocol]) -> object:
-            context = self.tls() if tls is not None else None
-            name = tls.server_name if tls is not None else None
-            return await self._loop.create_connection(protocol, where[0], where[1], ssl=context, server_hostname=name)
-
-        channel = StreamChannel(
-            self._loop,
-            dial,
-            self._replies,
-            take=self._take,
-            clock=self._clock,
-            timeout_seconds=self._settings.timeout_seconds,
-        )
-        self.streams.append(channel)
-        return channel
+    Raises `BlockingIOError` if the socket's buffer is full, and `OSError` for an error of an earlier query, or if the
+    network device does not support it. Some datagrams may have been sent by then.
+    """
+    size = len(datagrams[0])
+    at_once = min(_MAX_SEGMENTS, _MAX_SEGMENTS_BYTES // size)
+    ancillary = [(socket.IPPROTO_UDP, _UDP_SEGMENT, _length(size))]
+    for at in range(0, len(datagrams), at_once):
+        sock.sendmsg([b"".join(datagrams[at : at + at_once])], ancillary)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from exporter.checks.answers import Answer, ExtendedError, MailExchange, Question, StartOfAuthority, Status, Text
 from exporter.checks.names import DomainName
-from exporter.dns.resolver import ENTRY_BYTES, Cache, key_of
+from exporter.dns.resolver import ENTRY_BYTES, KEY_SUFFIXES, Cache
 from tests.factories import address, name, names
 from tests.strategies import domain_names, ipv4_addresses, ipv6_addresses
 
@@ -41,6 +41,11 @@ answers = st.one_of(
         errors,
     ),
 )
+
+
+def key(question):
+    """The key of a question, as `Resolver.ask` builds it."""
+    return question.name + KEY_SUFFIXES[question.rdtype]
 
 
 def answer(last_octet=1, *, ttl=60):
@@ -81,7 +86,7 @@ def test_its_size_is_bounded_and_the_latest_is_there(puts, size):
         cache.put([(f"key{number}", put)], SERVERS.index(put.server), 0.0)
         last[f"key{number}"] = put
         assert len(cache) <= size
-        assert 0 <= cache.octets <= size * ENTRY_BYTES
+        assert 0 <= cache.size_bytes <= size * ENTRY_BYTES
 
     for key, put in last.items():
         assert cache.get(key, 0.0, 1.0) in (None, put)
@@ -108,7 +113,7 @@ def test_a_cache_of_nothing_and_an_emptied_one_hold_nothing():
     cache = Cache(2, SERVERS)
     cache.put([("key", answer())], 0, 0.0)
     cache.clear()
-    assert (len(cache), cache.octets, cache.last_server("key")) == (0, 0, None)
+    assert (len(cache), cache.size_bytes, cache.last_server("key")) == (0, 0, None)
     cache.put([("key", answer(2))], 0, 0.0)
     assert cache.get("key", 0.0, 1.0) == answer(2)
 
@@ -117,8 +122,8 @@ def test_questions_have_keys_of_their_own():
     """Name and type make the key; no two questions share one."""
     questions = [Question(name(text), rdtype) for text in ("a", "a.a", r"a\.a", ".") for rdtype in ("A", "AAAA", "PTR")]
 
-    assert len(set(map(key_of, questions))) == len(questions)
-    assert {type(key_of(question)) for question in questions} == {str}
+    assert len({key(question) for question in questions}) == len(questions)
+    assert {type(key(question)) for question in questions} == {str}
 
 
 @pytest.mark.parametrize("kind", ["A", "PTR"])
@@ -138,10 +143,10 @@ def test_an_entry_takes_at_most_250_bytes(kind):
         else:
             question = Question(DomainName(f"{number % 250}.{number // 250}.168.192.in-addr.arpa"), "PTR")
             put = Answer(Status.ANSWER, names(f"mail-{number:05x}.outbound.example.org"), (), 60, SERVERS[0], 1.5e9)
-        cache.put([(key_of(question), put)], 0, 0.0)
+        cache.put([(key(question), put)], 0, 0.0)
     taken = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
 
     assert len(cache) == 5_000
     assert taken / len(cache) <= ENTRY_BYTES
-    assert cache.octets / len(cache) == pytest.approx(taken / len(cache), rel=0.25)
+    assert cache.size_bytes / len(cache) == pytest.approx(taken / len(cache), rel=0.25)

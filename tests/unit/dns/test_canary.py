@@ -153,5 +153,5 @@ async def test_several_resolvers_stand_in_for_each_other():
 def test_resolvers_have_names_of_their_own():
     """Two resolvers of one name, or none at all, are refused."""
     for names in ([], ["a", "a"]):
-        with pytest.raises(ValueError, match="names of their own"):
+        with pytest.raises(ValueError, match="each needs a different name"):
             Resolvers([ResolverSettings(name=each) for each in names])

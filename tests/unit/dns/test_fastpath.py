@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from exporter.checks.answers import MailExchange, StartOfAuthority, Status, Text
 from exporter.checks.names import DomainName
-from exporter.dns.codec import NameReader, UnreadableError, UnusualError, plain_name, read_reply
+from exporter.dns.codec import NameReader, UnreadableError, UnusualError, uncompressed_name, read_reply
 from exporter.dns.dnspython_codec import read_unusual
 from tests.factories import address, name, names
 from tests.unit.dns.nameserver import records
@@ -288,7 +288,7 @@ def test_ordinary_names_are_read_as_any_name_is(wire):
     for name_at in (wire, wire, b"\1X" + wire, b"\2x-" + wire):
         packet = bytes(12) + name_at
 
-        read_at_once = plain_name(packet, 12, len(packet))
+        read_at_once = uncompressed_name(packet, 12, len(packet))
 
         if read_at_once is not None:
             assert NameReader(packet).read(12) == (read_at_once, len(packet))
@@ -298,4 +298,4 @@ def test_most_names_are_ordinary():
     """So the short cut is taken, whatever the case of their letters."""
     packet = bytes(12) + b"\3WWW\x07example\3oRg\0"
 
-    assert plain_name(packet, 12, len(packet)) == name("www.example.org")
+    assert uncompressed_name(packet, 12, len(packet)) == name("www.example.org")

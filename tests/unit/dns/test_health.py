@@ -1,7 +1,7 @@
 """A server is up while it answers, down when it is silent, and asked in an order that follows from that."""
 
 from exporter.checks.answers import Status
-from exporter.dns.servers import LESSON_SECONDS, Server, order
+from exporter.dns.servers import WORKAROUND_SECONDS, Server, by_preference
 from exporter.dns.settings import parse_endpoint
 
 
@@ -84,14 +84,14 @@ def test_the_order_is_trust_then_life_then_speed_then_the_operators():
     for number, peer in enumerate(peers):
         peer.round_trip_seconds = 0.03 - number / 100
 
-    assert order(servers) == [*peers, slow, mute, dead, liar]
+    assert by_preference(servers) == [*peers, slow, mute, dead, liar]
 
 
 def test_what_a_server_cannot_do_is_forgotten_after_an_hour():
     """Case and EDNS are tried again in the end: servers are fixed too."""
     one = server()
     for _ in range(3):
-        one.lost_case(100.0)
-    one.lost_edns(100.0)
+        one.note_wrong_case(100.0)
+    one.note_no_edns(100.0)
 
-    assert one.plain_case_until == one.plain_edns_until == 100.0 + LESSON_SECONDS
+    assert one.lower_case_until == one.no_edns_until == 100.0 + WORKAROUND_SECONDS

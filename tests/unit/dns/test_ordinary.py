@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.names import DomainName
-from exporter.dns.query import take_ordinary
+from exporter.dns.query import match_ordinary
 from exporter.dns.queue import Job
 from tests.factories import address, name
 from tests.unit.dns.nameserver import records
@@ -42,7 +42,7 @@ def told(wire, rdtype, opt):
     """The answer that the short way finds in one packet, or None."""
     answered, pending = [], {}
     job = waiting(wire, rdtype, pending)
-    other = take_ordinary(iter([wire]), pending, opt, answered, server="192.0.2.53:53", asked_at=1.5)
+    other = match_ordinary(iter([wire]), pending, opt, answered, server="192.0.2.53:53", asked_at=1.5)
     if other is not None:
         assert (other, answered, pending) == ((job, wire), [], {wire[:2]: job})
         return None
@@ -131,7 +131,7 @@ def test_no_bit_of_header_question_or_type_may_be_another(at):
     answered, pending = [], {}
     waiting(wire, "A", pending)
 
-    assert take_ordinary(iter([bytes(changed)]), pending, opt, answered, server="", asked_at=0.0) is not None
+    assert match_ordinary(iter([bytes(changed)]), pending, opt, answered, server="", asked_at=0.0) is not None
     assert answered == []
 
 
@@ -144,7 +144,7 @@ def test_a_burst_is_taken_up_to_what_is_not_ordinary():
     jobs = [waiting(packet, "A", pending) for packet in (*good, odd)]
     packets, answered = iter([good[0], stranger, good[1], odd, good[2], good[2]]), []
 
-    ends = [take_ordinary(packets, pending, opt, answered, server="", asked_at=0.0) for _ in range(4)]
+    ends = [match_ordinary(packets, pending, opt, answered, server="", asked_at=0.0) for _ in range(4)]
 
     assert ends == [(None, stranger), (jobs[3], odd), (None, good[2]), None]
     assert [job for job, _ in answered] == jobs[:3]
@@ -158,4 +158,4 @@ def test_a_question_that_was_sent_again_takes_the_long_way():
     job = waiting(wire, "A", pending)
     job.serial = 2
 
-    assert take_ordinary(iter([wire]), pending, opt, [], server="", asked_at=0.0) == (job, wire)
+    assert match_ordinary(iter([wire]), pending, opt, [], server="", asked_at=0.0) == (job, wire)

@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.dns.queue import TokenBucket, Waiting
+from exporter.dns.queue import TokenBucket
 
 
 @given(st.floats(0.1, 10_000), st.lists(st.floats(0, 0.05), max_size=300))
@@ -53,20 +53,3 @@ def test_an_endless_rate_lets_everything_go():
     assert all(bucket.take(1.0) for _ in range(1_000))
     assert bucket.take_up_to(1_000_000, 1.0) == 1_000_000
     assert bucket.wait_seconds(1.0) == 0
-
-
-def test_what_was_under_way_waits_beside_what_is_new():
-    """Both queues are first in, first out; only the new are bounded, and the newest of them are too many."""
-    waiting = Waiting(2)
-    waiting.fresh.extend("abcd")
-    for each in "xyz":
-        waiting.push_again(each)
-
-    assert (waiting.count, waiting.has_again) == (7, True)
-    assert waiting.pop_excess() == ["c", "d"]
-    assert waiting.pop_excess() == []
-    assert [waiting.pop_again() for _ in range(3)] == ["x", "y", "z"]
-    assert (waiting.count, waiting.has_again, waiting.pop_fresh(1), list(waiting.fresh)) == (2, False, ["a"], ["b"])
-
-    waiting.clear()
-    assert waiting.count == 0

@@ -5,7 +5,7 @@ import math
 import time
 
 from exporter.checks.answers import Question
-from exporter.dns.queue import Job, Pump
+from exporter.dns.queue import Job, QueryQueue
 from exporter.dns.settings import ResolverSettings
 from tests.factories import name
 from tests.fakes import FakeClock
@@ -18,11 +18,11 @@ class Gone:
     def __init__(self, clock=time.monotonic, **limits):
         settings = ResolverSettings(**{"max_queries_per_second": math.inf, **limits})
         self.begun, self.again, self.overflowed = [], [], []
-        self.pump = Pump(
+        self.pump = QueryQueue(
             settings,
             clock=clock,
-            begin=lambda jobs, now: self.begun.append(jobs),
-            again=lambda job, now: self.again.append(job),
+            send_new=lambda jobs, now: self.begun.append(jobs),
+            send_again=lambda job, now: self.again.append(job),
             overflow=lambda jobs, now: self.overflowed.extend(jobs),
         )
 

@@ -12,10 +12,10 @@ from exporter.dns.codec import (
     MAX_NEGATIVE_TTL,
     MAX_RECORDS,
     MAX_TTL,
-    Content,
+    ReplyRecords,
     UnreadableError,
-    clamp,
-    conclude,
+    clamp_ttl,
+    interpret,
 )
 from tests.factories import address, addresses, name
 
@@ -23,14 +23,14 @@ WWW, WEB, ORG, ROOT = name("www.example.org"), name("web.example.net"), name("ex
 HERE, THERE = addresses("192.0.2.1", "192.0.2.2")
 
 
-def content(*records, rcode=0, soa=(), delegates=False):
+def content(*records, rcode=0, soa=(), is_referral=False):
     """A reply: records as (owner, record, TTL), where a name is a CNAME's; SOA records as (owner, TTL)."""
-    made = Content(rcode)
+    made = ReplyRecords(rcode)
     for owner, record, ttl in records:
         made.add_answer(owner, record in (HERE, THERE), record, ttl)
     for owner, ttl in soa:
         made.add_authority(owner, ttl)
-    made.delegates = delegates
+    made.is_referral = is_referral
     return made
 
 
@@ -75,9 +75,9 @@ def content(*records, rcode=0, soa=(), delegates=False):
         ),
         pytest.param(content(soa=[(ORG, 0)]), (Status.NODATA, (), (), 0), id="nodata-that-is-not-to-be-kept"),
         pytest.param(content(), (Status.NODATA, (), (), 0), id="nodata-without-an-soa-is-not-kept"),
-        pytest.param(content(delegates=True), (Status.REFUSED, (), (), 0), id="a-referral-tells-nothing"),
+        pytest.param(content(is_referral=True), (Status.REFUSED, (), (), 0), id="a-referral-tells-nothing"),
         pytest.param(
-            content(soa=[(ORG, 30)], delegates=True), (Status.NODATA, (), (), 30), id="unless-there-is-an-soa-too"
+            content(soa=[(ORG, 30)], is_referral=True), (Status.NODATA, (), (), 30), id="unless-there-is-an-soa-too"
         ),
         pytest.param(content(rcode=3, soa=[(ORG, 30)]), (Status.NXDOMAIN, (), (), 30), id="nxdomain"),
         pytest.param(content(rcode=3), (Status.NXDOMAIN, (), (), 0), id="nxdomain-without-an-soa-is-not-kept"),
@@ -96,7 +96,7 @@ def test_what_a_reply_says(helo, reading):
     """RFC 2308 section 2, RFC 6604 section 3, RFC 2181 section 8."""
     helo.options = b"options"
 
-    assert conclude(helo, WWW) == (*reading, b"options")
+    assert interpret(helo, WWW) == (*reading, b"options")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_what_a_reply_says(helo, reading):
 def test_what_contradicts_itself_is_not_read(helo):
     """No part of such a reply is believed."""
     with pytest.raises(UnreadableError):
-        conclude(helo, WWW)
+        interpret(helo, WWW)
 
 
 def test_a_name_has_one_alias():
@@ -120,15 +120,15 @@ def test_a_name_has_one_alias():
         content((WWW, WEB, 60), (WWW, ORG, 60))
     with pytest.raises(UnreadableError, match="two CNAME records"):
         content().add_answer(WWW, False, HERE, 60)
-    assert conclude(content((WWW, WEB, 60), (WWW, WEB, 20)), WWW)[:4] == (None, (), (WEB,), 20)
+    assert interpret(content((WWW, WEB, 60), (WWW, WEB, 20)), WWW)[:4] == (None, (), (WEB,), 20)
 
 
 def test_an_alias_that_was_asked_for_is_no_chain():
     """Whoever asks for the CNAME record gets it, and is led nowhere (RFC 1034 section 3.6.2)."""
-    made = Content(0)
+    made = ReplyRecords(0)
     made.add_answer(WWW, True, WEB, 60)
 
-    assert conclude(made, WWW)[:4] == (Status.ANSWER, (WEB,), (), 60)
+    assert interpret(made, WWW)[:4] == (Status.ANSWER, (WEB,), (), 60)
 
 
 @pytest.mark.parametrize("links", [MAX_LINKS, MAX_LINKS + 1])
@@ -136,7 +136,7 @@ def test_sixteen_aliases_are_followed(links):
     """One more is a chain that is too long."""
     chain = [name(f"n{number}.example.org") for number in range(links + 1)]
     records = [(owner, to, 60) for owner, to in pairwise(chain)]
-    status, _, followed, *_ = conclude(content(*records, (chain[-1], HERE, 60)), chain[0])
+    status, _, followed, *_ = interpret(content(*records, (chain[-1], HERE, 60)), chain[0])
 
     assert status is (Status.ANSWER if links == MAX_LINKS else Status.CHAIN)
     assert followed == tuple(chain[1:])
@@ -145,14 +145,14 @@ def test_sixteen_aliases_are_followed(links):
 def test_a_thousand_records_are_kept():
     """The first ones in order."""
     many = [address(f"10.0.{number // 250}.{number % 250}") for number in range(MAX_RECORDS + 5)]
-    made = Content(0)
+    made = ReplyRecords(0)
     for one in reversed(many):
         made.add_answer(WWW, True, one, 60)
 
-    assert conclude(made, WWW)[1] == tuple(many[:MAX_RECORDS])
+    assert interpret(made, WWW)[1] == tuple(many[:MAX_RECORDS])
 
 
 @given(st.integers(0, 2**32 - 1))
 def test_a_ttl_that_can_be_believed(ttl):
     """A day at most; the sign bit makes it 0 (RFC 2181 section 8)."""
-    assert clamp(ttl) == (0 if ttl >= 2**31 else min(ttl, 86_400))
+    assert clamp_ttl(ttl) == (0 if ttl >= 2**31 else min(ttl, 86_400))

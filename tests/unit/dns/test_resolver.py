@@ -99,7 +99,6 @@ async def test_equal_questions_in_flight_are_asked_once():
 
         assert len(set(answers)) == 1
         assert len(server.queries) == 1
-        assert resolver.statistics.coalesced == 9
 
 
 async def test_an_age_limit_goes_past_what_is_older():
@@ -283,7 +282,6 @@ async def test_a_truncated_reply_is_asked_again_over_tcp():
             assert len((await resolver.resolve(WWW)).records) == 200
         assert server.connections == 1
         assert len(server.asked("udp")) == 3
-        assert resolver.statistics.tcp_fallbacks == 3
 
         server.hang_up()
         assert len((await resolver.resolve(WWW)).records) == 200

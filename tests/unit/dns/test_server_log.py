@@ -11,7 +11,7 @@ from exporter.dns.resolvers import ServerLog
 from exporter.dns.settings import ResolverSettings, parse_endpoint
 
 SILENT = "a DNS server does not answer"
-LYING = "a DNS server fails its canary, so nothing it says is believed"
+LYING = "a DNS server fails its canary, so its answers are ignored"
 BACK = "a DNS server is back"
 
 
@@ -53,7 +53,7 @@ def test_each_change_is_one_line(course, expected):
     server_log = ServerLog()
     with capture_logs() as logged:
         for one in course:
-            server_log.look([one])
+            server_log.update([one])
 
     assert [line["event"] for line in logged] == expected
     assert all((line["resolver"], line["server"]) == ("local", str(WELL.servers[0].endpoint)) for line in logged)
@@ -63,8 +63,8 @@ def test_a_silent_server_is_a_warning_with_its_reason():
     """A server that is back is not a warning."""
     server_log = ServerLog()
     with capture_logs() as logged:
-        server_log.look([DOWN])
-        server_log.look([WELL])
+        server_log.update([DOWN])
+        server_log.update([WELL])
 
     assert [(line["log_level"], line.get("reason")) for line in logged] == [("warning", "timeout"), ("info", None)]
 
@@ -74,6 +74,6 @@ def test_a_server_that_left_the_configuration_is_forgotten():
     server_log = ServerLog()
     with capture_logs() as logged:
         for several in ([DOWN], [], [DOWN]):
-            server_log.look(several)
+            server_log.update(several)
 
     assert [line["event"] for line in logged] == [SILENT, SILENT]

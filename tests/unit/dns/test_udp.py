@@ -11,7 +11,7 @@ from exporter.dns.codec import Randomness
 from exporter.dns.queue import Job
 from exporter.dns.resolver import Resolver
 from exporter.dns.settings import Endpoint
-from exporter.dns.transports import MAX_SOCKETS, SLOTS, SOCKET_SECONDS, Burst, UdpChannel
+from exporter.dns.transports import MAX_SOCKETS, SLOTS, SOCKET_SECONDS, ReadBudget, UdpChannel
 from tests.factories import name
 from tests.unit.dns.nameserver import DEADLINE_SECONDS, eventually, name_server, settings
 from tests.unit.dns.test_resolver import WWW, holds_all, resolving
@@ -75,9 +75,9 @@ class Told:
 def channel_to(address, told, clock=time.monotonic):
     """A channel that tells *told*, and the questions of a burst with messages of three lengths for it."""
     loop = asyncio.get_running_loop()
-    burst = Burst(loop.call_soon, clock)
-    take = Randomness().take
-    channel = UdpChannel(loop, (socket.AF_INET, address), told, take=take, burst=burst, clock=clock)
+    budget = ReadBudget(loop.call_soon, clock)
+    random_bytes = Randomness().take
+    channel = UdpChannel(loop, (socket.AF_INET, address), told, random_bytes=random_bytes, budget=budget, clock=clock)
     jobs = [Job(Question(name(f"n{number}.example.org"), "A"), "", print) for number in range(90)]
     for job in jobs:
         job.sent_at = time.monotonic()
