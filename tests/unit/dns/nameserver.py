@@ -2,15 +2,20 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 import dns.flags
 import dns.message
+import dns.name
 import dns.rcode
 import dns.rrset
 
-from exporter.dns.settings import Endpoint, ResolverSettings, parse_endpoint
+from exporter.checks.answers import Question
+from exporter.checks.names import DomainName
+from exporter.dns.resolver import Resolver
+from exporter.dns.settings import CanarySettings, Endpoint, ResolverSettings, parse_endpoint
 
 Reply = dns.message.Message | bytes | None
 Handler = Callable[[dns.message.QueryMessage, str], Reply | Iterable[Reply] | Awaitable[Reply]]
@@ -155,3 +160,56 @@ async def eventually(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(DEADLINE_SECONDS):
         while not condition():
             await asyncio.sleep(0.005)
+
+
+WWW = Question(DomainName("www.example.org"), "A")
+HERE = "www.example.org. 300 IN A 192.0.2.1"
+ROOT = ". 518400 IN NS a.root-servers.net."
+OFTEN = CanarySettings(interval_seconds=0.05)
+
+
+def knows_www(query: dns.message.QueryMessage, _transport: str) -> Reply:
+    """A handler that knows one address."""
+    return records(query, HERE)
+
+
+def knows_all(query: dns.message.QueryMessage, _transport: str) -> Reply:
+    """A handler that has the same address for every name."""
+    return records(query, f"{query.question[0].name} 300 IN A 192.0.2.1")
+
+
+def silent(_query: dns.message.QueryMessage, _transport: str) -> Reply:
+    """A handler that never replies."""
+    return None
+
+
+def honest(query: dns.message.QueryMessage, _transport: str) -> Reply:
+    """A handler that knows the root and one name; no other name exists."""
+    name = query.question[0].name
+    if name == dns.name.root:
+        return records(query, ROOT)
+    return records(query, HERE) if name.to_text().lower() == "www.example.org." else records(query, rcode=3)
+
+
+def sinkhole(query: dns.message.QueryMessage, _transport: str) -> Reply:
+    """A handler that has an address for every name, like a captive portal."""
+    name = query.question[0].name
+    return records(query, ROOT) if name == dns.name.root else records(query, f"{name} 60 IN A 203.0.113.66")
+
+
+def closed_endpoint() -> Endpoint:
+    """A loopback port that is closed for both UDP and TCP."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        return Endpoint("udp", "127.0.0.1", sock.getsockname()[1])
+
+
+@contextlib.asynccontextmanager
+async def resolving(*servers: NameServer | Endpoint, **more: object) -> AsyncIterator[Resolver]:
+    """Start a resolver, and close it at the end."""
+    resolver = Resolver(settings(*servers, **more))
+    await resolver.start()
+    try:
+        yield resolver
+    finally:
+        await resolver.close()

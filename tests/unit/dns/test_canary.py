@@ -1,34 +1,14 @@
 """A resolver that lies is not believed; one that is silent keeps the trust that it has."""
 
 import asyncio
-import math
 
 import dns.name
 import pytest
 
 from exporter.checks.answers import Question, Status
-from exporter.dns.resolvers import Resolvers
-from exporter.dns.settings import CanarySettings, ResolverSettings
+from exporter.dns.settings import CanarySettings
 from tests.factories import address, name
-from tests.unit.dns.nameserver import eventually, name_server, records, settings
-from tests.unit.dns.test_resolver import HERE, WWW, resolving, silent
-
-OFTEN = CanarySettings(interval_seconds=0.05)
-ROOT = ". 518400 IN NS a.root-servers.net."
-
-
-def honest(query, transport):
-    """Knows the root and one name; everything else does not exist."""
-    asked = query.question[0].name
-    if asked == dns.name.root:
-        return records(query, ROOT)
-    return records(query, HERE) if asked.to_text().lower() == "www.example.org." else records(query, rcode=3)
-
-
-def sinkhole(query, transport):
-    """Answers everything, as a captive portal does."""
-    asked = query.question[0].name
-    return records(query, ROOT) if asked == dns.name.root else records(query, f"{asked} 60 IN A 203.0.113.66")
+from tests.unit.dns.nameserver import OFTEN, WWW, eventually, honest, name_server, records, resolving, silent, sinkhole
 
 
 def denying(query, transport):
@@ -128,30 +108,3 @@ async def test_the_canary_can_be_told_what_to_ask():
         await resolver.resolve(Question(name("other.example.org"), "A"))
         assert resolver.servers[0].canary_ok
         assert [text.lower() for text in server.asked()] == ["www.example.org. in a", "other.example.org. in a"]
-
-
-async def test_several_resolvers_stand_in_for_each_other():
-    """The first that is well is asked; another one confirms; one that lies is passed over."""
-    async with name_server(honest) as first, name_server(honest) as second:
-        resolvers = Resolvers([settings(first, name="a", canary=OFTEN), settings(second, name="b", canary=OFTEN)])
-        await resolvers.start()
-        try:
-            assert (await resolvers.resolve(WWW)).server == str(first.endpoint)
-            assert (await resolvers.resolve(WWW, confirm=True)).server == str(second.endpoint)
-            assert [resolver.name for resolver in resolvers] == ["a", "b"]
-            assert resolvers["b"].name == "b"
-            assert 0 < resolvers.deadline_seconds < math.inf
-
-            first.handler = sinkhole
-            await eventually(lambda: not resolvers["a"].is_trusted)
-            assert (await resolvers.resolve(WWW)).server == str(second.endpoint)
-            assert (await resolvers.resolve(WWW, confirm=True)).server == str(second.endpoint)
-        finally:
-            await resolvers.close()
-
-
-def test_resolvers_have_names_of_their_own():
-    """Two resolvers of one name, or none at all, are refused."""
-    for names in ([], ["a", "a"]):
-        with pytest.raises(ValueError, match="each needs a different name"):
-            Resolvers([ResolverSettings(name=each) for each in names])

@@ -11,8 +11,7 @@ from exporter.checks.answers import Question, Status
 from exporter.dns.settings import parse_endpoint
 from tests.factories import address, name
 from tests.unit.dns.certificates import make_certificate, serving_context
-from tests.unit.dns.nameserver import name_server, records
-from tests.unit.dns.test_resolver import WWW, closed_endpoint, holds_all, resolving, silent
+from tests.unit.dns.nameserver import WWW, closed_endpoint, knows_all, name_server, records, resolving, silent
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +54,13 @@ async def https_server(certificate, answer):
 async def over_https(request):
     """The right answer over HTTPS."""
     query = dns.message.from_wire(await request.read())
-    return web.Response(body=holds_all(query, "https").to_wire(), content_type="application/dns-message")
+    return web.Response(body=knows_all(query, "https").to_wire(), content_type="application/dns-message")
 
 
 async def test_tls_asks_many_questions_over_one_connection(certificate):
     """A hundred questions at once share a connection; so does the one that comes later."""
     async with (
-        name_server(holds_all, udp=False, tls=serving_context(certificate)) as server,
+        name_server(knows_all, udp=False, tls=serving_context(certificate)) as server,
         resolving(tls_endpoint(server), ca_file=certificate, timeout_seconds=5) as resolver,
     ):
         questions = [Question(name(f"n{n}.example.org"), "A") for n in range(100)]
@@ -76,7 +75,7 @@ async def test_tls_asks_many_questions_over_one_connection(certificate):
 async def test_tls_goes_on_where_the_server_has_hung_up(certificate):
     """A connection that the server has closed is replaced, without an attempt being lost."""
     async with (
-        name_server(holds_all, udp=False, tls=serving_context(certificate)) as server,
+        name_server(knows_all, udp=False, tls=serving_context(certificate)) as server,
         resolving(tls_endpoint(server), ca_file=certificate, attempts=1, cache_entries=0) as resolver,
     ):
         assert (await resolver.resolve(WWW)).status is Status.ANSWER
@@ -87,7 +86,7 @@ async def test_tls_goes_on_where_the_server_has_hung_up(certificate):
 
 async def test_tls_wants_the_name_that_was_configured(certificate):
     """The certificate must be for the host, or for the name after the #."""
-    async with name_server(holds_all, udp=False, tls=serving_context(certificate)) as server:
+    async with name_server(knows_all, udp=False, tls=serving_context(certificate)) as server:
         for more, status in (("#dns.example.org", Status.ANSWER), ("#other.example.org", Status.TLS)):
             async with resolving(tls_endpoint(server, more), ca_file=certificate) as resolver:
                 assert (await resolver.resolve(WWW)).status is status
@@ -99,7 +98,7 @@ async def test_a_certificate_that_is_not_to_be_trusted_is_inconclusive(certifica
     presented = foreign if trusted else certificate
     more = {"ca_file": foreign} if trusted else {}
     async with (
-        name_server(holds_all, udp=False, tls=serving_context(presented)) as server,
+        name_server(knows_all, udp=False, tls=serving_context(presented)) as server,
         https_server(presented, over_https) as (endpoint, _),
     ):
         for each in (tls_endpoint(server), endpoint):
@@ -128,7 +127,7 @@ async def test_a_connection_on_which_nothing_comes_is_given_up(certificate):
 
     def answer(query, transport):
         nonlocal hanging
-        helo, hanging = (None, False) if hanging else (holds_all(query, transport), False)
+        helo, hanging = (None, False) if hanging else (knows_all(query, transport), False)
         return helo
 
     async with (

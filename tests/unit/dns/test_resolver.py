@@ -14,51 +14,26 @@ from exporter.checks.names import DomainName
 from exporter.dns.resolver import Resolver
 from exporter.dns.settings import Endpoint
 from tests.factories import address, name, names
-from tests.unit.dns.nameserver import eventually, name_server, records, settings
+from tests.unit.dns.nameserver import (
+    HERE,
+    WWW,
+    closed_endpoint,
+    eventually,
+    knows_all,
+    knows_www,
+    name_server,
+    records,
+    resolving,
+    settings,
+    silent,
+)
 
 SOA = "example.org. 600 IN SOA ns.example.org. h.example.org. 7 3600 600 86400 60"
-WWW = Question(DomainName("www.example.org"), "A")
-HERE = "www.example.org. 300 IN A 192.0.2.1"
-
-
-def holds_www(query, transport):
-    """A server that knows one address."""
-    return records(query, HERE)
-
-
-def holds_all(query, transport):
-    """A server on which every name has the address."""
-    return records(query, f"{query.question[0].name} 300 IN A 192.0.2.1")
-
-
-def silent(query, transport):
-    """A server that says nothing."""
-
-
-def closed_endpoint():
-    """A port of loopback on which nobody listens, neither on UDP nor on TCP."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return Endpoint("udp", "127.0.0.1", sock.getsockname()[1])
-
-
-class resolving:  # noqa: N801  # reads as a verb
-    """A started resolver, closed at the end."""
-
-    def __init__(self, *servers, **more):
-        self._resolver = Resolver(settings(*servers, **more))
-
-    async def __aenter__(self):
-        await self._resolver.start()
-        return self._resolver
-
-    async def __aexit__(self, *_):
-        await self._resolver.close()
 
 
 async def test_an_answer_says_who_gave_it_and_is_remembered():
     """The first question is asked, the second is answered out of the cache, and both get the same answer."""
-    async with name_server(holds_www) as server, resolving(server) as resolver:
+    async with name_server(knows_www) as server, resolving(server) as resolver:
         answer = await resolver.resolve(WWW)
         again = await resolver.resolve(WWW)
 
@@ -71,7 +46,7 @@ async def test_an_answer_says_who_gave_it_and_is_remembered():
 
 async def test_a_query_is_hard_to_forge():
     """Queries have random IDs, random case, a cookie, EDNS with 1232 octets, and come from several ports."""
-    async with name_server(holds_www) as server, resolving(server, cache_entries=0) as resolver:
+    async with name_server(knows_www) as server, resolving(server, cache_entries=0) as resolver:
         for _ in range(30):
             await resolver.resolve(WWW)
 
@@ -103,7 +78,7 @@ async def test_equal_questions_in_flight_are_asked_once():
 
 async def test_an_age_limit_goes_past_what_is_older():
     """A cached answer that is as old as the limit is asked for anew."""
-    async with name_server(holds_www) as server, resolving(server) as resolver:
+    async with name_server(knows_www) as server, resolving(server) as resolver:
         await resolver.resolve(WWW)
         await resolver.resolve(WWW, max_age_seconds=0)
 
@@ -113,8 +88,8 @@ async def test_an_age_limit_goes_past_what_is_older():
 async def test_a_confirmation_asks_another_server():
     """Confirming goes past the cache, to a server other than the one that answered last."""
     async with (
-        name_server(holds_www) as first,
-        name_server(holds_www) as second,
+        name_server(knows_www) as first,
+        name_server(knows_www) as second,
         resolving(first, second) as resolver,
     ):
         answers = [await resolver.resolve(WWW, confirm=confirm) for confirm in (False, True, True)]
@@ -162,7 +137,7 @@ async def test_one_servers_answer_ends_it():
     async with (
         name_server(silent) as mute,
         name_server(lambda query, _: records(query, rcode=5)) as refusing,
-        name_server(holds_www) as good,
+        name_server(knows_www) as good,
         resolving(mute, refusing, good, timeout_seconds=0.5) as resolver,
     ):
         assert (await resolver.resolve(WWW)).server == str(good.endpoint)
@@ -173,7 +148,7 @@ async def test_a_dead_first_server_does_not_cost_every_question_its_timeout():
     helo = [silent]
     async with (
         name_server(lambda query, transport: helo[0](query, transport)) as first,
-        name_server(holds_www) as second,
+        name_server(knows_www) as second,
         resolving(first, second, timeout_seconds=0.5, cache_entries=0) as resolver,
     ):
         for _ in range(20):
@@ -181,7 +156,7 @@ async def test_a_dead_first_server_does_not_cost_every_question_its_timeout():
         assert len(first.asked()) == 3
         await eventually(lambda: [server.up for server in resolver.servers] == [False, True])
 
-        helo[0] = holds_www
+        helo[0] = knows_www
         await eventually(lambda: resolver.servers[0].up)
         assert (await resolver.resolve(WWW)).server == str(first.endpoint)
 
@@ -434,7 +409,7 @@ async def test_cookies_are_sent_back_and_demanded():
         assert (await resolver.resolve(WWW)).records == (address("192.0.2.1"),)
         assert resolver.statistics.ignored["cookie"] >= 2  # more on a machine that is so busy that it was asked again
 
-        server.handler = holds_www  # a server that has given cookies up
+        server.handler = knows_www  # a server that has given cookies up
         answers = [await resolver.resolve(WWW) for _ in range(2)]
         assert answers[-1].status is Status.ANSWER
 
@@ -484,7 +459,7 @@ async def test_badcookie_is_answered_with_the_right_one():
 async def test_the_rate_and_the_queue_are_bounded():
     """What is over the limits waits; what is over the queue's is unanswered, and counted."""
     async with (
-        name_server(holds_all) as server,
+        name_server(knows_all) as server,
         resolving(server, max_queries_per_second=1, max_queued=2, max_queue_seconds=0.2, timeout_seconds=5) as resolver,
     ):
         questions = [Question(name(f"n{n}.example.org"), "A") for n in range(5)]
@@ -504,7 +479,7 @@ async def test_no_more_are_in_flight_than_allowed():
         nonlocal most
         most = max(most, resolver.in_flight)
         await asyncio.sleep(0.01)
-        return holds_all(query, transport)
+        return knows_all(query, transport)
 
     async with name_server(slow) as server, resolving(server, max_in_flight=4, timeout_seconds=5) as resolver:
         questions = [Question(name(f"n{n}.example.org"), "A") for n in range(40)]
@@ -537,7 +512,7 @@ async def test_a_broken_caller_harms_nobody_else():
     def broken(question, answer):
         raise RuntimeError("broken")
 
-    async with name_server(holds_www) as server, resolving(server) as resolver:
+    async with name_server(knows_www) as server, resolving(server) as resolver:
         resolver.ask(WWW, broken)
         answer = await resolver.resolve(WWW)
 
@@ -547,7 +522,7 @@ async def test_a_broken_caller_harms_nobody_else():
 
 async def test_sockets_are_renewed_and_bounded():
     """Ports change all the time, and the number of open sockets does not grow."""
-    async with name_server(holds_all) as server, resolving(server, max_queries_per_second=1e6) as resolver:
+    async with name_server(knows_all) as server, resolving(server, max_queries_per_second=1e6) as resolver:
         for n in range(1_500):
             await resolver.resolve(Question(name(f"n{n}.example.org"), "A"))
             assert resolver.open_sockets <= 16
@@ -562,9 +537,9 @@ async def test_a_step_of_the_wall_clock_changes_nothing():
 
     async def wait(query, transport):
         await gate.wait()
-        return holds_all(query, transport)
+        return knows_all(query, transport)
 
-    async with name_server(holds_all) as server:
+    async with name_server(knows_all) as server:
         resolver = Resolver(settings(server, timeout_seconds=5), unix_time=lambda: date[0])
         await resolver.start()
         try:
@@ -604,5 +579,5 @@ async def test_a_server_whose_name_does_not_resolve_is_unreachable():
     nowhere = Endpoint("udp", "nowhere.invalid", 53)
     async with resolving(nowhere, attempts=2) as resolver:
         assert (await resolver.resolve(WWW)).status is Status.NETWORK
-    async with name_server(holds_www) as server, resolving(nowhere, server) as resolver:
+    async with name_server(knows_www) as server, resolving(nowhere, server) as resolver:
         assert (await resolver.resolve(WWW)).server == str(server.endpoint)

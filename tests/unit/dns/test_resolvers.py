@@ -1,14 +1,20 @@
-"""Who counts as a source of its own, and that nobody else answers for it."""
+"""Several resolvers stand in for each other, are independent sources, and log when their servers fail."""
 
 import asyncio
 import contextlib
+import math
+from typing import NamedTuple
 
 import dns.rcode
+import pytest
+from structlog.testing import capture_logs
 
 from exporter.checks.answers import Status
-from exporter.dns.resolvers import Resolvers, Source
+from exporter.dns.resolver import ServerHealth
+from exporter.dns.resolvers import Resolvers, ServerLog, Source
+from exporter.dns.settings import ResolverSettings, parse_endpoint
 from tests.factories import question
-from tests.unit.dns.nameserver import name_server, records, settings
+from tests.unit.dns.nameserver import OFTEN, WWW, eventually, honest, name_server, records, settings, sinkhole
 
 PTR = question("10.2.0.192.in-addr.arpa", "PTR")
 
@@ -83,3 +89,99 @@ async def test_what_a_voice_says_is_remembered_as_any_answer():
         await opinion(resolvers, Source("only", str(one.endpoint)))
         assert (await resolvers.resolve(PTR)).status is Status.ANSWER
         assert len(one.asked()) == 1
+
+
+SILENT = "a DNS server does not answer"
+LYING = "a DNS server fails its canary, so its answers are ignored"
+BACK = "a DNS server is back"
+
+
+class Group(NamedTuple):
+    """The parts of a resolver that the log reads."""
+
+    name: str
+    settings: ResolverSettings
+    servers: tuple[ServerHealth, ...]
+
+
+def group(*, up=True, ok=True, contradicted=False, canary=True, error=None):
+    """A resolver with one server in this state."""
+    settings = ResolverSettings(name="local")
+    if not canary:
+        settings = ResolverSettings(name="local", canary=None)
+    server = ServerHealth(parse_endpoint("192.0.2.53"), up, error, ok, contradicted, 0.001)
+    return Group("local", settings, (server,))
+
+
+WELL = group()
+FRESH = group(ok=False)
+DOWN = group(up=False, ok=False, error=Status.TIMEOUT)
+LIAR = group(ok=False, contradicted=True)
+
+
+@pytest.mark.parametrize(
+    ("course", "expected"),
+    [
+        pytest.param([FRESH, WELL, WELL], [], id="nothing-after-a-good-start"),
+        pytest.param([FRESH, DOWN, DOWN, WELL], [SILENT, BACK], id="one-line-a-change"),
+        pytest.param([WELL, DOWN, FRESH, DOWN], [SILENT], id="after-a-reload-nothing-is-known"),
+        pytest.param([WELL, LIAR, DOWN, WELL], [LYING, SILENT, BACK], id="from-one-failure-to-another"),
+        pytest.param([DOWN, group(ok=False, canary=False)], [SILENT, BACK], id="without-a-canary-an-answer-is-enough"),
+    ],
+)
+def test_each_change_is_one_line(course, expected):
+    """A server whose state is not known yet logs nothing."""
+    server_log = ServerLog()
+    with capture_logs() as logged:
+        for one in course:
+            server_log.update([one])
+
+    assert [line["event"] for line in logged] == expected
+    assert all((line["resolver"], line["server"]) == ("local", str(WELL.servers[0].endpoint)) for line in logged)
+
+
+def test_a_silent_server_is_a_warning_with_its_reason():
+    """A server that is back is not a warning."""
+    server_log = ServerLog()
+    with capture_logs() as logged:
+        server_log.update([DOWN])
+        server_log.update([WELL])
+
+    assert [(line["log_level"], line.get("reason")) for line in logged] == [("warning", "timeout"), ("info", None)]
+
+
+def test_a_server_that_left_the_configuration_is_forgotten():
+    """If it is added again and still silent, that is logged again."""
+    server_log = ServerLog()
+    with capture_logs() as logged:
+        for several in ([DOWN], [], [DOWN]):
+            server_log.update(several)
+
+    assert [line["event"] for line in logged] == [SILENT, SILENT]
+
+
+async def test_several_resolvers_stand_in_for_each_other():
+    """The first that is well is asked; another one confirms; one that lies is passed over."""
+    async with name_server(honest) as first, name_server(honest) as second:
+        resolvers = Resolvers([settings(first, name="a", canary=OFTEN), settings(second, name="b", canary=OFTEN)])
+        await resolvers.start()
+        try:
+            assert (await resolvers.resolve(WWW)).server == str(first.endpoint)
+            assert (await resolvers.resolve(WWW, confirm=True)).server == str(second.endpoint)
+            assert [resolver.name for resolver in resolvers] == ["a", "b"]
+            assert resolvers["b"].name == "b"
+            assert 0 < resolvers.deadline_seconds < math.inf
+
+            first.handler = sinkhole
+            await eventually(lambda: not resolvers["a"].is_trusted)
+            assert (await resolvers.resolve(WWW)).server == str(second.endpoint)
+            assert (await resolvers.resolve(WWW, confirm=True)).server == str(second.endpoint)
+        finally:
+            await resolvers.close()
+
+
+def test_resolvers_have_names_of_their_own():
+    """Two resolvers of one name, or none at all, are refused."""
+    for names in ([], ["a", "a"]):
+        with pytest.raises(ValueError, match="each needs a different name"):
+            Resolvers([ResolverSettings(name=each) for each in names])

@@ -1,11 +1,13 @@
-"""A resolver's settings have defaults that work, and refuse what cannot."""
+"""Settings of a resolver have working defaults and refuse impossible values; servers are parsed into one form."""
+
+import re
 
 import dns.flags
 import pytest
 
 from exporter.checks.answers import Status
 from exporter.dns.resolver import Resolver
-from exporter.dns.settings import CanarySettings, ResolverSettings, parse_endpoint, system_servers
+from exporter.dns.settings import CanarySettings, Endpoint, ResolverSettings, parse_endpoint, system_servers
 from tests.factories import question
 from tests.unit.dns.nameserver import name_server, records, settings
 
@@ -68,3 +70,89 @@ async def test_recursion_is_desired_unless_the_servers_are_authoritative(desired
 
     assert answer.status is Status.ANSWER
     assert [bool(query.flags & dns.flags.RD) for _, query in server.queries] == [desired]
+
+
+@pytest.mark.parametrize(
+    ("text", "endpoint", "canonical"),
+    [
+        ("192.0.2.53", Endpoint("udp", "192.0.2.53", 53), "192.0.2.53:53"),
+        ("192.0.2.53:5353", Endpoint("udp", "192.0.2.53", 5353), "192.0.2.53:5353"),
+        ("Dns.Example.org.", Endpoint("udp", "dns.example.org", 53), "dns.example.org:53"),
+        ("[2001:DB8::0:53]:54", Endpoint("udp", "2001:db8::53", 54), "[2001:db8::53]:54"),
+        ("[2001:db8::53]", Endpoint("udp", "2001:db8::53", 53), "[2001:db8::53]:53"),
+        ("2001:db8::53", Endpoint("udp", "2001:db8::53", 53), "[2001:db8::53]:53"),
+        ("fe80::1%eth0", Endpoint("udp", "fe80::1%eth0", 53), "[fe80::1%eth0]:53"),
+        (
+            "tls://dns.example.org",
+            Endpoint("tls", "dns.example.org", 853, server_name="dns.example.org"),
+            "tls://dns.example.org:853",
+        ),
+        (
+            "TLS://192.0.2.53:853#Dns.example.org",
+            Endpoint("tls", "192.0.2.53", 853, server_name="dns.example.org"),
+            "tls://192.0.2.53:853#dns.example.org",
+        ),
+        (
+            "https://dns.example.org",
+            Endpoint("https", "dns.example.org", 443, "/dns-query", "dns.example.org"),
+            "https://dns.example.org/dns-query",
+        ),
+        (
+            "https://[2001:db8::53]:8443/dns?key=1",
+            Endpoint("https", "2001:db8::53", 8443, "/dns?key=1", "2001:db8::53"),
+            "https://[2001:db8::53]:8443/dns?key=1",
+        ),
+    ],
+)
+def test_an_endpoint_is_read_and_written(text, endpoint, canonical):
+    """Each way to write a server gives its endpoint, whose text is canonical and is read as the same."""
+    parsed = parse_endpoint(text)
+
+    assert parsed == endpoint
+    assert str(parsed) == canonical
+    assert parse_endpoint(canonical) == endpoint
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is not a DNS server: write a server as host, host:port"),
+        ("192.0.2.53 ", "is not a DNS server"),
+        ("192.0.2.53\x00", "is not a DNS server"),
+        ("dns.exämple.org", "is not a DNS server"),
+        ("192.0.2.53:", "has no port between 1 and 65535 after the colon: leave it out for 53"),
+        ("192.0.2.53:0", "has no port between 1 and 65535"),
+        ("192.0.2.53:65536", "has no port between 1 and 65535"),
+        ("192.0.2.53:+5", "has no port between 1 and 65535"),
+        ("192.0.2.256", "does not have a valid IPv4 address"),
+        ("192.0.2.053", "does not have a valid IPv4 address"),
+        ("[192.0.2.53]:53", "does not have a valid IPv6 address"),
+        ("[2001:db8::53", "write an IPv6 address as"),
+        ("[2001:db8::53]53", "write an IPv6 address as"),
+        ("udp://192.0.2.53", "has an unknown scheme"),
+        ("http://192.0.2.53/dns-query", "has an unknown scheme"),
+        ("a..b", "does not have a valid host"),
+        ("-a.example", "does not have a valid host"),
+        (":53", "does not have a valid host"),
+        ("tls://", "does not have a valid host"),
+        ("tls://192.0.2.53#", "needs the name of the certificate after the #"),
+        ("https://", "does not have a valid host"),
+        ("https://[::1", "is not a URL"),
+        ("https://dns.example.org/dns-query{?dns}", "is a URI template"),
+        ("https://dns.example.org/#x", "has a fragment"),
+        ("https://me:secret@dns.example.org/", "has a user name"),
+    ],
+)
+def test_what_is_no_endpoint_is_told_what_would_be_right(text, message):
+    """Each mistake is a `ValueError` that says what would be right."""
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        parse_endpoint(text)
+
+    assert "secret" not in str(caught.value)
+
+
+def test_an_address_needs_no_resolving():
+    """Only a host name has to be resolved before it can be reached."""
+    assert parse_endpoint("192.0.2.53").is_address
+    assert parse_endpoint("[2001:db8::53]:53").is_address
+    assert not parse_endpoint("tls://dns.example.org").is_address

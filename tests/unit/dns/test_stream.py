@@ -43,7 +43,9 @@ async def test_questions_to_a_broken_connection_fail_without_a_word_in_the_log(c
         async def dial(protocol):
             return await loop.create_connection(protocol, *server.getsockname())
 
-        channel = StreamChannel(loop, dial, outcomes, random_bytes=Randomness().take, clock=time.monotonic, timeout_seconds=5.0)
+        channel = StreamChannel(
+            loop, dial, outcomes, random_bytes=Randomness().take, clock=time.monotonic, timeout_seconds=5.0
+        )
         jobs = [Job(Question(name(f"n{number}.example.org"), "A"), "", print) for number in range(QUESTIONS)]
         for job in jobs:
             job.sent_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""The short way of the ordinary reply: it comes to what the long one does, and leaves everything else alone."""
+"""The fast path for ordinary replies agrees with the decoder of all replies."""
 
 import dns.edns
 import pytest
@@ -11,7 +11,7 @@ from exporter.dns.query import match_ordinary
 from exporter.dns.queue import Job
 from tests.factories import address, name
 from tests.unit.dns.nameserver import records
-from tests.unit.dns.test_fastpath import query, read, replies
+from tests.unit.dns.test_codec import query, read, replies
 
 COOKIE = dns.edns.GenericOption(10, b"12345678abcdefgh")
 END_OF_QUESTION = len(query().to_wire())

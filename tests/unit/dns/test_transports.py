@@ -1,8 +1,11 @@
-"""Sockets over UDP: many ports, none for long, and never too many."""
+"""UDP sockets: many ports, each used briefly, and never too many. Datagrams sent together arrive one by one."""
 
 import asyncio
+import select
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -11,11 +14,40 @@ from exporter.dns.codec import Randomness
 from exporter.dns.queue import Job
 from exporter.dns.resolver import Resolver
 from exporter.dns.settings import Endpoint
-from exporter.dns.transports import MAX_SOCKETS, SLOTS, SOCKET_SECONDS, ReadBudget, UdpChannel
+from exporter.dns.transports import (
+    MAX_SOCKETS,
+    SLOTS,
+    SOCKET_SECONDS,
+    ReadBudget,
+    UdpChannel,
+    can_segment,
+    send_segments,
+)
 from tests.factories import name
-from tests.unit.dns.nameserver import DEADLINE_SECONDS, eventually, name_server, settings
-from tests.unit.dns.test_resolver import WWW, holds_all, resolving
-from tests.unit.dns.udp_pair import udp_pair, wait_for_error
+from tests.integration.servers.tools import missing
+from tests.unit.dns.nameserver import DEADLINE_SECONDS, WWW, eventually, knows_all, name_server, resolving, settings
+
+
+@contextmanager
+def udp_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A socket that sends, and the one that it sends to, which waits ten seconds for what is to come."""
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as theirs,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours,
+    ):
+        theirs.bind(("127.0.0.1", 0))
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        theirs.settimeout(10)
+        ours.connect(theirs.getsockname())
+        ours.setblocking(False)
+        yield ours, theirs
+
+
+def wait_for_error(sock: socket.socket) -> None:
+    """Wait until the kernel has an error to tell of what was sent on *sock*, and leave it there."""
+    poller = select.poll()
+    poller.register(sock, 0)
+    assert poller.poll(10_000)
 
 
 async def test_sockets_are_bounded_where_nobody_answers():
@@ -37,7 +69,7 @@ async def test_sockets_are_bounded_where_nobody_answers():
 async def test_a_port_is_given_up_when_it_is_old():
     """A socket that was good for many more questions is closed after ten seconds, and the next question has another."""
     slept = [0.0]
-    async with name_server(holds_all) as server:
+    async with name_server(knows_all) as server:
         resolver = Resolver(settings(server, timeout_seconds=5), clock=lambda: time.monotonic() + slept[0])
         await resolver.start()
         try:
@@ -181,3 +213,46 @@ async def test_a_turn_reads_for_no_longer_than_its_time_over_all_sockets():
 
         assert sorted({0, *turns}) == [0, 1, 2, 3]
         channel.close()
+
+
+@pytest.fixture
+def _segmenting_kernel():
+    """Want a kernel that can do it (Linux 4.18), as other tests want their tools."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        if not can_segment(any_socket):
+            missing("this kernel cannot cut datagrams apart (UDP_SEGMENT): use Linux 4.18 or newer")
+
+
+@pytest.mark.usefixtures("_segmenting_kernel")
+@pytest.mark.parametrize(("count", "octets"), [(2, 30), (60, 90), (61, 90), (150, 40), (100, 1_400)])
+def test_what_was_sent_together_arrives_one_by_one(count, octets):
+    """Every datagram comes, whole and by itself, however many there are and however long; and nothing else does."""
+    datagrams = [number.to_bytes(2) * (octets // 2) for number in range(count)]
+    with udp_pair() as (ours, theirs):
+        send_segments(ours, datagrams)
+        ours.send(b"last")
+
+        assert sorted([theirs.recv(65_535) for _ in range(count + 1)]) == sorted([*datagrams, b"last"])
+
+
+@pytest.mark.usefixtures("_segmenting_kernel")
+def test_an_error_of_what_was_sent_before_comes_out():
+    """Where nobody listens any more, the next sending says so."""
+    with udp_pair() as (ours, theirs):
+        theirs.close()
+        send_segments(ours, [b"ab", b"cd"])
+        wait_for_error(ours)
+        with pytest.raises(ConnectionRefusedError):
+            send_segments(ours, [b"ab", b"cd"])
+
+
+@pytest.mark.usefixtures("_segmenting_kernel")
+def test_a_kernel_that_will_not_says_so():
+    """A socket whose datagrams have no checksum cannot have them cut apart: that is an error, and nothing leaves."""
+    with udp_pair() as (ours, theirs):
+        ours.setsockopt(socket.SOL_SOCKET, 11, 1)  # SO_NO_CHECK
+        with pytest.raises(OSError, match=r"argument|Input/output"):
+            send_segments(ours, [b"ab", b"cd"])
+        ours.send(b"last")
+
+        assert theirs.recv(65_535) == b"last"

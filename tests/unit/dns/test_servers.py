@@ -1,0 +1,192 @@
+"""The health of servers, their cookies and EDNS options."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.checks.answers import Status
+from exporter.dns.servers import WORKAROUND_SECONDS, CookieJar, Server, by_preference, opt_record, read_options
+from exporter.dns.settings import parse_endpoint
+from tests.examples import examples
+
+
+def server(number=0):
+    """A server that nothing is known of."""
+    return Server(number, parse_endpoint(f"192.0.2.{number}"), cookies=None, random_case=True)
+
+
+def fail(one, *times, status=Status.TIMEOUT, is_probe=False):
+    """Let queries go unanswered, each sent a second before; whether each of them changed how the server is."""
+    return [one.failed(now, status, now - 1, is_probe=is_probe) for now in times]
+
+
+def test_silence_makes_a_server_suspected_and_only_a_silent_probe_takes_it_down():
+    """Two are bad luck, three are silence, perhaps of a zone; a probe settles it; a reply brings the server back."""
+    one = server()
+    assert fail(one, 10.0, 11.0, 12.0, 13.0) == [False, False, True, False]
+    assert (one.up, one.is_suspected, one.last_error) == (True, True, Status.TIMEOUT)
+
+    assert fail(one, 14.0, is_probe=True) == [True]
+    assert (one.up, one.down_until) == (False, 15.0)
+
+    assert one.replied(16.0, 0.01)
+    assert (one.up, one.is_suspected) == (True, False)
+    assert not one.replied(16.5, 0.01)
+
+
+def test_a_reply_clears_a_suspicion():
+    """A silent zone's server that answers anything at all was never down, and comes back into its place."""
+    one = server()
+    fail(one, 10.0, 11.0, 12.0)
+    assert one.replied(12.5, 0.01)
+    assert not one.is_suspected
+
+    assert fail(one, 14.0, is_probe=True) == [False]
+    assert one.up
+
+
+def test_a_host_that_says_that_nobody_listens_is_believed_without_a_probe():
+    """A closed port is no zone's silence."""
+    one = server()
+    assert fail(one, 10.0, 11.0, 12.0, status=Status.NETWORK) == [False, False, True]
+    assert not one.up
+
+
+def test_what_was_lost_before_the_last_reply_does_not_count():
+    """A query that was sent before the server was last heard says nothing about the server."""
+    one = server()
+    one.replied(20.0, 0.01)
+    for _ in range(10):
+        assert not one.failed(21.0, Status.TIMEOUT, 19.0, is_probe=True)
+    assert one.up
+    assert not one.is_suspected
+
+
+def test_the_back_off_doubles_up_to_its_limit():
+    """Each failure after the back-off has passed doubles it, to half a minute; a reply resets it."""
+    one = server()
+    fail(one, 1.0, 2.0, 3.0, status=Status.NETWORK)
+    waits = []
+    for _ in range(8):
+        now = one.down_until
+        fail(one, now, status=Status.NETWORK)
+        waits.append(one.down_until - now)
+    assert waits == [2, 4, 8, 16, 30, 30, 30, 30]
+
+    one.replied(1_000.0, 0.01)
+    fail(one, 1_002.0, 1_003.0, 1_004.0, status=Status.NETWORK)
+    assert one.down_until == 1_005.0
+
+
+def test_the_order_is_trust_then_life_then_speed_then_the_operators():
+    """A liar comes last, then the dead, then the silent, then the slow; peers stay as configured."""
+    servers = [server(number) for number in range(7)]
+    liar, dead, mute, slow, *peers = servers
+    liar.contradicted = True
+    dead.up = False
+    fail(mute, 1.0, 2.0, 3.0)
+    slow.round_trip_seconds = 0.5
+    for number, peer in enumerate(peers):
+        peer.round_trip_seconds = 0.03 - number / 100
+
+    assert by_preference(servers) == [*peers, slow, mute, dead, liar]
+
+
+def test_what_a_server_cannot_do_is_forgotten_after_an_hour():
+    """Case and EDNS are tried again in the end: servers are fixed too."""
+    one = server()
+    for _ in range(3):
+        one.note_wrong_case(100.0)
+    one.note_no_edns(100.0)
+
+    assert one.lower_case_until == one.no_edns_until == 100.0 + WORKAROUND_SECONDS
+
+
+OURS = b"\x01\x02\x03\x04\x05\x06\x07\x08"
+THEIRS = b"\xf0" * 8
+
+
+def jar():
+    """A jar with a cookie of ours, and nothing known of the server."""
+    return CookieJar(lambda count: OURS[:count])
+
+
+def test_our_part_has_eight_bytes():
+    """RFC 7873 section 4.1; it is sent alone until the server's is known."""
+    assert (jar().sent, jar().expected) == (OURS, False)
+
+
+@pytest.mark.parametrize(
+    ("cookie", "before", "after"),
+    [
+        pytest.param(b"", True, False, id="none"),
+        pytest.param(None, False, False, id="malformed"),
+        pytest.param(OURS, True, True, id="our-part-alone"),
+        pytest.param(OURS + THEIRS, True, True, id="both-parts"),
+        pytest.param(OURS[:7], False, False, id="too-short"),
+        pytest.param(bytes(8), False, False, id="somebody-elses"),
+        pytest.param(bytes(8) + THEIRS, False, False, id="somebody-elses-with-a-servers"),
+    ],
+)
+def test_what_can_be_from_the_server(cookie, before, after):
+    """Section 5.3: before the server has shown that it sends cookies, none will do; a wrong one never does."""
+    knowing = jar()
+    assert knowing.accepts(OURS + THEIRS)
+
+    assert (jar().accepts(cookie), knowing.accepts(cookie)) == (before, after)
+
+
+def test_the_servers_part_is_kept_and_sent():
+    """The latest one; a reply that has none of it, or is not believed, takes nothing away."""
+    shared = jar()
+    for cookie in (OURS + THEIRS, OURS, b"", None, bytes(8) + b"forged!!"):
+        shared.accepts(cookie)
+    assert (shared.sent, shared.expected) == (OURS + THEIRS, True)
+
+    shared.accepts(OURS + b"another!")
+    assert shared.sent == OURS + b"another!"
+
+
+def test_our_part_alone_shows_nothing():
+    """A server that echoes what it does not understand need not do so the next time."""
+    shared = jar()
+    shared.accepts(OURS)
+
+    assert (shared.expected, shared.sent, shared.accepts(b"")) == (False, OURS, True)
+
+
+@examples(60)
+@given(st.lists(st.sampled_from(["missed", "cookie", "echo", "none"]), max_size=20))
+def test_after_three_misses_in_a_row_none_is_expected(events):
+    """A cookie in between begins the count anew; a reply without one that is not believed does not."""
+    shared, misses, expected = jar(), 0, False
+    for event in events:
+        if event == "missed":
+            shared.missed()
+            misses += 1
+            if misses == 3:
+                misses, expected = 0, False
+        elif event == "none":
+            assert shared.accepts(b"") is not expected
+        else:
+            shared.accepts(OURS + THEIRS if event == "cookie" else OURS)
+            misses, expected = 0, expected or event == "cookie"
+        assert shared.expected is expected
+        assert shared.sent == (OURS + THEIRS if expected else OURS)
+
+
+@given(st.binary(max_size=60))
+def test_options_of_any_kind_are_read(octets):
+    """Whatever stands in the options, reading them ends, and gives cookies of a right length alone."""
+    cookie, errors = read_options(octets)
+
+    assert cookie is None or len(cookie) in (0, 8, *range(16, 41))
+    assert len(errors) <= 8
+
+
+def test_a_cookie_is_written_as_it_is_read():
+    """The OPT record of a query carries the cookie (RFC 7873 section 4), or nothing."""
+    record = opt_record(b"12345678")
+
+    assert read_options(record[11:])[0] == b"12345678"
+    assert opt_record(b"") == b"\0\0\x29\x04\xd0\0\0\0\0\0\0"
