@@ -1,7 +1,4 @@
-"""The world on a UDP and a TCP port of the loopback.
-
-The rule of this file: it moves octets. What is in them is for `exporter.demo.wire`.
-"""
+"""Serves the demo world as DNS over UDP and TCP."""
 
 import asyncio
 import contextlib
@@ -24,31 +21,23 @@ import dns.rrset
 
 from exporter.checks.answers import Status
 from exporter.checks.names import DomainName
-from exporter.demo.world import RecordSet, Resolution, World, name_of
+from exporter.demo.world import RecordSet, World, name_of
 from exporter.errors import CannotRunError
 
-# SECTION exporter.demo.wire
-# Queries in, replies out, as octets.
-#
-# The rule of this file: dnspython compiles the reply to a question once, and from then on it is copied: only
-# the ID, the
-# case of the name (0x20) and EDNS are the query's own. What is compiled is forgotten as soon as the world
-# changes.
-
 UDP_PAYLOAD = 1232
-"""The largest reply over UDP that this server sends, as most do since the DNS Flag Day of 2020."""
+"""Largest reply over UDP, in bytes: the value of the DNS Flag Day 2020."""
 
 _HEADER = struct.Struct("!6H")
 _TYPE_AND_CLASS = struct.Struct("!2H")
-_OPT = struct.Struct(
-    "!B2H2B2H"
-)  # root, type, payload, extended RCODE, version, flags, RDLENGTH (RFC 6891 section 6.1.2)
+_OPT = struct.Struct("!B2H2B2H")
+"""Root, type, payload, extended RCODE, version, flags and RDLENGTH (RFC 6891 section 6.1.2)."""
 _OPCODE = 0x7800
 _DNSSEC_OK = 0x8000
-_COMPILED_LIMIT = 100_000  # questions that are remembered: more than any world has
-_ROTATIONS = 16
-_LARGEST = 65535  # octets in a message over TCP
-_LONGEST_QUESTION = 255 + 4
+_MAX_COMPILED = 100_000
+"""Limit of the questions in the cache: more than any world has."""
+_MAX_ROTATIONS = 16
+_MAX_BODY = 65535 - _HEADER.size - (255 + _TYPE_AND_CLASS.size) - _OPT.size
+"""Bytes of a message over TCP that are left for records."""
 
 _RCODE = {
     Status.NXDOMAIN: dns.rcode.NXDOMAIN,
@@ -57,12 +46,20 @@ _RCODE = {
 }
 
 Observe = Callable[[DomainName, str], None]
-"""Is told the name and type of each question that gets as far as being looked up."""
+"""Called with the name and type of each question that is looked up."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """A reply without its header, question and EDNS. *bodies* differ only in the order of the records."""
+    """A reply without its header, question and EDNS.
+
+    Attributes:
+        rcode: Response code.
+        answers: Number of records in the answer section.
+        authorities: Number of records in the authority section.
+        bodies: The records as bytes, once for each order in which they are sent.
+        is_truncated: Whether it is truncated over UDP.
+    """
 
     rcode: int
     answers: int = 0
@@ -72,9 +69,10 @@ class _Compiled:
 
 
 class Responder:
-    """Answers queries from a world as a recursive resolver does: RA set, CNAMEs followed, record order rotating.
+    """Answers queries like a recursive resolver: follows CNAMEs, sets RA, and rotates the records.
 
-    Names are compressed against the question at the front of the reply, so that the body fits behind any spelling.
+    Replies are compiled once and cached until the world changes. Only the ID, the case of the name (0x20) and EDNS are
+    taken from each query. Names are compressed against the question, so a body fits any spelling of it.
     """
 
     def __init__(self, world: World, *, observe: Observe | None = None) -> None:
@@ -82,10 +80,10 @@ class Responder:
         self._observe = observe
         self._generation = world.generation
         self._compiled: dict[bytes, _Compiled | None] = {}
-        self._turn = count()
+        self._replies = count()
 
     def respond(self, query: bytes, *, over_tcp: bool = False) -> bytes | None:
-        """The reply to a query, or `None` for what gets none: a reply, a scrap, a question to a silent server."""
+        """The reply to a query; None for a message that is not a query, and for a question to a silent server."""
         if len(query) < _HEADER.size:
             return None
         ident, flags, questions, answers, authorities, additionals = _HEADER.unpack_from(query)
@@ -105,7 +103,7 @@ class Responder:
         reply = self._look_up(query, question)
         if reply is None:
             return None
-        body = reply.bodies[next(self._turn) % len(reply.bodies)]
+        body = reply.bodies[next(self._replies) % len(reply.bodies)]
         flags |= reply.rcode
         has_edns = 1 if edns else 0
         size = _HEADER.size + len(question) + len(body) + len(edns)
@@ -115,10 +113,10 @@ class Responder:
 
     def _look_up(self, query: bytes, question: bytes) -> _Compiled | None:
         generation = self._world.generation
-        if generation != self._generation or len(self._compiled) > _COMPILED_LIMIT:
+        if generation != self._generation or len(self._compiled) > _MAX_COMPILED:
             self._compiled.clear()
             self._generation = generation
-        key = question[:-4].lower() + question[-4:]  # length octets are below "A", so that only letters are folded
+        key = question[:-4].lower() + question[-4:]  # length bytes are below "A", so only letters change
         if key not in self._compiled or self._observe is not None:
             name, _ = dns.name.from_wire(query, _HEADER.size)
             rdtype, rdclass = _TYPE_AND_CLASS.unpack(question[-4:])
@@ -138,40 +136,36 @@ class Responder:
         answers = [_rrset(link) for link in found.chain]
         authorities = [_rrset(found.authority)] if found.authority is not None else []
         bodies: list[bytes] = []
-        for turn in range(_turns(found)):
-            last = [_rrset(found.records, turn)] if found.records is not None else []
+        size = len(found.records.rdatas) if found.records is not None else 0
+        for rotation in range(max(1, min(size, _MAX_ROTATIONS))):
+            last = [_rrset(found.records, rotation)] if found.records is not None else []
             bodies.append(_body(name, [*answers, *last, *authorities]))
-        if len(bodies[0]) > _LARGEST - _HEADER.size - _LONGEST_QUESTION - _OPT.size:
+        if len(bodies[0]) > _MAX_BODY:
             return _Compiled(dns.rcode.SERVFAIL)
-        count = len(answers) + (len(found.records.rdatas) if found.records is not None else 0)
         rcode = _RCODE.get(found.status, dns.rcode.NOERROR)
-        return _Compiled(rcode, count, len(authorities), tuple(bodies), found.is_truncated)
+        return _Compiled(rcode, len(answers) + size, len(authorities), tuple(bodies), found.is_truncated)
 
 
 def _body(name: dns.name.Name, rrsets: Iterable[dns.rrset.RRset]) -> bytes:
-    """The sections behind a question for *name*, compressed against it."""
+    """The sections after a question for *name*, with names compressed against it."""
     file = io.BytesIO()
     compress: dict[dns.name.Name, int] = {}
     file.write(bytes(_HEADER.size))
     name.to_wire(file, compress)
     file.write(bytes(_TYPE_AND_CLASS.size))
-    start = file.tell()
+    start = len(file.getvalue())
     for rrset in rrsets:
         rrset.to_wire(file, compress, want_shuffle=False)
     return file.getvalue()[start:]
 
 
-def _turns(found: Resolution) -> int:
-    return min(len(found.records.rdatas), _ROTATIONS) if found.records is not None else 1
-
-
-def _rrset(records: RecordSet, turn: int = 0) -> dns.rrset.RRset:
-    rdatas = records.rdatas[turn:] + records.rdatas[:turn]
+def _rrset(records: RecordSet, rotation: int = 0) -> dns.rrset.RRset:
+    rdatas = records.rdatas[rotation:] + records.rdatas[:rotation]
     return dns.rrset.from_rdata_list(dns.name.Name((*records.owner.labels, b"")), records.ttl, rdatas)
 
 
 def _end_of_question(message: bytes) -> int:
-    """Where the first question ends, or 0 if it is none: too long, cut off, or with a compressed name."""
+    """Where the first question ends; 0 if it is too long, incomplete, or has a compressed name."""
     at = _HEADER.size
     limit = min(len(message) - _TYPE_AND_CLASS.size, at + 255)
     while at < limit:
@@ -185,7 +179,7 @@ def _end_of_question(message: bytes) -> int:
 
 
 def _edns(query: bytes, end: int) -> tuple[int, bytes]:
-    """The limit that the query sets to a reply over UDP, and the OPT record for the reply: none if it has none."""
+    """Size limit of a reply over UDP, and its OPT record: empty if the query has none."""
     if len(query) < end + _OPT.size:
         return 512, b""
     root, rdtype, payload, _, version, flags, _ = _OPT.unpack_from(query, end)
@@ -195,19 +189,16 @@ def _edns(query: bytes, end: int) -> tuple[int, bytes]:
     return max(512, min(payload, UDP_PAYLOAD)), reply
 
 
-# SECTION exporter.demo.server
-
-_AT_ONCE = 64  # datagrams that are answered before the event loop gets its turn
-_RECEIVE_BUFFER = 4 << 20  # the system gives less where it has a limit
+_MAX_DATAGRAMS = 64  # answered before other tasks may run
+_RECEIVE_BUFFER = 4 << 20  # bytes; the system may limit it
 _PORT_ATTEMPTS = 20
 
 
 class DemoServer:
     """Serves a world: ``async with DemoServer(world) as server: ... server.address``.
 
-    Port 0 takes a port that is free for both UDP and TCP. *observe* is told each question. The world may be changed
-    while it is served. *dropped* counts the queries that came while it was told to be silent. Raises `CannotRunError`
-    if the port is taken.
+    Port 0 selects a port that is free for both UDP and TCP. *observe* is called with each question. The world may
+    change while it is served. `dropped` counts the queries between `stop_answering` and `resume`.
     """
 
     def __init__(
@@ -228,15 +219,15 @@ class DemoServer:
         self._is_answering = True
         self._udp: socket.socket | None = None
         self._tcp: asyncio.Server | None = None
-        self._connections: set[_Connection] = set()
+        self._connections: set[_TcpClient] = set()
 
     @property
     def address(self) -> str:
-        """Where it listens, as ``host:port``."""
+        """The address of the server, as ``host:port``."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     async def start(self) -> None:
-        """Listen on both ports."""
+        """Listen on both ports. Raises `CannotRunError` if one is in use."""
         loop = asyncio.get_running_loop()
         try:
             self._udp, listener = _bind(self.host, self.port)
@@ -245,7 +236,7 @@ class DemoServer:
                 f"cannot serve DNS on {self.address}: {os.strerror(error.errno or 0)}; choose another port, or 0"
             ) from error
         self.port = self._udp.getsockname()[1]
-        self._tcp = await loop.create_server(self._connection, sock=listener, backlog=128)
+        self._tcp = await loop.create_server(lambda: _TcpClient(self), sock=listener, backlog=128)
         loop.add_reader(self._udp, self._read, self._udp)
 
     async def stop(self) -> None:
@@ -269,47 +260,44 @@ class DemoServer:
         await self.stop()
 
     def stop_answering(self) -> None:
-        """Fall silent: the ports stay open, and queries are dropped."""
+        """Drop all queries. The ports stay open."""
         self._is_answering = False
 
     def resume(self) -> None:
-        """Answer again. What was asked meanwhile stays unanswered."""
+        """Answer again, but not the queries that were dropped."""
         self._is_answering = True
 
     def _read(self, udp: socket.socket) -> None:
-        for _ in range(_AT_ONCE):
+        for _ in range(_MAX_DATAGRAMS):
             try:
                 query, client = udp.recvfrom(65535)
             except (BlockingIOError, InterruptedError):
                 return
-            except OSError:  # an ICMP error that an earlier reply met: that client is gone
+            except OSError:  # an ICMP error for an earlier reply: that client is gone
                 continue
             reply = self.respond(query, over_tcp=False)
             if reply is not None:
                 with contextlib.suppress(OSError):  # a full buffer, a client that is gone: UDP loses datagrams
                     udp.sendto(reply, client)
 
-    def _connection(self) -> "_Connection":
-        return _Connection(self)
-
     def respond(self, query: bytes, *, over_tcp: bool) -> bytes | None:
-        """The reply to a query; `None` while it is to be silent."""
+        """The reply to a query; None for no reply."""
         if self._is_answering:
             return self._responder.respond(query, over_tcp=over_tcp)
         self.dropped += 1
         return None
 
-    def opened(self, connection: "_Connection") -> None:
-        """Keep a connection, to close it in the end."""
+    def opened(self, connection: "_TcpClient") -> None:
+        """Remember a connection, to close it when the server stops."""
         self._connections.add(connection)
 
-    def closed(self, connection: "_Connection") -> None:
+    def closed(self, connection: "_TcpClient") -> None:
         """Forget a connection."""
         self._connections.discard(connection)
 
 
-class _Connection(asyncio.Protocol):
-    """One TCP connection: any number of queries, each behind its length (RFC 7766 section 8)."""
+class _TcpClient(asyncio.Protocol):
+    """A TCP connection: any number of queries, each after its length (RFC 7766 section 8)."""
 
     def __init__(self, server: DemoServer) -> None:
         self._server = server
@@ -318,7 +306,7 @@ class _Connection(asyncio.Protocol):
         self._idle: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # what a server's protocols are given
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # asyncio promises it
         self._transport = transport
         self._server.opened(self)
         self._restart_timer()
@@ -329,7 +317,7 @@ class _Connection(asyncio.Protocol):
             self._idle.cancel()
 
     def pause_writing(self) -> None:
-        """Drop a client that asks and does not read."""
+        """Disconnect a client that sends queries but does not read."""
         self.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -343,7 +331,7 @@ class _Connection(asyncio.Protocol):
                 self._transport.write(len(reply).to_bytes(2) + reply)
 
     def abort(self) -> None:
-        """Close without a word."""
+        """Close the connection at once."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -354,7 +342,7 @@ class _Connection(asyncio.Protocol):
 
 
 def _bind(host: str, port: int) -> tuple[socket.socket, socket.socket]:
-    """Take the port for UDP and for TCP; for port 0, one that is free for both."""
+    """Bind a port for UDP and TCP; for port 0, one that is free for both."""
     for attempt in range(_PORT_ATTEMPTS):
         udp = _socket(host, port, socket.SOCK_DGRAM)
         try:
@@ -367,15 +355,15 @@ def _bind(host: str, port: int) -> tuple[socket.socket, socket.socket]:
 
 
 def _socket(host: str, port: int, kind: socket.SocketKind) -> socket.socket:
-    taken = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind)
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind)
     try:
-        taken.settimeout(0)
+        bound.settimeout(0)
         if kind is socket.SOCK_DGRAM:
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         else:
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind((host, port))
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
     except OSError:
-        taken.close()
+        bound.close()
         raise
-    return taken
+    return bound

@@ -1,8 +1,4 @@
-"""The world: what is published, how its servers behave, and what changes as time goes by.
-
-The rule of this file: time comes through the constructor, and the world moves only when somebody looks at it. So the
-same clock always shows the same world, and a test that stops the clock stops the world.
-"""
+"""The demo world: its records, the faults of its servers, its changes, and the results that checks must have."""
 
 import functools
 import json
@@ -38,11 +34,6 @@ from exporter.checks.names import DomainName
 from exporter.checks.report import Target
 from exporter.checks.result import CheckName, IprevVerdict, Reason, Result
 
-# SECTION exporter.demo.zone
-# The records of the world, read from the text of zone files.
-#
-# The rule of this file: it holds what is published, and nothing of how servers behave or of what changes when.
-
 DEFAULT_TTL = 30
 
 _LINE = re.compile(
@@ -52,7 +43,14 @@ _LINE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class RecordSet:
-    """The records of one type at one name (an RRset, RFC 2181 section 5)."""
+    """The records of one type at one name (an RRset, RFC 2181 section 5).
+
+    Attributes:
+        owner: Their name.
+        rdtype: Their type, like "MX".
+        ttl: Time to live, in seconds.
+        rdatas: The data of each record.
+    """
 
     owner: DomainName
     rdtype: str
@@ -61,20 +59,20 @@ class RecordSet:
 
     @property
     def target(self) -> DomainName:
-        """Where a CNAME leads."""
+        """The target of a CNAME."""
         return name_of(self.rdatas[0].target)  # type: ignore[attr-defined]  # dnspython types rdata by their class
 
 
 def name_of(name: dns.name.Name) -> DomainName:
-    """An absolute name of dnspython as a `DomainName`."""
+    """Convert an absolute name of dnspython."""
     return DomainName.from_labels(name.labels[:-1])
 
 
 def parse_records(lines: Iterable[str], *, source: str = "records") -> list[RecordSet]:
-    """Read lines in zone-file format (RFC 1035 section 5.1): one record a line, ``;`` comments, $ORIGIN and $TTL.
+    """Read lines in zone-file format (RFC 1035 section 5.1): one record per line, ``;`` comments, $ORIGIN and $TTL.
 
-    An owner that is left out is that of the line before. Records of one name and type become one set, with the TTL
-    of the first. Raises `ValueError`, saying which line, for what is no record.
+    A line without owner has that of the line before. The TTL of a set is that of its first record. Raises `ValueError`
+    with the number of the line for anything else.
     """
     reader = _Reader()
     for number, raw in enumerate(lines, 1):
@@ -84,16 +82,18 @@ def parse_records(lines: Iterable[str], *, source: str = "records") -> list[Reco
                 reader.read(line)
             except (ValueError, dns.exception.DNSException) as error:
                 raise ValueError(f"{source}: line {number}: {line!r}: {error}") from None
-    return [RecordSet(name_of(name), rdtype, ttl, tuple(rdatas)) for (name, rdtype), (ttl, rdatas) in reader.sets()]
+    return [
+        RecordSet(name_of(name), rdtype, ttl, tuple(rdatas)) for (name, rdtype), (ttl, rdatas) in reader.sets.items()
+    ]
 
 
 class _Reader:
-    """What has to be remembered from one line to the next."""
+    """Reads lines of a zone file; *sets* has the TTL and the data of the records by name and type."""
 
     def __init__(self) -> None:
         self._origin = self._owner = dns.name.root
         self._ttl = DEFAULT_TTL
-        self._sets: dict[tuple[dns.name.Name, str], tuple[int, dict[dns.rdata.Rdata, None]]] = {}
+        self.sets: dict[tuple[dns.name.Name, str], tuple[int, dict[dns.rdata.Rdata, None]]] = {}
 
     def read(self, line: str) -> None:
         match line.split():
@@ -112,18 +112,12 @@ class _Reader:
             self._owner = dns.name.from_text(match["owner"], self._origin)
         rdtype = match["rdtype"].upper()
         rdata = dns.rdata.from_text("IN", rdtype, match["rdata"], self._origin, relativize=False)
-        _, rdatas = self._sets.setdefault((self._owner, rdtype), (int(match["ttl"] or self._ttl), {}))
+        _, rdatas = self.sets.setdefault((self._owner, rdtype), (int(match["ttl"] or self._ttl), {}))
         rdatas[rdata] = None
-
-    def sets(self) -> Iterable[tuple[tuple[dns.name.Name, str], tuple[int, dict[dns.rdata.Rdata, None]]]]:
-        return self._sets.items()
 
 
 class Zone:
-    """Everything that is published, by name and type.
-
-    A name exists if it has records or a name below it has some (an empty non-terminal, RFC 8020).
-    """
+    """All records, by name and type."""
 
     def __init__(self, record_sets: Iterable[RecordSet] = ()) -> None:
         self._sets: dict[DomainName, dict[str, RecordSet]] = {}
@@ -136,15 +130,15 @@ class Zone:
             yield from by_type.values()
 
     def get(self, name: DomainName, rdtype: str) -> RecordSet | None:
-        """The records of that type at that very name."""
+        """The records of a type at a name, without following CNAMEs."""
         return self._sets.get(name, {}).get(rdtype)
 
     def exists(self, name: DomainName) -> bool:
-        """Whether there is such a name, be it without records of its own."""
+        """Whether the name or a name below it has records (RFC 8020)."""
         return self._at_or_below[name] > 0
 
     def authority(self, name: DomainName) -> RecordSet | None:
-        """The SOA record of the zone that the name is in."""
+        """The SOA record of the zone of a name."""
         for ancestor in lineage(name):
             soa = self.get(ancestor, "SOA")
             if soa is not None:
@@ -152,7 +146,7 @@ class Zone:
         return None
 
     def put(self, record_set: RecordSet) -> None:
-        """Publish a set in place of the one that is there. A CNAME stands alone (RFC 1034 section 3.6.2)."""
+        """Replace the set with this name and type. A CNAME replaces all other types (RFC 1034 section 3.6.2)."""
         owner, rdtype = record_set.owner, record_set.rdtype
         if rdtype == "CNAME":
             self.remove(owner)
@@ -165,7 +159,7 @@ class Zone:
         by_type[rdtype] = record_set
 
     def remove(self, name: DomainName, rdtype: str | None = None) -> None:
-        """Withdraw the records of that type at that name, or all of them."""
+        """Remove the records of one type, or of all types, at a name."""
         by_type = self._sets.get(name, {})
         for gone in [rdtype] if rdtype in by_type else [] if rdtype else list(by_type):
             del by_type[gone]
@@ -191,14 +185,8 @@ def lineage(name: DomainName) -> Iterator[DomainName]:
         yield DomainName.trusted(".")
 
 
-# SECTION exporter.demo.records
-# From dnspython's rdata to the records that checks read.
-#
-# The rule of this file: a type is decoded only if a check can ask for it.
-
-
 def decode(rdata: dns.rdata.Rdata) -> Record:
-    """The record that this rdata holds. Raises `TypeError` for a type that no check asks for."""
+    """Convert data of dnspython to the record that checks use. Raises `TypeError` for types that no check needs."""
     match rdata:
         case A() | AAAA():
             return Address(socket.inet_pton(socket.AF_INET if isinstance(rdata, A) else socket.AF_INET6, rdata.address))
@@ -214,10 +202,8 @@ def decode(rdata: dns.rdata.Rdata) -> Record:
             raise TypeError(f"no check asks for {rdata.rdtype.name}")
 
 
-# SECTION exporter.demo.world
-
 CHAIN_LIMIT = 16
-"""How many links of a CNAME chain are followed: `Status.CHAIN`."""
+"""Longest chain of CNAMEs that a resolver follows; beyond it the status is `Status.CHAIN`."""
 
 
 class Fault(StrEnum):
@@ -227,21 +213,27 @@ class Fault(StrEnum):
     REFUSED = "refused"
     SILENT = "silent"
     TRUNCATED = "truncated"
-    """Every answer over UDP is truncated to nothing; over TCP it is whole."""
+    """Answers over UDP are truncated and empty; over TCP they are complete."""
 
 
 _STATUS = {Fault.SERVFAIL: Status.SERVFAIL, Fault.REFUSED: Status.REFUSED, Fault.SILENT: Status.TIMEOUT}
 
 FaultAt = tuple[str, Fault] | tuple[str, Fault, RRType]
-"""A name, with everything below it; how its servers misbehave; for which type of question, if not for every one."""
+"""A name, with all names below it; how its servers misbehave; the type of question, if not all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """Something that goes wrong and is fixed, over and over. Times are in seconds of the world.
+    """A change that comes and goes periodically. Times are in seconds of the world.
 
-    It lasts from *begins* until *ends*, in each period of *every*. While it does, *published* replaces the record sets
-    of the same name and type, *withdrawn* are gone, and *faults* hold; afterwards all is as it was before.
+    Attributes:
+        what: What happens, for people.
+        every: Length of the period.
+        begins: Start in each period.
+        ends: End in each period: everything is as it was before.
+        published: Records, in zone-file format, that replace those of the same name and type.
+        withdrawn: Names and types whose records are removed.
+        faults: Names and how their servers misbehave.
     """
 
     what: str
@@ -252,22 +244,27 @@ class Episode:
     withdrawn: tuple[tuple[str, str], ...] = ()
     faults: tuple[tuple[str, Fault], ...] = ()
 
-    def lasts_at(self, seconds: float) -> bool:
-        """Whether it goes on at that time."""
+    def is_active_at(self, seconds: float) -> bool:
+        """Whether it has begun and not ended at that time."""
         return self.begins <= seconds % self.every < self.ends
 
     def next_change(self, seconds: float) -> float:
-        """When it begins or ends next, after that time."""
+        """The first time after *seconds* at which it begins or ends."""
         period = seconds // self.every * self.every
-        moments = [period + self.begins, period + self.ends, period + self.every + self.begins]
-        return next(moment for moment in moments if moment > seconds)
+        changes = [period + self.begins, period + self.ends, period + self.every + self.begins]
+        return next(at for at in changes if at > seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What a resolver makes of a question: the CNAMEs on the way, and what is at their end.
+    """The answer to a question.
 
-    *status* is `CHAIN` only for a loop; a long chain is followed to its end, and judged by who asked.
+    Attributes:
+        status: Outcome of the lookup. `CHAIN` only for a loop: the client decides whether a chain is too long.
+        chain: The CNAMEs that were followed.
+        records: The records at the end of the chain.
+        authority: The SOA record, if there are no records.
+        is_truncated: Whether the answer is truncated over UDP.
     """
 
     status: Status
@@ -278,11 +275,10 @@ class Resolution:
 
 
 class World:
-    """Records, faults and episodes. Not thread-safe: it belongs to one event loop, or to one test.
+    """A small DNS, with faults and episodes. Changes happen when it is asked. Not thread-safe.
 
-    *records* are lines in zone-file format, *published* is what was read from such lines before.
-    *clock* gives seconds from anywhere, and never goes back; *speed* is how many seconds of the world pass in one of
-    the clock's. A speed of 0 stops the world at its first moment.
+    *records* are lines in zone-file format, *published* are sets that have been read before. *clock* returns monotonic
+    seconds. *speed* is the number of seconds of the world per second of the clock; 0 stops it at its start.
     """
 
     def __init__(
@@ -298,7 +294,7 @@ class World:
         self.zone = Zone([*published, *parse_records(records)])
         self._faults: dict[tuple[DomainName, str | None], Fault] = {}
         self._episodes = episodes
-        self._under_way: dict[int, Callable[[], None]] = {}
+        self._active: dict[int, Callable[[], None]] = {}
         self._clock = clock
         self._speed = speed
         self._began = clock()
@@ -309,17 +305,17 @@ class World:
 
     @property
     def elapsed(self) -> float:
-        """How old the world is, in seconds of its own."""
+        """Age of the world, in its own seconds."""
         return (self._clock() - self._began) * self._speed
 
     @property
     def generation(self) -> int:
-        """A number that is another one whenever the world has changed: what was compiled for the old one is stale."""
+        """Changes whenever the world does, so that answers can be cached until then."""
         self._catch_up()
         return self._generation
 
     def resolve(self, name: DomainName, rdtype: str) -> Resolution:
-        """Answer as a resolver would that has all the world's zones, following CNAMEs."""
+        """Answer as a resolver with all zones of the world, following CNAMEs."""
         self._catch_up()
         chain: list[RecordSet] = []
         truncated = False
@@ -342,7 +338,7 @@ class World:
             name = alias.target
 
     def answer(self, question: Question) -> Answer:
-        """What an exporter with a faultless resolver is told: the same as over the network, without one."""
+        """The answer that an exporter gets from a perfect resolver, without the network."""
         found = self.resolve(question.name, question.rdtype)
         chain = tuple([link.target for link in found.chain])
         sets = [record_set for record_set in (*found.chain, found.records) if record_set is not None]
@@ -353,13 +349,13 @@ class World:
         return Answer(status, (), chain if status.is_conclusive else (), ttl if status.is_conclusive else 0)
 
     def apply(self, records: Iterable[str]) -> None:
-        """Publish lines in zone-file format, in place of the record sets of the same name and type."""
+        """Publish lines in zone-file format. They replace the records of the same name and type."""
         self._catch_up()
         for record_set in parse_records(records):
             self._put(record_set)
 
     def add(self, records: Iterable[str]) -> None:
-        """Publish lines in zone-file format beside the records that are there."""
+        """Publish lines in zone-file format in addition to the existing records."""
         self._catch_up()
         for record_set in parse_records(records):
             there = self.zone.get(record_set.owner, record_set.rdtype)
@@ -370,7 +366,7 @@ class World:
                 self._put(RecordSet(there.owner, there.rdtype, there.ttl, rdatas))
 
     def withdraw(self, records: Iterable[str]) -> None:
-        """Withdraw just these records, whatever their TTL, and leave others of the same name and type."""
+        """Remove exactly these records, whatever their TTL, but no others of the same name and type."""
         self._catch_up()
         for record_set in parse_records(records):
             owner, rdtype = record_set.owner, record_set.rdtype
@@ -382,14 +378,14 @@ class World:
                 self._remove(owner, rdtype)
 
     def remove(self, name: str, rdtype: str | None = None) -> None:
-        """Withdraw the records of that type at that name, or all of them; the rest of the tree stays."""
+        """Remove the records of one type, or of all types, at a name. Names below it keep theirs."""
         self._catch_up()
         self._remove(DomainName(name), rdtype)
 
     def set_fault(self, name: str, fault: Fault | None, rdtype: RRType | None = None) -> None:
-        """Let the servers of the name and of all below it misbehave, for one type or for all; `None` fixes them.
+        """Let the servers of a name and all names below it misbehave, for one type or all; None ends that.
 
-        The nearest fault holds: that of the name before its parent's, that of the type before that of all types.
+        The fault of a name counts more than that of its parent, and that of a type more than that of all types.
         """
         self._catch_up()
         self._set_fault(DomainName(name), fault, rdtype)
@@ -419,19 +415,19 @@ class World:
         return None
 
     def _catch_up(self) -> None:
-        """Let begin and end what is due: first the ends, so that no episode restores what another one changed."""
+        """Begin and end episodes that are due. Ends come first: they must not undo the start of another episode."""
         if self._next_change == math.inf or (now := self.elapsed) < self._next_change:
             return
         for index, episode in enumerate(self._episodes):
-            if index in self._under_way and not episode.lasts_at(now):
-                self._under_way.pop(index)()
+            if index in self._active and not episode.is_active_at(now):
+                self._active.pop(index)()
         for index, episode in enumerate(self._episodes):
-            if index not in self._under_way and episode.lasts_at(now):
-                self._under_way[index] = self._begin(episode)
+            if index not in self._active and episode.is_active_at(now):
+                self._active[index] = self._begin(episode)
         self._next_change = min(episode.next_change(now) for episode in self._episodes)
 
     def _begin(self, episode: Episode) -> Callable[[], None]:
-        """Change the world, and return what puts it back."""
+        """Begin an episode. Returns a function that ends it."""
         published = parse_records(episode.published, source=episode.what)
         withdrawn = [(DomainName(name), rdtype) for name, rdtype in episode.withdrawn]
         touched = [(record_set.owner, record_set.rdtype) for record_set in published] + withdrawn
@@ -457,13 +453,6 @@ class World:
         return end
 
 
-# SECTION exporter.demo.scenarios
-# What the addresses of the demo world are examples of, and what must come out: the table in ``scenarios.txt``.
-#
-# The rule of this file: expectations are data, written by hand from RFC 8601 and docs/verdicts.md, never
-# computed by
-# the checks that they hold to account.
-
 HELO_CHECKS = (
     CheckName.HELO_SYNTAX,
     CheckName.HELO_RESOLVES,
@@ -473,14 +462,14 @@ HELO_CHECKS = (
 )
 
 MAIL_FROM_DOMAINS = {"campaigns": DomainName("campaigns.example.org")}
-"""The domain that a pool sends for. Such a pool has SPF records for each HELO name, and is held to that."""
+"""The domain that a pool sends mail for. Such a pool requires an SPF record for each HELO name."""
 
 DNSBLS = {
     "campaigns": DomainName("bl.example.org"),
     "blocked-list": DomainName("blocked.example.org"),
     "dead-list": DomainName("dead.example.org"),
 }
-"""The block list that a pool is looked up in; the others are in none."""
+"""The block list in which a pool is looked up; other pools have none."""
 
 _UNKNOWN = frozenset(
     [
@@ -493,9 +482,15 @@ _UNKNOWN = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One address, the name that it says in HELO, what is the matter with them, and what the checks must say.
+    """One address of the demo world, and the results that its checks must have. They are written by hand.
 
-    *reasons* has every check that does not pass. *at* is the age of the world in seconds at which all this holds.
+    Attributes:
+        pool: Name of the pool.
+        target: The address and its HELO name.
+        what: What is right or wrong, for people.
+        iprev: Verdict of iprev.
+        reasons: Reasons of all checks that do not pass.
+        at: Age of the world, in seconds, at which this is expected.
     """
 
     pool: str
@@ -507,18 +502,18 @@ class Scenario:
 
     @property
     def helo(self) -> str:
-        """What the server says in HELO, to the letter; "" if that is not known."""
+        """The HELO name as the server sends it; "" if it is unknown."""
         return self.target.helos[0].text if self.target.helos else ""
 
     @property
     def more(self) -> tuple[CheckName, ...]:
-        """What this pool is an example of beside names."""
+        """The checks of this pool that are not about names."""
         spf = (CheckName.SPF_HELO, CheckName.SPF_MAILFROM) if self.pool in MAIL_FROM_DOMAINS else ()
         return (*spf, CheckName.DNSBL) if self.pool in DNSBLS else spf
 
     @property
     def results(self) -> dict[CheckName, tuple[Result, Reason | None]]:
-        """The result and the reason of each check: `fcrdns`, the five of the HELO name if there is one, and `more`."""
+        """Result and reason of each check: `fcrdns`, the five of the HELO name if there is one, and `more`."""
         checks = [CheckName.FCRDNS, *(HELO_CHECKS if self.target.helos else ()), *self.more]
         return {check: (self._result(check), self.reasons.get(check)) for check in checks}
 
@@ -532,29 +527,33 @@ class Scenario:
 
 
 def load_scenarios() -> tuple[Scenario, ...]:
-    """Read the table, in its own order."""
-    return tuple(_parse(Path(__file__).with_name("scenarios.txt").read_text(encoding="ascii")))
+    """Read ``scenarios.txt``, in its order."""
+    return tuple(_scenarios())
 
 
-def _parse(text: str) -> Iterator[Scenario]:
+def _scenarios() -> Iterator[Scenario]:
     pool = ""
-    for line in text.splitlines():
-        if not line or line.startswith("#"):
-            continue
+    for line in _lines("scenarios.txt"):
         if line.endswith(" >"):
             pool = line.removesuffix(" >")
             continue
-        place, helo, verdict, reasons, what = (cell.strip() for cell in line.split("|"))
-        *moment, address = place.removeprefix("@").split()
+        subject, helo, verdict, reasons, what = (cell.strip() for cell in line.split("|"))
+        at, address = _age(subject)
         helos = () if helo == "." else (HeloName.parse(helo),)
-        yield Scenario(
-            pool,
-            Target(Address.parse(address), helos),
-            what,
-            IprevVerdict(verdict),
-            dict(_reasons(reasons)),
-            float(moment[0]) if moment else 0.0,
-        )
+        target = Target(Address.parse(address), helos)
+        yield Scenario(pool, target, what, IprevVerdict(verdict), dict(_reasons(reasons)), at)
+
+
+def _lines(name: str) -> list[str]:
+    """The lines of a table beside this file, without comments."""
+    lines = Path(__file__).with_name(name).read_text(encoding="ascii").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _age(cell: str) -> tuple[float, str]:
+    """Split a cell like ``@ 100 example.org`` into the age of the world, by default 0, and the subject."""
+    *age, subject = cell.removeprefix("@").split()
+    return float(age[0]) if age else 0.0, subject
 
 
 def _reasons(text: str) -> Iterator[tuple[CheckName, Reason]]:
@@ -564,23 +563,22 @@ def _reasons(text: str) -> Iterator[tuple[CheckName, Reason]]:
             yield name, Reason(reason)
 
 
-# SECTION exporter.demo.domain_scenarios
-# What the domains of the demo world are examples of, and what must come out: the table in ``domains.txt``.
-#
-# The rule of this file: expectations are data, written by hand from the RFCs and docs/verdicts.md, never
-# computed by the
-# checks that they hold to account.
-
 DomainFault = tuple[DomainCheckName, str, str]
-"""A check, the selector that it is about ("" for none), and a reason."""
+"""A check, its DKIM selector ("" for none), and a reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class DomainScenario:
-    """One domain, what is the matter with it, and what the checks must say.
+    """One domain of the demo world, and the results that its checks must have. They are written by hand.
 
-    *faults* are all that is not a pass; those of MTA-STS and TLS reports only where *is_strict*, which expects them.
-    *at* is the age of the world in seconds at which all this holds.
+    Attributes:
+        domain: The domain.
+        selectors: Selectors of its DKIM keys.
+        what: What is right or wrong, for people.
+        faults: All results that are not a pass; those of MTA-STS and TLS-RPT only if it is strict.
+        hints: All hints.
+        is_strict: Whether MTA-STS and TLS-RPT are expected.
+        at: Age of the world, in seconds, at which this is expected.
     """
 
     domain: DomainName
@@ -593,39 +591,30 @@ class DomainScenario:
 
 
 def load_domain_scenarios() -> tuple[DomainScenario, ...]:
-    """Read the table, in its own order."""
-    return tuple(_parse_domain_scenarios(Path(__file__).with_name("domains.txt").read_text(encoding="ascii")))
+    """Read ``domains.txt``, in its order."""
+    return tuple(map(_domain_scenario, _lines("domains.txt")))
 
 
-def _parse_domain_scenarios(text: str) -> Iterator[DomainScenario]:
-    for line in text.splitlines():
-        if not line or line.startswith("#"):
-            continue
-        place, selectors, faults, hints, what = (cell.strip() for cell in line.split("|"))
-        *moment, name = place.removeprefix("@").split()
-        yield DomainScenario(
-            DomainName(name.removeprefix("+")),
-            () if selectors == "." else tuple(selectors.split()),
-            what,
-            frozenset(_faults(faults)),
-            frozenset(_faults(hints)),
-            name.startswith("+"),
-            float(moment[0]) if moment else 0.0,
-        )
+def _domain_scenario(line: str) -> DomainScenario:
+    subject, selectors, faults, hints, what = (cell.strip() for cell in line.split("|"))
+    at, name = _age(subject)
+    return DomainScenario(
+        DomainName(name.removeprefix("+")),
+        () if selectors == "." else tuple(selectors.split()),
+        what,
+        frozenset(_faults(faults)),
+        frozenset(_faults(hints)),
+        name.startswith("+"),
+        at,
+    )
 
 
 def _faults(text: str) -> Iterator[DomainFault]:
     for item in text.split():
-        place, _, reason = item.partition("=")
-        check, _, selector = place.partition("/")
+        subject, _, reason = item.partition("=")
+        check, _, selector = subject.partition("/")
         yield DomainCheckName(check), selector, reason
 
-
-# SECTION exporter.demo.configuration
-# The configuration of the demo: the YAML that an operator of the demo world would have written.
-#
-# The rule of this file: it writes text for the ordinary loader; the demo has no way of its own into the
-# exporter.
 
 _HEAD = """\
 # The demo world, as its operator would watch it.
@@ -661,7 +650,7 @@ _SUFFIXES = {"microsoft-365": "outbound.protection.outlook.com"}
 
 
 def demo_configuration(dns_port: int, *, interval: str = "15s") -> str:
-    """The configuration file that watches the demo world, served on *dns_port*."""
+    """The configuration file of an operator who watches the demo world, with its DNS server on *dns_port*."""
     scenarios = load_scenarios()
     pools = [
         _pool(name, settings, interval, [scenario for scenario in scenarios if scenario.pool == name])
@@ -703,13 +692,6 @@ def _address(scenario: Scenario) -> str:
     helo = "" if not scenario.helo else f", helo: {json.dumps(scenario.helo)}"
     return f"{{ip: {json.dumps(str(scenario.target.address))}{helo}}}  # {scenario.what}"
 
-
-# SECTION exporter.demo.demo_world
-# The demo world: a few mail pools as operators have them, with every way in which theirs can go wrong.
-#
-# The rule of this file: what is published is in ``world.zone`` and ``domains.zone``, what must come out of it
-# in
-# ``scenarios.txt`` and ``domains.txt``; here is how servers misbehave, what changes when, and nothing else.
 
 FAULTS: tuple[FaultAt, ...] = (
     ("17.2.0.192.in-addr.arpa", Fault.TRUNCATED),
@@ -775,13 +757,13 @@ EPISODES = (
 
 
 def demo_world(*, clock: Callable[[], float] = time.monotonic, speed: float = 1.0) -> World:
-    """Make the world, as it is at its first moment. A *speed* of 0 keeps it there."""
+    """Create the demo world at its start. A *speed* of 0 stops it there."""
     return World(published=_published(), faults=FAULTS, episodes=EPISODES, clock=clock, speed=speed)
 
 
 @functools.cache
 def _published() -> tuple[RecordSet, ...]:
-    """What the zone files say, read once: tests make a thousand worlds of it, and no world changes a set."""
+    """The records of the zone files. Cached for tests, which create thousands of worlds; a world changes no set."""
     paths = [Path(__file__).with_name(name) for name in ("world.zone", "domains.zone")]
     lines = [line for path in paths for line in path.read_text(encoding="ascii").splitlines()]
     return tuple(parse_records(lines, source=" and ".join([path.name for path in paths])))
