@@ -132,28 +132,13 @@ def _record(record: Record) -> Any:
             return record  # a name is a string, the others are tuples
 
 
-def _exchange(fields: Sequence[Any]) -> MailExchange:
-    preference, exchange = fields
-    return MailExchange(int(preference), DomainName(exchange))
-
-
-def _authority(fields: Sequence[Any]) -> StartOfAuthority:
-    mname, rname, serial = fields
-    return StartOfAuthority(DomainName(mname), DomainName(rname), int(serial))
-
-
-def _text(text: str) -> Text:
-    return Text(text.encode("latin-1"))
-
-
 _READERS: dict[str, Callable[[Any], Record]] = {
     "A": Address.parse,
     "AAAA": Address.parse,
-    "MX": _exchange,
-    "SOA": _authority,
-    "TXT": _text,
+    "MX": lambda fields: MailExchange(int(fields[0]), DomainName(fields[1])),
+    "SOA": lambda fields: StartOfAuthority(DomainName(fields[0]), DomainName(fields[1]), int(fields[2])),
+    "TXT": lambda text: Text(text.encode("latin-1")),
 }
-
 
 CAPACITY = 10_000
 """How many changes the journal keeps."""

@@ -21,7 +21,7 @@ from exporter.checks.report import Report, Target
 from exporter.checks.result import CheckName, Result
 from exporter.inventory.pool import Pool
 from exporter.inventory.prefixes import Prefixes
-from exporter.inventory.ranges import Run, IndexRanges
+from exporter.inventory.ranges import IndexRanges, Run
 from exporter.state.address import AddressState, health
 from exporter.state.counters import CheckResult, PoolCounters, SampleState, zeros
 from exporter.state.dirty import Dirty, is_changed
@@ -251,7 +251,7 @@ class PoolState:
         mine, theirs, sizes = self._addresses, old._addresses, self._sizes
         is_long = run.is_alike or run.size >= sizes.objects_per_step
         if isinstance(mine, CompactStates) and isinstance(theirs, CompactStates) and is_long:
-            change = _same if run.is_alike else self._renaming(run, old)
+            change = self._renaming(run, old)
             for part in run.split(sizes.columns_per_step):
                 self._copy_columns(part, mine, theirs, change)
                 yield
@@ -264,7 +264,9 @@ class PoolState:
             yield
 
     def _renaming(self, run: Run, old: "PoolState") -> Callable[[InternedResult], InternedResult]:
-        """What to do with the results of *run*, whose HELO names are different now."""
+        """What to do with the results of *run*, whose HELO names may be different now."""
+        if run.is_alike:
+            return lambda result: result
         now, before = self.pool.source.at(run.here)[1], old.pool.source.at(run.there)[1]
         moved = {index: now.index(template) for index, template in enumerate(before) if template in now}
         return lambda result: retargeted(result, moved, len(now))
@@ -328,10 +330,6 @@ def worst(report: Report) -> dict[CheckName, Result]:
         if before is None or before is Result.PASS or finding.result is Result.FAIL:
             results[finding.check] = finding.result
     return results
-
-
-def _same(result: InternedResult) -> InternedResult:
-    return result
 
 
 def _names(state: AddressState) -> tuple[DomainName, ...]:

@@ -18,7 +18,7 @@ from exporter.checks.names import DomainName
 from exporter.checks.receivers import Receiver, ReceiverResult, ReceiverVerdict
 from exporter.checks.report import Report, Target, Verdicts
 from exporter.checks.result import CheckName, Finding, IprevVerdict, Reason, Result
-from exporter.inventory.ranges import Run, IndexRanges
+from exporter.inventory.ranges import IndexRanges, Run
 from exporter.state.address import AddressState
 from exporter.state.known import KnownFindings
 
@@ -304,15 +304,8 @@ class FindingCode(NamedTuple):
     has_sentence: bool
 
 
-class VerdictCode(NamedTuple):
-    """A receiver's verdict without its sentence: the first fields of `ReceiverVerdict`, in their order."""
-
-    receiver: Receiver
-    result: ReceiverResult
-    code: int | None
-    share: float
-    is_conclusive: bool
-    lacks: tuple[CheckName, ...]
+VerdictCode = tuple[Receiver, ReceiverResult, int | None, float, bool, tuple[CheckName, ...]]
+"""The fields of a `ReceiverVerdict` in their order, without its sentence."""
 
 
 class InternedResult(NamedTuple):
@@ -431,14 +424,8 @@ _UNKNOWN = Finding(CheckName.FCRDNS, Result.UNKNOWN, "", Reason.UNCONFIRMED, DET
 def _finding_codes(findings: Sequence[Finding], indexes: Mapping[str, int]) -> tuple[FindingCode, ...]:
     return tuple(
         [
-            FindingCode(
-                one.check,
-                one.result,
-                one.reason,
-                indexes.get(one.subject, one.subject) if indexes else one.subject,
-                bool(one.sentence),
-            )
-            for one in findings
+            FindingCode(it.check, it.result, it.reason, indexes.get(it.subject, it.subject), bool(it.sentence))
+            for it in findings
         ]
     )
 
@@ -465,7 +452,7 @@ def _known(codes: Sequence[FindingCode], subjects: Sequence[str]) -> KnownFindin
 def _verdict_codes(verdicts: Verdicts) -> tuple[tuple[VerdictCode, ...], ...]:
     return tuple(
         [
-            tuple([VerdictCode(it.receiver, it.result, it.code, it.share, it.is_conclusive, it.lacks) for it in row])
+            tuple([(it.receiver, it.result, it.code, it.share, it.is_conclusive, it.lacks) for it in row])
             for row in verdicts
         ]
     )
@@ -474,7 +461,7 @@ def _verdict_codes(verdicts: Verdicts) -> tuple[tuple[VerdictCode, ...], ...]:
 def _verdicts(rows: Sequence[Sequence[VerdictCode]]) -> Verdicts:
     return tuple(
         [
-            tuple([ReceiverVerdict(*it, "" if it.result is ReceiverResult.ACCEPT else DETAILS_NOT_KEPT) for it in row])
+            tuple([ReceiverVerdict(*it, "" if it[1] is ReceiverResult.ACCEPT else DETAILS_NOT_KEPT) for it in row])
             for row in rows
         ]
     )

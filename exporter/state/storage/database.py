@@ -160,17 +160,13 @@ class Database:
                 total += Path(f"{self.path}{suffix}").stat().st_size
         return total
 
-    def move_aside(self) -> Path:
-        """Rename a broken file, so that somebody can repair it, and return its new path."""
-        return _move_aside(self.path)
-
     def _opened(self, migrations: Sequence[str]) -> sqlite3.Connection:
         try:
             return _checked(self.path, migrations)
         except (sqlite3.Error, StorageError, UnicodeDecodeError) as error:
             if reason_of(error) is not StorageErrorReason.BROKEN:
                 raise
-        self.moved = _move_aside(self.path)
+        self.moved = move_aside(self.path)
         return _checked(self.path, migrations)
 
 
@@ -240,7 +236,8 @@ def _prepare(connection: sqlite3.Connection, path: Path, migrations: Sequence[st
             raise
 
 
-def _move_aside(path: Path) -> Path:
+def move_aside(path: Path) -> Path:
+    """Rename a broken file, so that somebody can repair it, and return its new path."""
     when = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     aside = path.with_name(f"{path.name}.broken-{when}")
     number = 1

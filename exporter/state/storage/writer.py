@@ -23,7 +23,7 @@ from exporter.state.dirty import Dirty
 from exporter.state.journal import CAPACITY, JournalEntry
 from exporter.state.pool import FAILING, PoolState
 from exporter.state.storage.codec import as_value_error, to_text
-from exporter.state.storage.database import Database, reason_of
+from exporter.state.storage.database import Database, move_aside, reason_of
 from exporter.state.storage.key_values import POOL, Key, KeyValueTable
 from exporter.state.storage.status import StorageError, StorageErrorReason, StorageStatus
 from exporter.state.storage.tables import (
@@ -468,7 +468,7 @@ class StateWriter:
             database, self._database = self._database, None
             database.close()
             try:
-                self._log_broken(database.move_aside(), str(error))
+                self._log_broken(move_aside(database.path), str(error))
             except OSError as worse:
                 status.message = str(worse)
         elif kind in {StorageErrorReason.READ_ONLY, StorageErrorReason.OTHER}:
