@@ -1,4 +1,4 @@
-"""Certificates for tests of TLS, made anew by openssl for each run."""
+"""Certificates for tests of TLS, made by openssl for each run."""
 
 import ssl
 import subprocess
@@ -27,7 +27,7 @@ def make_certificate(folder: Path, subject: str) -> Path:
 
 
 def serving_context(certificate: Path) -> ssl.SSLContext:
-    """A context for a server that has this certificate."""
+    """A TLS context for a server with this certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     return context

@@ -1,4 +1,4 @@
-"""A DNS server on loopback for tests of the resolver: it answers as the test says, over UDP, TCP and TLS."""
+"""A DNS server on loopback for tests of the resolver, over UDP, TCP and TLS; and handlers for it."""
 
 import asyncio
 import contextlib
@@ -19,13 +19,21 @@ from exporter.dns.settings import CanarySettings, Endpoint, ResolverSettings, pa
 
 Reply = dns.message.Message | bytes | None
 Handler = Callable[[dns.message.QueryMessage, str], Reply | Iterable[Reply] | Awaitable[Reply]]
-"""Given a query and the transport ("udp" or "tcp"), what to send back: one thing, several, or (None) nothing."""
+"""Returns the reply to a query over a transport ("udp" or "tcp"), or several, or None for no reply."""
 
 DEADLINE_SECONDS = 300
 
 
 class NameServer:
-    """One server: *queries* are those that came, with their transport."""
+    """One server.
+
+    Attributes:
+        handler: Returns the replies.
+        queries: The received queries, with their transport.
+        sources: The addresses that sent UDP queries.
+        connections: How many stream connections were opened.
+        port: Its port on 127.0.0.1.
+    """
 
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
@@ -37,11 +45,11 @@ class NameServer:
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where it is."""
+        """Its address."""
         return parse_endpoint(f"127.0.0.1:{self.port}")
 
     def asked(self, transport: str | None = None) -> list[str]:
-        """The questions that came, as text, but those about the root."""
+        """The received questions as text, without those for the root."""
         return [
             str(query.question[0].to_text())
             for over, query in self.queries
@@ -49,20 +57,20 @@ class NameServer:
         ]
 
     async def replies(self, wire: bytes, transport: str) -> list[bytes]:
-        """What to send for a query."""
+        """The replies to a query."""
         query = dns.message.from_wire(wire)
         assert isinstance(query, dns.message.QueryMessage)
         self.queries.append((transport, query))
-        helo = self.handler(query, transport)
-        if isinstance(helo, Awaitable):
-            helo = await helo
-        several = [helo] if helo is None or isinstance(helo, (bytes, dns.message.Message)) else list(helo)
+        replies = self.handler(query, transport)
+        if isinstance(replies, Awaitable):
+            replies = await replies
+        several = [replies] if replies is None or isinstance(replies, (bytes, dns.message.Message)) else list(replies)
         return [
             each if isinstance(each, bytes) else each.to_wire(max_size=65_535) for each in several if each is not None
         ]
 
     async def serve_stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer what comes over one connection."""
+        """Answer the queries of one connection."""
         self.connections += 1
         self._writers.add(writer)
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -103,7 +111,7 @@ class _Datagrams(asyncio.DatagramProtocol):
 async def name_server(
     handler: Handler, *, udp: bool = True, tcp: bool = True, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[NameServer]:
-    """Serve on a port of loopback; TCP is refused, and UDP silent or refused, where they are turned off."""
+    """Serve on a loopback port. A protocol that is turned off has a closed port."""
     server = NameServer(handler)
     loop = asyncio.get_running_loop()
     for _ in range(50):
@@ -131,7 +139,7 @@ async def name_server(
 
 
 def records(query: dns.message.QueryMessage, *texts: str, rcode: int = 0, authority: str = "") -> dns.message.Message:
-    """A reply with these records ("name ttl IN type rdata"), and an SOA line in the authority section."""
+    """A reply with these records ("name ttl IN type rdata"), and one record in the authority section."""
     reply = dns.message.make_response(query, recursion_available=True)
     reply.set_rcode(dns.rcode.Rcode(rcode))
     reply.answer = [_rrset(text) for text in texts]
@@ -145,7 +153,7 @@ def _rrset(text: str) -> dns.rrset.RRset:
 
 
 def settings(*servers: NameServer | Endpoint, **more: object) -> ResolverSettings:
-    """Settings for a test: patient, since machines are busy, and without canary; unless the test is about that."""
+    """Settings with a long timeout and without a canary, unless *more* sets them."""
     values: dict[str, object] = {
         "servers": tuple(each.endpoint if isinstance(each, NameServer) else each for each in servers),
         "timeout_seconds": 10.0,
@@ -156,7 +164,7 @@ def settings(*servers: NameServer | Endpoint, **more: object) -> ResolverSetting
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
-    """Wait until something is so."""
+    """Wait until *condition* is true."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         while not condition():
             await asyncio.sleep(0.005)

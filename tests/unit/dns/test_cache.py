@@ -1,4 +1,4 @@
-"""The cache gives back what it was given, for as long as it may, in the room that it has."""
+"""The cache returns answers unchanged while they are valid, within its bounds."""
 
 import gc
 import tracemalloc
@@ -48,14 +48,14 @@ def key(question):
     return question.name + KEY_SUFFIXES[question.rdtype]
 
 
-def answer(last_octet=1, *, ttl=60):
+def answer(last_byte=1, *, ttl=60):
     """Some answer."""
-    return Answer(Status.ANSWER, (address(f"192.0.2.{last_octet}"),), (), ttl, SERVERS[0], 1.5e9)
+    return Answer(Status.ANSWER, (address(f"192.0.2.{last_byte}"),), (), ttl, SERVERS[0], 1.5e9)
 
 
 @given(answers)
-def test_what_was_put_in_comes_out(put):
-    """Any conclusive answer comes out of the cache as it went in, with its server."""
+def test_answers_are_returned_unchanged(put):
+    """Any conclusive answer is returned unchanged, with its server."""
     cache = Cache(10, SERVERS)
     number = SERVERS.index(put.server)
 
@@ -66,8 +66,8 @@ def test_what_was_put_in_comes_out(put):
 
 
 @given(st.integers(0, 86_400), st.floats(0, 1e5), st.floats(0, 1e5))
-def test_a_hit_is_younger_than_its_ttl_and_than_it_may_be(ttl, age, max_age):
-    """An entry is hit exactly while it is younger than its TTL and than the asker's limit."""
+def test_a_hit_is_younger_than_its_ttl_and_the_limit(ttl, age, max_age):
+    """An entry is returned exactly while it is younger than its TTL and the given limit."""
     cache = Cache(10, SERVERS)
     cache.put([("key", answer(ttl=ttl))], 0, 1_000.0)
 
@@ -79,7 +79,7 @@ def test_a_hit_is_younger_than_its_ttl_and_than_it_may_be(ttl, age, max_age):
 
 @given(st.lists(st.tuples(st.integers(0, 30), answers), max_size=60), st.integers(1, 8))
 def test_its_size_is_bounded_and_the_latest_is_there(puts, size):
-    """However much goes in, entries and octets stay within bounds, and a hit is the last answer that went in."""
+    """Entries and bytes stay within their bounds, and a hit is the latest answer."""
     cache = Cache(size, SERVERS)
     last = {}
     for number, put in puts:
@@ -96,7 +96,7 @@ def test_its_size_is_bounded_and_the_latest_is_there(puts, size):
 
 
 def test_the_first_in_is_the_first_out():
-    """A full cache forgets the oldest entry, and goes on doing so."""
+    """A full cache always drops the oldest entry."""
     cache = Cache(3, SERVERS)
     for number in range(8):
         cache.put([(f"key{number}", answer(number))], 0, 0.0)
@@ -104,8 +104,8 @@ def test_the_first_in_is_the_first_out():
     assert [cache.get(f"key{number}", 0.0, 1.0) is not None for number in range(8)] == [False] * 5 + [True] * 3
 
 
-def test_a_cache_of_nothing_and_an_emptied_one_hold_nothing():
-    """Zero entries turn the cache off; clearing it forgets everything, and it works on."""
+def test_a_cache_without_entries_and_a_cleared_one_are_empty():
+    """Zero entries turn the cache off. A cleared cache is empty, and can be used again."""
     off = Cache(0, SERVERS)
     off.put([("key", answer())], 0, 0.0)
     assert off.get("key", 0.0, 1.0) is None
@@ -118,8 +118,8 @@ def test_a_cache_of_nothing_and_an_emptied_one_hold_nothing():
     assert cache.get("key", 0.0, 1.0) == answer(2)
 
 
-def test_questions_have_keys_of_their_own():
-    """Name and type make the key; no two questions share one."""
+def test_keys_of_questions_differ():
+    """The key has name and type, and differs for any two questions."""
     questions = [Question(name(text), rdtype) for text in ("a", "a.a", r"a\.a", ".") for rdtype in ("A", "AAAA", "PTR")]
 
     assert len({key(question) for question in questions}) == len(questions)
@@ -127,8 +127,8 @@ def test_questions_have_keys_of_their_own():
 
 
 @pytest.mark.parametrize("kind", ["A", "PTR"])
-def test_an_entry_takes_at_most_250_bytes(kind):
-    """Measured over 5,000 entries of the ordinary kinds, everything included.
+def test_an_entry_takes_up_to_250_bytes(kind):
+    """The average over 5,000 entries of the common kinds, with everything.
 
     Python's tables double: they are as full with 5,000 keys as with 20,000, or with any number of that series.
     """

@@ -1,4 +1,4 @@
-"""A resolver that lies is not believed; one that is silent keeps the trust that it has."""
+"""A server with wrong answers loses its trust, a silent one keeps it."""
 
 import asyncio
 
@@ -12,17 +12,17 @@ from tests.unit.dns.nameserver import OFTEN, WWW, eventually, honest, name_serve
 
 
 def denying(query, transport):
-    """Says that nothing exists, the root included."""
+    """A handler for which no name exists, not even the root."""
     return records(query, rcode=3)
 
 
 def failing(query, transport):
-    """Fails, whatever it is asked."""
+    """A handler that always fails."""
     return records(query, rcode=2)
 
 
 async def test_an_honest_server_passes():
-    """A server that knows the root, and not the random name, is well and believed."""
+    """A server that knows the root, and not the random name, passes its canary."""
     async with name_server(honest) as server, resolving(server, canary=OFTEN) as resolver:
         assert (await resolver.resolve(WWW)).records == (address("192.0.2.1"),)
         assert resolver.servers[0].canary_ok
@@ -31,10 +31,10 @@ async def test_an_honest_server_passes():
         assert len(invalid) >= 1
 
 
-@pytest.mark.parametrize("lying", [sinkhole, denying])
-async def test_a_lying_server_is_not_believed(lying):
-    """What a sinkhole, or a server that denies everything, says conclusively is inconclusive from the first on."""
-    async with name_server(lying) as server, resolving(server, canary=OFTEN) as resolver:
+@pytest.mark.parametrize("wrong", [sinkhole, denying])
+async def test_a_server_with_wrong_answers_is_not_trusted(wrong):
+    """From the start, no answer counts of a server that answers or denies everything."""
+    async with name_server(wrong) as server, resolving(server, canary=OFTEN) as resolver:
         answer = await resolver.resolve(WWW)
 
         assert (answer.status, answer.records) == (Status.CANARY, ())
@@ -43,8 +43,8 @@ async def test_a_lying_server_is_not_believed(lying):
         assert len(resolver.cache) == 0
 
 
-async def test_trust_is_lost_and_regained_with_what_was_remembered():
-    """A server that begins to lie loses what it had said before; when it stops, it is believed again."""
+async def test_trust_is_lost_and_regained():
+    """When answers become wrong, the cache is cleared. When they are right again, the server is trusted again."""
     async with name_server(honest) as server, resolving(server, canary=OFTEN) as resolver:
         assert (await resolver.resolve(WWW)).status is Status.ANSWER
 
@@ -61,20 +61,20 @@ async def test_trust_is_lost_and_regained_with_what_was_remembered():
         assert (await resolver.resolve(WWW)).records == (address("192.0.2.1"),)
 
 
-async def test_failure_contradicts_nothing():
-    """A canary that gets no answer is not well, but takes no trust away."""
+async def test_a_failure_is_no_contradiction():
+    """Without an answer the canary does not pass, but the server keeps its trust."""
     async with name_server(failing) as server, resolving(server, canary=OFTEN) as resolver:
         assert (await resolver.resolve(WWW)).status is Status.SERVFAIL
         assert not resolver.servers[0].canary_ok
         assert resolver.is_trusted
 
 
-async def test_of_two_servers_the_honest_one_is_believed():
-    """A server that lies is passed over for one that does not."""
+async def test_of_two_servers_the_honest_one_is_asked():
+    """The server with right answers is asked instead of the other one."""
     async with (
-        name_server(sinkhole) as liar,
+        name_server(sinkhole) as wrong,
         name_server(honest) as server,
-        resolving(liar, server, canary=OFTEN) as resolver,
+        resolving(wrong, server, canary=OFTEN) as resolver,
     ):
         await eventually(lambda: resolver.servers[0].contradicted)
         assert (await resolver.resolve(WWW)).server == str(server.endpoint)
@@ -82,7 +82,7 @@ async def test_of_two_servers_the_honest_one_is_believed():
 
 
 async def test_questions_wait_for_the_first_canary():
-    """No question is answered before it is known whether the server lies, or one timeout has passed."""
+    """No question is answered before the canary, or before one timeout has passed."""
     gate = asyncio.Event()
 
     async def slow(query, transport):
@@ -101,8 +101,8 @@ async def test_questions_wait_for_the_first_canary():
         assert (await resolver.resolve(WWW)).status is Status.TIMEOUT
 
 
-async def test_the_canary_can_be_told_what_to_ask():
-    """Other names than the root can be the canary's, and either half can be left out."""
+async def test_the_canary_is_configurable():
+    """The canary can have other names than the root, and either half can be left out."""
     canary = CanarySettings(must_resolve=(WWW,), must_not_exist_under=None, interval_seconds=60)
     async with name_server(honest) as server, resolving(server, canary=canary) as resolver:
         await resolver.resolve(Question(name("other.example.org"), "A"))

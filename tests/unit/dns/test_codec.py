@@ -47,7 +47,7 @@ def query(qname="www.example.org.", rdtype="A"):
 
 
 def read(reply, qname="www.example.org", rdtype="A"):
-    """What the fast path reads, given a message or its octets."""
+    """The result of the fast path for a message or its bytes."""
     wire = reply if isinstance(reply, bytes) else reply.to_wire(max_size=65_535)
     return read_reply(wire, 12 + len(dns.name.from_text(qname).to_wire()) + 4, name(qname), rdtype)
 
@@ -77,14 +77,14 @@ def read(reply, qname="www.example.org", rdtype="A"):
     ],
 )
 def test_each_type_is_read(rdtype, lines, expected):
-    """The records of each type come out as its values, distinct and sorted."""
+    """The records are distinct and sorted."""
     asked = query(rdtype=rdtype)
 
     assert read(records(asked, *lines), rdtype=rdtype) == (Status.ANSWER, expected, (), 300, None)
 
 
 def test_a_chain_in_the_answer_is_followed_in_any_order():
-    """CNAME records lead to the records at their end, with the smallest TTL on the way."""
+    """The result has the records at the end of the chain, and the smallest TTL of the chain."""
     reply = records(
         query(),
         "b.example.net. 200 IN A 192.0.2.1",
@@ -131,12 +131,12 @@ def test_a_chain_in_the_answer_is_followed_in_any_order():
     ],
 )
 def test_what_is_negative_and_what_is_not(reply, status, chain, ttl):
-    """NXDOMAIN, NODATA, a referral, a chain that ends in nothing, elsewhere, or in itself (RFC 2308 section 2)."""
+    """NXDOMAIN, NODATA, a referral, and chains with a negative end, an unknown end, or a loop (RFC 2308 section 2)."""
     assert read(reply) == (status, (), chain, ttl, None)
 
 
 def test_a_long_chain_is_cut():
-    """Seventeen links are more than are followed; sixteen are not."""
+    """Sixteen links are followed, seventeen are too many."""
     links = [f"{'www.example.org.' if n == 0 else f'n{n}.'} 60 IN CNAME n{n + 1}." for n in range(17)]
 
     assert read(records(query(), *links, "n17. 60 IN A 192.0.2.1"))[0] is Status.CHAIN
@@ -157,7 +157,7 @@ def test_a_long_chain_is_cut():
     ids=["nxdomain-with-answer", "stray-answer", "cname-and-data", "trailing", "short", "rdlength", "ancount"],
 )
 def test_contradictions_and_broken_formats_are_unreadable(reply):
-    """What contradicts itself, or breaks off, is nobody's to read."""
+    """Contradictions and cut-off messages raise `UnreadableError`."""
     with pytest.raises(UnreadableError):
         read(reply)
 
@@ -173,8 +173,8 @@ def test_ttls_are_clamped(ttl, clamped):
     assert read(bytes(wire))[3] == clamped
 
 
-def test_edns_options_come_with_the_reading():
-    """The options of the OPT record are handed on; an extended RCODE is left to the slow path."""
+def test_edns_options_are_returned():
+    """The options of the OPT record are returned; an extended RCODE is left to dnspython."""
     reply = records(query(), "www.example.org. 60 IN A 192.0.2.1")
     reply.use_edns(0, options=[dns.edns.GenericOption(10, b"12345678abcdefgh")])
     assert read(reply)[4] == b"\0\x0a\0\x1012345678abcdefgh"
@@ -192,7 +192,7 @@ def large(rdata: bytes, count: int, rdtype: int = 12, filler: bytes = b"") -> by
 
 
 def test_pointers_that_do_not_lead_back_are_unreadable():
-    """A compression loop, a pointer to itself, forwards or into the header ends the reading."""
+    """A pointer to itself, forwards or into the header is an error."""
     start = len(query(rdtype="PTR").to_wire())
     for target in (start + 12, start + 13, 0, 0x3FFF):
         with pytest.raises(UnreadableError):
@@ -200,7 +200,7 @@ def test_pointers_that_do_not_lead_back_are_unreadable():
 
 
 def test_names_are_limited_and_always_the_same():
-    """Of thousands of names the first thousand in order are kept."""
+    """Of thousands of names, the first thousand in sorted order are kept."""
     lines = [f"www.example.org. 60 IN PTR n{n:04}." for n in range(2_000)]
 
     status, kept, *_ = read(records(query(rdtype="PTR"), *reversed(lines)), rdtype="PTR")
@@ -209,8 +209,8 @@ def test_names_are_limited_and_always_the_same():
     assert kept == names(*[f"n{n:04}" for n in range(1_000)])
 
 
-def test_a_label_of_63_octets_and_a_name_of_255_are_the_longest():
-    """The limits of RFC 1035 section 2.3.4 are kept with and without compression."""
+def test_a_label_has_up_to_63_bytes_and_a_name_255():
+    """The limits of RFC 1035 section 2.3.4 apply with and without compression."""
     longest = b"\x3f" + b"a" * 63 + b"\x3f" + b"b" * 63 + b"\x3f" + b"c" * 63 + b"\x3d" + b"d" * 61 + b"\0"
     assert len(read(large(longest, 1), rdtype="PTR")[1][0]) == 253
 
@@ -237,7 +237,7 @@ LINES = st.builds("{0} {1} IN {2[0]} {2[1]}".format, OWNERS, st.sampled_from([0,
 
 @st.composite
 def replies(draw):
-    """Any question, and a reply that may have anything to do with it, perhaps with a few octets changed."""
+    """Any question, and a reply that may or may not match, perhaps with a few bytes changed."""
     rdtype = draw(st.sampled_from(["A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "TXT"]))
     asked = query(rdtype=rdtype)
     reply = records(asked, *draw(st.lists(LINES, max_size=5)), rcode=draw(st.sampled_from([0, 0, 3])))
@@ -247,16 +247,16 @@ def replies(draw):
         reply.use_edns(0, options=draw(st.sampled_from([[], [dns.edns.GenericOption(10, b"12345678abcdefgh")]])))
     wire = bytearray(reply.to_wire(max_size=65_535))
     start = len(asked.to_wire())
-    for at, octet in draw(st.lists(st.tuples(st.integers(start, 400), st.integers(0, 255)), max_size=3)):
+    for at, byte in draw(st.lists(st.tuples(st.integers(start, 400), st.integers(0, 255)), max_size=3)):
         if at < len(wire):
-            wire[at] = octet
+            wire[at] = byte
     return rdtype, bytes(wire)
 
 
 @given(replies())
 @example(("A", records(query(), "www.example.org. 60 IN A 192.0.2.1").to_wire()))
 def test_the_fast_path_agrees_with_dnspython(reply):
-    """Whatever the fast path reads, dnspython's own parse of the same octets comes to the same."""
+    """If the fast path reads a message, dnspython's parse of it has the same result."""
     rdtype, wire = reply
     try:
         reading = read(wire, rdtype=rdtype)
@@ -275,35 +275,35 @@ def test_the_fast_path_agrees_with_dnspython(reply):
 
 
 @given(st.binary(max_size=300), st.sampled_from(["A", "PTR", "TXT", "MX", "SOA"]))
-def test_no_octets_raise_anything_else(octets, rdtype):
-    """After a right question section, any octets at all are read, unusual or unreadable."""
+def test_no_bytes_raise_another_exception(data, rdtype):
+    """After a correct question section, any bytes are read, unusual or unreadable."""
     asked = query(rdtype=rdtype).to_wire()
     for counts in (b"\0\1\0\0\0\0", b"\0\2\0\1\0\1", b"\xff\xff\xff\xff\xff\xff"):
-        wire = asked[:2] + b"\x81\x80\0\1" + counts + asked[12:] + octets
+        wire = asked[:2] + b"\x81\x80\0\1" + counts + asked[12:] + data
         for reader in (read, lambda wire, rdtype: read_unusual(wire, name("www.example.org"), rdtype)):
             with contextlib.suppress(UnreadableError, UnusualError):
                 reader(wire, rdtype=rdtype)
 
 
-PLAIN_LABELS = st.one_of(
+LDH_LABELS = st.one_of(
     st.text("aZ09-", min_size=1, max_size=5),
     st.sampled_from([45, 48, 57, 63]).map(lambda count: "m" * count),  # lengths that look like a hyphen and digits
 ).map(lambda text: bytes([len(text)]) + text.encode())
-PLAIN_NAMES = st.lists(PLAIN_LABELS, max_size=5).map(lambda some: b"".join(some) + b"\0")
+LDH_NAMES = st.lists(LDH_LABELS, max_size=5).map(lambda some: b"".join(some) + b"\0")
 
 
 @given(
     st.one_of(
-        PLAIN_NAMES,
+        LDH_NAMES,
         st.binary(max_size=40),
-        st.lists(PLAIN_LABELS | st.sampled_from([b"\2B_", b"\0", b"\x40", b"\x30", b"a" * 48])).map(b"".join),
+        st.lists(LDH_LABELS | st.sampled_from([b"\2B_", b"\0", b"\x40", b"\x30", b"a" * 48])).map(b"".join),
     )
 )
 @example(b"\1a\0\0")
 @example(b"\x60" + b"a" * 96 + b"\0")
 @example(b"\x30" + b"a" * 48 + b"\0")
-def test_ordinary_names_are_read_as_any_name_is(wire):
-    """The short cut gives what the reader of all names gives, or leaves it to that; so of the next name beside it."""
+def test_the_fast_path_for_names_agrees_with_the_other(wire):
+    """The fast function agrees with `NameReader` or returns None, also for more names with the same parent."""
     for name_at in (wire, wire, b"\1X" + wire, b"\2x-" + wire):
         packet = bytes(12) + name_at
 
@@ -313,8 +313,8 @@ def test_ordinary_names_are_read_as_any_name_is(wire):
             assert NameReader(packet).read(12) == (read_at_once, len(packet))
 
 
-def test_most_names_are_ordinary():
-    """So the short cut is taken, whatever the case of their letters."""
+def test_typical_names_take_the_fast_path():
+    """The fast function reads a typical name, in any case."""
     packet = bytes(12) + b"\3WWW\x07example\3oRg\0"
 
     assert uncompressed_name(packet, 12, len(packet)) == name("www.example.org")
@@ -322,7 +322,7 @@ def test_most_names_are_ordinary():
 
 @given(domain_names)
 def test_a_name_is_written_and_read_back(name):
-    """Any name is the same octets as dnspython's, and reads back as itself."""
+    """The wire format of any name is the same as dnspython's, and is read back as the same name."""
     wire = wire_name(name)
 
     assert wire == dns.name.Name([*name.labels, b""]).to_wire()
@@ -331,7 +331,7 @@ def test_a_name_is_written_and_read_back(name):
 
 @given(domain_names, st.integers())
 def test_random_case_changes_nothing_but_case(name, seed):
-    """A name in random case is the same name, with the same octets where there are no letters."""
+    """A name in random case is the same name, and only its letters differ."""
     wire = wire_name(name)
     mixed = mixed_case(wire, Randomness(random.Random(seed)).take)
 
@@ -340,20 +340,20 @@ def test_random_case_changes_nothing_but_case(name, seed):
 
 
 def test_random_case_is_random():
-    """Both cases of every letter turn up."""
+    """Every letter appears in both cases."""
     take = Randomness(random.Random(1)).take
-    seen = {octet for _ in range(100) for octet in mixed_case(b"\4mail\0", take)}
+    seen = {byte for _ in range(100) for byte in mixed_case(b"\4mail\0", take)}
 
     assert seen == set(b"mailMAIL\4\0")
 
 
 def test_randomness_is_never_given_out_twice():
-    """What is taken in small pieces is the source's octets in their order, without overlap."""
+    """Small portions are consecutive bytes of the source, without overlap."""
     source, again = random.Random(7), random.Random(7)
     take = Randomness(source).take
-    octets = b"".join([take(7) for _ in range(2_340)])  # just within the first fetch of 16,384
+    data = b"".join([take(7) for _ in range(2_340)])  # just within the first fetch of 16,384
 
-    assert octets == again.randbytes(16_384)[: len(octets)]
+    assert data == again.randbytes(16_384)[: len(data)]
     assert take(7) == again.randbytes(16_384)[:7]
 
 
@@ -361,8 +361,8 @@ WWW, WEB, ORG, ROOT = name("www.example.org"), name("web.example.net"), name("ex
 HERE, THERE = addresses("192.0.2.1", "192.0.2.2")
 
 
-def content(*records, rcode=0, soa=(), is_referral=False):
-    """A reply: records as (owner, record, TTL), where a name is a CNAME's; SOA records as (owner, TTL)."""
+def reply_of(*records, rcode=0, soa=(), is_referral=False):
+    """A reply with records as (owner, record, TTL), where a name makes a CNAME, and SOA records as (owner, TTL)."""
     made = ReplyRecords(rcode)
     for owner, record, ttl in records:
         made.add_answer(owner, record in (HERE, THERE), record, ttl)
@@ -373,96 +373,108 @@ def content(*records, rcode=0, soa=(), is_referral=False):
 
 
 @pytest.mark.parametrize(
-    ("helo", "reading"),
+    ("reply", "reading"),
     [
-        pytest.param(content((WWW, HERE, 60)), (Status.ANSWER, (HERE,), (), 60), id="a-record"),
+        pytest.param(reply_of((WWW, HERE, 60)), (Status.ANSWER, (HERE,), (), 60), id="a-record"),
         pytest.param(
-            content((WWW, THERE, 60), (WWW, HERE, 30), (WWW, HERE, 90)),
+            reply_of((WWW, THERE, 60), (WWW, HERE, 30), (WWW, HERE, 90)),
             (Status.ANSWER, (HERE, THERE), (), 30),
             id="records-in-order-each-once-with-the-smallest-ttl",
         ),
         pytest.param(
-            content((WWW, WEB, 20), (WEB, HERE, 60)), (Status.ANSWER, (HERE,), (WEB,), 20), id="the-alias-goes-first"
+            reply_of((WWW, WEB, 20), (WEB, HERE, 60)),
+            (Status.ANSWER, (HERE,), (WEB,), 20),
+            id="the-alias-goes-first",
         ),
         pytest.param(
-            content((WWW, WEB, 60), (WEB, HERE, 20)), (Status.ANSWER, (HERE,), (WEB,), 20), id="the-record-goes-first"
+            reply_of((WWW, WEB, 60), (WEB, HERE, 20)),
+            (Status.ANSWER, (HERE,), (WEB,), 20),
+            id="the-record-goes-first",
         ),
-        pytest.param(content((WWW, WEB, 60)), (None, (), (WEB,), 60), id="the-chain-leads-on"),
+        pytest.param(reply_of((WWW, WEB, 60)), (None, (), (WEB,), 60), id="the-chain-leads-on"),
         pytest.param(
-            content((WWW, WEB, 60), soa=[(name("example.net"), 30)]),
+            reply_of((WWW, WEB, 60), soa=[(name("example.net"), 30)]),
             (Status.NODATA, (), (WEB,), 30),
             id="nodata-at-the-end-of-a-chain",
         ),
         pytest.param(
-            content((WWW, WEB, 20), soa=[(name("example.net"), 30)]),
+            reply_of((WWW, WEB, 20), soa=[(name("example.net"), 30)]),
             (Status.NODATA, (), (WEB,), 20),
             id="nodata-no-longer-than-its-alias",
         ),
         pytest.param(
-            content((WWW, WEB, 60), soa=[(ORG, 30)]), (None, (), (WEB,), 60), id="the-soa-of-another-zone-says-nothing"
+            reply_of((WWW, WEB, 60), soa=[(ORG, 30)]),
+            (None, (), (WEB,), 60),
+            id="the-soa-of-another-zone-says-nothing",
         ),
-        pytest.param(content(soa=[(ORG, 30)]), (Status.NODATA, (), (), 30), id="nodata"),
-        pytest.param(content(soa=[(ROOT, 30)]), (Status.NODATA, (), (), 30), id="nodata-of-the-root"),
+        pytest.param(reply_of(soa=[(ORG, 30)]), (Status.NODATA, (), (), 30), id="nodata"),
+        pytest.param(reply_of(soa=[(ROOT, 30)]), (Status.NODATA, (), (), 30), id="nodata-of-the-root"),
         pytest.param(
-            content(soa=[(name("example.net"), 5), (ORG, 30), (ROOT, 7)]),
+            reply_of(soa=[(name("example.net"), 5), (ORG, 30), (ROOT, 7)]),
             (Status.NODATA, (), (), 30),
             id="the-first-soa-that-fits",
         ),
         pytest.param(
-            content(soa=[(ORG, 86_400)]), (Status.NODATA, (), (), MAX_NEGATIVE_TTL), id="no-nothing-lasts-for-hours"
+            reply_of(soa=[(ORG, 86_400)]),
+            (Status.NODATA, (), (), MAX_NEGATIVE_TTL),
+            id="a-long-negative-ttl-is-cut",
         ),
-        pytest.param(content(soa=[(ORG, 0)]), (Status.NODATA, (), (), 0), id="nodata-that-is-not-to-be-kept"),
-        pytest.param(content(), (Status.NODATA, (), (), 0), id="nodata-without-an-soa-is-not-kept"),
-        pytest.param(content(is_referral=True), (Status.REFUSED, (), (), 0), id="a-referral-tells-nothing"),
+        pytest.param(reply_of(soa=[(ORG, 0)]), (Status.NODATA, (), (), 0), id="nodata-that-is-not-to-be-kept"),
+        pytest.param(reply_of(), (Status.NODATA, (), (), 0), id="nodata-without-an-soa-is-not-kept"),
+        pytest.param(reply_of(is_referral=True), (Status.REFUSED, (), (), 0), id="a-referral-says-nothing"),
         pytest.param(
-            content(soa=[(ORG, 30)], is_referral=True), (Status.NODATA, (), (), 30), id="unless-there-is-an-soa-too"
+            reply_of(soa=[(ORG, 30)], is_referral=True),
+            (Status.NODATA, (), (), 30),
+            id="unless-there-is-an-soa-too",
         ),
-        pytest.param(content(rcode=3, soa=[(ORG, 30)]), (Status.NXDOMAIN, (), (), 30), id="nxdomain"),
-        pytest.param(content(rcode=3), (Status.NXDOMAIN, (), (), 0), id="nxdomain-without-an-soa-is-not-kept"),
+        pytest.param(reply_of(rcode=3, soa=[(ORG, 30)]), (Status.NXDOMAIN, (), (), 30), id="nxdomain"),
+        pytest.param(reply_of(rcode=3), (Status.NXDOMAIN, (), (), 0), id="nxdomain-without-an-soa-is-not-kept"),
         pytest.param(
-            content((WWW, WEB, 60), rcode=3), (Status.NXDOMAIN, (), (WEB,), 0), id="nxdomain-is-about-the-end"
+            reply_of((WWW, WEB, 60), rcode=3), (Status.NXDOMAIN, (), (WEB,), 0), id="nxdomain-is-about-the-end"
         ),
-        pytest.param(content((WWW, WWW, 60)), (Status.CHAIN, (), (WWW,), 60), id="an-alias-of-itself"),
+        pytest.param(reply_of((WWW, WWW, 60)), (Status.CHAIN, (), (WWW,), 60), id="an-alias-of-itself"),
         pytest.param(
-            content((WWW, WEB, 60), (WEB, ORG, 9), (ORG, WEB, 60)), (Status.CHAIN, (), (WEB, ORG, WEB), 9), id="a-loop"
+            reply_of((WWW, WEB, 60), (WEB, ORG, 9), (ORG, WEB, 60)),
+            (Status.CHAIN, (), (WEB, ORG, WEB), 9),
+            id="a-loop",
         ),
-        pytest.param(content((WWW, HERE, 1 << 31)), (Status.ANSWER, (HERE,), (), 0), id="a-ttl-that-is-none"),
-        pytest.param(content((WWW, HERE, 1 << 30)), (Status.ANSWER, (HERE,), (), MAX_TTL), id="a-ttl-of-decades"),
+        pytest.param(reply_of((WWW, HERE, 1 << 31)), (Status.ANSWER, (HERE,), (), 0), id="a-ttl-that-is-none"),
+        pytest.param(reply_of((WWW, HERE, 1 << 30)), (Status.ANSWER, (HERE,), (), MAX_TTL), id="a-ttl-of-decades"),
     ],
 )
-def test_what_a_reply_says(helo, reading):
+def test_what_a_reply_says(reply, reading):
     """RFC 2308 section 2, RFC 6604 section 3, RFC 2181 section 8."""
-    helo.options = b"options"
+    reply.options = b"options"
 
-    assert interpret(helo, WWW) == (*reading, b"options")
+    assert interpret(reply, WWW) == (*reading, b"options")
 
 
 @pytest.mark.parametrize(
-    "helo",
+    "reply",
     [
-        pytest.param(content((WWW, WEB, 1), (WWW, HERE, 1)), id="a-record-beside-an-alias"),
-        pytest.param(content((ORG, HERE, 1)), id="a-record-at-a-name-that-was-not-asked-for"),
-        pytest.param(content((WWW, WEB, 1), (ORG, HERE, 1)), id="a-record-at-no-name-of-the-chain"),
-        pytest.param(content((WWW, HERE, 1), rcode=3), id="a-record-at-a-name-that-does-not-exist"),
+        pytest.param(reply_of((WWW, WEB, 1), (WWW, HERE, 1)), id="a-record-beside-an-alias"),
+        pytest.param(reply_of((ORG, HERE, 1)), id="a-record-at-a-name-that-was-not-asked-for"),
+        pytest.param(reply_of((WWW, WEB, 1), (ORG, HERE, 1)), id="a-record-at-no-name-of-the-chain"),
+        pytest.param(reply_of((WWW, HERE, 1), rcode=3), id="a-record-at-a-name-that-does-not-exist"),
     ],
 )
-def test_what_contradicts_itself_is_not_read(helo):
-    """No part of such a reply is believed."""
+def test_a_contradiction_is_unreadable(reply):
+    """No record of such a reply is used."""
     with pytest.raises(UnreadableError):
-        interpret(helo, WWW)
+        interpret(reply, WWW)
 
 
 def test_a_name_has_one_alias():
-    """The same one twice is one (RFC 2181 section 10.1)."""
+    """The same CNAME twice counts as one (RFC 2181 section 10.1)."""
     with pytest.raises(UnreadableError, match="two CNAME records"):
-        content((WWW, WEB, 60), (WWW, ORG, 60))
+        reply_of((WWW, WEB, 60), (WWW, ORG, 60))
     with pytest.raises(UnreadableError, match="two CNAME records"):
-        content().add_answer(WWW, False, HERE, 60)
-    assert interpret(content((WWW, WEB, 60), (WWW, WEB, 20)), WWW)[:4] == (None, (), (WEB,), 20)
+        reply_of().add_answer(WWW, False, HERE, 60)
+    assert interpret(reply_of((WWW, WEB, 60), (WWW, WEB, 20)), WWW)[:4] == (None, (), (WEB,), 20)
 
 
 def test_an_alias_that_was_asked_for_is_no_chain():
-    """Whoever asks for the CNAME record gets it, and is led nowhere (RFC 1034 section 3.6.2)."""
+    """A question for the CNAME record is answered with it, and the chain is not followed (RFC 1034 section 3.6.2)."""
     made = ReplyRecords(0)
     made.add_answer(WWW, True, WEB, 60)
 
@@ -471,17 +483,17 @@ def test_an_alias_that_was_asked_for_is_no_chain():
 
 @pytest.mark.parametrize("links", [MAX_LINKS, MAX_LINKS + 1])
 def test_sixteen_aliases_are_followed(links):
-    """One more is a chain that is too long."""
+    """A chain with one more link is too long."""
     chain = [name(f"n{number}.example.org") for number in range(links + 1)]
     records = [(owner, to, 60) for owner, to in pairwise(chain)]
-    status, _, followed, *_ = interpret(content(*records, (chain[-1], HERE, 60)), chain[0])
+    status, _, followed, *_ = interpret(reply_of(*records, (chain[-1], HERE, 60)), chain[0])
 
     assert status is (Status.ANSWER if links == MAX_LINKS else Status.CHAIN)
     assert followed == tuple(chain[1:])
 
 
 def test_a_thousand_records_are_kept():
-    """The first ones in order."""
+    """They are the first ones in sorted order."""
     many = [address(f"10.0.{number // 250}.{number % 250}") for number in range(MAX_RECORDS + 5)]
     made = ReplyRecords(0)
     for one in reversed(many):
@@ -491,6 +503,6 @@ def test_a_thousand_records_are_kept():
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_a_ttl_that_can_be_believed(ttl):
+def test_ttls_are_within_bounds(ttl):
     """A day at most; the sign bit makes it 0 (RFC 2181 section 8)."""
     assert clamp_ttl(ttl) == (0 if ttl >= 2**31 else min(ttl, 86_400))

@@ -1,4 +1,4 @@
-"""DNS over TLS and over HTTPS: connections are used again, certificates are always checked."""
+"""DNS over TLS and HTTPS: connections are reused, and certificates are always verified."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ def tls_endpoint(server, more=""):
 
 @contextlib.asynccontextmanager
 async def https_server(certificate, answer):
-    """An HTTPS server whose /dns-query is *answer*; gives its endpoint and the connections that were made to it."""
+    """An HTTPS server with the handler *answer*. Yields its endpoint and the peers that have connected."""
     peers = []
 
     async def handle(request):
@@ -52,13 +52,13 @@ async def https_server(certificate, answer):
 
 
 async def over_https(request):
-    """The right answer over HTTPS."""
+    """The right reply over HTTPS."""
     query = dns.message.from_wire(await request.read())
     return web.Response(body=knows_all(query, "https").to_wire(), content_type="application/dns-message")
 
 
 async def test_tls_asks_many_questions_over_one_connection(certificate):
-    """A hundred questions at once share a connection; so does the one that comes later."""
+    """A hundred questions at once share a connection, also with a later one."""
     async with (
         name_server(knows_all, udp=False, tls=serving_context(certificate)) as server,
         resolving(tls_endpoint(server), ca_file=certificate, timeout_seconds=5) as resolver,
@@ -72,8 +72,8 @@ async def test_tls_asks_many_questions_over_one_connection(certificate):
         assert server.connections == 1
 
 
-async def test_tls_goes_on_where_the_server_has_hung_up(certificate):
-    """A connection that the server has closed is replaced, without an attempt being lost."""
+async def test_tls_reconnects(certificate):
+    """A connection that the server has closed is replaced, without using up an attempt."""
     async with (
         name_server(knows_all, udp=False, tls=serving_context(certificate)) as server,
         resolving(tls_endpoint(server), ca_file=certificate, attempts=1, cache_entries=0) as resolver,
@@ -84,7 +84,7 @@ async def test_tls_goes_on_where_the_server_has_hung_up(certificate):
         assert server.connections == 2
 
 
-async def test_tls_wants_the_name_that_was_configured(certificate):
+async def test_tls_requires_the_configured_name(certificate):
     """The certificate must be for the host, or for the name after the #."""
     async with name_server(knows_all, udp=False, tls=serving_context(certificate)) as server:
         for more, status in (("#dns.example.org", Status.ANSWER), ("#other.example.org", Status.TLS)):
@@ -93,8 +93,8 @@ async def test_tls_wants_the_name_that_was_configured(certificate):
 
 
 @pytest.mark.parametrize("trusted", [True, False])
-async def test_a_certificate_that_is_not_to_be_trusted_is_inconclusive(certificate, foreign, trusted):
-    """An unknown authority and a certificate for somebody else have their own reason, over TLS and HTTPS."""
+async def test_an_untrusted_certificate_is_inconclusive(certificate, foreign, trusted):
+    """An unknown CA and a certificate for another name have the status TLS, over TLS and HTTPS."""
     presented = foreign if trusted else certificate
     more = {"ca_file": foreign} if trusted else {}
     async with (
@@ -108,7 +108,7 @@ async def test_a_certificate_that_is_not_to_be_trusted_is_inconclusive(certifica
 
 
 async def test_silence_over_tls_is_a_timeout_and_a_closed_port_the_network(certificate):
-    """What goes wrong beneath TLS has the reasons that it has over UDP."""
+    """Failures below TLS have the same status as over UDP."""
     async with (
         name_server(silent, udp=False, tls=serving_context(certificate)) as server,
         resolving(tls_endpoint(server), ca_file=certificate, attempts=1, timeout_seconds=0.5) as resolver,
@@ -121,14 +121,14 @@ async def test_silence_over_tls_is_a_timeout_and_a_closed_port_the_network(certi
             assert (await resolver.resolve(WWW)).status is Status.NETWORK
 
 
-async def test_a_connection_on_which_nothing_comes_is_given_up(certificate):
-    """A server that hangs on one connection is asked on another."""
+async def test_a_connection_that_hangs_is_replaced(certificate):
+    """If a connection hangs, the server is asked over another one."""
     hanging = True
 
     def answer(query, transport):
         nonlocal hanging
-        helo, hanging = (None, False) if hanging else (knows_all(query, transport), False)
-        return helo
+        reply, hanging = (None, False) if hanging else (knows_all(query, transport), False)
+        return reply
 
     async with (
         name_server(answer, udp=False, tls=serving_context(certificate)) as server,
@@ -139,7 +139,7 @@ async def test_a_connection_on_which_nothing_comes_is_given_up(certificate):
 
 
 async def test_https_keeps_its_connections(certificate):
-    """Questions that follow each other over HTTPS use one connection."""
+    """Consecutive questions over HTTPS use one connection."""
     async with (
         https_server(certificate, over_https) as (endpoint, peers),
         resolving(endpoint, ca_file=certificate, cache_entries=0, timeout_seconds=5) as resolver,
@@ -151,8 +151,8 @@ async def test_https_keeps_its_connections(certificate):
         assert len(set(peers)) == 1
 
 
-async def test_silence_over_https_is_a_timeout_and_costs_no_later_question_its_answer(certificate):
-    """A request that nobody answers is given up in time; the session goes on."""
+async def test_silence_over_https_is_a_timeout_for_one_question_only(certificate):
+    """A request without a response times out, and the session continues."""
     gate = asyncio.Event()
     requests = []
 
@@ -175,7 +175,7 @@ async def test_silence_over_https_is_a_timeout_and_costs_no_later_question_its_a
 
 
 async def respond(request, **response):
-    """Some HTTP response."""
+    """An HTTP response."""
     await request.read()
     return web.Response(**response)
 
@@ -195,8 +195,8 @@ MESSAGE = "application/dns-message"
         ({"body": records(dns.message.make_query("x.", "A")).to_wire(), "content_type": MESSAGE}, Status.MALFORMED),
     ],
 )
-async def test_what_is_no_message_over_https_is_inconclusive(certificate, response, status):
-    """Errors, redirects, web pages and messages about something else are told as what they are."""
+async def test_other_responses_over_https_are_inconclusive(certificate, response, status):
+    """Errors, redirects, web pages and unrelated messages each have their status."""
     async with (
         https_server(certificate, lambda request: respond(request, **response)) as (endpoint, _),
         resolving(endpoint, ca_file=certificate, timeout_seconds=5) as resolver,
@@ -205,8 +205,8 @@ async def test_what_is_no_message_over_https_is_inconclusive(certificate, respon
 
 
 @pytest.mark.parametrize("server", ["tls://127.0.0.1:1", "https://127.0.0.1:1/dns-query"])
-async def test_a_file_of_authorities_that_is_gone_makes_a_server_unreachable(tmp_path, server):
-    """Whatever became of it since the configuration was read, questions are told so, and nothing raises."""
+async def test_without_its_ca_file_a_server_is_unreachable(tmp_path, server):
+    """If the CA file was removed after the start, the status is NETWORK, and nothing is raised."""
     async with resolving(parse_endpoint(server), ca_file=tmp_path / "gone.pem", attempts=1) as resolver:
         answer = await resolver.resolve(WWW)
 

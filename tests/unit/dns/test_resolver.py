@@ -1,4 +1,4 @@
-"""The resolver against real sockets on loopback: what the DNS says, and does not say, becomes one answer."""
+"""The resolver with real sockets on loopback: each question has exactly one answer."""
 
 import asyncio
 import socket
@@ -31,8 +31,8 @@ from tests.unit.dns.nameserver import (
 SOA = "example.org. 600 IN SOA ns.example.org. h.example.org. 7 3600 600 86400 60"
 
 
-async def test_an_answer_says_who_gave_it_and_is_remembered():
-    """The first question is asked, the second is answered out of the cache, and both get the same answer."""
+async def test_answers_name_their_server_and_are_cached():
+    """The second question is answered from the cache, with the same answer."""
     async with name_server(knows_www) as server, resolving(server) as resolver:
         answer = await resolver.resolve(WWW)
         again = await resolver.resolve(WWW)
@@ -45,7 +45,7 @@ async def test_an_answer_says_who_gave_it_and_is_remembered():
 
 
 async def test_a_query_is_hard_to_forge():
-    """Queries have random IDs, random case, a cookie, EDNS with 1232 octets, and come from several ports."""
+    """Queries have random IDs, random case, a cookie, EDNS with 1232 bytes, and several source ports."""
     async with name_server(knows_www) as server, resolving(server, cache_entries=0) as resolver:
         for _ in range(30):
             await resolver.resolve(WWW)
@@ -59,7 +59,7 @@ async def test_a_query_is_hard_to_forge():
 
 
 async def test_equal_questions_in_flight_are_asked_once():
-    """Whoever asks what is being asked already gets the same answer."""
+    """All callers get the same answer."""
     gate = asyncio.Event()
 
     async def wait(query, transport):
@@ -76,8 +76,8 @@ async def test_equal_questions_in_flight_are_asked_once():
         assert len(server.queries) == 1
 
 
-async def test_an_age_limit_goes_past_what_is_older():
-    """A cached answer that is as old as the limit is asked for anew."""
+async def test_an_age_limit_skips_older_answers():
+    """A cached answer that is as old as the limit is not used."""
     async with name_server(knows_www) as server, resolving(server) as resolver:
         await resolver.resolve(WWW)
         await resolver.resolve(WWW, max_age_seconds=0)
@@ -86,7 +86,7 @@ async def test_an_age_limit_goes_past_what_is_older():
 
 
 async def test_a_confirmation_asks_another_server():
-    """Confirming goes past the cache, to a server other than the one that answered last."""
+    """Confirming skips the cache, and asks another server than the last one."""
     async with (
         name_server(knows_www) as first,
         name_server(knows_www) as second,
@@ -108,7 +108,7 @@ async def test_a_confirmation_asks_another_server():
     ],
 )
 async def test_other_rcodes_are_inconclusive_after_all_attempts(rcode, status):
-    """An RCODE that tells nothing about the name is asked again, then told; the server counts as up."""
+    """After an RCODE that says nothing about the name, the question is sent again. The server counts as up."""
     async with name_server(lambda query, _: records(query, rcode=rcode)) as server, resolving(server) as resolver:
         answer = await resolver.resolve(WWW)
 
@@ -119,8 +119,8 @@ async def test_other_rcodes_are_inconclusive_after_all_attempts(rcode, status):
         assert not len(resolver.cache)
 
 
-async def test_silence_and_a_closed_port_have_their_reasons():
-    """Nobody who answers is a timeout, nobody who listens is the network; both take a server down."""
+async def test_silence_and_a_closed_port_have_their_statuses():
+    """A silent server is a timeout, a closed port a network error; both take a server down."""
     async with name_server(silent) as server, resolving(server, timeout_seconds=0.05) as resolver:
         assert (await resolver.resolve(WWW)).status is Status.TIMEOUT
         assert len(server.queries) == 3
@@ -132,8 +132,8 @@ async def test_silence_and_a_closed_port_have_their_reasons():
         assert not resolver.servers[0].up
 
 
-async def test_one_servers_answer_ends_it():
-    """Servers that are dead, silent or refuse are passed over for one that answers."""
+async def test_one_answer_is_enough():
+    """After silent and refusing servers, one that answers is asked."""
     async with (
         name_server(silent) as mute,
         name_server(lambda query, _: records(query, rcode=5)) as refusing,
@@ -144,10 +144,10 @@ async def test_one_servers_answer_ends_it():
 
 
 async def test_a_dead_first_server_does_not_cost_every_question_its_timeout():
-    """After a few timeouts the silent server is asked last, and is found again when it comes back."""
-    helo = [silent]
+    """After a few timeouts the silent server is asked last, and first again when it is back."""
+    handlers = [silent]
     async with (
-        name_server(lambda query, transport: helo[0](query, transport)) as first,
+        name_server(lambda query, transport: handlers[0](query, transport)) as first,
         name_server(knows_www) as second,
         resolving(first, second, timeout_seconds=0.5, cache_entries=0) as resolver,
     ):
@@ -156,13 +156,13 @@ async def test_a_dead_first_server_does_not_cost_every_question_its_timeout():
         assert len(first.asked()) == 3
         await eventually(lambda: [server.up for server in resolver.servers] == [False, True])
 
-        helo[0] = knows_www
+        handlers[0] = knows_www
         await eventually(lambda: resolver.servers[0].up)
         assert (await resolver.resolve(WWW)).server == str(first.endpoint)
 
 
-async def test_the_most_telling_reason_is_told():
-    """Of a silent and a failing server, the failure is told."""
+async def test_the_worst_status_counts():
+    """With a silent and a failing server, the status is the failure."""
     async with (
         name_server(silent) as mute,
         name_server(lambda query, _: records(query, rcode=2)) as failing,
@@ -172,14 +172,14 @@ async def test_the_most_telling_reason_is_told():
 
 
 def altered(query, change):
-    """The good reply with a change to it."""
+    """The good reply with a change."""
     reply = records(query, HERE)
     change(reply)
     return reply
 
 
 def forged(query):
-    """Replies that somebody else might send, and garbage; none of them may be believed."""
+    """Forged and broken replies, none of which may be accepted."""
     elsewhere = "www.example.org. 300 IN A 203.0.113.66"
     right = records(query, elsewhere).to_wire()
     other = dns.message.make_query("other.example.org", "A", id=query.id)
@@ -200,8 +200,8 @@ def forged(query):
     ]
 
 
-async def test_what_is_not_the_reply_is_ignored_and_the_reply_still_used():
-    """A flood of forged and broken packets changes nothing: each is counted, the right one is taken."""
+async def test_wrong_replies_are_ignored():
+    """Forged and broken packets are counted and ignored, and the right one is accepted."""
 
     def flood(query, transport):
         return [*forged(query), records(query, HERE)] if transport == "udp" else None
@@ -221,8 +221,8 @@ async def test_what_is_not_the_reply_is_ignored_and_the_reply_still_used():
         }
 
 
-async def test_a_reply_from_another_port_is_not_seen():
-    """A reply counts only from the address and port that was asked."""
+async def test_a_reply_from_another_port_is_ignored():
+    """A reply counts only if it is from the address and port of the server."""
     other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
     def misdirected(query, transport):
@@ -234,7 +234,7 @@ async def test_a_reply_from_another_port_is_not_seen():
 
 
 async def test_only_garbage_is_malformed():
-    """A server whose every reply is unreadable is told apart from a silent one."""
+    """A server with only unreadable replies has another status than a silent one."""
     async with (
         name_server(lambda query, _: records(query, HERE, rcode=3)) as server,
         resolving(server, attempts=2) as resolver,
@@ -243,7 +243,7 @@ async def test_only_garbage_is_malformed():
 
 
 async def test_a_truncated_reply_is_asked_again_over_tcp():
-    """TC brings the question to TCP, whose connection is used again."""
+    """After TC the question is sent over TCP, over one connection for all questions."""
 
     def truncate(query, transport):
         reply = records(query, *[f"www.example.org. 300 IN A 192.0.2.{n}" for n in range(200)])
@@ -263,7 +263,7 @@ async def test_a_truncated_reply_is_asked_again_over_tcp():
 
 
 async def test_refused_tcp_is_inconclusive():
-    """Truncated, and nobody there on TCP: the network is at fault, not the name."""
+    """A truncated reply and a closed TCP port are a network error."""
 
     def truncate(query, transport):
         reply = records(query)
@@ -274,8 +274,8 @@ async def test_refused_tcp_is_inconclusive():
         assert (await resolver.resolve(WWW)).status is Status.NETWORK
 
 
-async def test_a_chain_that_leads_on_is_asked_on():
-    """Where a reply ends in a CNAME, its target is asked for; the answer holds the whole chain."""
+async def test_a_chain_over_several_replies_is_followed():
+    """If a reply ends in a CNAME, its target is asked for. The answer has the whole chain."""
     lines = {
         "www.example.org.": "www.example.org. 300 IN CNAME a.example.net.",
         "a.example.net.": "a.example.net. 20 IN CNAME b.example.com.",
@@ -294,7 +294,7 @@ async def test_a_chain_that_leads_on_is_asked_on():
 
 
 async def test_a_loop_over_several_replies_ends():
-    """A chain that comes back to where it was, and one without end, are told as such."""
+    """A loop and an endless chain have the status CHAIN."""
 
     def loop(query, transport):
         asked = query.question[0].name.to_text().lower()
@@ -310,8 +310,8 @@ async def test_a_loop_over_several_replies_ends():
             assert len(server.queries) <= 18
 
 
-async def test_a_chain_whose_every_link_is_slow_ends_with_the_time_of_its_question():
-    """Each link has attempts of its own, but all share the question's time: a chain cannot make a lookup hang."""
+async def test_a_slow_chain_ends_in_time():
+    """Each link has its own attempts, but all share the time of the question."""
 
     async def drag(query, transport):
         await asyncio.sleep(0.3)
@@ -326,7 +326,7 @@ async def test_a_chain_whose_every_link_is_slow_ends_with_the_time_of_its_questi
 
 
 async def test_extended_errors_come_with_the_answer():
-    """RFC 8914 options are part of the answer, of whatever status."""
+    """RFC 8914 options are part of the answer, with any status."""
 
     def validate(query, transport):
         reply = records(query, rcode=2)
@@ -337,7 +337,7 @@ async def test_extended_errors_come_with_the_answer():
         assert (await resolver.resolve(WWW)).errors == (ExtendedError(6, "bogus\n"),)
 
 
-async def test_negative_answers_are_remembered_for_their_own_time():
+async def test_the_ttl_of_negative_answers():
     """The smaller of the SOA's TTL and minimum is the TTL of a negative answer."""
     async with (
         name_server(lambda query, _: records(query, rcode=3, authority=SOA)) as server,
@@ -348,8 +348,8 @@ async def test_negative_answers_are_remembered_for_their_own_time():
         assert await resolver.resolve(WWW) == answer
 
 
-async def test_a_server_that_folds_case_is_found_out():
-    """After three questions that a server repeats in lower case, it is asked in lower case from the start."""
+async def test_a_server_that_changes_case_is_asked_in_lower_case():
+    """After three replies in lower case, all queries are in lower case."""
 
     def fold(query, transport):
         reply = records(query, HERE).to_wire()
@@ -362,8 +362,8 @@ async def test_a_server_that_folds_case_is_found_out():
         assert len(server.queries) == 8
 
 
-async def test_a_server_without_edns_is_found_out():
-    """FORMERR, with or without its question, is answered by a query without EDNS, and remembered."""
+async def test_a_server_without_edns_is_asked_without_it():
+    """After FORMERR, with or without a question section, queries have no EDNS."""
 
     def old(query, transport):
         if query.edns < 0:
@@ -377,7 +377,7 @@ async def test_a_server_without_edns_is_found_out():
 
 
 async def test_only_formerr_without_a_question_is_inconclusive():
-    """A server that understands no query at all refuses, one way or another."""
+    """A server that understands no query has the status REFUSED."""
     async with (
         name_server(lambda query, _: query.to_wire()[:2] + b"\x81\x81" + bytes(8)) as server,
         resolving(server) as resolver,
@@ -385,8 +385,8 @@ async def test_only_formerr_without_a_question_is_inconclusive():
         assert (await resolver.resolve(WWW)).status is Status.REFUSED
 
 
-async def test_cookies_are_sent_back_and_demanded():
-    """A server's cookie is sent back; a reply without the cookie, or with another, is not believed any more."""
+async def test_cookies_are_sent_back_and_required():
+    """A server's cookie is sent back, and replies without it or with another one are ignored."""
 
     def bake(query, transport, *, client=None, server_part=b"0123456789abcdef"):
         reply = records(query, HERE)
@@ -414,8 +414,8 @@ async def test_cookies_are_sent_back_and_demanded():
         assert answers[-1].status is Status.ANSWER
 
 
-async def test_a_cookie_that_came_with_an_error_is_demanded_too():
-    """A server whose first cookie comes beside an extended error has shown that it sends one, as any other has."""
+async def test_a_cookie_beside_an_error_is_required_too():
+    """A server whose first cookie is in a reply with an extended error has shown that it sends cookies."""
 
     def bake(query, transport):
         reply = records(query, HERE)
@@ -440,7 +440,7 @@ async def test_a_cookie_that_came_with_an_error_is_demanded_too():
 
 
 async def test_badcookie_is_answered_with_the_right_one():
-    """A server that insists on its cookie gets it at once (RFC 7873 section 5.3)."""
+    """A server that demands its cookie gets it at once (RFC 7873 section 5.3)."""
 
     def insist(query, transport):
         sent = query.options[0].to_wire()
@@ -457,7 +457,7 @@ async def test_badcookie_is_answered_with_the_right_one():
 
 
 async def test_the_rate_and_the_queue_are_bounded():
-    """What is over the limits waits; what is over the queue's is unanswered, and counted."""
+    """Questions above the rate wait. Those above the size of the queue are not answered, and are counted."""
     async with (
         name_server(knows_all) as server,
         resolving(server, max_queries_per_second=1, max_queued=2, max_queue_seconds=0.2, timeout_seconds=5) as resolver,
@@ -472,12 +472,12 @@ async def test_the_rate_and_the_queue_are_bounded():
 
 
 async def test_no_more_are_in_flight_than_allowed():
-    """The number in flight is capped, and everything is answered in the end."""
-    most = 0
+    """The number in flight is limited, and every question is answered."""
+    highest = 0
 
     async def slow(query, transport):
-        nonlocal most
-        most = max(most, resolver.in_flight)
+        nonlocal highest
+        highest = max(highest, resolver.in_flight)
         await asyncio.sleep(0.01)
         return knows_all(query, transport)
 
@@ -486,26 +486,26 @@ async def test_no_more_are_in_flight_than_allowed():
         answers = await asyncio.gather(*map(resolver.resolve, questions))
 
         assert {answer.status for answer in answers} == {Status.ANSWER}
-        assert most == 4
+        assert highest == 4
 
 
-async def test_closing_calls_back_everybody():
-    """Questions that are open when the resolver closes are called back, once, as timed out."""
+async def test_closing_calls_back_all_questions():
+    """When the resolver is closed, open questions are called back once, as timed out."""
     async with name_server(silent) as server:
         resolver = Resolver(settings(server, max_in_flight=1, timeout_seconds=5))
         await resolver.start()
-        told: list[Answer] = []
+        called: list[Answer] = []
         for n in range(3):
-            resolver.ask(Question(name(f"n{n}.example.org"), "A"), lambda _, answer: told.append(answer))
+            resolver.ask(Question(name(f"n{n}.example.org"), "A"), lambda _, answer: called.append(answer))
         await eventually(lambda: len(server.queries) == 1)
         await resolver.close()
 
-        assert [answer.status for answer in told] == [Status.TIMEOUT] * 3
+        assert [answer.status for answer in called] == [Status.TIMEOUT] * 3
         assert (resolver.in_flight, resolver.queued) == (0, 0)
 
 
 async def test_a_broken_caller_harms_nobody_else():
-    """What a callback raises goes to the loop's exception handler; the next one is still called."""
+    """An exception in a callback goes to the loop's exception handler, and the next callback is called."""
     caught = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: caught.append(context))
 
@@ -531,7 +531,7 @@ async def test_sockets_are_renewed_and_bounded():
 
 
 async def test_a_step_of_the_wall_clock_changes_nothing():
-    """What was answered is remembered, and what is under way is waited for, whatever date it is meanwhile."""
+    """Cache and timeouts do not depend on the date."""
     date = [1_000_000_000.0]
     gate = asyncio.Event()
 
@@ -559,8 +559,8 @@ async def test_a_step_of_the_wall_clock_changes_nothing():
         assert len(server.queries) == 4
 
 
-async def test_names_that_hold_anything_are_asked_and_read():
-    """Hostile octets in a PTR name come back escaped, and can be asked for again."""
+async def test_hostile_names_are_asked_and_read():
+    """Hostile bytes in a PTR name are escaped, and the name can be asked for."""
     hostile = r"a\.b\000\"c\032\255.example.org"
 
     def ptr(query, transport):
@@ -575,7 +575,7 @@ async def test_names_that_hold_anything_are_asked_and_read():
 
 
 async def test_a_server_whose_name_does_not_resolve_is_unreachable():
-    """A host name that leads nowhere is the network's fault, and harms no other server."""
+    """A server name that does not resolve is a network error, and other servers are asked."""
     nowhere = Endpoint("udp", "nowhere.invalid", 53)
     async with resolving(nowhere, attempts=2) as resolver:
         assert (await resolver.resolve(WWW)).status is Status.NETWORK

@@ -20,18 +20,18 @@ PTR = question("10.2.0.192.in-addr.arpa", "PTR")
 
 
 def nobody(query, _transport):
-    """Know no name."""
+    """A handler for which no name exists."""
     return records(query, rcode=dns.rcode.NXDOMAIN)
 
 
 def right(query, _transport):
-    """Know the name that is asked for."""
+    """A handler that knows every name."""
     return records(query, f"{query.question[0].name} 60 IN PTR mail.example.org.")
 
 
 @contextlib.asynccontextmanager
 async def asking(*settings_of):
-    """Start resolvers, and end them."""
+    """Start resolvers, and close them at the end."""
     resolvers = Resolvers(settings_of)
     await resolvers.start()
     try:
@@ -40,15 +40,15 @@ async def asking(*settings_of):
         await resolvers.close()
 
 
-async def opinion(resolvers, source):
-    """What a source says of a name."""
+async def answer_of(resolvers, source):
+    """The answer of one source."""
     heard = asyncio.get_running_loop().create_future()
     resolvers.ask(PTR, lambda _, answer: heard.set_result(answer), confirm=True, source=source)
     return await heard
 
 
-async def test_several_resolvers_are_a_voice_each():
-    """However many servers each has; who answers nothing is none that can be asked."""
+async def test_each_of_several_resolvers_is_a_source():
+    """The number of servers does not matter. A resolver that does not answer is not a working source."""
     async with name_server(nobody) as one, name_server(right) as two, name_server(right, udp=False, tcp=False) as dead:
         first, second = settings(one, name="a", attempts=4), settings(two, dead, name="b", attempts=4)
         async with asking(first, second) as resolvers:
@@ -56,16 +56,16 @@ async def test_several_resolvers_are_a_voice_each():
             assert resolvers.sources([str(one.endpoint)]) == {a}
             assert resolvers.sources([str(one.endpoint), str(dead.endpoint)]) == {a, b}
             assert [resolvers.another([]), resolvers.another([a]), resolvers.another([a, b])] == [a, b, None]
-            assert (await opinion(resolvers, a)).status is Status.NXDOMAIN
-            assert (await opinion(resolvers, b)).status is Status.ANSWER
+            assert (await answer_of(resolvers, a)).status is Status.NXDOMAIN
+            assert (await answer_of(resolvers, b)).status is Status.ANSWER
 
         async with asking(settings(dead, name="a", attempts=4), second) as resolvers:
-            assert (await opinion(resolvers, a)).status is Status.NETWORK
+            assert (await answer_of(resolvers, a)).status is Status.NETWORK
             assert resolvers.another([]) == b
 
 
-async def test_the_servers_of_a_lone_resolver_are_a_voice_each():
-    """Asked for its opinion, a server gives it alone: its failures are not made up for by another one."""
+async def test_each_server_of_the_only_resolver_is_a_source():
+    """Only the given server is asked, even if it fails."""
     broken = lambda query, _: records(query, rcode=dns.rcode.SERVFAIL)  # noqa: E731
     async with (
         name_server(nobody) as one,
@@ -76,17 +76,17 @@ async def test_the_servers_of_a_lone_resolver_are_a_voice_each():
         sources = [Source("only", str(server.endpoint)) for server in (one, two, three)]
         assert resolvers.sources([sources[1].server]) == {sources[1]}
         assert resolvers.another(sources[:1]) == sources[1]
-        helo = await asyncio.gather(*[opinion(resolvers, source) for source in sources])
+        answers = await asyncio.gather(*[answer_of(resolvers, source) for source in sources])
 
-    assert [answer.status for answer in helo] == [Status.NXDOMAIN, Status.ANSWER, Status.SERVFAIL]
-    assert [answer.server for answer in helo] == [source.server for source in sources]
+    assert [answer.status for answer in answers] == [Status.NXDOMAIN, Status.ANSWER, Status.SERVFAIL]
+    assert [answer.server for answer in answers] == [source.server for source in sources]
     assert len(three.asked()) == 3
 
 
-async def test_what_a_voice_says_is_remembered_as_any_answer():
-    """The next ordinary question of the round need not be asked again."""
+async def test_answers_of_a_source_are_cached():
+    """The next question for any source is answered from the cache."""
     async with name_server(right) as one, asking(settings(one, name="only")) as resolvers:
-        await opinion(resolvers, Source("only", str(one.endpoint)))
+        await answer_of(resolvers, Source("only", str(one.endpoint)))
         assert (await resolvers.resolve(PTR)).status is Status.ANSWER
         assert len(one.asked()) == 1
 
@@ -160,8 +160,8 @@ def test_a_server_that_left_the_configuration_is_forgotten():
     assert [line["event"] for line in logged] == [SILENT, SILENT]
 
 
-async def test_several_resolvers_stand_in_for_each_other():
-    """The first that is well is asked; another one confirms; one that lies is passed over."""
+async def test_a_working_resolver_is_asked():
+    """The first working resolver is asked, and another one confirms. One that fails its canary is skipped."""
     async with name_server(honest) as first, name_server(honest) as second:
         resolvers = Resolvers([settings(first, name="a", canary=OFTEN), settings(second, name="b", canary=OFTEN)])
         await resolvers.start()
@@ -180,8 +180,8 @@ async def test_several_resolvers_stand_in_for_each_other():
             await resolvers.close()
 
 
-def test_resolvers_have_names_of_their_own():
-    """Two resolvers of one name, or none at all, are refused."""
+def test_resolvers_have_different_names():
+    """Two resolvers with one name are an error, and so is none."""
     for names in ([], ["a", "a"]):
         with pytest.raises(ValueError, match="each needs a different name"):
             Resolvers([ResolverSettings(name=each) for each in names])

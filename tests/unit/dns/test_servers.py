@@ -11,17 +11,17 @@ from tests.examples import examples
 
 
 def server(number=0):
-    """A server that nothing is known of."""
+    """A server in its initial state."""
     return Server(number, parse_endpoint(f"192.0.2.{number}"), cookies=None, random_case=True)
 
 
 def fail(one, *times, status=Status.TIMEOUT, is_probe=False):
-    """Let queries go unanswered, each sent a second before; whether each of them changed how the server is."""
+    """Fail queries that were sent a second before. Returns whether each changed the server's health."""
     return [one.failed(now, status, now - 1, is_probe=is_probe) for now in times]
 
 
-def test_silence_makes_a_server_suspected_and_only_a_silent_probe_takes_it_down():
-    """Two are bad luck, three are silence, perhaps of a zone; a probe settles it; a reply brings the server back."""
+def test_only_a_silent_canary_takes_a_suspected_server_down():
+    """Three failures make it suspected, a failed canary takes it down, and a reply brings it back."""
     one = server()
     assert fail(one, 10.0, 11.0, 12.0, 13.0) == [False, False, True, False]
     assert (one.up, one.is_suspected, one.last_error) == (True, True, Status.TIMEOUT)
@@ -35,7 +35,7 @@ def test_silence_makes_a_server_suspected_and_only_a_silent_probe_takes_it_down(
 
 
 def test_a_reply_clears_a_suspicion():
-    """A silent zone's server that answers anything at all was never down, and comes back into its place."""
+    """A suspected server that answers anything was never down, and is no longer suspected."""
     one = server()
     fail(one, 10.0, 11.0, 12.0)
     assert one.replied(12.5, 0.01)
@@ -45,15 +45,15 @@ def test_a_reply_clears_a_suspicion():
     assert one.up
 
 
-def test_a_host_that_says_that_nobody_listens_is_believed_without_a_probe():
-    """A closed port is no zone's silence."""
+def test_a_closed_port_takes_a_server_down():
+    """A zone cannot cause a closed port."""
     one = server()
     assert fail(one, 10.0, 11.0, 12.0, status=Status.NETWORK) == [False, False, True]
     assert not one.up
 
 
-def test_what_was_lost_before_the_last_reply_does_not_count():
-    """A query that was sent before the server was last heard says nothing about the server."""
+def test_a_query_before_the_last_reply_does_not_count():
+    """A query that was sent before the last reply does not count against the server."""
     one = server()
     one.replied(20.0, 0.01)
     for _ in range(10):
@@ -63,7 +63,7 @@ def test_what_was_lost_before_the_last_reply_does_not_count():
 
 
 def test_the_back_off_doubles_up_to_its_limit():
-    """Each failure after the back-off has passed doubles it, to half a minute; a reply resets it."""
+    """Each failure after the back-off doubles it, up to half a minute. A reply resets it."""
     one = server()
     fail(one, 1.0, 2.0, 3.0, status=Status.NETWORK)
     waits = []
@@ -78,22 +78,22 @@ def test_the_back_off_doubles_up_to_its_limit():
     assert one.down_until == 1_005.0
 
 
-def test_the_order_is_trust_then_life_then_speed_then_the_operators():
-    """A liar comes last, then the dead, then the silent, then the slow; peers stay as configured."""
+def test_the_order_of_servers():
+    """From last to first: wrong answers, down, suspected, slow. The others stay as configured."""
     servers = [server(number) for number in range(7)]
-    liar, dead, mute, slow, *peers = servers
-    liar.contradicted = True
-    dead.up = False
-    fail(mute, 1.0, 2.0, 3.0)
+    wrong, down, suspected, slow, *peers = servers
+    wrong.contradicted = True
+    down.up = False
+    fail(suspected, 1.0, 2.0, 3.0)
     slow.round_trip_seconds = 0.5
     for number, peer in enumerate(peers):
         peer.round_trip_seconds = 0.03 - number / 100
 
-    assert by_preference(servers) == [*peers, slow, mute, dead, liar]
+    assert by_preference(servers) == [*peers, slow, suspected, down, wrong]
 
 
-def test_what_a_server_cannot_do_is_forgotten_after_an_hour():
-    """Case and EDNS are tried again in the end: servers are fixed too."""
+def test_workarounds_end_after_an_hour():
+    """Random case and EDNS are tried again: the server may have been fixed."""
     one = server()
     for _ in range(3):
         one.note_wrong_case(100.0)
@@ -107,12 +107,12 @@ THEIRS = b"\xf0" * 8
 
 
 def jar():
-    """A jar with a cookie of ours, and nothing known of the server."""
+    """A jar with our cookie, and none of the server."""
     return CookieJar(lambda count: OURS[:count])
 
 
 def test_our_part_has_eight_bytes():
-    """RFC 7873 section 4.1; it is sent alone until the server's is known."""
+    """It is sent alone until the server's part is known (RFC 7873 section 4.1)."""
     assert (jar().sent, jar().expected) == (OURS, False)
 
 
@@ -128,8 +128,8 @@ def test_our_part_has_eight_bytes():
         pytest.param(bytes(8) + THEIRS, False, False, id="somebody-elses-with-a-servers"),
     ],
 )
-def test_what_can_be_from_the_server(cookie, before, after):
-    """Section 5.3: before the server has shown that it sends cookies, none will do; a wrong one never does."""
+def test_which_cookies_are_accepted(cookie, before, after):
+    """A missing cookie is accepted until the server has sent one, a wrong one never (RFC 7873 section 5.3)."""
     knowing = jar()
     assert knowing.accepts(OURS + THEIRS)
 
@@ -137,7 +137,7 @@ def test_what_can_be_from_the_server(cookie, before, after):
 
 
 def test_the_servers_part_is_kept_and_sent():
-    """The latest one; a reply that has none of it, or is not believed, takes nothing away."""
+    """It is the latest one. A reply without it, or with a wrong cookie, does not remove it."""
     shared = jar()
     for cookie in (OURS + THEIRS, OURS, b"", None, bytes(8) + b"forged!!"):
         shared.accepts(cookie)
@@ -147,8 +147,8 @@ def test_the_servers_part_is_kept_and_sent():
     assert shared.sent == OURS + b"another!"
 
 
-def test_our_part_alone_shows_nothing():
-    """A server that echoes what it does not understand need not do so the next time."""
+def test_our_part_alone_does_not_count():
+    """A server may echo an option that it does not know, and not do so the next time."""
     shared = jar()
     shared.accepts(OURS)
 
@@ -158,7 +158,7 @@ def test_our_part_alone_shows_nothing():
 @examples(60)
 @given(st.lists(st.sampled_from(["missed", "cookie", "echo", "none"]), max_size=20))
 def test_after_three_misses_in_a_row_none_is_expected(events):
-    """A cookie in between begins the count anew; a reply without one that is not believed does not."""
+    """A cookie in between restarts the count. An ignored reply without one does not."""
     shared, misses, expected = jar(), 0, False
     for event in events:
         if event == "missed":
@@ -176,16 +176,16 @@ def test_after_three_misses_in_a_row_none_is_expected(events):
 
 
 @given(st.binary(max_size=60))
-def test_options_of_any_kind_are_read(octets):
-    """Whatever stands in the options, reading them ends, and gives cookies of a right length alone."""
-    cookie, errors = read_options(octets)
+def test_options_of_any_kind_are_read(data):
+    """Any bytes can be read as options, and only cookies of a valid length are returned."""
+    cookie, errors = read_options(data)
 
     assert cookie is None or len(cookie) in (0, 8, *range(16, 41))
     assert len(errors) <= 8
 
 
 def test_a_cookie_is_written_as_it_is_read():
-    """The OPT record of a query carries the cookie (RFC 7873 section 4), or nothing."""
+    """The OPT record of a query has the cookie (RFC 7873 section 4), or no option."""
     record = opt_record(b"12345678")
 
     assert read_options(record[11:])[0] == b"12345678"

@@ -13,7 +13,7 @@ from tests.unit.dns.nameserver import name_server, records, settings
 
 
 def test_the_systems_servers_are_read_in_order(tmp_path):
-    """Each nameserver line counts once, in order; comments, options and unreadable lines do not."""
+    """Each nameserver counts once, in order; comments, options and invalid lines are skipped."""
     path = tmp_path / "resolv.conf"
     path.write_text(
         "# nameserver 192.0.2.1\nsearch example.org\nnameserver 192.0.2.53 # ours\nnameserver\n"
@@ -25,7 +25,7 @@ def test_the_systems_servers_are_read_in_order(tmp_path):
 
 @pytest.mark.parametrize("text", [None, "", "search example.org\n"])
 def test_without_a_server_the_local_host_is_asked(tmp_path, text):
-    """A missing file, or one that names no server, means 127.0.0.1, as it does to libc."""
+    """A missing file, or one without a server, means 127.0.0.1, as in libc."""
     path = tmp_path / "resolv.conf"
     if text is not None:
         path.write_text(text)
@@ -48,20 +48,20 @@ def test_without_a_server_the_local_host_is_asked(tmp_path, text):
     ],
 )
 def test_settings_that_cannot_work_are_refused(wrong):
-    """A resolver without servers, time or room is not built."""
+    """A resolver needs servers, time and room."""
     with pytest.raises(ValueError, match="system"):
         ResolverSettings(**wrong)
 
 
-def test_a_canary_that_never_rests_is_refused():
-    """The canary's interval is more than nothing."""
+def test_a_canary_without_an_interval_is_refused():
+    """The canary's interval must be above 0."""
     with pytest.raises(ValueError, match="interval"):
         CanarySettings(interval_seconds=0)
 
 
 @pytest.mark.parametrize("desired", [True, False])
 async def test_recursion_is_desired_unless_the_servers_are_authoritative(desired):
-    """The RD bit is what the settings say, and an answer without recursion is one all the same."""
+    """The RD bit follows the settings, and an answer without recursion counts too."""
     async with name_server(lambda query, _: records(query, "mail.example.org. 60 IN A 192.0.2.1")) as server:
         resolver = Resolver(settings(server, recursion_desired=desired))
         await resolver.start()
@@ -105,7 +105,7 @@ async def test_recursion_is_desired_unless_the_servers_are_authoritative(desired
     ],
 )
 def test_an_endpoint_is_read_and_written(text, endpoint, canonical):
-    """Each way to write a server gives its endpoint, whose text is canonical and is read as the same."""
+    """Each way to write a server gives the same endpoint as its canonical text."""
     parsed = parse_endpoint(text)
 
     assert parsed == endpoint
@@ -143,8 +143,8 @@ def test_an_endpoint_is_read_and_written(text, endpoint, canonical):
         ("https://me:secret@dns.example.org/", "has a user name"),
     ],
 )
-def test_what_is_no_endpoint_is_told_what_would_be_right(text, message):
-    """Each mistake is a `ValueError` that says what would be right."""
+def test_mistakes_in_an_endpoint(text, message):
+    """Each mistake is a `ValueError` that says how to write it."""
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         parse_endpoint(text)
 
@@ -152,7 +152,7 @@ def test_what_is_no_endpoint_is_told_what_would_be_right(text, message):
 
 
 def test_an_address_needs_no_resolving():
-    """Only a host name has to be resolved before it can be reached."""
+    """Only host names have to be resolved."""
     assert parse_endpoint("192.0.2.53").is_address
     assert parse_endpoint("[2001:db8::53]:53").is_address
     assert not parse_endpoint("tls://dns.example.org").is_address

@@ -1,4 +1,4 @@
-"""Many questions share few connections, and outlive them."""
+"""Many questions share a few TCP connections, and survive their loss."""
 
 import asyncio
 import logging
@@ -9,19 +9,19 @@ import time
 from exporter.checks.answers import Question, Status
 from exporter.dns.codec import Randomness
 from exporter.dns.queue import Job
-from exporter.dns.stream import MAX_CONNECTIONS, MAX_PENDING, StreamChannel
+from exporter.dns.transports import MAX_CONNECTIONS, MAX_PENDING, StreamChannel
 from tests.factories import name
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 QUESTIONS = 20
 
 
-class Outcomes:
-    """What the questions of a channel came to."""
+class FakeHandler:
+    """A handler that remembers failures."""
 
     def __init__(self):
         self.failures = []
-        self.all_told = asyncio.Event()
+        self.are_all_failed = asyncio.Event()
 
     def take_stream(self, job, packet):
         """No server here answers."""
@@ -31,21 +31,25 @@ class Outcomes:
         """Remember it."""
         self.failures.append(status)
         if len(self.failures) == QUESTIONS:
-            self.all_told.set()
+            self.are_all_failed.set()
 
 
-async def test_questions_to_a_broken_connection_fail_without_a_word_in_the_log(caplog):
-    """A connection that the peer resets takes no more writes: each question is told, and asyncio has nothing to log."""
+def channel_to(loop, dial, handler):
+    """A channel with this handler."""
+    take = Randomness().take
+    return StreamChannel(loop, dial, handler, random_bytes=take, clock=time.monotonic, timeout_seconds=5.0)
+
+
+async def test_questions_to_a_reset_connection_fail_without_a_log_line(caplog):
+    """Nothing is written to a connection that the peer has reset: each question fails, and asyncio logs nothing."""
     loop = asyncio.get_running_loop()
-    outcomes = Outcomes()
+    handler = FakeHandler()
     with socket.create_server(("127.0.0.1", 0)) as server, caplog.at_level(logging.WARNING, "asyncio"):
 
         async def dial(protocol):
             return await loop.create_connection(protocol, *server.getsockname())
 
-        channel = StreamChannel(
-            loop, dial, outcomes, random_bytes=Randomness().take, clock=time.monotonic, timeout_seconds=5.0
-        )
+        channel = channel_to(loop, dial, handler)
         jobs = [Job(Question(name(f"n{number}.example.org"), "A"), "", print) for number in range(QUESTIONS)]
         for job in jobs:
             job.sent_at = time.monotonic()
@@ -58,24 +62,22 @@ async def test_questions_to_a_broken_connection_fail_without_a_word_in_the_log(c
         peer.close()
         for job in jobs[1:]:
             channel.send([job], [b"a query"])
-        await asyncio.wait_for(outcomes.all_told.wait(), 10)
+        await asyncio.wait_for(handler.are_all_failed.wait(), 10)
         channel.close()
 
-    assert outcomes.failures == [Status.NETWORK] * QUESTIONS
+    assert handler.failures == [Status.NETWORK] * QUESTIONS
     assert caplog.records == []
 
 
-async def test_connections_are_bounded_where_nobody_answers():
-    """However many questions wait, they share four connections."""
+async def test_connections_are_bounded_for_a_silent_server():
+    """Any number of waiting questions share four connections."""
     loop = asyncio.get_running_loop()
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         async def dial(protocol):
             return await loop.create_connection(protocol, *server.getsockname())
 
-        channel = StreamChannel(
-            loop, dial, Outcomes(), random_bytes=Randomness().take, clock=time.monotonic, timeout_seconds=5.0
-        )
+        channel = channel_to(loop, dial, FakeHandler())
         jobs = [Job(Question(name(f"n{number}.example.org"), "A"), "", print) for number in range(10 * MAX_PENDING)]
         for job in jobs:
             job.sent_at = time.monotonic()

@@ -30,7 +30,7 @@ from tests.unit.dns.nameserver import DEADLINE_SECONDS, WWW, eventually, knows_a
 
 @contextmanager
 def udp_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """A socket that sends, and the one that it sends to, which waits ten seconds for what is to come."""
+    """A socket that sends, and the socket it sends to, which waits up to ten seconds for packets."""
     with (
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as theirs,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours,
@@ -44,14 +44,14 @@ def udp_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 def wait_for_error(sock: socket.socket) -> None:
-    """Wait until the kernel has an error to tell of what was sent on *sock*, and leave it there."""
+    """Wait until the kernel has an error for *sock*, without reading it."""
     poller = select.poll()
     poller.register(sock, 0)
     assert poller.poll(10_000)
 
 
-async def test_sockets_are_bounded_where_nobody_answers():
-    """However many questions wait at once, they share 64 sockets: old ports are used on rather than more opened."""
+async def test_sockets_are_bounded_for_a_silent_server():
+    """Any number of waiting questions share 64 sockets: old ports are used further."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
         mute.bind(("127.0.0.1", 0))
         endpoint = Endpoint("udp", "127.0.0.1", mute.getsockname()[1])
@@ -66,8 +66,8 @@ async def test_sockets_are_bounded_where_nobody_answers():
         assert resolver.open_sockets == 0
 
 
-async def test_a_port_is_given_up_when_it_is_old():
-    """A socket that was good for many more questions is closed after ten seconds, and the next question has another."""
+async def test_old_sockets_are_closed():
+    """A socket is closed after ten seconds even if it has sent few questions. The next one has another port."""
     slept = [0.0]
     async with name_server(knows_all) as server:
         resolver = Resolver(settings(server, timeout_seconds=5), clock=lambda: time.monotonic() + slept[0])
@@ -85,43 +85,43 @@ async def test_a_port_is_given_up_when_it_is_old():
             await resolver.close()
 
 
-class Told:
-    """A taker that remembers what it was told."""
+class FakeMatcher:
+    """A matcher that remembers its calls."""
 
     def __init__(self):
         self.packets, self.unreachable = [], []
 
     def take_packets(self, packets, pending, until):
-        """Take all packets."""
+        """Accept all packets."""
         self.packets += packets
-        self.when_taken()
+        self.after_packets()
 
-    def when_taken(self):
-        """Do nothing more."""
+    def after_packets(self):
+        """A hook for tests."""
 
     def take_unreachable(self, job):
-        """Take a question to which there is no way."""
+        """Accept a question that cannot be sent."""
         self.unreachable.append(job)
 
 
-def channel_to(address, told, clock=time.monotonic):
-    """A channel that tells *told*, and the questions of a burst with messages of three lengths for it."""
+def channel_to(address, matcher, clock=time.monotonic):
+    """A channel with this matcher, and a burst of questions with messages of three lengths."""
     loop = asyncio.get_running_loop()
     budget = ReadBudget(loop.call_soon, clock)
-    random_bytes = Randomness().take
-    channel = UdpChannel(loop, (socket.AF_INET, address), told, random_bytes=random_bytes, budget=budget, clock=clock)
+    take = Randomness().take
+    channel = UdpChannel(loop, (socket.AF_INET, address), matcher, random_bytes=take, budget=budget, clock=clock)
     jobs = [Job(Question(name(f"n{number}.example.org"), "A"), "", print) for number in range(90)]
     for job in jobs:
         job.sent_at = time.monotonic()
     return channel, jobs, [number.to_bytes(2) * (20 + number % 3) for number in range(90)]
 
 
-@pytest.mark.parametrize("segments", [True, False], ids=["cut-apart-by-the-kernel", "one-by-one"])
+@pytest.mark.parametrize("segments", [True, False], ids=["by-the-kernel", "one-by-one"])
 async def test_a_burst_leaves_whole(segments):
-    """Every message of a burst is sent once, with its question's ID, also where the kernel will not cut it apart."""
-    told = Told()
+    """Every message of a burst is sent once, with its question's ID, with or without UDP_SEGMENT."""
+    matcher = FakeMatcher()
     with udp_pair() as (_, theirs):
-        channel, jobs, messages = channel_to(theirs.getsockname(), told)
+        channel, jobs, messages = channel_to(theirs.getsockname(), matcher)
         if not segments:
             channel.send(jobs[:1], messages[:1])
             for opened in channel._open:
@@ -136,29 +136,29 @@ async def test_a_burst_leaves_whole(segments):
         assert len(sent) == len(jobs)
         assert {packet[:2]: packet[2:] for packet in received} == sent
         channel.close()
-    assert told.unreachable == []
+    assert matcher.unreachable == []
 
 
-async def test_a_burst_to_a_closed_port_tells_every_question_once():
-    """Each is told that there is no way, by itself and long before its time is up; none waits on."""
-    told = Told()
+async def test_a_burst_to_a_closed_port_fails_every_question_once():
+    """Each question fails once, long before its timeout, and none waits any longer."""
+    matcher = FakeMatcher()
     with udp_pair() as (_, theirs):
         address = theirs.getsockname()
-    channel, jobs, messages = channel_to(address, told)
+    channel, jobs, messages = channel_to(address, matcher)
     channel.send(jobs, messages)
-    await eventually(lambda: len(told.unreachable) >= len(jobs))
+    await eventually(lambda: len(matcher.unreachable) >= len(jobs))
 
-    assert sorted(map(id, told.unreachable)) == sorted(map(id, jobs))
+    assert sorted(map(id, matcher.unreachable)) == sorted(map(id, jobs))
     assert [job for job in jobs if job.pending is not None] == []
     channel.close()
 
 
-async def test_an_error_tells_those_that_were_sent_and_no_other():
-    """Where the server comes back between two bursts, the second is sent whole; only the first is told of the error."""
-    told = Told()
+async def test_an_error_fails_only_earlier_questions():
+    """If the server comes back between two bursts, all of the second is sent, and only the first fails."""
+    matcher = FakeMatcher()
     with udp_pair() as (_, theirs):
         address = theirs.getsockname()
-    channel, jobs, _ = channel_to(address, told)
+    channel, jobs, _ = channel_to(address, matcher)
     channel.send(jobs[:1], [b"lost"])
     (opened,) = channel._open
     wait_for_error(opened.sock)
@@ -169,65 +169,65 @@ async def test_an_error_tells_those_that_were_sent_and_no_other():
         channel.send(jobs[1:4], [b"a", b"bb", b"ccc"])
 
         assert {theirs.recv(100)[2:] for _ in range(3)} == {b"a", b"bb", b"ccc"}
-        assert told.unreachable == jobs[:1]
+        assert matcher.unreachable == jobs[:1]
         channel.close()
 
 
-async def test_a_turn_takes_no_more_than_a_burst_from_a_socket():
-    """What has come in, be it ten times as much as was asked for, is taken in bursts with turns for others between."""
-    told = Told()
+async def test_an_iteration_reads_one_burst_from_a_socket():
+    """Any number of received packets is evaluated in bursts, in several iterations of the event loop."""
+    matcher = FakeMatcher()
     with udp_pair() as (_, theirs):
-        channel, jobs, messages = channel_to(theirs.getsockname(), told)
+        channel, jobs, messages = channel_to(theirs.getsockname(), matcher)
         channel.send(jobs, messages)
         _, asker = theirs.recvfrom(65_535)
         for number in range(200):
             theirs.sendto(number.to_bytes(2), asker)
-        before, turns = 0, []
+        before, iterations = 0, []
         async with asyncio.timeout(DEADLINE_SECONDS):
-            while len(told.packets) < 200:
+            while len(matcher.packets) < 200:
                 await asyncio.sleep(0)
-                turns.append(len(told.packets) - before)
-                before = len(told.packets)
+                iterations.append(len(matcher.packets) - before)
+                before = len(matcher.packets)
 
-        assert max(turns) <= 64
+        assert max(iterations) <= 64
         channel.close()
 
 
-async def test_a_turn_reads_for_no_longer_than_its_time_over_all_sockets():
-    """When the first socket's packets took all the time that a turn has, the others' wait for the next."""
-    now, told = [0.0], Told()
-    told.when_taken = lambda: now.__setitem__(0, now[0] + 1)
+async def test_the_time_of_an_iteration_is_shared_by_all_sockets():
+    """If the first socket's packets use up the time of an iteration, the other sockets wait for the next one."""
+    now, matcher = [0.0], FakeMatcher()
+    matcher.after_packets = lambda: now.__setitem__(0, now[0] + 1)
     with udp_pair() as (_, theirs):
-        channel, jobs, messages = channel_to(theirs.getsockname(), told, clock=lambda: now[0])
+        channel, jobs, messages = channel_to(theirs.getsockname(), matcher, clock=lambda: now[0])
         askers = set()
         while len(askers) < 3:
             channel.send(jobs[:1], messages[:1])
             askers.add(theirs.recvfrom(65_535)[1])
         for asker in askers:
             theirs.sendto(b"reply", asker)
-        turns = []
+        iterations = []
         async with asyncio.timeout(DEADLINE_SECONDS):
-            while len(told.packets) < 3:
+            while len(matcher.packets) < 3:
                 await asyncio.sleep(0)
-                turns.append(len(told.packets))
+                iterations.append(len(matcher.packets))
 
-        assert sorted({0, *turns}) == [0, 1, 2, 3]
+        assert sorted({0, *iterations}) == [0, 1, 2, 3]
         channel.close()
 
 
 @pytest.fixture
 def _segmenting_kernel():
-    """Want a kernel that can do it (Linux 4.18), as other tests want their tools."""
+    """Require a kernel with UDP_SEGMENT (Linux 4.18)."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         if not can_segment(any_socket):
             missing("this kernel cannot cut datagrams apart (UDP_SEGMENT): use Linux 4.18 or newer")
 
 
 @pytest.mark.usefixtures("_segmenting_kernel")
-@pytest.mark.parametrize(("count", "octets"), [(2, 30), (60, 90), (61, 90), (150, 40), (100, 1_400)])
-def test_what_was_sent_together_arrives_one_by_one(count, octets):
-    """Every datagram comes, whole and by itself, however many there are and however long; and nothing else does."""
-    datagrams = [number.to_bytes(2) * (octets // 2) for number in range(count)]
+@pytest.mark.parametrize(("count", "size"), [(2, 30), (60, 90), (61, 90), (150, 40), (100, 1_400)])
+def test_segments_arrive_one_by_one(count, size):
+    """Every datagram arrives whole and separately, for any number and length, and nothing else does."""
+    datagrams = [number.to_bytes(2) * (size // 2) for number in range(count)]
     with udp_pair() as (ours, theirs):
         send_segments(ours, datagrams)
         ours.send(b"last")
@@ -236,8 +236,8 @@ def test_what_was_sent_together_arrives_one_by_one(count, octets):
 
 
 @pytest.mark.usefixtures("_segmenting_kernel")
-def test_an_error_of_what_was_sent_before_comes_out():
-    """Where nobody listens any more, the next sending says so."""
+def test_an_earlier_error_is_raised():
+    """If the port was closed, the next call raises the error."""
     with udp_pair() as (ours, theirs):
         theirs.close()
         send_segments(ours, [b"ab", b"cd"])
@@ -247,8 +247,8 @@ def test_an_error_of_what_was_sent_before_comes_out():
 
 
 @pytest.mark.usefixtures("_segmenting_kernel")
-def test_a_kernel_that_will_not_says_so():
-    """A socket whose datagrams have no checksum cannot have them cut apart: that is an error, and nothing leaves."""
+def test_a_socket_without_checksums_cannot_send_segments():
+    """A socket without checksums does not support it: an error is raised, and nothing is sent."""
     with udp_pair() as (ours, theirs):
         ours.setsockopt(socket.SOL_SOCKET, 11, 1)  # SO_NO_CHECK
         with pytest.raises(OSError, match=r"argument|Input/output"):
