@@ -506,9 +506,7 @@ def _tls(reader: Reader, folder: Path) -> TlsSettings:
     client_ca = _pem(reader, "client_ca", folder, required=False)
     auth = reader.text("client_auth_type")
     if auth in _INSECURE:
-        reader.complain(
-            "client_auth_type", f"is {auth}, which verifies no client: write RequireAndVerifyClientCert"
-        )
+        reader.complain("client_auth_type", f"is {auth}, which verifies no client: write RequireAndVerifyClientCert")
     elif auth not in CLIENT_AUTH:
         reader.complain("client_auth_type", f"is none of {', '.join(filter(None, CLIENT_AUTH))}")
     mode = CLIENT_AUTH.get(auth, ssl.CERT_NONE)
