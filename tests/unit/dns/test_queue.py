@@ -96,12 +96,15 @@ async def test_retries_are_sent_before_new_questions():
     sent = SentQuestions(max_queries_per_second=50)
     sent.open()
     first, *rest = sent.submit(3)
+    other = Job(Question(name("other.example.org"), "A"), "", print)
     await asyncio.sleep(0)
     assert sent.begun == [[first]]
     assert not sent.queue.may_send(time.monotonic())
 
     sent.queue.submit_again(first)
-    await eventually(lambda: sent.again == [first])
+    sent.queue.submit_again(other)
+    assert sent.queue.queued == 4
+    await eventually(lambda: sent.again == [first, other])
     assert sent.begun == [[first]]
     await eventually(lambda: [job for burst in sent.begun for job in burst] == [first, *rest])
 
