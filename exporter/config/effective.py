@@ -30,18 +30,23 @@ _WIDTH = 100
 
 def as_data(configuration: Configuration) -> dict[str, Data]:
     """The effective configuration as lists and dictionaries, in the order of the documentation."""
-    data: dict[str, Data] = {"resolvers": [_resolver(entry) for entry in configuration.resolvers]}
-    if configuration.storage is not None:
-        data["storage"] = _storage(configuration.storage)
-    if configuration.profiles:
-        data["profiles"] = [_profile(profile) for profile in configuration.profiles]
-    if configuration.pools:
-        data["pools"] = [_pool(pool, has_lists=bool(configuration.dnsbls)) for pool in configuration.pools]
-    if configuration.domains:
-        data["domains"] = [_domain(domain) for domain in configuration.domains]
-    if configuration.dnsbls:
-        data["dnsbls"] = [_dnsbl(entry) for entry in configuration.dnsbls]
-    return data
+    return _known(
+        resolvers=[_resolver(entry) for entry in configuration.resolvers],
+        storage=None if configuration.storage is None else _storage(configuration.storage),
+        profiles=[_profile(profile) for profile in configuration.profiles] or None,
+        pools=[_pool(pool, has_lists=bool(configuration.dnsbls)) for pool in configuration.pools] or None,
+        domains=[_domain(domain) for domain in configuration.domains] or None,
+        dnsbls=[_dnsbl(entry) for entry in configuration.dnsbls] or None,
+    )
+
+
+def _known(**keys: Data | None) -> dict[str, Data]:
+    """The keys that have a value."""
+    return {key: value for key, value in keys.items() if value is not None}
+
+
+def _texts(values: Iterable[object]) -> Data:
+    return [str(value) for value in values]
 
 
 def render(configuration: Configuration) -> str:
@@ -68,44 +73,41 @@ class Effective:
 
 
 def _resolver(entry: ResolverEntry) -> Data:
-    data: dict[str, Data] = {"name": entry.name}
-    if entry.servers is not None:
-        data["servers"] = [str(server) for server in entry.servers]
-    rate = entry.max_queries_per_second
-    data |= {
-        "timeout": str(entry.timeout),
-        "attempts": entry.attempts,
-        "max_queries_per_second": UNLIMITED if math.isinf(rate) else rate,
-        "max_in_flight": entry.max_in_flight,
-        "max_queued": entry.max_queued,
-        "max_queue_time": str(entry.max_queue_time),
-        "cache_entries": entry.cache_entries,
-        "random_case": entry.random_case,
-        "cookies": entry.cookies,
-    }
-    if entry.ca_file is not None:
-        data["ca_file"] = entry.ca_file
-    data["canary"] = _canary(entry.canary) if entry.canary else False
-    return data
+    return _known(
+        name=entry.name,
+        servers=None if entry.servers is None else _texts(entry.servers),
+        timeout=str(entry.timeout),
+        attempts=entry.attempts,
+        max_queries_per_second=_rate(entry.max_queries_per_second),
+        max_in_flight=entry.max_in_flight,
+        max_queued=entry.max_queued,
+        max_queue_time=str(entry.max_queue_time),
+        cache_entries=entry.cache_entries,
+        random_case=entry.random_case,
+        cookies=entry.cookies,
+        ca_file=entry.ca_file,
+        canary=_canary(entry.canary) if entry.canary else False,
+    )
+
+
+def _rate(rate: float) -> Data:
+    return UNLIMITED if math.isinf(rate) else rate
 
 
 def _dnsbl(entry: DnsblEntry) -> Data:
-    rate = entry.max_queries_per_second
-    data: dict[str, Data] = {
-        "zone": str(entry.zone),
-        "interval": str(entry.interval),
-        "max_queries_per_second": UNLIMITED if math.isinf(rate) else rate,
-        "families": [family.value for family in entry.families],
-    }
-    if entry.codes:
-        data["codes"] = {str(code): name for code, name in entry.codes}
-    return data
+    return _known(
+        zone=str(entry.zone),
+        interval=str(entry.interval),
+        max_queries_per_second=_rate(entry.max_queries_per_second),
+        families=[family.value for family in entry.families],
+        codes={str(code): name for code, name in entry.codes} or None,
+    )
 
 
 def _canary(entry: CanaryEntry) -> Data:
     under = entry.must_not_exist_under
     return {
-        "must_resolve": [str(question) for question in entry.must_resolve],
+        "must_resolve": _texts(entry.must_resolve),
         "must_not_exist_under": False if under is None else str(under),
         "interval": str(entry.interval),
     }
@@ -116,43 +118,35 @@ def _storage(entry: StorageEntry) -> Data:
 
 
 def _profile(profile: Profile) -> Data:
-    data: dict[str, Data] = {"name": profile.name}
-    if profile.based_on is not None:
-        data["based_on"] = profile.based_on
-    data["expect"] = _checks(profile.expect)
-    if profile.aligned_suffix is not None:
-        data["aligned_suffix"] = str(profile.aligned_suffix)
-    data["helo_spf_required"] = profile.helo_spf_required
-    return data
+    return _known(
+        name=profile.name,
+        based_on=profile.based_on,
+        expect=_checks(profile.expect),
+        aligned_suffix=profile.aligned_suffix and str(profile.aligned_suffix),
+        helo_spf_required=profile.helo_spf_required,
+    )
 
 
 def _pool(pool: PoolSettings, *, has_lists: bool) -> Data:
-    data: dict[str, Data] = {
-        "name": pool.name,
-        "profile": pool.profile,
-        "interval": str(pool.interval),
-        "expect": _checks(pool.expect),
-    }
-    if pool.aligned_suffix is not None:
-        data["aligned_suffix"] = str(pool.aligned_suffix)
-    data["helo_spf_required"] = pool.helo_spf_required
-    if pool.mail_from_domains:
-        data["mail_from_domains"] = [str(domain) for domain in pool.mail_from_domains]
-    if has_lists:
-        data["dnsbls"] = [str(zone) for zone in pool.dnsbls]
-    data |= {"series": pool.series.value, "ptr_info": pool.ptr_info}
-    data["receivers"] = [receiver.value for receiver in pool.receivers]
-    data["sample"] = _sample(pool.sample)
-    data["unlisted_samples"] = pool.unlisted_samples
-    if pool.helo_names:
-        data["helo_names"] = [helo.text.replace("{", "{{").replace("}", "}}") for helo in pool.helo_names]
-    if pool.spf is not None:
-        data["spf"] = str(pool.spf)
-    if pool.addresses_files:
-        data["addresses_file"] = list(pool.addresses_files)
-    if pool.addresses:
-        data["addresses"] = [_entry(entry) for entry in pool.addresses]
-    return data
+    return _known(
+        name=pool.name,
+        profile=pool.profile,
+        interval=str(pool.interval),
+        expect=_checks(pool.expect),
+        aligned_suffix=pool.aligned_suffix and str(pool.aligned_suffix),
+        helo_spf_required=pool.helo_spf_required,
+        mail_from_domains=_texts(pool.mail_from_domains) or None,
+        dnsbls=_texts(pool.dnsbls) if has_lists else None,
+        series=pool.series.value,
+        ptr_info=pool.ptr_info,
+        receivers=[receiver.value for receiver in pool.receivers],
+        sample=_sample(pool.sample),
+        unlisted_samples=pool.unlisted_samples,
+        helo_names=[helo.text.replace("{", "{{").replace("}", "}}") for helo in pool.helo_names] or None,
+        spf=pool.spf and str(pool.spf),
+        addresses_file=list(pool.addresses_files) or None,
+        addresses=[_entry(entry) for entry in pool.addresses] or None,
+    )
 
 
 def _domain(domain: DomainSettings) -> Data:

@@ -39,7 +39,7 @@ def load(path: Path, *, if_missing: str = NAME_ANOTHER) -> Configuration:
         raise _unreadable(
             path, f"is larger than {MAX_BYTES >> 20} MiB, the limit of a configuration: write networks, not addresses"
         )
-    return parse(_decode(content, str(path)), str(path), path.absolute().parent)
+    return parse(decode(content, str(path)), str(path), path.absolute().parent)
 
 
 def parse(text: str, source: str, directory: Path | None = None) -> Configuration:
@@ -137,7 +137,8 @@ def _has_all(root: Node, key: str) -> bool:
     return not (node.dropped or node.faulty or any(item.dropped for item in items))
 
 
-def _decode(content: bytes, source: str) -> str:
+def decode(content: bytes, source: str) -> str:
+    """Decode UTF-8. Raises `ConfigError` with the position of the first wrong byte."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ConfigError([Problem(source, 1, 1, "", "is UTF-16: save it as UTF-8")])
     try:

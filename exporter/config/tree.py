@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any, TypeAlias
 
 import yaml
@@ -29,11 +30,8 @@ class AmbiguousError(ValueError):
 
 
 def _base60(text: str) -> str:
-    whole = text.lstrip("+-").replace("_", "").partition(".")[0]
-    value = 0
-    for part in whole.split(":"):
-        value = value * 60 + int(part)
-    return str(value)
+    digits = text.lstrip("+-").replace("_", "").partition(".")[0].split(":")
+    return str(reduce(lambda value, digit: value * 60 + int(digit), digits, 0))
 
 
 def _means(value: str, fix: str) -> Callable[[str], str]:
@@ -169,12 +167,7 @@ class Node:
 
 
 class _UnreadableError(Exception):
-    """A problem after which the rest of the text cannot be read."""
-
-    def __init__(self, position: Position, what: str) -> None:
-        self.line, self.column = position
-        self.what = what
-        super().__init__(what)
+    """A problem after which the rest of the text cannot be read: its position, and what is wrong."""
 
 
 def _position(yaml_position: Any) -> Position:
@@ -209,7 +202,8 @@ def read_tree(text: str, file: str) -> tuple[Node | None, list[Problem]]:
         for event in _events(text):
             builder.add(event)
     except _UnreadableError as error:
-        builder.problems.append(Problem(file, error.line, error.column, "", error.what))
+        (line, column), what = error.args
+        builder.problems.append(Problem(file, line, column, "", what))
         return None, builder.problems
     return builder.root, builder.problems
 

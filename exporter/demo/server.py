@@ -219,7 +219,7 @@ class DemoServer:
         self._is_answering = True
         self._udp: socket.socket | None = None
         self._tcp: asyncio.Server | None = None
-        self._connections: set[_TcpClient] = set()
+        self.connections: set[_TcpClient] = set()
 
     @property
     def address(self) -> str:
@@ -247,7 +247,7 @@ class DemoServer:
             self._udp = None
         if self._tcp is not None:
             self._tcp.close()
-            for connection in tuple(self._connections):
+            for connection in tuple(self.connections):
                 connection.abort()
             await self._tcp.wait_closed()
             self._tcp = None
@@ -287,14 +287,6 @@ class DemoServer:
         self.dropped += 1
         return None
 
-    def opened(self, connection: "_TcpClient") -> None:
-        """Remember a connection, to close it when the server stops."""
-        self._connections.add(connection)
-
-    def closed(self, connection: "_TcpClient") -> None:
-        """Forget a connection."""
-        self._connections.discard(connection)
-
 
 class _TcpClient(asyncio.Protocol):
     """A TCP connection: any number of queries, each after its length (RFC 7766 section 8)."""
@@ -308,11 +300,11 @@ class _TcpClient(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  # asyncio promises it
         self._transport = transport
-        self._server.opened(self)
+        self._server.connections.add(self)
         self._restart_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the protocol's signature
-        self._server.closed(self)
+        self._server.connections.discard(self)
         if self._idle is not None:
             self._idle.cancel()
 

@@ -631,55 +631,46 @@ pools:
 """
 
 _POOLS = {
-    "corporate": "profile: dedicated",
-    "microsoft-365": "profile: microsoft-365",
-    "newsletter": "profile: dedicated",
-    "branch-offices": "",
-    "acquired": "profile: dedicated",
-    "hosting-customers": "expect: [fcrdns]",
-    "campaigns": "helo_spf_required: true",
-    "blocked-list": "",
-    "dead-list": "",
-    "provider": "expect: [fcrdns]",
+    "corporate": ["profile: dedicated"],
+    "microsoft-365": [
+        "profile: microsoft-365",
+        "aligned_suffix: outbound.protection.outlook.com",
+        "helo_names: [na01-bn1-obe.outbound.protection.outlook.com]",
+    ],
+    "newsletter": [
+        "profile: dedicated",
+        'addresses: [{network: 198.51.100.0/28, helo: "mta{octet4}.news.example.net"}]',
+    ],
+    "branch-offices": [],
+    "acquired": ["profile: dedicated"],
+    "hosting-customers": ["expect: [fcrdns]"],
+    "campaigns": ["helo_spf_required: true"],
+    "blocked-list": [],
+    "dead-list": [],
+    "provider": ["expect: [fcrdns]", "spf: _spf.provider.example"],
 }
-
-_NETWORKS = {"newsletter": '{network: 198.51.100.0/28, helo: "mta{octet4}.news.example.net"}'}
-_HELO_NAMES = {"microsoft-365": "na01-bn1-obe.outbound.protection.outlook.com"}
-_SPF = {"provider": "_spf.provider.example"}
-_SUFFIXES = {"microsoft-365": "outbound.protection.outlook.com"}
+"""The keys of each pool. A pool without `addresses` and `spf` has the addresses of its scenarios."""
 
 
 def demo_configuration(dns_port: int, *, interval: str = "15s") -> str:
     """The configuration file of an operator who watches the demo world, with its DNS server on *dns_port*."""
     scenarios = load_scenarios()
     pools = [
-        _pool(name, settings, interval, [scenario for scenario in scenarios if scenario.pool == name])
-        for name, settings in _POOLS.items()
+        _pool(name, keys, interval, [scenario for scenario in scenarios if scenario.pool == name])
+        for name, keys in _POOLS.items()
     ]
     domains = [_domain(scenario, interval) for scenario in load_domain_scenarios() if not scenario.at]
     return "".join([_HEAD.format(port=dns_port), *pools, "domains:\n", *domains])
 
 
-def _pool(name: str, settings: str, interval: str, scenarios: Sequence[Scenario]) -> str:
-    lines = [f"  - name: {name}"]
-    if settings:
-        lines.append(f"    {settings}")
-    lines.append(f"    interval: {interval}")
-    if name in _SUFFIXES:
-        lines.append(f"    aligned_suffix: {_SUFFIXES[name]}")
-    if name in _HELO_NAMES:
-        lines.append(f"    helo_names: [{_HELO_NAMES[name]}]")
+def _pool(name: str, keys: Sequence[str], interval: str, scenarios: Sequence[Scenario]) -> str:
+    lines = [f"name: {name}", f"interval: {interval}", *keys]
     if name in MAIL_FROM_DOMAINS:
-        lines.append(f"    mail_from_domains: {MAIL_FROM_DOMAINS[name]}")
-    lines.append(f"    dnsbls: {DNSBLS.get(name, '[]')}")
-    if name in _SPF:
-        return "\n".join([*lines, f"    spf: {_SPF[name]}"]) + "\n"
-    lines.append("    addresses:")
-    if name in _NETWORKS:
-        lines.append(f"      - {_NETWORKS[name]}")
-    else:
-        lines += [f"      - {_address(scenario)}" for scenario in scenarios if not scenario.at]
-    return "\n".join(lines) + "\n"
+        lines.append(f"mail_from_domains: {MAIL_FROM_DOMAINS[name]}")
+    lines.append(f"dnsbls: {DNSBLS.get(name, '[]')}")
+    if not any(key.startswith(("addresses:", "spf:")) for key in keys):
+        lines += ["addresses:", *[f"  - {_address(scenario)}" for scenario in scenarios if not scenario.at]]
+    return "  - " + "\n    ".join(lines) + "\n"
 
 
 def _domain(scenario: DomainScenario, interval: str) -> str:

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Discriminator, PlainValidator, Tag, TypeAdapter
 
 from exporter.checks.spf.compiled import Range
 from exporter.config.explain import Keys, explain
+from exporter.config.load import MAX_BYTES, decode
 from exporter.config.model import AddressEntry, HeloTemplates, NetworkEntry, Section
 from exporter.config.rules import MAX_POOL_ADDRESSES, entry_violations, is_enumerable
 from exporter.config.tree import Node, path_text, read_tree
@@ -99,9 +100,6 @@ def _read_changed(path: str, known: FileContent | None) -> FileContent:
     return FileContent(stamp, tuple(enumerable_ranges(entries)), tuple(not_enumerable))
 
 
-MAX_BYTES = 16 << 20
-"""Size limit of a file, the same as for the configuration."""
-
 _ADDRESS = TypeAdapter(AddressText)
 _NETWORK = TypeAdapter(NetworkText)
 
@@ -167,12 +165,7 @@ def read_entries(path: Path) -> tuple[AddressEntry | NetworkEntry, ...]:
     if len(content) > MAX_BYTES:
         what = f"is larger than {MAX_BYTES >> 20} MiB: write networks, or several files"
         raise ConfigError([Problem(str(path), 0, 0, "", what)])
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError([Problem(str(path), line, 1, "", "is not UTF-8: save the file as UTF-8")]) from None
-    return parse_entries(text, str(path))
+    return parse_entries(decode(content, str(path)), str(path))
 
 
 def parse_entries(text: str, source: str) -> tuple[AddressEntry | NetworkEntry, ...]:

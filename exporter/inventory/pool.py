@@ -1,6 +1,6 @@
 """A pool: a named group of addresses, how often they are sampled, and which checks they are expected to pass."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import ceil
@@ -51,10 +51,6 @@ class Targets(Sequence[Target]):
             return [self[one] for one in range(*index.indices(len(self)))]
         address, templates = self._source.at(index + len(self) if index < 0 else index)
         return Target(address, tuple([template.of(address) for template in templates]))
-
-    def __iter__(self) -> Iterator[Target]:
-        for position in range(len(self)):
-            yield self[position]
 
     def __contains__(self, target: object) -> bool:
         if not isinstance(target, Target):
