@@ -8,8 +8,7 @@ from exporter.config.load import parse
 from exporter.demo.world import demo_configuration, demo_world, load_scenarios
 from exporter.inventory.build import build, list_plans
 from exporter.inventory.expansion import Trouble
-from tests.fakes import FakeClock
-from tests.unit.demo.judging import found_in, watched_pools
+from tests.unit.demo.judging import found_in, watched_pools, world_at
 
 
 def test_it_watches_exactly_the_addresses_of_the_scenarios():
@@ -63,10 +62,7 @@ def test_one_of_its_pools_is_named_by_an_spf_record_that_grows():
     configuration = parse(demo_configuration(5353), "demo.yml")
     found = {}
     for age in (0.0, 600.0, 1800.0):
-        clock = FakeClock()
-        world = demo_world(clock=clock)
-        clock.seconds = age
-        found[age] = found_in(world, configuration)["provider"]
+        found[age] = found_in(world_at(age), configuration)["provider"]
     assert [one.addresses.size for one in found.values()] == [8, 16, 8]
     assert {one.troubles for one in found.values()} == {(Trouble.NOT_ENUMERABLE,)}
     assert {len(one.not_enumerable) for one in found.values()} == {1}

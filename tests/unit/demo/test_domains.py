@@ -7,19 +7,11 @@ from exporter.checks.domain import DomainCheckName, DomainReason
 from exporter.checks.domain_report import domain_report
 from exporter.checks.result import Reason, Result
 from exporter.config.load import parse
-from exporter.demo.world import demo_configuration, demo_world, load_domain_scenarios
-from tests.fakes import FakeClock
+from exporter.demo.world import demo_configuration, load_domain_scenarios
+from tests.unit.demo.judging import world_at
 
 SCENARIOS = load_domain_scenarios()
 EXTRAS = {DomainCheckName.MTA_STS, DomainCheckName.TLS_RPT}
-
-
-def world_at(seconds):
-    """The world at that age."""
-    clock = FakeClock()
-    world = demo_world(clock=clock)
-    clock.seconds = seconds
-    return world
 
 
 def examined(scenario, world):

@@ -1,4 +1,4 @@
-"""Ranges of addresses, against a dictionary of every single address."""
+"""Sets of addresses and sequences of indexes as ranges."""
 
 from itertools import pairwise
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exporter.checks.addresses import Address
 from exporter.config.templates import HeloTemplate
-from exporter.inventory.ranges import AddressRange, AddressRanges
+from exporter.inventory.ranges import AddressRange, AddressRanges, IndexRanges
 
 HELOS = [(), *[(HeloTemplate.parse(name),) for name in ("a.example.com", "b.example.com", "x{ip_hex}.example.com")]]
 OCTETS = {4: 4, 6: 16}
@@ -92,3 +92,25 @@ def test_there_is_no_position_outside(position):
     """Positions count from 0 to the size, and not backwards."""
     with pytest.raises(IndexError, match=f"position {position} of 2 addresses"):
         AddressRanges([AddressRange(4, 1, 2)]).at(position)
+
+
+marks = st.lists(st.booleans(), max_size=60).map(bytes)
+
+
+@given(st.lists(st.tuples(st.integers(-9, 9), st.integers(0, 9)).map(lambda ends: range(*ends)), max_size=6))
+def test_ranges_one_after_the_other(ranges):
+    """Each place has the number that a list of all of them would have there."""
+    spans = IndexRanges(ranges)
+    numbers = [number for one in ranges for number in one]
+
+    assert ([*spans], len(spans)) == (numbers, len(numbers))
+    assert [spans[place] for place in range(len(spans))] == numbers
+    assert spans[1:5] == numbers[1:5]
+    with pytest.raises(IndexError):
+        spans[len(numbers)]
+
+
+@given(marks)
+def test_what_is_marked(marked):
+    """The marked places, in their order: each once."""
+    assert [*IndexRanges.where(marked)] == [place for place, mark in enumerate(marked) if mark]

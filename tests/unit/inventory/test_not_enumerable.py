@@ -1,4 +1,4 @@
-"""Draws from ranges too big to be listed: inside of them, none twice, fair to small ranges, shared by shards."""
+"""Random addresses of IPv6 ranges: inside of the ranges, none twice, and divided between shards."""
 
 from hypothesis import given
 from hypothesis import strategies as st

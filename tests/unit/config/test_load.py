@@ -1,4 +1,4 @@
-"""Files that cannot be read, and files that can."""
+"""Loading: mistakes and their messages, files that cannot be read, and any text."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,27 @@ from hypothesis import strategies as st
 from exporter.config.configuration import Configuration
 from exporter.config.load import MAX_BYTES, load, parse
 from exporter.errors import ConfigError
+from tests.unit.config.reading import problems_of
 from tests.unit.dns.certificates import make_certificate
+from tests.yaml_files import read_yaml
+
+CASES = [
+    pytest.param(case["text"], case["problems"], id=f"{path.stem}-{case['id']}")
+    for path in sorted(Path(__file__).with_name("mistakes").glob("*.yml"))
+    for case in read_yaml(path.read_text(encoding="utf-8"))
+]
+
+
+def test_there_are_cases():
+    """The files are found, and each holds some."""
+    assert len(CASES) > 100
+
+
+@pytest.mark.parametrize(("text", "expected"), CASES)
+def test_mistake(text, expected):
+    """All that is wrong is said at once, each with its place, its path and what would be right."""
+    assert problems_of(text) == expected
+
 
 POOLS = b"pools: [{name: a, addresses: [{ip: 192.0.2.1}]}]\n"
 

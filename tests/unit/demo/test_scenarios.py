@@ -7,8 +7,7 @@ from exporter.checks.check import run_check
 from exporter.checks.names import DomainName
 from exporter.checks.result import CheckName, IprevVerdict, Reason, Result
 from exporter.demo.world import demo_world, load_scenarios
-from tests.fakes import FakeClock
-from tests.unit.demo.judging import whole_report
+from tests.unit.demo.judging import whole_report, world_at
 
 SCENARIOS = load_scenarios()
 
@@ -27,14 +26,6 @@ def judged(world, scenario):
     """The verdict and the result and reason of each check, as `Scenario` has them."""
     found, _ = run_check(whole_report(scenario), world.answer)
     return found.iprev.verdict, {finding.check: (finding.result, finding.reason) for finding in found.findings}
-
-
-def world_at(seconds):
-    """The world at that age."""
-    clock = FakeClock()
-    world = demo_world(clock=clock)
-    clock.seconds = seconds
-    return world
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda it: f"{it.target.address}@{it.at:g}")

@@ -1,4 +1,4 @@
-"""Profiles: what they preset, and how pools and other profiles change it."""
+"""Profiles: their defaults, and how pools and other profiles change them."""
 
 import pytest
 
