@@ -81,6 +81,7 @@ STANDARD = (
 _PROSE = re.compile(
     "|".join(rf"(?P<w{i}>(?<![A-Za-z])(?:{word})(?![a-z]))" for i, word in enumerate(PROSE)), re.IGNORECASE
 )
+_ANY = re.compile("|".join(PROSE), re.IGNORECASE)  # cheap: a file without a match has no banned word
 _STANDARD = re.compile("|".join(STANDARD), re.IGNORECASE)
 
 
@@ -94,7 +95,10 @@ def files(paths: list[Path]) -> Iterator[Path]:
 def banned_prose(path: Path) -> Iterator[str]:
     """Each banned word of the file as `path:line: word -> replacement`."""
     replacements = list(PROSE.values())
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    text = path.read_text(encoding="utf-8")
+    if not _ANY.search(text):
+        return
+    for number, line in enumerate(text.splitlines(), 1):
         spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", _STANDARD.sub("", line))
         for match in _PROSE.finditer(spaced):
             replacement = replacements[int((match.lastgroup or "w0")[1:])]

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from exporter.checks.result import CheckName, Result
-from exporter.inventory.draws import Plan, Turn
+from exporter.inventory.draws import Draws, Plan
 from exporter.inventory.prefixes import Prefixes
 from exporter.inventory.ranges import AddressRange, AddressRanges
 from exporter.state.counters import SampleState
@@ -40,7 +40,7 @@ def sampled(source: AddressRanges, broken: bytearray, seed: int) -> tuple[int, i
     """The sums of one round, and the prefixes in which a draw failed."""
     prefixes = Prefixes(source, {4: 24, 6: 64})
     state = SampleState([FCRDNS], key=seed)
-    draw = Turn(prefixes, Plan(1, 24, 64, prefixes.depth), state.key, state.round_number)
+    draw = Draws(prefixes, Plan(1, 24, 64, prefixes.depth), state.key, state.round_number)
     state.begin()
     failing = set()
     for number in range(draw.drawn):
