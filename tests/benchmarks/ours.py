@@ -27,7 +27,7 @@ from exporter.dns.resolver import Resolver
 from exporter.dns.settings import ResolverSettings, parse_endpoint
 from tests.integration import sweep
 from tests.integration.kinds import DOMAIN
-from tests.integration.running import holding
+from tests.integration.running import longest_callback
 
 
 def cpu_seconds() -> float:
@@ -87,9 +87,9 @@ async def measure_sweep(resolver: Resolver, options: argparse.Namespace) -> dict
 async def measure_hold(resolver: Resolver, options: argparse.Namespace) -> dict[str, Any]:
     """Find out how long one callback held the loop, at most, during a sweep."""
     targets = targets_from(0, options.count)
-    with holding() as known:
+    with longest_callback() as longest:
         await run_checks(resolver, targets, options.in_flight)
-    return {"longest_seconds": known.longest_seconds, "by": known.by}
+    return {"longest_seconds": longest.seconds, "by": longest.name}
 
 
 async def measure_hits(resolver: Resolver, options: argparse.Namespace) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from exporter.service import Service
 from exporter.state.board import FULL_ADDRESSES
 from tests.benchmarks import pool_world as world
 from tests.benchmarks.pool_fleet import SERIES, SERIES_EACH, answer, sweep
-from tests.integration.running import holding
+from tests.integration.running import longest_callback
 
 BIG, SHOWN = "microsoft-365", "shown"
 RECORD = "spf.example.test"
@@ -124,11 +124,11 @@ class Measured:
 
     async def of(self, what: str, act: Callable[[], Awaitable[Any]]) -> None:
         """Do something, and note the longest hold of the loop meanwhile."""
-        with holding() as known:
+        with longest_callback() as longest:
             async with turning() as turns:
                 await act()
                 await asyncio.sleep(0)
-        self.seconds[what] = {"callback": known.longest_seconds, "turn": turns[0], "by": known.by[:120]}
+        self.seconds[what] = {"callback": longest.seconds, "turn": turns[0], "by": longest.name[:120]}
 
     async def reload(self, text: str) -> None:
         """Use another configuration."""

@@ -1,8 +1,8 @@
 """Attacks the real engine with broken replies over UDP and TCP: ``python -m tests.fuzz.engine --mutants 200000``.
 
-Each question is answered with a few mutants of a real reply and then with the real reply. What must hold: every
-question is answered exactly once, by a well-formed `Answer`; no exception reaches the event loop; no callback holds it
-for more than `BOUND_SECONDS` of processor time; nothing stays open.
+Each question is answered with a few mutants of a real reply, and then with the real reply. Every question must be
+answered exactly once, with a well-formed `Answer`. No exception may reach the event loop, no callback may block it for
+more than `BOUND_SECONDS` of processor time, and no question may stay open.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from exporter.dns.resolver import Resolver
 from tests.fuzz.mutation import RDTYPES, Mutator
 from tests.integration.misbehaving import Misbehaving
 from tests.integration.packets import Query, reply
-from tests.integration.running import holding, resolver_for
+from tests.integration.running import longest_callback, resolver_for
 from tests.integration.sending import BEHAVIOURS, Sending
 
 BOUND_SECONDS = 0.1
@@ -41,7 +41,17 @@ _RECORDS: dict[str, type] = {
 
 @dataclass
 class Outcome:
-    """What an attack came to; *complaints* is empty if all is well."""
+    """The result of an attack.
+
+    Attributes:
+        mutants: How many broken replies were sent.
+        questions: How many questions were asked.
+        statuses: The answers by status.
+        transports: The queries by transport.
+        ignored: The ignored packets by reason.
+        longest_seconds: The longest time that a callback blocked the event loop.
+        complaints: What was wrong; empty if the attack failed.
+    """
 
     mutants: int = 0
     questions: int = 0
@@ -58,13 +68,13 @@ class Outcome:
         return (
             f"{self.mutants} mutants, {self.questions} questions (queries: {transports})\n"
             f"answers: {statuses}\nignored: {ignored}\n"
-            f"longest hold of the loop: {self.longest_seconds * 1000:.1f} ms of processor time\n"
+            f"longest callback: {self.longest_seconds * 1000:.1f} ms of processor time\n"
             + "".join(f"COMPLAINT: {complaint}\n" for complaint in self.complaints[:20])
         )
 
 
 def install(mutator: Mutator) -> None:
-    """Teach the misbehaving server to answer with mutants: over UDP, or over TCP after a truncated reply."""
+    """Add the behaviours that answer with mutants: over UDP, or over TCP after a truncated reply."""
 
     def over_udp(query: Query) -> Sequence[Sending]:
         return [*[Sending(mutator.broken(query)) for _ in range(MUTANTS_A_QUESTION)], Sending(mutator.right(query))]
@@ -82,7 +92,7 @@ def install(mutator: Mutator) -> None:
 
 
 def faults(question: Question, answer: Answer) -> list[str]:
-    """Say what is not well-formed about an answer."""
+    """Everything that is not well-formed about an answer."""
     found = []
     if not all(isinstance(record, _RECORDS[question.rdtype]) for record in answer.records):
         found.append(f"{question} has records of another type: {answer.records}")
@@ -97,7 +107,7 @@ def faults(question: Question, answer: Answer) -> list[str]:
 
 
 async def attack(mutants: int, seed: int) -> Outcome:
-    """Attack a resolver with so many mutants."""
+    """Attack a resolver with at least *mutants* broken replies."""
     outcome, mutator = Outcome(), Mutator(seed)
     install(mutator)
 
@@ -109,7 +119,7 @@ async def attack(mutants: int, seed: int) -> Outcome:
         async with resolver_for(
             server.address, timeout_seconds=0.5, attempts=2, max_in_flight=IN_FLIGHT, cache_entries=1_000
         ) as resolver:
-            with holding() as known:
+            with longest_callback() as longest:
                 await asyncio.gather(
                     *[_keep_asking(resolver, lane, mutants, mutator, outcome) for lane in range(IN_FLIGHT)]
                 )
@@ -118,43 +128,43 @@ async def attack(mutants: int, seed: int) -> Outcome:
             outcome.ignored = dict(resolver.statistics.ignored)
         for (_, transport), count in server.asked.items():
             outcome.transports[transport] += count
-    outcome.mutants, outcome.longest_seconds = mutator.made, known.longest_seconds
-    if known.longest_seconds > BOUND_SECONDS:
-        outcome.complaints.append(f"the loop was held for {known.longest_seconds:.3f} s by {known.by}")
+    outcome.mutants, outcome.longest_seconds = mutator.made, longest.seconds
+    if longest.seconds > BOUND_SECONDS:
+        outcome.complaints.append(f"the loop was blocked for {longest.seconds:.3f} s by {longest.name}")
     return outcome
 
 
 async def _keep_asking(resolver: Resolver, lane: int, mutants: int, mutator: Mutator, outcome: Outcome) -> None:
-    """Ask one question after the other until there have been enough mutants."""
+    """Ask one question after the other until enough mutants were sent."""
     number = lane
     while mutator.made < mutants:
         rdtype: RRType = RDTYPES[number % len(RDTYPES)]  # type: ignore[assignment]
         transport = "tcp" if number // IN_FLIGHT % 4 == 3 else "udp"
         question = Question(DomainName(f"{number:08}.mutant-{transport}.example.org"), rdtype)
-        told: list[Answer] = []
+        answers: list[Answer] = []
         done = asyncio.get_running_loop().create_future()
-        resolver.ask(question, lambda _, answer, told=told, done=done: _take(told, answer, done))
+        resolver.ask(question, lambda _, answer, answers=answers, done=done: _take(answers, answer, done))
         try:
             await asyncio.wait_for(done, 30)
         except TimeoutError:
             outcome.complaints.append(f"{question} was never answered")
             return
         outcome.questions += 1
-        outcome.statuses[told[0].status] += 1
-        outcome.complaints += faults(question, told[0])
-        if len(told) != 1:
-            outcome.complaints.append(f"{question} was answered {len(told)} times")
+        outcome.statuses[answers[0].status] += 1
+        outcome.complaints += faults(question, answers[0])
+        if len(answers) != 1:
+            outcome.complaints.append(f"{question} was answered {len(answers)} times")
         number += IN_FLIGHT
 
 
-def _take(told: list[Answer], answer: Answer, done: asyncio.Future[None]) -> None:
-    told.append(answer)
+def _take(answers: list[Answer], answer: Answer, done: asyncio.Future[None]) -> None:
+    answers.append(answer)
     if not done.done():
         done.set_result(None)
 
 
 def main() -> int:
-    """Run an attack from the command line; exit with 1 if anything gave way."""
+    """Run an attack from the command line; exit with 1 if there are complaints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mutants", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=int(time.time()))

@@ -1,7 +1,4 @@
-"""Turns real DNS replies into broken ones, by seed.
-
-The rule of this file: the same seed gives the same mutants for the same questions, so that a finding can be repeated.
-"""
+"""Turns real DNS replies into broken ones. The same seed gives the same mutants, so that a failure can be repeated."""
 
 import random
 import struct
@@ -29,9 +26,9 @@ RDTYPES = tuple(_RDATA)
 SHAPES = ("one", "all", "chain", "nodata", "nxdomain", "edns", "glue")
 
 
-def template(shape: str, rdtype: str, octets: int) -> bytes:
-    """Build what a real server would say, for a question whose name takes so many octets on the wire."""
-    qname = f"{'q' * (octets - len('.mutant.example.org') - 2)}.mutant.example.org."
+def template(shape: str, rdtype: str, size: int) -> bytes:
+    """Build a real reply for a question whose name has *size* bytes on the wire."""
+    qname = f"{'q' * (size - len('.mutant.example.org') - 2)}.mutant.example.org."
     message = dns.message.make_response(dns.message.make_query(qname, rdtype, use_edns=0 if shape == "edns" else None))
     message.flags |= dns.flags.RA | dns.flags.AA
     rdata = _RDATA[rdtype]
@@ -51,7 +48,7 @@ def template(shape: str, rdtype: str, octets: int) -> bytes:
 
 
 class Mutator:
-    """Makes replies to a query, right ones and broken ones; *made* counts the broken ones."""
+    """Builds right and broken replies to a query. *made* counts the broken ones."""
 
     def __init__(self, seed: int) -> None:
         self.made = 0
@@ -71,15 +68,15 @@ class Mutator:
         )
 
     def right(self, query: Query, shape: str = "") -> bytes:
-        """Build a right reply, of a random shape unless one is given."""
+        """Build a right reply, by default of a random shape."""
         shape = shape or self._random.choice(SHAPES)
-        octets = len(query.question) - 4
-        key = (shape, query.rdtype, octets)
+        size = len(query.question) - 4
+        key = (shape, query.rdtype, size)
         if key not in self._templates:
             rdtype = dns.rdatatype.to_text(dns.rdatatype.RdataType(query.rdtype))
-            self._templates[key] = template(shape, rdtype, octets)
+            self._templates[key] = template(shape, rdtype, size)
         wire = self._templates[key]
-        return struct.pack(">H", query.id) + wire[2:HEADER_BYTES] + query.question + wire[HEADER_BYTES + octets + 4 :]
+        return struct.pack(">H", query.id) + wire[2:HEADER_BYTES] + query.question + wire[HEADER_BYTES + size + 4 :]
 
     def broken(self, query: Query) -> bytes:
         """Build a broken reply: one to four mutations, mostly of what follows the question."""
@@ -87,12 +84,12 @@ class Mutator:
         wire = bytearray(self.right(query))
         after_question = HEADER_BYTES + len(query.question)
         for _ in range(self._random.choice((1, 1, 2, 4))):
-            first = after_question if self._random.random() < 0.8 else 2  # the ID stays, or nobody would read on
+            first = after_question if self._random.random() < 0.8 else 2  # the ID stays, or the reply would be ignored
             wire = self._random.choice(self._mutations)(wire, min(first, max(0, len(wire) - 1)))
         return bytes(wire[:65_000])
 
     def broken_frame(self, query: Query) -> bytes:
-        """Build a reply for TCP whose length is a lie."""
+        """Build a reply for TCP with a wrong length."""
         wire = self.broken(query)
         return struct.pack(">H", self._random.choice((0, 1, 11, len(wire) + 1, max(0, len(wire) - 1), 65_535))) + wire
 

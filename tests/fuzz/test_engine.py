@@ -9,9 +9,9 @@ pytestmark = pytest.mark.integration
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_a_short_attack(seed):
-    """Some thousand mutants over UDP and TCP: nothing escapes, nothing stalls, nothing stays open."""
+    """Several thousand mutants over UDP and TCP cause no complaint."""
     outcome = await attack(4_000, seed)
 
     assert outcome.complaints == []
     assert outcome.transports["tcp"] > 0
-    assert len(outcome.statuses) >= 3, "the mutants reached several ends"
+    assert len(outcome.statuses) >= 3, "the mutants caused several statuses"

@@ -10,8 +10,8 @@ from tests.integration.packets import (
     forged,
     good,
     name,
+    name_of,
     negative,
-    plain_name,
     record,
     reply,
     truth,
@@ -130,7 +130,7 @@ def _pointer_pair(query: Query) -> Sequence[Sending]:
 def _deep(query: Query, depth: int) -> bytes:
     """A name that is reached through *depth* pointers, each to the one before."""
     at = HEADER_BYTES + len(query.question) + len(QUESTION_POINTER) + 10
-    chain = plain_name("deep.example.org")
+    chain = name_of("deep.example.org")
     pointers = [struct.pack(">H", 0xC000 | at)]
     pointers += [struct.pack(">H", 0xC000 | at + len(chain) + 2 * number) for number in range(depth - 1)]
     last = struct.pack(">H", 0xC000 | at + len(chain) + 2 * (depth - 1))

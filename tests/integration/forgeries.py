@@ -1,4 +1,4 @@
-"""Floods of forged replies before each good one: each is wrong in one way, and must be ignored for that alone."""
+"""Floods of forged replies before each good one. Each is wrong in one way, which is enough to ignore it."""
 
 import random
 import struct
@@ -49,13 +49,13 @@ def _forged_address(query: Query) -> Sequence[Sending]:
 
 @behaviour
 def _only_forged_elsewhere(query: Query) -> Sequence[Sending]:
-    """Replies that lack nothing but the right source, and never the good one."""
+    """Replies with the wrong source, and otherwise correct; never the good one."""
     return [Sending(forged(query), source) for source in ("other-port", "other-address")] * FLOOD
 
 
 @behaviour
 def _only_forged_here(query: Query) -> Sequence[Sending]:
-    """Replies from the server itself to questions that were not asked, and never the good one."""
+    """Replies from the server to other questions; never the good one."""
     other = forged(query, question=query.question[:-4].swapcase() + query.question[-4:])
     return [Sending(other), Sending(forged(query, id_=query.id ^ 1))] * FLOOD
 

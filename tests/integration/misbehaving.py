@@ -1,7 +1,7 @@
-"""A DNS server on loopback that misbehaves on demand, in a thread of its own.
+"""A DNS server on loopback that misbehaves on demand, in its own thread.
 
-A question for 1.servfail.example.org is answered as `tests.integration.behaviours` has it for ``servfail``;
-one for any other name is NXDOMAIN. The whole server can lose packets, answer late, or have no TCP.
+A question for 1.servfail.example.org is answered with the behaviour ``servfail`` of `tests.integration.behaviours`,
+any other name with NXDOMAIN. The whole server can lose packets, answer late, or have no TCP.
 """
 
 import heapq
@@ -28,10 +28,10 @@ _TCP_IDLE_SECONDS = 20.0
 
 
 class Misbehaving:
-    """The server; use it with ``with``.
+    """The server, as a context manager.
 
-    *loss* is the share of questions over UDP that it does not hear, drawn from *seed*. *delay_seconds* is how late
-    every answer over UDP comes. Without *tcp* its TCP port is closed. *always* is how it answers whatever it is asked.
+    *loss* is the share of lost UDP queries, drawn from *seed*. *delay_seconds* is the delay of UDP answers. Without
+    *tcp* its TCP port is closed. *always* is the behaviour for every name.
     """
 
     host = "127.0.0.1"
@@ -40,9 +40,9 @@ class Misbehaving:
         self, *, tcp: bool = True, loss: float = 0.0, delay_seconds: float = 0.0, seed: int = 1, always: str = ""
     ) -> None:
         self.asked: Counter[tuple[str, str]] = Counter()
-        """How often each behaviour was asked for, by transport."""
+        """Queries by behaviour and transport."""
         self.forged = 0
-        """Replies sent that must not be believed."""
+        """Forged replies sent."""
         self._loss, self._delay_seconds = loss, delay_seconds
         self._random = random.Random(seed)
         self._always = always
@@ -125,7 +125,7 @@ class Misbehaving:
             _send_to(self._udp, wire, client)
 
     def _serve_tcp(self, connection: socket.socket) -> None:
-        """Answer the questions of one connection, one after the other, until it or a behaviour ends it."""
+        """Answer the questions of one connection in order, until the client or a behaviour closes it."""
         connection.settimeout(_TCP_IDLE_SECONDS)
         with connection, connection.makefile("rb") as stream:
             try:
@@ -134,27 +134,27 @@ class Misbehaving:
                     self.asked[query.behaviour, "tcp"] += 1
                     sendings = self._behave(query)
                     for sending in sendings:
-                        _send_in_pieces(connection, sending)
+                        _send_frame(connection, sending)
                     if not sendings or not sendings[-1].frame:
                         return
             except OSError:
                 return  # the client has gone, as it may
 
 
-def _send_in_pieces(connection: socket.socket, sending: Sending) -> None:
+def _send_frame(connection: socket.socket, sending: Sending) -> None:
     wire = struct.pack(">H", len(sending.wire)) + sending.wire if sending.frame else sending.wire
     size = -(-len(wire) // sending.pieces)
     for start in range(0, len(wire), size):
         connection.sendall(wire[start : start + size])
         if sending.pause_seconds:
-            time.sleep(sending.pause_seconds)  # this is the slowness that was asked for
+            time.sleep(sending.pause_seconds)  # a slow behaviour
 
 
 def _send_to(sender: socket.socket, wire: bytes, client: tuple[str, int]) -> None:
     try:
         sender.sendto(wire, client)
     except OSError:
-        return  # its socket was renewed, or its buffer is full: a packet is lost, as packets are
+        return  # its socket was closed, or its buffer is full: the packet is lost
 
 
 def _udp_socket(address: tuple[str, int]) -> socket.socket:
@@ -165,7 +165,7 @@ def _udp_socket(address: tuple[str, int]) -> socket.socket:
 
 
 def _bind(*, tcp: bool) -> tuple[socket.socket, socket.socket | None]:
-    """Bind the same port for UDP and TCP; without *tcp* the port stays bound, so that it is refused, not taken."""
+    """Bind the same port for UDP and TCP. Without *tcp* the port is bound but not listening, so it is refused."""
     while True:
         udp = _udp_socket((Misbehaving.host, 0))
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)

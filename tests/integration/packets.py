@@ -1,8 +1,4 @@
-"""DNS messages built by hand, octet by octet, so that they can be wrong in any way.
-
-The rule of this file: nothing is checked. A `Query` is what was asked, to the letter; the functions build replies to it
-that are right, and the helpers bend them.
-"""
+"""DNS messages built byte by byte, so that they can be wrong in any way. Nothing is checked."""
 
 import struct
 from dataclasses import dataclass
@@ -15,7 +11,15 @@ TTL_SECONDS = 300
 
 @dataclass(frozen=True)
 class Query:
-    """What was asked: the ID, the labels as they were spelled, the type, and the question section as it came."""
+    """What was asked.
+
+    Attributes:
+        id: The ID.
+        labels: The labels, in their case.
+        rdtype: The QTYPE.
+        question: The question section.
+        transport: "udp" or "tcp".
+    """
 
     id: int
     labels: tuple[bytes, ...]
@@ -25,8 +29,8 @@ class Query:
 
     @property
     def behaviour(self) -> str:
-        """How the name wants to be answered: the label below example.org."""
-        return self.labels[-3].lower().decode("latin-1") if len(self.labels) >= 3 else ""  # any octet may be asked for
+        """How to answer: the label below example.org."""
+        return self.labels[-3].lower().decode("latin-1") if len(self.labels) >= 3 else ""  # any byte is possible
 
 
 def read_query(wire: bytes, transport: str) -> Query:
@@ -45,8 +49,8 @@ def name(*labels: bytes) -> bytes:
     return b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
 
 
-def plain_name(text: str) -> bytes:
-    """Encode a name of plain labels."""
+def name_of(text: str) -> bytes:
+    """Encode a name from its text."""
     return name(*text.encode().split(b"."))
 
 
@@ -64,7 +68,7 @@ def reply(
     question: bytes | None = None,
     ancount: int | None = None,
 ) -> bytes:
-    """Encode a reply that echoes the question and holds these answers."""
+    """Encode a reply that repeats the question and has these answers."""
     section = query.question if question is None else question
     count = len(answers) if ancount is None else ancount
     header = struct.pack(">HHHHHH", query.id if id_ is None else id_, flags | rcode, 1 if section else 0, count, 0, 0)
@@ -72,7 +76,7 @@ def reply(
 
 
 def truth(rdtype: int, *, forged: bool = False) -> bytes:
-    """Encode the record that a good answer holds, or the one that only a forger sends."""
+    """Encode the record of a good answer, or the one of a forger."""
     match rdtype:
         case 1:
             return record("A", bytes([6, 6, 6, 6] if forged else [192, 0, 2, 1]))
@@ -81,7 +85,7 @@ def truth(rdtype: int, *, forged: bool = False) -> bytes:
         case 16:
             return record("TXT", b"\x06forged" if forged else b"\x04good")
         case _:
-            return record("PTR", plain_name("forged.example.com" if forged else "good.example.org"))
+            return record("PTR", name_of("forged.example.com" if forged else "good.example.org"))
 
 
 def good(query: Query) -> bytes:
@@ -90,7 +94,7 @@ def good(query: Query) -> bytes:
 
 
 def forged(query: Query, *, flags: int = 0x8180, id_: int | None = None, question: bytes | None = None) -> bytes:
-    """Encode a forger's answer, which is wrong in just the way that is asked for."""
+    """Encode a forged answer that is wrong only as the arguments say."""
     return reply(query, truth(query.rdtype, forged=True), flags=flags, id_=id_, question=question)
 
 
@@ -100,12 +104,12 @@ def with_edns(wire: bytes) -> bytes:
 
 
 def soa() -> bytes:
-    """Encode the SOA record that negative answers hold, of example.org."""
-    rdata = plain_name("ns.example.org") + plain_name("hostmaster.example.org") + struct.pack(">5I", 1, 2, 3, 4, 60)
-    return record("SOA", rdata, owner=plain_name("example.org"))
+    """Encode the SOA record of example.org, for negative answers."""
+    rdata = name_of("ns.example.org") + name_of("hostmaster.example.org") + struct.pack(">5I", 1, 2, 3, 4, 60)
+    return record("SOA", rdata, owner=name_of("example.org"))
 
 
 def negative(query: Query, rcode: int) -> bytes:
-    """Encode NXDOMAIN or NODATA as RFC 2308 has it."""
+    """Encode NXDOMAIN or NODATA (RFC 2308)."""
     header = struct.pack(">HHHHHH", query.id, 0x8180 | rcode, 1, 0, 1, 0)
     return header + query.question + soa()

@@ -1,4 +1,4 @@
-"""Resolvers that lie, through the whole service: the canary says so, verdicts turn inconclusive, none flips."""
+"""Resolvers with wrong answers, in the whole service: the canary fails, results become inconclusive, none changes."""
 
 from contextlib import asynccontextmanager
 
@@ -25,7 +25,7 @@ RECORDS = [
 ]
 SECONDS = 0.5
 CONCLUSIVE = "maildns_fcrdns_conclusive"
-HELD = (
+KEPT = (
     "maildns_fcrdns_match",
     "maildns_helo_address_match",
     "maildns_helo_resolves",
@@ -37,7 +37,7 @@ SINKHOLE = {"A": "192.0.2.66", "AAAA": "2001:db8::66", "PTR": "sinkhole.invalid.
 
 
 class Liar(DemoServer):
-    """Serves a world, or, while *lie* says so, a sinkhole for every name or NXDOMAIN for every name."""
+    """Serves a world; or, depending on *lie*, a sinkhole or NXDOMAIN for every name."""
 
     lie = ""
 
@@ -67,12 +67,12 @@ def text(*resolvers):
 
 
 def known(series):
-    """What is held of the addresses."""
-    return {family: series.get(family) for family in HELD}
+    """The last conclusive results of the addresses."""
+    return {family: series.get(family) for family in KEPT}
 
 
 def all_conclusive(series):
-    """Whether the latest sample of every address was answered, in all that it asked."""
+    """Whether the latest sample of every address was conclusive in everything."""
     unknown = sum(value for labels, value in series["maildns_pool_results"].items() if ("result", "unknown") in labels)
     all_addresses = len((*RIGHT, *BROKEN, *NAMELESS))
     return len(series.get(CONCLUSIVE, {})) == all_addresses == sum(series[CONCLUSIVE].values()) and not unknown
@@ -85,14 +85,14 @@ def canaries(series):
 
 @asynccontextmanager
 async def watched(*resolvers):
-    """Run the exporter on resolvers, each a list of servers."""
+    """Run the exporter with resolvers, each a list of servers."""
     async with serving(lambda: hurried(text(*resolvers), SECONDS)) as exporter:
         yield exporter
 
 
 @pytest.mark.parametrize("lie", ["sinkhole", "nxdomain"])
-async def test_a_resolver_that_begins_to_lie_flips_nothing(lie):
-    """From the first lie to the last, no gauge moves and no change is counted; the canary and the verdicts say why."""
+async def test_wrong_answers_change_nothing(lie):
+    """While answers are wrong, no gauge changes and no change is counted. The canary shows why."""
     async with Liar(World(RECORDS)) as server, watched([server.address]) as exporter:
         before = await exporter.wait_for(all_conclusive, "verdicts on all")
         assert canaries(before) == {server.address: 1}
@@ -111,8 +111,8 @@ async def test_a_resolver_that_begins_to_lie_flips_nothing(lie):
 
 
 @pytest.mark.parametrize("lie", ["sinkhole", "nxdomain"])
-async def test_a_resolver_that_lies_from_the_start_is_not_believed(lie):
-    """Not one verdict rests on what it says: every address stays unknown until it tells the truth."""
+async def test_wrong_answers_from_the_start_are_not_trusted(lie):
+    """Every address stays unknown until the answers are right."""
     async with Liar(World(RECORDS)) as server:
         server.lie = lie
         async with watched([server.address]) as exporter:
@@ -128,8 +128,8 @@ async def test_a_resolver_that_lies_from_the_start_is_not_believed(lie):
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["in-one-resolver", "in-two-resolvers"])
-async def test_an_honest_server_beside_the_liar_is_enough(apart):
-    """With a second server that tells the truth, nothing flips, and verdicts go on."""
+async def test_an_honest_second_server_is_enough(apart):
+    """With a second server that answers rightly, nothing changes, and samples stay conclusive."""
     async with Liar(World(RECORDS)) as liar, Liar(World(RECORDS)) as honest:
         servers = [[liar.address], [honest.address]] if apart else [[liar.address, honest.address]]
         async with watched(*servers) as exporter:

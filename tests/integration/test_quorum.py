@@ -1,4 +1,4 @@
-"""Resolvers that contradict each other about one name while they pass their canaries, through the whole service."""
+"""Resolvers that contradict each other about one name while they pass their canaries, in the whole service."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ DISPUTED = "maildns_resolver_disagreement"
 
 
 class Mistaken(DemoServer):
-    """Serves a world, but does not know the *unknown* names; *silent* ones it answers with SERVFAIL."""
+    """Serves a world, but with NXDOMAIN for *unknown* names and SERVFAIL for *silent* ones."""
 
     unknown = frozenset()
     silent = frozenset()
@@ -42,7 +42,7 @@ class Mistaken(DemoServer):
 
 @asynccontextmanager
 async def watched(count, *, apart=True):
-    """Run the exporter on several servers, each a resolver of its own or all in one."""
+    """Run the exporter with several servers: one resolver each (*apart*), or one for all."""
     async with AsyncExitStack() as stack:
         servers = [await stack.enter_async_context(Mistaken(World(RECORDS))) for _ in range(count)]
         each = [server.address for server in servers]
@@ -52,7 +52,7 @@ async def watched(count, *, apart=True):
 
 
 async def shown(exporter, path, what):
-    """Ask for a path until it shows something: of two servers of one resolver, either may be asked first."""
+    """Request a path until it shows *what*. Either server may be asked first."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         while what not in (body := (await exporter.ask(path))[1]):
             await asyncio.sleep(0.1)
@@ -60,7 +60,7 @@ async def shown(exporter, path, what):
 
 
 def conclusive(series):
-    """Whether the latest sample of the address in question was conclusive."""
+    """Whether the latest sample of the disputed address was conclusive."""
     return series.get(CONCLUSIVE, {}).get(frozenset({("pool", "test"), ("ip", ADDRESS)}))
 
 
@@ -70,13 +70,13 @@ def disputed(series):
 
 
 def passes(series):
-    """Whether the address in question is held to be forward-confirmed."""
+    """Whether the disputed address counts as forward-confirmed."""
     return series["maildns_fcrdns_match"][frozenset({("pool", "test"), ("ip", ADDRESS)})]
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["in-one-resolver", "in-two-resolvers"])
-async def test_one_against_one_changes_nothing_and_is_told(apart):
-    """The gauge stays, the sample is inconclusive, metric, API, page and log say who says what; then they agree."""
+async def test_one_against_one_changes_nothing(apart):
+    """The gauge stays, and the sample is inconclusive. Metric, API, page and log show the dispute, until they agree."""
     async with watched(2, apart=apart) as (servers, exporter):
         before = await exporter.wait_for(all_conclusive, "verdicts on all")
         with capture_logs() as logged:
@@ -98,26 +98,26 @@ async def test_one_against_one_changes_nothing_and_is_told(apart):
             assert counted[frozenset({("resolver", names[0]), ("other", names[1])})] > 0
 
             servers[1].unknown = frozenset({WRONG})
-            after = await exporter.wait_for(lambda s: not passes(s) and not disputed(s), "what both say")
+            after = await exporter.wait_for(lambda s: not passes(s) and not disputed(s), "the result of both")
             assert sum(after["maildns_result_changes_total"].values()) > 0
         events = [one["event"] for one in logged if one.get("subject") == ADDRESS]
         assert events[:2] == ["resolvers disagree", "resolvers agree again"]
 
 
 async def test_one_of_three_is_outvoted():
-    """Two that see nothing wrong are believed, and two that see a failure too; the dispute is told all the same."""
+    """Two of three decide for a pass as well as for a failure, and the dispute is shown."""
     async with watched(3) as (servers, exporter):
         before = await exporter.wait_for(all_conclusive, "verdicts on all")
         servers[0].unknown = frozenset({WRONG})
-        during = await exporter.wait_for(lambda s: disputed(s) and conclusive(s) == 1, "a dispute that is decided")
+        during = await exporter.wait_for(lambda s: disputed(s) and conclusive(s) == 1, "a decided dispute")
         assert known(during) == known(before)
         servers[2].unknown = frozenset({WRONG})
-        await exporter.wait_for(lambda s: not passes(s), "what two of three say")
+        await exporter.wait_for(lambda s: not passes(s), "the result of two of three")
 
 
 @pytest.mark.parametrize("how", ["down", "servfail"])
-async def test_a_second_resolver_that_says_nothing_holds_no_change_back_for_good(how):
-    """Down, or cut off from one zone: the word of the first one, given twice, is enough in the end."""
+async def test_a_silent_second_resolver_does_not_prevent_a_change(how):
+    """If the second is down, or fails for one zone, the first one is believed after several samples."""
     async with watched(2) as (servers, exporter):
         await exporter.wait_for(all_conclusive, "verdicts on all")
         if how == "down":

@@ -1,4 +1,4 @@
-"""A resolver that lies: its canary says so, verdicts turn inconclusive, and none flips."""
+"""A resolver with wrong answers: its canary fails, verdicts become inconclusive, and none changes."""
 
 import asyncio
 
@@ -33,8 +33,8 @@ async def until(condition):
             await asyncio.sleep(0.01)
 
 
-async def test_a_sinkhole_turns_verdicts_inconclusive_and_back():
-    """While the resolver answers what cannot exist, nothing that it says is believed; afterwards it is again."""
+async def test_a_sinkhole_makes_verdicts_inconclusive():
+    """While the server answers for names that do not exist, no answer counts. Afterwards answers count again."""
     with Knot(ZONES) as knot:
         async with resolver_for(knot.address, canary=QUICK, cache_entries=0) as resolver:
             before = await sampled(resolver, report(TARGET))
@@ -52,8 +52,8 @@ async def test_a_sinkhole_turns_verdicts_inconclusive_and_back():
     assert canary_ok == [False]
 
 
-async def test_a_sinkhole_from_the_start_is_not_believed_once():
-    """Questions wait for the first canary, so that not even the first verdict rests on a lie."""
+async def test_a_sinkhole_from_the_start_is_never_trusted():
+    """Questions wait for the first canary, so that not even the first answer counts."""
     with Knot({**ZONES, ".": SINKHOLE}) as knot:
         async with resolver_for(knot.address, canary=QUICK) as resolver:
             answer = await resolver.resolve(Question(DomainName("anything.example.com"), "A"))
@@ -61,10 +61,10 @@ async def test_a_sinkhole_from_the_start_is_not_believed_once():
     assert answer.status is Status.CANARY
 
 
-async def test_an_honest_server_is_asked_beside_one_that_lies():
-    """With a second server that passes its canary, answers come from that one."""
-    with Knot({**ZONES, ".": SINKHOLE}) as liar, Knot(ZONES) as honest:
-        async with resolver_for(liar.address, honest.address, canary=QUICK) as resolver:
+async def test_an_honest_second_server_is_asked():
+    """A second server that passes its canary answers all questions."""
+    with Knot({**ZONES, ".": SINKHOLE}) as wrong, Knot(ZONES) as honest:
+        async with resolver_for(wrong.address, honest.address, canary=QUICK) as resolver:
             answers = [
                 await resolver.resolve(Question(DomainName(f"{number}.example.com"), "A")) for number in range(20)
             ]
@@ -72,8 +72,8 @@ async def test_an_honest_server_is_asked_beside_one_that_lies():
     assert {(answer.status, answer.server) for answer in answers} == {(Status.NXDOMAIN, honest.address)}
 
 
-async def test_silence_contradicts_nothing():
-    """A server that says nothing to its canary is down, not a liar: questions time out as they would."""
+async def test_silence_is_no_contradiction():
+    """A server that does not answer its canary is down, but keeps its trust. Questions time out."""
     with Misbehaving(always="silent") as mute:
         async with resolver_for(mute.address, canary=QUICK, timeout_seconds=0.1, attempts=2) as resolver:
             answer = await resolver.resolve(Question(DomainName("mail.example.org"), "A"))

@@ -1,4 +1,4 @@
-"""Over many questions nothing piles up: neither descriptors nor memory nor open questions."""
+"""Over many questions, file descriptors, memory and open questions do not grow."""
 
 import asyncio
 import gc
@@ -26,16 +26,16 @@ def descriptors():
 
 
 async def ask_many(resolver, questions, in_flight=200):
-    """Ask all questions, so many at a time; count the answers by status."""
+    """Ask all questions, *in_flight* at a time. Returns the number of answers by status."""
     statuses = dict.fromkeys(Status, 0)
     waiting = iter(questions)
     done = asyncio.get_running_loop().create_future()
     open_ = 0
 
-    def ask_next(*told):
+    def ask_next(*answered):
         nonlocal open_
-        if told:
-            statuses[told[1].status] += 1
+        if answered:
+            statuses[answered[1].status] += 1
             open_ -= 1
         question = next(waiting, None)
         if question is not None:
@@ -51,12 +51,12 @@ async def ask_many(resolver, questions, in_flight=200):
 
 
 def forward_questions(start, count):
-    """Build questions about names of the sweep world that it all has."""
+    """Build questions about names that the sweep world has."""
     return (Question(DomainName(f"mail-{it:06x}.outbound.example.org"), "A") for it in range(start, start + count))
 
 
 async def measure(address, questions_each, rounds):
-    """Ask in rounds; return what was open and held after each of them."""
+    """Ask in rounds. Returns descriptors, memory and open questions after each."""
     async with resolver_for(address, timeout_seconds=5, cache_entries=1_000) as resolver:
         tracemalloc.start()
         states = []
@@ -86,7 +86,7 @@ def flat(questions_each, rounds):
 
 
 def test_descriptors_and_memory_stay_flat():
-    """After four thousand questions there are no more descriptors and hardly more memory than after a thousand."""
+    """After four thousand questions there are no more descriptors, and hardly more memory, than after a thousand."""
     states = flat(1_000, 4)
 
     assert states[-1][0] <= states[0][0] + 64  # sockets are renewed, so their number moves within its bound
@@ -105,7 +105,7 @@ def test_descriptors_and_memory_stay_flat_for_long():
 
 
 async def test_trouble_leaves_nothing_open(misbehaving):
-    """Time-outs, refused connections, broken streams: afterwards no descriptor and no question is left."""
+    """After timeouts, refused connections and broken streams, no descriptor or question is open."""
     before = descriptors()
     troubles = ["silent", "tcp-slow", "tcp-closes", "tcp-ends-early", "tcp-empty", "truncated-always", "servfail"]
     async with resolver_for(misbehaving.address, timeout_seconds=0.1, attempts=2) as resolver:

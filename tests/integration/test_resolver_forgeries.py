@@ -1,4 +1,4 @@
-"""Replies that nobody should believe: 10,000 of them, none accepted, and every good answer used all the same."""
+"""10,000 forged replies: none is accepted, and every good answer is."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ QUESTIONS_EACH = 50
 
 @pytest.mark.parametrize("forgery", FORGERIES)
 async def test_a_forgery_is_ignored_and_the_good_answer_used(misbehaving, forgery):
-    """Twenty forgeries before each good answer, all wrong in the same way: none counts, the good one does."""
+    """Twenty forgeries before each good answer are ignored, whatever is wrong about them."""
     # Two floods at a time fit into a socket's receive buffer, however busy the machine: of more, the end may be lost.
     async with resolver_for(misbehaving.address, timeout_seconds=10, max_in_flight=2) as resolver:
         questions = [asking_for(forgery, number=number) for number in range(QUESTIONS_EACH)]
@@ -31,7 +31,7 @@ async def test_a_forgery_is_ignored_and_the_good_answer_used(misbehaving, forger
 
 
 async def test_ten_thousand_forgeries(misbehaving):
-    """Ten thousand forged replies of all kinds, mixed: none is accepted, each is counted, all good answers are used."""
+    """Ten thousand forged replies of all kinds are counted, and only the good answers are accepted."""
     rounds = -(-10_000 // (len(FORGERIES) * forgeries.FLOOD))
     async with resolver_for(misbehaving.address, timeout_seconds=10, max_in_flight=8) as resolver:
         questions = [asking_for(forgery, number=number) for number in range(rounds) for forgery in FORGERIES]
@@ -43,15 +43,15 @@ async def test_ten_thousand_forgeries(misbehaving):
 
 
 async def test_without_mixed_case_a_wrong_case_is_ignored_too(misbehaving):
-    """Where 0x20 is off, a reply whose question differs in case is still not the reply to what was asked."""
+    """Without 0x20, a reply whose question differs in case is ignored too."""
     async with resolver_for(misbehaving.address, timeout_seconds=10, random_case=False) as resolver:
         answer = await resolver.resolve(asking_for("forged-case"))
 
         assert answer.addresses == hosts("192.0.2.1").addresses
 
 
-async def test_a_forged_truncation_is_not_believed_either(misbehaving):
-    """A truncated reply only moves the question to TCP; the records in it are not used."""
+async def test_a_forged_truncation_is_not_used(misbehaving):
+    """A truncated reply only moves the question to TCP; its records are not used."""
     async with resolver_for(misbehaving.address) as resolver:
         answer = await resolver.resolve(asking_for("truncated-forged"))
 
@@ -62,8 +62,8 @@ async def test_a_forged_truncation_is_not_believed_either(misbehaving):
 @pytest.mark.parametrize(
     ("forgery", "status"), [("only-forged-elsewhere", Status.TIMEOUT), ("only-forged-here", Status.MALFORMED)]
 )
-async def test_where_only_forgeries_come_nothing_is_answered(misbehaving, forgery, status):
-    """Without a good reply the question stays inconclusive, and says whether anything came that might have been it."""
+async def test_forgeries_alone_are_inconclusive(misbehaving, forgery, status):
+    """Without a good reply the answer is inconclusive, and its status says whether any reply was ambiguous."""
     async with resolver_for(misbehaving.address, timeout_seconds=1.0, attempts=2) as resolver:
         answer = await resolver.resolve(asking_for(forgery))
 

@@ -1,4 +1,4 @@
-"""Answers that are hostile, broken or odd: bounded work, and an inconclusive answer rather than a false one."""
+"""Hostile, broken and odd replies: the work is bounded, and the answer is inconclusive, never wrong."""
 
 import pytest
 
@@ -6,12 +6,12 @@ from exporter.checks.answers import Status
 from exporter.checks.names import DomainName
 from tests.factories import hosts, names
 from tests.integration.misbehaving import Misbehaving
-from tests.integration.running import asking_for, holding, resolver_for
+from tests.integration.running import asking_for, longest_callback, resolver_for
 
 pytestmark = pytest.mark.integration
 
 BOUND_SECONDS = 0.05
-"""What any one packet may cost the loop, of processor time."""
+"""The most processor time of one callback."""
 
 
 @pytest.mark.parametrize(
@@ -41,17 +41,17 @@ BOUND_SECONDS = 0.05
         ("tcp-forged-id", "A", Status.ANSWER),
     ],
 )
-async def test_what_it_comes_to(misbehaving, behaviour, rdtype, status):
-    """Each way of answering has its status, and none holds the loop."""
+async def test_the_status_of_each_behaviour(misbehaving, behaviour, rdtype, status):
+    """Each behaviour has its status, and none blocks the loop."""
     seconds = 0.3 if status is Status.TIMEOUT else 30
     async with resolver_for(misbehaving.address, timeout_seconds=seconds, attempts=2) as resolver:
-        with holding() as known:
+        with longest_callback() as longest:
             answer = await resolver.resolve(asking_for(behaviour, rdtype))
 
         assert answer.status is status
         if status is Status.ANSWER:
             assert answer.addresses == hosts("192.0.2.1").addresses
-        assert known.longest_seconds < BOUND_SECONDS, known.by
+        assert longest.seconds < BOUND_SECONDS, longest.name
         assert resolver.in_flight == 0
 
 
@@ -71,29 +71,29 @@ async def test_what_it_comes_to(misbehaving, behaviour, rdtype, status):
     ],
 )
 async def test_hostile_answers_cost_little(misbehaving, behaviour, rdtype, capped):
-    """Bounded work; the result is inconclusive, or (where it may be) an answer that is capped."""
+    """The work is bounded. The answer is inconclusive, or for some behaviours cut."""
     async with resolver_for(misbehaving.address, timeout_seconds=1, attempts=2) as resolver:
-        with holding() as known:
+        with longest_callback() as longest:
             answer = await resolver.resolve(asking_for(behaviour, rdtype))
 
-        assert known.longest_seconds < BOUND_SECONDS, known.by
+        assert longest.seconds < BOUND_SECONDS, longest.name
         assert not answer.is_conclusive or (capped and answer.status is Status.ANSWER)
         assert len(answer.records) <= 1_000
         assert sum(map(len, answer.texts)) <= 65_535
 
 
-async def test_a_flood_over_tcp_holds_nobody_up(misbehaving):
-    """Half a million empty messages on one connection are taken a few at a time, and the answer after them is used."""
+async def test_a_flood_over_tcp_does_not_block(misbehaving):
+    """Half a million empty messages on one connection are read in portions, and the reply after them is accepted."""
     async with resolver_for(misbehaving.address, timeout_seconds=300, attempts=1) as resolver:
-        with holding() as known:
+        with longest_callback() as longest:
             answer = await resolver.resolve(asking_for("tcp-flood"))
 
     assert answer.addresses == hosts("192.0.2.1").addresses
-    assert known.longest_seconds < BOUND_SECONDS, known.by
+    assert longest.seconds < BOUND_SECONDS, longest.name
 
 
 async def test_ttls_are_clamped(misbehaving):
-    """No TTL is beyond a day or below nothing."""
+    """A TTL is between 0 and a day."""
     async with resolver_for(misbehaving.address) as resolver:
         answers = [await resolver.resolve(asking_for(it)) for it in ("ttl-greatest", "ttl-negative")]
 
@@ -101,7 +101,7 @@ async def test_ttls_are_clamped(misbehaving):
 
 
 async def test_hostile_names_come_out_escaped(misbehaving):
-    """Whatever octets a PTR name holds, it is printable ASCII, and can be read back."""
+    """A PTR name of any bytes is printable ASCII, and can be parsed."""
     async with resolver_for(misbehaving.address) as resolver:
         answer = await resolver.resolve(asking_for("hostile-names", "PTR"))
 
@@ -120,8 +120,8 @@ async def test_hostile_names_come_out_escaped(misbehaving):
     assert all(name.isascii() and name.isprintable() and DomainName(name) == name for name in answer.names)
 
 
-async def test_truncation_where_tcp_is_refused():
-    """A truncated answer that TCP cannot complete is inconclusive: nothing of it is used."""
+async def test_truncation_without_tcp():
+    """A truncated reply without TCP is inconclusive: its records are not used."""
     with Misbehaving(tcp=False) as server:
         async with resolver_for(server.address, attempts=2) as resolver:
             answer = await resolver.resolve(asking_for("truncated"))

@@ -1,4 +1,4 @@
-"""In a burst, or a flood of what nobody asked for, everybody gets their turn: answers, time-outs, other tasks."""
+"""Under pressure, answers, timeouts and other tasks still make progress."""
 
 import asyncio
 import socket
@@ -11,7 +11,7 @@ from exporter.checks.answers import Question, Status
 from exporter.checks.names import DomainName
 from tests.integration import sweep
 from tests.integration.kinds import DOMAIN
-from tests.integration.running import asking_for, holding, resolver_for
+from tests.integration.running import asking_for, longest_callback, resolver_for
 from tests.integration.servers.knot import Knot
 
 pytestmark = pytest.mark.integration
@@ -21,19 +21,19 @@ DEADLINE_SECONDS = 60
 
 
 def question(number):
-    """A question that the sweep's world answers."""
+    """A question that the sweep world answers."""
     return Question(DomainName(f"mail-{number % NAMES:06x}.{DOMAIN}"), "A")
 
 
 async def until(condition):
-    """Take turns until something is so."""
+    """Wait until *condition* is true."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         while not condition():
             await asyncio.sleep(0)
 
 
 class Stream:
-    """Asks so many questions at a time, without end and never the same: each answer asks the next."""
+    """Asks different questions without end, *in_flight* at a time: each answer asks the next."""
 
     def __init__(self, resolver, name, in_flight):
         self.resolver, self.name, self.asked, self.answered, self.ends = resolver, name, 0, 0, False
@@ -52,30 +52,30 @@ class Stream:
             self.ask()
 
 
-async def test_a_question_gets_its_turn_among_those_of_a_busy_pool():
-    """One asker who keeps the queue full delays another by the questions before it, and by no later one."""
+async def test_a_question_waits_only_for_earlier_ones():
+    """In a full queue, a question waits for those before it, and for no later one."""
     with Knot(sweep.zones(NAMES)) as knot:
         async with resolver_for(knot.address, timeout_seconds=5, max_in_flight=50) as resolver:
             busy = Stream(resolver, "busy", 400)
             await until(lambda: busy.answered >= 1_000)
             before = busy.answered
             busier = None
-            told: asyncio.Future[tuple[Status, int]] = asyncio.get_running_loop().create_future()
+            answered: asyncio.Future[tuple[Status, int]] = asyncio.get_running_loop().create_future()
             other = Question(DomainName(f"other.{DOMAIN}"), "A")
             resolver.ask(
                 other,
-                lambda asked, answer: told.set_result((answer.status, busy.answered - before + busier.answered)),
+                lambda asked, answer: answered.set_result((answer.status, busy.answered - before + busier.answered)),
             )
             busier = Stream(resolver, "busier", 400)
-            status, between = await asyncio.wait_for(told, DEADLINE_SECONDS)
+            status, between = await asyncio.wait_for(answered, DEADLINE_SECONDS)
             busy.ends = busier.ends = True
 
             assert status is Status.NXDOMAIN
             assert between <= 2 * 400, "those before it in the queue, and what came back with its answer"
 
 
-async def test_time_outs_are_told_while_answers_pour_in(misbehaving):
-    """Questions to which nobody answers end in their time, however many others are answered meanwhile."""
+async def test_questions_time_out_while_others_are_answered(misbehaving):
+    """Questions without a reply time out, even if many others are answered."""
     async with resolver_for(misbehaving.address, timeout_seconds=0.3, attempts=1, max_in_flight=300) as resolver:
         open_ = {"good": 0}
         running = True
@@ -96,7 +96,7 @@ async def test_time_outs_are_told_while_answers_pour_in(misbehaving):
 
 
 async def test_cancelled_askers_leave_nothing_behind():
-    """Whoever stops waiting for an answer disturbs neither the others nor the counts."""
+    """Cancelling a caller affects neither the others nor the counts."""
     with Knot(sweep.zones(NAMES)) as knot:
         async with resolver_for(knot.address, timeout_seconds=5, max_in_flight=100) as resolver:
             complaints = []
@@ -115,7 +115,7 @@ async def test_cancelled_askers_leave_nothing_behind():
 
 @contextmanager
 def flooding():
-    """Serve on a port: each query gets forged packets without end, until the server is told to give the answers."""
+    """Serve on a port. Each query gets forged packets until *ends* is set, and then its answer."""
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind(("127.0.0.1", 0))
     server.settimeout(0.05)
@@ -146,15 +146,15 @@ def flooding():
 
 
 async def test_a_flood_of_forgeries_starves_nobody():
-    """While forged packets come without pause the loop turns for others, and the answer that comes last counts."""
+    """While forged packets arrive without pause, the loop is not blocked, and the answer after them counts."""
     with flooding() as (address, sent, ends):
         async with resolver_for(address, timeout_seconds=DEADLINE_SECONDS, attempts=1) as resolver:
             asked = asyncio.ensure_future(resolver.resolve(asking_for("flooded")))
-            with holding() as known:
+            with longest_callback() as longest:
                 await until(lambda: resolver.statistics.ignored["unknown-id"] >= 5_000)
             ends.set()
             answer = await asyncio.wait_for(asked, DEADLINE_SECONDS)
 
             assert answer.status is Status.NXDOMAIN
-            assert known.longest_seconds < 0.05, known.by
+            assert longest.seconds < 0.05, longest.name
             assert sent[0] >= 5_000

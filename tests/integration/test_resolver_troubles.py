@@ -1,4 +1,4 @@
-"""Networks in trouble: loss, delay, closed ports, dead servers. Answers still come, or an honest "unknown" does."""
+"""Loss, delay, closed ports and dead servers: questions are answered, or the result is unknown."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ async def resolve_many(resolver, behaviour, count):
 
 
 async def test_a_third_of_the_packets_lost():
-    """With 30% loss and ten attempts no question goes without its answer, and none gets a wrong one."""
+    """With 30% loss and ten attempts, nearly every question is answered, and none wrongly."""
     with Misbehaving(loss=0.3, seed=7) as server:
         async with resolver_for(server.address, timeout_seconds=0.4, attempts=10, max_in_flight=100) as resolver:
             answers = await resolve_many(resolver, "good", 200)
@@ -36,7 +36,7 @@ async def test_a_third_of_the_packets_lost():
 
 
 async def test_200_ms_of_delay():
-    """A slow server is waited for, and its answers are used: each question is asked once."""
+    """A slow server is waited for: each question is sent once."""
     with Misbehaving(delay_seconds=0.2) as server:
         async with resolver_for(server.address, timeout_seconds=60) as resolver:
             answers = await resolve_many(resolver, "good", 200)
@@ -46,7 +46,7 @@ async def test_200_ms_of_delay():
 
 
 async def test_a_closed_port():
-    """A port where nobody listens is a network trouble, told at once and not after a time-out."""
+    """A closed port is a network error, without waiting for the timeout."""
     async with resolver_for(f"127.0.0.1:{free_port()}", timeout_seconds=300, attempts=2) as resolver:
         async with asyncio.timeout(280):  # sooner than the first time-out
             answer = await resolver.resolve(asking_for("good"))
@@ -56,7 +56,7 @@ async def test_a_closed_port():
 
 @pytest.mark.parametrize("first", ["closed", "servfail", "refused", "silent"])
 async def test_the_second_server_answers_for_the_first(first):
-    """One server that is closed, fails, refuses or is silent costs no question its answer."""
+    """If a server is closed, fails, refuses or is silent, the other answers every question."""
     with Misbehaving() as server, Misbehaving(always="silent" if first == "closed" else first) as bad:
         address = f"127.0.0.1:{free_port()}" if first == "closed" else bad.address
         seconds = 0.5 if first == "silent" else 5
@@ -67,7 +67,7 @@ async def test_the_second_server_answers_for_the_first(first):
 
 
 async def test_a_dead_first_server_does_not_cost_every_question_its_timeout():
-    """After the first questions the dead server is passed over: it hears far fewer questions than the live one."""
+    """After the first questions the dead server is skipped: it gets far fewer questions than the other."""
     with Misbehaving(loss=1.0) as mute, Misbehaving() as server:
         async with resolver_for(mute.address, server.address, timeout_seconds=0.5, attempts=4) as resolver:
             for number in range(60):
@@ -79,7 +79,7 @@ async def test_a_dead_first_server_does_not_cost_every_question_its_timeout():
 
 
 async def test_equal_questions_in_flight_are_asked_once():
-    """A hundred equal questions at once are one query, and everybody gets its answer."""
+    """A hundred equal questions at once are one query with one answer."""
     with Misbehaving(delay_seconds=0.2) as server:
         async with resolver_for(server.address, timeout_seconds=60) as resolver:
             answers = await asyncio.gather(*[resolver.resolve(asking_for("good")) for _ in range(100)])
@@ -89,7 +89,7 @@ async def test_equal_questions_in_flight_are_asked_once():
 
 
 async def test_the_rate_is_kept():
-    """Questions beyond the rate wait; a hundred at fifty a second take more than a second."""
+    """Questions above the rate wait: a hundred at fifty per second take more than a second."""
     with Misbehaving() as server:
         async with resolver_for(server.address, max_queries_per_second=50, timeout_seconds=5) as resolver:
             started = time.monotonic()
@@ -99,32 +99,32 @@ async def test_the_rate_is_kept():
 
 
 async def test_no_more_in_flight_than_allowed():
-    """However many questions are asked, no more than the limit are under way at once."""
+    """The number of questions in flight has a limit."""
     with Misbehaving(delay_seconds=0.05) as server:
         async with resolver_for(server.address, max_in_flight=10, timeout_seconds=5) as resolver:
-            most = 0
+            highest = 0
             tasks = [asyncio.ensure_future(resolver.resolve(asking_for("good", number=it))) for it in range(100)]
             while not all(task.done() for task in tasks):
-                most = max(most, resolver.in_flight)
+                highest = max(highest, resolver.in_flight)
                 await asyncio.sleep(0.01)
 
-            assert 0 < most <= 10
+            assert 0 < highest <= 10
             assert {task.result().addresses for task in tasks} == {GOOD}
 
 
-async def test_closing_answers_what_is_still_open():
-    """Whoever still waits when a resolver is closed is told something inconclusive, once."""
-    told: list[tuple[Question, Answer]] = []
+async def test_closing_answers_open_questions():
+    """When a resolver is closed, an open question is called back once, as inconclusive."""
+    called: list[tuple[Question, Answer]] = []
     with Misbehaving(loss=1.0) as mute:
         async with resolver_for(mute.address, timeout_seconds=30) as resolver:
-            resolver.ask(asking_for("silent"), lambda question, answer: told.append((question, answer)))
+            resolver.ask(asking_for("silent"), lambda question, answer: called.append((question, answer)))
             await asyncio.sleep(0)
 
-    assert [(question, answer.is_conclusive) for question, answer in told] == [(asking_for("silent"), False)]
+    assert [(question, answer.is_conclusive) for question, answer in called] == [(asking_for("silent"), False)]
 
 
-async def test_a_name_that_is_too_odd_for_the_fast_path_is_asked_all_the_same(knot):
-    """Names of any octets go out and come back."""
+async def test_unusual_names_are_asked(knot):
+    """Names of any bytes are sent and matched."""
     async with resolver_for(knot.address) as resolver:
         answer = await resolver.resolve(Question(DomainName(r"\000\255\.\".invalid"), "PTR"))
 
@@ -132,7 +132,7 @@ async def test_a_name_that_is_too_odd_for_the_fast_path_is_asked_all_the_same(kn
 
 
 async def watch_up(resolver, seen):
-    """Note whether the lone server of a resolver counts as up, again and again."""
+    """Note repeatedly whether the only server of a resolver is up."""
     while True:
         seen.add(resolver.servers[0].up)
         await asyncio.sleep(0.005)
@@ -145,8 +145,8 @@ async def until(condition):
             await asyncio.sleep(0.005)
 
 
-async def test_a_silent_zone_does_not_take_its_resolver_down_and_a_silent_resolver_is():
-    """Unbound is up though whatever is asked of one zone goes unanswered; when it is itself silent, it is not."""
+async def test_a_silent_zone_does_not_take_a_resolver_down():
+    """Unbound is up while one zone does not answer. When Unbound is silent, it is down."""
     silent = [Question(DomainName(f"{number}.silent.test"), "A") for number in range(8)]
     with (
         Misbehaving(loss=1.0) as mute,

@@ -1,4 +1,4 @@
-"""Whole samples against real servers: every kind of address gets its verdict and its reasons."""
+"""Whole samples with real servers: every kind of address has its verdict and reasons."""
 
 import asyncio
 
@@ -29,8 +29,8 @@ async def sample_all(resolver, world):
     return await asyncio.gather(*[sampled(resolver, check) for check in checks])
 
 
-def said_of(reports):
-    """Say what the reports came to: verdict and reasons, as the world spells them."""
+def results_of(reports):
+    """Verdict and reasons of each report, in the notation of the world."""
     return [
         (
             it.iprev.verdict.value,
@@ -41,28 +41,30 @@ def said_of(reports):
 
 
 async def test_every_kind_straight_from_the_authoritative_server(world, knot):
-    """Against Knot every verdict and reason equals the expected one."""
+    """With Knot, every verdict and reason is the expected one."""
     async with resolver_for(knot.address, timeout_seconds=5) as resolver:
-        helo = said_of(await sample_all(resolver, world))
+        found = results_of(await sample_all(resolver, world))
 
     assert {one.kind for one in world.expected} == set(KINDS)
-    wrong = [(one, got) for one, got in zip(world.expected, helo, strict=True) if got != (one.verdict, one.reasons)]
+    wrong = [(one, got) for one, got in zip(world.expected, found, strict=True) if got != (one.verdict, one.reasons)]
     assert wrong == []
 
 
 async def test_every_kind_through_a_recursive_resolver(world, unbound):
-    """Against Unbound every verdict and reason equals the expected one."""
+    """With Unbound, every verdict and reason is the expected one."""
     async with resolver_for(unbound.address, timeout_seconds=5) as resolver:
-        helo = said_of(await sample_all(resolver, world))
+        found = results_of(await sample_all(resolver, world))
 
     wrong = [
-        (one, got) for one, got in zip(world.expected, helo, strict=True) if got != (one.verdict, one.recursive_reasons)
+        (one, got)
+        for one, got in zip(world.expected, found, strict=True)
+        if got != (one.verdict, one.recursive_reasons)
     ]
     assert wrong == []
 
 
 async def test_an_outage_withholds_every_verdict_and_changes_none(world, knot):
-    """While Unbound is silent, or gone, everything is inconclusive; afterwards everything is as it was."""
+    """While Unbound is silent or stopped, everything is inconclusive. Afterwards everything is as before."""
     with Unbound(knot.port) as unbound:
         async with resolver_for(unbound.address, timeout_seconds=5, cache_entries=0) as resolver:
             before = await sample_all(resolver, world)
@@ -82,11 +84,11 @@ async def test_an_outage_withholds_every_verdict_and_changes_none(world, knot):
         for then in during:
             for one, other in zip(was.findings, then.findings, strict=True):
                 assert other == one or other.result is Result.UNKNOWN
-    assert said_of(after) == said_of(before)
+    assert results_of(after) == results_of(before)
 
 
-async def test_what_is_published_anew_is_seen_past_the_cache(knot):
-    """An answer is served from the cache, and from the server when it has to be fresher than that."""
+async def test_a_confirmation_sees_new_records(knot):
+    """The old answer is cached, and a confirmation asks the server."""
     question = Question(DomainName("fresh.example.com"), "A")
     knot.publish(".", ["fresh.example.com. A 192.0.2.1"])
     async with resolver_for(knot.address) as resolver:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.integration.running import holding
+from tests.integration.running import longest_callback
 from tests.integration.servers.process import DEADLINE_SECONDS
 from tests.integration.serving import PATIENT
 from tests.integration.web.demo import SILENT_IP, fallen_silent, watched_demo
@@ -48,7 +48,7 @@ async def test_41_slow_clients_leave_health_quick():
                 await asyncio.sleep(0.02)
 
         dribbling = asyncio.create_task(dribble())
-        with holding() as known:
+        with longest_callback() as longest:
             for _ in range(200):
                 answer = await raw(exporter.address, b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
                 assert answer.startswith(b"HTTP/1.1 200 ")
@@ -59,7 +59,7 @@ async def test_41_slow_clients_leave_health_quick():
             writer.close()
 
     assert status == 200
-    assert known.longest_seconds < 0.1, known.by
+    assert longest.seconds < 0.1, longest.name
 
 
 async def test_who_never_finishes_asking_is_dropped():
