@@ -1,4 +1,4 @@
-"""Configurations that load, as the data that a YAML file holds."""
+"""Strategies for valid configurations."""
 
 import json
 from typing import Any
@@ -28,9 +28,9 @@ def some_of(required: dict[str, st.SearchStrategy[Any]], **optional: st.SearchSt
     return st.fixed_dictionaries(required, optional=optional)
 
 
-def distinct(items: st.SearchStrategy[str], most: int = 3) -> st.SearchStrategy[Any]:
-    """One text, or a list of some that differ in more than case."""
-    return items | st.lists(items, min_size=1, max_size=most, unique_by=str.lower)
+def distinct(items: st.SearchStrategy[str], maximum: int = 3) -> st.SearchStrategy[Any]:
+    """One text, or a list of texts that differ in more than case."""
+    return items | st.lists(items, min_size=1, max_size=maximum, unique_by=str.lower)
 
 
 canaries = st.just(False) | some_of(  # a value of the file
@@ -68,7 +68,7 @@ receivers = st.lists(st.sampled_from([receiver.value for receiver in Receiver]),
 
 
 def entries(pool: int) -> st.SearchStrategy[Any]:
-    """Addresses that belong to the pool with this number: its own /16 and /96, so that no two pools meet."""
+    """Addresses of the pool with this number: in a /16 and a /96 of its own, so that pools do not overlap."""
     ipv4 = some_of(
         {"ip": st.integers(0, 65535).map(lambda n: f"10.{pool}.{n >> 8}.{n & 255}")}, helo=distinct(templates)
     )
@@ -140,7 +140,7 @@ domains = some_of(
 
 @st.composite
 def documents(draw: st.DrawFn) -> str:
-    """The text of a configuration that loads."""
+    """The text of a valid configuration."""
     document: dict[str, Any] = {}
     if draw(st.booleans()):
         document["resolvers"] = draw(st.lists(resolvers, min_size=1, max_size=3, unique_by=lambda one: one["name"]))
@@ -162,8 +162,8 @@ def documents(draw: st.DrawFn) -> str:
     document["domains"] = draw(st.lists(domains, max_size=3, unique_by=lambda one: one["name"]))
     zone_of = lambda one: one if isinstance(one, str) else one["zone"]  # noqa: E731
     document["dnsbls"] = draw(st.lists(dnsbls, max_size=3, unique_by=zone_of))
-    least = 0 if document["domains"] else 1
-    several = [draw(pools(number, known)) for number in range(draw(st.integers(least, 3)))]
+    minimum = 0 if document["domains"] else 1
+    several = [draw(pools(number, known)) for number in range(draw(st.integers(minimum, 3)))]
     if several:
         document["pools"] = several
         zones = [zone_of(one) for one in document["dnsbls"]]

@@ -36,7 +36,7 @@ def pool(keys: str, profiles: str = "[]"):
     ],
 )
 def test_what_a_pool_expects(keys, expected, suffix):
-    """The profile presets, the pool's own keys have the last word."""
+    """The profile has the defaults, and the pool's own keys override them."""
     settings = pool(keys)
     assert settings.expect == expected
     assert settings.aligned_suffix == suffix
@@ -56,15 +56,15 @@ def test_what_a_pool_expects(keys, expected, suffix):
         ),
     ],
 )
-def test_a_profile_of_ones_own(profiles, expected, suffix):
-    """It starts from the one that it is based on, wherever in the file that is."""
+def test_a_profile_of_the_operator(profiles, expected, suffix):
+    """It starts from the profile that it is based on, wherever that is in the file."""
     settings = pool("profile: p", profiles)
     assert settings.expect == expected
     assert settings.aligned_suffix == suffix
 
 
 def test_every_profile_has_a_reason():
-    """A person can read why it expects what it expects."""
+    """Each built-in profile says why it expects what it expects."""
     assert all(profile.reason.endswith(".") and profile.name == name for name, profile in BUILT_IN.items())
 
 
@@ -80,5 +80,5 @@ def test_every_profile_has_a_reason():
     ],
 )
 def test_whether_a_helo_name_needs_an_spf_record(profiles, keys, expected):
-    """The profile presets it, the pool has the last word."""
+    """The profile has the default, and the pool overrides it."""
     assert pool(keys, profiles).helo_spf_required is expected

@@ -1,4 +1,4 @@
-"""docs/configuration.md says what the model says."""
+"""docs/configuration.md agrees with the model."""
 
 import json
 import re
@@ -32,14 +32,14 @@ SECTIONS = {
 
 
 def tables(heading: str) -> list[list[list[str]]]:
-    """The tables under a heading, each as rows of cells, header rows first."""
+    """The tables under a heading: rows of cells, with the header rows first."""
     section = re.split(r"^#+ ", PAGE.split(f"# {heading}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
     blocks = re.findall(r"(?:^\|.*\|\n)+", section, re.MULTILINE)
     return [[[cell.strip() for cell in row.strip("|").split("|")] for row in block.splitlines()] for block in blocks]
 
 
 def documented(heading: str) -> dict[str, str]:
-    """The keys under a heading, each with its default, as written."""
+    """The keys under a heading, each with its default as written."""
     (table,) = [table for table in tables(heading) if table[0] == ["Key", "Value", "Default", "Meaning"]]
     return {key.strip("`"): default for key, _, default, _ in table[2:]}
 
@@ -56,7 +56,7 @@ def shown(value: object) -> str:
 
 
 def test_every_mapping_of_the_file_has_a_section():
-    """A mapping that is new to the model needs a place on the page."""
+    """Each mapping of the model has a heading on the page."""
     assert {path for path, _ in sections()} == set(SECTIONS)
 
 
@@ -68,8 +68,8 @@ def test_every_key_is_documented_and_no_other(heading):
 
 
 def test_every_default_is_the_models():
-    """A default in backquotes is the value itself; a required key is required; the others are words."""
-    words = {
+    """A default in backquotes is the model's; a required key is called required; all others are known words."""
+    descriptions = {
         "the short list",
         "those of the file",
         "none",
@@ -85,14 +85,14 @@ def test_every_default_is_the_models():
             default = documented(SECTIONS[path])[key]
             if field.is_required():
                 assert default.startswith("required"), (path, key)
-            elif default not in words:
+            elif default not in descriptions:
                 assert default == shown(field.default), (path, key)
             else:
                 assert field.default is None or field.default == () or default == "on", (path, key)
 
 
 def test_every_example_loads():
-    """Whatever is shown can be copied."""
+    """Each example can be copied."""
     examples = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     assert len(examples) >= 4
     for example in examples:
@@ -100,7 +100,7 @@ def test_every_example_loads():
 
 
 def test_the_profiles_are_those_that_are_built_in():
-    """Names, checks, suffixes and reasons."""
+    """Names, checks, suffixes and reasons are those of the code."""
     (table,) = [table for table in tables("profiles") if table[0][0] == "Profile"]
     assert list(table[2:]) == [
         [
@@ -114,7 +114,7 @@ def test_the_profiles_are_those_that_are_built_in():
 
 
 def test_the_placeholders_give_what_the_page_says():
-    """Every placeholder is there, and its examples are what comes out."""
+    """Every placeholder is on the page, and its examples are right."""
     (table,) = [table for table in tables("addresses") if table[0][0] == "Placeholder"]
     seen = {4: set(), 6: set()}
     for placeholder, _, *examples in table[2:]:

@@ -1,4 +1,4 @@
-"""The effective configuration: complete, and the same when it is loaded again."""
+"""The effective configuration is complete, and loads as the same configuration."""
 
 import json
 
@@ -54,12 +54,12 @@ pools:
 
 
 def test_every_default_is_filled_in():
-    """What the operator left out is shown as what is in force."""
+    """Missing keys appear with their defaults."""
     assert render(parse(MINIMAL, "m.yml")) == EFFECTIVE
 
 
 def test_what_is_expected_of_a_domain_is_shown():
-    """What it leaves out, and what its changes come to; a file of domains alone is a whole one."""
+    """Defaults and changes are applied; a file may have only domains."""
     text = """
 domains:
 - {name: Example.COM}
@@ -80,8 +80,8 @@ domains:
     ]
 
 
-def test_a_profile_is_shown_as_what_it_comes_to():
-    """Edits and inheritance are done with: a reader sees the checks themselves."""
+def test_a_profile_is_shown_with_its_final_checks():
+    """Changes and inheritance are applied: the reader sees the checks themselves."""
     text = """
 profiles: [{name: relays, based_on: microsoft-365, expect: {remove: [helo-aligned]}}]
 pools: [{name: a, profile: relays, expect: {add: [helo-ptr-match]}, addresses: [{ip: 192.0.2.1}]}]
@@ -102,7 +102,7 @@ pools: [{name: a, profile: relays, expect: {add: [helo-ptr-match]}, addresses: [
 
 
 def test_every_key_of_a_mapping_is_shown():
-    """A key that is new to the model cannot be forgotten here."""
+    """A new key of the model is not forgotten."""
     text = """
 resolvers: [{name: r, servers: [127.0.0.1], ca_file: ca.pem}]
 storage: {path: data/maildns.db}
@@ -121,7 +121,7 @@ pools: [{name: a, aligned_suffix: example.com, helo_names: a.example.com, mail_f
 
 @given(documents())
 def test_it_loads_back_to_the_same_configuration(text):
-    """What is shown is what is in force, to the letter, and shown again it is the same text."""
+    """The text loads as an equal configuration, which renders as the same text."""
     configuration = parse(text, "m.yml")
     shown = render(configuration)
     again = parse(shown, "shown.yml")
@@ -131,14 +131,14 @@ def test_it_loads_back_to_the_same_configuration(text):
 
 
 @given(documents())
-def test_the_data_are_plain(text):
-    """They can be shown as JSON, without a converter."""
+def test_the_data_is_json(text):
+    """It can be written as JSON without a converter."""
     data = as_data(parse(text, "m.yml"))
     assert json.loads(json.dumps(data)) == data
 
 
-def test_the_text_of_the_latest_configuration_is_kept():
-    """It is written once, however often it is looked at, and anew for another configuration."""
+def test_the_text_of_the_latest_configuration_is_cached():
+    """It is rendered once, and again for another configuration."""
     effective = Effective()
     one, other = (parse(f"pools: [{{name: {name}, addresses: [{{ip: 192.0.2.1}}]}}]", "test") for name in ("a", "b"))
 

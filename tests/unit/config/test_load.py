@@ -22,13 +22,13 @@ CASES = [
 
 
 def test_there_are_cases():
-    """The files are found, and each holds some."""
+    """The files are found, and they have cases."""
     assert len(CASES) > 100
 
 
 @pytest.mark.parametrize(("text", "expected"), CASES)
 def test_mistake(text, expected):
-    """All that is wrong is said at once, each with its place, its path and what would be right."""
+    """All problems are reported at once, each with its position, its path and what would be right."""
     assert problems_of(text) == expected
 
 
@@ -36,7 +36,7 @@ POOLS = b"pools: [{name: a, addresses: [{ip: 192.0.2.1}]}]\n"
 
 
 def problem_of(path: Path) -> str:
-    """The one problem of the file at *path*, as it is shown."""
+    """The one problem of the file at *path*, as text."""
     with pytest.raises(ConfigError) as caught:
         load(path)
     assert len(caught.value.problems) == 1
@@ -44,30 +44,30 @@ def problem_of(path: Path) -> str:
 
 
 def test_a_missing_file(tmp_path):
-    """It is said which file is missing."""
+    """The message names the missing file."""
     path = tmp_path / "m.yml"
     assert problem_of(path) == f"{path}: does not exist: name the configuration file with --config.file"
 
 
 def test_a_folder(tmp_path):
-    """A folder is no file."""
+    """A folder is not a file."""
     assert problem_of(tmp_path) == f"{tmp_path}: is a folder: name the file in it"
 
 
 def test_a_path_that_no_file_can_have():
-    """A NUL in the path is shown, and does not get through."""
+    """A NUL in the path is escaped in the message."""
     assert problem_of(Path("m\0.yml")) == r"m\x00.yml: cannot be read: embedded null byte"
 
 
 def test_a_file_that_may_not_be_read(tmp_path):
-    """The system's reason is passed on; a loop of links stands for all, since root may read everything."""
+    """The message has the system's reason. The test uses a loop of links, because root may read every file."""
     path = tmp_path / "m.yml"
     path.symlink_to(path)
     assert problem_of(path) == f"{path}: cannot be read: {os.strerror(40)}"
 
 
 def test_a_file_that_is_too_large(tmp_path):
-    """The limit comes before anything is made of the content."""
+    """The limit is checked before the content is parsed."""
     path = tmp_path / "m.yml"
     with path.open("wb") as file:
         file.truncate(MAX_BYTES + 1)
@@ -93,15 +93,15 @@ def test_a_file_that_is_too_large(tmp_path):
         pytest.param(b"", " is empty: it needs `pools`, or `domains`", id="empty"),
     ],
 )
-def test_octets_that_are_no_text(tmp_path, content, expected):
-    """What is not UTF-8 has its place in lines and characters."""
+def test_bytes_that_are_not_text(tmp_path, content, expected):
+    """A byte that is not UTF-8 has a position in lines and characters."""
     path = tmp_path / "m.yml"
     path.write_bytes(content)
     assert problem_of(path) == f"{path}:{expected}"
 
 
 def test_relative_paths_start_at_the_file(tmp_path):
-    """A CA file is looked for beside the configuration, wherever the exporter was started."""
+    """A CA file is relative to the configuration, whatever the working directory is."""
     path = tmp_path / "m.yml"
     certificate = make_certificate(tmp_path, "DNS:dns.example.org")
     (tmp_path / "ca.pem").write_bytes(certificate.read_bytes())
@@ -111,8 +111,8 @@ def test_relative_paths_start_at_the_file(tmp_path):
     assert files == [tmp_path / "ca.pem", certificate, None]
 
 
-def test_a_file_of_certificates_that_nobody_could_use(tmp_path):
-    """Every one is a problem at its place, before a resolver is started with it."""
+def test_a_file_of_certificates_that_cannot_be_used(tmp_path):
+    """Each such file is a problem with a position, before a resolver starts with it."""
     path = tmp_path / "m.yml"
     (tmp_path / "empty.pem").write_bytes(b"")
     path.write_bytes(b"resolvers: [{name: a, ca_file: gone.pem}, {name: b, ca_file: empty.pem}]\n" + POOLS)
@@ -125,7 +125,7 @@ def test_a_file_of_certificates_that_nobody_could_use(tmp_path):
 
 
 def read(text: str) -> Configuration | ConfigError:
-    """Whatever comes of *text*."""
+    """The configuration of *text*, or its error."""
     try:
         return parse(text, "m.yml")
     except ConfigError as error:
@@ -135,8 +135,8 @@ def read(text: str) -> Configuration | ConfigError:
 LINE_BREAKS = "\n\r\x85\u2028\u2029"  # YAML 1.1 section 4.2
 
 
-def judge(text: str) -> None:
-    """Assert what has to be true of whatever comes of any text."""
+def assert_valid_outcome(text: str) -> None:
+    """Loading any text gives a valid configuration, or an error with valid problems."""
     outcome = read(text)
     if isinstance(outcome, Configuration):
         assert outcome.pools
@@ -151,11 +151,11 @@ def judge(text: str) -> None:
 @example("pools: [{name: a, addresses: [{ip: 192.0.2.1}]}]")
 @given(st.text(st.characters(exclude_categories=()), max_size=200))
 def test_any_text_gives_a_configuration_or_a_configuration_error(text):
-    """No text, surrogates and controls included, gets anything else out of the loader."""
-    judge(text)
+    """No text causes another exception, even with surrogates and control characters."""
+    assert_valid_outcome(text)
 
 
-WORDS = st.sampled_from(
+SCALARS = st.sampled_from(
     [
         "pools",
         "resolvers",
@@ -200,10 +200,10 @@ WORDS = st.sampled_from(
 SHAPES = st.sampled_from(["{", "}", "[", "]", ",", ": ", "- ", "\n", "\n  ", "\n- ", " ", "\t", "# ", "---\n"])
 
 
-@given(st.lists(WORDS | SHAPES, max_size=60).map("".join))
+@given(st.lists(SCALARS | SHAPES, max_size=60).map("".join))
 def test_any_yaml_like_text_gives_a_configuration_or_a_configuration_error(text):
     """The same for text that looks like a configuration."""
-    judge(text)
+    assert_valid_outcome(text)
 
 
 KEYS = st.sampled_from(
@@ -272,20 +272,20 @@ ENTRIES = st.lists(TREES, max_size=4).map(lambda items: f"[{', '.join(items)}]")
 
 @given(st.lists(st.tuples(KEYS, TREES | ENTRIES), max_size=6))
 def test_any_tree_gives_a_configuration_or_a_configuration_error(items):
-    """The same for whatever values stand at whatever keys, well-formed as YAML."""
-    judge("".join(f"{key}: {value}\n" for key, value in items))
+    """The same for well-formed YAML with any values at any keys."""
+    assert_valid_outcome("".join(f"{key}: {value}\n" for key, value in items))
 
 
 @given(st.lists(st.tuples(KEYS, TREES), max_size=4), st.lists(st.tuples(KEYS, TREES), max_size=4))
 def test_any_pool_gives_a_configuration_or_a_configuration_error(pool, entry):
-    """The same one level down, where most keys are."""
+    """The same for the keys of a pool."""
     fields = "".join(f"  {key}: {value}\n" for key, value in pool)
     inner = ", ".join(f"{key}: {value}" for key, value in entry)
-    judge(f"pools:\n- name: a\n{fields}- name: b\n  addresses: [{{{inner}}}]\n")
+    assert_valid_outcome(f"pools:\n- name: a\n{fields}- name: b\n  addresses: [{{{inner}}}]\n")
 
 
 def test_the_storage_is_beside_the_configuration(tmp_path):
-    """A relative path starts at the configuration's folder, wherever the exporter was started; a folder is no file."""
+    """A relative path starts at the configuration's folder, whatever the working directory is. A folder is an error."""
     path = tmp_path / "m.yml"
     path.write_bytes(b"storage: {path: data/maildns.db}\n" + POOLS)
     storage = load(path).storage

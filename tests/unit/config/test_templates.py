@@ -1,4 +1,4 @@
-"""HELO names by rule: what comes out, and that it is what a server with that name would be read as."""
+"""HELO templates: the names they give, and that these are parsed like other names."""
 
 import pytest
 from hypothesis import given
@@ -14,8 +14,8 @@ from tests.strategies import any_addresses
     ("template", "address", "expected"),
     [
         pytest.param("mail.example.com", "192.0.2.10", "mail.example.com", id="constant"),
-        pytest.param("mta{octet4}.example.com", "192.0.2.10", "mta10.example.com", id="octet"),
-        pytest.param("{octet1}-{octet2}-{octet3}.x.org", "192.0.2.10", "192-0-2.x.org", id="octets"),
+        pytest.param("mta{octet4}.example.com", "192.0.2.10", "mta10.example.com", id="one-byte"),
+        pytest.param("{octet1}-{octet2}-{octet3}.x.org", "192.0.2.10", "192-0-2.x.org", id="three-bytes"),
         pytest.param("ip-{ip_dashed}.example.com", "192.0.2.10", "ip-192-0-2-10.example.com", id="dashed"),
         pytest.param("{ip_hex}.example.com", "192.0.2.10", "c000020a.example.com", id="hex"),
         pytest.param("mta{group8}.example.com", "2001:db8::1f", "mta1f.example.com", id="group-as-written"),
@@ -37,11 +37,11 @@ from tests.strategies import any_addresses
     ],
 )
 def test_the_name_of_an_address(template, address, expected):
-    """Placeholders stand for parts of the address, and the result is judged like any other name."""
+    """Placeholders are replaced by parts of the address, and the result is parsed like any other name."""
     assert HeloTemplate.parse(template).of(Address.parse(address)) == HeloName.parse(expected)
 
 
-PIECES = st.sampled_from(
+FRAGMENTS = st.sampled_from(
     [
         *(f"{{{name}}}" for names in PLACEHOLDERS.values() for name in names),
         "{{",
@@ -67,9 +67,9 @@ PIECES = st.sampled_from(
 )
 
 
-@given(st.lists(PIECES, min_size=1, max_size=8).map("".join), any_addresses)
+@given(st.lists(FRAGMENTS, min_size=1, max_size=8).map("".join), any_addresses)
 def test_a_template_and_a_server_agree(text, address):
-    """A name by rule is the very value that `HeloName.parse` makes of the same text: the short cut cuts nothing off."""
+    """The name from a template equals what `HeloName.parse` returns for the same text, although it skips the checks."""
     template = HeloTemplate.parse(text)
     if template.misfit(address.family) is None:
         helo = template.of(address)
@@ -79,7 +79,7 @@ def test_a_template_and_a_server_agree(text, address):
 
 @given(st.text(max_size=20))
 def test_any_text_is_a_template_or_a_value_error(text):
-    """Nothing else comes out of a HELO name, and a template without placeholders is its name."""
+    """A text causes no other exception, and a template without placeholders is a constant name."""
     try:
         template = HeloTemplate.parse(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the tree makes of YAML; the mistakes are in mistakes/yaml.yml."""
+"""YAML as a tree. The mistakes are in mistakes/yaml.yml."""
 
 import yaml
 
@@ -8,13 +8,13 @@ from tests.unit.config.reading import problems_of
 POOLS = "pools: [{name: a, addresses: [{ip: 192.0.2.1}]}]\n"
 
 
-def test_half_a_character_is_no_text():
-    """A lone surrogate, which a Python string can hold and a file cannot, has its place too."""
+def test_a_lone_surrogate_is_not_text():
+    """A Python string can have one, a file cannot: the problem has its position."""
     assert problems_of("a: \ud800") == [r"1:4: has the character '\ud800', which YAML does not allow: remove it"]
 
 
-def test_a_byte_order_mark_is_passed_over():
-    """Editors that mark UTF-8 do no harm, and shift no column."""
+def test_a_byte_order_mark_is_ignored():
+    """It is no problem, and does not change columns."""
     assert problems_of("\ufeff" + POOLS) == []
     assert problems_of("\ufeff{}") == ["1:1: pools: is required, or `domains`"]
 
@@ -26,7 +26,7 @@ def test_an_alias_repeats_a_value():
 
 
 def test_a_problem_in_a_repeated_value_is_shown_at_each_path():
-    """What an alias repeats is in one place, and wrong in two."""
+    """A value that an alias repeats has one position, but two paths."""
     text = (
         "pools:\n"
         "- {name: a, interval: &i 1s, helo_names: [a.example.com]}\n"
@@ -39,7 +39,7 @@ def test_a_problem_in_a_repeated_value_is_shown_at_each_path():
 
 
 def test_aliases_cannot_blow_up():
-    """A few lines that stand for a billion values are refused as soon as they exceed the limit."""
+    """A few lines that stand for a billion values are an error as soon as they exceed the limit."""
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 10)]
     (problem,) = problems_of("\n".join(lines))
@@ -47,14 +47,14 @@ def test_aliases_cannot_blow_up():
 
 
 def test_aliases_cannot_nest_without_end():
-    """Depth counts what an alias repeats, so that no later walk over the tree can run out of stack."""
+    """Depth includes what an alias repeats, so recursion over the tree cannot overflow the stack."""
     lines = ["a0: &a0 [x]", *[f"a{i}: &a{i} [*a{i - 1}]" for i in range(1, 2000)]]
     (problem,) = problems_of("\n".join(lines))
     assert problem.endswith(f": is nested too deeply: a configuration has at most {MAX_DEPTH} levels")
 
 
 def test_the_two_parsers_of_pyyaml_give_the_same_tree(monkeypatch):
-    """Without libyaml everything is read alike, only more slowly."""
+    """The result without libyaml is the same, only slower."""
     text = "a: {b: [1, 'x', yes]}\nc: &x |\n  text\nd: *x\n"
     fast, fast_problems = read_tree(text, "m.yml")
     monkeypatch.delattr(yaml, "CSafeLoader", raising=False)

@@ -21,26 +21,26 @@ from tests.strategies import any_addresses
         pytest.param("5m", 300_000, id="minutes-not-milliseconds"),
         pytest.param("1h30m", 5_400_000, id="two-units"),
         pytest.param("1d2h3m4s5ms", 93_784_005, id="all-units"),
-        pytest.param("90m", 5_400_000, id="more-than-the-next-unit-holds"),
+        pytest.param("90m", 5_400_000, id="more-than-one-of-the-next-unit"),
     ],
 )
-def test_what_is_read(text, milliseconds):
-    """Every unit counts for what it says."""
+def test_durations_that_are_valid(text, milliseconds):
+    """Every unit counts."""
     assert Duration.parse(text) == Duration(milliseconds)
 
 
 @pytest.mark.parametrize(
     "text", ["", "s", "1", "1.5", "1s1m", "1m1m", "-1s", "1 s", "1S", "1w", "\uff11s", "1s\n", "1e3s"]
 )
-def test_what_is_refused(text):
-    """Nothing without a unit, out of order, twice, or in other digits."""
+def test_durations_that_are_not_valid(text):
+    """No unit, a wrong order, a repeated unit, and non-ASCII digits are errors."""
     with pytest.raises(ValueError, match="unit"):
         Duration.parse(text)
 
 
 @given(st.integers(0, 10**12).map(Duration))
-def test_what_is_written_is_read(duration):
-    """The text of a duration is the same duration."""
+def test_the_text_of_a_duration_is_valid(duration):
+    """`parse` reads what `str` writes."""
     assert Duration.parse(str(duration)) == duration
     assert duration.seconds * 1000 == pytest.approx(duration.milliseconds)
 
@@ -50,7 +50,7 @@ lengths = st.integers(0, 128)
 
 @given(any_addresses, lengths)
 def test_a_network_is_what_the_standard_library_has(address, length):
-    """First, last, size and text agree with `ipaddress`, unless there are host bits to complain of."""
+    """First, last, size and text agree with `ipaddress`. Host bits are an error."""
     text = f"{address}/{min(length, len(address.packed) * 8)}"
     theirs = ipaddress.ip_network(text, strict=False)
     if isinstance(theirs, ipaddress.IPv6Network) and theirs.network_address.ipv4_mapped:
@@ -74,7 +74,7 @@ networks = st.builds(
 
 @given(st.text(st.sampled_from("0123456789abcdef.:/ %-\uff11"), max_size=24) | networks)
 def test_any_text_is_a_network_or_a_value_error(text):
-    """What is read is written back to the same network."""
+    """`parse` reads what `str` writes."""
     try:
         network = IPNetwork.parse(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The demo's configuration file, read as any other."""
+"""The demo's configuration file."""
 
 from exporter.checks.check import run_check
 from exporter.checks.dnsbl import dnsbl
@@ -12,14 +12,14 @@ from tests.unit.demo.judging import found_in, watched_pools, world_at
 
 
 def test_it_watches_exactly_the_addresses_of_the_scenarios():
-    """What the demo shows is what is expected of it: each pool, address and HELO name, and no other."""
+    """Each pool, address and HELO name of the scenarios is watched, and no other."""
     pools = watched_pools(demo_world(speed=0), demo_configuration(5353))
     watched = {(pool.name, target) for pool in pools for target in pool.targets}
     assert watched == {(scenario.pool, scenario.target) for scenario in load_scenarios()}
 
 
 def test_its_pools_come_out_as_the_scenarios_say():
-    """As configured, each address comes out as in the table, and what the table does not speak of does not fail."""
+    """Each address has the results of the table, and no other check fails."""
     world = demo_world(speed=0)
     expected = {scenario.target: scenario.results for scenario in load_scenarios() if not scenario.at}
     configuration = parse(demo_configuration(5353), "demo.yml")
@@ -40,7 +40,7 @@ def test_its_pools_come_out_as_the_scenarios_say():
 
 
 def test_what_is_by_design_is_not_expected():
-    """Every address of Microsoft's pool passes all that is expected there, though no HELO name is its PTR name."""
+    """Every address of Microsoft's pool passes the expected checks, though no HELO name is its PTR name."""
     expect = {pool.name: pool.expect for pool in build(parse(demo_configuration(5353), "demo.yml"))}
     failing = {
         name: [it for it in load_scenarios() if it.pool == name and not it.at and set(it.reasons) & expect[name]]
@@ -50,15 +50,15 @@ def test_what_is_by_design_is_not_expected():
 
 
 def test_it_asks_the_demos_own_server():
-    """Nothing of the demo goes to a server of somebody else."""
+    """The demo asks no other server."""
     configuration = parse(demo_configuration(5353, interval="20s"), "demo.yml")
     (resolver,) = configuration.resolvers
     assert [str(server) for server in resolver.servers] == ["127.0.0.1:5353"]
     assert {pool.interval.seconds for pool in configuration.pools} == {20.0}
 
 
-def test_one_of_its_pools_is_named_by_an_spf_record_that_grows():
-    """It has a finding, a range that nobody can list, and after a while twice as many addresses."""
+def test_one_of_its_pools_has_an_spf_record_that_grows():
+    """The pool has a trouble, a range that cannot be enumerated, and later twice as many addresses."""
     configuration = parse(demo_configuration(5353), "demo.yml")
     found = {}
     for age in (0.0, 600.0, 1800.0):

@@ -1,4 +1,4 @@
-"""The domains of the demo world against their table, without a network."""
+"""The domains of the demo world have the results of their table."""
 
 import pytest
 
@@ -19,8 +19,8 @@ def examined(scenario, world):
     return run_check(domain_report(scenario.domain, scenario.selectors), world.answer)[0]
 
 
-def told(scenario, found):
-    """Findings or hints as the table has them, those of checks that it leaves out left out."""
+def shown(scenario, found):
+    """Findings or hints as in the table, without checks that the table leaves out."""
     return {
         (one.check, one.subject if one.check is DomainCheckName.DKIM else "", one.reason)
         for one in found
@@ -30,15 +30,15 @@ def told(scenario, found):
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda it: f"{it.domain}@{it.at:g}")
 def test_every_domain_comes_out_as_expected(scenario):
-    """What does not pass, and what could be better, are those of the table, and nothing else."""
+    """Failures and hints are exactly those of the table."""
     report = examined(scenario, world_at(scenario.at))
 
-    assert told(scenario, report.findings) == scenario.faults, scenario.what
-    assert told(scenario, report.hints) == scenario.hints, scenario.what
+    assert shown(scenario, report.findings) == scenario.faults, scenario.what
+    assert shown(scenario, report.hints) == scenario.hints, scenario.what
 
 
 def test_the_table_has_every_way_to_go_wrong():
-    """Each reason that a domain's check can have occurs, but for those of outages that one is enough for."""
+    """Each reason of a domain's check occurs. Of the outages, one is enough."""
     reasons = {reason for it in SCENARIOS for *_, reason in (*it.faults, *it.hints)}
     shared = {reason for reason in Reason if reason.startswith("spf-")} - {
         Reason.SPF_FAIL,  # these four are about an address, not about a record
@@ -53,7 +53,7 @@ def test_the_table_has_every_way_to_go_wrong():
     "scenario", [it for it in SCENARIOS if it.faults or it.hints], ids=lambda it: f"{it.domain}@{it.at:g}"
 )
 def test_publishing_a_fix_ends_what_it_is_for(scenario):
-    """Each failure has a fix; one with records or replacements, applied, takes its finding or hint away."""
+    """Each failure has a fix. Applying the records of a fix removes its finding or hint."""
     report = examined(scenario, world_at(scenario.at))
     for finding in report.findings:
         assert (finding.fix is not None) == (finding.result is Result.FAIL), finding
@@ -69,7 +69,7 @@ def test_publishing_a_fix_ends_what_it_is_for(scenario):
 
 
 def test_the_configuration_watches_exactly_these_domains():
-    """With their selectors, and with what is expected of them."""
+    """They have the selectors and the expected checks of the table."""
     domains = parse(demo_configuration(5353), "demo.yml").domains
 
     assert [(one.name, one.selectors) for one in domains] == [

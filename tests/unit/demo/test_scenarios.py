@@ -1,4 +1,4 @@
-"""The demo world against its table of scenarios, without a network."""
+"""The addresses of the demo world have the results of their table."""
 
 import pytest
 
@@ -23,19 +23,19 @@ _NOT_IN_THE_WORLD = {
 
 
 def judged(world, scenario):
-    """The verdict and the result and reason of each check, as `Scenario` has them."""
+    """The verdict, and the result and reason of each check, as `Scenario` has them."""
     found, _ = run_check(whole_report(scenario), world.answer)
     return found.iprev.verdict, {finding.check: (finding.result, finding.reason) for finding in found.findings}
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda it: f"{it.target.address}@{it.at:g}")
 def test_every_scenario_comes_out_as_expected(scenario):
-    """The verdict and each check's result and reason are those of the table."""
+    """Verdict, results and reasons are those of the table."""
     assert judged(world_at(scenario.at), scenario) == (scenario.iprev, scenario.results), scenario.what
 
 
 def test_the_table_has_every_way_to_go_wrong():
-    """Each verdict and each reason that the DNS can cause by itself occurs."""
+    """Each verdict occurs, and each reason that the DNS alone can cause."""
     assert {it.iprev for it in SCENARIOS} == set(IprevVerdict)
     assert {reason for it in SCENARIOS for reason in it.reasons.values()} == set(Reason) - _NOT_IN_THE_WORLD
     assert {check for it in SCENARIOS for check in it.reasons} == {
@@ -43,8 +43,8 @@ def test_the_table_has_every_way_to_go_wrong():
     }
 
 
-def test_each_address_is_in_the_table_once_for_each_moment():
-    """Every address has its expectation at the start, and whatever changes is back as it was after its episode."""
+def test_each_address_is_in_the_table_once_for_each_age():
+    """Every address has a scenario at the start, and everything is as it was after an episode."""
     starts = [it.target.address for it in SCENARIOS if not it.at]
     assert len(set(starts)) == len(starts)
     assert {it.target.address for it in SCENARIOS} == set(starts)
@@ -60,7 +60,7 @@ def test_each_address_is_in_the_table_once_for_each_moment():
     ids=lambda it: f"{it.target.address}@{it.at:g}",
 )
 def test_publishing_a_fix_makes_its_check_pass(scenario):
-    """The records that a finding tells to publish are right, instead of those that are there and beside them."""
+    """The records of a fix work as a replacement and as an addition."""
     found, _ = run_check(whole_report(scenario), world_at(scenario.at).answer)
     for finding in found.findings:
         assert (finding.fix is not None) == (finding.result is Result.FAIL)
@@ -75,8 +75,8 @@ def test_publishing_a_fix_makes_its_check_pass(scenario):
             assert results[finding.check] == (Result.PASS, None), finding.fix
 
 
-def test_microsofts_example_is_as_its_article_has_it():
-    """KB 3019655: both addresses are forward-confirmed by their own names, and the HELO name has ten other records."""
+def test_microsofts_example_is_that_of_its_article():
+    """KB 3019655: both addresses are confirmed by their own names, and the HELO name has ten other addresses."""
     world = demo_world(speed=0)
     helo = DomainName("na01-bn1-obe.outbound.protection.outlook.com")
     pool = world.answer(Question(helo, "A")).addresses

@@ -53,7 +53,7 @@ def responder(world):
 
 
 def exchanged(responder, query, **options):
-    """The reply to a query, read by dnspython, which also holds it to be the reply to that query."""
+    """The reply to a query, parsed and verified by dnspython."""
     reply = dns.message.from_wire(responder.respond(query.to_wire(), **options))
     assert query.is_response(reply)
     return reply
@@ -96,7 +96,7 @@ def asked(responder, name, rdtype="A", **options):
     ],
 )
 def test_replies_are_those_of_a_recursive_resolver(responder, name, rdtype, rcode, answer, authority):
-    """Records with the CNAMEs that lead to them, or the SOA record with NODATA and NXDOMAIN (RFC 2308)."""
+    """Records with the CNAMEs that lead to them, or the SOA record for NODATA and NXDOMAIN (RFC 2308)."""
     reply = asked(responder, name, rdtype)
     assert dns.rcode.to_text(reply.rcode()) == rcode
     assert [text for rrset in reply.answer for text in rrset.to_text().splitlines()] == answer
@@ -104,7 +104,7 @@ def test_replies_are_those_of_a_recursive_resolver(responder, name, rdtype, rcod
 
 
 def test_flags_are_those_of_a_recursive_resolver(responder):
-    """RA is set, AA and AD are not; RD and CD are the query's own."""
+    """RA is set, AA and AD are not; RD and CD are copied from the query."""
     query = dns.message.make_query("mail.example.org", "A")
     assert exchanged(responder, query).flags == dns.flags.QR | dns.flags.RD | dns.flags.RA
     query.flags = dns.flags.CD | dns.flags.AD
@@ -112,7 +112,7 @@ def test_flags_are_those_of_a_recursive_resolver(responder):
 
 
 def test_the_case_of_the_name_is_the_querys_own(responder):
-    """A client that mixes cases at random (0x20) gets its own back, from a reply compiled for another spelling."""
+    """The reply repeats the random case (0x20) of each query, though it was compiled for another spelling."""
     for spelling in ("mail.example.org.", "MaIL.eXAMple.ORg.", "ALIAS.Example.org."):
         wire = responder.respond(dns.message.make_query(spelling, "A").to_wire())
         reply = dns.message.from_wire(wire)
@@ -123,7 +123,7 @@ def test_the_case_of_the_name_is_the_querys_own(responder):
 
 @pytest.mark.parametrize("dnssec", [False, True])
 def test_edns_is_answered_with_edns(responder, dnssec):
-    """A query with an OPT record gets one back, its DO bit with it (RFC 6891 section 7); one without gets none."""
+    """A query with an OPT record gets one with the same DO bit (RFC 6891 section 7); others get none."""
     query = dns.message.make_query(
         "mail.example.org",
         "A",
@@ -139,7 +139,7 @@ def test_edns_is_answered_with_edns(responder, dnssec):
 
 
 def test_another_version_of_edns_is_refused(responder):
-    """BADVERS, with the version that is spoken (RFC 6891 section 6.1.3)."""
+    """The reply is BADVERS with the supported version (RFC 6891 section 6.1.3)."""
     query = dns.message.make_query("mail.example.org", "A")
     query.use_edns(1)
     reply = exchanged(responder, query)
@@ -157,7 +157,7 @@ def test_another_version_of_edns_is_refused(responder):
     ],
 )
 def test_what_does_not_fit_is_truncated(responder, name, edns, is_truncated):
-    """TC is set and nothing is sent where the reply is longer than the client or this server allows over UDP."""
+    """TC is set and the reply is empty if it exceeds the client's or the server's limit for UDP."""
     query = dns.message.make_query(name, "TXT" if name != "mail.example.org" else "A")
     if edns is not None:
         query.use_edns(0, payload=edns)
@@ -168,7 +168,7 @@ def test_what_does_not_fit_is_truncated(responder, name, edns, is_truncated):
 
 
 def test_over_tcp_nothing_is_truncated_up_to_64_kib(responder):
-    """The wide reply is whole; what no DNS message can hold is a SERVFAIL."""
+    """A big reply is complete; one that exceeds the limit of a DNS message is SERVFAIL."""
     assert len(asked(responder, "wide.example.org", "TXT", over_tcp=True).answer[0]) == 4
     for over_tcp in (True, False):
         assert asked(responder, "huge.example.org", "TXT", over_tcp=over_tcp).rcode() == dns.rcode.SERVFAIL
@@ -183,7 +183,7 @@ def test_over_tcp_nothing_is_truncated_up_to_64_kib(responder):
     ],
 )
 def test_faults_show_on_the_wire(world, responder, fault, over_udp, over_tcp):
-    """Each fault is what a client of such a server sees."""
+    """The client sees each fault as that of a real server."""
     world.set_fault("mail.example.org", fault)
     for expected, options in ((over_udp, {}), (over_tcp, {"over_tcp": True})):
         reply = asked(responder, "mail.example.org", **options)
@@ -192,7 +192,7 @@ def test_faults_show_on_the_wire(world, responder, fault, over_udp, over_tcp):
 
 
 def test_a_silent_server_says_nothing(world, responder):
-    """Not over UDP, not over TCP, until it is fixed."""
+    """It replies neither over UDP nor over TCP, until the fault ends."""
     world.set_fault("example.org", Fault.SILENT)
     query = dns.message.make_query("mail.example.org", "A").to_wire()
     assert responder.respond(query) is None
@@ -202,7 +202,7 @@ def test_a_silent_server_says_nothing(world, responder):
 
 
 def test_a_change_shows_at_once(world, responder):
-    """A reply that was compiled before the change is not given after it."""
+    """A reply from before a change is not used after it."""
     assert asked(responder, "new.example.org").rcode() == dns.rcode.NXDOMAIN
     world.apply(["new.example.org. A 192.0.2.5"])
     assert asked(responder, "new.example.org").answer[0][0].address == "192.0.2.5"
@@ -211,7 +211,7 @@ def test_a_change_shows_at_once(world, responder):
 
 
 def test_the_order_of_records_rotates(responder):
-    """As resolvers do it: whoever takes the first record takes another one each time."""
+    """A client that uses the first record gets another one each time, as from a real resolver."""
     orders = [tuple(rdata.address for rdata in asked(responder, "three.example.org").answer[0]) for _ in range(3)]
     assert {order[0] for order in orders} == {"192.0.2.1", "192.0.2.2", "192.0.2.3"}
     assert len({frozenset(order) for order in orders}) == 1
@@ -241,10 +241,10 @@ QUERY = dns.message.make_query("mail.example.org", "A", id=7).to_wire()
         QUERY[:12] + b"\x40" + b"a" * 64 + b"\0\0\1\0\1",
         QUERY[:12] + (b"\x3f" + b"a" * 63) * 3 + b"\x3e" + b"b" * 62 + b"\0\0\1\0\1",
     ],
-    ids=["two-questions", "none", "an-answer", "cut-off", "a-pointer", "a-label-of-64-octets", "a-name-of-256"],
+    ids=["two-questions", "none", "an-answer", "cut-off", "a-pointer", "a-label-of-64-bytes", "a-name-of-256"],
 )
-def test_what_is_no_query_is_a_format_error(responder, query):
-    """It is said to be one, with the query's own ID."""
+def test_a_malformed_query_is_a_format_error(responder, query):
+    """The reply is FORMERR with the ID of the query."""
     reply = dns.message.from_wire(responder.respond(query))
     assert (reply.id, reply.rcode(), reply.answer) == (7, dns.rcode.FORMERR, [])
 
@@ -252,8 +252,8 @@ def test_what_is_no_query_is_a_format_error(responder, query):
 @pytest.mark.parametrize(
     "query", [b"", QUERY[:11], QUERY[:2] + b"\x81\x80" + QUERY[4:]], ids=["none", "scrap", "reply"]
 )
-def test_what_is_no_query_at_all_gets_nothing(responder, query):
-    """Two servers must not talk to each other for ever."""
+def test_a_reply_gets_no_reply(responder, query):
+    """Two servers must not answer each other for ever."""
     assert responder.respond(query) is None
 
 
@@ -261,8 +261,8 @@ RESPONDER = Responder(World(RECORDS))
 
 
 @given(st.binary(max_size=300) | st.binary(max_size=300).map(lambda tail: QUERY[:12] + tail), st.booleans())
-def test_no_octets_upset_the_server(query, over_tcp):
-    """Whatever comes in, what goes out is nothing or a message with the same ID that fits."""
+def test_any_bytes_are_safe(query, over_tcp):
+    """The server sends nothing, or a message with the same ID that fits."""
     reply = RESPONDER.respond(query, over_tcp=over_tcp)
     if reply is not None:
         assert reply[:2] == query[:2]
@@ -273,7 +273,7 @@ def test_no_octets_upset_the_server(query, over_tcp):
 
 @given(domain_names)
 def test_any_name_can_be_asked_for(name):
-    """A hostile name is looked up like any other, and observed as what it is."""
+    """A hostile name is looked up and observed like any other."""
     seen = []
     responder = Responder(World([f"{str(name).removesuffix('.')}. A 192.0.2.1"]), observe=lambda *it: seen.append(it))
     reply = asked(responder, dns.name.Name((*name.labels, b"")))
@@ -282,7 +282,7 @@ def test_any_name_can_be_asked_for(name):
 
 
 def test_every_question_is_observed(world):
-    """A test can count what was asked, again and again, and what was met with silence too."""
+    """A test can count repeated questions, and questions without an answer."""
     seen = []
     responder = Responder(world, observe=lambda *it: seen.append(it))
     world.set_fault("gone.example.org", Fault.SILENT)
@@ -316,7 +316,7 @@ class Client(asyncio.DatagramProtocol):
         self._replies.put_nowait(data)
 
     async def ask(self, question: Question) -> Answer:
-        """The answer to a question, as dnspython reads it."""
+        """The answer to a question, parsed by dnspython."""
         query = dns.message.make_query(dns.name.Name((*question.name.labels, b"")), question.rdtype)
         self._transport.sendto(query.to_wire())
         self._transport.sendto(SENTINEL.to_wire())
@@ -330,7 +330,7 @@ class Client(asyncio.DatagramProtocol):
         return read(reply, question.rdtype)
 
     async def run(self, check):
-        """Run a check on what the server says."""
+        """Run a check with the server's answers."""
         answers = None
         while True:
             try:
@@ -344,7 +344,7 @@ class Client(asyncio.DatagramProtocol):
 
 
 def read(reply, rdtype) -> Answer:
-    """What a reply says, by dnspython's own reading of its CNAMEs."""
+    """An answer, from a reply as dnspython parses it."""
     if reply.rcode() not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
         return Answer(Status(dns.rcode.to_text(reply.rcode()).lower()))
     try:
@@ -359,7 +359,7 @@ def read(reply, rdtype) -> Answer:
 
 @contextlib.asynccontextmanager
 async def served(world, **options):
-    """A server of the world, and a client of it."""
+    """A server of the world, and a client."""
     async with asyncio.timeout(DEADLINE_SECONDS), DemoServer(world, **options) as server:
         _, client = await asyncio.get_running_loop().create_datagram_endpoint(
             lambda: Client(server), remote_addr=(server.host, server.port)
@@ -372,7 +372,7 @@ async def served(world, **options):
 
 @pytest.mark.parametrize("at", sorted({it.at for it in load_scenarios()}))
 async def test_every_scenario_comes_out_as_expected_over_the_network(at):
-    """What real sockets carry leads to the verdict, results and reasons of the table."""
+    """Over real sockets, verdict, results and reasons are those of the table."""
     clock = FakeClock()
     world = demo_world(clock=clock)
     clock.seconds = at
@@ -384,8 +384,8 @@ async def test_every_scenario_comes_out_as_expected_over_the_network(at):
                 assert (found.iprev.verdict, results) == (scenario.iprev, scenario.results), scenario.what
 
 
-async def test_the_network_says_what_the_world_says():
-    """The reading of a reply and the world's own answer agree, chain and TTL included."""
+async def test_replies_equal_the_answers_of_the_world():
+    """A parsed reply equals the world's own answer, with chain and TTL."""
     world = demo_world(speed=0)
     async with served(world) as (_, client):
         for scenario in load_scenarios():
@@ -398,7 +398,7 @@ async def test_the_network_says_what_the_world_says():
 
 
 async def test_a_thousand_addresses_are_answered():
-    """A thousand addresses can be put into a world and asked for, a hundred questions at a time, and none is lost."""
+    """A hundred questions at a time, none is lost."""
     world = World()
     world.apply([f"{it % 256}.{it // 256}.2.10.in-addr.arpa. PTR mta{it}.example.org." for it in range(1000)])
     world.apply([f"mta{it}.example.org. A 10.2.{it // 256}.{it % 256}" for it in range(1000)])
@@ -424,8 +424,8 @@ async def test_a_thousand_addresses_are_answered():
     assert {answer.status for some in answers for answer in some} == {Status.ANSWER}
 
 
-async def test_it_can_fall_silent_and_come_back():
-    """For tests of outages: nothing is answered, over UDP or TCP, until it resumes."""
+async def test_it_can_stop_answering_and_resume():
+    """For tests of outages: it replies neither over UDP nor over TCP until it resumes."""
     async with served(World([". NS a.root-servers.net."])) as (server, client):
         question = Question(DomainName("mail.example.org"), "A")
         server.stop_answering()
@@ -448,19 +448,19 @@ async def test_it_can_fall_silent_and_come_back():
 
 async def dropped(server, queries):
     """Wait until the server has dropped that many queries."""
-    while server.dropped < queries:  # the server counts, and tells nobody
+    while server.dropped < queries:  # there is no event to wait for
         await asyncio.sleep(0.001)
 
 
-async def test_tcp_takes_many_queries_in_any_pieces():
-    """Queries may come in one segment or octet by octet (RFC 7766 section 8), and are answered in order."""
+async def test_tcp_accepts_queries_in_any_segments():
+    """Queries may come in one segment or byte by byte (RFC 7766 section 8). The replies are in order."""
     async with served(World(["mail.example.org. A 192.0.2.1"])) as (server, _):
         reader, writer = await asyncio.open_connection(server.host, server.port)
         queries = [dns.message.make_query("mail.example.org", "A", id=it).to_wire() for it in range(3)]
         stream = b"".join(len(it).to_bytes(2) + it for it in queries)
-        for pieces in ([stream], [bytes([octet]) for octet in stream]):
-            for piece in pieces:
-                writer.write(piece)
+        for segments in ([stream], [bytes([byte]) for byte in stream]):
+            for segment in segments:
+                writer.write(segment)
                 await writer.drain()
                 await asyncio.sleep(0)
             for expected in (0, 1, 2):
@@ -470,8 +470,8 @@ async def test_tcp_takes_many_queries_in_any_pieces():
         await writer.wait_closed()
 
 
-async def is_cut(reader, writer):
-    """Whether the other side ends the connection; waits for it until the deadline."""
+async def is_closed(reader, writer):
+    """Whether the other side closes the connection before the deadline."""
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
             return await reader.read() == b""
@@ -484,28 +484,28 @@ async def is_cut(reader, writer):
 
 
 async def test_idle_connections_are_closed():
-    """Whoever connects and says nothing is cut off."""
+    """The server closes a connection without a query."""
     async with DemoServer(World(), tcp_idle_seconds=0.01) as server:
-        assert await is_cut(*await asyncio.open_connection(server.host, server.port))
+        assert await is_closed(*await asyncio.open_connection(server.host, server.port))
 
 
 async def test_stopping_closes_everything():
-    """Open connections are cut, and the port is free again for whoever comes next."""
+    """Open connections are closed, and the port is free again."""
     server = DemoServer(World([". NS a.root-servers.net."]), tcp_idle_seconds=3600)
     await server.start()
     reader, writer = await asyncio.open_connection(server.host, server.port)
     writer.write(len(SENTINEL.to_wire()).to_bytes(2) + SENTINEL.to_wire())
     await reader.readexactly(int.from_bytes(await reader.readexactly(2)))
     await server.stop()
-    assert await is_cut(reader, writer)
+    assert await is_closed(reader, writer)
     async with DemoServer(World(), port=server.port) as again:
         assert again.address == f"127.0.0.1:{server.port}"
     await again.stop()
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
-async def test_a_taken_port_is_said_to_be(kind):
-    """Whichever of the two is taken, the error says where and what to do, and the other port is let go."""
+async def test_a_port_in_use_is_an_error(kind):
+    """If the port is in use for UDP or TCP, the error names it and the fix, and the other port is released."""
     with socket.socket(socket.AF_INET, kind) as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -513,8 +513,8 @@ async def test_a_taken_port_is_said_to_be(kind):
             await DemoServer(World(), port=port).start()
 
 
-async def test_a_question_is_observed_when_it_comes():
-    """Whoever counts what was asked over the network sees each question."""
+async def test_a_question_over_the_network_is_observed():
+    """The observer sees each question that the server receives."""
     seen = []
     async with served(demo_world(speed=0), observe=lambda *it: seen.append(it)) as (_, client):
         await client.ask(Question(DomainName("mail1.example.org"), "A"))

@@ -20,7 +20,7 @@ def shown(record_sets):
 
 
 def test_zone_file_text_is_read():
-    """Owners may be relative, absolute, "@" or left out; class and TTL may be; comments and blank lines are skipped."""
+    """Owners may be relative, absolute, "@" or missing; class and TTL are optional; comments are ignored."""
     lines = [
         "; a comment",
         "$ORIGIN example.org.",
@@ -57,8 +57,8 @@ def test_a_record_that_is_repeated_is_published_once():
         ("mail.example.org. A 192.0.2.1 192.0.2.2", "EOL"),
     ],
 )
-def test_what_is_no_record_is_refused_with_its_line(line, helo):
-    """A slip in a test's or the world's records is found where it is, not in a verdict."""
+def test_a_wrong_line_is_an_error_with_its_number(line, helo):
+    """A mistake in the records of a test is reported where it is, not as a wrong verdict."""
     with pytest.raises(ValueError, match=r"(?s)world\.zone: line 2: ") as caught:
         parse_records(["example.org. A 192.0.2.1", line], source="world.zone")
     assert helo in str(caught.value)
@@ -66,7 +66,7 @@ def test_what_is_no_record_is_refused_with_its_line(line, helo):
 
 @given(domain_names)
 def test_any_name_can_be_published(name):
-    """Whatever a `DomainName` shows is read back as that name, as owner and as what a PTR record points at."""
+    """The text of any `DomainName` is read as the same name, as owner and as the target of a PTR record."""
     (records,) = parse_records([f"{str(name).removesuffix('.')}. PTR {str(name).removesuffix('.')}."])
     assert records.owner == name
     assert records.target == name
@@ -74,7 +74,7 @@ def test_any_name_can_be_published(name):
 
 @given(domain_names)
 def test_a_lineage_ends_at_the_root(name):
-    """A name's lineage is itself and its parents, one by one, the root included."""
+    """It has the name and all its parents, including the root."""
     expected = [name]
     while expected[-1] != ".":
         expected.append(expected[-1].parent)
@@ -88,7 +88,7 @@ changes = st.lists(
 
 @given(changes)
 def test_what_exists_follows_from_what_is_published(made):
-    """However records came and went: a name exists if it or a name below it has records (RFC 8020)."""
+    """After any changes, a name exists if it or a name below it has records (RFC 8020)."""
     rdata = {"A": "192.0.2.1", "TXT": '"x"', "CNAME": "target.example."}
     zone = Zone()
     for owner, rdtype, is_published in made:
@@ -105,7 +105,7 @@ def test_what_exists_follows_from_what_is_published(made):
 
 
 def test_the_authority_is_the_nearest_zone():
-    """A negative answer carries the SOA record of the zone that the name is in (RFC 2308 section 3)."""
+    """A negative answer has the SOA record of the zone of the name (RFC 2308 section 3)."""
     zone = Zone(parse_records([". SOA a b 1 2 3 4 5", "example.org. SOA c d 1 2 3 4 5"]))
     owners = [
         it.owner for it in map(zone.authority, map(DomainName, ["x.example.org", "example.net", "example.org"])) if it
@@ -115,7 +115,7 @@ def test_the_authority_is_the_nearest_zone():
 
 
 def test_all_records_of_a_name_can_be_withdrawn():
-    """Without a type, everything at the name goes, and what is below it stays."""
+    """Without a type, all records of the name are removed, but not those below it."""
     zone = Zone(parse_records(["a.example. A 192.0.2.1", "a.example. TXT x", "b.a.example. A 192.0.2.2"]))
     zone.remove(DomainName("a.example"))
     assert [(it.owner, it.rdtype) for it in zone] == [("b.a.example", "A")]
@@ -163,13 +163,13 @@ def world():
     ],
 )
 def test_questions_are_answered_as_a_resolver_would(world, asked, status, records, chain):
-    """Records, NODATA, NXDOMAIN, and CNAMEs followed to each of them."""
+    """Records, NODATA and NXDOMAIN, directly and after CNAMEs."""
     answer = world.answer(question(*asked.split()))
     assert (answer.status, [str(it) for it in answer.records], list(answer.chain)) == (status, records, chain)
 
 
 def test_every_type_that_a_check_asks_for_is_decoded(world):
-    """The records come as the values that checks read."""
+    """The records are the values that checks use."""
     asked = {rdtype: world.answer(question("example.org", rdtype)).records for rdtype in ("MX", "TXT", "SOA")}
     assert asked == {
         "MX": (MailExchange(10, name("mail.example.org")),),
@@ -181,7 +181,7 @@ def test_every_type_that_a_check_asks_for_is_decoded(world):
 
 
 def test_the_ttl_is_the_smallest_on_the_way(world):
-    """An answer behind a CNAME lives no longer than that CNAME."""
+    """An answer lives no longer than the CNAMEs that lead to it."""
     assert world.answer(question("mail.example.org", "A")).ttl == 60
     assert world.answer(question("alias.example.org", "A")).ttl == 5
 
@@ -195,7 +195,7 @@ def test_chains_have_a_limit(links, status):
 
 
 def test_applying_replaces_the_set_of_that_name_and_type(world):
-    """What a fix says is published instead of what was wrong; other types at the name stay."""
+    """The records of a fix replace the wrong ones; other types of the name stay."""
     world.apply(["mail.example.org. A 192.0.2.7", "alias.example.org. A 192.0.2.8"])
     assert world.answer(question("mail.example.org", "A")).records == (address("192.0.2.7"),)
     assert world.answer(question("mail.example.org", "AAAA")).status is Status.ANSWER
@@ -203,7 +203,7 @@ def test_applying_replaces_the_set_of_that_name_and_type(world):
 
 
 def test_adding_leaves_what_is_there(world):
-    """A record joins the set; one that is there already changes nothing."""
+    """A record is added to its set; an existing one changes nothing."""
     world.add(["mail.example.org. A 192.0.2.3", "mail.example.org. A 192.0.2.1", "new.example.org. A 192.0.2.4"])
     found = world.answer(question("mail.example.org", "A")).records
     assert [str(it) for it in found] == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
@@ -211,7 +211,7 @@ def test_adding_leaves_what_is_there(world):
 
 
 def test_single_records_can_be_withdrawn(world):
-    """Just the records that are named go; with the last one, the set."""
+    """Only the given records are removed; with the last one, the set."""
     world.withdraw(
         ["mail.example.org. 9 A 192.0.2.1", "mail.example.org. A 192.0.2.77", "gone.example.org. A 192.0.2.1"]
     )
@@ -221,7 +221,7 @@ def test_single_records_can_be_withdrawn(world):
 
 
 def test_removing_withdraws(world):
-    """A type goes and the name is left with NODATA; everything goes and the name does not exist."""
+    """Without records of a type the answer is NODATA; without any records the name does not exist."""
     world.remove("mail.example.org", "A")
     assert world.answer(question("mail.example.org", "A")).status is Status.NODATA
     world.remove("mail.example.org")
@@ -237,8 +237,8 @@ def test_removing_withdraws(world):
         (Fault.TRUNCATED, Status.ANSWER),
     ],
 )
-def test_a_fault_holds_for_a_name_all_below_it_and_aliases_of_it(world, fault, status):
-    """The servers of a zone fail for the whole zone, and for whoever is led there."""
+def test_a_fault_applies_to_a_name_names_below_it_and_aliases_of_it(world, fault, status):
+    """The servers fail for the whole zone, and for aliases that lead there."""
     world.apply(["outside.example. CNAME mail.example.org.", "beside.example. A 192.0.2.1"])
     world.set_fault("example.org", fault)
     for asked in ("mail.example.org", "alias.example.org", "outside.example"):
@@ -248,8 +248,8 @@ def test_a_fault_holds_for_a_name_all_below_it_and_aliases_of_it(world, fault, s
     assert world.answer(question("mail.example.org", "A")).status is Status.ANSWER
 
 
-def test_the_nearest_fault_holds(world):
-    """That of the name before its parent's; that of the type before that of all types."""
+def test_the_nearest_fault_counts(world):
+    """That of a name counts more than its parent's, and that of a type more than that of all types."""
     world.set_fault(".", Fault.REFUSED)
     world.set_fault("example.org", Fault.SERVFAIL)
     world.set_fault("example.org", Fault.SILENT, "AAAA")
@@ -270,7 +270,7 @@ MOVE = Episode(
 
 
 def test_episodes_begin_and_end_again_and_again():
-    """What is published, withdrawn or at fault during an episode is as before when it is over, in every period."""
+    """After an episode, records and faults are as before, in every period."""
     clock = FakeClock(1234.5)
     world = World(RECORDS, episodes=(MOVE, OUTAGE), clock=clock)
     start, seen = clock.seconds, {}
@@ -294,8 +294,8 @@ def test_episodes_begin_and_end_again_and_again():
     ],
     ids=["apply", "add", "withdraw", "remove", "set_fault"],
 )
-def test_a_change_is_made_to_the_world_of_its_moment(change, records):
-    """What is changed while an episode lasts holds until that ends, though nobody had looked at the world before."""
+def test_a_change_during_an_episode_lasts_until_it_ends(change, records):
+    """This is so even if the world was not asked before."""
     clock = FakeClock(1234.5)
     world = World(RECORDS, episodes=(MOVE,), clock=clock)
     clock.seconds += 15
@@ -306,8 +306,8 @@ def test_a_change_is_made_to_the_world_of_its_moment(change, records):
     assert [str(it) for it in found] == ["192.0.2.1", "192.0.2.2"]
 
 
-def test_a_moment_shows_the_same_world_however_it_was_reached():
-    """A world that nobody looked at for long is where one is that was watched all the time."""
+def test_a_world_depends_only_on_its_age():
+    """It is the same whether it was asked all the time or never before."""
     watched_clock, slept_clock = FakeClock(1234.5), FakeClock(1234.5)
     watched, slept = (World(RECORDS, episodes=(MOVE, OUTAGE), clock=clock) for clock in (watched_clock, slept_clock))
     questions = [Question(DomainName(it), "A") for it in ("mail.example.org", "brief.example.org")]
@@ -322,7 +322,7 @@ def test_a_moment_shows_the_same_world_however_it_was_reached():
 
 
 def test_speed_lets_the_world_age_faster_or_not_at_all():
-    """A demo can be hurried; a test can hold the world at its first moment."""
+    """A demo can run faster; a test can stop the world at its start."""
     clock = FakeClock(1234.5)
     fast = World(RECORDS, episodes=(MOVE,), clock=clock, speed=10)
     still = World(RECORDS, episodes=(MOVE,), clock=clock, speed=0)
@@ -333,7 +333,7 @@ def test_speed_lets_the_world_age_faster_or_not_at_all():
 
 
 def test_every_change_makes_another_generation():
-    """Whoever compiles answers can tell when they are stale, also when it was time that changed them."""
+    """A cache of answers can see that it is stale, also after a change by time."""
     clock = FakeClock(1234.5)
     world = World(RECORDS, episodes=(MOVE,), clock=clock)
     seen = [world.generation]

@@ -1,4 +1,4 @@
-"""From the text of a configuration to pools."""
+"""Pools from the text of a configuration."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from tests.unit.config.strategies import documents
 
 
 def pool(addresses: str, keys: str = "interval: 5m"):
-    """The pool that these entries, in flow style, make."""
+    """The pool of these entries, written in flow style."""
     (only,) = build(parse(f"pools: [{{name: a, {keys}, addresses: {addresses}}}]", "m.yml"))
     return only
 
@@ -27,7 +27,7 @@ def target(address: str, *helos: str) -> Target:
 
 
 def test_a_pool_is_what_was_configured():
-    """Every setting arrives where sampling looks for it."""
+    """Every setting is in the pool."""
     made = pool(
         "[{ip: 192.0.2.1, helo: b.example.com}]",
         "interval: 90s, expect: [fcrdns], aligned_suffix: example.com, ptr_info: false, helo_names: a.example.com",
@@ -38,7 +38,7 @@ def test_a_pool_is_what_was_configured():
 
 
 def test_the_names_of_a_pool_belong_to_no_address():
-    """They are said by unknown members, so they are checked from name to addresses, never as pairs."""
+    """The servers with these names are unknown, so the names are checked without an address."""
     made = pool("[{ip: 192.0.2.1}]", "helo_names: a.example.com")
     assert list(made.targets) == [target("192.0.2.1")]
     assert made.helo_names == (HeloName.parse("a.example.com"),)
@@ -92,7 +92,7 @@ def test_series(addresses, keys, expected):
 
 
 def test_the_largest_pool_costs_what_its_line_costs():
-    """A million addresses are one range; targets come one by one; HELO names by rule end at their bound."""
+    """A million addresses are one range; targets are created one by one; the number of HELO names is limited."""
     made = pool(
         "[{network: 10.0.0.0/12, helo: 'mta{octet2}-{octet3}-{octet4}.example.com'}]", "helo_names: a.example.com"
     )
@@ -103,13 +103,13 @@ def test_the_largest_pool_costs_what_its_line_costs():
 
 
 def test_one_name_for_a_whole_network_is_one_name():
-    """A name without placeholders is counted once, however many addresses say it."""
+    """A name without placeholders is counted once, however many addresses have it."""
     made = pool("[{network: 10.0.0.0/12, helo: [a.example.com, b.example.com]}, {ip: 10.0.0.1, helo: a.example.com}]")
     assert made.helo_names == (HeloName.parse("a.example.com"), HeloName.parse("b.example.com"))
 
 
 def test_checks_of_names_apply_where_an_address_has_one():
-    """A pool without pairs has no results of pairs to sum up."""
+    """A pool whose addresses have no HELO names has no checks of pairs."""
     assert pool("[{ip: 192.0.2.1}]", "helo_names: a.example.com").checks == (CheckName.FCRDNS,)
     assert pool("[{ip: 192.0.2.1}, {ip: 192.0.2.2, helo: a.example.com}]").checks == tuple(CheckName)[:7]
     assert pool("[{ip: 192.0.2.1}]", "mail_from_domains: example.com").checks == ("fcrdns", "spf-mailfrom")
@@ -123,7 +123,7 @@ def test_a_pool_of_names_alone():
 
 @given(documents())
 def test_every_configured_address_is_in_its_pool_and_in_no_other(text):
-    """What the operator wrote is what is sampled, and `find` and `targets` agree about it."""
+    """Every configured address is sampled, and `find` and `targets` agree."""
     configuration = parse(text, "m.yml")
     pools = build(configuration)
     assert pools == build(parse(text, "m.yml"))
@@ -138,12 +138,12 @@ def test_every_configured_address_is_in_its_pool_and_in_no_other(text):
             assert made.source.position(found.address) == position
 
 
-def test_the_example_loads_and_says_what_its_comments_say():
-    """The file that people copy."""
+def test_the_example_loads_and_does_what_its_comments_say():
+    """The example that people copy is right."""
     first, second = build(load(Path("maildns.example.yml")))
     assert first.size == 4
     assert second.size == 8
     assert [str(found.helos[0]) for found in second.targets] == [
-        *[f"mta{octet}.example.com" for octet in range(32, 39)],
+        *[f"mta{byte}.example.com" for byte in range(32, 39)],
         "bounces.example.com",
     ]

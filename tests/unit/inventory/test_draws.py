@@ -24,12 +24,12 @@ def prefixes(source: AddressRanges, ipv4: int = 24, ipv6: int = 64) -> Prefixes:
 
 @given(size=st.integers(1, 700), key=st.integers(0, 2**64 - 1))
 def test_a_permutation_has_each_number_once(size, key):
-    """Whatever the size and the key."""
+    """This is so for every size and key."""
     assert sorted(permuted(index, size, key) for index in range(size)) == list(range(size))
 
 
 def test_keys_make_different_orders():
-    """Two exporters do not ask in the same order, and an order is not just a shift of another."""
+    """Two exporters use different orders, and an order is not just another one shifted."""
     orders = {tuple(permuted(index, 256, key) for index in range(256)) for key in range(50)}
     steps = {(order[1] - order[0]) % 256 for order in orders}
     assert len(orders) == 50
@@ -40,8 +40,8 @@ addresses = st.lists(st.integers(0, 2**12 - 1), min_size=1, max_size=120, unique
 
 
 @given(numbers=addresses, length=st.integers(22, 32))
-def test_prefixes_are_runs_of_positions(numbers, length):
-    """Each address is in the one prefix that has it, and the text says which."""
+def test_prefixes_are_consecutive_addresses(numbers, length):
+    """Each address is in exactly one prefix, and `text` names it."""
     base = int(ipaddress.ip_address("10.0.0.0"))
     source = AddressRanges(AddressRange(4, base + one, base + one) for one in numbers)
     made = prefixes(source, length)
@@ -61,52 +61,52 @@ def test_prefixes_are_runs_of_positions(numbers, length):
 
 @given(numbers=addresses, per_prefix=st.integers(1, 5), key=st.integers(0, 2**63), first=st.integers(0, 1000))
 def test_each_address_comes_once_before_one_comes_again(numbers, per_prefix, key, first):
-    """In any run of as many turns as the fullest prefix needs, every address of the pool has been drawn."""
+    """As many rounds as the fullest prefix needs draw every address of the pool."""
     source = AddressRanges(AddressRange(4, one, one) for one in numbers)
     made = prefixes(source)
     plan = Plan(per_prefix, 24, 64, made.depth)
     numbers = range(first, first + -(-made.depth // per_prefix))
-    turns = [Draws(made, plan, key, number) for number in numbers]
-    drawn = [[turn.at(place)[0] for place in range(turn.drawn)] for turn in turns]
+    rounds = [Draws(made, plan, key, number) for number in numbers]
+    drawn = [[one.at(draw)[0] for draw in range(one.drawn)] for one in rounds]
 
-    assert {position for positions in drawn for position in positions} == set(range(source.size))
-    for positions in drawn:
-        assert len(positions) == len(set(positions)) == sum(min(per_prefix, end - start) for start, end in made)
+    assert {position for indexes in drawn for position in indexes} == set(range(source.size))
+    for indexes in drawn:
+        assert len(indexes) == len(set(indexes)) == sum(min(per_prefix, end - start) for start, end in made)
 
 
 def test_every_address_counts_equally_often_however_small_its_prefix():
-    """An address alone in its prefix is drawn in every round, and counts no more than one of 256."""
+    """An address alone in its prefix is drawn in every round, but counts as often as one of 256."""
     source = ranges("192.0.2.0/24", "198.51.100.0/30", "203.0.113.7/32", "203.0.114.0/25")
     made = prefixes(source)
     plan = Plan(1, 24, 64, made.depth)
     counted: Counter[int] = Counter()
-    turns = 256 * 40
-    for number in range(turns):
-        turn = Draws(made, plan, 7, number)
-        counted.update(position for position, counts in map(turn.at, range(turn.drawn)) if counts)
+    rounds = 256 * 40
+    for number in range(rounds):
+        draws = Draws(made, plan, 7, number)
+        counted.update(position for position, counts in map(draws.at, range(draws.drawn)) if counts)
 
-    expected = turns / 256
+    expected = rounds / 256
     for start, end in made:
         mean = sum(counted[position] for position in range(start, end)) / (end - start)
         assert 0.6 * expected < mean < 1.4 * expected
 
 
 def test_a_search_looks_at_eight_more_that_the_round_does_not_draw():
-    """Around a failure the next turns of its prefix come at once, outside of the estimate."""
+    """After a failure the next addresses of its prefix are sampled at once, and do not count for the estimate."""
     made = prefixes(ranges("192.0.2.0/24", "198.51.100.0/29"))
-    turn = Draws(made, Plan(2, 24, 64, 256), 5, 3)
-    for place in (0, 2):
-        position, _ = turn.at(place)
-        start, end = turn.prefix_of(position)
-        own = {turn.at(one)[0] for one in (place, place + 1)}
-        found = [turn.at(one) for one in turn.search(position)]
+    draws = Draws(made, Plan(2, 24, 64, 256), 5, 3)
+    for chosen in (0, 2):
+        position, _ = draws.at(chosen)
+        start, end = draws.prefix_of(position)
+        own = {draws.at(one)[0] for one in (chosen, chosen + 1)}
+        found = [draws.at(one) for one in draws.search(position)]
         assert len({one for one, _ in found} - own) == min(SEARCH, end - start - 2) == len(found)
         assert all(start <= one < end and not counts for one, counts in found)
 
 
 @given(numbers=addresses, at=st.integers(0, 2**12), family=st.sampled_from([4, 6]))
 def test_the_next_position_is_that_of_the_first_address_from_there(numbers, at, family):
-    """Where a round goes on when the address at which it stopped has left the pool."""
+    """A round continues there if its next address has left the pool."""
     source = AddressRanges(AddressRange(family, one, one) for one in numbers)
     packed = at.to_bytes(4 if family == 4 else 16, "big")
     assert source.next_position(Address(packed)) == sum(one < at for one in numbers)
@@ -118,7 +118,7 @@ def test_the_next_position_is_that_of_the_first_address_from_there(numbers, at, 
 
 
 def test_an_empty_pool_has_no_prefixes():
-    """A pool whose record is not expanded yet, or of which this shard has nothing."""
+    """This is a pool without an expansion yet, or without addresses of this shard."""
     made = prefixes(AddressRanges(()))
     assert (list(made), len(made), made.depth) == ([], 0, 0)
     assert len(Draws(made, Plan(1, 24, 64, 0), 1, 0)) == 0
@@ -128,7 +128,7 @@ NUMBERS = st.integers(min_value=0, max_value=2**128 - 1)
 
 
 def test_an_order_is_the_same_in_every_release():
-    """How far a rotation has come is kept on disk: another order there would leave addresses out, and repeat others."""
+    """The progress of a rotation is stored: after a change of the order, some addresses would be left out."""
     assert [permuted(index, 10, 7) for index in range(10)] == [1, 7, 4, 2, 6, 0, 3, 5, 8, 9]
     assert [permuted(index, 7, 2**70) for index in range(7)] == [6, 5, 4, 2, 1, 3, 0]
     assert mixed(1, 2, 3) == 431043667342955391
@@ -137,23 +137,23 @@ def test_an_order_is_the_same_in_every_release():
 
 @given(st.lists(NUMBERS, min_size=1, max_size=3), st.data())
 def test_every_bit_matters(numbers, data):
-    """Whichever bit of whichever number is another one, what they are mixed to is another one, of 64 bits."""
-    place = data.draw(st.integers(0, len(numbers) - 1))
-    bit = data.draw(st.integers(0, max(0, numbers[place].bit_length() - 2)))  # the highest one says how many there are
-    others = [number ^ (1 << bit if at == place and number > 1 else 0) for at, number in enumerate(numbers)]
+    """Changing one bit of one number changes the result, which has 64 bits."""
+    chosen = data.draw(st.integers(0, len(numbers) - 1))
+    bit = data.draw(st.integers(0, max(0, numbers[chosen].bit_length() - 2)))  # the highest one says how many there are
+    others = [number ^ (1 << bit if at == chosen and number > 1 else 0) for at, number in enumerate(numbers)]
 
     assert (mixed(*numbers) == mixed(*others)) is (numbers == others)
     assert 0 <= mixed(*numbers) < 2**64
 
 
 @given(st.lists(NUMBERS, min_size=1, max_size=3))
-def test_a_chance_is_one(numbers):
-    """From 0 up to 1, and never 1."""
+def test_a_chance_is_below_one(numbers):
+    """It is from 0 to below 1."""
     assert 0 <= chance(*numbers) < 1
 
 
-def test_chances_are_evenly_distributed():
-    """Of 4,000 keys each tenth has about a tenth: 400, give or take five standard deviations."""
+def test_chances_are_uniform():
+    """Of 4,000 keys each tenth has 400, give or take five standard deviations."""
     tenths = [int(10 * chance(key, 1)) for key in range(4_000)]
 
     assert all(305 < tenths.count(tenth) < 495 for tenth in range(10))

@@ -48,16 +48,16 @@ def expanded(zone: str, *names: str, domain: str = "spf.example.com") -> Expansi
     return expansion(compiled, helo, evidence)
 
 
-def listed(one: Expansion) -> dict[str, int]:
-    """The first address of each range, and the size."""
+def sizes(one: Expansion) -> dict[str, int]:
+    """The size of each range, by its first address."""
     texts = {4: ipaddress.IPv4Address, 6: ipaddress.IPv6Address}
     return {str(texts[each.family](each.first)): each.size for each in one.addresses}
 
 
-def test_every_mechanism_that_can_be_listed_is():
-    """ip4, ip6, a, mx, include and redirect; a /40 of IPv6 is no list, and what is known in it is."""
+def test_every_mechanism_that_can_be_enumerated_is():
+    """ip4, ip6, a, mx, include and redirect are; an IPv6 /40 is not, but the known addresses in it are."""
     found = expanded(ZONE, "helo.example.com")
-    assert listed(found) == {
+    assert sizes(found) == {
         "192.0.2.0": 256,
         "198.51.100.1": 2,
         "2001:db8:1::": 65_536,
@@ -115,14 +115,14 @@ def test_every_mechanism_that_can_be_listed_is():
         ),
     ],
 )
-def test_what_is_wrong_is_said(zone, troubles, size, is_usable):
-    """Each trouble by its name; what the record authorises before it is known all the same."""
+def test_what_is_wrong_is_reported(zone, troubles, size, is_usable):
+    """Each trouble has its name, and the addresses that are known until then are there."""
     found = expanded(zone)
     assert (list(found.troubles), found.addresses.size, found.is_usable) == (troubles, size, is_usable)
 
 
 def test_an_expansion_loses_what_the_next_one_lacks():
-    """In either family, and in ranges that are too big to be listed; growing is no loss."""
+    """This counts for both IP versions and for ranges that are too big to enumerate. Growing is no loss."""
     whole = expanded(ZONE)
     assert not loses(whole, whole)
     for gone in ("ip4:192.0.2.0/24", "a:mail.example.com", "ip6:2001:db8:1::/112", "redirect=last.example.com"):
@@ -148,8 +148,8 @@ def of(terms: str, zone: str = "", *names: str) -> Expansion:
         pytest.param("ip6:2001:db8::/111 ip6:2001:db9::/128 ip6:2001:db7::/64", 1, 2, id="each-on-its-own"),
     ],
 )
-def test_what_is_too_big_to_be_listed(terms, listed_addresses, ranges):
-    """IPv6 ranges of more than 65,536 addresses are space, in their order."""
+def test_what_is_too_big_to_enumerate(terms, listed_addresses, ranges):
+    """IPv6 ranges of more than 65,536 addresses are not enumerable, in their order."""
     found = of(terms)
 
     assert (found.addresses.size, len(found.not_enumerable)) == (listed_addresses, ranges)
@@ -165,8 +165,8 @@ def test_what_is_too_big_to_be_listed(terms, listed_addresses, ranges):
         ("ip6:2001:db8:1::1", (Trouble.TOO_MANY_ADDRESSES,)),
     ],
 )
-def test_a_pool_has_room_for_so_many(host, troubles):
-    """As many as a pool may have are listed; of one more, none is, and nothing of its space either."""
+def test_the_limit_of_addresses(host, troubles):
+    """A pool has at most that many addresses; with one more it gets none at all."""
     length = 32 - (MAX_POOL_ADDRESSES.bit_length() - 1)
     rest = MAX_POOL_ADDRESSES - (1 << (32 - length))
     terms = [f"ip4:10.0.0.0/{length}", "ip6:2001:db8::/64"]
@@ -185,17 +185,17 @@ def test_a_pool_has_room_for_so_many(host, troubles):
     ("ip", "count"),
     [("2001:db8::", 1), ("2001:db8::1:ffff", 1), ("2001:db8:1::7", 1), ("2001:db8::2:0", 0), ("2001:db8:2::1", 0)],
 )
-def test_what_a_name_resolves_to_is_listed_where_it_is_in_the_space(ip, count):
-    """In any of its ranges, ends included; what is in none of them is not the pool's."""
+def test_the_addresses_of_names_in_big_ranges_are_included(ip, count):
+    """Addresses in any of the ranges, first and last included, are in the pool; others are not."""
     zone = f"helo.example.com AAAA {ip}\nhelo.example.com A 192.0.2.1"
     found = of("ip6:2001:db8::/111 ip6:2001:db8:1::/64", zone, "helo.example.com")
 
-    assert listed(found) == dict.fromkeys([str(ipaddress.ip_address(ip))][:count], 1)
+    assert sizes(found) == dict.fromkeys([str(ipaddress.ip_address(ip))][:count], 1)
     assert len(found.not_enumerable) == 2
 
 
-def test_the_shortest_of_all_answers_says_how_long_it_lasts():
-    """Those that went unanswered, and those that are not to be kept, say nothing."""
+def test_the_ttl_is_the_shortest_of_all_answers():
+    """Unanswered questions and answers with a TTL of 0 do not count."""
     compiled, evidence = run_check(expand("spf.example.com", []), World.parse(ZONE))
     (first, second, third, *rest) = evidence
     ttls = {first: 60, second: 30, third: 0}
@@ -208,13 +208,13 @@ def test_the_shortest_of_all_answers_says_how_long_it_lasts():
     assert len(rest) > 1
 
 
-def test_two_expansions_together():
-    """Addresses and space of either; what is wrong, and for how long it lasts, is the second's to say."""
+def test_two_expansions_merged():
+    """The addresses are those of both; troubles and TTL are those of the second."""
     first = of("ip4:192.0.2.0/25 ip6:2001:db8::/64")
     second = replace(of("ip4:192.0.2.128/25 ip6:2001:db8:1::/64 exists:%{i}.example.com"), ttl_seconds=7.0)
     both = merged(first, second)
 
-    assert listed(both) == {"192.0.2.0": 256}
+    assert sizes(both) == {"192.0.2.0": 256}
     assert both.not_enumerable == (*first.not_enumerable, *second.not_enumerable)
     assert (both.troubles, both.terms, both.ttl_seconds) == (second.troubles, second.terms, 7.0)
     assert second.terms == ("exists:%{i}.example.com in the record of spf.example.com",)
@@ -224,7 +224,7 @@ def test_two_expansions_together():
 
 
 def test_names_are_asked_for_in_both_families():
-    """Their addresses are evidence of the expansion; a record without names asks for nothing more."""
+    """Their addresses are in the evidence; without names there are no more questions."""
     world = World.parse(ZONE)
     _, with_name = run_check(expand("spf.example.com", [DomainName("helo.example.com")]), world)
     _, without = run_check(expand("spf.example.com", []), world)
@@ -233,7 +233,7 @@ def test_names_are_asked_for_in_both_families():
 
 
 def test_what_is_better_than_none():
-    """A record that nobody gets through, with what it lists, is; one that was not answered, or lists none, is not."""
+    """A record with a permanent error but with addresses is; one without an answer or without addresses is not."""
     broken = of("ip4:192.0.2.0/24 include:gone.example.com")
     silent = of("ip4:192.0.2.0/24 include:i.example.com", "i.example.com TXT !timeout")
     nobody = of("include:gone.example.com")
@@ -256,12 +256,12 @@ FOUND = SavedExpansion(
 
 
 def test_an_expansion_comes_back():
-    """All of it but the TTL, which is over."""
+    """Everything but the TTL is restored."""
     assert expansion_from_json("example.org", expansion_to_json("example.org", FOUND)) == FOUND
 
 
 def test_that_of_another_record_does_not():
-    """The configuration may have changed between two processes."""
+    """The configuration may have changed since it was saved."""
     assert expansion_from_json("example.net", expansion_to_json("example.org", FOUND)) is None
 
 
@@ -273,14 +273,14 @@ json_values = st.recursive(
 
 
 @given(st.sampled_from(sorted(json.loads(expansion_to_json("example.org", FOUND)))), json_values)
-def test_a_damaged_text_comes_to_nothing_or_to_an_expansion(key, value):
-    """Never to an error, whatever a key says."""
+def test_a_damaged_text_is_ignored_or_an_expansion(key, value):
+    """No value of any key causes an exception."""
     written = json.loads(expansion_to_json("example.org", FOUND)) | {key: value}
     found = expansion_from_json("example.org", json.dumps(written))
     assert found is None or found.expansion.is_sound
 
 
 @given(st.text())
-def test_other_texts_come_to_nothing(text):
-    """Nor do they raise anything."""
+def test_other_texts_are_ignored(text):
+    """No text causes an exception."""
     assert expansion_from_json("example.org", text) is None

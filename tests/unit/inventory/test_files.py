@@ -1,4 +1,4 @@
-"""Files that feed a pool: read when they changed, kept when they are wrong, forgotten when they are gone."""
+"""Files of addresses: read when they change, ignored while they have problems, forgotten when they are deleted."""
 
 import os
 
@@ -10,7 +10,7 @@ def texts(content: FilesContent) -> list[str]:
 
 
 def test_files_come_change_break_and_go(tmp_path):
-    """From none to two, one of them broken and fixed, and one gone."""
+    """Two files appear, one breaks and is fixed, and one is deleted."""
     pattern = (str(tmp_path / "*.yml"),)
     none = scan(pattern, FilesContent())
     assert (texts(none), len(none.problems)) == ([], 1)
@@ -37,8 +37,8 @@ def test_files_come_change_break_and_go(tmp_path):
     assert texts(scan(pattern, fixed)) == ["192.0.2.2"]
 
 
-def test_a_file_that_is_replaced_in_its_moment_is_seen(tmp_path):
-    """Same time, same length: the file is another one all the same, as Kubernetes replaces them."""
+def test_a_replaced_file_of_the_same_time_and_length_is_read(tmp_path):
+    """The inode is another one, as when Kubernetes replaces a file."""
     file = tmp_path / "a.yml"
     file.write_text("- {ip: 192.0.2.1}\n")
     os.utime(file, ns=(5, 5))
@@ -50,8 +50,8 @@ def test_a_file_that_is_replaced_in_its_moment_is_seen(tmp_path):
     assert texts(scan((str(file),), first)) == ["192.0.2.2"]
 
 
-def test_more_than_a_pool_may_have_are_not_taken(tmp_path):
-    """What the files had before stays, and it is said why."""
+def test_more_addresses_than_a_pool_may_have_are_refused(tmp_path):
+    """The pool keeps the addresses that it had, and the problem says why."""
     file = tmp_path / "a.yml"
     file.write_text("- {ip: 192.0.2.1}\n")
     first = scan((str(file),), FilesContent())
@@ -61,8 +61,8 @@ def test_more_than_a_pool_may_have_are_not_taken(tmp_path):
     assert "2097152 addresses together: a pool has at most 1048576" in str(second.problems[0])
 
 
-def test_a_network_that_is_too_big_to_be_listed_is_kept_as_a_range(tmp_path):
-    """Its addresses are not among those that are sampled one by one, and it stays while the file is broken."""
+def test_a_network_that_is_too_big_to_enumerate_stays_a_range(tmp_path):
+    """It is not among the enumerated addresses, and stays while the file has a problem."""
     file = tmp_path / "a.json"
     file.write_text('[{"targets": ["2001:db8::/32", "2001:db8::25"]}, {"network": "2001:db9::/64"}]')
     first = scan((str(file),), FilesContent())

@@ -15,8 +15,8 @@ keys = st.integers(0, 2**63 - 1)
 
 
 @st.composite
-def spaces(draw):
-    """IPv6 ranges that have nothing in common, from a few addresses to 2^128."""
+def big_ranges(draw):
+    """IPv6 ranges without overlap, of one address to 2^128."""
     sizes = st.integers(0, 128).flatmap(lambda bits: st.integers(1, 2**bits))
     starts = st.integers(0, 2**128 - 1)
     made = [
@@ -30,14 +30,14 @@ def number(address):
     return int.from_bytes(address.packed, "big")
 
 
-@given(ranges=spaces(), per_round=st.integers(1, 20), key=keys, turn=st.integers(0, 10**9))
-def test_a_round_draws_from_inside_the_ranges_and_the_same_for_the_same_key(ranges, per_round, key, turn):
-    """Whatever the ranges are, down to one address and up to all of IPv6."""
+@given(ranges=big_ranges(), per_round=st.integers(1, 20), key=keys, round_number=st.integers(0, 10**9))
+def test_a_round_draws_from_inside_the_ranges_and_the_same_for_the_same_key(ranges, per_round, key, round_number):
+    """This is so for all ranges, from one address to all of IPv6."""
     not_enumerable = NotEnumerable(ranges, per_round)
-    drawn = list(not_enumerable.draw(key, turn))
+    drawn = list(not_enumerable.draw(key, round_number))
     assert len(drawn) == per_round == not_enumerable.drawn
     assert all(address in not_enumerable for address in drawn)
-    assert drawn == list(NotEnumerable(ranges, per_round).draw(key, turn))
+    assert drawn == list(NotEnumerable(ranges, per_round).draw(key, round_number))
 
 
 @given(
@@ -47,11 +47,13 @@ def test_a_round_draws_from_inside_the_ranges_and_the_same_for_the_same_key(rang
     first=st.integers(0, 500),
 )
 def test_no_address_comes_twice_before_all_have_come_once(bits, per_round, key, first):
-    """And each range gets as many draws as any other, however big it is."""
+    """Each range gets as many draws as any other, whatever its size."""
     ranges = tuple([(index << 64, (index << 64) + 2**one - 1) for index, one in enumerate(bits)])
     not_enumerable = NotEnumerable(ranges, per_round)
-    turns = -(-len(ranges) * 2 ** max(bits) // per_round) + 1
-    drawn = [number(each) for turn in range(first, first + turns) for each in not_enumerable.draw(key, turn)]
+    rounds = -(-len(ranges) * 2 ** max(bits) // per_round) + 1
+    drawn = [
+        number(each) for round_number in range(first, first + rounds) for each in not_enumerable.draw(key, round_number)
+    ]
     for low, high in ranges:
         mine = [one for one in drawn if low <= one <= high]
         size = high - low + 1
@@ -61,29 +63,31 @@ def test_no_address_comes_twice_before_all_have_come_once(bits, per_round, key, 
 
 
 def test_the_draws_of_a_day_are_all_over_the_range():
-    """An order is no walk from one end: of 16 parts of a /32 each gets its share, and so do the halves of a /64."""
+    """Each sixteenth of a /32 gets its share, and so does each half of a /64."""
     base = number(Address.parse("2001:db8::"))
     drawn = [
-        number(each) for turn in range(288) for each in NotEnumerable(((base, base + 2**96 - 1),), 8).draw(7, turn)
+        number(each)
+        for round_number in range(288)
+        for each in NotEnumerable(((base, base + 2**96 - 1),), 8).draw(7, round_number)
     ]
     assert len(set(drawn)) == 288 * 8
-    parts = [sum((one - base) >> 92 == part for one in drawn) for part in range(16)]
-    assert min(parts) > 100  # of 144, give or take four deviations
-    assert max(parts) < 190
+    counts = [sum((one - base) >> 92 == index for one in drawn) for index in range(16)]
+    assert min(counts) > 100  # of 144, give or take four deviations
+    assert max(counts) < 190
     assert 1000 < sum(one >> 63 & 1 for one in drawn) < 1300
 
 
-@given(ranges=spaces(), key=keys, turn=st.integers(0, 10**6), count=st.integers(2, 6))
-def test_shards_share_the_draws(ranges, key, turn, count):
-    """With one key, each draw is exactly one shard's, and of the addresses that this one owns."""
-    whole = list(NotEnumerable(ranges, 12).draw(key, turn))
-    parts = [list(NotEnumerable(ranges, 12, Shard(index, count)).draw(key, turn)) for index in range(count)]
-    assert sorted(each for part in parts for each in part) == sorted(whole)
+@given(ranges=big_ranges(), key=keys, round_number=st.integers(0, 10**6), count=st.integers(2, 6))
+def test_shards_share_the_draws(ranges, key, round_number, count):
+    """With one key, each draw belongs to the one shard that owns its address."""
+    whole = list(NotEnumerable(ranges, 12).draw(key, round_number))
+    shares = [list(NotEnumerable(ranges, 12, Shard(index, count)).draw(key, round_number)) for index in range(count)]
+    assert sorted(each for share in shares for each in share) == sorted(whole)
 
 
-@given(ranges=spaces())
-def test_ranges_are_taken_apart_into_networks(ranges):
-    """They have the same addresses, whatever becomes of each; what has holes stays in one piece."""
+@given(ranges=big_ranges())
+def test_ranges_are_split_into_networks(ranges):
+    """The addresses stay the same. A range with holes is not split."""
     made = split_into_networks(ranges)
     assert union(made) == ranges
     assert size(made) == size(ranges)
@@ -91,15 +95,15 @@ def test_ranges_are_taken_apart_into_networks(ranges):
 
 
 def test_a_small_network_beside_a_big_one_has_draws_of_its_own():
-    """An SPF record's /48 and the /64 after it are one range of numbers, but two networks."""
+    """An SPF record's /48 and the /64 after it are adjacent, but two networks."""
     one, two = number(Address.parse("2001:db8:1::")), number(Address.parse("2001:db8:2::"))
     made = split_into_networks([(one, two - 1), (two, two + 2**64 - 1)])
     assert NotEnumerable(made).texts == ("2001:db8:1::/48", "2001:db8:2::/64")
     assert NotEnumerable(split_into_networks([(one + 1, two + 2**70)])).texts == ("2001:db8:1::1 to 2001:db8:2:40::",)
 
 
-def test_nothing_is_drawn_where_nothing_is_unlisted_or_nobody_wants_it():
-    """An ordinary pool pays nothing, and 0 turns it off."""
+def test_no_draws_without_ranges_or_with_zero_samples():
+    """An ordinary pool has no ranges, and 0 rounds the draws off."""
     assert NotEnumerable((), 8).drawn == 0
     assert list(NotEnumerable((), 8).draw(1, 2)) == []
     assert list(NotEnumerable(((0, 2**64),), 0).draw(1, 2)) == []
@@ -115,8 +119,8 @@ pools:
 """
 
 
-def test_a_network_that_is_too_big_to_be_listed_belongs_to_its_pool():
-    """What is listed inside of it is sampled one by one, with its HELO name; `check-config` says what is not."""
+def test_a_network_that_is_too_big_to_enumerate_belongs_to_its_pool():
+    """Entries inside of it are sampled one by one, with their HELO names, and `check-config` has a warning."""
     configuration = parse(TEXT, "m.yml")
     a, b = build(configuration)
     assert (a.size, b.size) == (256, 256)

@@ -1,4 +1,4 @@
-"""A pool as a value: what follows from its parts."""
+"""What follows from the attributes of a pool."""
 
 import pytest
 
@@ -18,8 +18,8 @@ POOL = "pools: [{name: a, interval: 10m, addresses: [{network: 192.0.2.0/24}]}]"
         pytest.param(Plan(4, 24, 64, 3), 600.0, id="prefixes-that-are-drawn-whole"),
     ],
 )
-def test_how_long_it_takes_to_come_to_each_address(plan, seconds):
-    """One interval where a round is a sweep; as many as the fullest prefix takes, where it is a draw."""
+def test_how_long_it_takes_to_sample_each_address(plan, seconds):
+    """A sweep takes one interval; draws take as many as the fullest prefix needs."""
     (pool,) = build(parse(POOL, "a.yml"))
 
     assert pool.sampled(plan).whole_interval_seconds == seconds

@@ -11,13 +11,13 @@ from exporter.config.templates import HeloTemplate
 from exporter.inventory.ranges import AddressRange, AddressRanges, IndexRanges
 
 HELOS = [(), *[(HeloTemplate.parse(name),) for name in ("a.example.com", "b.example.com", "x{ip_hex}.example.com")]]
-OCTETS = {4: 4, 6: 16}
+BYTES = {4: 4, 6: 16}
 TOP = {4: 0, 6: (1 << 128) - 256}  # IPv6 at the very end of its space, where an off-by-one would overflow
 
 
 @st.composite
 def prefixes(draw: st.DrawFn) -> AddressRange:
-    """A prefix in a space of 256 addresses, of either family."""
+    """A prefix among 256 addresses of either IP version."""
     family = draw(st.sampled_from([4, 6]))
     bits = draw(st.integers(0, 8))
     first = draw(st.integers(0, 255)) >> bits << bits
@@ -28,11 +28,11 @@ def prefixes(draw: st.DrawFn) -> AddressRange:
 
 def address(family: int, number: int) -> Address:
     """The address with this number."""
-    return Address(number.to_bytes(OCTETS[family], "big"))
+    return Address(number.to_bytes(BYTES[family], "big"))
 
 
 def by_hand(ranges: list[AddressRange]) -> dict[Address, tuple[HeloTemplate, ...]]:
-    """Every address with its templates: the larger prefixes written first, so that the smaller ones overwrite them."""
+    """Every address with its templates. Larger prefixes come first, so that smaller ones overwrite them."""
     found = {}
     for one in sorted(ranges, key=lambda one: -one.size):
         found |= {address(one.family, number): one.helo for number in range(one.first, one.last + 1)}
@@ -40,8 +40,8 @@ def by_hand(ranges: list[AddressRange]) -> dict[Address, tuple[HeloTemplate, ...
 
 
 @given(st.lists(prefixes(), max_size=12))
-def test_ranges_hold_what_a_dictionary_of_addresses_holds(prefixes):
-    """Order, size, names and membership are those of the addresses written out one by one."""
+def test_ranges_equal_a_dictionary_of_addresses(prefixes):
+    """Order, size, names and membership are those of the single addresses."""
     ranges, expected = AddressRanges(prefixes), by_hand(prefixes)
     assert [ranges.at(position) for position in range(ranges.size)] == list(expected.items())
     for family in (4, 6):
@@ -56,7 +56,7 @@ def test_ranges_hold_what_a_dictionary_of_addresses_holds(prefixes):
 
 @given(st.lists(prefixes(), max_size=12))
 def test_ranges_are_sorted_disjoint_and_as_few_as_possible(prefixes):
-    """No two have an address in common, and no two neighbours could be one."""
+    """No two ranges overlap or could be joined."""
     ranges = list(AddressRanges(prefixes))
     for before, after in pairwise(ranges):
         assert (before.family, before.last) < (after.family, after.first)
@@ -65,7 +65,7 @@ def test_ranges_are_sorted_disjoint_and_as_few_as_possible(prefixes):
 
 @given(st.lists(prefixes(), max_size=8), st.randoms())
 def test_equality_is_by_content(prefixes, random):
-    """The same addresses with the same names are equal, however they were given."""
+    """The same addresses with the same names are equal, whatever the order was."""
     shuffled = sorted(prefixes, key=lambda one: one.size)  # keeps what decides between two alike
     ranges = AddressRanges(prefixes)
     assert AddressRanges(ranges) == ranges
@@ -75,42 +75,42 @@ def test_equality_is_by_content(prefixes, random):
         assert hash(AddressRanges(shuffled)) == hash(ranges)
 
 
-def test_the_later_of_two_alike_has_the_last_word():
-    """So an entry of its own beats the network of one address that comes before it."""
+def test_the_later_of_two_equal_ranges_counts():
+    """An entry of one address overrides an earlier network of one address."""
     ranges = AddressRanges([AddressRange(4, 1, 1, HELOS[1]), AddressRange(4, 1, 1, HELOS[2])])
     assert list(ranges) == [AddressRange(4, 1, 1, HELOS[2])]
 
 
 def test_ranges_that_overlap_in_part_are_refused():
-    """Prefixes never do; whatever else feeds a pool must not either."""
+    """Prefixes never do so, and other ranges must not."""
     with pytest.raises(ValueError, match=r"0\.0\.0\.2 to 0\.0\.0\.5 overlaps 0\.0\.0\.1 to 0\.0\.0\.3 in part"):
         AddressRanges([AddressRange(4, 1, 3), AddressRange(4, 2, 5)])
 
 
 @pytest.mark.parametrize("position", [-1, 2])
 def test_there_is_no_position_outside(position):
-    """Positions count from 0 to the size, and not backwards."""
+    """Positions are from 0 to below the size, and not negative."""
     with pytest.raises(IndexError, match=f"position {position} of 2 addresses"):
         AddressRanges([AddressRange(4, 1, 2)]).at(position)
 
 
-marks = st.lists(st.booleans(), max_size=60).map(bytes)
+flags = st.lists(st.booleans(), max_size=60).map(bytes)
 
 
 @given(st.lists(st.tuples(st.integers(-9, 9), st.integers(0, 9)).map(lambda ends: range(*ends)), max_size=6))
 def test_ranges_one_after_the_other(ranges):
-    """Each place has the number that a list of all of them would have there."""
-    spans = IndexRanges(ranges)
+    """The sequence equals a list of all numbers."""
+    indexes = IndexRanges(ranges)
     numbers = [number for one in ranges for number in one]
 
-    assert ([*spans], len(spans)) == (numbers, len(numbers))
-    assert [spans[place] for place in range(len(spans))] == numbers
-    assert spans[1:5] == numbers[1:5]
+    assert ([*indexes], len(indexes)) == (numbers, len(numbers))
+    assert [indexes[index] for index in range(len(indexes))] == numbers
+    assert indexes[1:5] == numbers[1:5]
     with pytest.raises(IndexError):
-        spans[len(numbers)]
+        indexes[len(numbers)]
 
 
-@given(marks)
-def test_what_is_marked(marked):
-    """The marked places, in their order: each once."""
-    assert [*IndexRanges.where(marked)] == [place for place, mark in enumerate(marked) if mark]
+@given(flags)
+def test_where_flags_are_set(flags):
+    """The indexes of all bytes that are 1, in order."""
+    assert [*IndexRanges.where(flags)] == [index for index, flag in enumerate(flags) if flag]

@@ -1,4 +1,4 @@
-"""Several exporters share everything, and nothing is watched twice or not at all."""
+"""Shards together watch everything, and nothing twice."""
 
 import ipaddress
 import time
@@ -30,27 +30,27 @@ def addresses(source: AddressRanges) -> list[Address]:
 
 @given(text=documents(), count=st.integers(1, 7))
 def test_every_address_and_name_is_in_exactly_one_shard(text, count):
-    """Whatever is configured, and however many shards there are: together they have what one alone would have."""
+    """For every configuration and number of shards, all shards together have what one shard alone has."""
     configuration = parse(text, "m.yml")
     alone = build(configuration)
     shards = [build(configuration, Shard(index, count)) for index in range(count)]
 
-    for place, pool in enumerate(alone):
-        parts = [pools[place] for pools in shards]
-        assert sum(part.size for part in parts) == pool.size
+    for index, pool in enumerate(alone):
+        shares = [pools[index] for pools in shards]
+        assert sum(share.size for share in shares) == pool.size
         if pool.size < 5_000:
-            known = [target for part in parts for target in part.targets]
+            known = [target for share in shares for target in share.targets]
             assert sorted(known, key=lambda target: target.address) == sorted(
                 pool.targets, key=lambda target: target.address
             )
         if len(pool.helo_names) < MAX_HELO_NAMES:
-            names = [helo.text for part in parts for helo in part.helo_names]
+            names = [helo.text for share in shares for helo in share.helo_names]
             assert sorted(names) == sorted(helo.text for helo in pool.helo_names)
 
 
 @given(name=st.from_regex(r"[a-zA-Z0-9.-]{0,20}[a-z]", fullmatch=True), count=st.integers(1, 50))
 def test_every_domain_has_one_owner(name, count):
-    """A name is watched by one shard, however it is written."""
+    """One shard watches a name, however it is written."""
     owners = [index for index in range(count) if Shard(index, count).owns_name(name)]
     assert len(owners) == 1
     assert Shard(owners[0], count).owns_name(f"{name}.")
@@ -68,7 +68,7 @@ def test_every_domain_has_one_owner(name, count):
     ],
 )
 def test_who_owns_what_is_the_same_in_every_release(count, of_addresses, of_names):
-    """While shards are upgraded one by one, an old one and a new one must agree; a /24, or a /64, has one owner."""
+    """Old and new releases must agree while shards are upgraded one by one. A /24 or a /64 has one owner."""
     ips = ["192.0.2.1", "192.0.2.255", "192.0.3.0", "10.0.0.1", "2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:1::"]
     names = ["example.org", "Example.ORG.", "mail.example.org", "x"]
 
@@ -82,7 +82,7 @@ def test_who_owns_what_is_the_same_in_every_release(count, of_addresses, of_name
     packed=st.one_of(st.binary(min_size=4, max_size=4), st.binary(min_size=16, max_size=16)), count=st.integers(1, 9)
 )
 def test_the_owner_of_an_address_has_it_in_its_part(packed, count):
-    """Asking for one address says the same as cutting ranges."""
+    """`owns` agrees with `part`."""
     address = Address(packed)
     number = int.from_bytes(packed, "big")
     source = AddressRanges([AddressRange(address.family, number, number)])
@@ -92,24 +92,24 @@ def test_the_owner_of_an_address_has_it_in_its_part(packed, count):
 
 
 def test_one_shard_more_takes_its_share_and_moves_nothing_else():
-    """From four to five shards, what changes its owner goes to the fifth, and that is about a fifth of it."""
+    """From four to five shards, about a fifth of the addresses change their owner, all to the fifth shard."""
     source = ranges("10.0.0.0/14")
     before = [Shard(index, 4).part(source) for index in range(4)]
     after = [Shard(index, 5).part(source) for index in range(5)]
 
     for old, new in zip(before, after[:4], strict=True):
-        assert all(one.first in range(known.first, known.last + 1) for one in new for known in [_holder(old, one)])
+        assert all(one.first in range(known.first, known.last + 1) for one in new for known in [_range_of(old, one)])
     assert 0.17 < after[4].size / source.size < 0.23
 
 
-def _holder(source: AddressRanges, one: AddressRange) -> AddressRange:
+def _range_of(source: AddressRanges, one: AddressRange) -> AddressRange:
     found = source.find(Address(one.first.to_bytes(4, "big")))
     assert found is not None
     return found
 
 
-def test_shards_are_of_a_size():
-    """No shard of Microsoft's pool has an eighth more than its share, or less."""
+def test_shards_have_about_the_same_size():
+    """Each shard of Microsoft's pool has its share, give or take an eighth."""
     source = ranges(*MICROSOFT)
     sizes = [Shard(index, 5).part(source).size for index in range(5)]
     assert sum(sizes) == source.size == 458_752
@@ -117,14 +117,14 @@ def test_shards_are_of_a_size():
 
 
 def test_a_block_stays_together():
-    """What is told about a prefix is told by one shard."""
+    """One shard has all results of a prefix."""
     source = ranges("192.0.2.0/24", "2001:db8::/112")
-    parts = [Shard(index, 3).part(source).size for index in range(3)]
-    assert sorted(parts) in ([0, 256, 65_536], [0, 0, 65_792])
+    shares = [Shard(index, 3).part(source).size for index in range(3)]
+    assert sorted(shares) in ([0, 256, 65_536], [0, 0, 65_792])
 
 
 def test_cutting_half_a_million_addresses_is_cheap():
-    """It costs by the block and not by the address."""
+    """The cost depends on the number of blocks, not of addresses."""
     began = time.process_time()
     part = Shard(3, 10).part(ranges(*MICROSOFT))
     assert time.process_time() - began < 1
@@ -132,7 +132,7 @@ def test_cutting_half_a_million_addresses_is_cheap():
 
 
 def test_a_pool_knows_the_addresses_of_other_shards_as_its_own():
-    """A HELO name that resolves to another shard's address is not outside of the pool."""
+    """A HELO name that resolves to an address of another shard is inside of the pool."""
     configuration = parse("pools: [{name: a, addresses: [{network: 10.0.0.0/16}]}]", "m.yml")
     (pool,) = build(configuration, Shard(0, 2))
     foreign = next(one for one in addresses(ranges("10.0.0.0/16")) if not Shard(0, 2).owns(one))
@@ -150,6 +150,6 @@ def test_a_pool_knows_the_addresses_of_other_shards_as_its_own():
     ],
 )
 def test_a_shard_that_does_not_exist_is_refused(index, count, message):
-    """An exporter that would watch nothing, or what others watch, does not start."""
+    """Such an exporter would watch nothing, or what another one watches, so it does not start."""
     with pytest.raises(ValueError, match=message):
         Shard(index, count)

@@ -1,4 +1,4 @@
-"""An address sits in one pool, whichever sources name it, and nothing is lost on the way."""
+"""Each address is in one pool, wherever it is named, and none is lost."""
 
 import ipaddress
 
@@ -34,9 +34,12 @@ disjoint = st.lists(st.integers(0, 60), unique=True, max_size=10).map(
 @settings(max_examples=200)
 @given(spf_b=disjoint, files_c=disjoint, spf_c=disjoint)
 def test_every_address_is_in_the_pool_that_comes_first(spf_b, files_c, spf_c):
-    """The configuration counts before files, files before SPF, and the first pool before the others."""
-    fed = {"b": LoadedAddresses(spf=ranges(*spf_b)), "c": LoadedAddresses(files=ranges(*files_c), spf=ranges(*spf_c))}
-    made = merge(CONFIGURATION, fed)
+    """The configuration counts more than files, files more than SPF, and the first pool more than the others."""
+    loaded = {
+        "b": LoadedAddresses(spf=ranges(*spf_b)),
+        "c": LoadedAddresses(files=ranges(*files_c), spf=ranges(*spf_c)),
+    }
+    made = merge(CONFIGURATION, loaded)
     a, b, c = [known(pool.source) for pool in made.pools]
     wanted_b, wanted_files, wanted_c = known(ranges(*spf_b)), known(ranges(*files_c)), known(ranges(*spf_c))
 
@@ -52,16 +55,16 @@ def test_every_address_is_in_the_pool_that_comes_first(spf_b, files_c, spf_c):
 @given(spf_b=disjoint, files_c=disjoint)
 def test_shards_have_together_what_one_has(spf_b, files_c):
     """Sizes and conflicts add up."""
-    fed = {"b": LoadedAddresses(spf=ranges(*spf_b)), "c": LoadedAddresses(files=ranges(*files_c))}
-    alone = merge(CONFIGURATION, fed)
-    parts = [merge(CONFIGURATION, fed, Shard(index, 3)) for index in range(3)]
-    for place, share in enumerate(alone.shares):
-        assert share.addresses.size == sum(part.shares[place].addresses.size for part in parts)
-        assert share.conflicts == sum(part.shares[place].conflicts for part in parts)
+    loaded = {"b": LoadedAddresses(spf=ranges(*spf_b)), "c": LoadedAddresses(files=ranges(*files_c))}
+    alone = merge(CONFIGURATION, loaded)
+    shards = [merge(CONFIGURATION, loaded, Shard(index, 3)) for index in range(3)]
+    for index, share in enumerate(alone.shares):
+        assert share.addresses.size == sum(one.shares[index].addresses.size for one in shards)
+        assert share.conflicts == sum(one.shares[index].conflicts for one in shards)
 
 
 def test_names_survive_what_another_source_says():
-    """An address of a file keeps its HELO name where the record of SPF has it too."""
+    """An address of a file keeps its HELO name if the SPF record has the address too."""
     from exporter.inventory.build import enumerable_ranges
     from exporter.inventory.files import parse_entries
 
@@ -76,5 +79,5 @@ def test_names_survive_what_another_source_says():
 
 @given(one=disjoint, other=disjoint)
 def test_the_overlap_is_what_both_have(one, other):
-    """What came and what went is counted by it."""
+    """The counts of added and removed addresses use it."""
     assert ranges(*one).overlap(ranges(*other)) == len(known(ranges(*one)) & known(ranges(*other)))
