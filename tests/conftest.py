@@ -1,6 +1,6 @@
 """What every test shares: hypothesis without wall-clock assertions, and without luck where nobody watches.
 
-The rule of this file: continuous integration (`HYPOTHESIS_PROFILE=ci`, as .ci/run has it) draws the same examples each
+Continuous integration (`HYPOTHESIS_PROFILE=ci`, as .ci/run has it) draws the same examples each
 time, so that it fails for what was changed and for nothing else; whoever runs the tests here looks for new ones.
 """
 

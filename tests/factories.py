@@ -1,6 +1,6 @@
 """Builders that tests share: small zones, and the answers that a DNS holding them would give.
 
-The rule of this file: nothing here decides a verdict. A `World` knows records and CNAMEs; what they mean is for
+Nothing here decides a verdict. A `World` knows records and CNAMEs; what they mean is for
 `exporter.checks` to say.
 """
 

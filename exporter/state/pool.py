@@ -42,9 +42,6 @@ from exporter.state.store import (
 UNKNOWN, HEALTHY, FAILING = range(3)
 """The values of `PoolState.healths`: whether every expected check passes, by the known findings."""
 
-NAMES_BLOCK = 1024
-"""How many addresses share an element of `PoolState.name_changes`."""
-
 
 class PoolState:
     """The latest results of one pool.
@@ -64,7 +61,7 @@ class PoolState:
         block_size: How many addresses share an element of `revisions` and `data_versions`.
         revisions: For each block of addresses, a counter that grows with every sample.
         data_versions: For each block of addresses, a counter that grows only if more than times changed.
-        name_changes: For each `NAMES_BLOCK` of addresses, a counter that grows if the PTR names of one changed.
+        name_changes: For each block of `search_block` addresses, a counter that grows if the PTR names of one changed.
         helo_revision: A counter that grows with every sample of a HELO name.
         sample: How far the random sampling has come, and its sums.
     """
@@ -78,7 +75,8 @@ class PoolState:
         self.dirty: Dirty | None = None
         self.helos = {helo.text: HeloState(helo) for helo in pool.helo_names}
         self.healths = bytearray(pool.size)
-        self.name_changes = [0] * (pool.size // NAMES_BLOCK + 1)
+        self.search_block = sizes.search_block
+        self.name_changes = [0] * (pool.size // self.search_block + 1)
         self.block_size = sizes.versions_block
         self.revisions = array("Q", bytes(8 * (pool.size // self.block_size + 1)))
         self.data_versions = array("Q", self.revisions)
@@ -172,7 +170,7 @@ class PoolState:
             self._outcomes.subtract(self._outcomes_of(before))
             self._outcomes.update(self._outcomes_of(state))
         if state.iprev is not before.iprev and _names(state) != _names(before):
-            self.name_changes[index // NAMES_BLOCK] += 1
+            self.name_changes[index // self.search_block] += 1
         results = worst(report)
         self._count_results(before.latest, results)
         samples = self.counters.samples
@@ -198,7 +196,7 @@ class PoolState:
         self._put(index, state, is_changed=True)
         self._count(state, 1)
         if state.iprev is not None:
-            self.name_changes[index // NAMES_BLOCK] += 1
+            self.name_changes[index // self.search_block] += 1
 
     def restore_helo(self, state: HeloState) -> None:
         """Put an earlier state of a HELO name, if the pool has the name and it was not sampled yet."""
@@ -284,8 +282,8 @@ class PoolState:
                 self._count(example, count)
         self.healths[first:stop] = bytes(map(healths.__getitem__, mine.numbers(first, stop)))
         mine.copy_details(theirs, run, lambda index: self.healths[index] == FAILING, is_alike=run.is_alike)
-        for block in range(first // NAMES_BLOCK, (stop - 1) // NAMES_BLOCK + 1):
-            numbers = mine.numbers(max(first, block * NAMES_BLOCK), min(stop, (block + 1) * NAMES_BLOCK))
+        for block in range(first // self.search_block, (stop - 1) // self.search_block + 1):
+            numbers = mine.numbers(max(first, block * self.search_block), min(stop, (block + 1) * self.search_block))
             self.name_changes[block] += sum(map(concluded.__getitem__, numbers))
         self.invalidate(range(first // self.block_size, (stop - 1) // self.block_size + 1))
 

@@ -37,6 +37,7 @@ class Sizes(NamedTuple):
         objects_per_step: How many states a step of a reload copies one by one.
         columns_per_step: How many states a step of a reload copies as columns.
         versions_block: How many addresses share a version counter of the pool.
+        search_block: How many addresses share a counter of changed names, and a block of the search index.
     """
 
     names_block: int = 256
@@ -45,6 +46,7 @@ class Sizes(NamedTuple):
     objects_per_step: int = 256
     columns_per_step: int = 8192
     versions_block: int = 512
+    search_block: int = 1024
 
 
 SIZES = Sizes()

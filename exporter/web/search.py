@@ -16,7 +16,7 @@ from multidict import MultiMapping
 from exporter.checks.addresses import Address
 from exporter.errors import ExporterError
 from exporter.state.board import Board
-from exporter.state.pool import NAMES_BLOCK, PoolState
+from exporter.state.pool import PoolState
 from exporter.views.pools import Listed, listed, with_health
 
 MAX_QUERY = 300
@@ -134,13 +134,13 @@ class NameIndex:
         if any(character.isspace() for character in needle):
             return  # no name has one, and here it would match across names
         blocks = self._blocks(state)
-        for number in range(first // NAMES_BLOCK, -(-stop // NAMES_BLOCK)):
+        for number in range(first // state.search_block, -(-stop // state.search_block)):
             if blocks[number][0] != state.name_changes[number]:
                 changes = state.name_changes[number]
                 blocks[number] = (changes, _lines(state, number))
                 await asyncio.sleep(0)
             for line in _matching(blocks[number][1], needle):
-                index = number * NAMES_BLOCK + line
+                index = number * state.search_block + line
                 if first <= index < stop:
                     yield index
 
@@ -153,11 +153,11 @@ class NameIndex:
 
 
 def _lines(state: PoolState, number: int) -> str:
-    start = number * NAMES_BLOCK
+    start = number * state.search_block
     has_helo = any(one.helo for one in state.pool.source)
     targets = state.pool.targets
     lines = []
-    for index in range(start, min(start + NAMES_BLOCK, state.pool.size)):
+    for index in range(start, min(start + state.search_block, state.pool.size)):
         names: list[str] = [*state.ptr_names(index)]
         if has_helo:
             names += [helo.text.lower() for helo in targets[index].helos]

@@ -1,6 +1,6 @@
 """The ground that every client of the benchmark is measured on, the same for all of them.
 
-The rule of this file: clients have one core for themselves, the server and whoever drives them has another; and the
+Clients have one core for themselves, the server and whoever drives them has another; and the
 server has room for every query that is under way, so that nobody's clock stands still for a query that was lost.
 """
 

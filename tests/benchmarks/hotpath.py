@@ -1,6 +1,6 @@
 """Measures what of a whole check is our own Python's, and nothing else: ``python -m tests.benchmarks.hotpath``.
 
-The rule of this file: no kernel, no server, no other process. The sockets are lists in memory that hold the replies of
+No kernel, no server, no other process. The sockets are lists in memory that hold the replies of
 a server which answers at once, so that what is left is the path of a question and its answer through the engine.
 Prints the least of many rounds (other work on the machine only ever adds), with and without the cost of those sockets;
 with ``--count-bytecodes``, which functions take it: that count is the same on every machine, however busy.

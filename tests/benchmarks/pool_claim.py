@@ -1,6 +1,6 @@
 """How often the true share of bad addresses is inside the interval that a sampled round gives: in 95 of 100 rounds.
 
-The rule of this file: all is real but the DNS. The sampler draws from the world of the pool benchmark and counts, with
+All is real but the DNS. The sampler draws from the world of the pool benchmark and counts, with
 another key each time; Prometheus' own code works out the interval, by the rules as they are installed. What is asked
 is answered from what the world says of each address, for a hundred rounds over Knot would take as many times as long.
 """

@@ -1,6 +1,6 @@
 """Measures what holds the event loop of an exporter that has half a million addresses, and for how long.
 
-The rule of this file: it is the whole service, asked over HTTP, and only the DNS is at hand. What counts is processor
+It is the whole service, asked over HTTP, and only the DNS is at hand. What counts is processor
 time: of one callback of the loop, whatever it is for, garbage included; and, where a thread is at work beside it, of
 the whole process from one turn of the loop to the next. Prints one JSON object: seconds by what was done.
 """

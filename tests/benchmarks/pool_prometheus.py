@@ -1,6 +1,6 @@
 """Has a real Prometheus scrape 100,000 series, from this exporter, from node_exporter, and from prometheus-client.
 
-The rule of this file: all of them are scraped in turn in one run, so that whatever else the machine does, it does to
+All of them are scraped in turn in one run, so that whatever else the machine does, it does to
 all of them.
 """
 

@@ -1,6 +1,6 @@
 """What SPF costs: `python -m tests.benchmarks.spf` judges HELO and MAIL FROM of thousands of addresses.
 
-The rule of this file: it prints CPU time and asserts none. The records have the shape of Microsoft 365: one HELO name
+It prints CPU time and asserts none. The records have the shape of Microsoft 365: one HELO name
 for a region, a tenant's record that includes the provider's.
 """
 

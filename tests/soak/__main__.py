@@ -1,6 +1,6 @@
 """`make soak`: many addresses, 40 scrapers, reloads without end and an outage at once; prints a table.
 
-The rule of this file: the exporter is a process of its own, and runs as an operator runs it.
+The exporter is a process of its own, and runs as an operator runs it.
 """
 
 import argparse

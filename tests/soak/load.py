@@ -1,6 +1,6 @@
 """What the exporter has to bear in a soak, and what was measured of it.
 
-The rule of this file: everything is seen from outside, over HTTP, as Prometheus and an operator see it.
+Everything is seen from outside, over HTTP, as Prometheus and an operator see it.
 """
 
 import threading

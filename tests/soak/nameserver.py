@@ -1,6 +1,6 @@
 """A DNS server in a process of its own that knows every address of 10.0.0.0/8: ``python -m tests.soak.nameserver``.
 
-The rule of this file: an answer follows from the question, so that half a million addresses take no memory. It prints
+An answer follows from the question, so that half a million addresses take no memory. It prints
 its port, and serves until it is ended.
 """
 

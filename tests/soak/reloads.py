@@ -1,6 +1,6 @@
 """The configurations that a soak alternates between, and what a scrape of each has to show.
 
-The rule of this file: each good configuration differs from every other in which pools it has or in how many addresses
+Each good configuration differs from every other in which pools it has or in how many addresses
 they have, so that a scrape that mixes two is none of them.
 """
 

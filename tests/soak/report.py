@@ -1,6 +1,6 @@
 """The table that a soak ends with, and whether everything was within its bounds.
 
-The rule of this file: a leak shows between parts of a run, not between two moments, and once everything has happened:
+A leak shows between parts of a run, not between two moments, and once everything has happened:
 an outage has memory taken that is used again later, which is no leak.
 """
 

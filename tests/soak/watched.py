@@ -1,6 +1,6 @@
 """The exporter with a watch on its event loop: ``python -m tests.soak.watched FILE`` and the exporter's own arguments.
 
-The rule of this file: the exporter runs as it does without. A line of JSON a second goes to FILE: what the process
+The exporter runs as it does without. A line of JSON a second goes to FILE: what the process
 holds, and the longest that one turn of the event loop took since the line before, on the clock and in processor time
 of the loop's own thread. On a machine that others use too, only the latter says what the exporter did itself.
 """

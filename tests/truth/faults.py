@@ -1,6 +1,6 @@
 """The world that is watched: what is published for each address, and which faults come and go.
 
-The rule of this file: it knows the truth, and nothing of who asks. Every address is right but while a fault lasts.
+It knows the truth, and nothing of who asks. Every address is right but while a fault lasts.
 """
 
 import random

@@ -1,6 +1,6 @@
 """Resolvers of a simulated network: lossy, slow, out of date, and one of three lying, behind the real `Resolvers`.
 
-The rule of this file: what stands in for `exporter.dns.resolver.Resolver` keeps its contract, retries over servers and
+What stands in for `exporter.dns.resolver.Resolver` keeps its contract, retries over servers and
 a cache included. Only the network is not there: an answer comes after the time that its attempts would have taken.
 """
 

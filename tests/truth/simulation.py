@@ -1,6 +1,6 @@
 """Watches a world whose faults are known, hidden in noise, and compares what is reported: ``python -m tests.truth``.
 
-The rule of this file: everything that decides is the exporter's own, from APScheduler's ticks over rounds, opinions and
+Everything that decides is the exporter's own, from APScheduler's ticks over rounds, opinions and
 resolvers' choice to what is held. Only the network and the time are simulated, so that a seed gives one outcome.
 """
 

@@ -10,7 +10,7 @@ from exporter.checks.names import DomainName
 from exporter.checks.report import report
 from exporter.state.counters import PoolCounters
 from exporter.state.pool import PoolState
-from exporter.web import search
+from exporter.state.store import SIZES
 from exporter.web.search import NameIndex
 from tests.factories import World
 from tests.unit.web.pools import SILENT, pool
@@ -25,13 +25,7 @@ def record(state, index, ptr_names):
     state.record(index, *run_check(report(state[index].target), world), 1.0)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def narrow_blocks():
-    """Several strides in a small pool."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("exporter.state.pool.NAMES_BLOCK", 4)
-        patch.setattr(search, "NAMES_BLOCK", 4)
-        yield
+SMALL_BLOCKS = SIZES._replace(search_block=4)  # several blocks in a small pool
 
 
 @given(
@@ -41,7 +35,7 @@ def narrow_blocks():
 )
 async def test_the_index_finds_what_looking_at_every_address_finds(samples, needles, bounds):
     """Whatever was sampled between two searches, and wherever they begin and end."""
-    state, index = PoolState(pool("198.51.100.0/28"), PoolCounters()), NameIndex()
+    state, index = PoolState(pool("198.51.100.0/28"), PoolCounters(), sizes=SMALL_BLOCKS), NameIndex()
     for number, (place, ptr_names) in enumerate(samples or [(0, [])]):
         record(state, place, ptr_names)
         needle = needles[number % len(needles)]
@@ -57,7 +51,7 @@ async def test_the_index_finds_what_looking_at_every_address_finds(samples, need
 @pytest.mark.parametrize("needle", ["a b", "a\nb", "\t"])
 async def test_a_needle_with_white_space_matches_no_name(needle):
     """Not even where one name ends and the next begins."""
-    state, index = PoolState(pool("198.51.100.0/30"), PoolCounters()), NameIndex()
+    state, index = PoolState(pool("198.51.100.0/30"), PoolCounters(), sizes=SMALL_BLOCKS), NameIndex()
     record(state, 0, ["a", "b"])
 
     assert [at async for at in index.find(state, needle, 0, 4)] == []
