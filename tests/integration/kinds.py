@@ -1,6 +1,6 @@
 """Every way in which an address can be right or wrong: what is published for it, and what is to be found out.
 
-The rule of this file: what is expected is written down by hand, kind by kind; nothing of `exporter.checks` is asked.
+What is expected is written down by hand, kind by kind; nothing of `exporter.checks` is asked.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,6 +1,6 @@
 """A network that misbehaves: a UDP proxy before a real server, in a thread of its own.
 
-The rule of this file: it loses and delays packets and changes none. When a query came is the kernel's word, so that a
+It loses and delays packets and changes none. When a query came is the kernel's word, so that a
 busy machine does not blur the rate.
 """
 

@@ -1,6 +1,6 @@
 """How a behaviour of the misbehaving server is written down, and the register of all of them.
 
-The rule of this file: a behaviour is a pure function of the query. What it returns is sent in order, from where and
+A behaviour is a pure function of the query. What it returns is sent in order, from where and
 when each `Sending` says.
 """
 

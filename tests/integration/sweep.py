@@ -1,6 +1,6 @@
 """The world that is swept by benchmarks: plain addresses, each with a PTR name of its own, 1% mismatches, 0.5% without.
 
-The rule of this file: it is generated, never held, so that 131,072 addresses cost no more than their zone files.
+It is generated, never held, so that 131,072 addresses cost no more than their zone files.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """Outages of a real resolver, through the whole service: verdicts are withheld, none flips, and no burst comes after.
 
-The rule of this file: Unbound answers, and what is before it loses and delays packets. Half an hour of outage, and one
+Unbound answers, and what is before it loses and delays packets. Half an hour of outage, and one
 interval to recover from it, are in tests/truth, in simulated time.
 """
 

@@ -1,6 +1,6 @@
 """Reload, end to end: the file changes in every way while Prometheus scrapes, and no scrape sees anything but a whole.
 
-The rule of this file: the configuration is a real file, read by the real loader; only intervals are shorter than an
+The configuration is a real file, read by the real loader; only intervals are shorter than an
 operator may write.
 """
 

@@ -1,6 +1,6 @@
 """The end of the process while scrapes are in flight: what an operator, a reader and a probe see of it.
 
-The rule of this file: the exporter is a process of its own, and a reply in flight is one that its reader has begun to
+The exporter is a process of its own, and a reply in flight is one that its reader has begun to
 take and that is too big for the socket's buffers.
 """
 

@@ -1,6 +1,6 @@
 """Time that misbehaves, against a whole exporter in a process of its own: steps of the wall clock, a sleep, a stall.
 
-The rule of this file: libfaketime steps the wall clock of the process and leaves the monotonic one alone, as a kernel
+Libfaketime steps the wall clock of the process and leaves the monotonic one alone, as a kernel
 does. What is compared is how many rounds there were in how much monotonic time: a busy machine makes them fewer.
 A step has happened when the exporter's own answers are dated by it: libfaketime looks at its file now and then only.
 """

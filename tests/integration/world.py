@@ -1,6 +1,6 @@
 """Worlds of addresses of all kinds: the zones for an authoritative server, and what is to be found out of each.
 
-The rule of this file: what is expected is written down by hand, kind by kind; nothing of `exporter.checks` is asked.
+What is expected is written down by hand, kind by kind; nothing of `exporter.checks` is asked.
 """
 
 from collections import defaultdict

@@ -1,6 +1,6 @@
 """The whole way from a record to a page: a DNS, the exporter, Prometheus with our rules, Alertmanager, a webhook.
 
-The rule of this file: everything is the real thing, as it is started by its users. Only the rules are hurried: they
+Everything is the real thing, as it is started by its users. Only the rules are hurried: they
 are evaluated each second, and wait two seconds instead of minutes. So the one about scrapes that fail is left out: on
 a machine that is busy with other tests, scrapes are late for as long.
 """

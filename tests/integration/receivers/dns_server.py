@@ -1,6 +1,6 @@
 """A DNS on port 53 of the test's own namespace: it serves one small world at a time, over UDP.
 
-The rule of this file: it turns the records round by one with each answer to the same question, as resolvers do, so
+It turns the records round by one with each answer to the same question, as resolvers do, so
 that as many connections as there are PTR names see each of them first exactly once.
 """
 

@@ -1,6 +1,6 @@
 """What runs inside the test's own network and mount namespaces: the DNS, a mail server, and the clients.
 
-The rule of this file: nothing that it does is seen outside. It has a loopback interface with the scenarios' addresses,
+Nothing that it does is seen outside. It has a loopback interface with the scenarios' addresses,
 and its own resolv.conf, hosts, nsswitch.conf, passwd and group bound over the system's.
 
 Usage, behind ``unshare --net --mount --pid --fork --kill-child``:

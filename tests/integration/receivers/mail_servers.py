@@ -1,6 +1,6 @@
 """Postfix and Exim as Debian packs them, each with a listener for every policy that is to be compared.
 
-The rule of this file: a server stands in a folder of its own, with every other setting at its default. The programs
+A server stands in a folder of its own, with every other setting at its default. The programs
 are those of the system, or, since Debian installs only one mail server at a time, unpacked ones.
 """
 

@@ -1,6 +1,6 @@
 """A client that says EHLO, MAIL and RCPT, and leaves.
 
-The rule of this file: it reports the first reply of class 4 or 5, which is what a real client would act on.
+It reports the first reply of class 4 or 5, which is what a real client would act on.
 """
 
 import asyncio

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.checks.check import judge
+from exporter.checks.check import run_check
 from exporter.checks.receivers import Receiver, ReceiverVerdict, receivers
 from tests.integration.receivers.mail_servers import HOW_TO_INSTALL, SERVERS
 from tests.integration.receivers.smtp_client import ACCEPTED
@@ -64,7 +64,7 @@ async def test_every_prediction_is_what_the_server_replies(name):
     wrong = []
     for scenario in SCENARIOS:
         listeners = tuple(map(Receiver, replies[scenario.name]))
-        verdicts, _ = judge(receivers(scenario.address, scenario.helo, listeners), scenario.world)
+        verdicts, _ = run_check(receivers(scenario.address, scenario.helo, listeners), scenario.world)
         for verdict in verdicts:
             helo = replies[scenario.name][verdict.receiver]
             promised = _promised(verdict, len(helo))

@@ -1,6 +1,6 @@
 """What all real servers have in common: a folder, a port, a process, and an end.
 
-The rule of this file: a server is ready when it answers, not when some time has passed; and nothing is ended but the
+A server is ready when it answers, not when some time has passed; and nothing is ended but the
 process that was started.
 """
 

@@ -1,6 +1,6 @@
 """Programs that the integration tests run. Debian has them all.
 
-The rule of this file: it alone decides what a missing tool means. It is a skip that says what to install; with
+It alone decides what a missing tool means. It is a skip that says what to install; with
 ``MAILDNS_REQUIRE_TOOLS=1``, as in continuous integration, it is a failure.
 """
 
