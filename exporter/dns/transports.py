@@ -180,6 +180,16 @@ def _random_ids(random_bytes: RandomBytes) -> Iterator[bytes]:
 
 
 class _Socket:
+    """A UDP socket.
+
+    Attributes:
+        segments: Whether to send with `send_segments`.
+        pending: The questions that wait on it, by ID.
+        left: How many more queries it may send.
+        retires_at: Until when it may send.
+        unread: Received packets that are not evaluated yet.
+    """
+
     __slots__ = ("left", "pending", "receive", "retires_at", "segments", "send", "sock", "unread")
 
     def __init__(self, sock: socket.socket, now: float) -> None:
@@ -190,7 +200,7 @@ class _Socket:
         self.pending: dict[bytes, Job] = {}
         self.left = QUERIES_PER_SOCKET
         self.retires_at = now + SOCKET_SECONDS
-        self.unread: list[bytes] = []  # received, but not evaluated yet
+        self.unread: list[bytes] = []
 
 
 class UdpChannel:
