@@ -155,7 +155,7 @@ class Measured:
 
     async def _refresh(self) -> None:
         self.dns.networks = self.dns.networks[1:] if len(self.dns.networks) > 1 else ["198.18.0.0/28"]
-        await self.service._feeds._spf[BIG].refresh()
+        await self.service._pool_sources._spf[BIG].refresh()
 
     async def run(self) -> None:
         """Start the service, do everything, and stop it."""
