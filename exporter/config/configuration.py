@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from exporter.checks.domain import DomainCheckName
 from exporter.checks.helo import HeloName
@@ -17,7 +18,6 @@ from exporter.config.model import (
     CanaryEntry,
     DnsblEntry,
     Document,
-    DomainEntry,
     NetworkEntry,
     PoolEntry,
     Profile,
@@ -30,6 +30,8 @@ from exporter.config.model import (
 )
 from exporter.config.values import Duration, SeriesMode
 from exporter.dns.settings import CanarySettings, ResolverSettings, system_servers
+
+E = TypeVar("E", ResolverEntry, StorageEntry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,17 +129,23 @@ def resolve(document: Document, directory: Path | None = None) -> Configuration:
 
     Relative paths start at *directory*; without it they stay relative.
     """
+    resolvers = document.resolvers or (ResolverEntry(name="system"),)
     receivers = DEFAULT_RECEIVERS if document.receivers is None else document.receivers
     written = {entry.name: entry for entry in document.profiles}
     profiles: dict[str, Profile] = {}
     for entry in document.profiles:
         _derive(entry, written, profiles)
     return Configuration(
-        resolvers=tuple([_placed(entry, directory) for entry in document.resolvers or (ResolverEntry(name="system"),)]),
+        resolvers=tuple([_at(entry, "ca_file", directory) for entry in resolvers]),
         profiles=tuple([profiles[entry.name] for entry in document.profiles]),
         pools=tuple([_pool(entry, BUILT_IN | profiles, document, receivers, directory) for entry in document.pools]),
-        domains=tuple([_domain(entry) for entry in document.domains]),
-        storage=_stored(document.storage, directory),
+        domains=tuple(
+            [
+                DomainSettings(entry.name, entry.interval, expected(entry.expect, EXPECTED), entry.dkim_selectors)
+                for entry in document.domains
+            ]
+        ),
+        storage=None if document.storage is None else _at(document.storage, "path", directory),
         dnsbls=document.dnsbls,
     )
 
@@ -187,20 +195,12 @@ def _pool(
     )
 
 
-def _domain(entry: DomainEntry) -> DomainSettings:
-    return DomainSettings(entry.name, entry.interval, expected(entry.expect, EXPECTED), entry.dkim_selectors)
-
-
-def _placed(entry: ResolverEntry, directory: Path | None) -> ResolverEntry:
-    if directory is None or entry.ca_file is None:
+def _at(entry: E, key: str, directory: Path | None) -> E:
+    """The entry with its path at *key*, if there is one, in *directory*."""
+    path = getattr(entry, key)
+    if directory is None or path is None:
         return entry
-    return entry.model_copy(update={"ca_file": str(directory / entry.ca_file)})
-
-
-def _stored(entry: StorageEntry | None, directory: Path | None) -> StorageEntry | None:
-    if directory is None or entry is None:
-        return entry
-    return entry.model_copy(update={"path": str(directory / entry.path)})
+    return entry.model_copy(update={key: str(directory / path)})
 
 
 def _settings(entry: ResolverEntry) -> ResolverSettings:

@@ -93,7 +93,7 @@ def _broken_rules(document: Document, root: Node, source: str) -> Iterator[Probl
             there = list(root.follow(other))
             line = there[-1][1].line
             what = what.replace("{other}", f"{path_text([key for key, _ in there])} (line {line})")
-        yield Problem(source, node.line, node.column, path_text([key for key, _ in trail] or path), what)
+        yield root.problem(source, path, what)
 
 
 def _unusable_files(document: Document, root: Node, source: str, directory: Path | None) -> Iterator[Problem]:
@@ -111,16 +111,10 @@ def _unusable_files(document: Document, root: Node, source: str, directory: Path
             what = f"{resolver.ca_file!r} cannot be read: {error.strerror}"
         else:
             continue
-        yield _at(root, source, ("resolvers", index, "ca_file"), what)
+        yield root.problem(source, ("resolvers", index, "ca_file"), what)
     storage = document.storage
     if directory is not None and storage is not None and (directory / storage.path).is_dir():
-        yield _at(root, source, ("storage", "path"), f"{storage.path!r} is a folder: name the file in it")
-
-
-def _at(root: Node, source: str, path: tuple[str | int, ...], what: str) -> Problem:
-    trail = list(root.follow(path))
-    node = trail[-1][1]
-    return Problem(source, node.line, node.column, path_text([key for key, _ in trail]), what)
+        yield root.problem(source, ("storage", "path"), f"{storage.path!r} is a folder: name the file in it")
 
 
 def _lacks_something(node: Node) -> bool:

@@ -165,6 +165,12 @@ class Node:
             else:
                 return
 
+    def problem(self, file: str, path: Path, what: str) -> Problem:
+        """A problem of the node at *path*, or of the last one on the way to it."""
+        trail = list(self.follow(path))
+        node = trail[-1][1] if trail else self
+        return Problem(file, node.line, node.column, path_text([key for key, _ in trail] or path), what)
+
 
 class _UnreadableError(Exception):
     """A problem after which the rest of the text cannot be read: its position, and what is wrong."""

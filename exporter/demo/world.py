@@ -4,27 +4,19 @@ import functools
 import json
 import math
 import re
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import dns.exception
 import dns.name
 import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
-from dns.rdtypes.ANY.CNAME import CNAME
-from dns.rdtypes.ANY.MX import MX
-from dns.rdtypes.ANY.NS import NS
-from dns.rdtypes.ANY.PTR import PTR
-from dns.rdtypes.ANY.SOA import SOA
-from dns.rdtypes.ANY.TXT import TXT
-from dns.rdtypes.IN.A import A
-from dns.rdtypes.IN.AAAA import AAAA
 
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, MailExchange, Question, Record, RRType, StartOfAuthority, Status, Text
@@ -185,21 +177,21 @@ def lineage(name: DomainName) -> Iterator[DomainName]:
         yield DomainName.trusted(".")
 
 
-def decode(rdata: dns.rdata.Rdata) -> Record:
+def decode(rdata: Any) -> Record:
     """Convert data of dnspython to the record that checks use. Raises `TypeError` for types that no check needs."""
-    match rdata:
-        case A() | AAAA():
-            return Address(socket.inet_pton(socket.AF_INET if isinstance(rdata, A) else socket.AF_INET6, rdata.address))
-        case PTR() | CNAME() | NS():
+    match rdata.rdtype.name:
+        case "A" | "AAAA":
+            return Address(rdata.to_wire())
+        case "PTR" | "CNAME" | "NS":
             return name_of(rdata.target)
-        case MX():
+        case "MX":
             return MailExchange(rdata.preference, name_of(rdata.exchange))
-        case SOA():
+        case "SOA":
             return StartOfAuthority(name_of(rdata.mname), name_of(rdata.rname), rdata.serial)
-        case TXT():
+        case "TXT":
             return Text(b"".join(rdata.strings))
-        case _:
-            raise TypeError(f"no check asks for {rdata.rdtype.name}")
+        case rdtype:
+            raise TypeError(f"no check asks for {rdtype}")
 
 
 CHAIN_LIMIT = 16

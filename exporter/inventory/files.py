@@ -207,10 +207,8 @@ def _broken_rules(
         for at, what, other in entry_violations((), tuple(_flat((item,)))):
             number, *rest = at
             inner = ["targets", number] if is_group and rest == ["network"] else ["labels", *rest] if is_group else rest
-            trail = list(root.follow((index, *inner)))
-            node = trail[-1][1]
             if other:
                 what = what.replace("{other}", path_text([index, *(["labels"] if is_group else []), *other[1:]]))
-            yield Problem(source, node.line, node.column, path_text([key for key, _ in trail]), what)
+            yield root.problem(source, (index, *inner), what)
             if is_group and rest != ["network"]:
                 break  # the other targets of the group have the same labels
