@@ -10,7 +10,6 @@ from exporter.checks.names import DomainName
 from exporter.checks.receivers import DEFAULT_RECEIVERS, Receiver
 from exporter.checks.result import CheckName
 from exporter.config.model import (
-    AUTO,
     BUILT_IN,
     DEFAULT_NOT_ENUMERABLE_SAMPLES,
     EXPECTED,
@@ -23,10 +22,10 @@ from exporter.config.model import (
     Profile,
     ProfileEntry,
     ResolverEntry,
-    SampleSettings,
+    Sample,
+    SampleEntry,
     StorageEntry,
     expected,
-    sample_settings,
 )
 from exporter.config.values import Duration, SeriesMode
 from exporter.dns.settings import CanarySettings, ResolverSettings, system_servers
@@ -54,7 +53,7 @@ class PoolSettings:
         dnsbls: Zones of its block lists.
         addresses_files: Globs of files with more addresses.
         spf: Domain whose SPF record names more addresses.
-        sample: Which addresses a round samples.
+        sample: Which addresses a round samples: some of each prefix, all (False), or what fits ("auto").
         unlisted_samples: Random addresses that a round samples of IPv6 ranges that are too big to look up every one.
     """
 
@@ -73,13 +72,18 @@ class PoolSettings:
     dnsbls: tuple[DomainName, ...] = ()
     addresses_files: tuple[str, ...] = ()
     spf: DomainName | None = None
-    sample: SampleSettings = AUTO
+    sample: Sample = "auto"
     unlisted_samples: int = DEFAULT_NOT_ENUMERABLE_SAMPLES
 
     @property
     def has_sources(self) -> bool:
         """Whether files or an SPF record name addresses, which may change without the configuration."""
         return bool(self.addresses_files or self.spf)
+
+    @property
+    def prefixes(self) -> SampleEntry:
+        """How many addresses of each prefix a round samples if it does not sample all."""
+        return self.sample if isinstance(self.sample, SampleEntry) else SampleEntry()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +194,7 @@ def _pool(
         dnsbls=zones if entry.dnsbls is None else tuple([zone for zone in zones if zone in entry.dnsbls]),
         addresses_files=tuple([str(directory / one) if directory else one for one in entry.addresses_file]),
         spf=entry.spf,
-        sample=sample_settings(entry.sample),
+        sample=entry.sample,
         unlisted_samples=entry.unlisted_samples,
     )
 

@@ -16,7 +16,8 @@ from exporter.config.model import (
     NetworkEntry,
     Profile,
     ResolverEntry,
-    SampleSettings,
+    Sample,
+    SampleEntry,
     StorageEntry,
 )
 from exporter.config.tree import AmbiguousError, read_scalar
@@ -158,14 +159,8 @@ def _domain(domain: DomainSettings) -> Data:
     }
 
 
-def _sample(sample: SampleSettings) -> Data:
-    if sample.mode != "prefixes":
-        return "auto" if sample.mode == "auto" else False
-    return {
-        "per_prefix": sample.per_prefix,
-        "ipv4_prefix": sample.ipv4_prefix,
-        "ipv6_prefix": sample.ipv6_prefix,
-    }
+def _sample(sample: Sample) -> Data:
+    return sample.model_dump() if isinstance(sample, SampleEntry) else sample
 
 
 def _entry(entry: AddressEntry | NetworkEntry) -> Data:

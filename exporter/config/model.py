@@ -198,15 +198,13 @@ PoolDnsbls: TypeAlias = Annotated[tuple[ZoneText, ...] | None, Given, OneOrMore,
 DEFAULT_NOT_ENUMERABLE_SAMPLES = 8
 """Random addresses that a round samples of IPv6 ranges that are too big to look up every address."""
 
-DEFAULT_PREFIXES: dict[Literal[4, 6], int] = {4: 24, 6: 64}
-
 
 class SampleEntry(Section):
     """The key `sample` as a mapping: how many addresses of each prefix a round samples, and how long prefixes are."""
 
     per_prefix: Annotated[int, between(1, 256)] = 1
-    ipv4_prefix: Annotated[int, between(16, 32)] = DEFAULT_PREFIXES[4]
-    ipv6_prefix: Annotated[int, between(32, 128)] = DEFAULT_PREFIXES[6]
+    ipv4_prefix: Annotated[int, between(16, 32)] = 24
+    ipv6_prefix: Annotated[int, between(32, 128)] = 64
 
 
 def _auto_or_false(value: object) -> str | bool:
@@ -223,33 +221,6 @@ Sample: TypeAlias = Annotated[
     Annotated[str | bool, PlainValidator(_auto_or_false), Tag("<word>")] | Annotated[SampleEntry, Tag("<sample>")],
     _tag_mappings(SampleEntry, "<sample>", "<word>"),
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class SampleSettings:
-    """Which addresses a round of a pool samples.
-
-    Attributes:
-        mode: "sweep" for every address, "prefixes" for some of each prefix, "auto" for what fits into the budget.
-        per_prefix: Number of addresses of each prefix.
-        ipv4_prefix: Prefix length for IPv4, in bits.
-        ipv6_prefix: Prefix length for IPv6, in bits.
-    """
-
-    mode: Literal["auto", "sweep", "prefixes"] = "auto"
-    per_prefix: int = 1
-    ipv4_prefix: int = DEFAULT_PREFIXES[4]
-    ipv6_prefix: int = DEFAULT_PREFIXES[6]
-
-
-AUTO = SampleSettings()
-
-
-def sample_settings(written: Sample) -> SampleSettings:
-    """Convert the key `sample`."""
-    if isinstance(written, SampleEntry):
-        return SampleSettings("prefixes", written.per_prefix, written.ipv4_prefix, written.ipv6_prefix)
-    return AUTO if written == "auto" else SampleSettings("sweep")
 
 
 DEFAULT_PROFILE = "default"

@@ -4,10 +4,11 @@ The estimate is for a healthy fleet. Questions of confirmations and of most rece
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 from exporter.config.configuration import Configuration, PoolSettings
+from exporter.config.model import SampleEntry
 from exporter.inventory.draws import Plan
 from exporter.inventory.pool import Pool
 from exporter.inventory.prefixes import Prefixes
@@ -66,10 +67,10 @@ def with_plans(configuration: Configuration, pools: Sequence[Pool], shards: int 
     rate = query_budget(configuration) * (1 - _RESERVE)
     chosen: dict[str, Plan | None] = {}
     pairs = list(zip(configuration.pools, pools, strict=True))
-    for settings, pool in sorted(pairs, key=lambda pair: (pair[0].sample.mode == "auto", pair[1].whole.size)):
-        plan = _plan(settings, pool) if settings.sample.mode == "prefixes" else None
+    for settings, pool in sorted(pairs, key=lambda pair: (pair[0].sample == "auto", pair[1].whole.size)):
+        plan = _plan(settings, pool) if isinstance(settings.sample, SampleEntry) else None
         needed = _rate(pool, plan, shards)
-        if settings.sample.mode == "auto" and needed > rate:
+        if settings.sample == "auto" and needed > rate:
             plan = _plan(settings, pool)
             needed = _rate(pool, plan, shards)
         rate -= needed
@@ -116,9 +117,9 @@ def _drawn(pool: Pool, plan: Plan, *, everywhere: bool = False) -> int:
 
 
 def _plan(settings: PoolSettings, pool: Pool) -> Plan | None:
-    sample = settings.sample
+    sample = settings.prefixes
     plan = Plan(sample.per_prefix, sample.ipv4_prefix, sample.ipv6_prefix, 0)
     depth = Prefixes(pool.whole, plan.lengths).depth
     if depth <= plan.per_prefix:
         return None  # every address would be drawn in every round
-    return Plan(plan.per_prefix, plan.ipv4_prefix, plan.ipv6_prefix, depth)
+    return replace(plan, depth=depth)

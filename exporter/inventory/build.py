@@ -58,7 +58,7 @@ def build_pool(
         helo_names=_distinct(_owned([*settings.helo_names], shard), _owned(_names_of(whole), shard)),
         source=source,
         whole=whole,
-        lengths=(settings.sample.ipv4_prefix, settings.sample.ipv6_prefix),
+        lengths=(settings.prefixes.ipv4_prefix, settings.prefixes.ipv6_prefix),
         not_enumerable=NotEnumerable(ranges, settings.unlisted_samples, shard),
         receivers=settings.receivers if any(one.helo for one in source) else (),
         helo_spf_required=settings.helo_spf_required,
