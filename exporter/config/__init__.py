@@ -1,1 +1,1 @@
-"""What the operator wrote: the model of the file, and the loader that names every problem with its place."""
+"""Reads and validates the configuration, and reports all problems with file, line and column."""

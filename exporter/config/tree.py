@@ -149,7 +149,7 @@ class Node:
         return self.content
 
     def follow(self, path: Path) -> Iterator[tuple[Key, "Node"]]:
-        """Yield the nodes along a *path* into `data`, as far as they exist, each with its key or index in the file."""
+        """Yield the existing nodes along a *path* into `data`, each with its key or index in the file."""
         node = self
         for key in path:
             content = node.content

@@ -1,1 +1,1 @@
-"""A small world of mail servers, served by an embedded loopback DNS, so that everything runs without a network."""
+"""An embedded DNS server on loopback with a small world of good and broken senders."""

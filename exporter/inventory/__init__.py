@@ -1,1 +1,1 @@
-"""Knows what to sample: pools, their addresses and HELO names."""
+"""Pools and the addresses and HELO names to sample."""

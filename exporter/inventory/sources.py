@@ -63,7 +63,7 @@ class Inventory:
 
 
 def merge(configuration: Configuration, loaded: Mapping[str, LoadedAddresses], shard: Shard = ALONE) -> Inventory:
-    """Build the pools of *configuration* with the addresses that are *loaded*, by pool, as far as *shard* owns them.
+    """Build the pools of *configuration*, for *shard*, with the *loaded* addresses, which are by pool.
 
     If two pools name an address, the configuration counts more than a file, and a file more than an SPF record; of two
     equal origins, the pool that comes first counts.
