@@ -327,7 +327,7 @@ def _coverage(one: CheckedName) -> Json:
         "confirmed": texts(found.confirmed),
         "unconfirmed": texts(found.unconfirmed),
         "unknown": texts(found.unknown),
-        "unfollowed": texts(found.unfollowed),
+        "not_checked": texts(found.unfollowed),
         "outside_pool": None if scope is None else texts(found.outside),
         "pool_addresses": None if scope is None else scope.size,
         "pool_share": None if scope is None or not scope.size else one.inside / scope.size,
@@ -338,7 +338,7 @@ def _zone(cut: ZoneCut) -> Json:
     return {
         "name": cut.name,
         "zone": cut.zone,
-        "certain": cut.is_certain,
+        "conclusive": cut.is_certain,
         "mailbox": cut.mailbox,
         "mname": None if cut.soa is None else cut.soa.mname,
         "rname": None if cut.soa is None else cut.soa.rname,

@@ -63,7 +63,7 @@ def domain_document(state: DomainState, coverage: SpfCoverage | None) -> Json:
         "known": findings_document([finding for group in state.known.values() for finding in group], expect),
         "hints": [hint_document(hint) for hints in state.hints.values() for hint in hints],
         **records_document(state.spf, state.dkim.items(), state.dmarc, report),
-        "lists": None if coverage is None else _coverage(coverage),
+        "spf_coverage": None if coverage is None else _coverage(coverage),
         "evidence": evidence_document(state.evidence),
     }
 
@@ -119,7 +119,7 @@ def records_document(
         "dmarc": None if dmarc is None else _dmarc(dmarc),
         "mx": None if report is None else {"hosts": list(report.mx.hosts), "null": report.mx.is_null},
         "mta_sts": None if report is None else {"id": printable(report.mta_sts.policy_id)},
-        "tls_rpt": None if report is None else {"places": [printable(one) for one in report.tls_rpt.uris]},
+        "tls_rpt": None if report is None else {"uris": [printable(one) for one in report.tls_rpt.uris]},
     }
 
 

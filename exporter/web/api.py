@@ -146,8 +146,8 @@ class Api:
         state = self._sources.domains.find(request.match_info["name"])
         if state is None:
             return problem(404, "there is no such domain in the configuration")
-        lists = await asyncio.to_thread(coverage_of, self._sources, state)
-        return respond(domain_document(state, lists))
+        coverage = await asyncio.to_thread(coverage_of, self._sources, state)
+        return respond(domain_document(state, coverage))
 
     async def _changes(self, request: web.Request) -> web.Response:
         before = whole_number(request.query, "cursor", 1, 10**16 - 1)

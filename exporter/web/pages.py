@@ -165,7 +165,7 @@ class Pages:
             groups=grouped_findings(state),
             hints=[hint for hints in state.hints.values() for hint in hints],
             records=known,
-            lists=known["lists"],
+            coverage=known["spf_coverage"],
             entries=await self._sources.changes(_LATEST_CHANGES, wanted=ChangeFilter(domain=name)),
         )
 

@@ -189,8 +189,8 @@ async def test_every_domain_has_all_that_is_known_of_it():
         "ranges": ["198.51.100.0/28", "203.0.113.224/28"],
         "more_ranges": 0,
     }
-    assert right["lists"]["unused"]["ranges"] == ["203.0.113.224/28", "2001:db8:5::/64"]
-    newsletter = next(one for one in right["lists"]["pools"] if one["pool"] == "newsletter")
+    assert right["spf_coverage"]["unused"]["ranges"] == ["203.0.113.224/28", "2001:db8:5::/64"]
+    newsletter = next(one for one in right["spf_coverage"]["pools"] if one["pool"] == "newsletter")
     lost = [it for it in load_scenarios() if it.pool == "newsletter" and it.iprev in {"fail", "permerror"}]
     assert newsletter["unconfirmed"]["addresses"] == len(lost) > 5
     assert "198.51.100.1" in newsletter["unconfirmed"]["examples"]

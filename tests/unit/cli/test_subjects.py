@@ -185,7 +185,7 @@ async def test_a_pools_own_names_are_checked_with_its_addresses(tmp_path):
         "confirmed": ["192.0.2.1", "192.0.2.2", "198.51.100.1"],
         "unconfirmed": [],
         "unknown": [],
-        "unfollowed": [],
+        "not_checked": [],
         "outside_pool": ["198.51.100.1"],
         "pool_addresses": 4,
         "pool_share": 0.5,
