@@ -12,7 +12,7 @@ import yaml
 from tests.integration.kinds import DOMAIN
 from tests.integration.proxy import Proxy
 from tests.integration.serving import hurried, serving
-from tests.integration.test_lying_resolvers import HELD
+from tests.integration.test_lying_resolvers import KEPT
 
 pytestmark = pytest.mark.integration
 
@@ -52,7 +52,7 @@ def watched(world, unbound):
 
 def last_conclusive(series):
     """What is held of the addresses."""
-    return {family: series.get(family) for family in HELD}
+    return {family: series.get(family) for family in KEPT}
 
 
 def conclusive(series):
