@@ -146,8 +146,11 @@ class Server(ABC):
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def pause(self) -> None:
-        """Let it fall silent: its port stays open, and nobody answers."""
+        """Stop the process, and wait until none of its threads runs: its port stays open, and nothing answers."""
         signal_to(self.pid, signal.SIGSTOP)
+        threads = Path(f"/proc/{self.pid}/task")
+        while any(_state(thread) != "T" for thread in threads.iterdir()):
+            time.sleep(0.001)
 
     def resume(self) -> None:
         """Let it go on."""
@@ -170,3 +173,11 @@ class Server(ABC):
 def signal_to(pid: int, number: signal.Signals) -> None:
     """Send a signal to one process."""
     os.kill(pid, number)
+
+
+def _state(thread: Path) -> str:
+    """The state of a thread, as a letter of proc(5); T for stopped, or gone."""
+    try:
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "T"
