@@ -80,10 +80,13 @@ def _counter(name: str, labels: tuple[str, ...], text: str) -> Family:
 _ADDRESS = ("pool", "ip")
 _ADDRESS_HELO = ("pool", "ip", "helo")
 
+_KEPT = "sampled in the background, and kept while the DNS does not answer"
+
 FCRDNS_MATCH = _gauge(
     "maildns_fcrdns_match",
     _ADDRESS,
-    "1 if a PTR name of the address resolves back to it (forward-confirmed, RFC 8601 iprev pass), else 0.",
+    "1 if a PTR name of the address resolves back to it (forward-confirmed, RFC 8601 iprev pass), else 0; "
+    f"{_KEPT}, see maildns_last_sample_timestamp_seconds.",
 )
 FCRDNS_CONCLUSIVE = _gauge(
     "maildns_fcrdns_conclusive",
@@ -138,7 +141,9 @@ RECEIVER_ACCEPTS = _gauge(
     "Share of connections that this kind of receiver would accept, from 0 to 1, predicted from the DNS.",
 )
 ADDRESS_HEALTHY = _gauge(
-    "maildns_address_healthy", _ADDRESS, "1 if the address passes every check that its pool expects, 0 if it fails one."
+    "maildns_address_healthy",
+    _ADDRESS,
+    f"1 if the address passes every check that its pool expects, 0 if it fails one; {_KEPT}.",
 )
 ADDRESS_PROBLEM = _gauge(
     "maildns_address_problem",
@@ -291,7 +296,9 @@ _DOMAIN = ("domain",)
 _DOMAIN_PROBLEM = ("domain", "check", "reason", "selector")
 
 DOMAIN_HEALTHY = _gauge(
-    "maildns_domain_healthy", _DOMAIN, "1 if every check that is expected of the domain passes, 0 if one fails."
+    "maildns_domain_healthy",
+    _DOMAIN,
+    f"1 if every check that is expected of the domain passes, 0 if one fails; {_KEPT}.",
 )
 DOMAIN_PROBLEM = _gauge(
     "maildns_domain_problem",
