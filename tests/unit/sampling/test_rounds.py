@@ -335,6 +335,7 @@ def test_the_second_round_is_no_burst(text, labels, count):
     assert max(sum(begin <= at < begin + 10 * spacing for at in later) for begin in later) <= 12
 
 
+@pytest.mark.slow
 def test_a_pool_too_large_for_its_interval_is_sampled_without_a_pause():
     """No address waits longer than a round takes."""
     times = lived(SMALL, 4, [12 * HOUR], 0.0, TimedResolver(4, 1.4 * HOUR, 128))
@@ -342,6 +343,7 @@ def test_a_pool_too_large_for_its_interval_is_sampled_without_a_pause():
     assert max(gaps(times)) <= 1.4 * HOUR + 2 * SLACK_SECONDS
 
 
+@pytest.mark.slow
 def test_known_failures_do_not_shift_the_draws():
     """They are sampled in each round, and their number changes; draws keep their times."""
     broken = set()
@@ -369,6 +371,7 @@ def test_known_failures_do_not_shift_the_draws():
     assert max(gaps(well)) <= HOUR + SLACK_SECONDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("down", [0.0, 900.0])
 @pytest.mark.parametrize("stops_at", [600.0, 1800.0, 3200.0, 3500.0])
 @BOTH
@@ -410,6 +413,7 @@ def test_all_rounds_after_a_reload_begin_where_the_round_was_stopped():
     assert max(gaps(resolver.times)) <= HOUR + SLACK_SECONDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [20.0, 400.0, 2000.0, 3500.0])
 def test_new_addresses_delay_no_others(every):
     """Even if some are added often: new ones are sampled at once, and known ones at their times."""
@@ -432,6 +436,7 @@ def test_new_addresses_delay_no_others(every):
     assert max(gaps(resolver.times)) <= HOUR + SLACK_SECONDS
 
 
+@pytest.mark.slow
 def test_addresses_added_during_a_restart_delay_no_others():
     """Known addresses keep their times."""
     resolver = TimedResolver(4)
