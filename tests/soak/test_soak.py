@@ -107,6 +107,7 @@ def test_the_table_fails_for_what_is_out_of_bounds(capsys, since, known, status)
     assert capsys.readouterr().out.count("FAIL") == status
 
 
+@pytest.mark.slow
 def test_the_watch_names_what_held_the_loop(tmp_path):
     """A callback that burns processor time is in the second's line by its name; one that sleeps is not."""
     program = """

@@ -256,6 +256,7 @@ def _drain(descriptor):
         blocks.append(block)
 
 
+@pytest.mark.slow
 async def test_exit_codes(tmp_path):
     """0 for a pass, 1 for a finding, 4 if the DNS does not answer; standard error is empty."""
     async with demo(tmp_path) as here:
@@ -319,6 +320,7 @@ async def test_a_process_prints_the_message_and_nothing_else(tmp_path, arguments
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 async def test_colours_are_for_terminals(tmp_path):
     """A terminal gets colours, unless NO_COLOR is set."""
     async with demo(tmp_path) as here:
@@ -332,6 +334,7 @@ async def test_colours_are_for_terminals(tmp_path):
     assert "192.0.2.10, no HELO name: pass" in uncoloured[1]
 
 
+@pytest.mark.slow
 async def test_a_progress_bar(tmp_path):
     """Several addresses on a terminal: a progress bar, and the results after it."""
     async with demo(tmp_path) as here:

@@ -215,6 +215,7 @@ def test_a_port_that_cannot_be_opened(tmp_path, address, message):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "terminated"])
+@pytest.mark.slow
 def test_ending_it_is_no_error(number):
     """Exit code 0; the first log line is about serving, the last about stopping, and none is a warning."""
     process = start("demo", LOCAL, "--log.format=json")

@@ -85,6 +85,7 @@ async def test_ready_then_alive_then_stopping(systemd):
     assert received == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1", b"STOPPING=1"]
 
 
+@pytest.mark.slow
 def test_the_demo_is_a_service_like_any_other(systemd):
     """A unit of `Type=notify` can run it: it reports when it is ready and when it stops."""
     process = subprocess.Popen(

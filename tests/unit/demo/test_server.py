@@ -397,6 +397,7 @@ async def test_replies_equal_the_answers_of_the_world():
                 assert (over_network.status, over_network.chain) == (at_hand.status, at_hand.chain)
 
 
+@pytest.mark.slow
 async def test_a_thousand_addresses_are_answered():
     """A hundred questions at a time, none is lost."""
     world = World()

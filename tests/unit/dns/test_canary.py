@@ -43,6 +43,7 @@ async def test_a_server_with_wrong_answers_is_not_trusted(wrong):
         assert len(resolver.cache) == 0
 
 
+@pytest.mark.slow
 async def test_trust_is_lost_and_regained():
     """When answers become wrong, the cache is cleared. When they are right again, the server is trusted again."""
     async with name_server(honest) as server, resolving(server, canary=OFTEN) as resolver:

@@ -151,6 +151,7 @@ async def test_https_keeps_its_connections(certificate):
         assert len(set(peers)) == 1
 
 
+@pytest.mark.slow
 async def test_silence_over_https_is_a_timeout_for_one_question_only(certificate):
     """A request without a response times out, and the session continues."""
     gate = asyncio.Event()

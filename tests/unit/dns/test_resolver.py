@@ -143,6 +143,7 @@ async def test_one_answer_is_enough():
         assert (await resolver.resolve(WWW)).server == str(good.endpoint)
 
 
+@pytest.mark.slow
 async def test_a_dead_first_server_does_not_cost_every_question_its_timeout():
     """After a few timeouts the silent server is asked last, and first again when it is back."""
     handlers = [silent]
@@ -310,6 +311,7 @@ async def test_a_loop_over_several_replies_ends():
             assert len(server.queries) <= 18
 
 
+@pytest.mark.slow
 async def test_a_slow_chain_ends_in_time():
     """Each link has its own attempts, but all share the time of the question."""
 
@@ -520,6 +522,7 @@ async def test_a_broken_caller_harms_nobody_else():
         assert [str(context["exception"]) for context in caught] == ["broken"]
 
 
+@pytest.mark.slow
 async def test_sockets_are_renewed_and_bounded():
     """Ports change all the time, and the number of open sockets does not grow."""
     async with name_server(knows_all) as server, resolving(server, max_queries_per_second=1e6) as resolver:

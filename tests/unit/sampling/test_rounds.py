@@ -184,6 +184,7 @@ def test_a_pool_that_fits_into_its_interval_is_sampled_as_a_whole():
     assert run(main(forced)) == (1024, (1024, 4))
 
 
+@pytest.mark.slow
 def test_a_pool_that_changes_during_its_round_continues_where_it_stopped():
     """Each address is sampled even if the pool changes often."""
 

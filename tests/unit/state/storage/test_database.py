@@ -89,6 +89,7 @@ def sound(tmp_path_factory):
     st.none() | st.integers(0, 200_000),
     st.lists(st.tuples(st.integers(0, 200_000), st.integers(1, 255)), max_size=8),
 )
+@pytest.mark.slow
 def test_a_damaged_file_restores_nothing_wrong(sound, tmp_path_factory, end, flips):
     """With flipped bytes, or cut off anywhere: what is restored is what was written, and the exporter goes on."""
     damaged = bytearray(sound.content)
@@ -199,6 +200,7 @@ def test_no_other_user_may_read_the_file(tmp_path):
     assert modes == [0, 0, 0]
 
 
+@pytest.mark.slow
 def test_pages_return_each_change_once(tmp_path):
     """Pages of any size add up to the journal, newest first, while a writer is active and afterwards."""
     path = tmp_path / "maildns.db"
@@ -217,6 +219,7 @@ def test_pages_return_each_change_once(tmp_path):
     database.close()
 
 
+@pytest.mark.slow
 def test_sqlite_is_not_loaded_without_a_storage():
     """The exporter starts faster."""
     code = "import exporter.service, exporter.cli.main, sys; print('sqlite3' in sys.modules)"

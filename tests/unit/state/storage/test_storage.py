@@ -174,6 +174,7 @@ async def test_a_reload_keeps_and_restores(tmp_path):
         assert list(again.known("b")) == ["203.0.113.1"]
 
 
+@pytest.mark.slow
 async def test_a_stop_does_not_wait_for_restoring(tmp_path):
     """Restoring ends at the next step. What was not restored is still in the file."""
     everything = {"a": "10.0.0.0/21"}
@@ -274,6 +275,7 @@ async def test_older_changes_are_read_from_the_file(tmp_path):
         assert await kept.storage.changes(9, wanted=ChangeFilter(address=address)) == [entries[255], entries[5]]
 
 
+@pytest.mark.slow
 async def test_old_rows_are_deleted(tmp_path):
     """Changes by age and number; addresses only if they left the configuration long ago."""
     now = time.time()
