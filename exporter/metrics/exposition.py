@@ -263,7 +263,7 @@ class AddressBlocks:
         return known.texts
 
     def writing_ahead(self, now: float) -> Iterator[bool]:
-        """Write each outdated block that did not change since the last call, one a step. All addresses are shown."""
+        """Write each outdated block that has not changed since the last call, one per step, with all its addresses."""
         seen, self._seen = self._seen, array("Q", self._versions)
         settled = [number for number, pair in enumerate(zip(seen, self._seen, strict=False)) if pair[0] == pair[1]]
         for number in settled:

@@ -77,7 +77,7 @@ class StateTable(Protocol):
     name: str
 
     def add_all(self) -> None:
-        """Mark everything known as dirty, and everything unknown as not looked for."""
+        """Mark all results dirty, and search again for unknown ones: the file may be a new one."""
 
     def take(self, *, with_sampled: bool) -> Any:
         """Remove and return what changed; *with_sampled* also what was only sampled again. Empty if there is none."""
