@@ -21,7 +21,7 @@ settings.register_profile(
     "here", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 settings.register_profile("ci", parent=settings.get_profile("here"), derandomize=True, print_blob=True)
-settings.register_profile("quick", parent=settings.get_profile("here"), max_examples=10)
+settings.register_profile("quick", parent=settings.get_profile("here"), max_examples=5)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "here"))
 
 

@@ -6,5 +6,5 @@ _USUAL = 100
 
 
 def examples(count: int) -> settings:
-    """Give *count* examples where others get a hundred, and a tenth of it where they get ten (`make check`)."""
+    """Give *count* examples where others get a hundred, and a twentieth of it where they get five (`make check`)."""
     return settings(max_examples=max(1, count * settings.default.max_examples // _USUAL))
