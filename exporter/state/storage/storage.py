@@ -215,22 +215,22 @@ class Storage:
         for state in self._pools.values():
             state.dirty = None
 
-    def _opened(self, connection: "sqlite3.Connection") -> None:
-        """Load the key-value table and the latest changes. Runs in the writer's thread."""
+    def _opened(self, connection: "sqlite3.Connection") -> Sequence[JournalEntry]:
+        """Load the key-value table and the latest changes. Return the entries in memory: this file may lack them.
+
+        Runs in the writer's thread. Copying the journal is a single step for the interpreter, so the loop may write.
+        """
         from exporter.state.storage.tables import StateReader, load_changes
 
         self._key_values.restore(StateReader(connection, time.time(), 0.0).key_values())
         entries = list(load_changes(connection, CAPACITY))
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._restore_journal, entries)
+        return self._journal.entries()
 
     def _restore_journal(self, entries: Sequence[JournalEntry]) -> None:
-        mine = self._journal.entries()
         self._journal.restore(entries)
-        if self._writer is None:
-            return
-        self._writer.add_again(mine)
-        if self._has_begun:  # the file was opened late: what was sampled meanwhile is newer
+        if self._writer is not None and self._has_begun:  # opened late: what was sampled meanwhile is newer
             self._to_restore.update(self._pools)
             self.start_restoring()
 

@@ -272,7 +272,7 @@ class StateWriter:
     """The thread that saves pools, changes, key-values and *tables*.
 
     *opened* is called in the thread with the connection whenever a file was opened, so that it can be read. After an
-    error that may be another file.
+    error that may be another file. It returns the entries of the journal that the file may lack.
 
     Attributes:
         pools: The pools of the current configuration.
@@ -287,7 +287,7 @@ class StateWriter:
         status: StorageStatus,
         key_values: KeyValueTable,
         tables: Sequence[StateTable],
-        opened: Callable[[sqlite3.Connection], None],
+        opened: Callable[[sqlite3.Connection], Sequence[JournalEntry]],
         pace: Pace = PACE,
     ) -> None:
         self._entry = entry
@@ -329,9 +329,9 @@ class StateWriter:
             self._status.lost_changes += 1
         self.changes.append(entry)
 
-    def add_again(self, entries: Sequence[JournalEntry]) -> None:
+    def _add_again(self, entries: Sequence[JournalEntry]) -> None:
         """Save these entries, whether or not an earlier file has them."""
-        waiting = {entry.number for entry in self.changes}
+        waiting = {entry.number for entry in tuple(self.changes)}
         for entry in reversed(entries):
             if entry.number not in waiting and len(self.changes) < CAPACITY:
                 self.changes.appendleft(entry)
@@ -357,8 +357,8 @@ class StateWriter:
         now = time.monotonic()
         if self._database is not None and not self._database.is_there:
             self._close()
-            message = f"{self._entry.path} was deleted or replaced: it will be created again"
-            raise StorageError(StorageErrorReason.OTHER, message)
+            message = f"{self._entry.path} was deleted or replaced: it is created again"
+            self._failed(StorageError(StorageErrorReason.OTHER, message))
         database = self._database or self._open()
         connection = database.connection
         with_times = is_last or now >= self._times_at
@@ -379,7 +379,7 @@ class StateWriter:
         if database.moved is not None:
             self._log_broken(database.moved, "the file was not a valid database")
         try:
-            self._opened(database.connection)
+            self._add_again(self._opened(database.connection))
             for state in self.pools.values():
                 if state.dirty is not None:
                     state.dirty.add_all()
