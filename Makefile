@@ -22,7 +22,7 @@ run: $(VENV)/.run            ## Serve the demo world, or CONFIG=maildns.yml, on 
 test: lint types imports operator-models            ## Run every check and every test
 	$(BIN)/pytest -q -n $$((2 * $$(nproc))) --dist worksteal $(ARGS)
 
-check: lint types imports            ## Run the checks and the tests that need no server, with few examples for each property: little more than a minute
+check: lint types imports            ## Run the checks and the tests that need no server, with few examples for each property: less than a minute on two cores
 	HYPOTHESIS_PROFILE=quick $(BIN)/pytest -q -n auto --dist worksteal -m "not integration and not slow" $(ARGS)
 
 truth: $(VENV)/.dev            ## Find 200 known faults among 10,000 addresses with 20% noise, in simulated time

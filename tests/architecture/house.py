@@ -1,6 +1,7 @@
 """Counts files, lines, importers and cycles of `exporter/`: run `python -m tests.architecture.house`."""
 
 import ast
+import functools
 from collections import Counter, defaultdict
 from graphlib import CycleError, TopologicalSorter
 from itertools import chain
@@ -20,11 +21,18 @@ def module_name(path: Path) -> str:
 SOURCES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
 
 
+@functools.cache
+def trees() -> dict[str, ast.Module]:
+    """Each module of the package, parsed."""
+    return {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in SOURCES.items()}
+
+
+@functools.cache
 def imports() -> dict[str, set[str]]:
     """For each module of the package the modules of the package that it imports, those inside functions included."""
     found: dict[str, set[str]] = {name: set() for name in SOURCES}
-    for name, path in SOURCES.items():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for name, tree in trees().items():
+        for node in ast.walk(tree):
             match node:
                 case ast.ImportFrom(module=str(module)):
                     submodules = {f"{module}.{alias.name}" for alias in node.names} & SOURCES.keys()
@@ -59,10 +67,11 @@ def single_importers() -> dict[str, str]:
     }
 
 
+@functools.cache
 def classes() -> list[ast.ClassDef]:
     """Every class of the package, nested ones included."""
-    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES.values())
-    return [node for node in chain.from_iterable(map(ast.walk, trees)) if isinstance(node, ast.ClassDef)]
+    nodes = chain.from_iterable(map(ast.walk, trees().values()))
+    return [node for node in nodes if isinstance(node, ast.ClassDef)]
 
 
 def shared_class_names() -> list[str]:

@@ -81,7 +81,7 @@ STANDARD = (
 _PROSE = re.compile(
     "|".join(rf"(?P<w{i}>(?<![A-Za-z])(?:{word})(?![a-z]))" for i, word in enumerate(PROSE)), re.IGNORECASE
 )
-_ANY = re.compile("|".join(PROSE), re.IGNORECASE)  # cheap: a file without a match has no banned word
+_ANY = re.compile("|".join(PROSE))
 _STANDARD = re.compile("|".join(STANDARD), re.IGNORECASE)
 
 
@@ -96,9 +96,10 @@ def banned_prose(path: Path) -> Iterator[str]:
     """Each banned word of the file as `path:line: word -> replacement`."""
     replacements = list(PROSE.values())
     text = path.read_text(encoding="utf-8")
-    if not _ANY.search(text):
-        return
-    for number, line in enumerate(text.splitlines(), 1):
+    lines = text.split("\n")
+    lowered = text.lower()
+    for number in sorted({lowered.count("\n", 0, found.start()) + 1 for found in _ANY.finditer(lowered)}):
+        line = lines[number - 1]
         spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", _STANDARD.sub("", line))
         for match in _PROSE.finditer(spaced):
             replacement = replacements[int((match.lastgroup or "w0")[1:])]

@@ -20,6 +20,7 @@ def values_of(feature: str | None) -> dict:
 
 
 @pytest.mark.parametrize("feature", FEATURES)
+@pytest.mark.slow
 def test_lint_is_silent(feature):
     """Helm's strict lint reports nothing, not even a recommendation."""
     report = helm_python.lint(

@@ -203,6 +203,7 @@ def test_what_cannot_be_used_is_refused(run, arguments, message):
         ),
     ],
 )
+@pytest.mark.slow
 def test_a_port_that_cannot_be_opened(tmp_path, address, message):
     """Exit code 3, and a message with the address, the reason and what to do."""
     (tmp_path / "good.yml").write_text(GOOD)

@@ -186,6 +186,7 @@ print(gc.isenabled(), gc.get_threshold()[0] > 10_000, gc.get_freeze_count() > 1_
 """
 
 
+@pytest.mark.slow
 def test_collections_are_few_and_cycles_still_found():
     """Modules are frozen and collections rare; a cycle is freed in the end without an explicit collection."""
     finished = subprocess.run([sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True, timeout=300)

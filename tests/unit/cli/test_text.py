@@ -130,6 +130,7 @@ def test_extended_errors_are_shown_with_their_names():
 
 
 @pytest.mark.parametrize("scenario", load_scenarios(), ids=lambda it: f"{it.target.address}@{it.at:g}")
+@pytest.mark.slow
 def test_json_is_valid(scenario):
     """Every object of the demo world has all keys of the schema and no others."""
     for document in documents(checked_address(str(scenario.target.address))):

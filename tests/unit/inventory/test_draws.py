@@ -3,6 +3,7 @@
 import ipaddress
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,6 +75,7 @@ def test_each_address_comes_once_before_one_comes_again(numbers, per_prefix, key
         assert len(indexes) == len(set(indexes)) == sum(min(per_prefix, end - start) for start, end in made)
 
 
+@pytest.mark.slow
 def test_every_address_counts_equally_often_however_small_its_prefix():
     """An address alone in its prefix is drawn in every round, but counts as often as one of 256."""
     source = ranges("192.0.2.0/24", "198.51.100.0/30", "203.0.113.7/32", "203.0.114.0/25")

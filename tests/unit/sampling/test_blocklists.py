@@ -179,7 +179,7 @@ class Timed(FakeResolver):
 
 
 @pytest.mark.parametrize("stops_at", [7300.0, 8000.0, 10_500.0, 10_750.0])
-@pytest.mark.parametrize("down", [0.0, 600.0])
+@pytest.mark.parametrize("down", [pytest.param(0.0, marks=pytest.mark.slow), 600.0])
 def test_a_restart_continues_the_scan(stops_at, down):
     """No address waits longer than an interval plus the downtime, and there is no burst.
 

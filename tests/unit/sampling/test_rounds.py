@@ -312,7 +312,7 @@ BOTH = pytest.mark.parametrize(("text", "labels", "count"), [(SMALL, 4, 128), (D
 
 
 @BOTH
-@pytest.mark.parametrize("share", [0.0, 0.05, 0.3, 0.85])
+@pytest.mark.parametrize("share", [0.0, 0.05, *(pytest.param(share, marks=pytest.mark.slow) for share in (0.3, 0.85))])
 def test_the_second_sample_comes_within_an_interval_of_the_first(text, labels, count, share):
     """The first round takes this *share* of the interval. Later samples are an interval apart."""
     times = lived(text, labels, [5 * HOUR], 0.0, TimedResolver(labels, share * HOUR, count))
@@ -385,6 +385,7 @@ def test_no_gap_is_longer_than_an_interval_plus_the_downtime(text, labels, count
     assert min(map(len, times.values())) >= 7
 
 
+@pytest.mark.slow
 def test_the_round_after_a_restart_is_no_burst():
     """It is spread like any other and begins at once."""
     times = lived(SMALL, 4, [3 * HOUR + 1800.0, 2 * HOUR], 5.0)
@@ -397,6 +398,7 @@ def test_the_round_after_a_restart_is_no_burst():
     assert after[0] - restarted <= 1.0
 
 
+@pytest.mark.slow
 def test_all_rounds_after_a_reload_begin_where_the_round_was_stopped():
     """Not only the next one."""
     resolver = TimedResolver(4)
