@@ -13,6 +13,7 @@ from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check
 from exporter.checks.names import DomainName
+from exporter.checks.public_suffix import registrable_domain
 from exporter.checks.result import CheckName, Finding, Fix, Reason, Result, some
 
 
@@ -48,10 +49,8 @@ class HeloName:
         return name if name is not None and name.is_hostname and name.is_qualified else None
 
     def default_suffix(self) -> DomainName | None:
-        """The domain in which PTR names are expected by default: the parent of the name, or the name itself."""
-        if self.name is None:
-            return None
-        return self.name.parent if self.name.parent.is_qualified else self.name
+        """The domain in which PTR names are expected by default: the registered one, or the name itself."""
+        return None if self.name is None else registrable_domain(self.name) or self.name
 
     def __str__(self) -> str:
         return self.text

@@ -7,6 +7,7 @@ from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, StartOfAuthority, Status
 from exporter.checks.check import Check, parallel
 from exporter.checks.names import DomainName
+from exporter.checks.public_suffix import is_public_suffix
 
 _AT_ONCE = 8
 """Names to ask for at once: the zone cut is nearly always near the name, but IPv6 reverse names have 34 labels."""
@@ -37,6 +38,12 @@ class ZoneCut:
     def is_certain(self) -> bool:
         """Whether *zone* is the zone of the name, and not perhaps one above it."""
         return self.zone is not None and self.unanswered is None
+
+    @property
+    def is_delegated(self) -> bool:
+        """False if *name* is known to be just below the root or a public suffix, whose operator cannot publish it."""
+        zone = self.zone
+        return not self.is_certain or zone == self.name or not (zone == "." or is_public_suffix(str(zone)))
 
     @property
     def mailbox(self) -> str | None:

@@ -338,6 +338,7 @@ def _zone(cut: ZoneCut) -> Json:
     return {
         "name": cut.name,
         "zone": cut.zone,
+        "delegated": cut.is_delegated,
         "conclusive": cut.is_certain,
         "mailbox": cut.mailbox,
         "mname": None if cut.soa is None else cut.soa.mname,

@@ -14,6 +14,7 @@ from exporter.checks.domain import DomainCheckName
 from exporter.checks.domain_report import DomainReport
 from exporter.checks.examination import owner_of, spf_fix
 from exporter.checks.names import DomainName
+from exporter.checks.public_suffix import registrable_domain
 from exporter.checks.receivers import ReceiverResult, ReceiverVerdict, by_design
 from exporter.checks.result import CheckName, Fix, Result, some
 from exporter.checks.zone_cut import ReverseZones, ZoneCut
@@ -416,6 +417,9 @@ def _zone_text(cut: ZoneCut) -> str:
     if cut.unanswered is not None:
         name, status = cut.unanswered
         zone = f"a zone that does not answer ({name}: {status}), below {zone}"
+    elif not cut.is_delegated:
+        domain = registrable_domain(cut.name) or cut.name
+        zone = f"a zone that does not exist yet: {domain} is not delegated by {zone}"
     return f"{zone}, operated by {operator}{servers}"
 
 

@@ -115,7 +115,7 @@ HELO_PTR_MATCH = _gauge(
 HELO_ALIGNED = _gauge(
     "maildns_helo_aligned",
     _ADDRESS_HELO,
-    "1 if the HELO name and a PTR name of the address are both in the pool's aligned_suffix, else 0.",
+    "1 if the HELO name and a PTR name of the address are in one domain, else 0.",
 )
 
 _HELO = ("pool", "helo")

@@ -5,31 +5,21 @@ From haraka-plugin-fcrdns 1.2.1 `index.js` lines 60-290, haraka-plugin-helo.chec
 plugins treat most failures of a forward lookup as an empty answer. So an outage looks like a fault, or like a pass.
 """
 
-import re
-
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
+from exporter.checks.public_suffix import is_in_known_suffix, registrable_domain
 from exporter.checks.receivers import evidence
 from exporter.checks.receivers.evidence import Forward
 from exporter.checks.receivers.verdicts import ACCEPTED, SmtpReply, combined, refused
-from exporter.checks.result import CheckName
+from exporter.checks.result import CheckName, some
 
 _AT_CONNECT, _AT_HELO, _LATER = 554, 550, 450
 
 _TIMED_OUT = frozenset({Status.TIMEOUT, Status.CANARY, Status.TLS})
 """What is a timeout for the resolver of a receiver; the other inconclusive statuses are replies to it."""
-
-_NO_TLD = frozenset(
-    {"alt", "corp", "example", "home", "internal", "invalid", "lan", "local", "localhost", "onion", "test"}
-)
-_SHARED_SECOND_LEVEL = frozenset(
-    {"ac", "co", "com", "edu", "gob", "gouv", "gov", "gv", "ltd", "mil", "ne", "net", "nom", "or", "org", "plc", "sch"}
-)
-_LETTERS = re.compile(r"xn--[a-z0-9-]+|[a-z]{2,63}")
-_COUNTRY_CODE_LETTERS = 2
 
 
 def no_rdns(address: Address, _helo: HeloName) -> Check[SmtpReply]:
@@ -47,6 +37,9 @@ def no_fcrdns(address: Address, _helo: HeloName) -> Check[SmtpReply]:
     if not ptr.names:
         return ACCEPTED.conclusive_if(ptr.is_conclusive)
     names = [name for name in ptr.names[: evidence.NAME_LIMIT] if organizational_domain(name) is not None]
+    if not names:
+        why = f"Haraka looks up no PTR name of {address}, because none is in a registered domain: {some(ptr.names)}"
+        return refused(_AT_CONNECT, why, CheckName.FCRDNS)
     # Haraka asks for both families, but only records of the client's family can match.
     answers = yield from evidence.ask_names(names, [address.rdtype])
     if any(_is_near(address, own) for (own,) in answers.values()):
@@ -144,15 +137,10 @@ def _same_organization(helo: HeloName, name: DomainName) -> bool:
 
 
 def organizational_domain(text: str) -> str | None:
-    """Guess the registered domain, for which Haraka uses the public suffix list; None if there is none.
+    """The registered domain of a name; None below a top-level domain that is not on the Public Suffix List.
 
-    It is two labels, or three below names like ``co.uk``. A top-level domain has to be letters, and not reserved for
-    private use or documentation.
+    Haraka ships a copy of the list, so a private top-level domain is not valid, nor is one for documentation.
     """
-    labels = text.lower().split(".")
-    top = labels[-1]
-    if not all(labels) or not _LETTERS.fullmatch(top) or top in _NO_TLD:
+    if text.endswith(".") or not is_in_known_suffix(text):
         return None
-    shared = len(top) == _COUNTRY_CODE_LETTERS and labels[-2:-1] and labels[-2] in _SHARED_SECOND_LEVEL
-    depth = 3 if shared else 2
-    return ".".join(labels[-depth:]) if len(labels) >= depth else None
+    return registrable_domain(text.lower())

@@ -93,14 +93,18 @@ def test_whatever_a_server_can_say_is_judged(text):
     ("text", "suffix"),
     [
         ("mail.example.org", "example.org"),
-        ("mail.eu.example.org", "eu.example.org"),
+        ("mail.eu.example.org", "example.org"),
         ("example.org", "example.org"),
+        ("example.co.uk", "example.co.uk"),
+        ("mail.example.co.uk", "example.co.uk"),
+        ("co.uk", "co.uk"),
+        ("mail.example.test", "example.test"),
         ("localhost", "localhost"),
         ("[192.0.2.1]", None),
     ],
 )
-def test_the_default_suffix_is_the_qualified_parent(text, suffix):
-    """Where no suffix is configured, PTR names are expected beside the HELO name."""
+def test_the_default_suffix_is_the_registered_domain(text, suffix):
+    """Where no suffix is configured, PTR names are expected in the domain that somebody registered."""
     assert HeloName.parse(text).default_suffix() == suffix
 
 

@@ -52,6 +52,25 @@ def test_a_name_may_be_a_zone_itself():
     assert found(cut) == ("customer.example", "dns.admin@customer.example", ["ns.customer.example"], True)
 
 
+@pytest.mark.parametrize(
+    ("asked", "zone", "is_delegated"),
+    [
+        ("mail.example.co.uk", "example.co.uk", True),
+        ("mail.unregistered.co.uk", "co.uk", False),
+        ("co.uk", "co.uk", True),
+        ("mail.office.lan", ".", False),
+        ("1.113.0.203.in-addr.arpa", "in-addr.arpa", False),
+    ],
+)
+def test_a_name_below_a_public_suffix_is_not_delegated(asked, zone, is_delegated):
+    """Who runs co.uk cannot publish records of a domain that nobody has registered."""
+    soa = "SOA ns.example. noc.example. 1"
+    world = World.parse(f". {soa}\nco.uk {soa}\nexample.co.uk {soa}\nin-addr.arpa {soa}")
+    cut, _ = run_check(zone_cut(name(asked)), world)
+
+    assert (cut.zone, cut.is_delegated) == (zone, is_delegated)
+
+
 def test_who_delegates_by_cname_is_not_who_publishes():
     """RFC 2317: the PTR record is in the customer's zone, the CNAME in that of the provider."""
     zones, _ = run_check(reverse_zones(address("192.0.2.13")), WORLD)
