@@ -44,6 +44,19 @@ def permuted(index: int, size: int, key: int) -> int:
             return value
 
 
+def unpermuted(value: int, size: int, key: int) -> int:
+    """The index that `permuted` moves to *value*."""
+    half = max(1, ((size - 1).bit_length() + 1) // 2)
+    mask = (1 << half) - 1
+    while True:
+        left, right = value >> half, value & mask
+        for step in reversed(range(_ROUNDS)):
+            left, right = right ^ (mixed(key, left << 3 | step) & mask), left
+        value = left << half | right
+        if value < size:
+            return value
+
+
 def chance(*numbers: int) -> float:
     """A pseudo-random number from 0 to below 1, uniform over the keys."""
     return (mixed(*numbers) >> 11) / (1 << 53)
@@ -116,6 +129,14 @@ class Draws:
         position = start + permuted((self._number * drawn + draw) % size, size, own)
         share = self._plan.per_prefix * size / (drawn * max(size, self._plan.depth))
         return position, share >= 1.0 or chance(own, self._number, draw) < share
+
+    def rounds_until(self, position: int) -> int:
+        """How many rounds after this one draw the address at *position* of the pool; 0 if this one does."""
+        index = self._prefixes.index(position)
+        start, end = self._prefixes[index]
+        size, drawn = end - start, self._firsts[index + 1] - self._firsts[index]
+        step = unpermuted(position - start, size, mixed(self._key, self._prefixes.number(start)))
+        return (step - self._number * drawn) % size // drawn
 
     def add(self, indexes: Iterable[int]) -> range:
         """Sample the addresses at these positions of the pool too. They do not count. Returns their draw numbers."""

@@ -12,7 +12,6 @@ from prometheus_client.utils import floatToGoString
 
 from exporter import __version__
 from exporter.checks.domain import DomainCheckName, DomainFinding, Hint
-from exporter.checks.result import Result
 from exporter.checks.spf.compiled import size
 from exporter.dns.resolvers import Resolvers
 from exporter.dns.statistics import DURATION_BOUNDS
@@ -20,11 +19,10 @@ from exporter.metrics import families
 from exporter.metrics.fleet import Scrape
 from exporter.state.blocklists import Blocklists
 from exporter.state.board import Board
-from exporter.state.counters import Sums
 from exporter.state.disputes import DOMAINS, Disputes
 from exporter.state.domain import DomainBoard, DomainCounters, DomainState
 from exporter.state.known import is_conclusive
-from exporter.state.pool import PoolState, WorstPrefixes
+from exporter.state.pool import WorstPrefixes
 from exporter.state.sources import PoolSource, SourceStatus
 from exporter.state.spf_coverage import FAMILIES, SpfCoverage, SpfCoverageCache
 from exporter.state.spf_coverage import count as count_addresses
@@ -215,7 +213,7 @@ class SampleCollector(Collector):
             for name, state in pools.items()
         }
         for name, state in pools.items():
-            for check, (sampled, failed) in sums_of(state).items():
+            for check, (sampled, failed) in state.sample_sums().items():
                 scrape[families.POOL_SAMPLE_ADDRESSES].add((name, check), sampled)
                 scrape[families.POOL_SAMPLE_FAILURES].add((name, check), failed)
             for prefix in self._worst[name]():
@@ -225,23 +223,6 @@ class SampleCollector(Collector):
                 for verdict, count in state.counters.not_enumerable.verdicts.items():
                     scrape[families.POOL_NOT_ENUMERABLE_SAMPLES].add((name, verdict), count)
         yield from scrape.metrics()
-
-
-def sums_of(state: PoolState) -> Sums:
-    """Conclusive and failing addresses by check, to estimate the share of failing ones.
-
-    They are the draws of the latest round, or all addresses of a pool whose rounds sample every address.
-    """
-    if state.pool.plan is not None:
-        return state.sample.latest
-    if not state.counters.rounds:
-        return dict.fromkeys(state.pool.checks, (0, 0))
-    results = state.results()
-    sums = {}
-    for check in state.pool.checks:
-        failed = results[check, Result.FAIL]
-        sums[check] = (results[check, Result.PASS] + failed, failed)
-    return sums
 
 
 _VALID = {

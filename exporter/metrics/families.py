@@ -186,7 +186,8 @@ POOL_ADDRESSES = _gauge("maildns_pool_addresses", _POOL, "Number of addresses in
 POOL_RESULTS = _gauge(
     "maildns_pool_results",
     (*_POOL_CHECK, "result"),
-    "Addresses of the pool by the latest result of each check; the three results sum to the pool's size.",
+    "Addresses of the pool by the latest result of each check: pass, fail, unknown (the DNS did not answer) or "
+    "not-sampled (nobody asked it yet); the four results sum to the pool's size.",
 )
 POOL_CHECK_EXPECTED = _gauge(
     "maildns_pool_check_expected", _POOL_CHECK, "1 if the pool expects the check to pass, 0 if a failure is by design."
@@ -195,7 +196,7 @@ POOL_RECEIVER_RESULTS = _gauge(
     "maildns_pool_receiver_results",
     ("pool", "receiver", "result"),
     "Addresses of the pool by what this kind of receiver would do with their worst HELO name: accept, refuse some "
-    "or all connections, refuse by-design, or unknown; the four results sum to the pool's size.",
+    "or all connections, refuse by-design, unknown or not-sampled; the five results sum to the pool's size.",
 )
 POOL_INTERVAL = _gauge(
     "maildns_pool_interval_seconds",

@@ -59,10 +59,10 @@ def add_pool(sink: Sink, state: PoolState, lag_seconds: float, dropped: int) -> 
     for (receiver, outcome), count in state.receiver_results().items():
         sink[families.POOL_RECEIVER_RESULTS].add((name, receiver, outcome), count)
     counters = state.counters
-    for (check, result), count in counters.samples.items():
-        sink[families.SAMPLES].add((name, check, result), count)
-    for (check, result), count in counters.changes.items():
-        sink[families.RESULT_CHANGES].add((name, check, result), count)
+    for (counted, sampled), count in counters.samples.items():
+        sink[families.SAMPLES].add((name, counted, sampled), count)
+    for (counted, changed), count in counters.changes.items():
+        sink[families.RESULT_CHANGES].add((name, counted, changed), count)
     sink[families.POOL_CHANGES].add((name,), counters.all_changes)
     sink[families.POOL_ROUNDS].add((name,), counters.rounds)
     if state.round_seconds is not None:

@@ -185,6 +185,8 @@ class ReceiverOutcome(StrEnum):
     BY_DESIGN = "by-design"
     """It refuses, and would even if every expected check passed."""
     ACCEPT = "accept"
+    NOT_SAMPLED = "not-sampled"
+    """Nobody asked the DNS about the address yet."""
 
 
 def update_verdicts(known: Verdicts, predicted: Verdicts) -> Verdicts:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from heapq import nsmallest
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from exporter.checks.check import Evidence
 from exporter.checks.helo_name import HeloNameReport
@@ -23,7 +23,7 @@ from exporter.inventory.pool import Pool
 from exporter.inventory.prefixes import Prefixes
 from exporter.inventory.ranges import IndexRanges, Run
 from exporter.state.address import AddressState, health
-from exporter.state.counters import CheckResult, PoolCounters, SampleState, zeros
+from exporter.state.counters import PoolCounters, SampleState, Sums, zeros
 from exporter.state.dirty import Dirty, is_changed
 from exporter.state.helo import HeloState
 from exporter.state.journal import Change
@@ -39,8 +39,13 @@ from exporter.state.store import (
     retargeted,
 )
 
-UNKNOWN, HEALTHY, FAILING = range(3)
+UNSAMPLED, HEALTHY, FAILING, UNKNOWN = range(4)
 """The values of `PoolState.healths`: whether every expected check passes, by the known findings."""
+
+NOT_SAMPLED: Final = "not-sampled"
+"""The result of an address without a sample: nobody asked the DNS about it yet, so nothing is unanswered."""
+
+PoolResult = Result | Literal["not-sampled"]
 
 
 class PoolState:
@@ -57,7 +62,8 @@ class PoolState:
         round_seconds: How long the latest round took; None before the first one ended.
         dirty: What is not saved yet; None without a storage.
         helos: The states of the HELO names.
-        healths: `UNKNOWN`, `HEALTHY` or `FAILING` for each address: one byte each, which is fast to count and search.
+        healths: `UNSAMPLED`, `HEALTHY`, `FAILING` or `UNKNOWN` for each address: one byte each, which is fast to
+            count and search.
         block_size: How many addresses share an element of `revisions` and `data_versions`.
         revisions: For each block of addresses, a counter that grows with every sample.
         data_versions: For each block of addresses, a counter that grows only if more than times changed.
@@ -139,22 +145,46 @@ class PoolState:
         """The first sampled target whose latest sample is the oldest; None if none was sampled."""
         return self._addresses.stalest()
 
-    def results(self) -> dict[CheckResult, int]:
+    def results(self) -> dict[tuple[CheckName, PoolResult], int]:
         """The number of addresses by check and latest result. The results of a check add up to the pool's size."""
-        results, size = self._results, self.pool.size
-        counts: dict[CheckResult, int] = {}
+        results = self._results.copy()
+        not_sampled = self.healths.count(UNSAMPLED)
+        sampled = self.pool.size - not_sampled
+        counts: dict[tuple[CheckName, PoolResult], int] = {}
         for check in self.pool.checks:
             passed, failed = results[check, Result.PASS], results[check, Result.FAIL]
-            unknown = size - passed - failed
-            counts |= {(check, Result.PASS): passed, (check, Result.FAIL): failed, (check, Result.UNKNOWN): unknown}
+            counts |= {
+                (check, Result.PASS): passed,
+                (check, Result.FAIL): failed,
+                (check, Result.UNKNOWN): sampled - passed - failed,
+                (check, NOT_SAMPLED): not_sampled,
+            }
         return counts
+
+    def sample_sums(self) -> Sums:
+        """Conclusive and failing addresses by check, to estimate the share of failing ones.
+
+        They are the draws of the latest round, or all addresses of a pool whose rounds sample every address.
+        """
+        if self.pool.plan is not None:
+            return self.sample.latest
+        if not self.counters.rounds:
+            return dict.fromkeys(self.pool.checks, (0, 0))
+        results = self.results()
+        sums = {}
+        for check in self.pool.checks:
+            failed = results[check, Result.FAIL]
+            sums[check] = (results[check, Result.PASS] + failed, failed)
+        return sums
 
     def receiver_results(self) -> dict[tuple[Receiver, ReceiverOutcome], int]:
         """The number of addresses by receiver and known outcome. Those of a receiver add up to the pool's size."""
         counts: dict[tuple[Receiver, ReceiverOutcome], int] = {}
         for receiver in self.pool.receivers:
             known = {outcome: self._outcomes[receiver, outcome] for outcome in ReceiverOutcome}
-            known[ReceiverOutcome.UNKNOWN] = self.pool.size - sum(known.values())
+            without = self.pool.size - sum(known.values())
+            known[ReceiverOutcome.NOT_SAMPLED] = min(without, self.healths.count(UNSAMPLED))
+            known[ReceiverOutcome.UNKNOWN] = without - known[ReceiverOutcome.NOT_SAMPLED]
             counts |= {(receiver, outcome): count for outcome, count in known.items()}
         return counts
 
@@ -272,7 +302,7 @@ class PoolState:
     def _copy_columns(
         self, run: Run, mine: CompactStates, theirs: CompactStates, change: Callable[[InternedResult], InternedResult]
     ) -> None:
-        healths, concluded = {0: UNKNOWN}, {0: False}
+        healths, concluded = {0: UNSAMPLED}, {0: False}
         first, stop = run.here, run.here + run.size
         for number, count in mine.copy(theirs, run, change).items():
             if number:
@@ -316,6 +346,8 @@ class PoolState:
         return tally(state.receivers, self.pool.receivers, self.pool.expect)
 
     def _health(self, state: AddressState) -> int:
+        if state.latest is None:
+            return UNSAMPLED
         is_healthy = health(state, self.pool.expect)
         return UNKNOWN if is_healthy is None else HEALTHY if is_healthy else FAILING
 

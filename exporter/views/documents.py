@@ -24,8 +24,8 @@ from exporter.state.address import AddressState
 from exporter.state.disputes import DOMAINS, Dispute, Disputed
 from exporter.state.helo import HeloState
 from exporter.state.journal import AnyFinding, JournalEntry, unpack
-from exporter.state.pool import FAILING, HEALTHY
-from exporter.views.pools import Listed, NotEnumerableSummary, PoolSummary
+from exporter.state.pool import FAILING, HEALTHY, NOT_SAMPLED, UNSAMPLED
+from exporter.views.pools import Estimate, Listed, NotEnumerableSummary, PoolSummary
 
 Json: TypeAlias = dict[str, Any]
 
@@ -34,7 +34,7 @@ EVIDENCE_NOT_KEPT = (
     "address now to see its answers."
 )
 
-_HEALTHS = {HEALTHY: "healthy", FAILING: "failing"}
+_HEALTHS = {HEALTHY: "healthy", FAILING: "failing", UNSAMPLED: NOT_SAMPLED}
 _NOT_ASKED = Answer(Status.TIMEOUT)
 
 
@@ -183,6 +183,7 @@ def pool_document(summary: PoolSummary) -> Json:
         "healthy": summary.healthy,
         "failing": summary.failing,
         "unknown": summary.unknown,
+        "not_sampled": summary.not_sampled,
         "unanswered": summary.unanswered,
         "interval_seconds": summary.interval_seconds,
         "rounds": summary.rounds,
@@ -195,10 +196,22 @@ def pool_document(summary: PoolSummary) -> Json:
                 Result.PASS.value: one.passed,
                 Result.FAIL.value: one.failed,
                 Result.UNKNOWN.value: one.unknown,
+                "not_sampled": one.not_sampled,
+                "estimate": None if one.estimate is None else _estimate(one.estimate),
             }
             for one in summary.checks
         ],
         "not_enumerable": None if summary.not_enumerable is None else _not_enumerable(summary.not_enumerable),
+    }
+
+
+def _estimate(estimate: Estimate) -> Json:
+    return {
+        "sampled": estimate.sampled,
+        "failed": estimate.failed,
+        "share": estimate.share,
+        "lower": estimate.lower,
+        "upper": estimate.upper,
     }
 
 

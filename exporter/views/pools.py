@@ -3,12 +3,52 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from math import inf, sqrt
 
 from exporter.checks.result import CheckName, Finding, IprevVerdict, Result
+from exporter.inventory.draws import Draws
 from exporter.state.address import AddressState, problems
 from exporter.state.board import Board
 from exporter.state.counters import NotEnumerableFailure
-from exporter.state.pool import FAILING, HEALTHY, PoolState
+from exporter.state.pool import FAILING, HEALTHY, NOT_SAMPLED, UNKNOWN, UNSAMPLED, PoolState
+
+_Z = 1.96  # standard deviations on both sides of the mean that cover 95% of a normal distribution
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The share of a pool that fails a check, estimated from a fair sample: docs/pools.md.
+
+    Attributes:
+        sampled: How many addresses the sample has.
+        failed: How many of them fail.
+        share: The share that fails, from 0 to 1.
+        lower: The lower end of its 95% interval.
+        upper: The upper end.
+    """
+
+    sampled: int
+    failed: int
+    share: float
+    lower: float
+    upper: float
+
+
+def estimate(size: int, sampled: int, failed: int) -> Estimate | None:
+    """Wilson's interval (1927), corrected for a pool of *size* addresses; None without a sample.
+
+    The recording rules `maildns:pool_mismatch:*` calculate the same over all shards.
+    """
+    if not sampled:
+        return None
+    share = failed / sampled
+    left = size - sampled
+    effective = sampled * max(size - 1, 1) / left if left > 0 else inf
+    deviation = _Z * sqrt((share * (1 - share) + _Z**2 / 4 / effective) / effective)
+    middle, scale = share + _Z**2 / 2 / effective, 1 + _Z**2 / effective
+    return Estimate(
+        sampled, failed, share, max(0.0, (middle - deviation) / scale), min(1.0, (middle + deviation) / scale)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +61,8 @@ class CheckCounts:
         passed: How many addresses pass.
         failed: How many addresses fail.
         unknown: How many addresses have an inconclusive result.
+        not_sampled: How many addresses have no sample.
+        estimate: The share of the whole pool that fails; None before the first round has ended.
     """
 
     check: CheckName
@@ -28,6 +70,8 @@ class CheckCounts:
     passed: int
     failed: int
     unknown: int
+    not_sampled: int
+    estimate: Estimate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +102,13 @@ class PoolSummary:
 
     Attributes:
         name: The name of the pool.
-        size: How many addresses it has: the sum of *healthy*, *failing* and *unknown*.
+        size: How many addresses it has: the sum of *healthy*, *failing*, *unknown* and *not_sampled*.
         healthy: How many pass every expected check, by their last conclusive results.
         failing: How many fail one.
-        unknown: How many are neither.
-        unanswered: How many have no conclusive latest sample, or none at all.
+        unknown: How many were sampled and are neither.
+        not_sampled: How many have no sample: nobody asked the DNS about them yet.
+        unanswered: How many have a latest sample that is not conclusive.
+        is_drawn: Whether rounds draw some addresses of each prefix, so that *checks* have estimates of the whole pool.
         interval_seconds: The configured time between samples.
         rounds: How many rounds are complete.
         round_seconds: How long the last round took; None before the first ends.
@@ -76,7 +122,9 @@ class PoolSummary:
     healthy: int
     failing: int
     unknown: int
+    not_sampled: int
     unanswered: int
+    is_drawn: bool
     interval_seconds: float
     rounds: int
     round_seconds: float | None
@@ -86,10 +134,14 @@ class PoolSummary:
 
     @property
     def state(self) -> str:
-        """``failing``, ``unknown`` or ``healthy``, whichever is most urgent."""
+        """``failing``, ``unknown`` or ``healthy``, whichever is most urgent.
+
+        A pool with addresses that were not sampled is ``unknown``, unless its rounds draw addresses: that takes days.
+        """
         if self.failing:
             return "failing"
-        return "unknown" if self.unknown else "healthy"
+        is_complete = (self.healthy and self.is_drawn) or not self.not_sampled
+        return "healthy" if is_complete and not self.unknown else "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,27 +171,52 @@ class Listed:
 def summarise(state: PoolState, lag_seconds: float) -> PoolSummary:
     """One pool in numbers."""
     pool, healths = state.pool, state.healths
-    results = state.results()
-    healthy, failing = healths.count(HEALTHY), healths.count(FAILING)
+    results, sums = state.results(), state.sample_sums()
     return PoolSummary(
         name=pool.name,
         size=pool.size,
-        healthy=healthy,
-        failing=failing,
-        unknown=pool.size - healthy - failing,
+        healthy=healths.count(HEALTHY),
+        failing=healths.count(FAILING),
+        unknown=healths.count(UNKNOWN),
+        not_sampled=healths.count(UNSAMPLED),
         unanswered=results[CheckName.FCRDNS, Result.UNKNOWN],
+        is_drawn=pool.plan is not None,
         interval_seconds=pool.interval_seconds,
         rounds=state.counters.rounds,
         round_seconds=state.round_seconds,
         lag_seconds=lag_seconds,
         checks=tuple(
             [
-                CheckCounts(check, check in pool.expect, *[results[check, result] for result in Result])
+                CheckCounts(
+                    check,
+                    check in pool.expect,
+                    results[check, Result.PASS],
+                    results[check, Result.FAIL],
+                    results[check, Result.UNKNOWN],
+                    results[check, NOT_SAMPLED],
+                    estimate(pool.size, *sums[check]),
+                )
                 for check in pool.checks
             ]
         ),
         not_enumerable=_not_enumerable(state) if pool.not_enumerable.ranges else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class NextSample:
+    """When an address is sampled next, at the latest: at the end of so many rounds, that many seconds from now."""
+
+    rounds: int
+    seconds: float
+
+
+def next_sample(state: PoolState, index: int) -> NextSample:
+    """When the address at *index* is sampled next, as long as sampling keeps up. A failing one is sampled sooner."""
+    pool, rounds = state.pool, 1
+    if pool.plan is not None:
+        rounds += Draws(pool.prefixes, pool.plan, state.sample.key, state.sample.round_number).rounds_until(index)
+    return NextSample(rounds, rounds * pool.interval_seconds)
 
 
 def _not_enumerable(state: PoolState) -> NotEnumerableSummary:

@@ -21,7 +21,7 @@ from exporter.inventory.pool import Pool
 from exporter.state.address import AddressState
 from exporter.state.board import Board
 from exporter.state.journal import ChangeFilter
-from exporter.state.pool import FAILING, HEALTHY, UNKNOWN, PoolState
+from exporter.state.pool import FAILING, HEALTHY, NOT_SAMPLED, UNKNOWN, UNSAMPLED, PoolState
 from exporter.views.documents import (
     address_documents,
     change_document,
@@ -49,7 +49,7 @@ from exporter.web.search import (
     whole_number,
 )
 
-_HEALTHS = {"healthy": HEALTHY, "failing": FAILING, "unknown": UNKNOWN}
+_HEALTHS = {"healthy": HEALTHY, "failing": FAILING, "unknown": UNKNOWN, NOT_SAMPLED: UNSAMPLED}
 _DEFAULT_LIMIT = 100
 MAX_LIMIT = 500
 

@@ -24,11 +24,11 @@ from exporter.inventory.pool import Pool
 from exporter.inventory.ranges import AddressRanges
 from exporter.state.domain import DomainState
 from exporter.state.journal import ChangeFilter
-from exporter.state.pool import FAILING, UNKNOWN, PoolState
+from exporter.state.pool import FAILING, UNKNOWN, UNSAMPLED, PoolState
 from exporter.views.chain import chain, draw
 from exporter.views.documents import EVIDENCE_NOT_KEPT, percentage, predicted, printable, records_of
 from exporter.views.domains import coverage_of, domain_document, grouped_findings
-from exporter.views.pools import fleet, listed, summarise, worst
+from exporter.views.pools import fleet, listed, next_sample, summarise, worst
 from exporter.views.sources import Sources
 from exporter.web.search import Search, Wanted, cursor_parameter, read_address, text_of, whole_number
 
@@ -101,6 +101,7 @@ class Pages:
             size=sum(pool.size for pool in pools),
             failing=sum(pool.failing for pool in pools),
             unknown=sum(pool.unknown for pool in pools),
+            not_sampled=sum(pool.not_sampled for pool in pools),
             problems=worst(sources.board, _PROBLEMS_EACH),
             each=_PROBLEMS_EACH,
             entries=sources.journal.latest(_LATEST_CHANGES),
@@ -145,6 +146,7 @@ class Pages:
             one=one,
             state=state,
             pool=pool.pool,
+            next_sample=next_sample(pool, index),
             drawing=draw(chain(state.target, state.evidence, pool.pool.expect)) if state.evidence else None,
             groups=_grouped(pool, index),
             receivers=predicted(state) if state.latest else [],
@@ -404,7 +406,7 @@ def _cell(key: tuple[int, int], lengths: dict[int, int], first: int, end: int) -
 def _shade(state: PoolState, cell: Cell, stale_before: float) -> Shade:
     end = cell.first + cell.count
     failing = state.healths.count(FAILING, cell.first, end)
-    unknown = state.healths.count(UNKNOWN, cell.first, end)
+    unknown = state.healths.count(UNKNOWN, cell.first, end) + state.healths.count(UNSAMPLED, cell.first, end)
     if unknown == cell.count or _is_stale(state, cell, stale_before):
         return Shade(cell, failing, unknown, None)
     share = failing / cell.count

@@ -16,7 +16,7 @@ from dashboards.generator.rules import Alert
 
 RULES = FOLDER / "prometheus" / "maildns.rules.yml"
 ALERTS = {alert.name: alert for group in GROUPS for alert in group.alerts}
-MINUTES = 420
+MINUTES = 3000
 WHO = {"job": "maildns", "instance": "exporter:10047"}
 
 Series = dict[str, str]
@@ -73,6 +73,7 @@ def pool(name: str, ips: Iterable[str], *, size: int | None = None, **labels: st
         **series("maildns_pool_results", always(size), check="fcrdns", result="pass", **labels),
         **series("maildns_pool_results", always(0), check="fcrdns", result="fail", **labels),
         **series("maildns_pool_results", always(0), check="fcrdns", result="unknown", **labels),
+        **series("maildns_pool_results", always(0), check="fcrdns", result="not-sampled", **labels),
         **series("maildns_pool_oldest_sample_timestamp_seconds", f"0+60x{MINUTES}", **labels),
         **series("maildns_pool_interval_seconds", always(60), **labels),
         **series("maildns_pool_rounds_total", f"1+1x{MINUTES}", **labels),

@@ -196,6 +196,49 @@ def outage(begins: int, ends: int) -> Series:
     return found
 
 
+MICROSOFT = 458_752
+"""The addresses of a pool whose rounds of five minutes draw one of each of 1,792 prefixes."""
+
+
+def fresh(share: float) -> Series:
+    """Series of a pool of that size since its first minute: *share* of it fails, the sweep takes 21 hours."""
+    sampled, drawn, labels = 358, 1_792, {"pool": "microsoft-365"}
+    ends = MICROSOFT // sampled
+    found = {
+        **series("maildns_pool_addresses", always(MICROSOFT), **labels),
+        **series("maildns_pool_check_expected", always(1), check="fcrdns", **labels),
+        **series("maildns_pool_interval_seconds", always(300 * 256), **labels),
+        **series("maildns_sampling_lag_seconds", always(0), **labels),
+        **series("maildns_series_dropped_total", always(0), **labels),
+        **series("maildns_pool_sample_addresses", f"0x4 {drawn}x{MINUTES}", check="fcrdns", **labels),
+        **series("maildns_pool_sample_failures", f"0x4 {drawn * share:.0f}x{MINUTES}", check="fcrdns", **labels),
+    }
+    for result, first, step in (
+        ("pass", 0, sampled * (1 - share)),
+        ("fail", 0, sampled * share),
+        ("unknown", 0, 0),
+        ("not-sampled", MICROSOFT, -sampled),
+    ):
+        last = first + step * ends
+        values = f"{first}{step:+g}x{ends - 1} {last:g}x{MINUTES - ends}"
+        found |= series("maildns_pool_results", values, check="fcrdns", result=result, **labels)
+        policies = {"pass": "accept", "fail": "refuse"}
+        found |= series(
+            "maildns_pool_receiver_results", values, receiver="gmail", result=policies.get(result, result), **labels
+        )
+    for number in range(40 if share else 0):
+        shown = {"ip": f"40.92.{number}.7", **labels}
+        prefix = {"prefix": f"40.92.{number}.0/24", **labels}
+        found |= {
+            **series("maildns_address_problem", always(1), check="fcrdns", reason="ptr-nxdomain", **shown),
+            **series("maildns_fcrdns_match", always(0), **shown),
+            **series("maildns_last_sample_timestamp_seconds", f"0+300x{MINUTES}", **shown),
+            **series("maildns_pool_failing_prefix_addresses", always(1), **prefix),
+            **series("maildns_pool_failing_prefix_sampled_addresses", f"9+0.2x{MINUTES}", **prefix),
+        }
+    return found
+
+
 def refused(result: str, count: int, begins: int, ends: int) -> Series:
     """Series of a receiver that refuses *count* addresses."""
     labels = {"pool": "corporate", "receiver": "gmail"}

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from dashboards.generator.pool_rules import LOWER, RATIO, UPPER
+from exporter.views.pools import estimate
 from tests.assets.rule_cases import RULES, always, series
 from tests.integration.servers.prometheus import promtool
 
@@ -49,7 +50,7 @@ def score_ends(size, sampled, failed):
     ],
 )
 def test_the_recorded_bounds_are_those_of_wilson(tmp_path, size, sampled, failed):
-    """For every sample, to a hundredth of a percent; the samples of two shards are added."""
+    """For every sample, to a hundredth of a percent; the samples of two shards are added. Pages show the same."""
     lower, upper = score_ends(size, sampled, failed)
     scraped = {}
     for instance, part in (("a:1", (size - size // 3, sampled - sampled // 3, failed - failed // 3)),
@@ -62,6 +63,8 @@ def test_the_recorded_bounds_are_those_of_wilson(tmp_path, size, sampled, failed
     outcome = promtool("test", "rules", write(tmp_path, scraped, {RATIO: failed / sampled, LOWER: lower, UPPER: upper}))
 
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    shown = estimate(size, sampled, failed)
+    assert (shown.share, shown.lower, shown.upper) == pytest.approx((failed / sampled, lower, upper), abs=1e-4)
 
 
 @pytest.mark.parametrize(("sampled", "failed"), [(1_792, 18), (1_792, 0), (40, 40), (1, 1), (10, 5)])

@@ -28,7 +28,6 @@ from exporter.checks.result import CheckName
 from exporter.config.load import parse
 from exporter.inventory.build import build
 from exporter.inventory.pool import Pool
-from exporter.metrics.collectors import sums_of
 from exporter.sampling.sampler import Sampler
 from exporter.state.board import Board
 from exporter.state.pool import FAILING
@@ -107,7 +106,7 @@ async def _sampled(pool: Pool, seed: int) -> Round:
     sampler.tick(pool.name)
     while not state.counters.rounds:
         await asyncio.sleep(1)
-    sampled, failed = sums_of(state)[_CHECK]
+    sampled, failed = state.sample_sums()[_CHECK]
     prefixes = pool.prefixes
     named = [state.healths.count(FAILING, *prefixes.of(first)) > 0 for first in _firsts(pool)]
     return Round(sampled, failed, sum(named))

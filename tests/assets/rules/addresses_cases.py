@@ -15,6 +15,7 @@ from tests.assets.rule_fleet import (
     WIDE_FLEET,
     broken,
     counted,
+    fresh,
     helo_broken,
     lost,
     not_expected,
@@ -152,6 +153,12 @@ ADDRESSES = [
         FLEET | unanswered(3, 10, 90),
         {69: [], 71: [Firing("MailDnsUnanswered", SHARED, "3")], 106: []},
         id="silent servers of a zone fire after an hour, without alerts about the addresses",
+    ),
+    pytest.param(
+        watcher() | fresh(0.0),
+        {minute: [] for minute in (20, 60, 90, 360, 720, 1280, 1290, 1440)},
+        id="a fresh pool of which 1,792 addresses are drawn a round is silent for a day: what is not sampled is not "
+        "unanswered",
     ),
     pytest.param(
         {**watcher(), **pool("corporate", IPS, size=1000)} | unanswered(3, 10, 120, of=1000),

@@ -30,7 +30,7 @@ VALUES = {
     "cursor": ["0-0", "3-2", "99-0", "1-999999", "x", "-1", "5", "0", "", "9" * 30, "0-0-0"],
     "q": ["", "mta", "198.51.100.0/28", "::/0", "</script>", "%00", "\\027", "x" * 300, "x" * 301, "ü", "0.0.0.0/0"],
     "pool": ["newsletter", "nothing", "", "../../etc"],
-    "health": ["healthy", "failing", "unknown", "ill", ""],
+    "health": ["healthy", "failing", "unknown", "not-sampled", "ill", ""],
     "check": ["fcrdns", "dmarc", "nothing", ""],
     "ip": ["198.51.100.1", "2001:db8::10", "8.8.8.8", "x", "1.2.3", "%2e%2e", "::ffff:1.2.3.4", "a" * 200],
     "domain": ["right.example", "nothing.example", "", "RIGHT.example."],

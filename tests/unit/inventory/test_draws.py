@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.addresses import Address
-from exporter.inventory.draws import SEARCH, Draws, Plan, chance, mixed, permuted
+from exporter.inventory.draws import SEARCH, Draws, Plan, chance, mixed, permuted, unpermuted
 from exporter.inventory.prefixes import Prefixes
 from exporter.inventory.ranges import AddressRange, AddressRanges
 
@@ -25,8 +25,10 @@ def prefixes(source: AddressRanges, ipv4: int = 24, ipv6: int = 64) -> Prefixes:
 
 @given(size=st.integers(1, 700), key=st.integers(0, 2**64 - 1))
 def test_a_permutation_has_each_number_once(size, key):
-    """This is so for every size and key."""
-    assert sorted(permuted(index, size, key) for index in range(size)) == list(range(size))
+    """This is so for every size and key; and `unpermuted` is its reverse."""
+    order = [permuted(index, size, key) for index in range(size)]
+    assert sorted(order) == list(range(size))
+    assert [unpermuted(value, size, key) for value in order] == list(range(size))
 
 
 def test_keys_make_different_orders():
@@ -71,6 +73,8 @@ def test_each_address_comes_once_before_one_comes_again(numbers, per_prefix, key
     drawn = [[one.at(draw)[0] for draw in range(one.drawn)] for one in rounds]
 
     assert {position for indexes in drawn for position in indexes} == set(range(source.size))
+    for position in range(source.size):
+        assert rounds[0].rounds_until(position) == next(n for n, indexes in enumerate(drawn) if position in indexes)
     for indexes in drawn:
         assert len(indexes) == len(set(indexes)) == sum(min(per_prefix, end - start) for start, end in made)
 

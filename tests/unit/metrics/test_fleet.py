@@ -69,22 +69,23 @@ def test_receivers_have_shares_and_sums():
         ("a", "192.0.2.10", "mail.example.org", postfix): 0.5,
         ("a", "192.0.2.10", "mail.example.org", strict): 0.0,
     }
-    results = dict.fromkeys(["refuse", "unknown", "by-design", "accept"], 0)
+    results = dict.fromkeys(["refuse", "unknown", "by-design", "accept", "not-sampled"], 0)
     assert samples(board, "pool_receiver_results") == {
         **{("a", postfix, result): count for result, count in (results | {"refuse": 1}).items()},
         **{("a", strict, result): count for result, count in (results | {"by-design": 1}).items()},
     }
 
 
-def test_receivers_are_unknown_before_the_first_sample():
-    """A pool starts with every address unknown, and no shares."""
+def test_nothing_is_unanswered_before_the_first_sample():
+    """A pool starts with every address not sampled, and no shares."""
     board = board_of(RECEIVERS)
 
     assert samples(board, "receiver_accepts") == {}
     assert {labels for labels, value in samples(board, "pool_receiver_results").items() if value} == {
-        ("a", "postfix-reject-unknown-client-hostname", "unknown"),
-        ("a", "strict-helo-equals-ptr", "unknown"),
+        ("a", "postfix-reject-unknown-client-hostname", "not-sampled"),
+        ("a", "strict-helo-equals-ptr", "not-sampled"),
     }
+    assert {labels[2] for labels, value in samples(board, "pool_results").items() if value} == {"not-sampled"}
 
 
 def test_spf_is_shown_by_identity_and_domain_where_there_is_a_record():

@@ -8,7 +8,6 @@ from exporter.checks.names import DomainName
 from exporter.checks.result import CheckName, IprevVerdict, Result
 from exporter.config.load import parse
 from exporter.inventory.build import build
-from exporter.metrics.collectors import sums_of
 from exporter.sampling.sampler import Sampler
 from exporter.state.board import Board
 from exporter.state.counters import MAX_FAILURES
@@ -79,7 +78,7 @@ def test_an_unused_address_is_no_failure():
     assert verdicts(state) == {"pass": 0, "fail": 0, "permerror": 12, "temperror": 0}
     assert not state.counters.not_enumerable.failures
     assert state.results()[CheckName.FCRDNS, Result.PASS] == state.pool.size == 32
-    assert sums_of(state)[CheckName.FCRDNS] == (32, 0)
+    assert state.sample_sums()[CheckName.FCRDNS] == (32, 0)
     assert state.counters.samples[CheckName.FCRDNS, Result.PASS] == 64
     assert state.counters.samples[CheckName.FCRDNS, Result.FAIL] == 0
 
@@ -88,7 +87,7 @@ def test_random_addresses_are_no_part_of_the_estimate():
     """Not even where rounds draw addresses of each prefix."""
     state = sampled(Senders(), sample="{ipv6_prefix: 124}")
     assert verdicts(state)["fail"] == 6
-    assert sums_of(state)[CheckName.FCRDNS] == (2, 0)
+    assert state.sample_sums()[CheckName.FCRDNS] == (2, 0)
 
 
 def test_names_that_do_not_resolve_back_are_confirmed_and_the_latest_are_kept():

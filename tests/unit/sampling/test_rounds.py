@@ -13,12 +13,12 @@ from exporter.checks.result import CheckName
 from exporter.config.load import parse
 from exporter.inventory.build import build
 from exporter.inventory.draws import SEARCH
-from exporter.metrics.collectors import sums_of
 from exporter.sampling.sampler import Sampler
 from exporter.state.board import Board
 from exporter.state.pool import WorstPrefixes
 from exporter.state.storage.key_values import KeyValueTable
 from exporter.state.storage.writer import load_round, put_cursor, put_round
+from exporter.views.pools import next_sample
 from tests.fakes import FakeResolver, run
 
 FCRDNS = CheckName.FCRDNS
@@ -101,7 +101,7 @@ def test_a_prefix_that_is_wholly_broken_is_found_in_the_first_round():
     async def main():
         watched = Watched(everything(lambda address: address.startswith("10.0.7.")), configuration("10.0.0.0/20"))
         asked = await watched.rounds()
-        return asked, watched.worst, sums_of(watched.pool)[FCRDNS]
+        return asked, watched.worst, watched.pool.sample_sums()[FCRDNS]
 
     asked, worst, sums = run(main())
 
@@ -111,6 +111,28 @@ def test_a_prefix_that_is_wholly_broken_is_found_in_the_first_round():
     assert prefixes.count("10.0.7") == 2 * (1 + SEARCH)  # each of them was confirmed
     assert len(prefixes) == 15 + 2 * (1 + SEARCH)
     assert sums == (16, 1)
+
+
+def test_the_first_sample_of_an_address_comes_when_it_is_announced():
+    """An address that was not drawn yet is sampled at the end of the announced number of rounds, not before."""
+
+    async def main():
+        watched = Watched(everything(lambda _address: False), configuration("10.0.0.0/20"))
+        await watched.rounds()
+        waits = {index: next_sample(watched.pool, index) for index in range(0, 4096, 5)}
+        for number in range(1, 5):
+            await watched.rounds()
+            for index, wait in waits.items():
+                if not watched.pool.is_sampled(index):
+                    assert wait.rounds > number
+                elif wait.rounds < 256:  # the present round was not its second
+                    assert wait.rounds <= number
+        return waits
+
+    waits = run(main())
+
+    assert max(wait.rounds for wait in waits.values()) > 250
+    assert {wait.seconds / wait.rounds for wait in waits.values()} == {HOUR}
 
 
 def test_known_failures_are_sampled_in_every_round():
@@ -162,7 +184,7 @@ def test_unanswered_samples_do_not_count():
             configuration("10.0.0.0/20"),
         )
         await watched.rounds()
-        return sums_of(watched.pool)[FCRDNS]
+        return watched.pool.sample_sums()[FCRDNS]
 
     assert run(main()) == (12, 1)
 
@@ -173,7 +195,7 @@ def test_a_pool_that_fits_into_its_interval_is_sampled_as_a_whole():
     async def main(text):
         watched = Watched(everything(lambda address: address.endswith(".9")), text)
         asked = await watched.rounds()
-        return len(set(asked)), sums_of(watched.pool)[FCRDNS]
+        return len(set(asked)), watched.pool.sample_sums()[FCRDNS]
 
     fits = configuration("10.0.0.0/22", sample="auto")
     assert run(main(fits)) == (1024, (1024, 4))
@@ -212,7 +234,7 @@ def test_sums_of_an_unfinished_first_round_are_not_shown():
         watched = Watched(everything(lambda _address: True), configuration("10.0.0.0/20"))
         watched.sampler.tick("big")
         await asyncio.sleep(0.015)
-        return sums_of(watched.pool)[FCRDNS]
+        return watched.pool.sample_sums()[FCRDNS]
 
     assert run(main()) == (0, 0)
 

@@ -383,11 +383,11 @@ def counted(pool):
 
 
 def test_the_outcomes_of_a_pool_add_up_to_its_size():
-    """The four counts of each receiver add up to the pool's size, and a reload keeps them."""
+    """The five counts of each receiver add up to the pool's size, and a reload keeps them."""
     board = Board()
     board.publish(build(parse(CONFIGURATION, "test")))
     pool = board.pools["a"]
-    assert counted(pool) == {("gmail", "unknown"): 3, ("strict-helo-equals-ptr", "unknown"): 3}
+    assert counted(pool) == {("gmail", "not-sampled"): 3, ("strict-helo-equals-ptr", "not-sampled"): 3}
 
     for world in (RIGHT, BROKEN, SILENT, RIGHT, RENAMED):
         judged, evidence = run_check(report(pool[0].target, policies=pool.pool.receivers), world)
@@ -395,15 +395,15 @@ def test_the_outcomes_of_a_pool_add_up_to_its_size():
         assert {sum(c for (it, _), c in pool.receiver_results().items() if it is one) for one in POLICIES} == {3}
     assert counted(pool) == {
         ("gmail", "accept"): 1,
-        ("gmail", "unknown"): 2,
+        ("gmail", "not-sampled"): 2,
         ("strict-helo-equals-ptr", "by-design"): 1,
-        ("strict-helo-equals-ptr", "unknown"): 2,
+        ("strict-helo-equals-ptr", "not-sampled"): 2,
     }
 
     board.publish(build(parse(CONFIGURATION.replace("gmail, ", ""), "test")))
     assert counted(board.pools["a"]) == {
         ("strict-helo-equals-ptr", "by-design"): 1,
-        ("strict-helo-equals-ptr", "unknown"): 2,
+        ("strict-helo-equals-ptr", "not-sampled"): 2,
     }
 
 

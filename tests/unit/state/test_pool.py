@@ -9,15 +9,31 @@ from hypothesis import strategies as st
 
 from exporter.checks.check import run_check
 from exporter.checks.report import report
+from exporter.checks.result import CheckName, Result
 from exporter.inventory.draws import Plan
 from exporter.state.address import health
 from exporter.state.counters import PoolCounters
-from exporter.state.pool import FAILING, HEALTHY, MAX_PREFIXES, UNKNOWN, PoolState, WorstPrefixes
+from exporter.state.pool import (
+    FAILING,
+    HEALTHY,
+    MAX_PREFIXES,
+    NOT_SAMPLED,
+    UNKNOWN,
+    UNSAMPLED,
+    PoolState,
+    WorstPrefixes,
+)
 from tests.examples import examples
 from tests.factories import World
 from tests.unit.web.pools import BROKEN, RIGHT, SILENT, pool
 
 CODES = {None: UNKNOWN, True: HEALTHY, False: FAILING}
+
+
+def code(address, expect):
+    """What `PoolState.healths` has for an address."""
+    return UNSAMPLED if address.latest is None else CODES[health(address, expect)]
+
 
 samples = st.lists(st.tuples(st.integers(0, 3), st.sampled_from([RIGHT, BROKEN, SILENT])), max_size=12)
 
@@ -29,13 +45,19 @@ def record(state: PoolState, index: int, world: World, at: float = 1.0) -> None:
 
 @given(samples)
 def test_healths_are_the_health_of_each_address(taken):
-    """Each byte is the code of what `health` returns for the address."""
+    """Each byte is the code of what `health` returns for the address, or that it was never sampled."""
     state = PoolState(pool("198.51.100.0/30"), PoolCounters())
     for index, world in taken:
         record(state, index, world)
 
     expect = state.pool.expect
-    assert list(state.healths) == [CODES[health(state[index], expect)] for index in range(4)]
+    assert list(state.healths) == [code(state[index], expect) for index in range(4)]
+    counts = state.results()
+    sampled = {index for index, _ in taken}
+    assert counts[CheckName.FCRDNS, NOT_SAMPLED] == 4 - len(sampled)
+    assert counts[CheckName.FCRDNS, Result.UNKNOWN] == sum(
+        state[index].latest.iprev.verdict == "temperror" for index in sampled
+    )
 
 
 @given(samples)
@@ -50,7 +72,7 @@ def test_a_reload_judges_health_by_the_new_expectations(taken):
         pass
 
     expect = new.pool.expect
-    assert list(new.healths) == [CODES[health(new[index], expect)] for index in range(8)]
+    assert list(new.healths) == [code(new[index], expect) for index in range(8)]
 
 
 SOURCE = pool("198.51.100.0/29", "198.51.101.0/30", "203.0.113.64/31", "2001:db8::/126", "2001:db8:0:1::/127")
