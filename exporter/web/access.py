@@ -13,7 +13,7 @@ import hmac
 import os
 import ssl
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -169,7 +169,7 @@ class Access:
                 continue
             self._seen = seen
             try:
-                config, tls = await asyncio.to_thread(_load, path)
+                config, tls = await asyncio.to_thread(_load, path, may_be_empty=self.config == WebConfig())
             except ConfigError as bad:
                 self.problems = tuple(map(str, bad.problems))
                 log.warning("the new web configuration is bad, the old one stays in use", problems=list(self.problems))
@@ -203,14 +203,18 @@ class Access:
         return seen.digest()
 
 
-def _load(path: Path) -> tuple[WebConfig, ssl.SSLContext | None]:
+def _load(path: Path, *, may_be_empty: bool = True) -> tuple[WebConfig, ssl.SSLContext | None]:
     config = load_web_config(path)
+    if not may_be_empty and config == WebConfig():  # a file that is being replaced, or was emptied by mistake
+        what = "is empty: to serve without TLS and passwords, restart without --web.config.file"
+        raise ConfigError([Problem(str(path), 0, 0, "", what)])
     return config, None if config.tls is None else build_context(config.tls, str(path))
 
 
 _REMEMBERED = 256
 _THREADS = 2
-_WAITING = 16
+_WAITING = 32
+_WAITING_OF_ONE = 8
 _MAX_BYTES = 72
 """The bytes of a password that bcrypt uses. Go makes no hash of a longer one, so none can be right."""
 _MAX_HEADER = 4096
@@ -224,34 +228,36 @@ class Passwords:
     """Basic authentication against *users*, bcrypt hashes by name. A few threads check passwords.
 
     The response time does not show which names exist: an unknown name costs one bcrypt check too, or one look into the
-    cache of results.
+    cache of results. Wrong passwords from one client leave room for those of others, and never displace a right one.
     """
 
     def __init__(self, users: Mapping[str, bytes]) -> None:
         self._users = users
         self._hashes = [users[name] for name in sorted(users)]
         self._secret = os.urandom(32)
-        self._known: OrderedDict[bytes, bool] = OrderedDict()
+        self._right: set[bytes] = set()  # at most one for each user
+        self._wrong: OrderedDict[bytes, None] = OrderedDict()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="bcrypt")
-        self._waiting = 0
+        self._waiting: Counter[str] = Counter()
 
     def close(self) -> None:
         """Stop the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def are_right(self, authorization: str) -> bool:
-        """Whether an `Authorization` header has a right name and password. Raises `BusyError`."""
+    async def are_right(self, authorization: str, client: str) -> bool:
+        """Whether an `Authorization` header of *client*, an address, has a right name and password.
+
+        Raises `BusyError`.
+        """
         credentials = read_basic(authorization)
         if credentials is None:
             return False
         name, password = credentials
         hashed = self._users.get(name) or self._substitute(name)
         digest = self._digest(name, password, hashed)
-        known = self._known.get(digest)
-        if known is None:
-            known = await self._check(password, hashed)
-            self._remember(digest, is_right=known)
-        return known and name in self._users
+        if digest not in self._right and digest not in self._wrong:
+            self._remember(digest, is_right=await self._check(password, hashed, client) and name in self._users)
+        return digest in self._right
 
     def _substitute(self, name: str) -> bytes:
         """The hash to check an unknown name against: always the same one for a name."""
@@ -262,21 +268,23 @@ class Passwords:
         message = b"".join([len(one).to_bytes(4, "big") + one for one in (name.encode(), password, hashed)])
         return hmac.digest(self._secret, message, hashlib.sha256)
 
-    async def _check(self, password: bytes, hashed: bytes) -> bool:
-        if self._waiting >= _THREADS + _WAITING:
+    async def _check(self, password: bytes, hashed: bytes, client: str) -> bool:
+        if self._waiting[client] >= _WAITING_OF_ONE or self._waiting.total() >= _WAITING:
             raise BusyError
-        self._waiting += 1
+        self._waiting[client] += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, _matches, password, hashed)
         finally:
-            self._waiting -= 1
+            self._waiting -= Counter([client])  # drops clients without any
 
     def _remember(self, digest: bytes, *, is_right: bool) -> None:
         """Cache a result, a wrong one too: otherwise a second try would show whether the name exists."""
-        self._known[digest] = is_right
-        self._known.move_to_end(digest)
-        if len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
+        if is_right:
+            self._right.add(digest)
+            return
+        self._wrong[digest] = None
+        if len(self._wrong) > _REMEMBERED:
+            self._wrong.popitem(last=False)
 
 
 def _matches(password: bytes, hashed: bytes) -> bool:

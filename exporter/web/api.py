@@ -6,6 +6,7 @@ A list is ``{"data": [...], "next": ...}``; *next* is the cursor of the next pag
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import islice
@@ -51,6 +52,8 @@ from exporter.web.search import (
 
 _HEALTHS = {"healthy": HEALTHY, "failing": FAILING, "unknown": UNKNOWN, NOT_SAMPLED: UNSAMPLED}
 _DEFAULT_LIMIT = 100
+_QUALITY = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")
+_ESCAPINGS = {"allow-utf-8", "underscores", "dots", "values"}
 MAX_LIMIT = 500
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -185,6 +188,38 @@ class Api:
         return pool
 
 
+def _wanted(header: str) -> list[tuple[str, dict[str, str]]]:
+    """The items of an `Accept` or `Accept-Encoding` header with their parameters, the most wanted first.
+
+    Items with a quality of 0, or with none that can be read, are left out (RFC 9110 section 12.4.2).
+    """
+    found = []
+    for item in header.split(","):
+        name, *rest = item.split(";")
+        parameters = {key.strip().lower(): value.strip(' "') for key, _, value in (one.partition("=") for one in rest)}
+        quality = parameters.pop("q", "1")
+        if _QUALITY.fullmatch(quality) and float(quality) > 0:
+            found.append((float(quality), name.strip().lower(), parameters))
+    return [(name, parameters) for _, name, parameters in sorted(found, key=lambda one: -one[0])]
+
+
+def accepts_gzip(header: str) -> bool:
+    """Whether an `Accept-Encoding` header allows gzip."""
+    return any(name in {"gzip", "x-gzip"} for name, _ in _wanted(header))
+
+
+def canonical_accept(header: str) -> str:
+    """An `Accept` header that gets the same exposition as *header*; there are ten of them, whatever clients send."""
+    for name, parameters in _wanted(header):
+        version = parameters.get("version", "")
+        if name == "application/openmetrics-text" and not version:
+            return name
+        if name in {"application/openmetrics-text", "text/plain"} and version.startswith("1."):
+            escaping = parameters.get("escaping", "")
+            return f"{name};version=1.0.0;escaping={escaping if escaping in _ESCAPINGS else 'underscores'}"
+    return ""
+
+
 def _limit(query: MultiMapping[str]) -> int:
     return whole_number(query, "limit", 1, MAX_LIMIT) or _DEFAULT_LIMIT
 
@@ -232,7 +267,7 @@ class Probe:
         began = loop.time()
         sampled = await self.sample(state.pool, target, known, timeout_seconds)
         seconds = loop.time() - began
-        accept = "" if debug == "true" else request.headers.get("Accept", "")
+        accept = "" if debug == "true" else canonical_accept(request.headers.get("Accept", ""))
         body, content_type = self.render(state.pool, sampled, seconds, accept)
         if debug == "true":
             text = explain(state.pool, sampled, seconds, timeout_seconds) + "\n" + body.decode()

@@ -6,18 +6,24 @@ import errno
 import os
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from exporter.errors import CannotRunError
 
+log = structlog.get_logger()
+
 _SWEEP_SECONDS = 0.5
 _LEAVING_POLL_SECONDS = 0.02
 _BACKLOG = 256
+_NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_SILENCE_SECONDS = 60.0
+"""The time without such an error after which the next one is logged again."""
 _REMEDIES = {
     errno.EADDRINUSE: "stop the program that uses the port, or choose another port",
     errno.EADDRNOTAVAIL: "use an address of this machine, or none to listen on all of them",
@@ -32,6 +38,7 @@ class ConnectionLimits:
     Attributes:
         asking: from the start of a connection, or the first byte of a request, to the end of its header.
         reading: until the client has read the whole response.
+        reading_when_full: the same, while another request waits for a slot.
         idle: between two requests.
         lingering: to discard a request body that was not read.
         handshake: for the TLS handshake.
@@ -40,6 +47,7 @@ class ConnectionLimits:
 
     asking: float = 10.0
     reading: float = 60.0
+    reading_when_full: float = 10.0
     idle: float = 75.0
     lingering: float = 2.0
     handshake: float = 10.0
@@ -47,20 +55,28 @@ class ConnectionLimits:
 
 
 class Connection(web.RequestHandler):
-    """One connection, with the loop times since when it waits for a request, or for the client to read a response."""
+    """One connection, with loop times.
 
-    __slots__ = ("_watch", "asking_since", "is_served", "reading_since")
+    Attributes:
+        asking_since: since when the client sends a request, or was connected without one; None if it does neither.
+        idle_since: when it was opened, or when the last request ended.
+        is_served: whether a request is being handled.
+        reading_since: since when the client has not read all of a response; None if it has.
+    """
+
+    __slots__ = ("_watch", "asking_since", "idle_since", "is_served", "reading_since")
 
     def __init__(self, watch: "Connections", server: web.Server, **settings: Any) -> None:
         super().__init__(server, **settings)
         self._watch = watch
         self.asking_since: float | None = None
+        self.idle_since = 0.0
         self.reading_since: float | None = None
         self.is_served = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.asking_since = self._watch.now()
+        self.asking_since = self.idle_since = self._watch.now()
         self._watch.opened(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -76,6 +92,12 @@ class Connection(web.RequestHandler):
         """Do not log malformed requests: they are answered with 400, and the operator cannot change them."""
         if not isinstance(more.get("exc_info"), HttpProcessingError):
             super().log_exception(*arguments, **more)
+
+    def handle_error(self, *arguments: Any, **more: Any) -> web.StreamResponse:
+        """The response to what is no valid request, with the headers of all others."""
+        response = super().handle_error(*arguments, **more)
+        response.headers.update(self._watch.headers())
+        return response
 
     @property
     def has_unread(self) -> bool:
@@ -100,10 +122,16 @@ class Connection(web.RequestHandler):
 
 
 class Connections:
-    """Listens, and enforces the limits. `serving` must be entered for each request."""
+    """Listens, and enforces the limits. `serving` must be entered for each request.
 
-    def __init__(self, limits: ConnectionLimits) -> None:
+    Attributes:
+        headers: the headers of responses to invalid requests, which no handler sees.
+    """
+
+    def __init__(self, limits: ConnectionLimits, headers: Callable[[], Mapping[str, str]] = dict) -> None:
         self._limits = limits
+        self.headers = headers
+        self._exhausted_at: float | None = None
         self._loop = asyncio.get_running_loop()
         self._open: dict[Connection, None] = {}
         self._servers: list[asyncio.Server] = []
@@ -123,6 +151,7 @@ class Connections:
     ) -> None:
         """Listen on each (host, port). Raises `CannotRunError` for an unusable address."""
         self._server = server
+        self._loop.set_exception_handler(self._on_loop_error)
         for host, port in addresses:
             try:
                 self._servers.append(
@@ -180,17 +209,43 @@ class Connections:
             yield
         finally:
             connection.is_served = False
+            connection.idle_since = self.now()
 
     def opened(self, connection: Connection) -> None:
         """Add a connection; if there are too many, close the one that has been without a request longest."""
         self._open[connection] = None
         if len(self._open) > self._limits.connections:
-            waiting = [one for one in self._open if one.asking_since is not None]
-            min(waiting, key=lambda one: one.asking_since or 0.0).drop()
+            waiting = [one for one in self._open if not one.waits_for_us]  # at least the new one
+            min(waiting, key=lambda one: one.idle_since).drop()
+
+    def unread(self) -> int:
+        """How many clients have not read all of a response that is complete."""
+        return sum(one.has_unread and not one.is_served for one in self._open)
+
+    def drop_slowest(self) -> bool:
+        """Close the connection of the slowest reader, if it is slower than a crowded exporter can wait for."""
+        slow = [one for one in self._open if one.reading_since is not None and not one.is_served]
+        slowest = min(slow, key=lambda one: one.reading_since or 0.0, default=None)
+        if slowest is None or self.now() - (slowest.reading_since or 0.0) < self._limits.reading_when_full:
+            return False
+        slowest.drop()
+        return True
 
     def closed(self, connection: Connection) -> None:
         """Remove a connection."""
         self._open.pop(connection, None)
+
+    def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Log once that descriptors ran out: asyncio reports each of hundreds of attempts to accept a connection."""
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in _NO_DESCRIPTORS or "socket" not in context:
+            loop.default_exception_handler(context)
+            return
+        before, self._exhausted_at = self._exhausted_at, self.now()
+        if before is None or self._exhausted_at - before > _SILENCE_SECONDS:
+            log.error(
+                "new connections wait: raise the limit of open files (LimitNOFILE)", reason=os.strerror(error.errno)
+            )
 
     def _made(self) -> Connection:
         return Connection(

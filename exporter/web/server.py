@@ -14,7 +14,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from exporter.views.sources import Sources
 from exporter.web.access import Access, BusyError, is_allowed
-from exporter.web.api import Api, Probe, problem
+from exporter.web.api import Api, Probe, accepts_gzip, canonical_accept, problem
 from exporter.web.connections import ConnectionLimits, Connections
 from exporter.web.pages import Pages
 from exporter.web.search import BadQueryError, NotConfiguredError, Search
@@ -119,12 +119,12 @@ class WebServer:
 
         Raises `CannotRunError` for an unusable address.
         """
-        self._connections = Connections(self._limits)
+        self._connections = Connections(self._limits, self._headers)
         checks = RequestChecks(self._connections, self._access, base=self._base, max_requests=self._max_requests)
         app = web.Application(middlewares=checks.middlewares(), client_max_size=64 * 1024)
         app.on_response_prepare.append(self._secure)
         self._add_routes(app.router)
-        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_LEAVING_SECONDS)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_LEAVING_SECONDS)
         await self._runner.setup()
         if self._runner.server is None:
             raise RuntimeError("an application that was set up has a server")
@@ -161,8 +161,8 @@ class WebServer:
             router.add_get(base, self._to_prefix)
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        compress = "gzip" in request.headers.get("Accept-Encoding", "")
-        accept = request.headers.get("Accept", "")
+        compress = accepts_gzip(request.headers.get("Accept-Encoding", ""))
+        accept = canonical_accept(request.headers.get("Accept", ""))
         body, content_type = await self._scrapes.get(accept, compress=compress)
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
         if compress:
@@ -197,11 +197,12 @@ class WebServer:
         )
 
     async def _secure(self, _request: web.Request, response: web.StreamResponse) -> None:
-        """Add headers to every response; an empty one in the web configuration removes a default."""
-        response.headers["Server"] = "maildns-exporter"
-        for name, value in {**SECURITY_HEADERS, **self._access.config.headers}.items():
-            if value:
-                response.headers[name] = value
+        response.headers.update(self._headers())
+
+    def _headers(self) -> dict[str, str]:
+        """The headers of every response; an empty one in the web configuration removes a default."""
+        headers = {"Server": "maildns-exporter", **SECURITY_HEADERS, **self._access.config.headers}
+        return {name: value for name, value in headers.items() if value}
 
 
 class RequestChecks:
@@ -267,7 +268,7 @@ class RequestChecks:
         if access.passwords is None:
             return await handler(request)
         try:
-            is_right = await access.passwords.are_right(request.headers.get("Authorization", ""))
+            is_right = await access.passwords.are_right(request.headers.get("Authorization", ""), request.remote or "")
         except BusyError:
             response = self._say(request, 503, "too many passwords are being checked: try again later")
             response.headers["Retry-After"] = "1"
@@ -280,9 +281,11 @@ class RequestChecks:
 
     @web.middleware
     async def _limited(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """A request has its slot until its client has read the response, or, if the client leaves, until it is made."""
         if self.is_health(request):
             return await handler(request)
-        if self._active >= self._max_requests:
+        slots = self._max_requests - self._connections.unread()
+        if self._active >= slots and not self._connections.drop_slowest():
             what = f"{self._max_requests} requests are being served already (--web.max-requests): try again"
             response = self._say(request, 503, what)
             response.headers["Retry-After"] = "1"

@@ -199,6 +199,24 @@ async def test_a_changed_password_is_in_force_at_once(tmp_path):
                 await asyncio.sleep(0.05)
 
 
+@pytest.mark.parametrize("content", ["", "# nothing\n", "{}\n"], ids=["empty", "comment", "no-keys"])
+async def test_an_emptied_file_does_not_open_the_door(tmp_path, content):
+    """Passwords stay, the log and the status have the reason, and a good file ends it."""
+    web_config = write(tmp_path, basic_auth_users={"alice": hashed("right")})
+    async with serving_with(web_config) as exporter:
+        web_config.write_text(content)
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not exporter.service._access.problems:
+                await asyncio.sleep(0.02)
+        assert (await exporter.ask("/metrics"))[0] == 401
+        assert "is empty" in exporter.service._access.problems[0]
+
+        write(tmp_path, rate_limit={"interval": "1ms", "burst": 1000})
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while (await exporter.ask("/metrics"))[0] != 200:
+                await asyncio.sleep(0.02)
+
+
 async def test_more_requests_than_the_limit_get_a_429(tmp_path):
     """A burst passes, the next one has to wait; health does not count."""
     async with serving_with(write(tmp_path, rate_limit={"interval": "1h", "burst": 3})) as exporter:

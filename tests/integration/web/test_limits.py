@@ -3,14 +3,19 @@
 import asyncio
 import contextlib
 import itertools
+import os
 import random
 import re
+import socket
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.integration.running import longest_callback
-from tests.integration.servers.process import DEADLINE_SECONDS
+from tests.integration.servers.http import is_ok
+from tests.integration.servers.process import DEADLINE_SECONDS, Server, wait_until
 from tests.integration.serving import PATIENT
 from tests.integration.web.demo import SILENT_IP, fallen_silent, watched_demo
 
@@ -96,6 +101,71 @@ async def test_the_oldest_waiting_connection_makes_room():
         assert (await exporter.ask("/-/healthy"))[0] == 200
         for _, writer in idle:
             writer.close()
+
+
+async def test_connections_that_idle_after_a_request_make_room():
+    """A client that keeps more connections open than there may be locks nobody out."""
+    async with watched_demo(connection_limits=replace(PATIENT, connections=20)) as exporter:
+        host, port = exporter.address.rsplit(":", 1)
+        idle = []
+        for _ in range(25):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+            idle.append(writer)
+        assert (await exporter.ask("/-/healthy"))[0] == 200
+        for writer in idle:
+            writer.close()
+
+
+@pytest.mark.parametrize("seconds", [DEADLINE_SECONDS, 0.5], ids=["full", "dropped"])
+async def test_a_request_has_its_slot_until_the_client_has_read_the_response(seconds):
+    """Clients that read nothing get no more memory than there are slots. Slow ones are dropped if others wait."""
+    limits = replace(PATIENT, reading_when_full=seconds)
+    async with watched_demo(connection_limits=limits, max_requests=2) as exporter:
+        host, port = exporter.address.rsplit(":", 1)
+        writers = []
+        for _ in range(2):
+            reader, writer = await asyncio.open_connection(host, int(port), limit=1)
+            reader._transport.pause_reading()
+            writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 500)
+            writers.append(writer)
+        if seconds < DEADLINE_SECONDS:
+            await until_status(exporter, 503)
+            await until_status(exporter, 200)
+        else:
+            await until_status(exporter, 503, in_a_row=20)
+        for writer in writers:
+            writer.transport.abort()
+        await until_status(exporter, 200)
+
+
+async def test_a_request_that_its_client_abandons_keeps_its_slot():
+    """Otherwise a client could start any number of probes, and wait for none."""
+    async with fallen_silent(max_requests=2) as (exporter, dns):
+        host, port = exporter.address.rsplit(":", 1)
+        head = f"GET /probe?target={SILENT_IP} HTTP/1.1\r\nHost: x\r\n"
+        head += "X-Prometheus-Scrape-Timeout-Seconds: 120\r\n\r\n"
+        writers = []
+        for _ in range(2):
+            writers.append((await asyncio.open_connection(host, int(port)))[1])
+            writers[-1].write(head.encode())
+        await until_status(exporter, 503)
+        for writer in writers:
+            writer.transport.abort()
+        assert (await exporter.ask("/-/healthy"))[0] == 200
+        assert (await exporter.ask("/metrics"))[0] == 503
+        dns.resume()
+        await until_status(exporter, 200)
+
+
+async def until_status(exporter, status, *, in_a_row=1):
+    """Ask for the metrics until the answers have this status."""
+    seen = 0
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while seen < in_a_row:
+            seen = seen + 1 if (await exporter.ask("/metrics"))[0] == status else 0
+            await asyncio.sleep(0.01)
 
 
 async def test_health_answers_when_no_other_request_may():
@@ -205,6 +275,35 @@ async def test_what_is_no_http_gets_a_400_and_no_line_in_the_log(caplog):
     """Nobody can fill the operator's log from outside."""
     async with watched_demo() as exporter:
         for octets in (b"\x00\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nX: \x00\r\n\r\n", b"\x16\x03\x01\r\n\r\n"):
-            assert (await raw(exporter.address, octets)).startswith(b"HTTP/1.0 400 ")
+            answer = await raw(exporter.address, octets)
+            assert answer.startswith(b"HTTP/1.0 400 ")
+            assert b"Server: maildns-exporter\r\n" in answer
+            assert b"X-Content-Type-Options: nosniff\r\n" in answer
 
     assert [record for record in caplog.records if record.name.startswith("aiohttp")] == []
+
+
+def test_without_descriptors_connections_wait_and_the_log_gets_one_line():
+    """asyncio reports hundreds of attempts a second; the operator needs one line, and what to do."""
+    with Starved() as exporter:
+        sockets = [socket.create_connection(("127.0.0.1", exporter.port)) for _ in range(300)]
+        wait_until(lambda: "LimitNOFILE" in exporter.log, "the log has the line")
+        for one in sockets:
+            one.close()
+        wait_until(lambda: is_ok(f"http://{exporter.address}/-/healthy"), "it serves again")
+        lines = [line for line in exporter.log.splitlines() if "level=info" not in line]
+
+    assert len([line for line in lines if "LimitNOFILE" in line]) == 1
+    assert len(lines) < 10, lines
+
+
+class Starved(Server):
+    """The demo with very few file descriptors."""
+
+    def command(self):
+        environment = f"PYTHONPATH={Path.cwd()}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+        command = [sys.executable, "-m", "exporter", "demo", f"--web.listen-address={self.address}"]
+        return ["prlimit", "--nofile=200", "env", environment, *command]
+
+    def answers(self):
+        return is_ok(f"http://{self.address}/-/ready")

@@ -1,5 +1,6 @@
 """Basic authentication."""
 
+import asyncio
 import base64
 import time
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.web.access import Passwords, read_basic
+from exporter.web.access import BusyError, Passwords, read_basic
 
 
 def header(name: str, password: str | bytes) -> str:
@@ -57,8 +58,8 @@ async def test_who_comes_in(users, authorization, expected):
     """A right name with its right password; asked twice, the answer stays."""
     passwords = Passwords(users)
 
-    assert await passwords.are_right(authorization) is expected
-    assert await passwords.are_right(authorization) is expected
+    assert await passwords.are_right(authorization, "192.0.2.1") is expected
+    assert await passwords.are_right(authorization, "192.0.2.1") is expected
     passwords.close()
 
 
@@ -67,7 +68,7 @@ async def test_every_unknown_name_is_refused_whatever_hash_stands_in_for_it(user
     passwords = Passwords(users)
     for name in [f"nobody{number}" for number in range(20)]:
         for password in ("right", "p:ss wörd", LONG):
-            assert not await passwords.are_right(header(name, password))
+            assert not await passwords.are_right(header(name, password), "192.0.2.1")
     passwords.close()
 
 
@@ -80,9 +81,35 @@ async def test_a_repeated_answer_comes_from_memory_for_known_and_unknown_names_a
     passwords = Passwords(users)
 
     for _ in range(2):
-        await passwords.are_right(header(name, "guess"))
+        await passwords.are_right(header(name, "guess"), "192.0.2.1")
 
     assert len(checks) == 1
+    passwords.close()
+
+
+async def test_wrong_passwords_leave_room_for_other_clients(users):
+    """A flood from one address is refused; a right password from another one comes in."""
+    passwords = Passwords(users)
+    flood = [passwords.are_right(header("alice", f"guess {number}"), "192.0.2.66") for number in range(100)]
+
+    *refused, is_right = await asyncio.gather(
+        *flood, passwords.are_right(header("alice", "right"), "192.0.2.1"), return_exceptions=True
+    )
+
+    assert is_right is True
+    assert sum(isinstance(one, BusyError) for one in refused) > 50
+    passwords.close()
+
+
+async def test_wrong_passwords_do_not_displace_a_right_one(users, monkeypatch):
+    """After hundreds of guesses it still costs no check."""
+    passwords = Passwords(users)
+    assert await passwords.are_right(header("alice", "right"), "192.0.2.1")
+    for number in range(300):
+        await passwords.are_right(header("alice", f"guess {number}"), "192.0.2.66")
+    monkeypatch.setattr(bcrypt, "checkpw", lambda *_: pytest.fail("it was checked again"))
+
+    assert await passwords.are_right(header("alice", "right"), "192.0.2.1")
     passwords.close()
 
 
@@ -95,7 +122,7 @@ async def test_a_known_and_an_unknown_name_cost_the_same(cost, times):
     for number in range(times):
         for name, taken in spent.items():
             began = time.process_time()
-            await passwords.are_right(header(name, f"guess {number}"))
+            await passwords.are_right(header(name, f"guess {number}"), "192.0.2.1")
             taken.append(time.process_time() - began)
     passwords.close()
 

@@ -34,7 +34,7 @@ CONFIGURATION = {
         {"name": "others", "helo_names": ["others.example.org"], "addresses": [{"ip": "2001:db8::1"}]},
     ]
 }
-OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+OPENMETRICS = "application/openmetrics-text;version=1.0.0;escaping=underscores"
 
 
 def fleet():
