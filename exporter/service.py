@@ -4,6 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any
 
 import structlog
@@ -40,6 +41,7 @@ from exporter.state.journal import Change, Journal, change_fields
 from exporter.state.spf_coverage import SpfCoverageCache
 from exporter.state.storage.key_values import KeyValueTable
 from exporter.state.storage.storage import Storage, is_fresh
+from exporter.tasks import supervised
 from exporter.views.sources import ConfigurationStatus, Sources
 from exporter.web.access import Access
 from exporter.web.api import Probe
@@ -113,7 +115,8 @@ class Service:
                 self._schedule.start()
                 self._follow(self._domain_sampler.due(time.time()))
                 self._pool_sources.start()
-                self._begin(lambda: log_servers(lambda: self._resolvers))
+                servers = partial(log_servers, lambda: self._resolvers)
+                self._begin(partial(supervised, "logging servers that fall silent", servers))
                 log.info("serving", on=" ".join(map(written, self.addresses)), **self._board.sizes)
                 self.listening.set()
             await self.stopping.wait()
@@ -276,4 +279,9 @@ class Service:
         """Run *do* as a task. Keep a reference until it has ended: the event loop has only a weak one."""
         task = asyncio.create_task(do())
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a task failed", task=str(task.get_coro()), exc_info=error)

@@ -9,15 +9,19 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TextIO, cast
 
 import structlog
 
 from exporter.config.configuration import Configuration
+from exporter.config.load import MAX_BYTES, read_regular
+from exporter.errors import ConfigError
 from exporter.inventory.shard import ALONE, Shard
 from exporter.options import ServeOptions
 from exporter.service import Service
+from exporter.tasks import supervised
 
 _YOUNG_THRESHOLD = 20_000
 """How many new containers start a collection of the youngest generation.
@@ -87,6 +91,7 @@ def options(
 
 def configure_logging(level: str, style: str) -> None:
     """Log to standard error, one line an event, libraries included; *style* is ``logfmt`` or ``json``."""
+    errors = LogFile(sys.stderr)
     minimum = logging.getLevelNamesMapping()[level.upper()]
     renderer = (
         structlog.processors.JSONRenderer()
@@ -101,10 +106,10 @@ def configure_logging(level: str, style: str) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(minimum),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: structlog.WriteLogger(cast("TextIO", errors)),
         cache_logger_on_first_use=False,  # log lines are rare, and tests configure logging more than once
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(errors)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
@@ -112,6 +117,30 @@ def configure_logging(level: str, style: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=max(minimum, logging.WARNING), force=True)
+
+
+class LogFile:
+    """Standard error, without errors: a full disk or a closed pipe behind the log loses lines and stops nothing."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._raw: BinaryIO | None = None
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # a test's file, or none
+            # Without a buffer: what it could not write would fail again at the end of the process.
+            self._raw = open(file.fileno(), "wb", buffering=0, closefd=False)  # noqa: SIM115
+
+    def write(self, text: str) -> None:
+        """Write *text* if that is possible."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            if self._raw is None:
+                self._file.write(text)
+            else:
+                self._raw.write(text.encode("utf-8", "backslashreplace"))
+
+    def flush(self) -> None:
+        """Flush what a test's file has not written yet."""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            self._file.flush()
 
 
 def tune_garbage_collector() -> None:
@@ -174,9 +203,8 @@ def content_hash(path: Path) -> bytes | None:
     A timestamp would not do: Kubernetes replaces a mounted file by switching a link.
     """
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
-    except OSError:
+        return hashlib.sha256(read_regular(path, MAX_BYTES, "is too large")).digest()
+    except ConfigError:
         return None
 
 
@@ -189,7 +217,10 @@ async def watching(
     None is ignored: the file may be in the middle of a replacement.
     """
     known = await asyncio.to_thread(look) if interval_seconds else None
-    task = asyncio.create_task(_watch(look, known, interval_seconds, changed)) if interval_seconds else None
+    task = None
+    if interval_seconds:
+        watch = partial(_watch, look, known, interval_seconds, changed)
+        task = asyncio.create_task(supervised("watching the configuration", watch))
     try:
         yield
     finally:

@@ -34,20 +34,20 @@ def explain(error: ValidationError, root: Node, file: str, keys: Keys = _KEYS) -
 
     Drops the nodes with errors, so that `Node.data` leaves them out afterwards. *keys* are the known keys of the file.
     """
-    to_drop: list[Node] = []
+    to_drop: list[tuple[Node, Node | None]] = []
     for detail in error.errors(include_url=False, include_context=True):
         path = _path(detail)
         trail = list(root.follow(path))
         nodes = [root, *[node for _, node in trail]]
-        to_drop.append(nodes[-1])
+        to_drop.append((nodes[-1], nodes[-2] if trail else None))
         if any(node.faulty for node in nodes):
             continue
         missing = path[-1:] if detail["type"] == "missing" else ()
         shown = path_text([*[key for key, _ in trail], *missing])
         line, column = _position(detail, path, nodes)
         yield Problem(file, line, column, shown, _what(detail, keys))
-    for node in to_drop:
-        node.dropped = True
+    for node, parent in to_drop:
+        node.drop(parent)
 
 
 def _path(detail: ErrorDetails) -> Path:

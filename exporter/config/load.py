@@ -1,7 +1,9 @@
 """Reads and validates a configuration file: YAML, then single keys, then rules over several keys."""
 
+import os
 import re
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +17,43 @@ from exporter.config.tree import Node, path_text, read_tree
 from exporter.errors import ConfigError, Problem
 
 MAX_BYTES = 16 << 20
+MAX_PROBLEMS = 50
+"""How many problems of a file that is read again and again are reported."""
 NAME_ANOTHER = "name the configuration file with --config.file"
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # YAML 1.1 section 4.1
+
+
+def read_regular(path: Path, max_bytes: int, too_large: str) -> bytes:
+    """Read a file that is watched. Raises `ConfigError` for what is no regular file, and *too_large* above the maximum.
+
+    Opening never waits: a FIFO without a writer, or a device, would block the thread for ever.
+    """
+    try:
+        with open(path, "rb", opener=_open_regular) as file:  # Path.open has no opener
+            content = file.read(max_bytes + 1)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise _unreadable(path, f"cannot be read: {error.strerror if isinstance(error, OSError) else error}") from None
+    if len(content) > max_bytes:
+        raise _unreadable(path, too_large)
+    return content
+
+
+def _open_regular(path: str, flags: int) -> int:
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise ValueError("it is not a regular file, but a folder, FIFO, socket or device")
+
+
+def first_problems(problems: Sequence[Problem], source: str) -> list[Problem]:
+    """The first problems of a file, by line, after one that has the number of all."""
+    found = sorted(problems)
+    if len(found) <= MAX_PROBLEMS:
+        return found
+    what = f"has {len(found)} problems; the first {MAX_PROBLEMS} are"
+    return [Problem(source, 0, 0, "", what), *found[:MAX_PROBLEMS]]
 
 
 def load(path: Path, *, if_missing: str = NAME_ANOTHER) -> Configuration:

@@ -128,7 +128,8 @@ class Node:
         size: Number of nodes: this one and all below it.
         height: Number of levels, including this one.
         faulty: Whether a problem of this node has been reported already.
-        dropped: Whether `data` leaves the node out, so that the rest can be validated.
+        dropped: Whether `data` leaves the node out, so that the rest can be validated. Set it by `drop`.
+        kept: The indexes of the items that `data` keeps; None until `follow` needs them.
     """
 
     line: int
@@ -139,6 +140,13 @@ class Node:
     height: int = 1
     faulty: bool = False
     dropped: bool = False
+    kept: list[int] | None = None
+
+    def drop(self, parent: "Node | None") -> None:
+        """Leave the node, a child of *parent*, out of `data`."""
+        self.dropped = True
+        if parent is not None:
+            parent.kept = None
 
     def data(self) -> object:
         """The values without positions: mappings as dict, sequences as tuple."""
@@ -157,11 +165,13 @@ class Node:
                 node = content[key]
                 yield key, node
             elif isinstance(content, list) and isinstance(key, int):
-                kept = [index for index, child in enumerate(content) if not child.dropped]
-                if key >= len(kept):
+                if node.kept is None:
+                    node.kept = [index for index, child in enumerate(content) if not child.dropped]
+                if key >= len(node.kept):
                     return
-                node = content[kept[key]]
-                yield kept[key], node
+                index = node.kept[key]
+                node = content[index]
+                yield index, node
             else:
                 return
 

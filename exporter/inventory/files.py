@@ -2,7 +2,8 @@
 
 import glob
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -11,7 +12,7 @@ from pydantic import ConfigDict, Discriminator, PlainValidator, Tag, TypeAdapter
 
 from exporter.checks.spf.compiled import Range
 from exporter.config.explain import Keys, explain
-from exporter.config.load import MAX_BYTES, decode
+from exporter.config.load import MAX_BYTES, decode, first_problems, read_regular
 from exporter.config.model import AddressEntry, HeloTemplates, NetworkEntry, Section
 from exporter.config.rules import MAX_POOL_ADDRESSES, entry_violations, is_enumerable
 from exporter.config.tree import Node, path_text, read_tree
@@ -19,6 +20,8 @@ from exporter.config.values import AddressText, NetworkText, up_to, wrong
 from exporter.errors import ConfigError, Problem
 from exporter.inventory.build import enumerable_ranges
 from exporter.inventory.ranges import AddressRange, AddressRanges
+
+_STARS = re.compile(r"(?:^|/)(\*\*)(?:/|$)")
 
 Stamp = tuple[int, int, int]
 """Modification time in nanoseconds, inode and size of a file: they change with its content."""
@@ -58,14 +61,19 @@ class FilesContent:
     problems: tuple[Problem, ...] = ()
 
 
-def scan(globs: Iterable[str], known: FilesContent) -> FilesContent:
+def scan(globs: Iterable[str], known: FilesContent, is_stopping: Callable[[], bool] = lambda: False) -> FilesContent:
     """Read the files that match *globs* and have changed since *known*. Returns *known* itself if none has.
 
-    A file with a problem keeps the addresses that it had before; a deleted one loses them. Blocks: call it in a thread.
+    A file with a problem keeps the addresses that it had before; a deleted one loses them. Blocks: call it in a thread,
+    with *is_stopping* to end it early.
     """
     globs = tuple(globs)
-    paths = sorted({path for pattern in globs for path in glob.glob(pattern, recursive=True)})  # noqa: PTH207
-    files = {path: _read_changed(path, known.files.get(path)) for path in paths}
+    paths = sorted({path for pattern in globs for path in _matching(pattern, is_stopping)})
+    files: dict[str, FileContent] = {}
+    for path in paths:
+        if is_stopping():
+            return known
+        files[path] = _read_changed(path, known.files.get(path))
     if files == known.files and known.files:
         return known
     problems = [problem for one in files.values() for problem in one.problems]
@@ -80,6 +88,22 @@ def scan(globs: Iterable[str], known: FilesContent) -> FilesContent:
         )
     not_enumerable = tuple([one for content in files.values() for one in content.not_enumerable])
     return FilesContent(files, addresses, not_enumerable, tuple(problems))
+
+
+def _matching(pattern: str, is_stopping: Callable[[], bool]) -> Iterator[str]:
+    """The paths that match *pattern*. `**` matches folders, not links to folders, which may form a circle."""
+    stars = _STARS.search(pattern)
+    if stars is None:
+        yield from glob.iglob(pattern)  # noqa: PTH207  # patterns are text, and may be relative
+        return
+    before, after = pattern[: stars.start(1)], pattern[stars.end() :].lstrip("/") or "*"
+    for top in glob.iglob(before) if before else ["."]:  # noqa: PTH207
+        for folder, subfolders, _ in os.walk(top):
+            if is_stopping():
+                return
+            subfolders[:] = [one for one in subfolders if not one.startswith(".")]
+            inside = folder if before else folder.removeprefix(".").removeprefix("/")
+            yield from _matching(os.path.join(glob.escape(inside), after), is_stopping)  # noqa: PTH118
 
 
 def _read_changed(path: str, known: FileContent | None) -> FileContent:
@@ -157,19 +181,12 @@ _KEYS: Keys = {
 
 def read_entries(path: Path) -> tuple[AddressEntry | NetworkEntry, ...]:
     """Read the entries of a file. Raises `ConfigError` with all its problems."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError([Problem(str(path), 0, 0, "", f"cannot be read: {error.strerror}")]) from None
-    if len(content) > MAX_BYTES:
-        what = f"is larger than {MAX_BYTES >> 20} MiB: write networks, or several files"
-        raise ConfigError([Problem(str(path), 0, 0, "", what)])
+    content = read_regular(path, MAX_BYTES, f"is larger than {MAX_BYTES >> 20} MiB: write networks, or several files")
     return parse_entries(decode(content, str(path)), str(path))
 
 
 def parse_entries(text: str, source: str) -> tuple[AddressEntry | NetworkEntry, ...]:
-    """Read entries from *text*; *source* is its name in messages. Raises `ConfigError` with all problems."""
+    """Read entries from *text*; *source* is its name in messages. Raises `ConfigError` with the first problems."""
     root, problems = read_tree(text, source)
     if root is None or root.content is None:
         problems = problems or [Problem(source, 0, 0, "", "is empty: write [] for no addresses")]
@@ -184,7 +201,7 @@ def parse_entries(text: str, source: str) -> tuple[AddressEntry | NetworkEntry, 
         problems += explain(error, root, source, _KEYS)
     problems += _broken_rules(items, root, source)
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(first_problems(problems, source))
     return tuple(_flat(items))
 
 

@@ -30,6 +30,7 @@ from exporter.inventory.sources import NOTHING, Inventory, LoadedAddresses, Orig
 from exporter.sampling.confirm import Asker, servers_of
 from exporter.state.sources import PoolSource, SourceStatus
 from exporter.state.storage.key_values import MAX_BYTES, POOL, KeyValueTable
+from exporter.tasks import supervised
 
 log = structlog.get_logger()
 
@@ -85,6 +86,7 @@ class PoolSources:
         self._status: dict[PoolSource, SourceStatus] = {}
         self._warned: set[str] = set()
         self._is_started = False
+        self._is_stopping = False
 
     async def follow(self, configuration: Configuration) -> None:
         """Use the sources of *configuration* from now on. Sources that stay keep their addresses."""
@@ -110,13 +112,14 @@ class PoolSources:
         """Begin to watch files and to expand SPF records."""
         self._is_started = True
         if self._files and "" not in self._tasks:
-            self._tasks[""] = asyncio.create_task(self._poll())
+            self._tasks[""] = asyncio.create_task(supervised("watching files of addresses", self._poll))
         for name, source in self._spf.items():
             if name not in self._tasks:
-                self._tasks[name] = asyncio.create_task(source.run())
+                self._tasks[name] = asyncio.create_task(supervised(f"expanding SPF of the pool {name}", source.run))
 
     async def stop(self) -> None:
         """Read and ask nothing any more."""
+        self._is_stopping = True
         tasks = tuple(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -214,7 +217,7 @@ class PoolSources:
         """Read the files of a pool. Returns whether their addresses changed."""
         files = self._files[name]
         before = files.content
-        found = await asyncio.to_thread(scan, files.globs, before)
+        found = await asyncio.to_thread(scan, files.globs, before, lambda: self._is_stopping)
         files.content = found
         if not found.problems:
             files.succeeded_at = time.time()

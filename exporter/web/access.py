@@ -17,15 +17,18 @@ from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from exporter.config.load import read_regular
 from exporter.config.tree import Node, path_text, read_tree
 from exporter.config.values import Duration
 from exporter.errors import ConfigError, Problem
+from exporter.tasks import supervised
 
 log = structlog.get_logger()
 
@@ -152,7 +155,8 @@ class Access:
     @contextlib.asynccontextmanager
     async def followed(self, changed: Callable[[ssl.SSLContext | None], Awaitable[None]]) -> AsyncIterator[None]:
         """While inside, reload changed files, and await *changed* with the TLS context for new connections."""
-        watching = None if self._path is None else asyncio.create_task(self._watch(self._path, changed))
+        watch = None if self._path is None else partial(self._watch, self._path, changed)
+        watching = None if watch is None else asyncio.create_task(supervised("watching the web configuration", watch))
         try:
             yield
         finally:
@@ -196,9 +200,9 @@ class Access:
         seen = hashlib.sha256()
         for file in files:
             try:
-                content = file.read_bytes()
-            except OSError as error:
-                content = str(error.errno).encode()
+                content = read_regular(file, MAX_BYTES, "")
+            except ConfigError as error:
+                content = str(error).encode()
             seen.update(len(content).to_bytes(8, "big") + content)
         return seen.digest()
 
@@ -355,10 +359,7 @@ def build_context(settings: TlsSettings, source: str) -> ssl.SSLContext:
 
 
 def _load_certificate(context: ssl.SSLContext, settings: TlsSettings) -> None:
-    """Load certificate and key. Python's ssl loads only files, so PEM text becomes a file in memory."""
-    if isinstance(settings.certificate, Path) and isinstance(settings.key, Path):
-        context.load_cert_chain(settings.certificate, settings.key, password="")
-        return
+    """Load certificate and key. Python's ssl loads only files, and might wait for one, so they become one in memory."""
     memory = os.memfd_create("certificate", os.MFD_CLOEXEC)
     try:
         os.write(memory, f"{_text(settings.key)}\n{_text(settings.certificate)}\n".encode())
@@ -368,7 +369,7 @@ def _load_certificate(context: ssl.SSLContext, settings: TlsSettings) -> None:
 
 
 def _text(pem: Path | str) -> str:
-    return pem.read_text(encoding="ascii") if isinstance(pem, Path) else pem
+    return read_regular(pem, MAX_BYTES, "is larger than 1 MiB").decode("ascii") if isinstance(pem, Path) else pem
 
 
 def is_allowed(certificate: dict[str, Any] | None, allowed: tuple[str, ...]) -> bool:
@@ -472,14 +473,9 @@ class Reader:
 
 def load_web_config(path: Path) -> WebConfig:
     """Read the file; its paths are relative to its folder. Raises `ConfigError` with all problems."""
+    content = read_regular(path, MAX_BYTES, "is larger than 1 MiB, the maximum")
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise ConfigError([Problem(str(path), 0, 0, "", "is larger than 1 MiB, the maximum")])
         text = content.decode("utf-8")
-    except OSError as error:
-        raise ConfigError([Problem(str(path), 0, 0, "", f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError:
         raise ConfigError([Problem(str(path), 0, 0, "", "is not UTF-8: save it as UTF-8")]) from None
     return parse_web_config(text, str(path), path.absolute().parent)

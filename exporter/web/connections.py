@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from exporter.errors import CannotRunError
+from exporter.tasks import supervised
 
 log = structlog.get_logger()
 
@@ -161,7 +162,7 @@ class Connections:
                 )
             except OSError as error:
                 raise CannotRunError(_why_not(host, port, error)) from error
-        self._sweeping = asyncio.create_task(self._sweep())
+        self._sweeping = asyncio.create_task(supervised("closing slow connections", self._sweep))
 
     async def use(self, tls: ssl.SSLContext | None) -> None:
         """Use *tls* for new connections. None is refused meanwhile, and open ones stay."""

@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 
 from exporter.cli.serve import content_hash, notify, notifying_systemd, watchdog_seconds, watching
+from exporter.tasks import supervised
+from tests.integration.servers.http import is_ok
+from tests.integration.servers.process import wait_until
 
 
 @pytest.fixture
@@ -192,3 +195,57 @@ def test_collections_are_few_and_cycles_still_found():
     finished = subprocess.run([sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True, timeout=300)
 
     assert finished.stdout.split() == ["True", "True", "True"]
+
+
+async def test_a_task_that_fails_begins_again(capsys):
+    """Its error is logged each time; one that ends is over, and a cancelled one too."""
+    runs = []
+
+    async def run():
+        runs.append(len(runs))
+        if len(runs) < 3:
+            raise OSError("no luck")
+
+    await supervised("counting", run, 0.0)
+
+    assert runs == [0, 1, 2]
+    assert capsys.readouterr().out.count("no luck") >= 2
+
+
+async def test_a_watch_survives_a_reload_that_fails(tmp_path):
+    """The next change is seen all the same."""
+    contents = iter([b"one", b"two", b"three", *[b"three"] * 10_000])
+    seen = asyncio.Event()
+    calls = []
+
+    async def changed():
+        calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError
+        seen.set()
+
+    async with watching(lambda: next(contents), 0.01, changed):
+        async with asyncio.timeout(300):
+            await seen.wait()
+
+
+@pytest.mark.parametrize("log", ["full", "closed", "gone"])
+@pytest.mark.slow
+def test_a_log_that_cannot_be_written_stops_nothing(tmp_path, log):
+    """A full disk, no standard error at all, or a pipe that nobody reads: it serves, and ends with exit code 0."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    redirect = {"full": "2>/dev/full", "closed": "2>&-", "gone": ""}[log]
+    command = f'exec "{sys.executable}" -m exporter demo --web.listen-address=127.0.0.1:{port} {redirect}'
+    reader, writer = os.pipe()
+    environment = os.environ | {"PYTHONPATH": f"{Path.cwd()}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    process = subprocess.Popen(["sh", "-c", command], stderr=writer, cwd=tmp_path, env=environment)
+    os.close(writer)
+    os.close(reader)
+    try:
+        wait_until(lambda: is_ok(f"http://127.0.0.1:{port}/-/healthy"), "it serves")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(300) == 0
+    finally:
+        process.kill()
+        process.wait()

@@ -1,6 +1,9 @@
 """Files of addresses: read when they change, ignored while they have problems, forgotten when they are deleted."""
 
 import os
+import sys
+
+import pytest
 
 from exporter.inventory.files import FilesContent, scan
 
@@ -76,3 +79,89 @@ def test_a_network_that_is_too_big_to_enumerate_stays_a_range(tmp_path):
         f"{file}:1:15: [0].targets[0]: 2001:db8::/32",
         f"{file}:1:32: [0].targets[1]: 10.0.0.0/8",
     ]
+
+
+def test_only_regular_files_are_read(tmp_path):
+    """A FIFO without a writer and a device would block a reader for ever."""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "device").symlink_to("/dev/zero")
+    (tmp_path / "good").write_text("- {ip: 192.0.2.1}\n")
+
+    content = scan((f"{tmp_path}/*",), FilesContent())
+
+    assert texts(content) == ["192.0.2.1"]
+    assert [problem.file.rpartition("/")[2] for problem in content.problems] == ["device", "fifo", "folder"]
+    assert all("not a regular file" in str(problem) for problem in content.problems)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("**/*.yml", ["a/b/three.yml", "a/linked.yml", "a/two.yml", "one.yml"]),
+        ("a/**/*.yml", ["a/b/three.yml", "a/linked.yml", "a/two.yml"]),
+        ("?/**/**/three.yml", ["a/b/three.yml"]),
+        ("**/b/*", ["a/b/three.yml"]),
+        ("a/b/**", ["a/b/three.yml"]),
+        ("[ab]/*.yml", ["a/linked.yml", "a/two.yml"]),
+        ("circle/*.yml", ["one.yml"]),
+    ],
+)
+@pytest.mark.parametrize("is_relative", [True, False])
+def test_two_stars_match_folders_but_no_links_to_them(tmp_path, monkeypatch, pattern, expected, is_relative):
+    """So a link to a folder above cannot make a circle. A link to a file is a file, and a named link is followed."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "circle").symlink_to(tmp_path)
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    (tmp_path / ".hidden").mkdir()
+    for number, name in enumerate(("one.yml", "a/two.yml", "a/b/three.yml", ".hidden/four.yml"), 1):
+        (tmp_path / name).write_text(f"- {{ip: 192.0.2.{number}}}\n")
+    (tmp_path / "a" / "linked.yml").symlink_to(tmp_path / "one.yml")
+    monkeypatch.chdir(tmp_path)
+
+    content = scan((pattern if is_relative else f"{tmp_path}/{pattern}",), FilesContent())
+
+    assert content.problems == ()
+    found = [name.removeprefix(f"{tmp_path}/").removeprefix("circle/") for name in content.files]
+    assert found == expected
+
+
+def test_a_stop_ends_a_scan(tmp_path):
+    """What was known stays."""
+    (tmp_path / "a.yml").write_text("- {ip: 192.0.2.1}\n")
+    known = scan((f"{tmp_path}/*.yml",), FilesContent())
+    (tmp_path / "a.yml").write_text("- {ip: 192.0.2.22}\n")
+
+    assert scan((f"{tmp_path}/*.yml",), known, lambda: True) is known
+
+
+def test_a_thousand_mistakes_are_reported_briefly(tmp_path):
+    """The first fifty by line, and how many there are."""
+    (tmp_path / "a.yml").write_text("".join(f"- {{ip: 192.0.2.{number}x}}\n" for number in range(1000)))
+
+    problems = scan((f"{tmp_path}/a.yml",), FilesContent()).problems
+
+    assert str(problems[0]) == f"{tmp_path}/a.yml: has 1000 problems; the first 50 are"
+    assert [problem.line for problem in problems[1:]] == list(range(1, 51))
+
+
+@pytest.mark.slow
+def test_twice_as_many_mistakes_take_twice_as_long(tmp_path):
+    """Counted in lines of Python, which a busy machine does not blur."""
+    counts = []
+    for size in (1000, 2000):
+        (tmp_path / "a.yml").write_text("".join(f"- {{ip: 192.0.2.{number}x}}\n" for number in range(size)))
+        lines = 0
+
+        def count(_frame, _event, _argument):
+            nonlocal lines
+            lines += 1
+            return count
+
+        before = sys.gettrace()
+        sys.settrace(count)
+        scan((f"{tmp_path}/a.yml",), FilesContent())
+        sys.settrace(before)
+        counts.append(lines)
+
+    assert 1.5 < counts[1] / counts[0] < 2.5
