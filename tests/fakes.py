@@ -1,13 +1,16 @@
-"""The fakes that tests share: a resolver that answers from a table, a clock that is set, a loop that never waits."""
+"""The fakes that tests share: a resolver that answers from a table, a transport, a clock, a loop that never waits."""
 
 import asyncio
 import selectors
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from math import inf
 from typing import Any, TypeVar
 
 from exporter.checks.answers import Answer, Question, Status
+from exporter.dns.query import Query
 from exporter.dns.resolvers import Source
+from exporter.dns.servers import Server
+from exporter.dns.transports import ReplyHandler
 
 
 class FakeClock:
@@ -128,3 +131,55 @@ def run(main: Coroutine[Any, Any, T], on_pass: Callable[[float], None] = lambda 
     """Run *main* in a `JumpingLoop`."""
     with asyncio.Runner(loop_factory=lambda: JumpingLoop(on_pass)) as runner:
         return runner.run(main)
+
+
+class FakeTransport:
+    """A transport in memory, whose server answers in the next iteration of the event loop.
+
+    *answer* gives the reply to a message, the status of a failure, or None for silence. *over_udp* is whether the
+    replies arrive as datagrams, which may be forged.
+
+    Attributes:
+        sent: The messages, each with its ID.
+        is_closed: Whether it was closed.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        handler: ReplyHandler,
+        answer: Callable[[bytes], bytes | Status | None],
+        *,
+        over_udp: bool = True,
+    ) -> None:
+        self._server, self._handler, self._answer, self._over_udp = server, handler, answer, over_udp
+        self._pending: dict[bytes, Query] = {}
+        self.sent: list[bytes] = []
+        self.is_closed = False
+
+    def __len__(self) -> int:
+        return 0 if self.is_closed else 1
+
+    def send(self, queries: Sequence[Query], messages: Sequence[bytes]) -> None:
+        for query, message in zip(queries, messages, strict=True):
+            query.query_id = len(self.sent).to_bytes(2)
+            query.pending = self._pending
+            self._pending[query.query_id] = query
+            self.sent.append(query.query_id + message)
+            asyncio.get_running_loop().call_soon(self._deliver, query, self._answer(self.sent[-1]))
+
+    def expire(self, now: float) -> Iterable[Query]:
+        return [query for query in self._pending.values() if query.deadline <= now]
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+    def _deliver(self, query: Query, reply: bytes | Status | None) -> None:
+        if isinstance(reply, Status):
+            query.forget()
+            self._handler.take_failure(query, reply)
+        elif reply is not None and self._over_udp:
+            self._handler.take_datagrams(self._server, iter([reply]), self._pending, inf)
+        elif reply is not None:
+            query.forget()
+            self._handler.take_message(query, reply)

@@ -219,7 +219,8 @@ MAX_RECORDS = 1_000
 ParsedReply = tuple[Status | None, tuple[Record, ...], tuple[DomainName, ...], int, bytes | None]
 """Status, records, CNAME chain, TTL, and EDNS options (None without EDNS).
 
-A status of None means that the chain ends at a name that this reply has no records of.
+A status of None means that the chain ends at a name that this reply has no records of. Only ANSWER has records, and
+REFUSED for a referral (RFC 1034 section 4.3.2) to the servers of the name itself, if those were asked for.
 """
 
 _NXDOMAIN_RCODE = 3
@@ -232,16 +233,18 @@ class ReplyRecords:
         rcode: The RCODE of the reply.
         options: Its EDNS options, if it has an OPT record.
         is_referral: Whether the authority section has NS records.
+        referred: Those records, if NS records were asked for.
         records: The records of the requested type.
         cnames: The target of the CNAME record at each name.
     """
 
-    __slots__ = ("_soa_ttls", "_ttls", "cnames", "is_referral", "options", "rcode", "records")
+    __slots__ = ("_soa_ttls", "_ttls", "cnames", "is_referral", "options", "rcode", "records", "referred")
 
     def __init__(self, rcode: int) -> None:
         self.rcode = rcode
         self.options: bytes | None = None
         self.is_referral = False
+        self.referred: dict[DomainName, list[Record]] = {}
         self.records: dict[DomainName, list[Record]] = {}
         self.cnames: dict[DomainName, DomainName] = {}
         self._ttls: dict[DomainName, int] = {}
@@ -259,6 +262,12 @@ class ReplyRecords:
     def add_authority(self, owner: DomainName, ttl: int) -> None:
         """Add an SOA record of the authority section. *ttl* is the smaller of its TTL and its MINIMUM field."""
         self._soa_ttls.append((owner, clamp_ttl(ttl)))
+
+    def add_referral(self, owner: DomainName, wanted: bool, record: Record) -> None:  # noqa: FBT001
+        """Add an NS record of the authority section, which is *wanted* if NS records were asked for."""
+        self.is_referral = True
+        if wanted:
+            self.referred.setdefault(owner, []).append(record)
 
     def ttl(self, owner: DomainName) -> int:
         """The smallest TTL of the records at *owner*."""
@@ -308,7 +317,7 @@ def interpret(reply: ReplyRecords, name: DomainName) -> ParsedReply:
     if links:
         return None, (), links, ttl, reply.options
     status = Status.REFUSED if reply.is_referral else Status.NODATA
-    return status, (), (), 0, reply.options
+    return status, _sorted(reply.referred.get(end, [])), (), 0, reply.options
 
 
 def _sorted(records: list[Record]) -> tuple[Record, ...]:
@@ -378,11 +387,11 @@ def _read_sections(packet: bytes, at: int, name: DomainName, rdtype: RRType) -> 
         at = start + size
         if rclass != IN or code not in (_SOA, _NS):
             raise UnusualError
-        _record(names, code, start, at, packet)
+        record = _record(names, code, start, at, packet)
         if code == _SOA:
             reply.add_authority(owner, min(ttl, _SERIAL(packet, at - 4)[0]))
         else:
-            reply.is_referral = True
+            reply.add_referral(owner, wanted == _NS, record)
     for _ in range(additionals - 1):
         at = _skip_glue(names, packet, at)
     if additionals:

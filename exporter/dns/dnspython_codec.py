@@ -78,7 +78,8 @@ def _reply_records(message: dns.message.Message, rdtype: RRType) -> ReplyRecords
         if rrset.rdclass == dns.rdataclass.IN and rrset.rdtype == dns.rdatatype.SOA:
             reply.add_authority(_name(rrset.name), min(rrset.ttl, rrset[0].minimum))
         elif rrset.rdtype == dns.rdatatype.NS:
-            reply.is_referral = True
+            for rdata in rrset:
+                reply.add_referral(_name(rrset.name), rdtype == "NS", _record(rdata))
     return reply
 
 

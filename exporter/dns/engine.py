@@ -1,32 +1,71 @@
-"""The engine of one resolver: connects its parts, times questions out, and watches the servers.
+"""The engine of one resolver: drives its questions, opens the transports, times out, and watches the servers.
 
 It never does more in one iteration of the event loop than send some hundred queries or evaluate one burst of replies.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+import heapq
+import socket
+import ssl
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from operator import attrgetter, itemgetter
 
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import OnAnswer
 from exporter.dns.canary import Canary, CanaryMonitor
-from exporter.dns.codec import Randomness, RandomSource
-from exporter.dns.query import QuerySender, ReplyHandler, ReplyMatcher
-from exporter.dns.queue import Answered, Finish, Job, QueryQueue
+from exporter.dns.codec import RandomBytes, Randomness, RandomSource
+from exporter.dns.query import (
+    Again,
+    Answered,
+    Datagram,
+    Event,
+    Failed,
+    Finish,
+    MaySend,
+    Message,
+    Query,
+    QueryContext,
+    Send,
+    TimedOut,
+    WaitUntil,
+    match_ordinary,
+)
+from exporter.dns.queue import QueryQueue
 from exporter.dns.servers import CookieJar, Server
-from exporter.dns.settings import ResolverSettings
+from exporter.dns.settings import Endpoint, ResolverSettings
 from exporter.dns.statistics import Statistics
-from exporter.dns.transports import Transports
+from exporter.dns.transports import ReadBudget, ReplyHandler, SocketAddress, StreamTransport, Transport, UdpTransport
 
 _TICK_SECONDS = 0.02
 _WATCH_SECONDS = 0.5
 _MAX_TIMED_OUT_AT_ONCE = 200
 _MIN_WAIT_SECONDS = 0.001
 
+OnFinish = Callable[[Sequence[Answered], int, float], None]
+"""Called with answered questions, the number of the server that answered, and the monotonic time."""
+
+Transports = tuple[Transport | None, Transport | None]
+"""How a server is asked, and its TCP connections if that is UDP; None for what cannot be opened now."""
+
+Connect = Callable[[Server, ReplyHandler], Awaitable[Transports]]
+"""Opens the transports to a server."""
+
+_query = itemgetter(0)  # of an `Answered`
+_type_and_time = attrgetter("rdtype", "sent_at")
+
 
 class Engine:
-    """A resolver without its cache and without the joining of equal questions.
+    """A resolver without its cache and without the joining of equal questions. It takes the replies of its transports.
 
     *finish* gets all answers. *trust_changed* is called when a server begins or stops to contradict its canary.
+    *connect* opens the transports; by default those of the endpoint's scheme.
+
+    Attributes:
+        context: What all questions share.
+        servers: The servers, in the order of the settings.
+        queue: The questions that wait to be sent.
+        monitor: The canaries.
     """
 
     def __init__(
@@ -37,8 +76,9 @@ class Engine:
         clock: Callable[[], float],
         unix_time: Callable[[], float],
         rng: RandomSource | None,
-        finish: Finish,
+        finish: OnFinish,
         trust_changed: Callable[[], None],
+        connect: Connect | None = None,
     ) -> None:
         self._settings = settings
         self._statistics = statistics
@@ -47,21 +87,12 @@ class Engine:
         self._finish = finish
         self._trust_changed = trust_changed
         self._random_bytes = Randomness(rng).take
+        self._connect = connect or Connector(settings, self._random_bytes, clock).open
         self.servers = [self._server(number) for number in range(len(settings.servers))]
+        self.context = QueryContext(settings, self.servers, statistics, self._random_bytes)
         self.queue = QueryQueue(
-            settings, clock=clock, send_new=self._begin, send_again=self._send_again, overflow=self._overflow
+            settings, clock=clock, send_new=self._begin, send_again=self._may_send, overflow=self._overflow
         )
-        self._sender = QuerySender(
-            settings,
-            self.servers,
-            statistics=statistics,
-            queue=self.queue,
-            random_bytes=self._random_bytes,
-            unix_time=unix_time,
-            finish=self._finished,
-            fail_soon=self._fail_soon,
-        )
-        self._handler = ReplyHandler(self._sender, statistics, clock=clock, unix_time=unix_time, finish=self._finished)
         self.monitor = CanaryMonitor(
             self.servers,
             [
@@ -72,7 +103,9 @@ class Engine:
             reconnect=self._reconnect,
             checked=self._canary_checked,
         )
-        self._transports: Transports | None = None
+        self._transports: list[Transports] = [(None, None)] * len(self.servers)
+        self._opened: list[Transport] = []
+        self._deadlines: list[tuple[float, int, int, Query]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tick_timer: asyncio.TimerHandle | None = None
         self._watch_timer: asyncio.TimerHandle | None = None
@@ -82,23 +115,17 @@ class Engine:
     @property
     def max_seconds(self) -> float:
         """The longest time from a question's first query to its answer."""
-        return self._sender.lifetime_seconds + self._settings.timeout_seconds + 2 * _TICK_SECONDS
+        return self.context.lifetime_seconds + self._settings.timeout_seconds + 2 * _TICK_SECONDS
 
     @property
     def open_sockets(self) -> int:
         """How many UDP sockets and stream connections are open."""
-        transports = self._transports
-        if transports is None:
-            return 0
-        return sum(map(len, transports.udp)) + sum(map(len, transports.streams))
+        return sum(map(len, self._opened))
 
     async def start(self) -> None:
-        """Open the channels to the servers, and ask the canaries."""
+        """Open the transports to the servers, and ask the canaries."""
         self._loop = asyncio.get_running_loop()
         self.queue.start(self._loop)
-        self._transports = Transports(
-            self._settings, self._handler, self._match, random_bytes=self._random_bytes, clock=self._clock
-        )
         await asyncio.gather(*map(self._open, self.servers))
         self._release_timer = self._loop.call_later(self._settings.timeout_seconds, self._release)
         if self._settings.canary is None:
@@ -116,8 +143,46 @@ class Engine:
         self.monitor.close()
         for task in self._reopening:
             task.cancel()
-        if self._transports is not None:
-            await self._transports.close()
+        await asyncio.gather(*[transport.close() for transport in self._opened])
+
+    def take_datagrams(
+        self, server: Server, packets: Iterator[bytes], pending: dict[bytes, Query], until: float
+    ) -> None:
+        """Evaluate packets, which arrive in bursts: what ordinary replies have in common is done once per burst.
+
+        A packet whose ID no question waits for on its socket is counted and ignored.
+        """
+        now = self._clock()
+        text = server.text
+        asked_at = self._unix_time()
+        answered: list[Answered] = []
+        while True:
+            opt = None if server.contradicted else server.opt_seen
+            other: tuple[Query | None, bytes] | None
+            if opt is not None:
+                other = match_ordinary(packets, pending, opt, answered, server=text, asked_at=asked_at)
+            else:
+                packet = next(packets, b"")
+                other = (pending.get(packet[:2]), packet) if packet else None
+            if other is None:
+                break
+            query, packet = other
+            if query is None:
+                self._statistics.ignored["unknown-id"] += 1
+            else:
+                self._advance(query, Datagram(self._clock(), packet))
+            if self._clock() > until:
+                break
+        if answered:
+            self._finish_ordinary(server, answered, now)
+
+    def take_message(self, query: Query, packet: bytes) -> None:
+        """Evaluate the message with the ID of *query* over a connection to the server."""
+        self._advance(query, Message(self._clock(), packet))
+
+    def take_failure(self, query: Query, status: Status) -> None:
+        """Note that for the reason *status* no reply to *query* will arrive."""
+        self._advance(query, Failed(self._clock(), status))
 
     def _server(self, number: int) -> Server:
         endpoint = self._settings.servers[number]
@@ -130,46 +195,75 @@ class Engine:
         )
 
     async def _open(self, server: Server) -> None:
-        """Open the channels to a server. If its name does not resolve, it is unreachable until a later try."""
-        assert self._transports is not None  # noqa: S101  # set by `start`
-        channel, stream = await self._transports.open(server)
-        self._sender.channels[server.number] = channel
-        self._sender.streams[server.number] = stream
+        """Open the transports to a server. If its name does not resolve, it is unreachable until a later try."""
+        self._transports[server.number] = opened = await self._connect(server, self)
+        self._opened += [transport for transport in opened if transport is not None]
 
-    def _match(self, server: Server) -> ReplyMatcher:
-        return ReplyMatcher(
-            server,
-            self._handler,
-            self._statistics,
-            clock=self._clock,
-            unix_time=self._unix_time,
-            finish=self._finished,
-            reorder=self._sender.reorder,
-        )
+    def _advance(self, query: Query, event: Event) -> None:
+        """Pass an event to a question, and do what it wants."""
+        now = event.at
+        for action in query.advance(event):
+            match action:
+                case Send(server, over_tcp, message):
+                    self._send(query, server, over_tcp, message)
+                case Again():
+                    if self.queue.may_send(now):
+                        self._advance(query, MaySend(now))
+                    else:
+                        self.queue.submit_again(query)
+                case WaitUntil(deadline):
+                    heapq.heappush(self._deadlines, (deadline, id(query), query.serial, query))
+                case Finish(answer):
+                    number = 0 if query.server is None else query.server.number
+                    self._finished([(query, answer._replace(asked_at=self._unix_time()))], number, now)
+
+    def _may_send(self, query: Query, now: float) -> None:
+        self._advance(query, MaySend(now))
+
+    def _send(self, query: Query, server: Server, over_tcp: bool, message: bytes) -> None:  # noqa: FBT001
+        transport = self._transports[server.number][over_tcp]
+        if transport is None:
+            if self._loop is not None:
+                self._loop.call_soon(self.take_failure, query, Status.NETWORK)
+            return
+        if over_tcp or not server.is_udp:  # `Transport.expire` has those over UDP
+            heapq.heappush(self._deadlines, (query.deadline, id(query), query.serial, query))
+        transport.send((query,), (message,))
+
+    def _begin(self, queries: list[Query], now: float) -> None:
+        """Send new questions. Those that any server may answer are sent together."""
+        self._start_ticking()
+        server = self.context.order[0]
+        transport, _ = self._transports[server.number]
+        ordinary: list[Query] = []
+        special = queries
+        if transport is not None and now >= server.ordinary_from:
+            special = [query for query in queries if query.tried]
+            ordinary = [query for query in queries if not query.tried] if special else queries
+        for query in special:
+            self._advance(query, MaySend(now))
+        if ordinary and transport is not None:
+            transport.send(ordinary, Query.begin_ordinary(ordinary, server, now))
+
+    def _finish_ordinary(self, server: Server, answered: list[Answered], now: float) -> None:
+        """Count and pass on the ordinary answers of a burst."""
+        last, _ = answered[-1]
+        if server.replied(now, now - last.sent_at):  # only of the last one is the time of arrival known
+            self.context.reorder()
+        server.case_mistakes = 0
+        for (rdtype, sent_at), count in Counter(map(_type_and_time, map(_query, answered))).items():
+            self._statistics.count_query(rdtype, Status.ANSWER, now - sent_at, count)
+        self._finished(answered, server.number, now)
 
     def _finished(self, answered: Sequence[Answered], server: int, now: float) -> None:
         self._finish(answered, server, now)
         self.queue.finished(len(answered))
 
-    def _fail_soon(self, job: Job) -> None:
-        if self._loop is not None:
-            self._loop.call_soon(self._handler.take_failure, job, Status.NETWORK)
-
-    def _overflow(self, jobs: list[Job], now: float) -> None:
+    def _overflow(self, queries: list[Query], now: float) -> None:
         """Answer questions that waited too long, or for which the queue has no room."""
-        self._statistics.overflowed += len(jobs)
+        self._statistics.overflowed += len(queries)
         answer = Answer(Status.TIMEOUT, asked_at=self._unix_time())
-        self._finish([(job, answer) for job in jobs], 0, now)
-
-    def _begin(self, jobs: list[Job], now: float) -> None:
-        self._start_ticking()
-        self._sender.begin_all(jobs, now)
-
-    def _send_again(self, job: Job, now: float) -> None:
-        if self._sender.is_expired(job, now):
-            self._sender.give_up(job, now)
-        else:
-            self._sender.send(job, now)
+        self._finish([(query, answer) for query in queries], 0, now)
 
     def _start_ticking(self) -> None:
         if self._tick_timer is None and self._loop is not None:
@@ -178,17 +272,17 @@ class Engine:
     def _tick(self) -> None:
         """Time out questions; runs as long as any is in flight."""
         self._tick_timer = None
-        transports = self._transports
-        if transports is None or self._loop is None:
+        if self._loop is None:
             return
         now = self._clock()
-        self._sender.expire_limited(now)
-        late = [job for channel in transports.udp for job in channel.expire(now)]
-        for job in late[:_MAX_TIMED_OUT_AT_ONCE]:
-            if job.pending is not None:
-                self._sender.time_out(job, now)
-        for stream in transports.streams:
-            stream.sweep(now)
+        deadlines = self._deadlines
+        while deadlines and deadlines[0][0] <= now:
+            _, _, serial, query = heapq.heappop(deadlines)
+            if query.serial == serial:
+                self._advance(query, TimedOut(now))
+        late = [query for transport in self._opened for query in transport.expire(now)]
+        for query in late[:_MAX_TIMED_OUT_AT_ONCE]:
+            self._advance(query, TimedOut(now))
         if any(server.is_suspected for server in self.servers):
             self.monitor.check_due()
         if self.queue.in_flight and self._tick_timer is None and self._loop is not None:
@@ -203,39 +297,114 @@ class Engine:
         self._watch_timer = loop.call_later(_WATCH_SECONDS, self._watch)
         now = self._clock()
         self.queue.drop_late(now)
-        if self._transports is not None:
-            for channel in self._transports.udp:
-                for _ in channel.expire(now):
-                    pass  # closes idle sockets; `_tick` times the questions out
+        for transport in self._opened:
+            transport.expire(now)  # closes idle sockets; `_tick` times the questions out
         self.monitor.check_due()
-        self._sender.reorder()
+        self.context.reorder()
 
     def _reconnect(self, server: Server) -> None:
-        """Try again to open the channels of a server that has none."""
-        if self._sender.channels[server.number] is None and self._loop is not None:
+        """Try again to open the transports of a server that has none."""
+        if self._transports[server.number][0] is None and self._loop is not None:
             task = self._loop.create_task(self._open(server))
             self._reopening.add(task)
             task.add_done_callback(self._reopening.discard)
 
     def _probe(self, server: Server, question: Question, on_answer: OnAnswer) -> None:
         """Ask only this server, at once, outside the queue."""
-        now = self._clock()
-        job = Job(question, "", on_answer)
-        job.server = server
-        job.pinned = True
+        query = Query(question, "", on_answer, self.context)
+        query.server = server
+        query.pinned = True
         self.queue.in_flight += 1
         self._start_ticking()
-        self._sender.begin(job, now)
+        self._advance(query, MaySend(self._clock()))
 
     def _canary_checked(self) -> None:
         if self.monitor.is_ready:
             self._release()
 
     def _canary_changed(self) -> None:
-        self._sender.reorder()
+        self.context.reorder()
         self._trust_changed()
 
     def _release(self) -> None:
         """Begin to send questions: a server is trusted, all canaries were answered, or one timeout has passed."""
         if not self.queue.is_open and self._loop is not None:
             self.queue.open()
+
+
+class Connector:
+    """Opens the transports of one resolver."""
+
+    def __init__(self, settings: ResolverSettings, random_bytes: RandomBytes, clock: Callable[[], float]) -> None:
+        self._settings = settings
+        self._random_bytes = random_bytes
+        self._clock = clock
+        self._budget: ReadBudget | None = None
+        self._tls: ssl.SSLContext | None = None
+
+    async def open(self, server: Server, receiver: ReplyHandler) -> Transports:
+        """The transports to a server."""
+        loop = asyncio.get_running_loop()
+        endpoint = server.endpoint
+        try:
+            tls = None if endpoint.scheme == "udp" else self._tls_context()
+        except OSError:  # the CA file is missing or invalid
+            return None, None
+        if tls is not None and endpoint.scheme == "https":
+            from exporter.dns.https import HttpsTransport  # the HTTP client takes 0.2 s to import
+
+            return HttpsTransport(loop, endpoint, receiver, tls, self._settings.timeout_seconds), None
+        address = await _find_address(endpoint)
+        if address is None:
+            return None, None
+        stream = self._stream(loop, address, receiver, tls, endpoint.server_name)
+        if tls is not None:
+            return stream, None
+        if self._budget is None:
+            self._budget = ReadBudget(loop.call_soon, self._clock)
+        udp = UdpTransport(
+            loop, address, receiver, server, random_bytes=self._random_bytes, budget=self._budget, clock=self._clock
+        )
+        return udp, stream
+
+    def _tls_context(self) -> ssl.SSLContext:
+        """The only TLS context of the resolver. It always verifies certificates."""
+        if self._tls is None:
+            self._tls = ssl.create_default_context(cafile=self._settings.ca_file)
+        return self._tls
+
+    def _stream(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        address: SocketAddress,
+        receiver: ReplyHandler,
+        tls: ssl.SSLContext | None,
+        server_name: str,
+    ) -> StreamTransport:
+        """Connections over TCP, or over TLS to a server with a certificate for *server_name*."""
+        _, where = address
+        name = server_name if tls is not None else None
+
+        async def dial(protocol: Callable[[], asyncio.Protocol]) -> object:
+            return await loop.create_connection(protocol, where[0], where[1], ssl=tls, server_hostname=name)
+
+        return StreamTransport(
+            loop,
+            dial,
+            receiver,
+            random_bytes=self._random_bytes,
+            clock=self._clock,
+            timeout_seconds=self._settings.timeout_seconds,
+        )
+
+
+async def _find_address(endpoint: Endpoint) -> SocketAddress | None:
+    """The first socket address of a server; None if its name does not resolve."""
+    flags = socket.AI_NUMERICHOST if endpoint.is_address else 0
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_DGRAM, flags=flags)
+    except OSError:
+        return None
+    family, _, _, _, address = found[0]
+    return (family, address) if len(address) in (2, 4) else None  # type: ignore[return-value]

@@ -2,15 +2,15 @@
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import aiohttp
 
 from exporter.checks.answers import Status
-from exporter.dns.query import ReplyHandler
-from exporter.dns.queue import Job
+from exporter.dns.query import Query
 from exporter.dns.settings import Endpoint
+from exporter.dns.transports import ReplyHandler
 
 _MESSAGE = "application/dns-message"
 _HEADERS = {"accept": _MESSAGE, "content-type": _MESSAGE, "user-agent": "maildns-exporter"}
@@ -20,7 +20,7 @@ _NO_ID = b"\0\0"  # RFC 8484 section 4.1: TLS protects against forgery, so the I
 _OK, _SERVER_ERROR = 200, 500
 
 
-class HttpsChannel:
+class HttpsTransport:
     """An HTTP session with one server, which keeps its connections open.
 
     It follows no redirect, and reads only DNS messages of at most 64 kB with status 200. Each question in flight has a
@@ -31,41 +31,44 @@ class HttpsChannel:
         self,
         loop: asyncio.AbstractEventLoop,
         endpoint: Endpoint,
-        handler: ReplyHandler,
+        receiver: ReplyHandler,
         tls: ssl.SSLContext,
         timeout_seconds: float,
     ) -> None:
         self._loop = loop
         self._url = endpoint.url
-        self._handler = handler
+        self._receiver = receiver
         self._tls = tls
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._session: aiohttp.ClientSession | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def send(self, jobs: Sequence[Job], messages: Sequence[bytes]) -> None:
-        """Send a message, given without its ID, for each job."""
-        for job, message in zip(jobs, messages, strict=True):
-            waiting = {_NO_ID: job}
-            job.query_id, job.pending = _NO_ID, waiting
+    def send(self, queries: Sequence[Query], messages: Sequence[bytes]) -> None:
+        """Send each message in a request of its own."""
+        for query, message in zip(queries, messages, strict=True):
+            waiting = {_NO_ID: query}
+            query.query_id, query.pending = _NO_ID, waiting
             task = self._loop.create_task(self._ask(waiting, message))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def close(self) -> None:
-        """Cancel the requests; `aclose` also closes the session."""
+    def __len__(self) -> int:
+        return 0  # the session has the sockets, at most `_MAX_CONNECTIONS`
+
+    def expire(self, now: float) -> Iterable[Query]:  # noqa: ARG002  # the session does it
+        """Do nothing: the session has a timeout of its own."""
+        return ()
+
+    async def close(self) -> None:
+        """Close the session, and wait until it is closed."""
         for task in tuple(self._tasks):
             task.cancel()
-
-    async def aclose(self) -> None:
-        """Close the session, and wait until it is closed."""
-        self.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._session is not None:
             await self._session.close()
             self._session = None
 
-    async def _ask(self, waiting: dict[bytes, Job], message: bytes) -> None:
+    async def _ask(self, waiting: dict[bytes, Query], message: bytes) -> None:
         reply: bytes | Status
         try:
             reply = await self._post(_NO_ID + message)
@@ -77,14 +80,13 @@ class HttpsChannel:
             reply = Status.NETWORK
         except (aiohttp.ClientError, ValueError):
             reply = Status.MALFORMED
-        job = waiting.pop(_NO_ID, None)
-        if job is None:
+        query = waiting.pop(_NO_ID, None)
+        if query is None:
             return  # it has timed out
-        job.pending = None
         if isinstance(reply, bytes):
-            self._handler.take_stream(job, reply)
+            self._receiver.take_message(query, reply)
         else:
-            self._handler.take_failure(job, reply)
+            self._receiver.take_failure(query, reply)
 
     async def _post(self, message: bytes) -> bytes | Status:
         if self._session is None:

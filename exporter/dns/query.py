@@ -1,18 +1,22 @@
-"""One question to one resolver: choose a server, send the query, match and evaluate the reply, try again.
+"""One question to the servers of a resolver, from its first query to its answer, without I/O and without a clock.
 
-An attempt without a conclusive reply is repeated, with another server if one is well, until the attempts or the time
-are used up. The answer is then the most severe status of the attempts.
+`Query.advance` takes an event and returns what to do. docs/architecture.md has a table of what each reply and failure
+leads to. An attempt without a conclusive reply is repeated, with another server if one is well, until the attempts or
+the time are used up. The answer is then the most severe status of the attempts.
+
+Ordinary questions and replies take two short cuts with the same result, because an event and an action for each would
+cost a third of a check: `Query.begin_ordinary` for the first queries of a burst, `match_ordinary` for their replies.
 """
 
-import heapq
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from operator import attrgetter, itemgetter
+from collections.abc import Iterator, Sequence
+from enum import Enum
 from struct import Struct
-from typing import Protocol
+from typing import NamedTuple
 
 from exporter.checks.addresses import Address
-from exporter.checks.answers import Answer, Record, Status
+from exporter.checks.answers import Answer, ExtendedError, Question, Record, RRType, Status
+from exporter.checks.check import OnAnswer
+from exporter.checks.names import DomainName
 from exporter.dns.codec import (
     MAX_LINKS,
     MAX_TTL,
@@ -26,457 +30,558 @@ from exporter.dns.codec import (
     uncompressed_name,
     wire_name,
 )
-from exporter.dns.queue import Answered, Finish, Job, QueryQueue
 from exporter.dns.servers import Server, by_preference, cookie_option, read_options
 from exporter.dns.settings import ResolverSettings
 from exporter.dns.statistics import Statistics
 
-_EDNS_HEADER = b"\0\0\1\0\0\0\0\0\1"  # after the ID and RD: one question, one additional record
-_HEADER_WITHOUT_EDNS = b"\0\0\1\0\0\0\0\0\0"
-_ANSWER, _NODATA, _NXDOMAIN = Status.ANSWER, Status.NODATA, Status.NXDOMAIN
+
+class State(Enum):
+    """Where a question is on its way."""
+
+    QUEUED = "queued"
+    """It was not sent yet."""
+    ASKED = "asked"
+    """It waits for the reply to its first query."""
+    POSTPONED = "postponed"
+    """It is to be sent again, as soon as the rate allows."""
+    ASKED_AGAIN = "asked again"
+    """It waits for the reply to a later query, or to a first one in an unusual form."""
+    OVER_TCP = "over TCP"
+    """It waits for a reply over TCP, because the one over UDP was truncated."""
+    DONE = "done"
+    """It has an answer from a server."""
+    GIVEN_UP = "given up"
+    """It has no conclusive answer after all attempts."""
 
 
-class Channel(Protocol):
-    """A way to send queries to one server."""
+class MaySend(NamedTuple):
+    """The limits of the queue allow to send the question."""
 
-    def send(self, jobs: Sequence[Job], messages: Sequence[bytes]) -> None:
-        """Send a message, given without its ID, for each job. Replies and failures go to `ReplyHandler`."""
-
-    def close(self) -> None:
-        """Close everything. Pending questions are not answered."""
+    at: float
 
 
-class QuerySender:
-    """Sends the questions of one resolver, times them out, and decides when to try again.
+class Datagram(NamedTuple):
+    """A packet over UDP with the ID of the query. It may be forged."""
 
-    Attributes:
-        lifetime_seconds: How long a question is retried, with its CNAME chain; the last query may time out later.
-        servers: The servers, best first.
-        channels: The channel to each server, by its number; None while it cannot be reached.
-        streams: The TCP channel to each server that is otherwise asked over UDP.
-    """
+    at: float
+    packet: bytes
 
-    def __init__(
-        self,
-        settings: ResolverSettings,
-        servers: list[Server],
-        *,
-        statistics: Statistics,
-        queue: QueryQueue,
-        random_bytes: RandomBytes,
-        unix_time: Callable[[], float],
-        finish: Finish,
-        fail_soon: Callable[[Job], None],
-    ) -> None:
-        self._timeout_seconds = settings.timeout_seconds
-        self._attempts = settings.attempts
-        flags = b"\1" if settings.recursion_desired else b"\0"
-        self._edns_header = flags + _EDNS_HEADER
-        self._header_without_edns = flags + _HEADER_WITHOUT_EDNS
-        self.lifetime_seconds = 2 * settings.attempts * settings.timeout_seconds
-        self._statistics = statistics
-        self._queue = queue
-        self._random_bytes = random_bytes
-        self._unix_time = unix_time
-        self._finish = finish
-        self._fail_soon = fail_soon
-        self._configured = servers
-        self.servers = by_preference(servers)
-        self.channels: list[Channel | None] = [None] * len(servers)
-        self.streams: list[Channel | None] = [None] * len(servers)
-        self._deadlines: list[tuple[float, int, int, Job]] = []
 
-    def reorder(self) -> None:
-        """Update the order of the servers after the health of one has changed."""
-        self.servers = by_preference(self._configured)
+class Message(NamedTuple):
+    """A message with the ID of the query over TCP, TLS or HTTPS, which only the server can have sent."""
 
-    def begin(self, job: Job, now: float) -> None:
-        """Send a question for the first time."""
-        job.began_at = now
-        if job.server is None:
-            job.server = self._choose(job) if job.tried else self.servers[0]
-        self.send(job, now)
+    at: float
+    packet: bytes
 
-    def begin_all(self, jobs: Sequence[Job], now: float) -> None:
-        """Send several questions for the first time. Those that any server may answer are sent together."""
-        server = self.servers[0]
-        channel = self.channels[server.number]
-        if channel is None or now < server.ordinary_from:
-            ordinary: Sequence[Job] = ()
-            special = jobs
-        else:
-            special = [job for job in jobs if job.tried]
-            ordinary = [job for job in jobs if not job.tried] if special else jobs
-        for job in special:
-            self.begin(job, now)
-        if ordinary and channel is not None:
-            self._begin_ordinary(ordinary, server, channel, now)
 
-    def _begin_ordinary(self, jobs: Sequence[Job], server: Server, channel: Channel, now: float) -> None:
-        """A faster `begin` for questions without special needs: their letters are mixed like those of one long name."""
-        sections = [wire_name(job.name) + TYPE_AND_CLASS[job.rdtype] for job in jobs]
-        mixed = mixed_case(b"".join(sections), self._random_bytes)
-        head, tail, deadline = self._edns_header, server.tail, now + self._timeout_seconds
-        messages = []
-        end = 0
-        for job, section in zip(jobs, sections, strict=True):
-            start, end = end, end + len(section)
-            job.section = section = mixed[start:end]
-            job.server = server
-            job.began_at = job.sent_at = now
-            job.deadline = deadline
-            job.serial = 1
-            messages.append(head + section + tail)
-        channel.send(jobs, messages)
+class TimedOut(NamedTuple):
+    """No acceptable reply arrived in time."""
 
-    def send(self, job: Job, now: float) -> None:
-        """Send a question to `Job.server`."""
-        server = job.server
-        assert server is not None  # noqa: S101  # chosen before
-        job.sent_at = now
-        job.deadline = now + self._timeout_seconds
-        job.serial += 1
-        if job.ambiguous is not None:
-            job.ambiguous = None
-        wire = job.wire
-        if not wire:
-            job.wire = wire = wire_name(job.name)
-        if server.random_case and now >= server.lower_case_until and not job.lower_case:
-            wire = mixed_case(wire, self._random_bytes)
-        job.section = section = wire + TYPE_AND_CLASS[job.rdtype]
-        if job.without_edns or now < server.no_edns_until:
-            message = self._header_without_edns + section
-        else:
-            message = self._edns_header + section + server.tail
-        channel = (self.streams if job.stream else self.channels)[server.number]
-        if channel is None:
-            self._fail_soon(job)
-            return
-        if job.stream or not server.is_udp:
-            self.limit_wait(job, job.deadline)
-        channel.send((job,), (message,))
+    at: float
 
-    def limit_wait(self, job: Job, deadline: float) -> None:
-        """Wait for the reply to the current query until *deadline* at most."""
-        job.deadline = min(job.deadline, deadline)
-        heapq.heappush(self._deadlines, (job.deadline, id(job), job.serial, job))
 
-    def expire_limited(self, now: float) -> None:
-        """Time out the questions whose `limit_wait` is over."""
-        deadlines = self._deadlines
-        while deadlines and deadlines[0][0] <= now:
-            _, _, serial, job = heapq.heappop(deadlines)
-            if job.serial == serial and job.pending is not None:
-                self.time_out(job, now)
+class Failed(NamedTuple):
+    """No reply will arrive, for the reason *status*."""
 
-    def time_out(self, job: Job, now: float) -> None:
-        """Try again after no acceptable reply arrived in time."""
-        server = job.server
-        assert server is not None  # noqa: S101
-        job.forget()
-        if job.ambiguous is None:
-            self.fail(job, Status.TIMEOUT, now)
-            return
-        if job.missed_cookie and server.cookies is not None:
-            server.cookies.missed()
-        job.missed_cookie = False
-        if job.wrong_case and not job.lower_case and not self.is_expired(job, now):
-            job.lower_case = True
-            job.uncounted_retries += 1
-            self.resend(job, now)
-            return
-        self.retry(job, job.ambiguous, now)
+    at: float
+    status: Status
 
-    def fail(self, job: Job, status: Status, now: float) -> None:
-        """Try again after the server did not reply at all."""
-        server = job.server
-        assert server is not None  # noqa: S101
-        job.forget()
-        if server.failed(now, status, job.sent_at, is_probe=job.is_probe):
-            self.reorder()
-        self.retry(job, status, now)
 
-    def retry(self, job: Job, status: Status, now: float) -> None:
-        """End an attempt with an inconclusive *status*: begin the next one, or give up."""
-        self._statistics.count_query(job.rdtype, status, now - job.sent_at)
-        server = job.server
-        assert server is not None  # noqa: S101
-        job.note(status)
-        job.attempts += 1
-        job.tried |= 1 << server.number
-        if job.attempts >= self._attempts or self.is_expired(job, now):
-            self.give_up(job, now)
-            return
-        job.stream = False
-        if not job.pinned:
-            chosen = self._choose(job)
-            if status is Status.CANARY and chosen.contradicted:
-                self.give_up(job, now)
-                return
-            if chosen is not server:
-                job.server = chosen
-                job.lower_case = job.wrong_case = job.without_edns = False
-        self.resend(job, now)
+Event = MaySend | Datagram | Message | TimedOut | Failed
+"""What happens to a question; *at* is the monotonic time."""
 
-    def resend(self, job: Job, now: float) -> None:
-        """Send a question again as soon as the rate allows."""
-        if self._queue.may_send(now):
-            self.send(job, now)
-        else:
-            job.serial += 1
-            self._queue.submit_again(job)
 
-    def is_expired(self, job: Job, now: float) -> bool:
-        """Whether a question may not be sent again."""
-        return now - job.began_at >= self.lifetime_seconds
+class Send(NamedTuple):
+    """Send *message*, given without its ID, to *server*, and wait for the reply until `Query.deadline`."""
 
-    def give_up(self, job: Job, now: float) -> None:
-        """Answer a question with the most severe status of its attempts."""
-        server = job.server
-        answer = Answer(job.worst or Status.TIMEOUT, (), job.chain, 0, job.heard_from, self._unix_time(), job.errors)
-        self._finish(((job, answer),), server.number if server is not None else 0, now)
+    server: Server
+    over_tcp: bool
+    message: bytes
 
-    def follow_chain(self, job: Job, now: float) -> None:
-        """Ask for the name at the end of the CNAME chain, with a full number of attempts."""
-        job.name = job.chain[-1]
-        job.wire = b""
-        job.attempts = 0
-        job.tried = 0
-        job.worst = None
-        job.stream = False
-        if self.is_expired(job, now):
-            self.give_up(job, now)
-        else:
-            self.resend(job, now)
 
-    def _choose(self, job: Job) -> Server:
-        """The next server for a question: one that is well and not yet asked, else a well one, else one not asked."""
-        servers = self.servers
-        well = [server for server in servers if server.up and not server.contradicted]
-        for candidates in (well, servers):
-            for server in candidates:
-                if not job.tried >> server.number & 1:
-                    return server
-            if candidates:
-                job.tried = 0
-                return candidates[0]
-        return servers[0]
+class Again(NamedTuple):
+    """Pass a `MaySend` as soon as the rate allows."""
 
+
+class WaitUntil(NamedTuple):
+    """Pass a `TimedOut` at this time, which is before the regular one."""
+
+    at: float
+
+
+class Finish(NamedTuple):
+    """Pass the answer on. It has no date yet."""
+
+    answer: Answer
+
+
+Action = Send | Again | WaitUntil | Finish
 
 GRACE_SECONDS = 0.25
 """How long to wait for a good reply after ignoring one with the right ID."""
 MAX_UNCOUNTED_RETRIES = 4
 """How often a question is sent over TCP, with a new cookie or without EDNS without counting as an attempt."""
 
+_WAITING = (State.ASKED, State.ASKED_AGAIN, State.OVER_TCP)
+_QUEUED, _ASKED, _DONE = State.QUEUED, State.ASKED, State.DONE
+_AGAIN = (Again(),)
+_ANSWER, _NODATA, _NXDOMAIN = Status.ANSWER, Status.NODATA, Status.NXDOMAIN
+# The most severe first: the status of a question without any conclusive reply.
+_SEVERITY = (
+    Status.CANARY, Status.CHAIN, Status.MALFORMED, Status.SERVFAIL,
+    Status.REFUSED, Status.TLS, Status.NETWORK, Status.TIMEOUT,
+)  # fmt: skip
+
 _HEADER_BYTES = 12
+_EDNS_HEADER = b"\0\0\1\0\0\0\0\0\1"  # after the ID and RD: one question, one additional record
+_HEADER_WITHOUT_EDNS = b"\0\0\1\0\0\0\0\0\0"
 _OPT_BYTES = 11  # of an OPT record without options
 _BADCOOKIE = 23
 _EDNS_ERRORS = (1, 4)  # FORMERR, NOTIMP: the RCODEs of servers that do not know EDNS (RFC 6891 section 7)
+_WHOLE_REPLIES, _TRUNCATED_REPLIES = [  # flags and QDCOUNT: QR, opcode 0, any AA, RD and second byte
+    frozenset([bytes([0x80 | truncated | rest, second, 0, 1]) for rest in (0, 1, 4, 5) for second in range(256)])
+    for truncated in (0, 2)
+]
 
 
-class ReplyHandler:
-    """Evaluates the replies to the questions of one resolver.
+class QueryContext:
+    """What the questions of one resolver share.
 
-    One conclusive reply ends a question. A suspicious or unreadable reply over UDP is ignored: it may be forged, and
-    the good one may still arrive.
+    Attributes:
+        attempts: How many queries a question may take, over all servers.
+        timeout_seconds: How long to wait for a reply.
+        lifetime_seconds: How long a question is retried, with its CNAME chain; the last query may time out later.
+        recursion_desired: Whether the servers are asked to recurse. If not, their referrals are answers.
+        edns_header: The header of a query with an OPT record, without the ID.
+        header_without_edns: The header of a query without one.
+        order: The servers, best first.
+        statistics: The counters.
+        random_bytes: The source of the letters' case.
     """
 
     def __init__(
-        self,
-        sender: QuerySender,
-        statistics: Statistics,
-        *,
-        clock: Callable[[], float],
-        unix_time: Callable[[], float],
-        finish: Finish,
+        self, settings: ResolverSettings, servers: list[Server], statistics: Statistics, random_bytes: RandomBytes
     ) -> None:
-        self._sender = sender
-        self._statistics = statistics
-        self._clock = clock
-        self._unix_time = unix_time
-        self._finish = finish
+        self.attempts = settings.attempts
+        self.timeout_seconds = settings.timeout_seconds
+        self.lifetime_seconds = 2 * settings.attempts * settings.timeout_seconds
+        self.recursion_desired = settings.recursion_desired
+        flags = b"\1" if settings.recursion_desired else b"\0"
+        self.edns_header = flags + _EDNS_HEADER
+        self.header_without_edns = flags + _HEADER_WITHOUT_EDNS
+        self.statistics = statistics
+        self.random_bytes = random_bytes
+        self._configured = servers
+        self.order = by_preference(servers)
 
-    def take_reply(self, job: Job, packet: bytes) -> None:
-        """Evaluate a reply over UDP with the right ID, question and flags."""
-        server = job.server
-        assert server is not None  # noqa: S101  # it was sent
-        reply = self._parse(job, server, packet, trusted=False)
-        if reply is None:
-            return
-        options = reply[4]
-        if options != server.options_seen:
-            if not self._accept_options(job, server, options):
-                return
-        elif job.errors:
-            job.errors = ()
-        if options == server.options_seen:
-            server.opt_seen = b"" if options is None else packet[-_OPT_BYTES - len(options) :]
-        self._take_parsed(job, server, reply)
+    def reorder(self) -> None:
+        """Update the order of the servers after the health of one has changed."""
+        self.order = by_preference(self._configured)
 
-    def take_truncated(self, job: Job) -> None:
-        """Ask again over TCP after a truncated reply over UDP (RFC 7766 section 5)."""
-        job.forget()
-        job.stream = True
-        self._retry_uncounted(job, Status.MALFORMED)
 
-    def take_other(self, job: Job, packet: bytes) -> None:
-        """Evaluate a packet over UDP with the right ID that is not a reply to the question."""
-        if len(packet) >= _HEADER_BYTES and packet[2] & 0xF8 == 0x80:
-            questions = packet[4:6]
-            if packet[3] & 15 in _EDNS_ERRORS and questions == b"\0\0" and len(packet) == _HEADER_BYTES:
-                self._take_questionless(job)
-            elif questions == b"\0\1" and packet[12 : 12 + len(job.section)].lower() == job.section.lower():
-                job.wrong_case = True
-                self._ignore(job, "case")
-            else:
-                self._ignore(job, "question")
+class _Retries:
+    """What happened to a question after its first query. Most need no second one, so the defaults are class attributes.
+
+    Attributes:
+        serial: The number of queries sent one by one, so that an old deadline can be recognised.
+        attempts: How many queries failed, for the current name.
+        uncounted_retries: How often it was sent again without counting as an attempt.
+        pinned: Whether only *server* may be asked.
+        lower_case: Whether it is sent without random case, because a reply had the wrong case.
+        wrong_case: Whether a reply was ignored because of its case.
+        without_edns: Whether it is sent without EDNS, because the server answered FORMERR.
+        over_tcp: Whether it is sent over TCP, because a reply was truncated.
+        resent: Whether its connection was closed, and a transport sent it again.
+        message: What was sent over a stream, without the ID.
+        wire: The current name in wire format.
+        ambiguous: Whether a reply was ignored, so that silence is no timeout.
+        missed_cookie: Whether a reply was ignored because it lacked the server's cookie.
+        worst: The most severe status of an attempt.
+        heard_from: The server of the last readable reply.
+        errors: The extended DNS errors of that reply.
+        chain: The CNAME chain so far.
+        ttl: The smallest TTL of the chain.
+    """
+
+    serial = 0
+    attempts = 0
+    uncounted_retries = 0
+    pinned = False
+    lower_case = False
+    wrong_case = False
+    without_edns = False
+    over_tcp = False
+    resent = False
+    message = b""
+    wire = b""
+    ambiguous = False
+    missed_cookie = False
+    worst: Status | None = None
+    heard_from = ""
+    errors: tuple[ExtendedError, ...] = ()
+    chain: tuple[DomainName, ...] = ()
+    ttl = 0
+
+
+class Query(_Retries):
+    """A question to the servers of a resolver.
+
+    Attributes:
+        question: What was asked for.
+        key: The key in the cache and among the questions in flight; "" for a canary.
+        on_answer: Called with the answer.
+        context: What it shares with the resolver's other questions.
+        state: Where it is on its way.
+        joined: Further questions that are equal, and their callbacks.
+        name: The name to ask for now: the question's, or the end of its CNAME chain.
+        rdtype: The type to ask for.
+        server: The server that is asked.
+        section: The question section that the reply must repeat.
+        query_id: The ID of the query.
+        pending: The questions that wait on the same socket, by ID; None before the first query.
+        is_confirmation: Whether the cache was skipped.
+        tried: The servers that were asked, one bit each.
+        queued_at: When it could not be sent at once.
+        began_at: When its first query was sent.
+        sent_at: When its latest query was sent.
+        deadline: When its latest query times out.
+    """
+
+    __slots__ = (
+        "began_at", "context", "deadline", "is_confirmation", "joined", "key", "name", "on_answer", "pending",
+        "query_id", "question", "queued_at", "rdtype", "section", "sent_at", "server", "state", "tried",
+    )  # fmt: skip
+    began_at: float
+    deadline: float
+    query_id: bytes
+    queued_at: float
+    section: bytes
+    sent_at: float
+
+    def __init__(self, question: Question, key: str, on_answer: OnAnswer, context: QueryContext) -> None:
+        self.question = question
+        self.key = key
+        self.on_answer = on_answer
+        self.context = context
+        self.name: DomainName
+        self.rdtype: RRType
+        self.name, self.rdtype = question
+        self.state = _QUEUED
+        self.joined: list[tuple[Question, OnAnswer]] | None = None
+        self.server: Server | None = None
+        self.pending: dict[bytes, Query] | None = None
+        self.is_confirmation = False
+        self.tried = 0
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a reply to it may arrive."""
+        return self.state in _WAITING
+
+    def forget(self) -> None:
+        """Stop waiting for a reply."""
+        if self.pending is not None:
+            self.pending.pop(self.query_id, None)
+
+    @staticmethod
+    def begin_ordinary(queries: Sequence["Query"], server: Server, now: float) -> list[bytes]:
+        """The messages of several first queries to *server*: a short cut for a `MaySend` of each.
+
+        They must not prefer or exclude a server, and *server* must support random case and EDNS. Their letters are
+        mixed like those of one long name.
+        """
+        context = queries[0].context
+        sections = [wire_name(query.name) + TYPE_AND_CLASS[query.rdtype] for query in queries]
+        mixed = mixed_case(b"".join(sections), context.random_bytes)
+        head, tail, deadline = context.edns_header, server.tail, now + context.timeout_seconds
+        asked = _ASKED
+        messages = []
+        end = 0
+        for query, section in zip(queries, sections, strict=True):
+            start, end = end, end + len(section)
+            query.section = section = mixed[start:end]
+            query.server = server
+            query.began_at = query.sent_at = now
+            query.deadline = deadline
+            query.state = asked
+            messages.append(head + section + tail)
+        return messages
+
+    def advance(self, event: Event) -> tuple[Action, ...]:
+        """Take an event, and return what to do. An event that does not fit the state is late, and leads to nothing."""
+        state = self.state
+        if state in _WAITING:
+            match event:
+                case Datagram(now, packet):
+                    return self._take_datagram(packet, now)
+                case Message(now, packet):
+                    return self._take_message(packet, now)
+                case TimedOut(now):
+                    return self._time_out(now)
+                case Failed(now, status):
+                    return self._fail(status, now)
+        elif isinstance(event, MaySend):
+            if state is _QUEUED:
+                return self._begin(event.at)
+            if state is State.POSTPONED:
+                return self._give_up() if self._is_expired(event.at) else self._send(event.at)
+        return ()
+
+    def _begin(self, now: float) -> tuple[Action, ...]:
+        self.began_at = now
+        if self.server is None:
+            self.server = self._choose() if self.tried else self.context.order[0]
+        return self._send(now)
+
+    def _send(self, now: float) -> tuple[Action, ...]:
+        """Send the question to `server`."""
+        server, context = self._server, self.context
+        self.sent_at = now
+        self.deadline = now + context.timeout_seconds
+        self.serial += 1
+        self.ambiguous = False
+        if self.over_tcp:
+            self.state = State.OVER_TCP
         else:
-            self._ignore(job, "header")
+            self.state = _ASKED if self.state is _QUEUED else State.ASKED_AGAIN
+        wire = self.wire
+        if not wire:
+            self.wire = wire = wire_name(self.name)
+        if server.random_case and now >= server.lower_case_until and not self.lower_case:
+            wire = mixed_case(wire, context.random_bytes)
+        self.section = section = wire + TYPE_AND_CLASS[self.rdtype]
+        if self.without_edns or now < server.no_edns_until:
+            message = context.header_without_edns + section
+        else:
+            message = context.edns_header + section + server.tail
+        return (Send(server, self.over_tcp, message),)
 
-    def take_failure(self, job: Job, status: Status) -> None:
-        """Try again: for the reason *status*, no reply will arrive."""
-        self._sender.fail(job, status, self._clock())
+    @property
+    def _server(self) -> Server:
+        server = self.server
+        assert server is not None  # noqa: S101  # chosen by `_begin`
+        return server
 
-    def take_stream(self, job: Job, packet: bytes) -> None:
-        """Evaluate a message with the right ID over TCP, TLS or HTTPS, which only the server can have sent."""
-        server = job.server
-        assert server is not None  # noqa: S101
-        job.forget()
-        section = job.section
-        if packet[4:6] == b"\0\0" and packet[3:4] and packet[3] & 15 in _EDNS_ERRORS and packet[2] & 0xF8 == 0x80:
-            self._take_questionless(job)
-            return
+    def _choose(self) -> Server:
+        """The next server: one that is well and not yet asked, else a well one, else one not asked."""
+        servers = self.context.order
+        well = [server for server in servers if server.up and not server.contradicted]
+        for candidates in (well, servers):
+            for server in candidates:
+                if not self.tried >> server.number & 1:
+                    return server
+            if candidates:
+                self.tried = 0
+                return candidates[0]
+        return servers[0]
+
+    def _is_expired(self, now: float) -> bool:
+        """Whether the question may not be sent again."""
+        return now - self.began_at >= self.context.lifetime_seconds
+
+    def _again(self) -> tuple[Action, ...]:
+        self.state = State.POSTPONED
+        return _AGAIN
+
+    def _again_uncounted(self, status: Status, now: float) -> tuple[Action, ...]:
+        """Ask the same server again in another way. After too many of these, end the attempt with *status*."""
+        self.uncounted_retries += 1
+        return self._retry(status, now) if self.uncounted_retries > MAX_UNCOUNTED_RETRIES else self._again()
+
+    def _retry(self, status: Status, now: float) -> tuple[Action, ...]:
+        """End an attempt with an inconclusive *status*: begin the next one, or give up."""
+        server, context = self._server, self.context
+        context.statistics.count_query(self.rdtype, status, now - self.sent_at)
+        if self.worst is None or _SEVERITY.index(status) < _SEVERITY.index(self.worst):
+            self.worst = status
+        self.attempts += 1
+        self.tried |= 1 << server.number
+        if self.attempts >= context.attempts or self._is_expired(now):
+            return self._give_up()
+        self.over_tcp = False
+        if not self.pinned:
+            chosen = self._choose()
+            if status is Status.CANARY and chosen.contradicted:
+                return self._give_up()
+            if chosen is not server:
+                self.server = chosen
+                self.lower_case = self.wrong_case = self.without_edns = False
+        return self._again()
+
+    def _give_up(self) -> tuple[Action, ...]:
+        """Answer with the most severe status of the attempts."""
+        self.state = State.GIVEN_UP
+        return (Finish(Answer(self.worst or Status.TIMEOUT, (), self.chain, 0, self.heard_from, 0.0, self.errors)),)
+
+    def _time_out(self, now: float) -> tuple[Action, ...]:
+        self.forget()
+        if not self.ambiguous:
+            return self._fail(Status.TIMEOUT, now)
+        cookies = self._server.cookies
+        if self.missed_cookie and cookies is not None:
+            cookies.missed()
+        self.missed_cookie = False
+        if self.wrong_case and not self.lower_case and not self._is_expired(now):
+            self.lower_case = True
+            self.uncounted_retries += 1
+            return self._again()
+        return self._retry(Status.MALFORMED, now)
+
+    def _fail(self, status: Status, now: float) -> tuple[Action, ...]:
+        """Try again after the server did not reply at all."""
+        self.forget()
+        if self._server.failed(now, status, self.sent_at, is_probe=not self.key):
+            self.context.reorder()
+        return self._retry(status, now)
+
+    def _take_datagram(self, packet: bytes, now: float) -> tuple[Action, ...]:
+        """Evaluate a packet over UDP. If it is no good reply, ignore it: it may be forged, and a good one follow."""
+        section = self.section
+        flags = packet[2:6] if packet.startswith(section, _HEADER_BYTES) else b""
+        if flags in _WHOLE_REPLIES:
+            return self._take_reply(packet, now, trusted=False)
+        if flags in _TRUNCATED_REPLIES:  # RFC 7766 section 5
+            self.forget()
+            self.over_tcp = True
+            return self._again_uncounted(Status.MALFORMED, now)
+        if len(packet) < _HEADER_BYTES or packet[2] & 0xF8 != 0x80:
+            return self._ignore("header", now)
+        questions = packet[4:6]
+        if len(packet) == _HEADER_BYTES and _is_questionless(packet):
+            return self._take_questionless(now)
+        if questions == b"\0\1" and packet[12 : 12 + len(section)].lower() == section.lower():
+            self.wrong_case = True
+            return self._ignore("case", now)
+        return self._ignore("question", now)
+
+    def _take_message(self, packet: bytes, now: float) -> tuple[Action, ...]:
+        """Evaluate a message that is not forged. If it is no reply, none will follow."""
+        self.forget()
+        section = self.section
+        if _is_questionless(packet):
+            return self._take_questionless(now)
         if (
             len(packet) < _HEADER_BYTES
             or packet[2] & 0xFA != 0x80
             or packet[4:6] != b"\0\1"
             or packet[12 : 12 + len(section)].lower() != section.lower()
         ):
-            self._sender.retry(job, Status.MALFORMED, self._clock())
-            return
-        reply = self._parse(job, server, packet, trusted=True)
-        if reply is not None:
-            self._check_options(job, server, reply[4])
-            self._take_parsed(job, server, reply)
+            return self._retry(Status.MALFORMED, now)
+        return self._take_reply(packet, now, trusted=True)
 
-    def _parse(self, job: Job, server: Server, packet: bytes, *, trusted: bool) -> ParsedReply | None:
-        """Read a reply. None if that is done: it is unusual or unreadable."""
-        if packet[3] & 15 in (0, 3):
-            try:
-                return read_reply(packet, _HEADER_BYTES + len(job.section), job.name, job.rdtype)
-            except UnusualError:
-                pass
-            except UnreadableError:
-                self._take_unreadable(job, trusted=trusted)
-                return None
-        self._take_unusual(job, server, packet, trusted=trusted)
-        return None
-
-    def _take_unreadable(self, job: Job, *, trusted: bool) -> None:
-        if trusted:
-            self._sender.retry(job, Status.MALFORMED, self._clock())
-        else:
-            self._ignore(job, "unreadable")
-
-    def _take_questionless(self, job: Job) -> None:
+    def _take_questionless(self, now: float) -> tuple[Action, ...]:
         """Ask without EDNS after a FORMERR or NOTIMP that repeats no question: the server may not know EDNS."""
-        job.forget()
-        if job.without_edns:
-            self._replied(job)
-            self._sender.retry(job, Status.REFUSED, self._clock())
-        else:
-            job.without_edns = True
-            self._retry_uncounted(job, Status.REFUSED)
+        self.forget()
+        if self.without_edns:
+            self._replied(now)
+            return self._retry(Status.REFUSED, now)
+        self.without_edns = True
+        return self._again_uncounted(Status.REFUSED, now)
 
-    def _take_unusual(self, job: Job, server: Server, packet: bytes, *, trusted: bool) -> None:
-        """Evaluate a reply that only dnspython reads. If *trusted*, only the server can have sent it."""
-        from exporter.dns.dnspython_codec import read_unusual  # dnspython takes 0.1 s to import
-
+    def _take_reply(self, packet: bytes, now: float, *, trusted: bool) -> tuple[Action, ...]:
+        """Read a reply with the right ID, question and flags. If *trusted*, only the server can have sent it."""
+        server = self._server
         try:
-            rcode, reply = read_unusual(packet, job.name, job.rdtype)
+            rcode, reply, is_common = self._read(packet)
         except UnreadableError:
-            self._take_unreadable(job, trusted=trusted)
-            return
+            return self._retry(Status.MALFORMED, now) if trusted else self._ignore("unreadable", now)
         options = reply[4]
         if trusted:
-            self._check_options(job, server, options)
-        elif options != server.options_seen and not self._accept_options(job, server, options):
-            return
-        job.forget()
-        if rcode == _BADCOOKIE and job.uncounted_retries < MAX_UNCOUNTED_RETRIES:
-            # The reply has the right cookie (RFC 7873 section 5.3). If that does not help either, TCP needs none.
-            job.stream = job.stream or job.uncounted_retries > 0
-            self._retry_uncounted(job, Status.REFUSED)
-        elif (
-            rcode in _EDNS_ERRORS
-            and options is None
-            and not job.without_edns
-            and job.uncounted_retries < MAX_UNCOUNTED_RETRIES
-        ):
-            job.without_edns = True
-            self._retry_uncounted(job, Status.REFUSED)
-        else:
-            self._take_parsed(job, server, reply)
+            self._check_options(options)
+        elif options != server.options_seen:
+            if not self._check_options(options):
+                self.missed_cookie = True
+                return self._ignore("cookie", now)
+        elif self.errors:
+            self.errors = ()
+        if is_common and not trusted and options == server.options_seen:
+            server.opt_seen = b"" if options is None else packet[-_OPT_BYTES - len(options) :]
+        if self.uncounted_retries < MAX_UNCOUNTED_RETRIES:
+            if rcode == _BADCOOKIE:
+                # The reply has the right cookie (RFC 7873 section 5.3). If that does not help either, TCP needs none.
+                self.forget()
+                self.over_tcp = self.over_tcp or self.uncounted_retries > 0
+                return self._again_uncounted(Status.REFUSED, now)
+            if rcode in _EDNS_ERRORS and options is None and not self.without_edns:
+                self.forget()
+                self.without_edns = True
+                return self._again_uncounted(Status.REFUSED, now)
+        return self._take_parsed(reply, now)
 
-    def _take_parsed(self, job: Job, server: Server, reply: ParsedReply) -> None:
+    def _read(self, packet: bytes) -> tuple[int, ParsedReply, bool]:
+        """The RCODE of a reply, what it says, and whether dnspython was not needed. Raises `UnreadableError`."""
+        rcode = packet[3] & 15
+        if rcode in (0, 3):
+            try:
+                return rcode, read_reply(packet, _HEADER_BYTES + len(self.section), self.name, self.rdtype), True
+            except UnusualError:
+                pass
+        from exporter.dns.dnspython_codec import read_unusual  # dnspython takes 0.1 s to import
+
+        return *read_unusual(packet, self.name, self.rdtype), False
+
+    def _take_parsed(self, reply: ParsedReply, now: float) -> tuple[Action, ...]:
         """End, continue or retry the question after a reply from its server."""
+        server, context = self._server, self.context
         status, records, chain, ttl, _ = reply
-        now = self._replied(job)
-        if job.without_edns:
+        self._replied(now)
+        if self.without_edns:
             server.note_no_edns(now)
-        if job.chain:
-            ttl = min(ttl, job.ttl)
-            chain = job.chain + chain
-            names = [job.question.name, *chain]
+        if self.chain:
+            ttl = min(ttl, self.ttl)
+            chain = self.chain + chain
+            names = [self.question.name, *chain]
             if len(chain) > MAX_LINKS or len(set(names)) < len(names):
                 status, records = Status.CHAIN, ()
         if status is None:
-            self._statistics.count_query(job.rdtype, _ANSWER, now - job.sent_at)
-            job.chain, job.ttl = chain, ttl
-            self._sender.follow_chain(job, now)
-            return
-        if server.contradicted and job.key and status.is_conclusive:  # canaries have no key
+            context.statistics.count_query(self.rdtype, _ANSWER, now - self.sent_at)
+            self.chain, self.ttl = chain, ttl
+            return self._follow_chain(now)
+        if status is Status.REFUSED and records:  # a referral to the servers of the name itself
+            status, records = (status, ()) if context.recursion_desired else (_ANSWER, records)
+        if server.contradicted and self.key and status.is_conclusive:  # canaries have no key
             status = Status.CANARY
         if status in (_ANSWER, _NODATA, _NXDOMAIN, Status.CHAIN):
-            self._statistics.count_query(job.rdtype, status, now - job.sent_at)
-            answer = Answer(status, records, chain, ttl, server.text, self._unix_time(), job.errors)
-            self._finish(((job, answer),), server.number, now)
-        else:
-            server.last_error = status
-            self._sender.retry(job, status, now)
+            context.statistics.count_query(self.rdtype, status, now - self.sent_at)
+            self.state = _DONE
+            return (Finish(Answer._make((status, records, chain, ttl, server.text, 0.0, self.errors))),)
+        server.last_error = status
+        return self._retry(status, now)
 
-    def _replied(self, job: Job) -> float:
-        """Note that the server answered. Return the current time."""
-        server = job.server
-        assert server is not None  # noqa: S101
-        job.forget()
-        now = self._clock()
-        job.heard_from = server.text
-        if server.replied(now, now - job.sent_at):
-            self._sender.reorder()
-        if job.lower_case:
+    def _follow_chain(self, now: float) -> tuple[Action, ...]:
+        """Ask for the name at the end of the CNAME chain, with a full number of attempts."""
+        self.name = self.chain[-1]
+        self.wire = b""
+        self.attempts = 0
+        self.tried = 0
+        self.worst = None
+        self.over_tcp = False
+        return self._give_up() if self._is_expired(now) else self._again()
+
+    def _replied(self, now: float) -> None:
+        """Note that the server answered."""
+        server = self._server
+        self.forget()
+        self.heard_from = server.text
+        if server.replied(now, now - self.sent_at):
+            self.context.reorder()
+        if self.lower_case:
             server.note_wrong_case(now)
-        elif server.case_mistakes and not job.stream:
+        elif server.case_mistakes and not self.over_tcp:
             server.case_mistakes = 0
-        return now
 
-    def _ignore(self, job: Job, reason: str) -> None:
+    def _ignore(self, reason: str, now: float) -> tuple[Action, ...]:
         """Ignore a packet, and wait a little longer for the good one."""
-        self._statistics.ignored[reason] += 1
-        if job.ambiguous is None:
-            job.ambiguous = Status.MALFORMED
-            self._sender.limit_wait(job, self._clock() + GRACE_SECONDS)
+        self.context.statistics.ignored[reason] += 1
+        if self.ambiguous:
+            return ()
+        self.ambiguous = True
+        self.deadline = min(self.deadline, now + GRACE_SECONDS)
+        return (WaitUntil(self.deadline),)
 
-    def _accept_options(self, job: Job, server: Server, options: bytes | None) -> bool:
-        """Whether a reply over UDP has the right cookie. Otherwise, ignore it."""
-        if self._check_options(job, server, options):
-            return True
-        job.missed_cookie = True
-        self._ignore(job, "cookie")
-        return False
-
-    def _check_options(self, job: Job, server: Server, options: bytes | None) -> bool:
+    def _check_options(self, options: bytes | None) -> bool:
         """Store what the EDNS options say, unless the cookie is wrong. Return whether it is right."""
+        server = self._server
         cookie, errors = read_options(options or b"")
         jar = server.cookies
         if jar is not None:
@@ -485,7 +590,7 @@ class ReplyHandler:
                 return False
             if jar.sent is not sent:
                 server.refresh_tail()
-        job.errors = errors
+        self.errors = errors
         if not errors:
             server.options_seen = options
             server.opt_seen = None
@@ -494,15 +599,13 @@ class ReplyHandler:
             server.opt_seen = None
         return True
 
-    def _retry_uncounted(self, job: Job, status: Status) -> None:
-        """Ask the same server again in another way. After too many of these, end the attempt with *status*."""
-        job.uncounted_retries += 1
-        now = self._clock()
-        if job.uncounted_retries > MAX_UNCOUNTED_RETRIES:
-            self._sender.retry(job, status, now)
-        else:
-            self._sender.resend(job, now)
 
+def _is_questionless(packet: bytes) -> bool:
+    """Whether this is the FORMERR or NOTIMP of a server that cannot read the question."""
+    return packet[4:6] == b"\0\0" and len(packet) > 3 and packet[3] & 15 in _EDNS_ERRORS and packet[2] & 0xF8 == 0x80
+
+
+Answered = tuple[Query, Answer]
 
 _QUESTION_POINTER = b"\xc0\x0c"
 _RECORD = Struct(">6sIH").unpack_from  # pointer, type and class; TTL; RDLENGTH
@@ -525,17 +628,18 @@ _new = tuple.__new__  # builds a NamedTuple in a third of the time
 
 def match_ordinary(
     packets: Iterator[bytes],
-    pending: dict[bytes, Job],
+    pending: dict[bytes, Query],
     opt: bytes,
     answered: list[Answered],
     *,
     server: str,
     asked_at: float,
-) -> tuple[Job | None, bytes] | None:
-    """Read ordinary replies: one record of the requested type at the name itself, compared as whole byte strings.
+) -> tuple[Query | None, bytes] | None:
+    """Read ordinary replies: a short cut for a `Datagram` of each.
 
-    `read_reply` has the same result for them. Stops at the first packet that is not an ordinary reply, and returns it
-    with the question that has its ID, if any. Returns None if no packet is left.
+    They have one record of the requested type at the name itself, and are compared as whole byte strings. Stops at the
+    first packet that is not an ordinary reply, and returns it with the question that has its ID, if any. Returns None
+    if no packet is left.
 
     Args:
         packets: The received packets; those before the returned one are consumed.
@@ -549,119 +653,29 @@ def match_ordinary(
     add = answered.append
     headers = _HEADERS_WITH_OPT if opt else _HEADERS
     opt_bytes = len(opt)
+    asked, done = _ASKED, _DONE
     for packet in packets:
         query_id = packet[:2]
-        job = find(query_id)
-        # A question that was sent once is in its initial state.
-        if job is None or job.serial != 1:
-            return job, packet
-        section, rdtype = job.section, job.rdtype
+        query = find(query_id)
+        if query is None or query.state is not asked:  # what happened to it before counts, too
+            return query, packet
+        section, rdtype = query.section, query.rdtype
         record_at = len(section) + _HEADER_BYTES
         start = record_at + _RECORD_BYTES
         end = len(packet) - opt_bytes
         if end <= start or not packet.startswith(section, _HEADER_BYTES) or packet[2:12] not in headers:
-            return job, packet
+            return query, packet
         record_start, ttl, size = _RECORD(packet, record_at)
         if record_start != _RECORD_STARTS[rdtype] or start + size != end or ttl > MAX_TTL or not packet.endswith(opt):
-            return job, packet
+            return query, packet
         record: Record | None
         if size == _RDATA_BYTES[rdtype]:
             record = _new(Address, (packet[start:end],))
         else:
             record = uncompressed_name(packet, start, end) if rdtype == "PTR" else None
             if record is None:
-                return job, packet
+                return query, packet
         del pending[query_id]
-        job.pending = None
-        add((job, _new(Answer, (_ANSWER, (record,), (), ttl, server, asked_at, ()))))
+        query.state = done
+        add((query, _new(Answer, (_ANSWER, (record,), (), ttl, server, asked_at, ()))))
     return None
-
-
-_WHOLE_REPLIES, _TRUNCATED_REPLIES = [  # flags and QDCOUNT: QR, opcode 0, any AA, RD and second byte
-    frozenset([bytes([0x80 | truncated | rest, second, 0, 1]) for rest in (0, 1, 4, 5) for second in range(256)])
-    for truncated in (0, 2)
-]
-_job = itemgetter(0)  # of an `Answered`
-_type_and_time = attrgetter("rdtype", "sent_at")
-
-
-class ReplyMatcher:
-    """Matches the packets of one server's sockets with the questions that wait for them.
-
-    A reply must have an ID that waits on its socket and repeat the question section. Everything else is counted and
-    ignored, so that the right reply is still accepted. Packets arrive in bursts, and work that ordinary replies have
-    in common is done once per burst.
-    """
-
-    def __init__(
-        self,
-        server: Server,
-        handler: ReplyHandler,
-        statistics: Statistics,
-        *,
-        clock: Callable[[], float],
-        unix_time: Callable[[], float],
-        finish: Finish,
-        reorder: Callable[[], None],
-    ) -> None:
-        self._server = server
-        self._handler = handler
-        self._statistics = statistics
-        self._clock = clock
-        self._unix_time = unix_time
-        self._finish = finish
-        self._reorder = reorder
-
-    def take_packets(self, packets: Iterator[bytes], pending: dict[bytes, Job], until: float) -> None:
-        """Evaluate packets for the questions in *pending*, by ID; unusual ones until the time *until*.
-
-        The caller passes the rest of *packets* again later.
-        """
-        now = self._clock()
-        server = self._server.text
-        asked_at = self._unix_time()
-        answered: list[Answered] = []
-        while True:
-            opt = None if self._server.contradicted else self._server.opt_seen
-            other: tuple[Job | None, bytes] | None
-            if opt is not None:
-                other = match_ordinary(packets, pending, opt, answered, server=server, asked_at=asked_at)
-            else:
-                packet = next(packets, b"")
-                other = (pending.get(packet[:2]), packet) if packet else None
-            if other is None:
-                break
-            job, packet = other
-            if job is None:
-                self._statistics.ignored["unknown-id"] += 1
-            else:
-                self._take_other(job, packet)
-            if self._clock() > until:
-                break
-        if answered:
-            self._finish_ordinary(answered, now)
-
-    def take_unreachable(self, job: Job) -> None:
-        """Try again after the server's port was closed, or there was no route."""
-        self._handler.take_failure(job, Status.NETWORK)
-
-    def _finish_ordinary(self, answered: list[Answered], now: float) -> None:
-        """Count and pass on the ordinary answers of a burst."""
-        server = self._server
-        last, _ = answered[-1]
-        if server.replied(now, now - last.sent_at):  # only of the last one is the time of arrival known
-            self._reorder()
-        server.case_mistakes = 0
-        for (rdtype, sent_at), count in Counter(map(_type_and_time, map(_job, answered))).items():
-            self._statistics.count_query(rdtype, _ANSWER, now - sent_at, count)
-        self._finish(answered, server.number, now)
-
-    def _take_other(self, job: Job, packet: bytes) -> None:
-        """Evaluate a packet with the ID of a question that is not an ordinary reply to it."""
-        flags = packet[2:6] if packet.startswith(job.section, _HEADER_BYTES) else b""
-        if flags in _WHOLE_REPLIES:
-            self._handler.take_reply(job, packet)
-        elif flags in _TRUNCATED_REPLIES:
-            self._handler.take_truncated(job)
-        else:
-            self._handler.take_other(job, packet)

@@ -1,135 +1,13 @@
-"""Questions on their way to an answer, and the queue that sends them within the limits of rate and number."""
+"""The queue of a resolver, which sends its questions within the limits of rate and number."""
 
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import islice, takewhile
 
-from exporter.checks.answers import Answer, ExtendedError, Question, RRType, Status
-from exporter.checks.check import OnAnswer
-from exporter.checks.names import DomainName
-from exporter.dns.servers import Server
+from exporter.dns.query import Query
 from exporter.dns.settings import ResolverSettings
-
-# The most severe first: the status of a question without any conclusive reply.
-_SEVERITY = (
-    Status.CANARY, Status.CHAIN, Status.MALFORMED, Status.SERVFAIL,
-    Status.REFUSED, Status.TLS, Status.NETWORK, Status.TIMEOUT,
-)  # fmt: skip
-
-
-class _RetryState:
-    """What happened to a question after its first query. Most need no second one, so the defaults are class attributes.
-
-    Attributes:
-        attempts: How many queries failed, for the current name.
-        uncounted_retries: How often it was sent again without counting as an attempt.
-        pinned: Whether only *server* may be asked.
-        lower_case: Whether it is sent without random case, because a reply had the wrong case.
-        wrong_case: Whether a reply was ignored because of its case.
-        without_edns: Whether it is sent without EDNS, because the server answered FORMERR.
-        stream: Whether it is sent over TCP, because a reply was truncated.
-        resent: Whether it was sent again because its connection was closed.
-        message: What was sent over a stream, without the ID.
-        wire: The current name in wire format.
-        ambiguous: The status if no better reply follows one that was ignored.
-        missed_cookie: Whether a reply was ignored because it lacked the server's cookie.
-        worst: The most severe status of an attempt.
-        heard_from: The server of the last readable reply.
-        errors: The extended DNS errors of that reply.
-        chain: The CNAME chain so far.
-        ttl: The smallest TTL of the chain.
-    """
-
-    attempts = 0
-    uncounted_retries = 0
-    pinned = False
-    lower_case = False
-    wrong_case = False
-    without_edns = False
-    stream = False
-    resent = False
-    message = b""
-    wire = b""
-    ambiguous: Status | None = None
-    missed_cookie = False
-    worst: Status | None = None
-    heard_from = ""
-    errors: tuple[ExtendedError, ...] = ()
-    chain: tuple[DomainName, ...] = ()
-    ttl = 0
-
-
-class Job(_RetryState):
-    """A question that is queued or in flight.
-
-    Attributes:
-        question: What was asked for.
-        key: The key in the cache and among the questions in flight; "" for a canary.
-        on_answer: Called with the answer.
-        joined: Further questions that are equal, and their callbacks.
-        name: The name to ask for now: the question's, or the end of its CNAME chain.
-        rdtype: The type to ask for.
-        server: The server that is asked.
-        section: The question section that the reply must repeat.
-        query_id: The ID of the query.
-        pending: The questions that wait on the same socket, by ID; None if no reply is expected.
-        serial: The number of queries sent, so that an old deadline can be recognised.
-        is_confirmation: Whether the cache was skipped.
-        tried: The servers that were asked, one bit each.
-        queued_at: When it could not be sent at once.
-        began_at: When its first query was sent.
-        sent_at: When its latest query was sent.
-        deadline: When its latest query times out.
-    """
-
-    __slots__ = (
-        "began_at", "deadline", "is_confirmation", "joined", "key", "name", "on_answer", "pending", "query_id",
-        "question", "queued_at", "rdtype", "section", "sent_at", "serial", "server", "tried",
-    )  # fmt: skip
-    began_at: float
-    deadline: float
-    query_id: bytes
-    queued_at: float
-    section: bytes
-    sent_at: float
-
-    def __init__(self, question: Question, key: str, on_answer: OnAnswer) -> None:
-        self.question = question
-        self.key = key
-        self.on_answer = on_answer
-        self.name: DomainName
-        self.rdtype: RRType
-        self.name, self.rdtype = question
-        self.joined: list[tuple[Question, OnAnswer]] | None = None
-        self.server: Server | None = None
-        self.pending: dict[bytes, Job] | None = None
-        self.serial = 0
-        self.is_confirmation = False
-        self.tried = 0
-
-    @property
-    def is_probe(self) -> bool:
-        """Whether this is a canary's question."""
-        return not self.key
-
-    def note(self, status: Status) -> None:
-        """Remember the status of an attempt if it is more severe than those before."""
-        if self.worst is None or _SEVERITY.index(status) < _SEVERITY.index(self.worst):
-            self.worst = status
-
-    def forget(self) -> None:
-        """Stop waiting for a reply."""
-        if self.pending is not None:
-            self.pending.pop(self.query_id, None)
-            self.pending = None
-
-
-Answered = tuple[Job, Answer]
-
-Finish = Callable[[Sequence[Answered], int, float], None]
-"""Called with answered questions, the number of the server that answered, and the monotonic time."""
 
 _BURST_SECONDS = 0.02
 
@@ -191,9 +69,9 @@ class QueryQueue:
         settings: ResolverSettings,
         *,
         clock: Callable[[], float],
-        send_new: Callable[[list[Job], float], None],
-        send_again: Callable[[Job, float], None],
-        overflow: Callable[[list[Job], float], None],
+        send_new: Callable[[list[Query], float], None],
+        send_again: Callable[[Query, float], None],
+        overflow: Callable[[list[Query], float], None],
     ) -> None:
         self._settings = settings
         self._max_in_flight = settings.max_in_flight
@@ -202,8 +80,8 @@ class QueryQueue:
         self._send_again = send_again
         self._overflow = overflow
         self._bucket = TokenBucket(settings.max_queries_per_second)
-        self._new: deque[Job] = deque()
-        self._retries: deque[Job] = deque()  # at most as many as are in flight
+        self._new: deque[Query] = deque()
+        self._retries: deque[Query] = deque()  # at most as many as are in flight
         self._stamped = 0  # the oldest new questions, whose `queued_at` is set
         self.in_flight = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -236,22 +114,22 @@ class QueryQueue:
         self._stamped = 0
         self.in_flight = 0
 
-    def submit(self, job: Job) -> None:
+    def submit(self, query: Query) -> None:
         """Send a new question in the next iteration of the event loop, or as soon as the limits allow."""
         if not self._is_scheduled:
             if self._loop is None:
-                self._overflow([job], self._clock())
+                self._overflow([query], self._clock())
                 return
             self._schedule()
-        self._new.append(job)
+        self._new.append(query)
 
     def may_send(self, now: float) -> bool:
         """Whether the rate allows a query now; if so, it counts as sent."""
         return self._bucket.take(now)
 
-    def submit_again(self, job: Job) -> None:
+    def submit_again(self, query: Query) -> None:
         """Send a retry as soon as the rate allows."""
-        self._retries.append(job)
+        self._retries.append(query)
         self._schedule_later()
 
     def finished(self, count: int) -> None:
@@ -265,7 +143,7 @@ class QueryQueue:
         """Overflow the questions that have waited too long."""
         stamped = islice(self._new, self._stamped)
         max_seconds = self._settings.max_queue_seconds
-        count = sum(1 for _ in takewhile(lambda job: now - job.queued_at >= max_seconds, stamped))
+        count = sum(1 for _ in takewhile(lambda query: now - query.queued_at >= max_seconds, stamped))
         if count:
             self._overflow(self._pop_new(count), now)
 
@@ -298,10 +176,10 @@ class QueryQueue:
             self._send_again(retries.popleft(), now)
         if not retries and self.is_open:
             room = min(left, len(new), self._max_in_flight - self.in_flight)
-            jobs = self._pop_new(bucket.take_up_to(room, now))
-            if jobs:
-                self.in_flight += len(jobs)
-                self._send_new(jobs, now)
+            queries = self._pop_new(bucket.take_up_to(room, now))
+            if queries:
+                self.in_flight += len(queries)
+                self._send_new(queries, now)
         excess = [new.pop() for _ in range(len(new) - self._settings.max_queued)]  # the newest
         if excess:
             self._overflow(excess[::-1], now)
@@ -314,7 +192,7 @@ class QueryQueue:
             else:
                 self._schedule()
 
-    def _pop_new(self, count: int) -> list[Job]:
+    def _pop_new(self, count: int) -> list[Query]:
         """Remove the *count* oldest new questions."""
         self._stamped = max(0, self._stamped - count)
         pop = self._new.popleft

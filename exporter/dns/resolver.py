@@ -29,7 +29,7 @@ from exporter.checks.names import DomainName
 from exporter.dns.canary import Verified, first_failure
 from exporter.dns.codec import RandomSource
 from exporter.dns.engine import Engine
-from exporter.dns.queue import Answered, Job
+from exporter.dns.query import Answered, Query
 from exporter.dns.settings import Endpoint, ResolverSettings
 from exporter.dns.statistics import RRTYPES, Statistics
 
@@ -93,9 +93,10 @@ class Resolver:
             trust_changed=self.cache.clear,  # the server may have given wrong answers before it was noticed
         )
         self._cached_keys = self.cache.keys()
-        self._jobs: dict[str, Job] = {}
+        self._queries: dict[str, Query] = {}
         self._numbers = {server.text: server.number for server in self._engine.servers}
         self._submit = self._engine.queue.submit
+        self._context = self._engine.context
 
     @property
     def name(self) -> str:
@@ -144,9 +145,9 @@ class Resolver:
     async def close(self) -> None:
         """Close everything. Open questions are called back as timed out."""
         await self._engine.close()
-        for job in tuple(self._jobs.values()):
-            job.forget()
-            self._finish(((job, Answer(Status.TIMEOUT, asked_at=self._unix_time())),), 0, self._clock())
+        for query in tuple(self._queries.values()):
+            query.forget()
+            self._finish(((query, Answer(Status.TIMEOUT, asked_at=self._unix_time())),), 0, self._clock())
 
     def ask(
         self,
@@ -171,28 +172,28 @@ class Resolver:
                 return
         if confirm or server:
             self._ask_uncached(question, key, on_answer, server)
-        elif key in self._jobs:
-            _join(self._jobs[key], question, on_answer)
+        elif key in self._queries:
+            _join(self._queries[key], question, on_answer)
         else:
-            self._jobs[key] = job = Job(question, key, on_answer)
-            self._submit(job)
+            self._queries[key] = query = Query(question, key, on_answer, self._context)
+            self._submit(query)
 
     def _ask_uncached(self, question: Question, key: str, on_answer: OnAnswer, server: str) -> None:
         pinned = self._numbers.get(server)
-        job_key = (_CONFIRMATION if pinned is None else f"?{chr(_FIRST_PINNED + pinned)}") + key
-        if job_key in self._jobs:
-            _join(self._jobs[job_key], question, on_answer)
+        query_key = (_CONFIRMATION if pinned is None else f"?{chr(_FIRST_PINNED + pinned)}") + key
+        if query_key in self._queries:
+            _join(self._queries[query_key], question, on_answer)
             return
-        self._jobs[job_key] = job = Job(question, job_key, on_answer)
-        job.is_confirmation = True
+        self._queries[query_key] = query = Query(question, query_key, on_answer, self._context)
+        query.is_confirmation = True
         if pinned is not None:
-            job.server = self._engine.servers[pinned]
-            job.pinned = True
-            job.tried = 1 << pinned  # so that it is not sent with those for any server
+            query.server = self._engine.servers[pinned]
+            query.pinned = True
+            query.tried = 1 << pinned  # so that it is not sent with those for any server
         else:
             last = self.cache.last_server(key)
-            job.tried = 0 if last is None else 1 << last
-        self._submit(job)
+            query.tried = 0 if last is None else 1 << last
+        self._submit(query)
 
     async def resolve(self, question: Question, *, max_age_seconds: float = math.inf, confirm: bool = False) -> Answer:
         """`ask` as a coroutine."""
@@ -219,37 +220,37 @@ class Resolver:
 
     def _finish(self, answered: Sequence[Answered], server: int, now: float) -> None:
         """Cache the conclusive answers, and call back for all."""
-        jobs = self._jobs
+        queries = self._queries
         conclusive = [
-            (job.key if not job.is_confirmation else job.key[len(_CONFIRMATION) :], answer)
-            for job, answer in answered
-            if answer[0] in _CONCLUSIVE and job.key
+            (query.key if not query.is_confirmation else query.key[len(_CONFIRMATION) :], answer)
+            for query, answer in answered
+            if answer[0] in _CONCLUSIVE and query.key
         ]
         self.cache.put(conclusive, server, now)
-        for job, answer in answered:
-            key = job.key
+        for query, answer in answered:
+            key = query.key
             if key:
-                if jobs.get(key) is not job:
+                if queries.get(key) is not query:
                     continue  # it was called back when the resolver was closed
-                del jobs[key]
-            on_answer = job.on_answer
+                del queries[key]
+            on_answer = query.on_answer
             try:
-                on_answer(job.question, answer)
+                on_answer(query.question, answer)
             except Exception as error:  # noqa: BLE001  # a defect of one caller must not harm the others
-                _report(job.question, error)
-            if job.joined is not None:
-                for question, on_other_answer in job.joined:
+                _report(query.question, error)
+            if query.joined is not None:
+                for question, on_other_answer in query.joined:
                     try:
                         on_other_answer(question, answer)
                     except Exception as error:  # noqa: BLE001  # as above
                         _report(question, error)
 
 
-def _join(job: Job, question: Question, on_answer: OnAnswer) -> None:
+def _join(query: Query, question: Question, on_answer: OnAnswer) -> None:
     """Wait for the answer to an equal question that is queued or in flight."""
-    if job.joined is None:
-        job.joined = []
-    job.joined.append((question, on_answer))
+    if query.joined is None:
+        query.joined = []
+    query.joined.append((question, on_answer))
 
 
 def _report(question: Question, error: Exception) -> None:

@@ -2,24 +2,18 @@
 
 import asyncio
 import math
-import secrets
-import socket
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import structlog
 
 from exporter.checks.addresses import Address
-from exporter.checks.answers import Answer, Question, Status
+from exporter.checks.answers import Answer, Question
 from exporter.checks.check import OnAnswer
 from exporter.checks.names import DomainName
 from exporter.dns.canary import Verified, first_failure
-from exporter.dns.codec import TYPE_AND_CLASS, UnreadableError, wire_name
 from exporter.dns.resolver import Resolver, ServerHealth
-from exporter.dns.settings import ResolverSettings
-
-if TYPE_CHECKING:
-    import dns.message
+from exporter.dns.settings import Endpoint, ResolverSettings
 
 
 class Source(NamedTuple):
@@ -221,94 +215,23 @@ def _log(resolver: str, server: str, now: str, health: ServerHealth) -> None:
         log.warning(now, resolver=resolver, server=server)
 
 
-_MAX_UDP_BYTES = 4096
-
-
 async def delegation(
     zone: DomainName, server: Address, port: int = 53, *, timeout_seconds: float = 2.0, attempts: int = 2
 ) -> Answer:
     """The NS records of *zone* from *server*: its own, or those of a referral. Never raises for DNS failures.
 
     Only here does a referral (RFC 1034 section 4.3.2) count as an answer: it is the parent's side of a delegation.
-    Asks over UDP, and over TCP if the reply is truncated or none arrives.
     """
-    answer = Answer(Status.TIMEOUT)
-    where = f"[{server}]:{port}" if server.family == 6 else f"{server}:{port}"
-    query = secrets.token_bytes(2) + b"\0\0\0\1\0\0\0\0\0\0" + wire_name(zone) + TYPE_AND_CLASS["NS"]
-    for attempt in range(attempts + 1):
-        ask = _over_tcp if attempt == attempts or answer.status is Status.MALFORMED else _over_udp
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                packet = await ask(query, server, port)
-        except TimeoutError:
-            continue
-        except (OSError, asyncio.IncompleteReadError):
-            answer = Answer(Status.NETWORK)
-            continue
-        answer = _read(packet, zone, where)
-        if answer.status is not Status.MALFORMED:
-            return answer
-    return answer
-
-
-async def _over_udp(query: bytes, server: Address, port: int) -> bytes:
-    loop = asyncio.get_running_loop()
-    with socket.socket(socket.AF_INET if server.family == 4 else socket.AF_INET6, socket.SOCK_DGRAM) as udp:
-        udp.settimeout(0)
-        await loop.sock_connect(udp, (str(server), port))
-        await loop.sock_sendall(udp, query)
-        while True:
-            packet = await loop.sock_recv(udp, _MAX_UDP_BYTES)
-            if _is_reply(packet, query):
-                return packet
-
-
-async def _over_tcp(query: bytes, server: Address, port: int) -> bytes:
-    reader, writer = await asyncio.open_connection(str(server), port)
+    settings = ResolverSettings(
+        servers=(Endpoint("udp", str(server), port),),
+        timeout_seconds=timeout_seconds,
+        attempts=attempts,
+        canary=None,
+        recursion_desired=False,
+    )
+    resolver = Resolver(settings)
+    await resolver.start()
     try:
-        writer.write(len(query).to_bytes(2) + query)
-        packet = await reader.readexactly(int.from_bytes(await reader.readexactly(2)))
+        return await resolver.resolve(Question(zone, "NS"))
     finally:
-        writer.close()
-    return packet if _is_reply(packet, query) else b""
-
-
-def _is_reply(packet: bytes, query: bytes) -> bool:
-    """Whether the packet is a reply with the ID and the question of the query."""
-    end = len(query)
-    return packet[:2] == query[:2] and packet[2:3] >= b"\x80" and packet[12:end].lower() == query[12:].lower()
-
-
-def _read(packet: bytes, zone: DomainName, where: str) -> Answer:
-    import dns.flags
-    import dns.rcode
-    import dns.rdatatype
-
-    from exporter.dns.dnspython_codec import read_message  # dnspython takes 0.1 s to import
-
-    try:
-        message = read_message(packet)
-    except UnreadableError:
-        return Answer(Status.MALFORMED, server=where)
-    if message.flags & dns.flags.TC:
-        return Answer(Status.MALFORMED, server=where)
-    rcode = message.rcode()
-    if rcode != dns.rcode.NOERROR:
-        failures = {dns.rcode.NXDOMAIN: Status.NXDOMAIN, dns.rcode.SERVFAIL: Status.SERVFAIL}
-        return Answer(failures.get(rcode, Status.REFUSED), server=where)
-    names = _servers_in(message, zone)
-    is_referral = any(rrset.rdtype == dns.rdatatype.NS for rrset in message.authority)
-    # A referral to another zone says nothing about this one.
-    status = Status.ANSWER if names else Status.REFUSED if is_referral else Status.NODATA
-    return Answer(status, names, server=where)
-
-
-def _servers_in(message: "dns.message.Message", zone: DomainName) -> tuple[DomainName, ...]:
-    """The NS records of *zone* in the answer section, or in the authority section of a referral."""
-    import dns.rdatatype
-
-    for section in (message.answer, message.authority):
-        for rrset in section:
-            if rrset.rdtype == dns.rdatatype.NS and DomainName.from_labels(rrset.name.labels[:-1]) == zone:
-                return tuple([DomainName.from_labels(rdata.target.labels[:-1]) for rdata in rrset])
-    return ()
+        await resolver.close()

@@ -1,4 +1,4 @@
-"""Channels to each server: UDP sockets, and connections over TCP (RFC 7766) or TLS (RFC 7858)."""
+"""The port to a server, and its adapters for UDP, and for connections over TCP (RFC 7766) or TLS (RFC 7858)."""
 
 import asyncio
 import contextlib
@@ -6,20 +6,49 @@ import socket
 import ssl
 import sys
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from struct import Struct
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 from exporter.checks.answers import Status
 from exporter.dns.codec import RandomBytes
-from exporter.dns.query import Channel, ReplyHandler, ReplyMatcher
-from exporter.dns.queue import Job
+from exporter.dns.query import Query
 from exporter.dns.servers import Server
-from exporter.dns.settings import Endpoint, ResolverSettings
 
-if TYPE_CHECKING:
-    from exporter.dns.https import HttpsChannel
+
+class Transport(Protocol):
+    """Carries queries to one server. Each has one reply or failure, which goes to a `ReplyHandler`."""
+
+    def __len__(self) -> int:
+        """How many sockets are open."""
+
+    def send(self, queries: Sequence[Query], messages: Sequence[bytes]) -> None:
+        """Send a message, given without its ID, for each query. Sets `Query.query_id` and `Query.pending`."""
+
+    def expire(self, now: float) -> Iterable[Query]:
+        """Close what is idle or hangs, and return the queries that have timed out. Called all the time."""
+
+    async def close(self) -> None:
+        """Close everything. Pending queries are not answered; the caller must fail them."""
+
+
+class ReplyHandler(Protocol):
+    """Takes what arrives for the queries of a `Transport`."""
+
+    def take_datagrams(
+        self, server: Server, packets: Iterator[bytes], pending: dict[bytes, Query], until: float
+    ) -> None:
+        """Evaluate packets over UDP for the queries in *pending*, by ID; unusual ones until the time *until*.
+
+        The caller passes the rest of *packets* again later.
+        """
+
+    def take_message(self, query: Query, packet: bytes) -> None:
+        """Evaluate the message with the ID of *query* over a connection to the server."""
+
+    def take_failure(self, query: Query, status: Status) -> None:
+        """Note that for the reason *status* no reply to *query* will arrive."""
 
 
 SocketAddress = tuple[int, tuple[str, int] | tuple[str, int, int, int]]
@@ -35,107 +64,6 @@ _LENGTH_BYTES = 2
 
 Dialer = Callable[[Callable[[], asyncio.Protocol]], Awaitable[object]]
 """Opens a connection for a protocol, as `asyncio.loop.create_connection`. Raises `OSError` or `ssl.SSLError`."""
-
-
-class Transports:
-    """Opens and closes the channels of one resolver. *match* builds the matcher for a server's packets."""
-
-    def __init__(
-        self,
-        settings: ResolverSettings,
-        handler: ReplyHandler,
-        match: Callable[[Server], ReplyMatcher],
-        *,
-        random_bytes: RandomBytes,
-        clock: Callable[[], float],
-    ) -> None:
-        self._settings = settings
-        self._handler = handler
-        self._match = match
-        self._random_bytes = random_bytes
-        self._clock = clock
-        self._loop = asyncio.get_running_loop()
-        self._budget = ReadBudget(self._loop.call_soon, clock)
-        self._tls: ssl.SSLContext | None = None
-        self._https: list[HttpsChannel] = []
-        self.udp: list[UdpChannel] = []
-        self.streams: list[StreamChannel] = []
-
-    async def open(self, server: Server) -> tuple[Channel | None, Channel | None]:
-        """The channel to a server, and its TCP channel if the first is UDP; None for what cannot be opened now."""
-        endpoint = server.endpoint
-        try:
-            tls = None if endpoint.scheme == "udp" else self._tls_context()
-        except OSError:  # the CA file is missing or invalid
-            return None, None
-        if tls is not None and endpoint.scheme == "https":
-            from exporter.dns.https import HttpsChannel  # the HTTP client takes 0.2 s to import
-
-            session = HttpsChannel(self._loop, endpoint, self._handler, tls, self._settings.timeout_seconds)
-            self._https.append(session)
-            return session, None
-        address = await self._find_address(endpoint)
-        if address is None:
-            return None, None
-        if endpoint.scheme == "tls":
-            return self._stream(address, endpoint), None
-        channel = UdpChannel(
-            self._loop,
-            address,
-            self._match(server),
-            random_bytes=self._random_bytes,
-            budget=self._budget,
-            clock=self._clock,
-        )
-        self.udp.append(channel)
-        return channel, self._stream(address, None)
-
-    async def close(self) -> None:
-        """Close all channels."""
-        for channel in self.udp:
-            channel.close()
-        for stream in self.streams:
-            stream.close()
-        for session in self._https:
-            await session.aclose()
-
-    async def _find_address(self, endpoint: Endpoint) -> SocketAddress | None:
-        """The first socket address of a server; None if its name does not resolve."""
-        flags = socket.AI_NUMERICHOST if endpoint.is_address else 0
-        try:
-            found = await self._loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_DGRAM, flags=flags)
-        except OSError:
-            return None
-        family, _, _, _, address = found[0]
-        return (family, address) if len(address) in (2, 4) else None  # type: ignore[return-value]
-
-    def _tls_context(self) -> "ssl.SSLContext":
-        """The only TLS context of the resolver. It always verifies certificates."""
-        if self._tls is None:
-            import ssl  # import only if TLS is used
-
-            self._tls = ssl.create_default_context(cafile=self._settings.ca_file)
-        return self._tls
-
-    def _stream(self, address: SocketAddress, tls: Endpoint | None) -> "StreamChannel":
-        """A channel over TCP, or over TLS to the server *tls*."""
-        _, where = address
-
-        async def dial(protocol: Callable[[], asyncio.Protocol]) -> object:
-            context = self._tls_context() if tls is not None else None
-            name = tls.server_name if tls is not None else None
-            return await self._loop.create_connection(protocol, where[0], where[1], ssl=context, server_hostname=name)
-
-        channel = StreamChannel(
-            self._loop,
-            dial,
-            self._handler,
-            random_bytes=self._random_bytes,
-            clock=self._clock,
-            timeout_seconds=self._settings.timeout_seconds,
-        )
-        self.streams.append(channel)
-        return channel
 
 
 QUERIES_PER_SOCKET = 128
@@ -197,13 +125,13 @@ class _Socket:
         self.send = sock.send
         self.receive = sock.recv
         self.segments = can_segment(sock)
-        self.pending: dict[bytes, Job] = {}
+        self.pending: dict[bytes, Query] = {}
         self.left = QUERIES_PER_SOCKET
         self.retires_at = now + SOCKET_SECONDS
         self.unread: list[bytes] = []
 
 
-class UdpChannel:
+class UdpTransport:
     """The UDP sockets to one server, with random ports that change all the time (RFC 5452 section 9.2).
 
     The sockets are connected, so the kernel drops packets from any other address.
@@ -213,7 +141,8 @@ class UdpChannel:
         self,
         loop: asyncio.AbstractEventLoop,
         address: SocketAddress,
-        matcher: ReplyMatcher,
+        receiver: ReplyHandler,
+        server: Server,
         *,
         random_bytes: RandomBytes,
         budget: ReadBudget,
@@ -221,7 +150,8 @@ class UdpChannel:
     ) -> None:
         self._loop = loop
         self._address = address
-        self._matcher = matcher
+        self._receiver = receiver
+        self._server = server
         self._random_bytes = random_bytes
         self._ids = _random_ids(random_bytes)
         self._budget = budget
@@ -233,44 +163,44 @@ class UdpChannel:
     def __len__(self) -> int:
         return len(self._open)
 
-    def send(self, jobs: Sequence[Job], messages: Sequence[bytes]) -> None:
-        """Send a message, given without its ID, for each job: all over one socket, so that it gets the replies too."""
+    def send(self, queries: Sequence[Query], messages: Sequence[bytes]) -> None:
+        """Send all over one socket, so that it gets the replies too."""
         if self._is_closed:
             return
         try:
-            opened = self._choose(jobs[0].sent_at)
+            opened = self._choose(queries[0].sent_at)
         except OSError:
-            for job in jobs:
-                self._fail_soon(job)
+            for query in queries:
+                self._fail_soon(query)
             return
-        opened.left -= len(jobs)
+        opened.left -= len(queries)
         pending, ids = opened.pending, self._ids
         packets: defaultdict[int, list[bytes]] = defaultdict(list)
-        for job, message, query_id in zip(jobs, messages, ids):  # noqa: B905  # the IDs are endless
+        for query, message, query_id in zip(queries, messages, ids):  # noqa: B905  # the IDs are endless
             while query_id in pending:
                 query_id = next(ids)
-            job.query_id = query_id
-            job.pending = pending
-            pending[query_id] = job
+            query.query_id = query_id
+            query.pending = pending
+            pending[query_id] = query
             packets[len(message)].append(query_id + message)
         rest = list(packets.values())
         while rest:
             self._send_alike(opened, rest.pop(), rest)
 
-    def expire(self, now: float) -> Iterator[Job]:
-        """The questions that have timed out. All wait equally long, so the oldest of each socket are the first."""
+    def expire(self, now: float) -> Iterable[Query]:
+        """Close idle sockets. All queries wait equally long, so the oldest of each socket are the first."""
+        expired = []
         for opened in tuple(self._open):
-            late = []
-            for job in opened.pending.values():
-                if job.deadline > now:
+            for query in opened.pending.values():
+                if query.deadline > now:
                     break
-                late.append(job)
-            yield from late
+                expired.append(query)
             if not opened.pending and (opened.left <= 0 or now > opened.retires_at):
                 self._close(opened)
+        return expired
 
-    def close(self) -> None:
-        """Close all sockets. Pending questions are not answered; the caller must fail them."""
+    async def close(self) -> None:
+        """Close all sockets."""
         self._is_closed = True
         for opened in tuple(self._open):
             self._close(opened)
@@ -335,28 +265,27 @@ class UdpChannel:
 
     def _send_again(self, opened: _Socket, packet: bytes, unsent: set[bytes]) -> None:
         """Send a packet again after an error that earlier queries of the socket caused, and fail those."""
-        job = opened.pending.get(packet[:2])
-        if job is None:
+        query = opened.pending.get(packet[:2])
+        if query is None:
             return  # failed together with another one
-        earlier = [other for other in opened.pending.values() if other is not job and other.query_id not in unsent]
+        earlier = [other for other in opened.pending.values() if other is not query and other.query_id not in unsent]
         try:
             opened.send(packet)
         except BlockingIOError:
             pass
         except OSError:
-            job.forget()
-            self._fail_soon(job)
+            query.forget()
+            self._fail_soon(query)
         for other in earlier:
             self._fail(other)
 
-    def _fail_soon(self, job: Job) -> None:
+    def _fail_soon(self, query: Query) -> None:
         """Fail a question, but not at once: the retry could fail in the same way, in an endless recursion."""
-        self._loop.call_soon(self._matcher.take_unreachable, job)
+        self._loop.call_soon(self._receiver.take_failure, query, Status.NETWORK)
 
-    def _fail(self, job: Job) -> None:
-        if job.pending is not None:
-            job.forget()
-            self._matcher.take_unreachable(job)
+    def _fail(self, query: Query) -> None:
+        query.forget()
+        self._receiver.take_failure(query, Status.NETWORK)
 
     def _read(self, opened: _Socket) -> None:
         """Evaluate received packets, within the time budget."""
@@ -365,7 +294,7 @@ class UdpChannel:
             return  # the event loop calls again while there is something to read
         pending = opened.pending
         packets = iter(opened.unread or self._receive(opened))
-        self._matcher.take_packets(packets, pending, until)
+        self._receiver.take_datagrams(self._server, packets, pending, until)
         opened.unread = list(packets)
         if opened.unread:
             self._loop.call_soon(self._read, opened)
@@ -380,8 +309,8 @@ class UdpChannel:
         except BlockingIOError:
             pass
         except OSError:  # the port is closed; the error does not say for which query
-            for job in tuple(opened.pending.values()):
-                self._fail(job)
+            for query in tuple(opened.pending.values()):
+                self._fail(query)
         return packets
 
 
@@ -429,11 +358,11 @@ class _StreamConnection(asyncio.Protocol):
         idle: The timer that closes it when it is idle.
     """
 
-    def __init__(self, channel: "StreamChannel") -> None:
-        self._channel = channel
+    def __init__(self, channel: "StreamTransport") -> None:
+        self._owner = channel
         self._buffer = bytearray()
         self.transport: asyncio.Transport | None = None
-        self.pending: dict[bytes, Job] = {}
+        self.pending: dict[bytes, Query] = {}
         self.unsent: list[bytes] = []
         self.is_closed = False
         self.waiting_since: float | None = None
@@ -456,7 +385,7 @@ class _StreamConnection(asyncio.Protocol):
     def _take_messages(self) -> None:
         """Pass on complete messages. After a large one or many, continue in the next iteration of the event loop."""
         buffer = self._buffer
-        clock = self._channel.clock
+        clock = self._owner.clock
         until = clock() + _STREAM_READ_SECONDS
         at = 0
         while len(buffer) - at >= _LENGTH_BYTES:
@@ -466,11 +395,11 @@ class _StreamConnection(asyncio.Protocol):
             packet = bytes(buffer[at + _LENGTH_BYTES : end])
             at = end
             self.was_used = True
-            self._channel.received(self, packet)
+            self._owner.received(self, packet)
             is_long = len(packet) > _LARGE_BYTES or clock() > until
             if is_long and self.transport is not None and not self.is_closed:
                 self.transport.pause_reading()
-                self._channel.loop.call_soon(self._resume)
+                self._owner.loop.call_soon(self._resume)
                 break
         del buffer[:at]
 
@@ -480,17 +409,17 @@ class _StreamConnection(asyncio.Protocol):
             self._take_messages()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        self._channel.lost(self, Status.NETWORK)
+        self._owner.lost(self, Status.NETWORK)
 
 
-class StreamChannel:
+class StreamTransport:
     """The connections to one server."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         dial: Dialer,
-        handler: ReplyHandler,
+        receiver: ReplyHandler,
         *,
         random_bytes: RandomBytes,
         clock: Callable[[], float],
@@ -500,7 +429,7 @@ class StreamChannel:
         self.clock = clock
         self._timeout_seconds = timeout_seconds
         self._dial = dial
-        self._handler = handler
+        self._receiver = receiver
         self._random_bytes = random_bytes
         self._connections: list[_StreamConnection] = []
         self._is_closed = False
@@ -508,14 +437,14 @@ class StreamChannel:
     def __len__(self) -> int:
         return len(self._connections)
 
-    def send(self, jobs: Sequence[Job], messages: Sequence[bytes]) -> None:
-        """Send a message, given without its ID, for each job. The caller limits how long it waits for the replies."""
+    def send(self, queries: Sequence[Query], messages: Sequence[bytes]) -> None:
+        """Send over the connection with the fewest queries. The caller limits how long it waits for the replies."""
         if not self._is_closed:
-            for job, message in zip(jobs, messages, strict=True):
-                self._send(self._choose(), job, message)
+            for query, message in zip(queries, messages, strict=True):
+                self._send(self._choose(), query, message)
 
-    def close(self) -> None:
-        """Close all connections. Pending questions are not answered; the caller must fail them."""
+    async def close(self) -> None:
+        """Close all connections."""
         self._is_closed = True
         for connection in tuple(self._connections):
             connection.pending.clear()
@@ -523,34 +452,34 @@ class StreamChannel:
 
     def received(self, connection: _StreamConnection, packet: bytes) -> None:
         """Pass a message on to its question, if there is one."""
-        job = connection.pending.get(packet[:2])
-        if job is None:
+        query = connection.pending.get(packet[:2])
+        if query is None:
             return
-        job.forget()
+        query.forget()
         connection.waiting_since = self.clock() if connection.pending else None
         if not connection.pending and connection.idle is None:
             connection.idle = self.loop.call_later(IDLE_SECONDS, self._drop_idle, connection)
-        self._handler.take_stream(job, packet)
+        self._receiver.take_message(query, packet)
 
     def lost(self, connection: _StreamConnection, status: Status) -> None:
         """Send the pending questions of a lost connection again if it has worked before; else fail them."""
         waiting = tuple(connection.pending.values())
         connection.pending.clear()
         self._drop(connection)
-        for job in waiting:
-            job.pending = None
-            if connection.was_used and not self._is_closed and not job.resent:
-                job.resent = True
-                self._send(self._choose(), job, job.message)
+        for query in waiting:
+            if connection.was_used and not self._is_closed and not query.resent:
+                query.resent = True
+                self._send(self._choose(), query, query.message)
             else:
-                self._handler.take_failure(job, status)
+                self._receiver.take_failure(query, status)
 
-    def sweep(self, now: float) -> None:
-        """Give up connections on which nothing arrives any more. Call this regularly while questions wait."""
+    def expire(self, now: float) -> Iterable[Query]:
+        """Give up connections on which nothing arrives any more. The caller times single queries out."""
         for connection in tuple(self._connections):
             since = connection.waiting_since
             if since is not None and now - since > self._timeout_seconds:
                 self.lost(connection, Status.TIMEOUT)
+        return ()
 
     def _choose(self) -> _StreamConnection:
         chosen = min(self._connections, key=lambda connection: len(connection.pending), default=None)
@@ -568,16 +497,16 @@ class StreamChannel:
         except OSError:
             self.lost(connection, Status.NETWORK)
 
-    def _send(self, connection: _StreamConnection, job: Job, message: bytes) -> None:
+    def _send(self, connection: _StreamConnection, query: Query, message: bytes) -> None:
         query_id = self._random_bytes(2)
         while query_id in connection.pending:
             query_id = self._random_bytes(2)
-        job.query_id = query_id
-        job.pending = connection.pending
-        job.message = message
-        connection.pending[query_id] = job
+        query.query_id = query_id
+        query.pending = connection.pending
+        query.message = message
+        connection.pending[query_id] = query
         if connection.waiting_since is None:
-            connection.waiting_since = job.sent_at
+            connection.waiting_since = query.sent_at
         if connection.idle is not None:
             connection.idle.cancel()
             connection.idle = None

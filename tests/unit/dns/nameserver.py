@@ -12,10 +12,14 @@ import dns.name
 import dns.rcode
 import dns.rrset
 
-from exporter.checks.answers import Question
+from exporter.checks.answers import Answer, Question
 from exporter.checks.names import DomainName
+from exporter.dns.codec import RandomBytes
+from exporter.dns.query import Query, QueryContext
 from exporter.dns.resolver import Resolver
+from exporter.dns.servers import Server
 from exporter.dns.settings import CanarySettings, Endpoint, ResolverSettings, parse_endpoint
+from exporter.dns.statistics import Statistics
 
 Reply = dns.message.Message | bytes | None
 Handler = Callable[[dns.message.QueryMessage, str], Reply | Iterable[Reply] | Awaitable[Reply]]
@@ -161,6 +165,20 @@ def settings(*servers: NameServer | Endpoint, **more: object) -> ResolverSetting
         **more,
     }
     return ResolverSettings(**values)  # type: ignore[arg-type]
+
+
+def queries(count: int, *servers: Server, random_bytes: RandomBytes = bytes, **more: object) -> list[Query]:
+    """New questions of one resolver with these servers, for `A` of n0.example.org and so on."""
+    limits = ResolverSettings(**{"timeout_seconds": 10.0, **more})  # type: ignore[arg-type]
+    context = QueryContext(limits, list(servers), Statistics(), random_bytes)
+    return [
+        Query(Question(DomainName(f"n{number}.example.org"), "A"), f"n{number}", _not_called, context)
+        for number in range(count)
+    ]
+
+
+def _not_called(question: Question, answer: Answer) -> None:
+    raise AssertionError((question, answer))
 
 
 async def eventually(condition: Callable[[], bool]) -> None:

@@ -1,16 +1,33 @@
-"""The fast path for ordinary replies agrees with the decoder of all replies."""
+"""What each event leads to; and the short cut for ordinary replies, which agrees with the decoder of all replies."""
+
+from pathlib import Path
 
 import dns.edns
+import dns.flags
+import dns.message
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.answers import Answer, Question, Status
+from exporter.checks.answers import Answer, Status
 from exporter.checks.names import DomainName
-from exporter.dns.query import match_ordinary
-from exporter.dns.queue import Job
+from exporter.dns.query import (
+    Again,
+    Datagram,
+    Failed,
+    Finish,
+    MaySend,
+    Message,
+    Send,
+    State,
+    TimedOut,
+    WaitUntil,
+    match_ordinary,
+)
+from exporter.dns.servers import CookieJar, Server
+from exporter.dns.settings import parse_endpoint
 from tests.factories import address, name
-from tests.unit.dns.nameserver import records
+from tests.unit.dns.nameserver import queries, records
 from tests.unit.dns.test_codec import query, read, replies
 
 COOKIE = dns.edns.GenericOption(10, b"12345678abcdefgh")
@@ -29,26 +46,27 @@ def ordinary(line, options=None):
 
 def waiting(wire, rdtype, pending):
     """The question that *wire* answers, sent once, added to *pending*."""
-    job = Job(Question(DomainName("www.example.org"), rdtype), "", print)
-    job.section = wire[12:END_OF_QUESTION]
-    job.query_id = wire[:2]
-    job.serial = 1
-    job.pending = pending
-    pending[job.query_id] = job
-    return job
+    (asked,) = queries(1)
+    asked.name, asked.rdtype = DomainName("www.example.org"), rdtype
+    asked.section = wire[12:END_OF_QUESTION]
+    asked.query_id = wire[:2]
+    asked.state = State.ASKED
+    asked.pending = pending
+    pending[asked.query_id] = asked
+    return asked
 
 
 def read_fast(wire, rdtype, opt):
     """The answer that the fast path reads from one packet, or None."""
     answered, pending = [], {}
-    job = waiting(wire, rdtype, pending)
+    asked = waiting(wire, rdtype, pending)
     other = match_ordinary(iter([wire]), pending, opt, answered, server="192.0.2.53:53", asked_at=1.5)
     if other is not None:
-        assert (other, answered, pending) == ((job, wire), [], {wire[:2]: job})
+        assert (other, answered, pending) == ((asked, wire), [], {wire[:2]: asked})
         return None
-    assert (pending, job.pending) == ({}, None)
-    ((answered_job, answer),) = answered
-    assert answered_job is job
+    assert (pending, asked.state) == ({}, State.DONE)
+    ((answered_query, answer),) = answered
+    assert answered_query is asked
     assert (answer.status, answer.chain, answer.errors) == (Status.ANSWER, (), ())
     return answer
 
@@ -141,13 +159,13 @@ def test_a_burst_is_read_up_to_the_first_other_packet():
     good = [number.to_bytes(2) + wire[2:] for number in range(3)]
     stranger, odd = b"\xff\xff" + wire[2:], (7).to_bytes(2) + wire[2:-1]
     pending = {}
-    jobs = [waiting(packet, "A", pending) for packet in (*good, odd)]
+    sent = [waiting(packet, "A", pending) for packet in (*good, odd)]
     packets, answered = iter([good[0], stranger, good[1], odd, good[2], good[2]]), []
 
     ends = [match_ordinary(packets, pending, opt, answered, server="", asked_at=0.0) for _ in range(4)]
 
-    assert ends == [(None, stranger), (jobs[3], odd), (None, good[2]), None]
-    assert [job for job, _ in answered] == jobs[:3]
+    assert ends == [(None, stranger), (sent[3], odd), (None, good[2]), None]
+    assert [asked for asked, _ in answered] == sent[:3]
     assert list(pending) == [odd[:2]]
 
 
@@ -155,7 +173,251 @@ def test_a_retry_takes_the_other_path():
     """The other path evaluates what happened at earlier attempts."""
     wire, opt = ordinary(LINE)
     pending = {}
-    job = waiting(wire, "A", pending)
-    job.serial = 2
+    asked = waiting(wire, "A", pending)
+    asked.state = State.ASKED_AGAIN
 
-    assert match_ordinary(iter([wire]), pending, opt, [], server="", asked_at=0.0) == (job, wire)
+    assert match_ordinary(iter([wire]), pending, opt, [], server="", asked_at=0.0) == (asked, wire)
+
+
+class Walk:
+    """A question to two servers, and what it was told to do last.
+
+    Attributes:
+        now: The monotonic time.
+        servers: The servers, asked as 192.0.2.0 and 192.0.2.1.
+        query: The question.
+        sent: The message that was sent last.
+    """
+
+    def __init__(self, **more):
+        self.now = 100.0
+        self.servers = [
+            Server(number, parse_endpoint(f"192.0.2.{number}"), cookies=CookieJar(bytes), random_case=True)
+            for number in range(2)
+        ]
+        (self.query,) = queries(1, *self.servers, random_bytes=lambda count: b"\xff" * count, **more)
+        self.sent = b""
+        assert self.after(MaySend(self.now)) == "ask 0"
+
+    def after(self, event):
+        """What follows *event*, in words. A question that is to be sent again may be sent at once."""
+        actions = self.query.advance(event)
+        if not actions:
+            return "nothing"
+        (action,) = actions
+        match action:
+            case Send(server, over_tcp, message):
+                self.sent = message
+                section = self.query.section
+                forms = [
+                    " over TCP" if over_tcp else "",
+                    " in lower case" if section == section.lower() else "",
+                    "" if message.endswith(server.tail) else " without EDNS",
+                ]
+                return f"ask {server.number}" + "".join(forms)
+            case WaitUntil(at):
+                return f"wait {at - event.at:.2f} s"
+            case Finish(answer):
+                return f"{self.query.state.value}: {answer.status.value}"
+        assert action == Again()
+        return self.after(MaySend(event.at))
+
+    def reply(self, *texts, change=lambda reply: None, cookie=b"", **more):
+        """A reply to the last query: its records, changed."""
+        asked = dns.message.from_wire(b"id" + self.sent)
+        message = records(asked, *texts, **more)
+        if cookie:
+            message.use_edns(0, options=[dns.edns.GenericOption(10, cookie)])
+            message.set_rcode(more.get("rcode", 0))
+        change(message)
+        return message.to_wire()
+
+
+def over_udp(*texts, **more):
+    """Makes the event of a reply over UDP."""
+    return lambda walk: Datagram(walk.now, walk.reply(*texts, **more))
+
+
+def over_tcp(*texts, **more):
+    """Makes the event of a reply over TCP."""
+    return lambda walk: Message(walk.now, walk.reply(*texts, **more))
+
+
+def raw(change, kind=Datagram):
+    """Makes the event of the right reply with its bytes changed."""
+    return lambda walk: kind(walk.now, change(walk.reply(N0)))
+
+
+def truncate(reply):
+    """Set the flag TC."""
+    reply.flags |= dns.flags.TC
+
+
+def link(number):
+    """Makes the event of a CNAME record without its target."""
+    return lambda walk: Datagram(walk.now, walk.reply(f"{walk.query.name}. 60 IN CNAME l{number}.example.net."))
+
+
+N0 = "n0.example.org. 300 IN A 192.0.2.1"
+SOA = "example.org. 600 IN SOA ns.example.org. h.example.org. 7 3600 600 86400 60"
+SERVER_COOKIE = bytes(8) + b"01234567"
+OUT_OF_TIME = lambda walk: TimedOut(walk.now)  # noqa: E731
+NO_QUESTION = raw(lambda wire: wire[:2] + b"\x81\x81" + bytes(8))
+WRONG_CASE = raw(lambda wire: wire.swapcase())
+NO_EDNS = over_udp(rcode=1, change=lambda reply: reply.use_edns(-1))
+TRUNCATED = over_udp(change=truncate)
+BADCOOKIE = over_udp(rcode=23, cookie=SERVER_COOKIE)
+RIGHT_COOKIE = over_udp(N0, cookie=SERVER_COOKIE)
+REFERRAL = over_udp(authority="n0.example.org. 60 IN NS ns.example.net.")
+
+
+def cookies_known(walk):
+    """The servers have sent a cookie."""
+    for server in walk.servers:
+        server.cookies.accepts(SERVER_COOKIE)
+        server.refresh_tail()
+
+
+def untrusted(*numbers):
+    """These servers fail their canaries."""
+
+    def prepare(walk):
+        for number in numbers:
+            walk.servers[number].contradicted = True
+
+    return prepare
+
+
+def closed(walk):
+    """The server's port is closed."""
+    return Failed(walk.now, Status.NETWORK)
+
+
+TABLE = [
+    ("an answer, NODATA or NXDOMAIN", [(over_udp(N0), "done: answer")], {}),
+    ("an answer, NODATA or NXDOMAIN", [(over_udp(authority=SOA), "done: nodata")], {}),
+    ("an answer, NODATA or NXDOMAIN", [(over_udp(rcode=3, authority=SOA), "done: nxdomain")], {}),
+    ("the same from a server that fails its canary", [(over_udp(N0), "ask 1")], {"before": untrusted(0)}),
+    ("the same from a server that fails its canary", [(over_udp(N0), "given up: canary")], {"before": untrusted(0, 1)}),
+    ("another RCODE, or a referral", [(over_udp(rcode=2), "ask 1"), (over_udp(N0), "done: answer")], {}),
+    ("another RCODE, or a referral", [(over_udp(rcode=5), "ask 1"), (REFERRAL, "ask 0")], {}),
+    ("another RCODE, or a referral", [(over_udp(rcode=1), "ask 1")], {}),
+    ("a CNAME record without its target", [(link(1), "ask 0"), (over_udp(rcode=2), "ask 1")], {}),
+    (
+        "a CNAME loop, or more than 16 links",
+        [(link(1), "ask 0"), (link(2), "ask 0"), (link(1), "done: chain")],
+        {},
+    ),
+    (
+        "a CNAME loop, or more than 16 links",
+        [*[(link(number), "ask 0") for number in range(16)], (link(16), "done: chain")],
+        {},
+    ),
+    (
+        "a truncated reply over UDP",
+        [(TRUNCATED, "ask 0 over TCP"), (over_tcp(N0), "done: answer")],
+        {},
+    ),
+    (
+        "FORMERR or NOTIMP, without EDNS or without the question",
+        [(NO_EDNS, "ask 0 without EDNS"), (NO_EDNS, "ask 1")],
+        {},
+    ),
+    (
+        "FORMERR or NOTIMP, without EDNS or without the question",
+        [(NO_QUESTION, "ask 0 without EDNS"), (NO_QUESTION, "ask 1")],
+        {},
+    ),
+    (
+        "BADCOOKIE",
+        [(BADCOOKIE, "ask 0"), (BADCOOKIE, "ask 0 over TCP"), (over_tcp(N0), "done: answer")],
+        {},
+    ),
+    (
+        "the question in another case, over UDP",
+        [(WRONG_CASE, "wait 0.25 s"), (WRONG_CASE, "nothing"), (OUT_OF_TIME, "ask 0 in lower case")],
+        {},
+    ),
+    ("the question in another case, over UDP", [(WRONG_CASE, "wait 0.25 s"), (over_udp(N0), "done: answer")], {}),
+    (
+        "a missing or wrong cookie, over UDP",
+        [(over_udp(N0), "wait 0.25 s"), (OUT_OF_TIME, "ask 1")],
+        {"before": cookies_known},
+    ),
+    (
+        "a missing or wrong cookie, over UDP",
+        [(over_udp(N0, cookie=b"another's cookie"), "wait 0.25 s"), (RIGHT_COOKIE, "done: answer")],
+        {"before": cookies_known},
+    ),
+    *[
+        ("another packet with the right ID, over UDP", [(packet, "wait 0.25 s"), (OUT_OF_TIME, "ask 1")], {})
+        for packet in (
+            raw(lambda wire: b""),
+            raw(lambda wire: wire[:11]),
+            raw(lambda wire: wire[:-1]),
+            raw(lambda wire: wire + b"\0"),
+            raw(lambda wire: wire[:2] + b"\1" + wire[3:]),
+            raw(lambda wire: wire[:12] + b"\2x1" + wire[15:]),
+        )
+    ],
+    *[
+        ("another message over TCP, TLS or HTTPS", [(TRUNCATED, "ask 0 over TCP"), (packet, "ask 1")], {})
+        for packet in (
+            raw(lambda wire: b"", Message),
+            raw(lambda wire: wire[:-1], Message),
+            raw(lambda wire: wire[:12] + b"\2x1" + wire[15:], Message),
+            over_tcp(change=truncate),
+        )
+    ],
+    ("no reply in time", [(OUT_OF_TIME, "ask 1"), (OUT_OF_TIME, "ask 0"), (OUT_OF_TIME, "given up: timeout")], {}),
+    ("a closed port, a lost connection, a TLS error", [(closed, "ask 1"), (over_udp(N0), "done: answer")], {}),
+    (
+        "a closed port, a lost connection, a TLS error",
+        [(TRUNCATED, "ask 0 over TCP"), (closed, "ask 1")],
+        {},
+    ),
+    (
+        "the fifth time that it is asked *again*",
+        [
+            (BADCOOKIE, "ask 0"),
+            (BADCOOKIE, "ask 0 over TCP"),
+            *[(over_tcp(rcode=23, cookie=SERVER_COOKIE), "ask 0 over TCP")] * 2,
+            (over_tcp(rcode=23, cookie=SERVER_COOKIE), "ask 1"),
+        ],
+        {},
+    ),
+    ("the last attempt fails, or the time is over", [(over_udp(rcode=2), "given up: servfail")], {"attempts": 1}),
+    (
+        "the last attempt fails, or the time is over",
+        [(OUT_OF_TIME, "ask 1"), (over_udp(rcode=5), "ask 0"), (OUT_OF_TIME, "given up: refused")],
+        {},
+    ),
+    (
+        "the last attempt fails, or the time is over",
+        [(lambda walk: TimedOut(walk.now + 60), "given up: timeout")],
+        {},
+    ),
+    (
+        "anything after the end",
+        [(over_udp(N0), "done: answer"), (over_udp(N0), "nothing"), (OUT_OF_TIME, "nothing"), (closed, "nothing")],
+        {},
+    ),
+]
+
+
+@pytest.mark.parametrize(("row", "steps", "more"), TABLE, ids=[f"{row}-{at}" for at, (row, *_) in enumerate(TABLE)])
+def test_what_each_reply_and_failure_leads_to(row, steps, more):
+    """Every row of the table in docs/architecture.md, event by event."""
+    walk = Walk(**{key: value for key, value in more.items() if key != "before"})
+    more.get("before", lambda _: None)(walk)
+    for event, expected in steps:
+        assert walk.after(event(walk)) == expected
+
+
+def test_the_table_is_complete():
+    """The table of the documentation has the rows that are tested, and no others."""
+    text = Path("docs/architecture.md").read_text(encoding="utf-8")
+    _, _, table = text.partition("| What happens | What follows |")
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in table.partition("\n\n")[0].splitlines()[2:]]
+
+    assert rows == list(dict.fromkeys(row for row, *_ in TABLE))

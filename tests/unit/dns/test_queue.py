@@ -7,12 +7,10 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.answers import Question
-from exporter.dns.queue import Job, QueryQueue, TokenBucket
+from exporter.dns.queue import QueryQueue, TokenBucket
 from exporter.dns.settings import ResolverSettings
-from tests.factories import name
 from tests.fakes import FakeClock
-from tests.unit.dns.nameserver import eventually
+from tests.unit.dns.nameserver import eventually, queries
 
 
 class SentQuestions:
@@ -24,9 +22,9 @@ class SentQuestions:
         self.queue = QueryQueue(
             settings,
             clock=clock,
-            send_new=lambda jobs, now: self.begun.append(jobs),
-            send_again=lambda job, now: self.again.append(job),
-            overflow=lambda jobs, now: self.overflowed.extend(jobs),
+            send_new=lambda queries, now: self.begun.append(queries),
+            send_again=lambda query, now: self.again.append(query),
+            overflow=lambda queries, now: self.overflowed.extend(queries),
         )
 
     def open(self):
@@ -36,22 +34,22 @@ class SentQuestions:
 
     def submit(self, count):
         """Submit *count* questions at once."""
-        jobs = [Job(Question(name(f"n{number}.example.org"), "A"), "", print) for number in range(count)]
-        for job in jobs:
-            self.queue.submit(job)
-        return jobs
+        submitted = queries(count)
+        for query in submitted:
+            self.queue.submit(query)
+        return submitted
 
 
 async def test_questions_of_one_iteration_are_sent_together_in_the_next():
     """In the next iteration of the loop, all are sent in one burst and in order."""
     sent = SentQuestions()
     sent.open()
-    jobs = sent.submit(50)
+    submitted = sent.submit(50)
     assert (sent.begun, sent.queue.in_flight, sent.queue.queued) == ([], 0, 50)
 
     await asyncio.sleep(0)
 
-    assert sent.begun == [jobs]
+    assert sent.begun == [submitted]
     assert (sent.queue.in_flight, sent.queue.queued) == (50, 0)
 
 
@@ -59,10 +57,10 @@ async def test_bursts_are_limited():
     """A thousand questions take several iterations of the loop. All are sent in order, without another call."""
     sent = SentQuestions(max_in_flight=1_000)
     sent.open()
-    jobs = sent.submit(1_000)
+    submitted = sent.submit(1_000)
     await eventually(lambda: sent.queue.in_flight == 1_000)
 
-    assert [job for burst in sent.begun for job in burst] == jobs
+    assert [query for burst in sent.begun for query in burst] == submitted
     assert max(map(len, sent.begun)) <= 100
 
 
@@ -70,13 +68,13 @@ async def test_the_number_in_flight_is_limited():
     """A waiting question is sent for each one that is answered."""
     sent = SentQuestions(max_in_flight=3)
     sent.open()
-    jobs = sent.submit(5)
+    submitted = sent.submit(5)
     await asyncio.sleep(0)
-    assert sent.begun == [jobs[:3]]
+    assert sent.begun == [submitted[:3]]
 
     sent.queue.finished(1)
     await asyncio.sleep(0)
-    assert sent.begun == [jobs[:3], jobs[3:4]]
+    assert sent.begun == [submitted[:3], submitted[3:4]]
     assert (sent.queue.in_flight, sent.queue.queued) == (3, 1)
 
 
@@ -84,11 +82,11 @@ async def test_the_newest_questions_overflow():
     """Questions wait if the queue has room; the rest overflows, but not within `submit`."""
     sent = SentQuestions(max_in_flight=2, max_queued=3)
     sent.open()
-    jobs = sent.submit(10)
+    submitted = sent.submit(10)
     assert sent.overflowed == []
 
     await asyncio.sleep(0)
-    assert (sent.begun, sent.overflowed, sent.queue.queued) == ([jobs[:2]], jobs[5:], 3)
+    assert (sent.begun, sent.overflowed, sent.queue.queued) == ([submitted[:2]], submitted[5:], 3)
 
 
 async def test_retries_are_sent_before_new_questions():
@@ -96,7 +94,7 @@ async def test_retries_are_sent_before_new_questions():
     sent = SentQuestions(max_queries_per_second=50)
     sent.open()
     first, *rest = sent.submit(3)
-    other = Job(Question(name("other.example.org"), "A"), "", print)
+    (other,) = queries(1)
     await asyncio.sleep(0)
     assert sent.begun == [[first]]
     assert not sent.queue.may_send(time.monotonic())
@@ -106,20 +104,20 @@ async def test_retries_are_sent_before_new_questions():
     assert sent.queue.queued == 4
     await eventually(lambda: sent.again == [first, other])
     assert sent.begun == [[first]]
-    await eventually(lambda: [job for burst in sent.begun for job in burst] == [first, *rest])
+    await eventually(lambda: [query for burst in sent.begun for query in burst] == [first, *rest])
 
 
 async def test_a_queue_sends_only_between_open_and_close():
     """Before `open` nothing is sent. After `close` everything overflows."""
     sent = SentQuestions()
     sent.queue.start(asyncio.get_running_loop())
-    jobs = sent.submit(2)
+    submitted = sent.submit(2)
     await asyncio.sleep(0)
     assert sent.begun == []
 
     sent.queue.open()
     await asyncio.sleep(0)
-    assert sent.begun == [jobs]
+    assert sent.begun == [submitted]
 
     sent.queue.close()
     late = sent.submit(1)

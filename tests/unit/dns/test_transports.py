@@ -1,8 +1,10 @@
-"""UDP sockets: many ports, each used briefly, and never too many. Datagrams sent together arrive one by one."""
+"""UDP sockets: many ports, each used briefly, and never too many. Many questions share a few TCP connections."""
 
 import asyncio
+import logging
 import select
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,21 +13,34 @@ import pytest
 
 from exporter.checks.answers import Question, Status
 from exporter.dns.codec import Randomness
-from exporter.dns.queue import Job
+from exporter.dns.query import State
 from exporter.dns.resolver import Resolver
-from exporter.dns.settings import Endpoint
+from exporter.dns.servers import Server
+from exporter.dns.settings import Endpoint, parse_endpoint
 from exporter.dns.transports import (
+    MAX_CONNECTIONS,
+    MAX_PENDING,
     MAX_SOCKETS,
     SLOTS,
     SOCKET_SECONDS,
     ReadBudget,
-    UdpChannel,
+    StreamTransport,
+    UdpTransport,
     can_segment,
     send_segments,
 )
 from tests.factories import name
 from tests.integration.servers.tools import missing
-from tests.unit.dns.nameserver import DEADLINE_SECONDS, WWW, eventually, knows_all, name_server, resolving, settings
+from tests.unit.dns.nameserver import (
+    DEADLINE_SECONDS,
+    WWW,
+    eventually,
+    knows_all,
+    name_server,
+    queries,
+    resolving,
+    settings,
+)
 
 
 @contextmanager
@@ -48,6 +63,15 @@ def wait_for_error(sock: socket.socket) -> None:
     poller = select.poll()
     poller.register(sock, 0)
     assert poller.poll(10_000)
+
+
+def asked(count):
+    """Questions that are sent now."""
+    sent = queries(count)
+    for query in sent:
+        query.sent_at = time.monotonic()
+        query.state = State.ASKED
+    return sent
 
 
 async def test_sockets_are_bounded_for_a_silent_server():
@@ -85,13 +109,13 @@ async def test_old_sockets_are_closed():
             await resolver.close()
 
 
-class FakeMatcher:
-    """A matcher that remembers its calls."""
+class FakeReceiver:
+    """A receiver that remembers its calls."""
 
     def __init__(self):
-        self.packets, self.unreachable = [], []
+        self.packets, self.failed, self.statuses = [], [], []
 
-    def take_packets(self, packets, pending, until):
+    def take_datagrams(self, server, packets, pending, until):
         """Accept all packets."""
         self.packets += packets
         self.after_packets()
@@ -99,120 +123,125 @@ class FakeMatcher:
     def after_packets(self):
         """A hook for tests."""
 
-    def take_unreachable(self, job):
+    def take_message(self, query, packet):
+        """No server here answers over a stream."""
+        raise AssertionError(packet)
+
+    def take_failure(self, query, status):
         """Accept a question that cannot be sent."""
-        self.unreachable.append(job)
+        self.failed.append(query)
+        self.statuses.append(status)
 
 
-def channel_to(address, matcher, clock=time.monotonic):
-    """A channel with this matcher, and a burst of questions with messages of three lengths."""
+def udp_to(address, receiver, clock=time.monotonic):
+    """A transport with this receiver, and a burst of questions with messages of three lengths."""
     loop = asyncio.get_running_loop()
     budget = ReadBudget(loop.call_soon, clock)
     take = Randomness().take
-    channel = UdpChannel(loop, (socket.AF_INET, address), matcher, random_bytes=take, budget=budget, clock=clock)
-    jobs = [Job(Question(name(f"n{number}.example.org"), "A"), "", print) for number in range(90)]
-    for job in jobs:
-        job.sent_at = time.monotonic()
-    return channel, jobs, [number.to_bytes(2) * (20 + number % 3) for number in range(90)]
+    server = Server(0, parse_endpoint("192.0.2.53"), cookies=None, random_case=True)
+    transport = UdpTransport(
+        loop, (socket.AF_INET, address), receiver, server, random_bytes=take, budget=budget, clock=clock
+    )
+    return transport, asked(90), [number.to_bytes(2) * (20 + number % 3) for number in range(90)]
 
 
 @pytest.mark.parametrize("segments", [True, False], ids=["by-the-kernel", "one-by-one"])
 async def test_a_burst_leaves_whole(segments):
     """Every message of a burst is sent once, with its question's ID, with or without UDP_SEGMENT."""
-    matcher = FakeMatcher()
+    receiver = FakeReceiver()
     with udp_pair() as (_, theirs):
-        channel, jobs, messages = channel_to(theirs.getsockname(), matcher)
+        transport, queries, messages = udp_to(theirs.getsockname(), receiver)
         if not segments:
-            channel.send(jobs[:1], messages[:1])
-            for opened in channel._open:
+            transport.send(queries[:1], messages[:1])
+            for opened in transport._open:
                 opened.sock.setsockopt(socket.SOL_SOCKET, 11, 1)  # SO_NO_CHECK: the kernel then refuses
-            channel._slots[:] = list(channel._open) * SLOTS
-            jobs, messages = jobs[1:], messages[1:]
+            transport._slots[:] = list(transport._open) * SLOTS
+            queries, messages = queries[1:], messages[1:]
             assert theirs.recv(65_535)
-        channel.send(jobs, messages)
+        transport.send(queries, messages)
 
-        sent = {job.query_id: message for job, message in zip(jobs, messages, strict=True)}
-        received = [theirs.recv(65_535) for _ in jobs]
-        assert len(sent) == len(jobs)
+        sent = {query.query_id: message for query, message in zip(queries, messages, strict=True)}
+        received = [theirs.recv(65_535) for _ in queries]
+        assert len(sent) == len(queries)
         assert {packet[:2]: packet[2:] for packet in received} == sent
-        channel.close()
-    assert matcher.unreachable == []
+        await transport.close()
+    assert receiver.failed == []
 
 
 async def test_a_burst_to_a_closed_port_fails_every_question_once():
     """Each question fails once, long before its timeout, and none waits any longer."""
-    matcher = FakeMatcher()
+    receiver = FakeReceiver()
     with udp_pair() as (_, theirs):
         address = theirs.getsockname()
-    channel, jobs, messages = channel_to(address, matcher)
-    channel.send(jobs, messages)
-    await eventually(lambda: len(matcher.unreachable) >= len(jobs))
+    transport, queries, messages = udp_to(address, receiver)
+    transport.send(queries, messages)
+    await eventually(lambda: len(receiver.failed) >= len(queries))
 
-    assert sorted(map(id, matcher.unreachable)) == sorted(map(id, jobs))
-    assert [job for job in jobs if job.pending is not None] == []
-    channel.close()
+    assert sorted(map(id, receiver.failed)) == sorted(map(id, queries))
+    assert [query for query in queries if query.query_id in query.pending] == []
+    await transport.close()
 
 
 async def test_an_error_fails_only_earlier_questions():
     """If the server comes back between two bursts, all of the second is sent, and only the first fails."""
-    matcher = FakeMatcher()
+    receiver = FakeReceiver()
     with udp_pair() as (_, theirs):
         address = theirs.getsockname()
-    channel, jobs, _ = channel_to(address, matcher)
-    channel.send(jobs[:1], [b"lost"])
-    (opened,) = channel._open
+    transport, queries, _ = udp_to(address, receiver)
+    transport.send(queries[:1], [b"lost"])
+    (opened,) = transport._open
     wait_for_error(opened.sock)
-    channel._slots[:] = list(channel._open) * SLOTS
+    transport._slots[:] = list(transport._open) * SLOTS
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as theirs:
         theirs.bind(address)
         theirs.settimeout(10)
-        channel.send(jobs[1:4], [b"a", b"bb", b"ccc"])
+        transport.send(queries[1:4], [b"a", b"bb", b"ccc"])
 
         assert {theirs.recv(100)[2:] for _ in range(3)} == {b"a", b"bb", b"ccc"}
-        assert matcher.unreachable == jobs[:1]
-        channel.close()
+        assert receiver.failed == queries[:1]
+        await transport.close()
 
 
 async def test_an_iteration_reads_one_burst_from_a_socket():
     """Any number of received packets is evaluated in bursts, in several iterations of the event loop."""
-    matcher = FakeMatcher()
+    receiver = FakeReceiver()
     with udp_pair() as (_, theirs):
-        channel, jobs, messages = channel_to(theirs.getsockname(), matcher)
-        channel.send(jobs, messages)
+        transport, queries, messages = udp_to(theirs.getsockname(), receiver)
+        transport.send(queries, messages)
         _, asker = theirs.recvfrom(65_535)
         for number in range(200):
             theirs.sendto(number.to_bytes(2), asker)
         before, iterations = 0, []
         async with asyncio.timeout(DEADLINE_SECONDS):
-            while len(matcher.packets) < 200:
+            while len(receiver.packets) < 200:
                 await asyncio.sleep(0)
-                iterations.append(len(matcher.packets) - before)
-                before = len(matcher.packets)
+                iterations.append(len(receiver.packets) - before)
+                before = len(receiver.packets)
 
         assert max(iterations) <= 64
-        channel.close()
+        await transport.close()
 
 
 async def test_the_time_of_an_iteration_is_shared_by_all_sockets():
     """If the first socket's packets use up the time of an iteration, the other sockets wait for the next one."""
-    now, matcher = [0.0], FakeMatcher()
-    matcher.after_packets = lambda: now.__setitem__(0, now[0] + 1)
+    now, receiver = [0.0], FakeReceiver()
+    receiver.after_packets = lambda: now.__setitem__(0, now[0] + 1)
     with udp_pair() as (_, theirs):
-        channel, jobs, messages = channel_to(theirs.getsockname(), matcher, clock=lambda: now[0])
+        transport, queries, messages = udp_to(theirs.getsockname(), receiver, clock=lambda: now[0])
         askers = set()
         while len(askers) < 3:
-            channel.send(jobs[:1], messages[:1])
+            transport.send(queries[:1], messages[:1])
             askers.add(theirs.recvfrom(65_535)[1])
         for asker in askers:
             theirs.sendto(b"reply", asker)
         iterations = []
         async with asyncio.timeout(DEADLINE_SECONDS):
-            while len(matcher.packets) < 3:
+            while len(receiver.packets) < 3:
                 await asyncio.sleep(0)
-                iterations.append(len(matcher.packets))
+                iterations.append(len(receiver.packets))
 
         assert sorted({0, *iterations}) == [0, 1, 2, 3]
-        channel.close()
+        await transport.close()
 
 
 @pytest.fixture
@@ -256,3 +285,59 @@ def test_a_socket_without_checksums_cannot_send_segments():
         ours.send(b"last")
 
         assert theirs.recv(65_535) == b"last"
+
+
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+def stream_to(loop, dial, receiver):
+    """A transport with this receiver."""
+    take = Randomness().take
+    return StreamTransport(loop, dial, receiver, random_bytes=take, clock=time.monotonic, timeout_seconds=5.0)
+
+
+async def test_questions_to_a_reset_connection_fail_without_a_log_line(caplog):
+    """Nothing is written to a connection that the peer has reset: each question fails, and asyncio logs nothing."""
+    loop = asyncio.get_running_loop()
+    receiver = FakeReceiver()
+    with socket.create_server(("127.0.0.1", 0)) as server, caplog.at_level(logging.WARNING, "asyncio"):
+
+        async def dial(protocol):
+            return await loop.create_connection(protocol, *server.getsockname())
+
+        transport = stream_to(loop, dial, receiver)
+        sent = asked(20)
+        transport.send(sent[:1], [b"a query"])
+        server.setblocking(False)
+        peer, _ = await loop.sock_accept(server)
+        peer.setblocking(False)
+        await asyncio.wait_for(loop.sock_recv(peer, 100), 10)
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        peer.close()
+        for query in sent[1:]:
+            transport.send([query], [b"a query"])
+        await eventually(lambda: len(receiver.failed) == len(sent))
+        await transport.close()
+
+    assert receiver.statuses == [Status.NETWORK] * len(sent)
+    assert caplog.records == []
+
+
+async def test_connections_are_bounded_for_a_silent_server():
+    """Any number of waiting questions share four connections."""
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        async def dial(protocol):
+            return await loop.create_connection(protocol, *server.getsockname())
+
+        transport = stream_to(loop, dial, FakeReceiver())
+        sent = asked(10 * MAX_PENDING)
+        for query in sent:
+            transport.send([query], [b"a query"])
+        opened = len(transport)
+        ids = {id(query.pending) for query in sent}
+        await transport.close()
+
+    assert opened == len(ids) == MAX_CONNECTIONS
+    assert len(transport) == 0
