@@ -269,13 +269,20 @@ class SpfSource:
         self.domain = domain
         self.names = tuple(names)
         self._key_values = key_values
-        kept = expansion_from_json(domain, key_values.get(POOL + pool, _KEY) or "")
-        self.expansion: Expansion | None = None if kept is None else kept.expansion
-        self.troubles: tuple[Trouble, ...] = () if kept is None else kept.expansion.troubles
+        self.expansion: Expansion | None = None
+        self.troubles: tuple[Trouble, ...] = ()
         self.tried_at = 0.0
-        self.succeeded_at = 0.0 if kept is None else kept.at
+        self.succeeded_at = 0.0
         self._asker = asker
         self._changed = changed
+        self._restore()
+
+    def _restore(self) -> bool:
+        """Use the expansion that was stored. Return whether there is one."""
+        kept = expansion_from_json(self.domain, self._key_values.get(POOL + self.pool, _KEY) or "")
+        if kept is not None:
+            self.expansion, self.troubles, self.succeeded_at = kept.expansion, kept.expansion.troubles, kept.at
+        return kept is not None
 
     @property
     def is_waiting(self) -> bool:
@@ -295,6 +302,8 @@ class SpfSource:
 
     async def refresh(self) -> float:
         """Expand the record once. Returns the seconds until the next time."""
+        if self.expansion is None and self._restore():  # the storage opened late
+            self._changed()
         before = self.expansion
         found, evidence = await self._expand(confirm=False)
         if before is not None and found.is_sound and loses(before, found):

@@ -86,6 +86,20 @@ class AddressState:
         receivers = tuple([rows.get(helo, ()) for helo in target.helos]) if rows else ()
         return replace(self, target=target, latest=None, known=known, receivers=receivers)
 
+    def with_earlier(self, earlier: "AddressState") -> "AddressState":
+        """Return the state with what only *earlier*, a saved state, knows; itself if that is nothing."""
+        if self.known.keys() >= earlier.known.keys() and (self.iprev is not None or earlier.iprev is None):
+            return self
+        return replace(
+            self,
+            known={**earlier.known, **self.known},
+            iprev=self.iprev or earlier.iprev,
+            concluded_at=max(self.concluded_at, earlier.concluded_at),
+            changed_at=max(self.changed_at, earlier.changed_at),
+            renamed_at=self.renamed_at or earlier.renamed_at,
+            receivers=update_verdicts(earlier.receivers, self.receivers) if self.receivers else earlier.receivers,
+        )
+
     def worsens(self, report: Report) -> bool:
         """Whether *report* has a new failure, or a new refusal, that a second sample must confirm."""
         return worsens(self.known, report.findings) or verdicts_worsen(self.receivers, report.receivers)

@@ -68,7 +68,7 @@ class PoolListings:
         *listed* has the findings of listed addresses, by index. Newer answers, of this process, are kept.
         """
         for index, code in enumerate(codes, start):
-            if self.codes[index] == PENDING and code:
+            if self.codes[index] not in {_CLEAN, _LISTED} and code:
                 self.codes[index] = code
                 if code == _LISTED:
                     self.listed[index] = listed[index]

@@ -47,11 +47,17 @@ class Dirty:
     """The addresses and HELO names of a pool that changed since they were saved, or were only sampled again.
 
     It takes one byte an address.
+
+    Attributes:
+        helos: The HELO names.
+        is_restored: Whether the saved state of the pool was read. Before that, saving may replace a row that knows more
+            than this process does.
     """
 
-    __slots__ = ("_flags", "helos")
+    __slots__ = ("_flags", "helos", "is_restored")
 
     def __init__(self, size: int) -> None:
+        self.is_restored = False
         self._flags = bytearray(size)
         self.helos = DirtySet[str]()
 

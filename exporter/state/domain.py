@@ -90,6 +90,23 @@ class DomainState:
             dkim={selector: key for selector, key in self.dkim.items() if selector in settings.selectors},
         )
 
+    def with_earlier(self, earlier: "DomainState") -> "DomainState":
+        """Return the state with what only *earlier*, a saved state, knows; itself if that is nothing."""
+        if not self.sampled_at:
+            return earlier
+        if self.known.keys() >= earlier.known.keys():
+            return self
+        return replace(
+            self,
+            known={**earlier.known, **self.known},
+            hints={**earlier.hints, **self.hints},
+            spf=self.spf or earlier.spf,
+            dkim={**earlier.dkim, **self.dkim},
+            dmarc=self.dmarc or earlier.dmarc,
+            concluded_at=max(self.concluded_at, earlier.concluded_at),
+            changed_at=max(self.changed_at, earlier.changed_at),
+        )
+
     def worsens(self, report: DomainReport) -> bool:
         """Whether *report* has a new failure that a second sample must confirm."""
         return domain_worsens(self.known, report.findings)
@@ -224,12 +241,14 @@ class DomainBoard(Mapping[DomainName, DomainState]):
         return changes
 
     def restore(self, state: DomainState) -> bool:
-        """Restore a saved state if its domain is configured and was not sampled yet. Return whether it was restored."""
+        """Restore what only a saved state knows of a configured domain. Return whether that is anything."""
         mine = self._states.get(state.settings.name)
-        if mine is None or mine.sampled_at or mine.settings != state.settings:
+        if mine is None or mine.settings != state.settings:
             return False
-        self._states[state.settings.name] = state
-        return True
+        merged = self._states[state.settings.name] = mine.with_earlier(state)
+        if mine.sampled_at and merged is not mine:
+            self.dirty.add(state.settings.name, is_changed=True)
+        return merged is not mine
 
 
 def _fresh() -> DomainCounters:

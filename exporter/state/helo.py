@@ -53,6 +53,23 @@ class HeloState:
             at,
         )
 
+    def with_earlier(self, earlier: "HeloState") -> "HeloState":
+        """Return the state with what only *earlier*, a saved state, knows."""
+        if self.latest is None:
+            return earlier
+        return replace(
+            self,
+            known={**earlier.known, **self.known},
+            resolves=earlier.resolves if self.resolves is None else self.resolves,
+            addresses=earlier.addresses if self.addresses is None else self.addresses,
+            confirmed_addresses=(
+                earlier.confirmed_addresses if self.confirmed_addresses is None else self.confirmed_addresses
+            ),
+            addresses_outside_pool=(
+                earlier.addresses_outside_pool if self.addresses_outside_pool is None else self.addresses_outside_pool
+            ),
+        )
+
     def worsens(self, report: HeloNameReport) -> bool:
         """Whether *report* has a new failure that a second sample must confirm."""
         return worsens(self.known, report.findings)

@@ -220,20 +220,36 @@ class PoolState:
         if self.dirty is not None:
             self.dirty.helos.add(report.helo.text, is_changed=after != replace(state, sampled_at=at))
 
-    def restore(self, index: int, state: AddressState) -> None:
-        """Put an earlier state of the target at *index*, of which nothing may be recorded yet."""
+    def restore(self, index: int, state: AddressState) -> bool:
+        """Restore what only an earlier state of the target at *index* knows. Return whether that is anything.
+
+        If storage opens late, the target was sampled meanwhile, perhaps without an answer.
+        """
+        before = self._addresses[index]
+        if before is None:
+            self._count(state, 1)
+        else:
+            state = before.with_earlier(state)
+            if state is before:
+                return False
+            self._outcomes.subtract(self._outcomes_of(before))
+            self._outcomes.update(self._outcomes_of(state))
+            if self.dirty is not None:
+                self.dirty.add(index, is_changed=True)
         self.healths[index] = self._health(state)
         self._put(index, state, is_changed=True)
-        self._count(state, 1)
         if state.iprev is not None:
             self.name_changes[index // self.search_block] += 1
+        return True
 
     def restore_helo(self, state: HeloState) -> None:
-        """Put an earlier state of a HELO name, if the pool has the name and it was not sampled yet."""
+        """Restore what only an earlier state of a HELO name knows, if the pool has the name."""
         mine = self.helos.get(state.helo.text)
-        if mine is not None and mine.latest is None:
-            self.helos[state.helo.text] = state
+        if mine is not None:
+            self.helos[state.helo.text] = mine.with_earlier(state)
             self.helo_revision += 1
+            if mine.latest is not None and self.dirty is not None:
+                self.dirty.helos.add(state.helo.text, is_changed=True)
 
     def converting(self, limit: DetailLimit | None) -> Iterator[None]:
         """Keep the addresses compact with *limit*, or in full without, from now on. Each step is short.

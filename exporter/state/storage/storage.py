@@ -35,6 +35,7 @@ log = structlog.get_logger()
 _FIRST_TRY_SECONDS = 10.0
 _STOP_SECONDS = 10.0
 _RESTORING_SECONDS = 0.5
+_RETRY_SECONDS = 5.0
 
 
 class Storage:
@@ -104,11 +105,10 @@ class Storage:
             return
         for name, state in self._pools.items():
             old = before.get(name)
-            if state is not old:
-                self._to_restore.add(name)
             if old is None:
                 load_round(self._key_values, state)
             if state is not old or state.dirty is None:
+                self._to_restore.add(name)
                 state.dirty = Dirty(state.pool.size)
                 if old is not None and old is not state and old.dirty is not None:
                     _copy_dirty(old, state)
@@ -116,6 +116,7 @@ class Storage:
                     state.dirty.add_all()
         self._writer.pools = self._pools
         self._writer.has_begun = self._writer.is_reloaded = True
+        self._writer.are_tables_restored = False
 
     async def begin_restoring(self) -> asyncio.Task[None]:
         """Start `restore` and wait for it briefly, so that small pools are restored before the first request."""
@@ -124,26 +125,30 @@ class Storage:
         return restoring
 
     async def restore(self) -> None:
-        """Restore what is new in the configuration since the last call and was not sampled yet, in short steps.
+        """Restore what is new in the configuration since the last call, in short steps. Newer samples stay.
 
-        `stop_restoring` ends it early.
+        What was restored is saved from then on. `stop_restoring` ends it early.
         """
-        names, self._to_restore = self._to_restore, set()
-        status, entry = self.status, self._entry
-        if status is None or entry is None or not status.is_ok:
+        status, entry, writer = self.status, self._entry, self._writer
+        if status is None or entry is None or writer is None or not status.is_ok:
             return
+        names, self._to_restore = self._to_restore, set()
         began, before = time.monotonic(), status.restored
         others: dict[str, int] = {}
         try:
             for table in self._tables:
                 if not self._is_stopping:
                     others[table.name] = await self._restore_table(table, entry, status)
-            for name in names:
+            writer.are_tables_restored = not self._is_stopping
+            for name in sorted(names):
                 state = self._pools.get(name)
                 if state is not None and not self._is_stopping:
                     await self._restore_pool(name, state, entry, status)
+                names.discard(name)
         except (StorageError, OSError) as error:
             log.warning("the stored state cannot be read", path=entry.path, reason=str(error))
+            self._to_restore |= names
+            asyncio.get_running_loop().call_later(_RETRY_SECONDS, self.start_restoring)
         if status.restored > before or any(others.values()):
             seconds = round(time.monotonic() - began, 3)
             log.info("restored what was known", addresses=status.restored - before, **others, seconds=seconds)
@@ -162,10 +167,10 @@ class Storage:
                 if self._pools.get(name) is not state or self._is_stopping:
                     return
                 for index, known in step:
-                    if not state.sampled_at(index):
-                        state.restore(index, known)
-                        status.restored += 1
+                    status.restored += state.restore(index, known)
                 await asyncio.sleep(0)
+        if state.dirty is not None:
+            state.dirty.is_restored = True
 
     def start_restoring(self) -> None:
         """Start `restore` in the background: for pools that a reload brings."""

@@ -132,9 +132,15 @@ def pool_id(connection: sqlite3.Connection, name: str) -> int:
 
 
 def save_addresses(
-    connection: sqlite3.Connection, pool: int, state: PoolState, indexes: Sequence[int], pause: Callable[[], None]
+    connection: sqlite3.Connection,
+    pool: int,
+    state: PoolState,
+    indexes: Sequence[int],
+    pause: Callable[[], None],
+    *,
+    replace: bool = True,
 ) -> None:
-    """Write the states of the addresses at *indexes*. Call *pause* between steps."""
+    """Write the states of the addresses at *indexes*. Call *pause* between steps. Without *replace*, only add rows."""
     rest, templates = iter(indexes), codec.RowTemplates()
     while some := list(islice(rest, ROWS_PER_STEP)):
         rows = []
@@ -152,7 +158,7 @@ def save_addresses(
                 text = templates.text(target, row)
             packed = target.address.packed
             rows.append((pool, packed, sampled_at, text, checksum(packed, text)))
-        _replace(connection, "addresses", "pool, address, sampled_at, state, crc", rows)
+        _replace(connection, "addresses", "pool, address, sampled_at, state, crc", rows, replace=replace)
         pause()
 
 
@@ -201,11 +207,13 @@ def _times(first: Any, content: Any, crc: Any) -> list[tuple[Address, int]]:
     ]
 
 
-def save_helos(connection: sqlite3.Connection, pool: int, state: PoolState, names: Sequence[str]) -> None:
-    """Write the states of these HELO names."""
+def save_helos(
+    connection: sqlite3.Connection, pool: int, state: PoolState, names: Sequence[str], *, replace: bool = True
+) -> None:
+    """Write the states of these HELO names. Without *replace*, only add rows."""
     texts = [(name, state.helos[name].sampled_at, codec.helo_text(state.helos[name])) for name in names]
     rows = [(pool, name, at, text, checksum(name, text)) for name, at, text in texts]
-    _replace(connection, "helos", "pool, name, sampled_at, state, crc", rows)
+    _replace(connection, "helos", "pool, name, sampled_at, state, crc", rows, replace=replace)
 
 
 def save_key_values(connection: sqlite3.Connection, values: Mapping[Key, tuple[str, float]]) -> None:
@@ -214,9 +222,12 @@ def save_key_values(connection: sqlite3.Connection, values: Mapping[Key, tuple[s
     _replace(connection, "notes", "owner, name, at, value, crc", rows)
 
 
-def _replace(connection: sqlite3.Connection, table: str, columns: str, rows: Sequence[Sequence[object]]) -> None:
+def _replace(
+    connection: sqlite3.Connection, table: str, columns: str, rows: Sequence[Sequence[object]], *, replace: bool = True
+) -> None:
     values = ", ".join("?" * len(columns.split(", ")))
-    connection.executemany(f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({values})", rows)  # noqa: S608
+    conflict = "REPLACE" if replace else "IGNORE"
+    connection.executemany(f"INSERT OR {conflict} INTO {table} ({columns}) VALUES ({values})", rows)  # noqa: S608
 
 
 @dataclass(slots=True)
@@ -399,10 +410,10 @@ class DomainTable:
             _set_gone(connection, "domains", {"name": name}, now, is_configured=name in configured)
 
     def missing(self) -> list[DomainSettings]:
-        """The domains that were never sampled nor looked for."""
+        """The domains that were not looked for."""
         generation = self._board.generation()
         self._looked_for &= generation.keys()
-        unknown = [name for name, state in generation.items() if not state.sampled_at and name not in self._looked_for]
+        unknown = [name for name in generation if name not in self._looked_for]
         self._looked_for.update(unknown)
         return [generation[name].settings for name in unknown]
 

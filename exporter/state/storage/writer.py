@@ -129,9 +129,9 @@ class Batch:
         save_changes(connection, self.changes)
         save_key_values(connection, self.key_values)
         for state, indexes, helos in self.pools:
-            number = pool_id(connection, state.pool.name)
-            save_addresses(connection, number, state, indexes, pause)
-            save_helos(connection, number, state, helos)
+            number, replace = pool_id(connection, state.pool.name), state.dirty is None or state.dirty.is_restored
+            save_addresses(connection, number, state, indexes, pause, replace=replace)
+            save_helos(connection, number, state, helos, replace=replace)
         for table, taken in self.tables:
             table.save(connection, taken)
         for state, indexes in self.times:
@@ -160,13 +160,16 @@ def take_batch(
     *,
     with_times: bool,
     max_addresses: int = PACE.max_addresses,
+    is_last: bool = False,
 ) -> Batch:
     """Take what is not saved yet, with up to *max_addresses* changed addresses; *with_times* sample times, too.
 
+    Pools whose saved state was not read yet wait for that; if it *is_last*, their rows are added where there are none.
     If more addresses changed, those in *changes* and the failing ones are taken first: the process may end before the
     rest is saved.
     """
-    states = [(state, state.dirty) for state in pools if state.dirty is not None]
+    all_states = [(state, state.dirty) for state in pools if state.dirty is not None]
+    states = [(state, dirty) for state, dirty in all_states if dirty.is_restored or is_last]
     batch = Batch([], key_values.take())
     while changes:
         batch.changes.append(changes.popleft())
@@ -279,6 +282,7 @@ class StateWriter:
         changes: New entries of the journal.
         has_begun: Whether *pools* is set, so that the writer can see what left the configuration.
         is_reloaded: Whether the configuration changed since the writer last looked.
+        are_tables_restored: Whether the saved state of *tables* was read; before that, none of it is saved.
     """
 
     def __init__(
@@ -300,6 +304,7 @@ class StateWriter:
         self.changes: deque[JournalEntry] = deque(maxlen=CAPACITY)
         self.has_begun = False
         self.is_reloaded = False
+        self.are_tables_restored = False
         self._database: Database | None = None
         self._wake = threading.Event()
         self._is_stopping = False
@@ -367,7 +372,7 @@ class StateWriter:
         if self.is_reloaded:
             self.is_reloaded = False
             self._reload(connection)
-        while self._save(connection, with_times=with_times) and is_last:
+        while self._save(connection, with_times=with_times, is_last=is_last) and is_last:
             pass
         if now >= self._retention_at and self.pools and not is_last:
             self._retention_at = now + _RETENTION_SECONDS
@@ -395,7 +400,7 @@ class StateWriter:
         self._database = database
         return database
 
-    def _save(self, connection: sqlite3.Connection, *, with_times: bool) -> bool:
+    def _save(self, connection: sqlite3.Connection, *, with_times: bool, is_last: bool) -> bool:
         """Save one batch. Return whether there was anything to save."""
         for state in self.pools.values():
             put_round(self._key_values, state)
@@ -405,9 +410,10 @@ class StateWriter:
             self.pools.values(),
             self._key_values,
             self.changes,
-            self._tables,
+            self._tables if self.are_tables_restored else (),
             with_times=with_times,
             max_addresses=self._pace.max_addresses,
+            is_last=is_last,
         )
         if batch.is_empty:
             return False

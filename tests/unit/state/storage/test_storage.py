@@ -11,12 +11,13 @@ import pytest
 
 from exporter.checks.check import run_check
 from exporter.checks.report import report
-from exporter.checks.result import Result
+from exporter.checks.result import CheckName, Result
 from exporter.config.model import StorageEntry
 from exporter.state.blocklists import Blocklists
 from exporter.state.board import Board
 from exporter.state.domain import DomainBoard
 from exporter.state.journal import ChangeFilter, Journal
+from exporter.state.pool import FAILING, HEALTHY, UNKNOWN
 from exporter.state.storage.key_values import MAX_BYTES, KeyValueTable
 from exporter.state.storage.storage import Storage
 from exporter.state.storage.tables import ROWS_PER_STEP
@@ -26,6 +27,7 @@ from tests.domains import SILENT, SOUND, sample, without
 from tests.factories import name as domain_name
 from tests.unit.state.storage.changes import lost
 from tests.unit.web.pools import BROKEN, RIGHT, pools
+from tests.unit.web.pools import SILENT as NO_ANSWER
 
 DEADLINE_SECONDS = 300.0
 OTHER = replace(DOMAIN_SETTINGS, name=domain_name("other.example"))
@@ -190,8 +192,8 @@ async def test_a_stop_does_not_wait_for_restoring(tmp_path):
     restore = state.restore
 
     def restored(index, known):
-        restore(index, known)
         half.storage.stop_restoring()
+        return restore(index, known)
 
     state.restore = restored
     await half.storage.restore()
@@ -237,6 +239,76 @@ async def test_a_deleted_file_is_created_again(tmp_path, is_running):
     async with Kept(folder / "maildns.db") as again:
         assert len(again.known()) == 2
         assert len(again.journal) == 2
+
+
+async def test_a_storage_that_opens_late_loses_nothing(tmp_path):
+    """What was known is restored although all was sampled meanwhile, in an outage. The file never forgets it."""
+    folder, away = tmp_path / "state", tmp_path / "away"
+    async with Kept(folder / "maildns.db") as first:
+        for index in range(8):
+            first.sample("a", index, BROKEN if index < 4 else RIGHT)
+        first.domains.publish((DOMAIN_SETTINGS,))
+        first.watch(DOMAIN_SETTINGS, SOUND, time.time())
+        known, domain = first.known(), first.domains[DOMAIN_SETTINGS.name].known
+    folder.rename(away)
+    folder.write_text("in the way")
+    async with Kept(folder / "maildns.db") as late:
+        assert not late.storage.status.is_ok
+        late.domains.publish((DOMAIN_SETTINGS,))
+        for index in range(16):
+            late.sample("a", index, NO_ANSWER)
+        late.sample("a", 9)
+        late.watch(DOMAIN_SETTINGS, SILENT, time.time())
+        folder.unlink()
+        away.rename(folder)
+        await late.until(lambda status: status.restored)
+        state = late.board.pools["a"]
+        assert {address: late.known()[address] for address in known} == known
+        assert [state.healths[index] for index in (0, 3, 4, 7, 8, 9)] == [
+            *(FAILING, FAILING, HEALTHY, HEALTHY, UNKNOWN, HEALTHY),
+        ]
+        assert state.results()[CheckName.FCRDNS, Result.UNKNOWN] == 15  # the latest samples
+        assert late.domains[DOMAIN_SETTINGS.name].known == domain
+        late.sample("a", 0, NO_ANSWER)
+        late_known = late.known()
+    async with Kept(folder / "maildns.db") as again:
+        again.domains.publish((DOMAIN_SETTINGS,))
+        await again.storage.restore()
+        assert again.known() == late_known
+        assert again.domains[DOMAIN_SETTINGS.name].known == domain
+
+
+async def test_a_pool_that_comes_back_during_an_outage_keeps_what_was_known(tmp_path):
+    """Its first sample without an answer comes before its saved state was read, and replaces nothing."""
+    async with Kept(tmp_path / "maildns.db", {"a": "198.51.100.0/28", "b": "203.0.113.0/28"}) as kept:
+        for index in range(16):
+            kept.sample("a", index, BROKEN)
+        known = kept.known()
+        await kept.until(lambda status: status.committed_at)
+        kept.publish(b="203.0.113.0/28")
+        kept.publish(a="198.51.100.0/28", b="203.0.113.0/28")
+        for index in range(16):
+            kept.sample("a", index, NO_ANSWER)
+        kept.storage.start_restoring()
+        await kept.until(lambda status: status.restored == 16)
+        assert kept.known() == known
+    async with Kept(tmp_path / "maildns.db") as again:
+        assert again.known() == known
+
+
+async def test_a_stop_before_restoring_replaces_no_row(tmp_path):
+    """New rows are added, for what had none."""
+    async with Kept(tmp_path / "maildns.db") as kept:
+        kept.sample("a", 1, BROKEN)
+        known = kept.known()
+    late = Kept(tmp_path / "maildns.db")
+    await late.storage.use(late.entry)
+    late.publish(a="198.51.100.0/28")
+    late.sample("a", 1, NO_ANSWER)
+    late.sample("a", 2)
+    await late.storage.stop()
+    async with Kept(tmp_path / "maildns.db") as again:
+        assert again.known() == known | {"198.51.100.2": late.known()["198.51.100.2"]}
 
 
 async def test_a_file_that_breaks_while_in_use_is_moved_aside(tmp_path):

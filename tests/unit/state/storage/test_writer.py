@@ -18,6 +18,7 @@ def sampled(network, broken, name="corporate"):
     """A pool of addresses that all changed; those with an index in *broken* fail."""
     state = PoolState(replace(pool(network), name=name), PoolCounters())
     state.dirty = Dirty(state.pool.size)
+    state.dirty.is_restored = True
     for index in range(state.pool.size):
         judged, evidence = run_check(report(state[index].target), BROKEN if index in broken else RIGHT)
         state.record(index, judged, evidence, 1000.0 + index)
