@@ -10,7 +10,7 @@ ARGS   ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check truth soak fuzz bench bench-pool lint types imports operator-models dashboards screenshots image-test chart dist lock clean
+.PHONY: help run test check truth soak walks fuzz bench bench-pool lint types imports operator-models dashboards screenshots image-test chart dist lock clean
 
 help:            ## Show this list
 	@sed -n 's/^\([a-z-]*\): .*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,6 +30,9 @@ truth: $(VENV)/.dev            ## Find 200 known faults among 10,000 addresses w
 
 soak: $(VENV)/.dev            ## Run with 100,000 addresses, 40 scrapers, reloads and an outage for five minutes
 	$(BIN)/python -m tests.soak $(ARGS)
+
+walks: $(VENV)/.dev            ## Measure the time from a broken record to a page and back, in real time with the defaults (half an hour)
+	$(BIN)/python -m tests.walks $(ARGS)
 
 fuzz: $(VENV)/.dev            ## Test the DNS engine with 200,000 mutations of real packets
 	$(BIN)/python -m tests.fuzz.engine --mutants 200000 $(ARGS)

@@ -19,7 +19,7 @@ import yaml
 
 from dashboards.generator.outputs import FOLDER
 from exporter.demo.server import DemoServer
-from exporter.demo.world import demo_configuration, demo_world
+from exporter.demo.world import World, demo_configuration, demo_world
 from tests.integration.servers.http import is_ok
 from tests.integration.servers.process import DEADLINE_SECONDS, Server
 from tests.yaml_files import read_yaml
@@ -55,15 +55,16 @@ def hurried_rules(folder: Path) -> Path:
 
 
 class Dns:
-    """The demo world, stopped at its first moment, served from a thread of its own.
+    """A world served from a thread of its own: by default the demo world, stopped at its first moment.
 
-    What the tests change in it has a TTL of a second, so that no cache is in their way.
+    What the tests change in that has a TTL of a second, so that no cache is in their way.
     """
 
-    def __init__(self) -> None:
-        self.server = DemoServer(demo_world(speed=0))
-        self.server.world.apply([f"{REVERSE_ZONE} 1 SOA ns1.example.org. hostmaster.example.org. 1 3600 900 604800 1"])
-        self.server.world.apply([PTR_RECORD])
+    def __init__(self, world: World | None = None) -> None:
+        self.server = DemoServer(demo_world(speed=0) if world is None else world)
+        if world is None:
+            soa = f"{REVERSE_ZONE} 1 SOA ns1.example.org. hostmaster.example.org. 1 3600 900 604800 1"
+            self.server.world.apply([soa, PTR_RECORD])
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -87,13 +88,13 @@ class Dns:
         self._loop.close()
 
 
-class Exporter(Server):
-    """`python -m exporter`, watching all of the demo world on *dns*; or some *pools*, without what is a lottery."""
+class ProgramExporter(Server):
+    """`python -m exporter` with a configuration. Its start ends when it is ready, or else when it serves."""
 
-    def __init__(self, dns: Dns, pools: Sequence[str] = ()) -> None:
+    def __init__(self, configuration: str, *, is_ready_at_start: bool = True) -> None:
         super().__init__()
-        self._dns = dns
-        self._pools = pools
+        self._configuration = configuration
+        self._path = "/-/ready" if is_ready_at_start else "/-/healthy"
 
     @property
     def url(self) -> str:
@@ -102,25 +103,33 @@ class Exporter(Server):
 
     def command(self) -> list[str]:
         """Write maildns.yml."""
-        config = read_yaml(demo_configuration(self._dns.server.port, interval=INTERVAL))
-        config["pools"] = [pool for pool in config["pools"] if not self._pools or pool["name"] in self._pools]
-        if self._pools:
-            del config["domains"]  # most of which have something the matter with them
-        for pool in config["pools"] if self._pools else ():
-            pool["addresses"] = [one for one in pool["addresses"] if one.get("ip") not in LOTTERIES]
-        config["resolvers"][0] |= {"canary": {"interval": "1s"}, "timeout": "1s"}
         file = self.folder / "maildns.yml"
-        file.write_text(yaml.safe_dump(config), encoding="utf-8")
+        file.write_text(self._configuration, encoding="utf-8")
         return [
             *("env", f"PYTHONPATH={ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"),
             *(sys.executable, "-m", "exporter"),
             f"--config.file={file}",
             f"--web.listen-address={self.address}",
+            f"--web.external-url={self.url}/",
         ]
 
     def answers(self) -> bool:
-        """Whether its first rounds are over."""
-        return is_ok(f"{self.url}/-/ready")
+        """Whether its first rounds are over, if that was to be waited for."""
+        return is_ok(self.url + self._path)
+
+
+class Exporter(ProgramExporter):
+    """An exporter that watches all of the demo world on *dns*; or some *pools*, without what is a lottery."""
+
+    def __init__(self, dns: Dns, pools: Sequence[str] = ()) -> None:
+        config = read_yaml(demo_configuration(dns.server.port, interval=INTERVAL))
+        config["pools"] = [pool for pool in config["pools"] if not pools or pool["name"] in pools]
+        if pools:
+            del config["domains"]  # most of which have something the matter with them
+        for pool in config["pools"] if pools else ():
+            pool["addresses"] = [one for one in pool["addresses"] if one.get("ip") not in LOTTERIES]
+        config["resolvers"][0] |= {"canary": {"interval": "1s"}, "timeout": "1s"}
+        super().__init__(yaml.safe_dump(config))
 
 
 class Webhook:
@@ -165,11 +174,17 @@ class Webhook:
 
 
 def alertmanager_config(webhook: Webhook) -> dict[str, Any]:
-    """The route of dashboards/prometheus/alertmanager.yml, in a hurry, with whoever it tells on the webhook."""
-    text = (FOLDER / "prometheus" / "alertmanager.yml").read_text(encoding="utf-8")
-    config: dict[str, Any] = read_yaml(text)
+    """The delivered route, in a hurry."""
+    config = delivered_route(webhook)
     for route in (config["route"], *config["route"]["routes"]):
         route |= {"group_wait": "0s", "group_interval": "1s"}
+    return config
+
+
+def delivered_route(webhook: Webhook) -> dict[str, Any]:
+    """The route of dashboards/prometheus/alertmanager.yml, with the webhook as every receiver's."""
+    text = (FOLDER / "prometheus" / "alertmanager.yml").read_text(encoding="utf-8")
+    config: dict[str, Any] = read_yaml(text)
     for receiver in config["receivers"]:
         if "webhook_configs" in receiver:
             receiver["webhook_configs"] = [{"url": webhook.url, "send_resolved": True}]
