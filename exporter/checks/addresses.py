@@ -12,6 +12,33 @@ _LEADING_ZERO = re.compile(r"(?=.*\b0[0-9])[0-9]{1,4}(?:\.[0-9]{1,4}){3}", re.AS
 _new_name = str.__new__  # `DomainName.trusted`, without the call
 
 
+_NOT_PUBLIC = tuple(
+    (ipaddress.ip_network(network), what)
+    for network, what in (
+        ("0.0.0.0/8", "unspecified (RFC 1122)"),
+        ("10.0.0.0/8", "private (RFC 1918)"),
+        ("100.64.0.0/10", "shared by a carrier's NAT (RFC 6598)"),
+        ("127.0.0.0/8", "a loopback address (RFC 1122)"),
+        ("169.254.0.0/16", "link-local (RFC 3927)"),
+        ("172.16.0.0/12", "private (RFC 1918)"),
+        ("192.0.0.0/24", "reserved for protocols (RFC 6890)"),
+        ("192.168.0.0/16", "private (RFC 1918)"),
+        ("224.0.0.0/4", "multicast (RFC 5771)"),
+        ("240.0.0.0/4", "reserved (RFC 1112)"),
+        ("::/128", "unspecified (RFC 4291)"),
+        ("::1/128", "a loopback address (RFC 4291)"),
+        ("::ffff:0:0/96", "IPv4-mapped (RFC 4291)"),
+        ("64:ff9b:1::/48", "for local translation (RFC 8215)"),
+        ("100::/64", "for discarding (RFC 6666)"),
+        ("fc00::/7", "private (RFC 4193)"),
+        ("fe80::/10", "link-local (RFC 4291)"),
+        ("fec0::/10", "site-local (RFC 3879)"),
+        ("ff00::/8", "multicast (RFC 4291)"),
+    )
+)
+"""Addresses that nobody reaches over the Internet (RFC 6890), without those for documentation and benchmarks."""
+
+
 class Address(NamedTuple):
     """An IPv4 or IPv6 address: *packed* is its 4 or 16 bytes in network order, the RDATA of its A or AAAA record."""
 
@@ -56,6 +83,12 @@ class Address(NamedTuple):
             text = f"{_BYTES[fourth]}{_BYTES[third]}{_BYTES[second]}{_BYTES[first]}in-addr.arpa"
             return _new_name(DomainName, text)
         return DomainName.trusted("".join([_NIBBLES[byte] for byte in reversed(packed)]) + "ip6.arpa")
+
+    @property
+    def special_use(self) -> str:
+        """Why no host elsewhere can see or reach it, as ``private (RFC 1918)``; "" for any other address."""
+        address = ipaddress.ip_address(self.packed)
+        return next((what for network, what in _NOT_PUBLIC if address in network), "")
 
     def __str__(self) -> str:
         """As RFC 5952 writes it."""

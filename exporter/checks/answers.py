@@ -152,6 +152,10 @@ class Answer(_AnswerFields):
         """Whether the DNS answered, even if it answered "nothing"."""
         return self.status in _CONCLUSIVE
 
+    def owner(self, asked: DomainName) -> DomainName:
+        """The name that has the records or lacks them: *asked*, or the end of its CNAME chain."""
+        return self.chain[-1] if self.chain else asked
+
     @property
     def names(self) -> tuple[DomainName, ...]:
         """The records that are domain names (PTR, CNAME, NS), sorted."""

@@ -4,10 +4,12 @@ The values of the enums are label values and JSON values, which never change. A 
 works but could be better, and changes no result.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from exporter.checks.answers import Answer, Question
+from exporter.checks.names import DomainName
 from exporter.checks.result import Fix, Reason, Result
 
 
@@ -56,15 +58,26 @@ class DomainReason(StrEnum):
     DMARC_BAD_TAG = "dmarc-bad-tag"
     DMARC_NO_REPORTS = "dmarc-no-reports"
 
+    TXT_BESIDE_CNAME = "txt-beside-cname"
+    """A name has both a TXT record and a CNAME, which excludes all others (RFC 1034 section 3.6.2)."""
+
     MX_MISSING = "mx-missing"
     MX_NULL = "mx-null"
     MX_UNRESOLVABLE = "mx-unresolvable"
+    MX_DANGLING = "mx-dangling"
+    MX_MISSING_DOT = "mx-missing-dot"
+    MX_ADDRESS = "mx-address"
+    MX_SPECIAL_USE = "mx-special-use"
+    MX_SYNTAX = "mx-syntax"
+    MX_NOT_PUBLIC = "mx-not-public"
     MX_ALIAS = "mx-alias"
     MTA_STS_MISSING = "mta-sts-missing"
     MTA_STS_SEVERAL_RECORDS = "mta-sts-several-records"
     MTA_STS_SYNTAX = "mta-sts-syntax"
     MTA_STS_NO_HOST = "mta-sts-no-host"
+    MTA_STS_DANGLING = "mta-sts-dangling"
     TLS_RPT_MISSING = "tls-rpt-missing"
+    TLS_RPT_DANGLING = "tls-rpt-dangling"
     TLS_RPT_SEVERAL_RECORDS = "tls-rpt-several-records"
     TLS_RPT_SYNTAX = "tls-rpt-syntax"
 
@@ -130,3 +143,22 @@ def unanswered(check: DomainCheckName, subject: str, question: Question, answer:
     """The finding of a lookup without an answer."""
     sentence = f"The {question} lookup got no answer ({answer.status}): nothing is known to be wrong."
     return DomainFinding(check, Result.UNKNOWN, subject, Reason.of(answer.status), sentence)
+
+
+def beside_cname(
+    check: DomainCheckName, subject: str, owner: DomainName, txt: Answer, cname: Answer
+) -> Iterator[DomainFinding]:
+    """The finding that *owner* has both a CNAME and TXT records, if it does, from the answers to both questions.
+
+    A resolver that follows the CNAME gives *txt* a chain, and does not see the records beside it.
+    """
+    if txt.chain or not txt.texts or not cname.names:
+        return
+    target = cname.names[0]
+    sentence = (
+        f"{owner} has a CNAME, to {target}, and a TXT record beside it (RFC 1034 section 3.6.2): some receivers see "
+        f"the records of {target}, and others this one."
+    )
+    line = f"{owner}. CNAME {target}."
+    fix = Fix("Remove the CNAME, as below, or else the TXT record beside it.", owner, replaces=(line,))
+    yield failed(check, subject, DomainReason.TXT_BESIDE_CNAME, sentence, fix)

@@ -6,12 +6,15 @@ independent of the others, and unknown only if one of its own answers is missing
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check
+from exporter.checks.host_names import special_use, unusable
+from exporter.checks.iprev import behind_nat
 from exporter.checks.names import DomainName
 from exporter.checks.public_suffix import registrable_domain
 from exporter.checks.result import CheckName, Finding, Fix, Reason, Result, some
@@ -65,23 +68,46 @@ def _is_bare_address(text: str) -> bool:
 
 
 def helo(
-    address: Address, helo: HeloName, ptr: Answer, *, suffix: DomainName | None = None
+    address: Address,
+    helo: HeloName,
+    ptr: Answer,
+    *,
+    suffix: DomainName | None = None,
+    confirmed: Sequence[DomainName] = (),
 ) -> Check[tuple[Finding, ...]]:
     """Run the five HELO checks, in the order of `CheckName`.
 
-    *ptr* is the answer to the PTR question; *suffix* is the domain in which the HELO name and a PTR name are expected.
+    *ptr* is the answer to the PTR question, *confirmed* the PTR names that resolve to the address; *suffix* is the
+    domain in which the HELO name and a PTR name are expected.
     """
     syntax = evaluate_syntax(helo)
     if helo.name is None:
         return (syntax, *[replace(syntax, check=check) for check in _RESOLVING])  # there is nothing to look up
     a, aaaa = yield forward_questions(helo.name)
-    return (
+    findings = (
         syntax,
         evaluate_resolves(helo, a, aaaa),
         evaluate_address_match(address, helo, a if address.family == 4 else aaaa),
         evaluate_ptr_match(address, helo, helo.name, ptr),
         evaluate_aligned(helo, helo.name, ptr, suffix or helo.default_suffix() or helo.name),
     )
+    if address.special_use:
+        nat = behind_nat(address)
+        return tuple([it if it.fix is None or not it.fix.records else replace(it, fix=nat) for it in findings])
+    own = next((name for name in confirmed if name.is_hostname and name.is_qualified and not special_use(name)), None)
+    return findings if own is None else tuple([_offering(it, own) for it in findings])
+
+
+def _offering(finding: Finding, own: DomainName) -> Finding:
+    """Offer another way to fix it: the server can say *own*, a PTR name that resolves to its address."""
+    if finding.fix is None or finding.subject.lower() == own:
+        return finding
+    if finding.fix is _SAY_A_HOST_NAME:
+        return replace(finding, fix=Fix(f"Make the server say {own}, its PTR name, in HELO and EHLO."))
+    if not finding.fix.records:
+        return finding
+    question = f"Is {finding.subject} this server's own name? If not, make the server say {own}, its PTR name, instead."
+    return replace(finding, fix=replace(finding.fix, advice=f"{question} If it is: {finding.fix.advice}"))
 
 
 _RESOLVING = (CheckName.HELO_RESOLVES, CheckName.HELO_ADDRESS_MATCH, CheckName.HELO_PTR_MATCH, CheckName.HELO_ALIGNED)
@@ -99,7 +125,7 @@ def _passes(check: CheckName, subject: str) -> Finding:
 
 def _fails(check: CheckName, helo: HeloName, reason: Reason, sentence: str, fix: Fix) -> Finding:
     # Nobody should publish records for localhost: a name that is unfit has to change.
-    fix = _SAY_A_HOST_NAME if helo.host_name is None else fix
+    fix = _SAY_A_HOST_NAME if helo.host_name is None or special_use(helo.host_name) else fix
     return Finding(check, Result.FAIL, helo.text, reason, sentence, fix)
 
 
@@ -128,6 +154,9 @@ def evaluate_syntax(helo: HeloName) -> Finding:
     if not helo.name.is_qualified:
         sentence = f"The HELO name {helo} is a single label, not a fully qualified host name."
         return _fails(check, helo, Reason.HELO_UNQUALIFIED, sentence, fix)
+    if clause := special_use(helo.name):
+        sentence = f"The HELO name {helo} {clause}, so no receiver elsewhere can look it up."
+        return _fails(check, helo, Reason.HELO_SPECIAL_USE, sentence, fix)
     return _passes(check, helo.text)
 
 
@@ -141,10 +170,34 @@ def evaluate_resolves(helo: HeloName, a: Answer, aaaa: Answer) -> Finding:
     if not aaaa.is_conclusive:
         return _unknown(check, helo, f"{helo.name} AAAA", aaaa)
     gone = Status.NXDOMAIN in {a.status, aaaa.status}
-    reason = Reason.HELO_NXDOMAIN if gone else Reason.HELO_NODATA
     what = "does not exist in the DNS" if gone else "has neither an A nor an AAAA record"
-    fix = Fix(f"Publish the address records of {helo.name}.", zone=str(helo.name))
-    return _fails(check, helo, reason, f"The HELO name {helo} {what}.", fix)
+    advice = f"Publish the address records of {helo.name}."
+    return _absent(check, helo, a if gone and a.status is Status.NXDOMAIN else aaaa, what, advice, ())
+
+
+def _absent(
+    check: CheckName, helo: HeloName, forward: Answer, what: str, advice: str, records: tuple[str, ...]
+) -> Finding:
+    """The fault of a name without address records, or of the end of its CNAME chain."""
+    name = helo.name if helo.name is not None else DomainName(".")
+    end = forward.owner(name)
+    is_gone = forward.status is Status.NXDOMAIN
+    reason = Reason.HELO_NXDOMAIN if is_gone else Reason.HELO_NODATA
+    if forward.chain:
+        last = (name, *forward.chain)[-2]
+        problem = unusable(end, last)
+        why = f"which {problem.what}. It {what}" if problem is not None else f"which {what}"
+        sentence = f"The HELO name {helo} is a CNAME that leads to {end}, {why}."
+        if problem is None:
+            fix = Fix(f"{advice} Or point the CNAME at the name of the server.", end, records)
+        else:
+            fix = Fix(f"Correct the CNAME record of {last}: point it at the name of the server.", last)
+        leads_nowhere = is_gone or check is CheckName.HELO_RESOLVES or problem is not None
+        return _fails(check, helo, Reason.HELO_DANGLING if leads_nowhere else reason, sentence, fix)
+    if name.is_qualified and (clause := special_use(name)):
+        sentence = f"The HELO name {helo} {clause}. It {what}."
+        return _fails(check, helo, Reason.HELO_SPECIAL_USE, sentence, _SAY_A_HOST_NAME)
+    return _fails(check, helo, reason, f"The HELO name {helo} {what}.", Fix(advice, end, records))
 
 
 def evaluate_address_match(address: Address, helo: HeloName, forward: Answer) -> Finding:
@@ -154,17 +207,17 @@ def evaluate_address_match(address: Address, helo: HeloName, forward: Answer) ->
         return _passes(check, helo.text)
     if not forward.is_conclusive:
         return _unknown(check, helo, f"{helo.name} {address.rdtype}", forward)
-    owner = forward.chain[-1] if forward.chain else helo.name
-    record = f"{owner}. {address.rdtype} {address}"
-    fix = Fix("Publish the record below.", zone=str(owner), records=(record,))
+    owner = forward.owner(helo.name) if helo.name is not None else ""
+    records = (f"{owner}. {address.rdtype} {address}",)
     if forward.status is Status.ANSWER:
-        sentence = f"The HELO name {helo} resolves to {some(forward.addresses)}, not to {address}."
+        via = f" is a CNAME that leads to {owner}, which" if forward.chain else ""
+        sentence = f"The HELO name {helo}{via} resolves to {some(forward.addresses)}, not to {address}."
+        fix = Fix("Publish the record below.", owner, records)
         return _fails(check, helo, Reason.HELO_MISMATCH, sentence, fix)
-    if forward.status is Status.NXDOMAIN:
-        sentence = f"The HELO name {helo} does not exist in the DNS, so it does not resolve to {address}."
-        return _fails(check, helo, Reason.HELO_NXDOMAIN, sentence, fix)
-    sentence = f"The HELO name {helo} has no {address.rdtype} record, so it does not resolve to {address}."
-    return _fails(check, helo, Reason.HELO_NODATA, sentence, fix)
+    what = "does not exist in the DNS" if forward.status is Status.NXDOMAIN else f"has no {address.rdtype} record"
+    return _absent(
+        check, helo, forward, f"{what}, so it does not resolve to {address}", "Publish the record below.", records
+    )
 
 
 def evaluate_ptr_match(address: Address, helo: HeloName, name: DomainName, ptr: Answer) -> Finding:
@@ -174,7 +227,7 @@ def evaluate_ptr_match(address: Address, helo: HeloName, name: DomainName, ptr: 
         return _passes(check, helo.text)
     if not ptr.is_conclusive:
         return _unknown(check, helo, f"{address.reverse_name} PTR", ptr)
-    owner = ptr.chain[-1] if ptr.chain else address.reverse_name
+    owner = ptr.owner(address.reverse_name)
     advice = f"Point the PTR record of {address} at {name}, or make the server say its PTR name in HELO."
     fix = Fix(advice, zone=owner, records=(f"{owner}. PTR {name}.",))
     if ptr.status is Status.ANSWER:

@@ -10,7 +10,7 @@ from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer
 from exporter.checks.check import Check, parallel
 from exporter.checks.helo import HeloName, evaluate_resolves, evaluate_syntax, forward_questions
-from exporter.checks.iprev import Iprev, iprev
+from exporter.checks.iprev import Iprev, ServerName, iprev
 from exporter.checks.result import CheckName, Finding, IprevVerdict, Reason, Result, some
 
 ADDRESS_LIMIT = 64
@@ -60,7 +60,13 @@ def helo_name(
     a, aaaa = yield forward_questions(helo.name)
     resolves = evaluate_resolves(helo, a, aaaa)
     followed = (*a.addresses[:limit], *aaaa.addresses[:limit])
-    verdicts = yield from parallel([iprev(address, server_name=helo.host_name) for address in followed])
+    name = helo.host_name
+    verdicts = yield from parallel(
+        [
+            iprev(address, server=None if name is None else ServerName(name, a if address.family == 4 else aaaa))
+            for address in followed
+        ]
+    )
     by_address = dict(sorted(zip(followed, verdicts, strict=True)))
     addresses = tuple(sorted({*a.addresses, *aaaa.addresses}))
     return HeloNameReport(

@@ -2,11 +2,23 @@
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check
-from exporter.checks.domain import DomainCheckName, DomainFinding, DomainReason, Hint, failed, passed, unanswered
+from exporter.checks.domain import (
+    DomainCheckName,
+    DomainFinding,
+    DomainReason,
+    Hint,
+    beside_cname,
+    failed,
+    passed,
+    unanswered,
+)
 from exporter.checks.helo import forward_questions
+from exporter.checks.host_names import special_use, unusable
 from exporter.checks.names import DomainName
 from exporter.checks.result import Fix, some
 from exporter.checks.txt_records import clip, parse_tags, txt_line
@@ -33,8 +45,24 @@ class MxReport:
     hints: tuple[Hint, ...] = ()
 
 
+class _Fault(NamedTuple):
+    """Why no mail reaches a mail exchange, as a reason and a clause.
+
+    Attributes:
+        host: The mail exchange.
+        reason: The kind of fault.
+        what: The fault, as a clause.
+        meant: What the MX record should name, if that can be guessed.
+    """
+
+    host: DomainName
+    reason: DomainReason
+    what: str
+    meant: DomainName | Address | None = None
+
+
 def mx(domain: DomainName) -> Check[MxReport]:
-    """Check the MX records of *domain*: each host in them must have an address."""
+    """Check the MX records of *domain*: each host in them must have an address that others can reach."""
     check = DomainCheckName.MX
     question = Question(domain, "MX")
     (answer,) = yield [question]
@@ -47,26 +75,110 @@ def mx(domain: DomainName) -> Check[MxReport]:
         return MxReport(domain, passed(check, domain), is_null=True)
     if "." in hosts:
         sentence = f"{domain} has a null MX next to others, so it both takes mail and does not (RFC 7505 section 3)."
-        fix = Fix("Remove the null MX, or the others.", domain)
+        fix = Fix("Remove the null MX, or the others.", answer.owner(domain))
         finding = failed(check, domain, DomainReason.MX_NULL, sentence, fix)
         return MxReport(domain, finding, tuple([host for host in hosts if host != "."]))
-    asked = hosts[:_MAX_HOSTS]
+    # Microsoft asks for such a record to verify a domain. No mail is sent to it while another host answers.
+    tokens = [host for host in hosts if host.endswith(".invalid") and len(hosts) > 1]
+    asked = [host for host in hosts if host not in tokens][:_MAX_HOSTS]
     questions = [question for host in asked for question in forward_questions(host)]
     answers = yield questions
-    pairs = list(zip(asked, answers[::2], answers[1::2], strict=True))
-    gone = [host for host, a, aaaa in pairs if a.status.is_negative and aaaa.status.is_negative]
-    hints = tuple(_alias_hints(domain, [host for host, a, aaaa in pairs if a.chain or aaaa.chain]))
-    if gone:
-        which = f"{_exchanges(gone)} of {domain} {'does' if len(gone) == 1 else 'do'} not resolve"
-        fix = Fix("Publish the address of each host, or remove its MX record.", domain)
-        sentence = f"{which}: {len(gone)} of {len(hosts)}."
-        finding = failed(check, domain, DomainReason.MX_UNRESOLVABLE, sentence, fix)
-        return MxReport(domain, finding, hosts, hints=hints)
-    resolved = {it.name for it, reply in zip(questions, answers, strict=True) if reply.status is Status.ANSWER}
-    for asking, reply in zip(questions, answers, strict=True):
-        if not reply.is_conclusive and asking.name not in resolved:
-            return MxReport(domain, unanswered(check, domain, asking, reply), hosts, hints=hints)
+    triples = list(zip(asked, answers[::2], answers[1::2], strict=True))
+    hints = (*_alias_hints(domain, triples), *_token_hints(domain, tokens))
+    faults = [_fault(answer.owner(domain), *triple) for triple in triples]
+    # The first host with a fault or without an answer decides, so that a lost answer changes no reason.
+    for (host, *replies), fault in zip(triples, faults, strict=True):
+        if fault is not None:
+            finding = yield from _finding(domain, answer, [it for it in faults if it is not None])
+            return MxReport(domain, finding, hosts, hints=hints)
+        if not any(_is_public(it) for reply in replies for it in reply.addresses):
+            question, reply = next(
+                it for it in zip(forward_questions(host), replies, strict=True) if not it[1].is_conclusive
+            )
+            return MxReport(domain, unanswered(check, domain, question, reply), hosts, hints=hints)
     return MxReport(domain, passed(check, domain), hosts, hints=hints)
+
+
+def _is_public(address: Address) -> bool:
+    return not address.special_use
+
+
+def _fault(owner: DomainName, host: DomainName, a: Answer, aaaa: Answer) -> _Fault | None:
+    """Why no mail reaches *host*; None if it may, or while an answer is missing that could change this."""
+    if not (a.is_conclusive and aaaa.is_conclusive):
+        return None
+    addresses = (*a.addresses, *aaaa.addresses)
+    if not addresses:
+        if (problem := unusable(host, owner)) is not None:
+            return _Fault(host, DomainReason(f"mx-{problem.misuse}"), problem.what, problem.meant)
+        reply = a if a.chain else aaaa
+        if not reply.chain:
+            return _Fault(host, DomainReason.MX_UNRESOLVABLE, "does not resolve")
+        end = reply.owner(host)
+        problem = unusable(end, (host, *reply.chain)[-2])
+        what = "has no address" if problem is None else problem.what
+        return _Fault(host, DomainReason.MX_DANGLING, f"is a CNAME that leads to {end}, which {what}")
+    if clause := special_use(host):
+        return _Fault(host, DomainReason.MX_SPECIAL_USE, clause)
+    if not any(map(_is_public, addresses)):
+        what = f"resolves to {some(addresses)}, which is {addresses[0].special_use}: no sender elsewhere reaches it"
+        return _Fault(host, DomainReason.MX_NOT_PUBLIC, what)
+    return None
+
+
+def _finding(domain: DomainName, answer: Answer, faults: list[_Fault]) -> Check[DomainFinding]:
+    """The finding about the first fault, and the hosts that have the same."""
+    reason, host = faults[0].reason, faults[0].host
+    same = [fault for fault in faults if fault.reason is reason]
+    total = len({it.exchange for it in answer.exchanges})
+    owner = answer.owner(domain)
+    if reason is DomainReason.MX_UNRESOLVABLE:
+        what = "does not resolve" if len(same) == 1 else "do not resolve"
+        sentence = f"{_exchanges([fault.host for fault in same])} of {domain} {what}: {len(same)} of {total}."
+        fix = Fix("Publish the address of each host, or remove its MX record.", owner)
+        return failed(DomainCheckName.MX, domain, reason, sentence, fix)
+    more = f" {len(faults)} of {total} mail exchanges cannot take mail." if total > 1 else ""
+    sentence = f"The mail exchange {host} of {domain} {faults[0].what}.{more}"
+    meant = faults[0].meant
+    wrong = tuple([f"{owner}. MX {it.preference} {it.exchange}." for it in answer.exchanges if it.exchange == host])
+    if isinstance(meant, Address) and _is_public(meant):
+        name, is_new = yield from _name_for(owner, meant)
+        if name is not None:
+            advice = "Publish an MX record with a name, as below, in place of the address."
+            added = (f"{name}. {meant.rdtype} {meant}",) if is_new else ()
+            return failed(DomainCheckName.MX, domain, reason, sentence, _renaming(advice, owner, wrong, name, *added))
+    if isinstance(meant, DomainName):
+        advice = f"End the name in the MX record with a dot, so that it stays {meant}"
+        return failed(DomainCheckName.MX, domain, reason, sentence, _renaming(f"{advice}:", owner, wrong, meant))
+    if reason is DomainReason.MX_DANGLING:
+        advice = f"Have the address published where the CNAME of {host} leads, or name another host in the MX record."
+    else:
+        advice = (
+            "Name the mail server of the domain in the MX record. If the domain takes no mail, a null MX, MX 0 ., in "
+            "place of all others says so (RFC 7505)."
+        )
+    return failed(DomainCheckName.MX, domain, reason, sentence, Fix(advice, owner))
+
+
+def _renaming(advice: str, owner: DomainName, wrong: tuple[str, ...], name: DomainName, *added: str) -> Fix:
+    """Replace the host in MX records."""
+    right = [f"{line.rpartition(' ')[0]} {name}." for line in wrong]
+    return Fix(advice, owner, (*right, *added), wrong)
+
+
+def _name_for(owner: DomainName, address: Address) -> Check[tuple[DomainName | None, bool]]:
+    """A usual name for a mail server, and whether it is new: one that has the address, or else one that is free."""
+    try:
+        names = [DomainName(f"{label}.{owner}") for label in ("mail", "mx", "mx1")]
+    except ValueError:
+        return None, False
+    answers = yield [Question(name, address.rdtype) for name in names]
+    found = dict(zip(names, answers, strict=True))
+    for name, answer in found.items():
+        if address in answer.records and not answer.chain:
+            return name, False
+    free = [name for name, answer in found.items() if answer.status is Status.NXDOMAIN and not answer.chain]
+    return (free[0], True) if free else (None, False)
 
 
 def _implicit_mx(domain: DomainName, answer: Answer) -> Check[MxReport]:
@@ -75,21 +187,26 @@ def _implicit_mx(domain: DomainName, answer: Answer) -> Check[MxReport]:
     what = "does not exist" if answer.status is Status.NXDOMAIN else "has no MX record"
     questions = forward_questions(domain)
     answers = yield questions
-    advice = "Publish an MX record for its mail; or, if it takes none, the null MX below (RFC 7505)."
-    owner = answer.chain[-1] if answer.chain else domain
-    fix = Fix(advice, owner, (f"{owner}. MX 0 .",))
-    if Status.ANSWER in {reply.status for reply in answers}:
+    advice = "Publish an MX record that names its mail server. Only if it takes no mail, publish a null MX, MX 0 ."
+    fix = Fix(f"{advice} (RFC 7505).", answer.owner(domain))
+    addresses = [address for reply in answers for address in reply.addresses]
+    if any(map(_is_public, addresses)):
         sentence = f"{domain} {what}, so its mail goes to the host of that name."
         hint = Hint(check, domain, DomainReason.MX_MISSING, sentence, fix)
         return MxReport(domain, passed(check, domain), (domain,), hints=(hint,))
     for question, reply in zip(questions, answers, strict=True):
         if not reply.is_conclusive:
             return MxReport(domain, unanswered(check, domain, question, reply))
+    if addresses:
+        nowhere = f"so its mail goes to {some(addresses)}, which is {addresses[0].special_use}"
+        sentence = f"{domain} {what}, {nowhere}: no sender elsewhere reaches it."
+        return MxReport(domain, failed(check, domain, DomainReason.MX_NOT_PUBLIC, sentence, fix), (domain,))
     sentence = f"{domain} {what}, and no address either: mail to it, bounces included, goes nowhere."
     return MxReport(domain, failed(check, domain, DomainReason.MX_MISSING, sentence, fix))
 
 
-def _alias_hints(domain: DomainName, aliases: list[DomainName]) -> list[Hint]:
+def _alias_hints(domain: DomainName, triples: list[tuple[DomainName, Answer, Answer]]) -> list[Hint]:
+    aliases = [host for host, a, aaaa in triples if (a.chain or aaaa.chain) and (a.records or aaaa.records)]
     if not aliases:
         return []
     what = "is an alias" if len(aliases) == 1 else "are aliases"
@@ -98,29 +215,57 @@ def _alias_hints(domain: DomainName, aliases: list[DomainName]) -> list[Hint]:
     return [Hint(DomainCheckName.MX, domain, DomainReason.MX_ALIAS, sentence, fix)]
 
 
+def _token_hints(domain: DomainName, tokens: list[DomainName]) -> list[Hint]:
+    if not tokens:
+        return []
+    sentence = (
+        f"{_exchanges(tokens)} of {domain} {'is' if len(tokens) == 1 else 'are'} in .invalid, so no mail goes there. "
+        "Microsoft uses such a record to verify a domain."
+    )
+    fix = Fix("Remove the record once the domain is verified.", domain)
+    return [Hint(DomainCheckName.MX, domain, DomainReason.MX_SPECIAL_USE, sentence, fix)]
+
+
 def _exchanges(hosts: list[DomainName]) -> str:
     return f"The mail exchange{'s' if len(hosts) > 1 else ''} {some(hosts)}"
 
 
-_SEVERAL = {
-    DomainCheckName.MTA_STS: (DomainReason.MTA_STS_SEVERAL_RECORDS, "MTA-STS", "RFC 8461 section 3.1"),
-    DomainCheckName.TLS_RPT: (DomainReason.TLS_RPT_SEVERAL_RECORDS, "TLS reporting", "RFC 8460 section 3"),
+_KINDS = {
+    DomainCheckName.MTA_STS: (
+        DomainReason.MTA_STS_SEVERAL_RECORDS,
+        DomainReason.MTA_STS_DANGLING,
+        "MTA-STS",
+        "RFC 8461 section 3.1",
+    ),
+    DomainCheckName.TLS_RPT: (
+        DomainReason.TLS_RPT_SEVERAL_RECORDS,
+        DomainReason.TLS_RPT_DANGLING,
+        "TLS reporting",
+        "RFC 8460 section 3",
+    ),
 }
 
 
 def _one_record(
-    check: DomainCheckName, domain: DomainName, owner: DomainName, version: re.Pattern[bytes]
+    check: DomainCheckName, domain: DomainName, asked: DomainName, version: re.Pattern[bytes]
 ) -> Check[tuple[DomainName, bytes | DomainFinding]]:
     """The one TXT record that begins with *version*, b"" for none, or why there is no single one; with its owner."""
-    question = Question(owner, "TXT")
-    (answer,) = yield [question]
+    question = Question(asked, "TXT")
+    answer, cname = yield [question, Question(asked, "CNAME")]
     if not answer.is_conclusive:
-        return owner, unanswered(check, domain, question, answer)
-    owner = answer.chain[-1] if answer.chain else owner
+        return asked, unanswered(check, domain, question, answer)
+    owner = answer.owner(asked)
+    for finding in beside_cname(check, domain, asked, answer, cname):
+        return owner, finding
+    reason, dangling, kind, rfc = _KINDS[check]
+    if answer.chain and answer.status is not Status.ANSWER:
+        what = "does not exist" if answer.status is Status.NXDOMAIN else "has no TXT record"
+        sentence = f"{domain} has no {kind} record: {asked} is a CNAME that leads to {owner}, which {what}."
+        fix = Fix(f"Have the record published at {owner}, or correct the CNAME, or remove it.", asked)
+        return owner, failed(check, domain, dangling, sentence, fix)
     records = [text for text in answer.texts if version.match(text)]
     if len(records) <= 1:
         return owner, records[0] if records else b""
-    reason, kind, rfc = _SEVERAL[check]
     sentence = f"{domain} has {len(records)} {kind} records, so senders ignore all of them ({rfc})."
     lines = tuple([txt_line(owner, record) for record in records])
     fix = Fix("Keep one of them, and remove the others.", owner, (lines[0],), lines)
@@ -184,6 +329,15 @@ def _policy_host(domain: DomainName) -> Check[DomainFinding]:
     for question, answer in zip(questions, answers, strict=True):
         if not answer.is_conclusive:
             return unanswered(check, domain, question, answer)
+    chained = next((answer for answer in answers if answer.chain), None)
+    if chained is not None:
+        end = chained.owner(host)
+        sentence = (
+            f"The MTA-STS policy of {domain} cannot be fetched: its host {host} is a CNAME that leads to {end}, which "
+            "has no address."
+        )
+        fix = Fix(f"Have the address published at {end}, or point the CNAME at the web server of the policy.", host)
+        return failed(check, domain, DomainReason.MTA_STS_DANGLING, sentence, fix)
     sentence = f"The MTA-STS policy of {domain} cannot be fetched: its host {host} does not resolve."
     fix = Fix("Publish the address of its web server.", host)
     return failed(check, domain, DomainReason.MTA_STS_NO_HOST, sentence, fix)

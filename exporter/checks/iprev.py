@@ -10,6 +10,7 @@ from typing import NamedTuple
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check
+from exporter.checks.host_names import special_use, unusable
 from exporter.checks.names import DomainName
 from exporter.checks.result import CheckName, Finding, Fix, IprevVerdict, Reason, Result, some
 
@@ -37,17 +38,24 @@ class Iprev(NamedTuple):
     confirmed_names: tuple[DomainName, ...] = ()
 
 
-def iprev(address: Address, *, server_name: DomainName | None = None) -> Check[Iprev]:
-    """Look up the PTR names of *address*, then the addresses of those names; *server_name* is for the fix.
+class ServerName(NamedTuple):
+    """A name for the server at the address, such as its HELO name, and the answer to its forward lookup."""
+
+    name: DomainName
+    forward: Answer
+
+
+def iprev(address: Address, *, server: ServerName | None = None) -> Check[Iprev]:
+    """Look up the PTR names of *address*, then the addresses of those names; *server* is for the fix.
 
     Names are sorted before they are limited, so every sample drops the same ones. Only records of the family of the
     address can contain it, so only they are asked for.
     """
     (ptr,) = yield [Question(address.reverse_name, "PTR")]
-    return (yield from follow(address, ptr, server_name=server_name))
+    return (yield from follow(address, ptr, server=server))
 
 
-def follow(address: Address, ptr: Answer, *, server_name: DomainName | None = None) -> Check[Iprev]:
+def follow(address: Address, ptr: Answer, *, server: ServerName | None = None) -> Check[Iprev]:
     """The rest of `iprev`, for a caller that already has the answer to the PTR question."""
     names = ptr.names[:NAME_LIMIT]
     forward: dict[DomainName, Answer] = {}
@@ -55,7 +63,22 @@ def follow(address: Address, ptr: Answer, *, server_name: DomainName | None = No
         rdtype = address.rdtype
         answers = yield [Question(name, rdtype) for name in names]
         forward.update(zip(names, answers, strict=True))
-    return evaluate_iprev(address, ptr, forward, server_name=server_name)
+    found = evaluate_iprev(address, ptr, forward, server=server)
+    if found.finding.reason is Reason.PTR_MISSING_DOT:
+        meant = _meant(ptr.owner(address.reverse_name), names)
+        if meant is not None and (server is None or meant != server.name):
+            (answer,) = yield [Question(meant, address.rdtype)]
+            return evaluate_iprev(address, ptr, forward, server=ServerName(meant, answer))
+    return found
+
+
+def _meant(owner: DomainName, names: tuple[DomainName, ...]) -> DomainName | None:
+    """The name that a PTR record without its final dot should have had."""
+    for name in names:
+        problem = unusable(name, owner)
+        if problem is not None and isinstance(problem.meant, DomainName):
+            return problem.meant
+    return None
 
 
 def evaluate_single_name(address: Address, ptr: Answer, names: tuple[DomainName, ...], forward: Answer) -> Iprev:
@@ -66,7 +89,7 @@ def evaluate_single_name(address: Address, ptr: Answer, names: tuple[DomainName,
 
 
 def evaluate_iprev(
-    address: Address, ptr: Answer, forward: Mapping[DomainName, Answer], *, server_name: DomainName | None = None
+    address: Address, ptr: Answer, forward: Mapping[DomainName, Answer], *, server: ServerName | None = None
 ) -> Iprev:
     """The verdict that follows from the answer to the PTR question and from the forward lookups of the PTR names."""
     if not ptr.is_conclusive:
@@ -74,7 +97,7 @@ def evaluate_iprev(
         sentence = f"{lookup} got no answer ({ptr.status}): nothing is known to be wrong with the address."
         return Iprev(IprevVerdict.TEMPERROR, _unknown(ptr, sentence))
     if ptr.status is not Status.ANSWER:
-        return Iprev(IprevVerdict.PERMERROR, _no_ptr(address, ptr, server_name))
+        return Iprev(IprevVerdict.PERMERROR, _no_ptr(address, ptr, server))
     confirmed = tuple([name for name, answer in forward.items() if address in answer.records])
     if confirmed:
         return Iprev(IprevVerdict.PASS, _CONFIRMED, ptr.names, confirmed)
@@ -83,35 +106,77 @@ def evaluate_iprev(
             lookup = f"The {address.rdtype} lookup of {name}, a PTR name of {address},"
             sentence = f"{lookup} got no answer ({answer.status}), and no other PTR name confirms the address."
             return Iprev(IprevVerdict.TEMPERROR, _unknown(answer, sentence), ptr.names)
-    return Iprev(IprevVerdict.FAIL, _mismatch(address, forward, server_name), ptr.names)
+    return Iprev(IprevVerdict.FAIL, _mismatch(address, ptr, forward, server), ptr.names)
+
+
+def behind_nat(address: Address) -> Fix:
+    """What to do about an address that receivers do not see: no record about it would help."""
+    advice = (
+        f"Check the public address that receivers see in place of {address}, as in the Received header of a message "
+        "that was delivered, and publish nothing for this one."
+    )
+    return Fix(advice)
 
 
 def _unknown(answer: Answer, sentence: str) -> Finding:
     return Finding(CheckName.FCRDNS, Result.UNKNOWN, reason=Reason.of(answer.status), sentence=sentence)
 
 
-def _no_ptr(address: Address, ptr: Answer, server_name: DomainName | None) -> Finding:
-    reason = Reason.PTR_NXDOMAIN if ptr.status is Status.NXDOMAIN else Reason.PTR_NODATA
-    what = "does not exist" if ptr.status is Status.NXDOMAIN else "has no PTR record"
-    owner = ptr.chain[-1] if ptr.chain else address.reverse_name
-    via = f", where {address.reverse_name} leads by CNAME," if ptr.chain else ""
-    advice = f"Ask the operator of the reverse zone of {address} to publish a PTR record at {owner}"
-    if server_name is None:
-        advice = f"{advice} with the name of the server, and publish the {address.rdtype} record of that name."
-        fix = Fix(advice, zone=owner)
-    else:
-        records = (f"{owner}. PTR {server_name}.", f"{server_name}. {address.rdtype} {address}")
-        fix = Fix(f"{advice}, and make its name resolve to the address:", zone=owner, records=records)
-    sentence = f"{address} has no PTR name: {owner}{via} {what}."
+def _failed(address: Address, reason: Reason, sentence: str, fix: Fix) -> Finding:
+    if special := address.special_use:
+        reason, fix = Reason.ADDRESS_NOT_PUBLIC, behind_nat(address)
+        sentence = f"{address} is {special}, so no receiver sees it: the server is behind NAT. {sentence}"
     return Finding(CheckName.FCRDNS, Result.FAIL, reason=reason, sentence=sentence, fix=fix)
 
 
-def _mismatch(address: Address, forward: Mapping[DomainName, Answer], server_name: DomainName | None) -> Finding:
-    """Describe the PTR name that is nearest to being right: one that resolves, or else one that exists."""
+def _no_ptr(address: Address, ptr: Answer, server: ServerName | None) -> Finding:
+    reason = Reason.PTR_NXDOMAIN if ptr.status is Status.NXDOMAIN else Reason.PTR_NODATA
+    what = "does not exist" if ptr.status is Status.NXDOMAIN else "has no PTR record"
+    owner = ptr.owner(address.reverse_name)
+    via = f", where {address.reverse_name} leads by CNAME," if ptr.chain else ""
+    advice = f"Ask the operator of the reverse zone of {address} to publish a PTR record at {owner}"
+    if server is None:
+        advice = f"{advice} with the name of the server, and publish the {address.rdtype} record of that name."
+        fix = Fix(advice, zone=owner)
+    else:
+        fix = _pointing(address, owner, server, f"{advice} with")
+    return _failed(address, reason, f"{address} has no PTR name: {owner}{via} {what}.", fix)
+
+
+def _pointing(address: Address, owner: DomainName, server: ServerName, advice: str, *wrong: str) -> Fix:
+    """Give the PTR record at *owner* the name of the server, which gets a forward record unless it has it."""
+    records = [f"{owner}. PTR {server.name}."]
+    if address in server.forward.records:
+        advice = f"{advice} the name {server.name}, which resolves to the address:"
+        return Fix(advice, owner, tuple(records), wrong)
+    records.append(f"{server.forward.owner(server.name)}. {address.rdtype} {address}")
+    if server.forward.status is Status.ANSWER:
+        advice = (
+            f"{advice} the name of the server. Is that {server.name}, which resolves to "
+            f"{some(server.forward.addresses)}? If it is, publish the records below. If it is not, make the server say "
+            "its own name in HELO, and publish that."
+        )
+    else:
+        advice = f"{advice} the name {server.name}, and make that resolve to the address:"
+    return Fix(advice, owner, tuple(records), wrong)
+
+
+def _mismatch(
+    address: Address, ptr: Answer, forward: Mapping[DomainName, Answer], server: ServerName | None
+) -> Finding:
+    """Describe the PTR name that is nearest to being right: one that a server can have, that resolves, that exists."""
     nearest = {Status.ANSWER: 0, Status.NODATA: 1, Status.NXDOMAIN: 2}
-    name = min(forward, key=lambda name: (nearest[forward[name].status], name != server_name, name))
-    answer = forward[name]
-    owner = answer.chain[-1] if answer.chain else name
+    owner = ptr.owner(address.reverse_name)
+    problems = {name: unusable(name, owner) for name in forward}
+
+    def key(name: DomainName) -> tuple[bool, int, bool, DomainName]:
+        is_other = server is None or name != server.name
+        return problems[name] is not None, nearest[forward[name].status], is_other, name
+
+    name = min(forward, key=key)
+    answer, problem = forward[name], problems[name]
+    end = answer.owner(name)
+    via = f" is a CNAME that leads to {end}, which" if answer.chain else ""
     match answer.status:
         case Status.ANSWER:
             reason = Reason.FORWARD_MISMATCH
@@ -120,11 +185,26 @@ def _mismatch(address: Address, forward: Mapping[DomainName, Answer], server_nam
             reason, what = Reason.FORWARD_NODATA, f"has no {address.rdtype} record"
         case _:
             reason, what = Reason.FORWARD_NXDOMAIN, "does not exist"
-    others = ", and no other of its PTR names confirms it" if len(forward) > 1 else ""
+    what = f"{via} {what}".strip()
+    if problem is not None:
+        reason = Reason(f"ptr-{problem.misuse}")
+        what = f"{problem.what}. It {what}"
+    others = ""
+    if len(ptr.names) > len(forward):
+        others = f", and none of the first {len(forward)} of its {len(ptr.names)} PTR names confirms it"
+    elif len(forward) > 1:
+        others = ", and no other of its PTR names confirms it"
     sentence = f"{address} is not forward-confirmed: its PTR name {name} {what}{others}."
-    if not owner.is_qualified:  # the root, localhost, a top-level domain: the operator cannot publish there
-        fix = Fix(f"Point the PTR record at a name that has the {address.rdtype} record.", zone=address.reverse_name)
+    if server is not None and server.name in ptr.names and address in server.forward.records:
+        # It is beyond the limit. Receivers that take the first name rarely meet it, either.
+        advice = f"Keep the PTR record with {server.name}, which resolves to the address, and remove the others:"
+        fix = Fix(advice, owner, replaces=tuple([f"{owner}. PTR {one}." for one in ptr.names if one != server.name]))
+    elif server is not None and server.name != name and (problem is not None or address in server.forward.records):
+        fix = _pointing(address, owner, server, "Give the PTR record", *[f"{owner}. PTR {one}." for one in forward])
+    elif problem is not None or not end.is_qualified or special_use(end):
+        advice = f"Point the PTR record at the name of the server, which must have the {address.rdtype} record."
+        fix = Fix(advice, zone=owner)
     else:
         advice = f"Publish the {address.rdtype} record below, or point the PTR record at a name that has it."
-        fix = Fix(advice, zone=owner, records=(f"{owner}. {address.rdtype} {address}",))
-    return Finding(CheckName.FCRDNS, Result.FAIL, reason=reason, sentence=sentence, fix=fix)
+        fix = Fix(advice, zone=end, records=(f"{end}. {address.rdtype} {address}",))
+    return _failed(address, reason, sentence, fix)

@@ -1,6 +1,6 @@
 """Everything that one sample finds out about one address."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -9,7 +9,8 @@ from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question
 from exporter.checks.check import Check, Evidence, parallel
 from exporter.checks.helo import HeloName, forward_questions, helo
-from exporter.checks.iprev import Iprev, evaluate_single_name, follow
+from exporter.checks.host_names import special_use
+from exporter.checks.iprev import Iprev, ServerName, evaluate_single_name, follow
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import Receiver, ReceiverVerdict, receivers
 from exporter.checks.result import CheckName, Finding, IprevVerdict, Reason, Result
@@ -133,16 +134,23 @@ def _target_report(target: Target, suffix: DomainName | None) -> Check[Report]:
     """
     address = target.address
     names = [helo_name.name for helo_name in target.helos if helo_name.name is not None]
-    ptr, *_ = yield [
+    ptr, *forward = yield [
         Question(address.reverse_name, "PTR"),
         *[question for name in names for question in forward_questions(name)],
     ]
-    server_name = next((it.host_name for it in target.helos if it.host_name is not None), None)
-    verdict = yield from follow(address, ptr, server_name=server_name)
+    own = forward[0::2] if address.family == 4 else forward[1::2]
+    verdict = yield from follow(address, ptr, server=_server(address, dict(zip(names, own, strict=True))))
     findings = [verdict.finding]
     for helo_name in target.helos:
-        findings += yield from helo(address, helo_name, ptr, suffix=suffix)
+        findings += yield from helo(address, helo_name, ptr, suffix=suffix, confirmed=verdict.confirmed_names)
     return Report(target, verdict, tuple(findings))
+
+
+def _server(address: Address, forward: Mapping[DomainName, Answer]) -> ServerName | None:
+    """The HELO name that a PTR record can point at: one that resolves to the address, or else the first."""
+    fit = [name for name in forward if name.is_hostname and name.is_qualified and not special_use(name)]
+    usable = [ServerName(name, forward[name]) for name in fit]
+    return next((it for it in usable if address in it.forward.records), usable[0] if usable else None)
 
 
 def _address_report(target: Target) -> Check[Report]:

@@ -115,7 +115,7 @@ class Zone:
         self._sets: dict[DomainName, dict[str, RecordSet]] = {}
         self._at_or_below: Counter[DomainName] = Counter()
         for record_set in record_sets:
-            self.put(record_set)
+            self._add(record_set)
 
     def __iter__(self) -> Iterator[RecordSet]:
         for by_type in self._sets.values():
@@ -139,11 +139,15 @@ class Zone:
 
     def put(self, record_set: RecordSet) -> None:
         """Replace the set with this name and type. A CNAME replaces all other types (RFC 1034 section 3.6.2)."""
-        owner, rdtype = record_set.owner, record_set.rdtype
-        if rdtype == "CNAME":
+        owner = record_set.owner
+        if record_set.rdtype == "CNAME":
             self.remove(owner)
         else:
             self.remove(owner, "CNAME")
+        self._add(record_set)
+
+    def _add(self, record_set: RecordSet) -> None:
+        owner, rdtype = record_set.owner, record_set.rdtype
         by_type = self._sets.setdefault(owner, {})
         if rdtype not in by_type:
             for ancestor in lineage(owner):

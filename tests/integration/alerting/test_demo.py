@@ -29,9 +29,17 @@ OTHERS = """
     no-mx.example
     two-minds.example
     dead-mx.example
+    dangling-mx.example
+    undotted-mx.example
+    numeric-mx.example
+    inside-mx.example
+    odd-mx.example
+    nat-mx.example
     no-sts.example
     two-sts.example
     bad-sts.example
+    dangling-sts.example
+    two-kinds.example
     no-sts-host.example
 """
 
@@ -39,7 +47,7 @@ FIRING = {
     "198.51.100.134": {"MailDnsHeloBroken"},
     "203.0.113.173": {"MailDnsListed"},
     "acquired": {"MailDnsUnanswered"},
-    # Three of its addresses are not confirmed; eleven others are, and have HELO names that are none.
+    # Seven of its addresses are not confirmed; others are, and have HELO names that are none.
     "branch-offices": {"MailDnsPoolForwardConfirmationLost", "MailDnsPoolHeloBroken"},
     "campaigns": {"MailDnsPoolSpfNotPassing"},
     "corporate": {"MailDnsReceiversRefuse"},

@@ -47,7 +47,7 @@ def test_an_empty_domain_fails_everything_with_a_fix():
     for finding in report.findings:
         world = world.apply(finding.fix)
     after, _ = run_check(domain_report(DOMAIN, ["s1"]), world)
-    assert {it.check for it in after.findings if it.result is Result.FAIL} == {"dkim", "mta-sts"}
+    assert {it.check for it in after.findings if it.result is Result.FAIL} == {"dkim", "mx", "mta-sts"}
 
 
 def test_each_check_says_what_it_says_alone():

@@ -279,7 +279,8 @@ DELEGATED = "1.2.0.192.in-addr.arpa CNAME 1.a.example.org\n1.a.example.org CNAME
             "mail.example.org",
             f"{ALIASES}mta1.example.net A 192.0.2.9\nmta1.example.net A 192.0.2.8",
             "helo-address-match",
-            "The HELO name mail.example.org resolves to 192.0.2.8, 192.0.2.9, not to 192.0.2.1.",
+            "The HELO name mail.example.org is a CNAME that leads to mta1.example.net, which resolves to 192.0.2.8, "
+            "192.0.2.9, not to 192.0.2.1.",
             ("mta1.example.net. A 192.0.2.1",),
             id="the-end-of-its-aliases-is-where-the-record-goes",
         ),
@@ -287,7 +288,8 @@ DELEGATED = "1.2.0.192.in-addr.arpa CNAME 1.a.example.org\n1.a.example.org CNAME
             "mail.example.org",
             f"{ALIASES}mta1.example.net TXT x",
             "helo-address-match",
-            "The HELO name mail.example.org has no A record, so it does not resolve to 192.0.2.1.",
+            "The HELO name mail.example.org is a CNAME that leads to mta1.example.net, which has no A record, so it "
+            "does not resolve to 192.0.2.1.",
             ("mta1.example.net. A 192.0.2.1",),
             id="and-so-it-is-without-an-address",
         ),

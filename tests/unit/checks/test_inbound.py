@@ -162,7 +162,6 @@ def first(check, zone):
     return hints[0] if report.finding.result is Result.PASS else report.finding
 
 
-NULL_MX = ("example.org. MX 0 .",)
 STS_LINE = ('_mta-sts.example.org. TXT "v=STSv1; id=1;"',)
 RPT_LINE = ('_smtp._tls.example.org. TXT "v=TLSRPTv1; rua=mailto:tls-reports@example.org"',)
 RPT_AT = "_smtp._tls.example.org TXT v=TLSRPTv1;"
@@ -201,7 +200,7 @@ RPT_AT = "_smtp._tls.example.org TXT v=TLSRPTv1;"
             "",
             "example.org does not exist, and no address either: mail to it, bounces included, goes nowhere.",
             "example.org",
-            NULL_MX,
+            (),
             id="no-such-domain",
         ),
         pytest.param(
@@ -209,7 +208,7 @@ RPT_AT = "_smtp._tls.example.org TXT v=TLSRPTv1;"
             "example.org TXT x",
             "example.org has no MX record, and no address either: mail to it, bounces included, goes nowhere.",
             "example.org",
-            NULL_MX,
+            (),
             id="neither-mx-nor-address",
         ),
         pytest.param(
@@ -217,12 +216,12 @@ RPT_AT = "_smtp._tls.example.org TXT v=TLSRPTv1;"
             "example.org CNAME www.example.org\nwww.example.org CNAME w3.example.net\nw3.example.net A 192.0.2.80",
             "example.org has no MX record, so its mail goes to the host of that name.",
             "w3.example.net",
-            ("w3.example.net. MX 0 .",),
-            id="the-end-of-its-aliases-is-where-the-null-mx-goes",
+            (),
+            id="the-end-of-its-aliases-has-no-mx",
         ),
         pytest.param(
             mta_sts,
-            "_mta-sts.example.org CNAME a.example.net\na.example.net CNAME b.example.net",
+            "_mta-sts.example.org CNAME a.example.net\na.example.net CNAME b.example.net\nb.example.net TXT x",
             "example.org announces no MTA-STS policy: b.example.net has no record that begins with v=STSv1.",
             "b.example.net",
             ('b.example.net. TXT "v=STSv1; id=1;"',),
@@ -262,7 +261,7 @@ RPT_AT = "_smtp._tls.example.org TXT v=TLSRPTv1;"
         ),
         pytest.param(
             tls_rpt,
-            "_smtp._tls.example.org CNAME a.example.net\na.example.net CNAME b.example.net",
+            "_smtp._tls.example.org CNAME a.example.net\na.example.net CNAME b.example.net\nb.example.net TXT x",
             "example.org asks for no TLS reports: b.example.net has no record that begins with v=TLSRPTv1.",
             "b.example.net",
             ('b.example.net. TXT "v=TLSRPTv1; rua=mailto:tls-reports@example.org"',),
@@ -312,7 +311,7 @@ def test_the_sentence_says_what_is_wrong(check, zone, sentence, zone_to_fix, rec
     assert found.sentence == sentence
     assert (found.fix.zone, found.fix.records) == (zone_to_fix, records)
     if check is not mx:
-        known = [text for asked in world.records for text in world(asked).texts]
+        known = [text for asked in world.records for text in world(asked).texts if text != b"x"]
         at = next((str(asked.name) for asked in world.records), "")
         expected = [f'{at}. TXT "{text.decode()}"' for text in known] if records and known else []
         assert sorted(found.fix.replaces) == sorted(expected)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import run_check
-from exporter.checks.iprev import NAME_LIMIT, iprev
+from exporter.checks.iprev import NAME_LIMIT, ServerName, iprev
 from exporter.checks.result import IprevVerdict, Reason, Result
 from tests.factories import World, address, name, names
 from tests.strategies import INCONCLUSIVE, outages, target_addresses, worlds
@@ -16,9 +16,11 @@ from tests.strategies import INCONCLUSIVE, outages, target_addresses, worlds
 OURS = address("192.0.2.1")
 
 
-def evaluate(zone, ours=OURS, **options):
-    """Judge *ours* in a world of these records."""
-    return run_check(iprev(ours, **options), World.parse(zone))[0]
+def evaluate(zone, ours=OURS, server=None):
+    """Judge *ours* in a world of these records; *server* is the name that the server has."""
+    world = World.parse(zone)
+    named = None if server is None else ServerName(name(server), world(Question(name(server), ours.rdtype)))
+    return run_check(iprev(ours, server=named), world)[0]
 
 
 @given(target_addresses, worlds(), st.data())
@@ -162,7 +164,8 @@ def test_eleven_names_are_cut_to_the_same_ten():
                mta.example.org CNAME host.example.com
                host.example.com AAAA 2001:db8::1""",
             "forward-nodata",
-            "192.0.2.1 is not forward-confirmed: its PTR name mta.example.org has no A record.",
+            "192.0.2.1 is not forward-confirmed: its PTR name mta.example.org is a CNAME that leads to "
+            "host.example.com, which has no A record.",
             "host.example.com",
             ("host.example.com. A 192.0.2.1",),
             id="forward-nodata-behind-a-cname",
@@ -179,7 +182,7 @@ def test_eleven_names_are_cut_to_the_same_ten():
 )
 def test_the_sentence_says_what_is_wrong(zone, reason, sentence, zone_to_fix, records):
     """A failure says what is wrong, what was expected, and what to publish where."""
-    finding = evaluate(zone, server_name=name("mail.example.org")).finding
+    finding = evaluate(zone, server="mail.example.org").finding
 
     assert (finding.reason, finding.sentence) == (reason, sentence)
     assert (finding.fix.zone, finding.fix.records) == (zone_to_fix, records)

@@ -1,6 +1,7 @@
 """The report of one address: its findings, the predictions, SPF and block lists."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -30,7 +31,12 @@ def test_an_outage_may_withhold_a_verdict_but_never_change_one(ours, world, suff
     assert after.iprev.verdict in {before.iprev.verdict, IprevVerdict.TEMPERROR}
     for was, is_now in zip(before.findings, after.findings, strict=True):
         assert (was.check, was.subject) == (is_now.check, is_now.subject)
-        assert is_now == was or is_now.result is Result.UNKNOWN
+        assert without_fix(is_now) == without_fix(was) or is_now.result is Result.UNKNOWN
+
+
+def without_fix(finding):
+    """The finding itself: which records its fix lists depends on what is known to be there."""
+    return replace(finding, fix=None)
 
 
 @given(targets, worlds(), st.data())
@@ -42,7 +48,7 @@ def test_an_answer_that_comes_back_never_turns_one_verdict_into_its_opposite(our
     )
 
     for first, second in zip(one.findings, other.findings, strict=True):
-        assert first == second or Result.UNKNOWN in {first.result, second.result}
+        assert without_fix(first) == without_fix(second) or Result.UNKNOWN in {first.result, second.result}
 
 
 @given(targets, worlds(), st.integers())
