@@ -131,7 +131,7 @@ def owner_of(line: str) -> DomainName:
 
 
 def _lines(fixes: Iterable[Fix | None]) -> list[str]:
-    return [line for fix in fixes if fix is not None for line in fix.records]
+    return [line for fix in fixes if fix is not None for line in (*fix.records, *fix.replaces)]
 
 
 def _zones(lines: Iterable[str], limit: int) -> Check[Zones]:

@@ -6,6 +6,7 @@ The values of the enums are label values and JSON values, which never change.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from exporter.checks.answers import Status
 
@@ -112,6 +113,14 @@ class Reason(StrEnum):
         return cls(status.value)
 
 
+class RecordChange(NamedTuple):
+    """The lines of a fix to publish and to remove at one name, *owner*."""
+
+    owner: str
+    records: tuple[str, ...]
+    replaces: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Fix:
     """What turns a failure into a pass.
@@ -127,6 +136,15 @@ class Fix:
     zone: str = ""
     records: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> tuple[RecordChange, ...]:
+        """Its lines by owner name: each name may be in another zone."""
+        by_owner: dict[str, tuple[list[str], list[str]]] = {}
+        for index, lines in enumerate((self.records, self.replaces)):
+            for line in lines:
+                by_owner.setdefault(line.split(None, 1)[0].removesuffix("."), ([], []))[index].append(line)
+        return tuple([RecordChange(owner, tuple(new), tuple(old)) for owner, (new, old) in by_owner.items()])
 
     def __str__(self) -> str:
         return "\n".join([self.advice, *self.records])

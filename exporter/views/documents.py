@@ -329,9 +329,13 @@ def fix_document(fix: Fix) -> Json:
     """What turns a failure into a pass."""
     return {
         "advice": fix.advice,
-        "zone": fix.zone,
+        "zone": fix.zone if len(fix.changes) < 2 else "",
         "records": list(fix.records),
         "replaces": list(fix.replaces),
+        "changes": [
+            {"owner": change.owner, "records": list(change.records), "replaces": list(change.replaces)}
+            for change in fix.changes
+        ],
     }
 
 
