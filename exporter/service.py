@@ -49,6 +49,9 @@ from exporter.web.server import Endpoints, WebServer, written
 
 log = structlog.get_logger()
 
+_RESOLVERS_SECONDS = 10.0
+"""The time between two looks for changed addresses of DNS servers."""
+
 
 class Service:
     """The running exporter. `run` serves until a signal or `stop` ends it."""
@@ -117,6 +120,7 @@ class Service:
                 self._pool_sources.start()
                 servers = partial(log_servers, lambda: self._resolvers)
                 self._begin(partial(supervised, "logging servers that fall silent", servers))
+                self._begin(partial(supervised, "watching the addresses of DNS servers", self._watch_resolvers))
                 log.info("serving", on=" ".join(map(written, self.addresses)), **self._board.sizes)
                 self.listening.set()
             await self.stopping.wait()
@@ -154,7 +158,7 @@ class Service:
                 return str(bad)
             if self.stopping.is_set():
                 return "stopping"
-            await self._use_resolvers_of(configuration)
+            await self._use_resolvers(configuration)
             self._configuration = configuration
             await self._storage.use(configuration.storage)
             await self._pool_sources.follow(configuration)
@@ -165,12 +169,21 @@ class Service:
             log.info("reloaded", **self._board.sizes)
             return None
 
-    async def _use_resolvers_of(self, configuration: Configuration) -> None:
-        """Start new resolvers if their settings changed. The old ones close when their questions are answered."""
-        if configuration.resolver_settings() == self._configuration.resolver_settings():
-            return
-        old, self._resolvers = self._resolvers, await Resolvers.started(configuration.resolver_settings())
-        self._begin(old.retire)
+    async def _use_resolvers(self, configuration: Configuration) -> None:
+        """Start new resolvers if they would differ from the old ones, which close when their questions are answered."""
+        settings = await asyncio.to_thread(configuration.resolver_settings)
+        if await self._resolvers.is_outdated(settings):
+            old, self._resolvers = self._resolvers, await Resolvers.started(settings)
+            self._begin(old.retire)
+            servers = sorted({str(server) for each in settings for server in each.servers})
+            log.info("asking other DNS servers, or with other settings", servers=servers)
+
+    async def _watch_resolvers(self) -> None:
+        """Use a changed /etc/resolv.conf, CA file or address of a server without a reload."""
+        while True:
+            await asyncio.sleep(_RESOLVERS_SECONDS)
+            async with self._reloading:
+                await self._use_resolvers(self._configuration)
 
     async def _publish(self) -> None:
         """Publish the pools with the addresses that their sources have now."""

@@ -1,8 +1,12 @@
 """Several resolvers behind one `ask`, the independent sources among them, delegations, and the log of their servers."""
 
 import asyncio
+import hashlib
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+import socket
+import ssl
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple, Self
 
 import structlog
@@ -30,6 +34,43 @@ class Source(NamedTuple):
         return f"{self.server} of {self.resolver}" if self.server else self.resolver
 
 
+class ExternalInputs(NamedTuple):
+    """What resolvers depend on beside their settings.
+
+    Attributes:
+        ca_files: a digest of each CA file; "" for one that cannot be used now, perhaps because it is being replaced.
+        addresses: the addresses of each server that is configured by name; empty if it does not resolve.
+    """
+
+    ca_files: Mapping[Path, str] = {}  # never changed
+    addresses: Mapping[str, frozenset[str]] = {}
+
+    @classmethod
+    async def read(cls, settings: Iterable[ResolverSettings]) -> "ExternalInputs":
+        """Read the files and look up the names. Waits for the system's resolver if there are names."""
+        files = {each.ca_file for each in settings if each.ca_file is not None}
+        endpoints = {server for each in settings for server in each.servers}
+        names = {server.host for server in endpoints if not server.is_address and server.scheme != "https"}
+        found = await asyncio.gather(*[_addresses(name) for name in sorted(names)])
+        return cls({file: _digest(file) for file in files}, dict(zip(sorted(names), found, strict=True)))
+
+
+async def _addresses(host: str) -> frozenset[str]:
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+    except OSError:
+        return frozenset()
+    return frozenset([str(address[0]) for *_, address in found])
+
+
+def _digest(file: Path) -> str:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:  # an SSLError is one
+        return ""
+
+
 class Resolvers:
     """The resolvers of the configuration, in its order."""
 
@@ -39,7 +80,9 @@ class Resolvers:
         names = [each.name for each in settings]
         if not names or len(set(names)) < len(names):
             raise ValueError("at least one resolver is needed, and each needs a different name")
+        self.settings = tuple(settings)
         self._resolvers = tuple([build(each) for each in settings])
+        self._inputs = ExternalInputs()
 
     def __iter__(self) -> Iterator[Resolver]:
         return iter(self._resolvers)
@@ -74,7 +117,23 @@ class Resolvers:
 
     async def start(self) -> None:
         """Start all resolvers."""
-        await asyncio.gather(*[resolver.start() for resolver in self._resolvers])
+        inputs = ExternalInputs.read(self.settings)
+        self._inputs, *_ = await asyncio.gather(inputs, *[resolver.start() for resolver in self._resolvers])
+
+    async def is_outdated(self, settings: Sequence[ResolverSettings]) -> bool:
+        """Whether resolvers with *settings* would differ from these: in settings, CA files, or addresses of servers."""
+        if tuple(settings) != self.settings:
+            return True
+        before, inputs = self._inputs, await ExternalInputs.read(self.settings)
+        if any(digest and digest != before.ca_files.get(file) for file, digest in inputs.ca_files.items()):
+            return True
+        down = {server.endpoint.host for resolver in self for server in resolver.servers if not server.up}
+        return any(
+            (known and found.isdisjoint(known)) or (host in down and found - known)
+            for host, found in inputs.addresses.items()
+            for known in (before.addresses.get(host, frozenset()),)
+            if found
+        )
 
     @classmethod
     async def started(cls, settings: Sequence[ResolverSettings]) -> Self:
