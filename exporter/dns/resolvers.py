@@ -117,8 +117,8 @@ class Resolvers:
 
     async def start(self) -> None:
         """Start all resolvers."""
-        inputs = ExternalInputs.read(self.settings)
-        self._inputs, *_ = await asyncio.gather(inputs, *[resolver.start() for resolver in self._resolvers])
+        starting = asyncio.gather(*[resolver.start() for resolver in self._resolvers])
+        self._inputs, _ = await asyncio.gather(ExternalInputs.read(self.settings), starting)
 
     async def is_outdated(self, settings: Sequence[ResolverSettings]) -> bool:
         """Whether resolvers with *settings* would differ from these: in settings, CA files, or addresses of servers."""
