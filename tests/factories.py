@@ -116,9 +116,11 @@ class World:
 
     def apply(self, fix: Fix) -> Self:
         """Build the world in which a fix is applied: what it replaces is gone, what it asks for is published."""
-        gone = World.parse("\n".join(fix.replaces)).records
-        records = {asked: rdata - gone.get(asked, frozenset()) for asked, rdata in self.records.items()}
-        return replace(self, records=records).publish(fix.records)
+        gone = World.parse("\n".join(fix.replaces))
+        left = {asked: rdata - gone.records.get(asked, frozenset()) for asked, rdata in self.records.items()}
+        cnames = {owner: to for owner, to in self.cnames.items() if gone.cnames.get(owner) != to}
+        records = {asked: rdata for asked, rdata in left.items() if rdata}
+        return replace(self, records=records, cnames=cnames).publish(fix.records)
 
     def without_answers_to(self, lost: Mapping[Question, Status]) -> Self:
         """Build the world in which these questions go unanswered."""
@@ -133,15 +135,24 @@ class World:
             asked.rdtype == "CNAME" and owner in self.cnames
         ):  # what is asked for is not followed (RFC 1034 section 3.6.2)
             return Answer(Status.ANSWER, (self.cnames[owner],), ttl=300)
-        while owner in self.cnames:
-            owner = self.cnames[owner]
+        while (at := self._wildcard(owner)) in self.cnames:
+            owner = self.cnames[at]
             chain.append(owner)
             if len(chain) > MAX_LINKS:
                 return Answer(Status.CHAIN)
-        rdata = self.records.get(Question(owner, asked.rdtype))
+        rdata = self.records.get(Question(at, asked.rdtype))
         if rdata:
             return Answer(Status.ANSWER, tuple(sorted(rdata)), tuple(chain), ttl=300)  # type: ignore[type-var]
-        return Answer(Status.NODATA if self._exists(owner) else Status.NXDOMAIN, chain=tuple(chain))
+        return Answer(Status.NODATA if self._exists(at) else Status.NXDOMAIN, chain=tuple(chain))
+
+    def _wildcard(self, owner: DomainName) -> DomainName:
+        """The name itself if it exists, or the wildcard that stands for it (RFC 4592)."""
+        if not any(known.startswith("*.") for known in (*self.cnames, *[it.name for it in self.records])):
+            return owner
+        above = owner
+        while not self._exists(above):
+            above = above.parent
+        return owner if above in {owner, "."} else DomainName(f"*.{above}")
 
     def _exists(self, owner: DomainName) -> bool:
         return any(known.name.is_under(owner) for known in self.records) or any(

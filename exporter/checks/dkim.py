@@ -2,6 +2,7 @@
 
 import binascii
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check
 from exporter.checks.domain import DomainCheckName, DomainFinding, DomainReason, Hint, failed, passed, unanswered
 from exporter.checks.names import DomainName
+from exporter.checks.repair import DKIM, Meant, elsewhere, quoted
 from exporter.checks.result import Fix
 from exporter.checks.txt_records import Tags, clip, parse_tags, txt_line
 
@@ -17,6 +19,7 @@ _MIN_BITS = 1024  # RFC 8301 section 3.2: verifiers reject less
 _GOOD_BITS = 2048
 _ED25519_BYTES = 32
 _WHITE = re.compile(r"[ \t\r\n]+")
+_AS_SHOWN = "Publish the record exactly as the signing server shows it."
 _NEW_KEY = "Make a new RSA key pair of 2048 bits, and publish its public key under a new selector."
 
 
@@ -59,7 +62,9 @@ def dkim(selector: str, domain: DomainName) -> Check[DkimReport]:
     (answer,) = yield [question]
     if not answer.is_conclusive:
         return DkimReport(name, unanswered(_CHECK, selector, question, answer))
-    return replace(_SelectorAnswer(selector, name, answer).report(), chain=answer.chain)
+    state = _SelectorAnswer(selector, domain, name, answer)
+    report = state.evaluated() if state.has_key else (yield from state.missing())
+    return replace(report, chain=answer.chain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +72,22 @@ class _SelectorAnswer:
     """The answer for one selector; its methods evaluate it."""
 
     selector: str
+    domain: DomainName
     name: DomainName
     answer: Answer
 
     @property
     def owner(self) -> DomainName:
-        return self.answer.chain[-1] if self.answer.chain else self.name
+        """The name that has the record."""
+        return self.answer.owner(self.name)
 
-    def report(self) -> DkimReport:
-        if self.answer.status is not Status.ANSWER:
-            return self._missing()
-        records = self._records()
-        if len(records) != 1:
-            return self._several(records)
-        tags = parse_tags(records[0])
-        report = replace(self._of_tags(tags), record=records[0])
+    def evaluated(self) -> DkimReport:
+        """The report, from one TXT record at the selector."""
+        texts = self.answer.texts
+        if len(texts) > 1:
+            return self._several(texts)
+        tags = parse_tags(texts[0])
+        report = replace(self._of_tags(tags), record=texts[0])
         if "y" not in _list(tags.get("t")):
             return report
         sentence = f"The DKIM key {self.selector} is in test mode (t=y): verifiers treat its mail as if unsigned."
@@ -89,28 +95,77 @@ class _SelectorAnswer:
         hint = Hint(_CHECK, self.selector, DomainReason.DKIM_TESTING, sentence, fix)
         return replace(report, is_testing=True, hints=(*report.hints, hint))
 
-    def _records(self) -> tuple[bytes, ...]:
-        """The key records: all TXT records, or of several those with a key."""
-        texts = self.answer.texts
-        keys = tuple([text for text in texts if "p" in parse_tags(text)])
-        return keys if keys and len(texts) > 1 else texts
+    @property
+    def has_key(self) -> bool:
+        """Whether a record is a key, or was meant to be one: a wildcard can put other TXT records at any name."""
+        return any(map(is_key, self.answer.texts))
 
-    def _missing(self) -> DkimReport:
+    def missing(self) -> Check[DkimReport]:
+        """The report without a key at the selector. Looks where it may have been put by mistake."""
+        texts = self.answer.texts
         nowhere = "does not exist" if self.answer.status is Status.NXDOMAIN else "has no TXT record"
-        if self.answer.chain:
+        is_wildcard = self.domain.is_under(self.owner)  # nobody delegates a key to the domain itself
+        if self.answer.chain and not texts and not is_wildcard:
             to = f"the CNAME of {self.name} leads to {self.owner}, which {nowhere}"
             sentence = f"The DKIM selector {self.selector} dangles: {to}."
             advice = f"Ask the operator of {self.owner} to publish it, or point the CNAME at a key that exists."
             return self._failed(DomainReason.DKIM_DANGLING, sentence, Fix(advice, self.name))
+        if texts:
+            what = "a TXT record that is no key" if len(texts) == 1 else "TXT records that are no keys"
+            nowhere = f"has only {what}: {quoted(texts[0])}"
+        if self.answer.chain:
+            nowhere = f"is a CNAME that leads to {self.owner}, which {nowhere}"
+        moved = yield from self._misplaced()
+        if moved is not None:
+            sentence = (
+                f"The DKIM selector {self.selector} has no key: its record is at {moved.zone}, and not at {self.name}."
+            )
+            fix = replace(moved, zone=self.name)
+            return self._failed(DomainReason.DKIM_MISSING, sentence, fix)
         sentence = f"The DKIM selector {self.selector} has no key: {self.name} {nowhere}."
-        fix = Fix("Publish the public key of the signing server.", self.name)
+        only = ", in place of any other record and wildcard there" if texts else ""
+        fix = Fix(f"Publish the public key of the signing server at {self.name}{only}.", self.name)
         return self._failed(DomainReason.DKIM_MISSING, sentence, fix)
 
-    def _several(self, records: tuple[bytes, ...]) -> DkimReport:
-        sentence = f"{self.owner} has {len(records)} key records; it is undefined which of them a verifier uses."
-        lines = tuple([txt_line(self.owner, record) for record in records])
-        advice = "Keep only the record of the key that signs: remove the lines below unless one of them is that key."
-        return self._failed(DomainReason.DKIM_SEVERAL_RECORDS, sentence, Fix(advice, self.owner, replaces=lines[1:]))
+    def _misplaced(self) -> Check[Fix | None]:
+        """How to move a key that was put in the wrong place, which is the zone of the fix; None if there is none."""
+        domain = self.domain
+        at = (f"{self.selector}.domainkey.{domain}", f"{self.name}.{domain}", f"{self.selector}.{domain}")
+        places = elsewhere([*at, f"_domainkey.{domain}"])
+        answers = yield [Question(place, "TXT") for place in places]
+        for place, answer in zip(places, answers, strict=True):
+            texts = [text for text in answer.texts if is_key(text)]
+            if not texts:
+                continue
+            advice = f"Move it to {self.name}, as below."
+            if answer.chain:
+                target = f"CNAME {answer.chain[0]}."
+                return Fix(advice, place, (f"{self.name}. {target}",), (f"{place}. {target}",))
+            there = () if self.answer.chain else tuple([txt_line(self.name, text) for text in self.answer.texts])
+            new = self._repaired(texts[0]) or texts[0]
+            return Fix(advice, place, (txt_line(self.name, new),), (txt_line(place, texts[0]), *there))
+        return None
+
+    def _several(self, texts: Sequence[bytes]) -> DkimReport:
+        keys = [text for text in texts if is_key(text)]
+        what = "of which one is a key" if len(keys) == 1 else f"of which {len(keys)} are keys"
+        undefined = "it is undefined which of them a verifier reads (RFC 6376 section 3.6.2.2)"
+        sentence = f"{self.owner} has {len(texts)} TXT records, {what}; {undefined}."
+        usable = [text for text in keys if self._of_tags(parse_tags(text)).finding.reason is None]
+        kept = next(iter(usable if len(usable) == 1 else keys if len(keys) == 1 else ()), None)
+        if self.answer.chain:
+            advice = (
+                f"Leave only the key at {self.owner}, or publish the key at {self.name} itself, in place of the CNAME."
+            )
+            fix = Fix(advice, self.name)
+        elif kept is None:
+            fix = Fix("Keep only the record of the key that signs, and remove the others.", self.owner)
+        else:
+            others = list(texts)
+            others.remove(kept)
+            advice = f"Keep only the key{'' if len(keys) == 1 else ' that can be used'}: remove the records below."
+            fix = Fix(advice, self.owner, replaces=tuple([txt_line(self.owner, text) for text in others]))
+        return self._failed(DomainReason.DKIM_SEVERAL_RECORDS, sentence, fix)
 
     def _of_tags(self, tags: Tags) -> DkimReport:
         problem = tags.problem
@@ -120,10 +175,12 @@ class _SelectorAnswer:
             problem = "it has no p= with the key"
         if problem:
             sentence = f"The DKIM record at {self.owner} cannot be read: {problem}."
-            advice = "Publish the record exactly as the signing server shows it."
-            return self._failed(DomainReason.DKIM_SYNTAX, sentence, advice)
+            return self._failed(DomainReason.DKIM_SYNTAX, sentence, self._repairing(_AS_SHOWN))
         kind = tags.get("k", "rsa")
         if kind not in {"rsa", "ed25519"}:
+            if kind.lower() in {"rsa", "ed25519"}:
+                sentence = f"The DKIM key {self.selector} has k={kind}, which is case-sensitive (RFC 6376 section 3.2)."
+                return self._failed(DomainReason.DKIM_KEY_TYPE, sentence, self._repairing(f"Write k={kind.lower()}."))
             sentence = f"The DKIM key {self.selector} is of a type that verifiers do not know: k={clip(kind)}."
             return self._failed(DomainReason.DKIM_KEY_TYPE, sentence, _NEW_KEY)
         key = _WHITE.sub("", tags.get("p"))
@@ -139,21 +196,19 @@ class _SelectorAnswer:
         return replace(self._of_key(kind, key, tags), key_type=kind)
 
     def _of_key(self, kind: str, key: str, tags: Tags) -> DkimReport:
-        try:
-            data = binascii.a2b_base64(key.encode(), strict_mode=True)
-        except ValueError:
-            return self._unreadable("p= is not base64, or was cut short")
         hints = []
-        if kind == "ed25519":
-            if len(data) != _ED25519_BYTES:
-                what = "is a SubjectPublicKeyInfo" if is_ed25519_info(data) else f"has {len(data)} bytes"
-                return self._unreadable(f"an Ed25519 key is exactly 32 bytes, but p= {what}")
-            bits = 8 * len(data)
-        else:
-            rsa = rsa_key(data)
-            if rsa is None:
-                return self._unreadable("p= is no RSA public key")
-            bits = rsa.bits
+        material = key_material(key)
+        data = _decoded(key)
+        if (
+            material is None
+            or material.what
+            or material.kind != kind
+            or data is None
+            or material.base64 != _encoded(data)
+        ):
+            return self._unreadable(key, kind, material)
+        bits = material.bits
+        if kind == "rsa":
             if bits < _MIN_BITS:
                 limit = f"verifiers reject keys under {_MIN_BITS} (RFC 8301)"
                 sentence = f"The DKIM key {self.selector} has {bits} bits; {limit}."
@@ -180,12 +235,53 @@ class _SelectorAnswer:
             else:
                 pairs.append((tag, _WHITE.sub("", known) if tag == "p" else known))
         text = "; ".join([f"{tag}={known}" for tag, known in pairs]).encode("ascii", "replace")
-        return (txt_line(self.owner, text),), tuple([txt_line(self.owner, record) for record in self._records()])
+        return (txt_line(self.owner, text),), tuple([txt_line(self.owner, record) for record in self.answer.texts])
 
-    def _unreadable(self, why: str) -> DkimReport:
+    def _unreadable(self, key: str, kind: str, material: "KeyMaterial | None") -> DkimReport:
+        if material is not None and material.kind == "private":
+            what = "has a private key in p=: anyone who reads it can sign"
+            sentence = f"The DKIM record of {self.selector} {what} as {self.domain}."
+            advice = f"Remove the record, and never sign with this key again. {_NEW_KEY}"
+            return self._failed(DomainReason.DKIM_KEY_UNREADABLE, sentence, advice)
+        if material is None:
+            why = "p= is not base64, or was cut short" if _decoded(key) is None else "p= is no RSA public key"
+            if kind == "ed25519" and (data := _decoded(key)) is not None:
+                why = f"an Ed25519 key is exactly 32 bytes, but p= has {len(data)} bytes"
+        elif material.what:
+            why = f"p= {material.what}"
+        elif material.kind != kind:
+            why = f"p= has a key of the type {material.kind}, but is read as k={kind}"
+        else:
+            why = "p= has characters that are no base64, or lacks some at its end"
         sentence = f"The DKIM key {self.selector} cannot be read: {why}."
         advice = "Publish the key exactly as the signing server shows it."
-        return self._failed(DomainReason.DKIM_KEY_UNREADABLE, sentence, advice)
+        return self._failed(DomainReason.DKIM_KEY_UNREADABLE, sentence, self._repairing(advice))
+
+    def _repaired(self, text: bytes) -> bytes | None:
+        """The record as it was meant to be; None if its key cannot be read."""
+        meant = DKIM.meant(text)
+        pairs = meant.pairs if meant is not None else (("p", text.decode("ascii", "replace")),)
+        tags: dict[str, str] = {}
+        for name, value in pairs:
+            if value != tags.setdefault(name, value):
+                return None  # which of them counts is not for us to decide
+        material = key_material(tags.get("p", ""))
+        if material is None or material.kind == "private":
+            return None
+        tags |= {"k": material.kind} if "k" in tags or material.kind != "rsa" else {}
+        tags["p"] = material.base64
+        return DKIM.text(tags.items())
+
+    def _repairing(self, advice: str) -> Fix:
+        """Publish the one record repaired, if it can be."""
+        texts = self.answer.texts
+        repaired = self._repaired(texts[0]) if len(texts) == 1 else None
+        if repaired is None:
+            return Fix(advice, self.owner)
+        old = (txt_line(self.owner, texts[0]),)
+        return Fix(
+            f"{advice} Below is the present record, repaired.", self.owner, (txt_line(self.owner, repaired),), old
+        )
 
     def _failed(self, reason: DomainReason, sentence: str, fix: Fix | str) -> DkimReport:
         fix = Fix(fix, self.owner) if isinstance(fix, str) else fix
@@ -196,6 +292,107 @@ def _list(value: str) -> set[str]:
     """The parts of a colon-separated value."""
     return {part.strip() for part in value.split(":") if part.strip()}
 
+
+_DKIM = re.compile(rb"v\s*=\s*DKIM", re.IGNORECASE)
+_ARMOUR = re.compile(r"-+(?:BEGIN|END)[A-Z0-9 ]*-+")
+
+
+class KeyMaterial(NamedTuple):
+    """What a ``p=`` has.
+
+    Attributes:
+        kind: ``rsa``, ``ed25519`` or ``private``.
+        base64: The public key as it has to be published; "" for a private key.
+        bits: The size of the key; 0 for a private key.
+        what: What is wrong with the form, as a clause without its subject; "" if nothing is.
+    """
+
+    kind: str
+    base64: str
+    bits: int
+    what: str = ""
+
+
+def is_key(text: bytes) -> bool:
+    """Whether a TXT record is a DKIM key, or a broken one."""
+    meant = DKIM.meant(text)
+    if _DKIM.search(text):
+        return True
+    if meant is not None:
+        return "k" in dict(meant.pairs) or _is_keylike(meant)
+    return key_material(text.decode("ascii", "replace")) is not None
+
+
+def _is_keylike(meant: Meant) -> bool:
+    """Whether ``p=`` has, or had, a key: policies of DMARC stand in a tag of this name, too."""
+    value = dict(meant.pairs).get("p", "")
+    return not value or len(value) >= _SHORTEST_KEY or key_material(value) is not None
+
+
+_SHORTEST_KEY = 40
+
+
+def key_material(text: str) -> KeyMaterial | None:
+    """Read a key, however it was pasted: with the lines of a PEM file, as a certificate, without padding.
+
+    None if it is none.
+    """
+    bare = _ARMOUR.sub("", text)
+    what = "has the header of a PEM file" if bare != text else ""
+    is_private = "PRIVATEKEY" in text.upper().replace(" ", "")
+    cleaned = re.sub(r"[^A-Za-z0-9+/]", "", bare.replace("-", "+").replace("_", "/").removeprefix("p="))
+    data = _decoded(cleaned + "=" * (-len(cleaned) % 4))
+    if is_private or (data is not None and _is_private(data)):
+        return KeyMaterial("private", "", 0)
+    if data is None:
+        return None
+    if (inner := _certified(data)) is not None:
+        what, data = "is a certificate, and not a public key", inner
+    if (rsa := rsa_key(data)) is not None:
+        return KeyMaterial("rsa", _encoded(data), rsa.bits, what)
+    if is_ed25519_info(data):
+        what, data = (
+            what or "is a SubjectPublicKeyInfo, where an Ed25519 key is exactly 32 bytes",
+            data[-_ED25519_BYTES:],
+        )
+    if len(data) == _ED25519_BYTES:
+        return KeyMaterial("ed25519", _encoded(data), 8 * len(data), what)
+    return None
+
+
+def _decoded(key: str) -> bytes | None:
+    try:
+        return binascii.a2b_base64(key.encode("ascii", "replace"), strict_mode=True)
+    except ValueError:
+        return None
+
+
+def _encoded(data: bytes) -> str:
+    return binascii.b2a_base64(data, newline=False).decode("ascii")
+
+
+def _is_private(data: bytes) -> bool:
+    """Whether it is a PrivateKeyInfo (RFC 5208) or an RSAPrivateKey (RFC 8017): both begin with a version."""
+    outer = _only(data, SEQUENCE)
+    version = read_value(outer) if outer is not None else None
+    second = read_value(version.rest) if version is not None and version[:2] == (INTEGER, b"\0") else None
+    return second is not None and second.tag in {INTEGER, SEQUENCE}
+
+
+def _certified(data: bytes) -> bytes | None:
+    """The SubjectPublicKeyInfo of a certificate (RFC 5280 section 4.1)."""
+    outer = _only(data, SEQUENCE)
+    body = read_value(outer) if outer is not None else None
+    inner = body.content if body is not None and body.tag == SEQUENCE else b""
+    values: list[bytes] = []
+    while (value := read_value(inner)) is not None and len(values) < _FIELDS:
+        values.append(inner[: len(inner) - len(value.rest)])
+        inner = value.rest
+    return values[6] if len(values) == _FIELDS and values[0][0] == _EXPLICIT_VERSION else None
+
+
+_FIELDS = 7
+_EXPLICIT_VERSION = 0xA0
 
 SEQUENCE, INTEGER, BIT_STRING, OBJECT_IDENTIFIER, NULL = 0x30, 0x02, 0x03, 0x06, 0x05
 

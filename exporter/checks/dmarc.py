@@ -3,8 +3,9 @@
 A record that receivers ignore or treat as ``p=none`` is a fault, even though nothing breaks.
 """
 
+import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -14,16 +15,20 @@ from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check, parallel
 from exporter.checks.domain import DomainCheckName, DomainFinding, DomainReason, Hint, failed, passed, unanswered
 from exporter.checks.names import DomainName
+from exporter.checks.repair import DMARC, Meant, elsewhere, quoted, report_uris
 from exporter.checks.result import Fix, Result, some
-from exporter.checks.txt_records import clip, parse_tags, txt_line
+from exporter.checks.txt_records import Tags, clip, parse_tags, txt_line
 
 _CHECK = DomainCheckName.DMARC
+_VERSION = re.compile(rb"[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
+"""How a record begins (RFC 9989 section 4.8): only the value is case-sensitive, and nothing comes before it."""
+_POLICIES = ("p", "sp", "np")
 _VALUES = {
     "t": re.compile("[yn]"),
     "psd": re.compile("[ynu]"),
     "adkim": re.compile("[rs]"),
     "aspf": re.compile("[rs]"),
-    "fo": re.compile("[01ds](?::[01ds])*"),
+    "fo": re.compile("(?!.*([01ds]).*\\1)(?!.*[01].*[01])[01ds](?::[01ds])*"),
 }
 HISTORIC = ("pct", "rf", "ri")
 """Tags of RFC 7489 that receivers no longer read (RFC 9989 section 9.3)."""
@@ -59,7 +64,8 @@ class DmarcRecord:
         rua: URIs for aggregate reports.
         ruf: URIs for failure reports.
         bad_policies: Policy tags whose value is not valid, as written.
-        bad_tags: Other tags whose value is not valid, as written.
+        bad_tags: Other tags whose name or value is not valid, as written.
+        repeated: Tags that occur more than once, which makes the whole record invalid (RFC 6376 section 3.2).
         historic: Tags that receivers no longer read.
         obsolete_sizes: URIs with a ``!size``, which receivers no longer read.
     """
@@ -74,13 +80,14 @@ class DmarcRecord:
     ruf: tuple[str, ...] = ()
     bad_policies: tuple[str, ...] = ()
     bad_tags: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
     historic: tuple[str, ...] = ()
     obsolete_sizes: tuple[str, ...] = ()
 
     @property
     def is_applied(self) -> bool:
         """Whether receivers apply it: its policies are valid, or it asks for reports (section 4.10.1)."""
-        return bool(self.rua) or (self.p is not None and not self.bad_policies)
+        return not self.repeated and (bool(self.rua) or (self.p is not None and not self.bad_policies))
 
     @property
     def own(self) -> DmarcPolicy:
@@ -107,12 +114,11 @@ def dmarc_records(texts: Sequence[bytes]) -> tuple[DmarcRecord, ...]:
 @lru_cache(maxsize=1024)
 def parse_dmarc(text: bytes) -> DmarcRecord | None:
     """Read a record; None if it is not a DMARC policy record."""
-    tags = parse_tags(text)
-    if not tags.pairs or tags.pairs[0] != ("v", "DMARC1"):
+    if _VERSION.match(text) is None:
         return None
-    bad_policies, bad_tags = [], [tags.problem] if tags.problem else []
+    tags, bad_policies, bad_tags = _read_tags(text)
     policies: dict[str, DmarcPolicy | None] = {}
-    for name in ("p", "sp", "np"):
+    for name in _POLICIES:
         value = tags.get(name).lower()
         policies[name] = DmarcPolicy(value) if value in set(DmarcPolicy) else None
         if name in tags and policies[name] is None:
@@ -141,9 +147,23 @@ def parse_dmarc(text: bytes) -> DmarcRecord | None:
         ruf=uris["ruf"],
         bad_policies=tuple(bad_policies),
         bad_tags=tuple(bad_tags),
+        repeated=tuple(dict.fromkeys([name for name, _ in tags.pairs if [it for it, _ in tags.pairs].count(name) > 1])),
         historic=tuple([name for name in HISTORIC if name in tags]),
         obsolete_sizes=tuple(sizes),
     )
+
+
+def _read_tags(text: bytes) -> tuple[Tags, list[str], list[str]]:
+    """The tags, known names in lower case; parts that stand for a missing policy; other parts that cannot be read."""
+    read = parse_tags(text)
+    pairs = tuple([(name.lower() if name.lower() in DMARC.names else name, value) for name, value in read.pairs])
+    capitals = [f"{name}=" for name, _ in read.pairs[1:] if name.lower() in DMARC.names and name != name.lower()]
+    tags = Tags(pairs)
+    meant = DMARC.meant(text)
+    known = dict(meant.pairs) if meant is not None else {}
+    is_meant = "p" not in tags and "p" in known
+    policies = [it for it in read.strays if is_meant and re.search(r"p\s*[:=\s]", it, re.IGNORECASE)]
+    return tags, policies, [*capitals, *[it for it in read.strays if it not in policies]]
 
 
 def _is_uri(text: str) -> bool:
@@ -155,7 +175,7 @@ def _is_uri(text: str) -> bool:
 def destination(uri: str) -> DomainName | None:
     """The host of a ``mailto:`` URI; None for another scheme, or if it is not a mail address."""
     scheme, _, rest = uri.partition(":")
-    if scheme.lower() != "mailto":
+    if scheme.lower() != "mailto" or rest.startswith("//"):
         return None
     local, at, host = unquote(rest.partition("?")[0]).rpartition("@")
     try:
@@ -170,10 +190,11 @@ _MAX_QUERIES = 8
 
 @dataclass(frozen=True, slots=True)
 class PublishedRecord:
-    """A policy record, and the domain that publishes it."""
+    """A policy record, the domain that publishes it, and the name that has it, perhaps behind a CNAME."""
 
     domain: DomainName
     record: DmarcRecord
+    owner: DomainName
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +248,7 @@ def tree_walk(domain: DomainName) -> Check[PolicyDiscovery]:
             break
         records = dmarc_records(answer.texts)
         if len(records) == 1:
-            found.append(PublishedRecord(target, records[0]))
+            found.append(PublishedRecord(target, records[0], answer.owner(question.name)))
             if records[0].psd in {"n", "y"}:
                 break
     own = found[0] if found and found[0].domain == domain else None
@@ -309,7 +330,8 @@ def dmarc(domain: DomainName) -> Check[DmarcReport]:
     """Check what receivers find for mail from *domain*."""
     tree = yield from tree_walk(domain)
     if tree.applied is None:
-        return DmarcReport(domain, (_nothing_applies(domain, tree),), organizational_domain=tree.organizational)
+        finding = yield from _nothing_applies(domain, tree)
+        return DmarcReport(domain, (finding,), organizational_domain=tree.organizational)
     found = tree.applied
     record = found.record
     exists = True
@@ -333,8 +355,10 @@ def dmarc(domain: DomainName) -> Check[DmarcReport]:
 def _report(domain: DomainName, tree: PolicyDiscovery, found: PublishedRecord, *, exists: bool) -> DmarcReport:
     record = found.record
     inherited = record.subdomains if exists else record.nonexistent
-    findings = list(_several(domain, tree))
-    if record.bad_policies or (record.p is None and not record.rua):
+    findings = list(_own_fault(domain, tree))
+    if record.repeated:
+        findings.append(_repeated(domain, found))
+    elif record.bad_policies or (record.p is None and not record.rua):
         findings.append(_bad_policy(domain, found))
     return DmarcReport(
         domain,
@@ -350,35 +374,138 @@ def _report(domain: DomainName, tree: PolicyDiscovery, found: PublishedRecord, *
     )
 
 
-def _nothing_applies(domain: DomainName, tree: PolicyDiscovery) -> DomainFinding:
-    several = list(_several(domain, tree))
-    if several:
-        return several[0]
+def _nothing_applies(domain: DomainName, tree: PolicyDiscovery) -> Check[DomainFinding]:
+    own = list(_own_fault(domain, tree))
+    if own and own[0].reason is DomainReason.DMARC_SEVERAL_RECORDS:
+        return own[0]
     if tree.missing is not None:
         return unanswered(_CHECK, domain, *tree.missing)
+    if own:
+        return own[0]
     owner = record_name(domain) or domain
-    line = txt_line(owner, b"v=DMARC1; p=none")
+    if (found := (yield from _misplaced(domain))) is not None:
+        at, meant = found
+        why = "" if parse_dmarc(meant.text) is not None else f", and {meant.why}"
+        sentence = (
+            f"{domain} has no DMARC policy record: its record is at {at}, where no receiver looks{why}: {meant.quoted}."
+        )
+        fix = _of_meant(f"Move it to {owner}, as below.", owner, meant, at)
+        return failed(_CHECK, domain, DomainReason.DMARC_MISSING, sentence, fix)
     advice = "Publish a policy record. The one below changes nothing yet; add rua= to ask for reports."
-    texts = tree.answers[0][1].texts if tree.answers else ()
-    alike = [text for text in texts if b"dmarc1" in text.lower()]
-    if alike:
-        what = clip(alike[0].decode("ascii", "backslashreplace"))
-        sentence = f"Receivers ignore the DMARC record of {domain}: it does not begin with exactly v=DMARC1: {what}."
-        fix = Fix(advice, owner, (line,), tuple([txt_line(owner, text) for text in alike]))
-        return failed(_CHECK, domain, DomainReason.DMARC_SYNTAX, sentence, fix)
     sentence = f"{domain} has no DMARC policy record, and no domain above it has one that applies."
-    return failed(_CHECK, domain, DomainReason.DMARC_MISSING, sentence, Fix(advice, owner, (line,)))
+    fix = Fix(advice, owner, (txt_line(owner, b"v=DMARC1; p=none"),))
+    return failed(_CHECK, domain, DomainReason.DMARC_MISSING, sentence, fix)
 
 
-def _several(domain: DomainName, tree: PolicyDiscovery) -> Iterable[DomainFinding]:
-    """The fault of several records at the domain itself: receivers discard all of them (section 4.10)."""
+def _misplaced(domain: DomainName) -> Check[tuple[DomainName, Meant] | None]:
+    """A policy record that was put in the wrong place, with that place: at the domain, or below a missing final dot."""
+    above = [name for name in tree_walk_names(domain)[1:] if name.is_qualified]
+    doubled = [f"_dmarc.{domain}.{origin}" for origin in (domain, *above[:2])]
+    places = elsewhere([domain, f"dmarc.{domain}", *doubled])
+    answers = yield [Question(place, "TXT") for place in places]
+    for place, answer in zip(places, answers, strict=True):
+        if not answer.chain and (meant := DMARC.first_meant(answer.texts)) is not None:
+            return place, meant
+    return None
+
+
+def _own_fault(domain: DomainName, tree: PolicyDiscovery) -> Iterator[DomainFinding]:
+    """What keeps a record of the domain itself from counting: there are several (section 4.10), or it is broken."""
     for question, answer in tree.answers[:1]:
+        owner = answer.owner(question.name)
         records = dmarc_records(answer.texts)
+        meant = DMARC.first_meant(answer.texts)
         if len(records) > 1:
-            sentence = f"{domain} has {len(records)} DMARC policy records, so receivers discard all of them."
-            lines = tuple([txt_line(question.name, record.text) for record in records])
-            fix = Fix("Keep one of them, and remove the others.", question.name, (lines[0],), lines)
-            yield failed(_CHECK, domain, DomainReason.DMARC_SEVERAL_RECORDS, sentence, fix)
+            yield _several(domain, owner, [record.text for record in records])
+        elif meant is not None and not records:
+            sentence = f"Receivers ignore the DMARC record of {domain}, because {meant.why}: {meant.quoted}."
+            fix = _of_meant("Publish it as below, repaired.", owner, meant, owner)
+            yield failed(_CHECK, domain, DomainReason.DMARC_SYNTAX, sentence, fix)
+
+
+def _several(domain: DomainName, owner: DomainName, texts: Sequence[bytes]) -> DomainFinding:
+    """The fault of several records: the fix has the strictest policy, and all that the others add to it."""
+    known = sorted([_mended(text) for text in texts], key=_strength, reverse=True)
+    tags = dict(known[0])
+    for other in known[1:]:
+        for name, value in other.items():
+            if name in DMARC.uris:
+                tags[name] = ",".join(report_uris(f"{tags.get(name, '')},{value}"))
+            elif name not in _POLICIES:
+                tags.setdefault(name, value)
+    sentence = (
+        f"{domain} has {len(texts)} DMARC policy records, so receivers discard all of them (RFC 9989 section 4.10)."
+    )
+    lines = tuple([txt_line(owner, text) for text in texts])
+    lost = [
+        f"{name}={it[name]}" for it in known[1:] for name in it if name not in DMARC.uris and it[name] != tags.get(name)
+    ]
+    without = f", without {some(lost)}" if lost else ""
+    advice = f"Publish one record: below is the strictest of them, with the report addresses of all{without}."
+    warning = _ENFORCING if _strength(tags) > (0, 0, 0) else ""
+    fix = Fix(advice, owner, (_line(owner, tags),), lines, warning)
+    return failed(_CHECK, domain, DomainReason.DMARC_SEVERAL_RECORDS, sentence, fix)
+
+
+_ENFORCING = "No receiver applies a policy now. If you do not know yet that all your mail passes, begin with p=none."
+
+
+def _strength(tags: Mapping[str, str]) -> tuple[int, ...]:
+    """How strict the policies of a record are: of the domain, of existing names below it, and of others."""
+    p = tags.get("p", "none")
+    sp = tags.get("sp", p)
+    return tuple([_POLICY_NAMES.index(it) if it in _POLICY_NAMES else 0 for it in (p, sp, tags.get("np", sp))])
+
+
+_POLICY_NAMES = [policy.value for policy in DmarcPolicy]
+_WORDS = {"adkim": ("relaxed", "strict"), "aspf": ("relaxed", "strict"), "t": ("yes", "no"), "psd": ("yes", "no")}
+
+
+def _mended(text: bytes) -> dict[str, str]:
+    """The tags of a record without its version: what can be repaired is, what receivers ignore anyway stays."""
+    meant = DMARC.meant(text)
+    tags: dict[str, str] = {}
+    for name, value in () if meant is None else meant.pairs:
+        if name in _POLICIES:
+            policy = re.sub("[^a-z]", "", value.lower())
+            policy = (*difflib.get_close_matches(policy, _POLICY_NAMES, 1, 0.7), value)[0]
+            tags[name] = policy if _strength({"p": policy}) >= _strength({"p": tags.get(name, "")}) else tags[name]
+        elif name in DMARC.uris:
+            tags[name] = ",".join(report_uris(f"{tags.get(name, '')},{value}"))
+        elif name == "fo":
+            wanted = dict.fromkeys(re.findall("[01ds]", value.lower()))
+            tags.setdefault(name, ":".join([it for it in wanted if it != "0" or "1" not in wanted]))
+        else:
+            word = value.lower().strip("\"'. ")
+            tags.setdefault(name, word[0] if word in _WORDS.get(name, ()) else value)
+    return {name: value for name, value in tags.items() if value}
+
+
+def _line(owner: DomainName, tags: Mapping[str, str]) -> str:
+    """The record with these tags, ``p`` first after the version, as readers of RFC 7489 want it."""
+    pairs = [*[(name, tags[name]) for name in tags if name == "p"], *[it for it in tags.items() if it[0] != "p"]]
+    return txt_line(owner, DMARC.text(pairs))
+
+
+def _of_meant(advice: str, owner: DomainName, meant: Meant, at: DomainName) -> Fix:
+    """Publish at *owner*, repaired, what a record at the name *at* was meant to be."""
+    tags = {"p": "none", **_mended(meant.text)}
+    if tags["p"] not in _POLICY_NAMES:
+        advice = f"{advice} It has p={clip(tags['p'])}, which is no policy: choose none, quarantine or reject."
+        tags["p"] = "none"
+    if meant.lost:
+        advice = f"{advice} What is no tag is left out: {clip(some(meant.lost))}."
+    old = (txt_line(at, meant.text),)
+    return Fix(advice, owner, (_line(owner, tags),), old, _ENFORCING if _strength(tags) > (0, 0, 0) else "")
+
+
+def _repeated(domain: DomainName, found: PublishedRecord) -> DomainFinding:
+    names = some([f"{name}=" for name in found.record.repeated])
+    what = f"has {names} more than once, which makes the whole record invalid (RFC 6376 section 3.2)"
+    sentence = f"The DMARC record of {found.domain} {what}: {quoted(found.record.text)}."
+    advice = "Publish each tag once, as below: with the strictest policy, and all report addresses."
+    fix = _rewritten(advice, found, {})
+    return failed(_CHECK, domain, DomainReason.DMARC_SYNTAX, sentence, replace(fix, warning=_ENFORCING))
 
 
 def _bad_policy(domain: DomainName, found: PublishedRecord) -> DomainFinding:
@@ -386,9 +513,17 @@ def _bad_policy(domain: DomainName, found: PublishedRecord) -> DomainFinding:
     what = clip(some(record.bad_policies)) if record.bad_policies else "no p="
     then = "treat it as p=none" if record.is_applied else "do not apply it at all"
     sentence = f"The DMARC record of {found.domain} has {what}, so receivers {then} (RFC 9989 section 4.10.1)."
-    bad = {it.partition("=")[0] for it in record.bad_policies}
-    changes = {**dict.fromkeys(bad), **({"p": "none"} if record.p is None else {})}
-    fix = _rewritten("Publish the policy that you mean: none, as below, quarantine or reject.", found, changes)
+    mended = _mended(record.text)
+    unread = [name for name in _POLICIES if mended.get(name, "none") not in _POLICY_NAMES]
+    if unread or "p" not in mended:
+        advice = "Publish the policy that you mean: none, as below, quarantine or reject."
+        advice += "".join([f" {name}={clip(mended[name])} is left out." for name in unread if name != "p"])
+        changes = {**dict.fromkeys(unread), **({"p": "none"} if "p" in unread or "p" not in mended else {})}
+        fix = _rewritten(advice, found, changes)
+    else:
+        fix = _rewritten("Publish it as below, with the policy that it was meant to have.", found, {})
+    if _strength({**mended, **({"p": "none"} if "p" in unread else {})}) > (0, 0, 0):
+        fix = replace(fix, warning=_ENFORCING)
     return failed(_CHECK, domain, DomainReason.DMARC_POLICY, sentence, fix)
 
 
@@ -418,7 +553,7 @@ def _destination(
     if tree.missing is not None:  # the host could be in the same, unknown organizational domain
         return Destination(host, None), unanswered(_CHECK, tree.start, *tree.missing)
     sentence = f"DMARC reports of {found.domain} do not arrive at {host}: it has no record that accepts them."
-    line = txt_line(owner, b"v=DMARC1")
+    line = txt_line(owner, b"v=DMARC1;")  # with the semicolon, which readers of RFC 7489 expect
     fix = Fix(f"Ask the operator of {host} to publish the record below.", owner, (line,))
     finding = failed(_CHECK, tree.start, DomainReason.DMARC_REPORTS_UNAUTHORISED, sentence, fix)
     return Destination(host, is_authorised=False), finding
@@ -426,27 +561,23 @@ def _destination(
 
 def _rewritten(advice: str, found: PublishedRecord, changes: Mapping[str, str | None]) -> Fix:
     """Publish the record with these changes; a tag whose value is None is removed."""
-    owner = record_name(found.domain) or found.domain
-    known = dict(parse_tags(found.record.text).pairs)
-    version = known.pop("v")
-    tags = {"v": version, **({"p": changes["p"]} if "p" in changes else {}), **known, **changes}
-    text = "; ".join([f"{name}={value}" for name, value in tags.items() if value is not None])
-    old = (txt_line(owner, found.record.text),)
-    return Fix(advice, owner, (txt_line(owner, text.encode("ascii", "replace")),), old)
+    tags = {**_mended(found.record.text), **changes}
+    kept = {name: value for name, value in tags.items() if value is not None}
+    return Fix(advice, found.owner, (_line(found.owner, kept),), (txt_line(found.owner, found.record.text),))
 
 
 def _hints(domain: DomainName, found: PublishedRecord) -> Iterator[Hint]:
     """What works but could be better in the record that applies to *domain* (sections 4.7, 5.1 and 9.3)."""
     record, where = found.record, found.domain
-    known = parse_tags(record.text)
 
     def hint(reason: DomainReason, sentence: str, fix: Fix | None = None) -> Hint:
         return Hint(_CHECK, domain, reason, sentence, fix)
 
     if record.is_applied and record.own is DmarcPolicy.NONE and not record.bad_policies:
-        sentence = f"The DMARC policy of {where} is none: receivers report, and accept everything."
+        what = "is none" if record.p is not None else "is none, because its record has no p="
+        sentence = f"The DMARC policy of {where} {what}: receivers report, and accept everything."
         fix = _rewritten("Ask for more once the reports show that your own mail passes.", found, {"p": "quarantine"})
-        yield hint(DomainReason.DMARC_MONITORING, sentence, fix)
+        yield hint(DomainReason.DMARC_MONITORING, sentence, replace(fix, warning=_ENFORCING))
     if record.testing and record.own is not DmarcPolicy.NONE:
         what = f"receivers apply one level less than {record.own}"
         sentence = f"The DMARC policy of {where} is in test mode (t=y): {what}."
@@ -463,15 +594,44 @@ def _hints(domain: DomainName, found: PublishedRecord) -> Iterator[Hint]:
         fix = _rewritten("Remove them, so that p counts for all of them.", found, changes)
         yield hint(DomainReason.DMARC_WEAKER_SUBDOMAINS, sentence, fix)
     if record.historic or record.obsolete_sizes:
-        what = some([*[f"{name}=" for name in record.historic], *map(clip, record.obsolete_sizes)])
-        sentence = f"The DMARC record of {where} has tags that receivers no longer read (RFC 9989): {what}."
-        sized = {name for name in ("rua", "ruf") if "!" in known.get(name)}
-        changes = dict.fromkeys(record.historic) | {name: ",".join(getattr(record, name)) or None for name in sized}
-        yield hint(DomainReason.DMARC_HISTORIC_TAG, sentence, _rewritten("Remove them.", found, changes))
+        yield hint(DomainReason.DMARC_HISTORIC_TAG, *_historic(found))
     if record.bad_tags:
-        what = clip(some(record.bad_tags))
-        sentence = f"The DMARC record of {where} has tags that receivers cannot read and ignore: {what}."
-        yield hint(DomainReason.DMARC_BAD_TAG, sentence)
-    if not record.rua:
+        yield hint(DomainReason.DMARC_BAD_TAG, *_bad_tags(found))
+    if not record.rua and "rua" not in _mended(record.text):
         sentence = f"The DMARC record of {where} asks for no reports (rua=), so you do not learn who sends in its name."
         yield hint(DomainReason.DMARC_NO_REPORTS, sentence)
+
+
+def _historic(found: PublishedRecord) -> tuple[str, Fix]:
+    record = found.record
+    tags = _mended(record.text)
+    what = some([*[f"{name}={tags.get(name, '')}" for name in record.historic], *map(clip, record.obsolete_sizes)])
+    sentence = f"The DMARC record of {found.domain} has tags that receivers no longer read (RFC 9989): {what}."
+    percent = tags.get("pct", "")
+    sized = {name: ",".join([_SIZE.sub("", uri) for uri in tags.get(name, "").split(",")]) for name in DMARC.uris}
+    changes: dict[str, str | None] = {**dict.fromkeys(record.historic), **{k: v or None for k, v in sized.items()}}
+    advice, warning = "Remove them.", ""
+    if percent.isdigit() and int(percent) < _ALL:
+        sentence += f" Receivers that follow RFC 7489 apply the policy to {percent}% of the mail that fails."
+        warning = "Without pct=, receivers that follow RFC 7489 apply the policy to all mail that fails."
+    if percent.isdigit() and int(percent) == 0:
+        advice = "Publish t=y, which asks for the same, in place of pct=0."
+        warning += " They do not read t=y: choose p=none if that would be too early."
+        changes["t"] = "y"
+    return sentence, replace(_rewritten(advice, found, changes), warning=warning)
+
+
+_ALL = 100
+
+
+def _bad_tags(found: PublishedRecord) -> tuple[str, Fix]:
+    what = clip(some(found.record.bad_tags))
+    sentence = f"The DMARC record of {found.domain} has tags that receivers cannot read and ignore: {what}."
+    tags: dict[str, str | None] = dict(_mended(found.record.text))
+    written = parse_dmarc(DMARC.text([(name, value) for name, value in tags.items() if value is not None]))
+    bad = () if written is None else written.bad_tags
+    for name in {it.partition("=")[0] for it in bad}:
+        uris = [uri for uri in (tags.get(name) or "").split(",") if f"{name}={_SIZE.sub('', uri)}" not in bad]
+        tags[name] = ",".join(uris) if name in DMARC.uris and uris else None
+    left = f", without {clip(some(bad))}, which no receiver can read" if bad else ""
+    return sentence, _rewritten(f"Publish the record as below{left}.", found, tags)

@@ -130,12 +130,14 @@ class Fix:
         zone: Where to publish: the zone, or a name in it.
         records: Lines to publish, in zone-file format with absolute owner names. With them the check passes.
         replaces: Lines to remove: a second SPF or DMARC record beside the first would make matters worse.
+        warning: What to know before publishing the records; "" for nothing.
     """
 
     advice: str
     zone: str = ""
     records: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
+    warning: str = ""
 
     @property
     def changes(self) -> tuple[RecordChange, ...]:

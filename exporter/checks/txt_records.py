@@ -8,10 +8,14 @@ _WHITE = " \t\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """A tag list: its *pairs* in order, names as written; *problem* says what is wrong with its syntax, if anything."""
+    """A tag list: its *pairs* in order, names as written.
+
+    *problem* says what is wrong with its syntax, if anything; *strays* are the parts that are no tags.
+    """
 
     pairs: tuple[tuple[str, str], ...]
     problem: str = ""
+    strays: tuple[str, ...] = ()
 
     def get(self, name: str, default: str = "") -> str:
         """The value of a tag; of several, that of the first."""
@@ -27,6 +31,7 @@ def parse_tags(text: bytes) -> Tags:
     """Read ``name=value; name=value``, without the white space around names and values. Escapes non-ASCII bytes."""
     pairs: list[tuple[str, str]] = []
     seen: set[str] = set()
+    strays: list[str] = []
     problem = ""
     for part in text.decode("ascii", "backslashreplace").split(";"):
         if not part.strip(_WHITE):
@@ -34,13 +39,14 @@ def parse_tags(text: bytes) -> Tags:
         name, equals, value = part.partition("=")
         name = name.strip(_WHITE)
         if not equals or not name.replace("_", "a").isalnum():
-            problem = problem or f"{clip(part.strip(_WHITE))} is no tag of the form name=value"
+            strays.append(part.strip(_WHITE))
+            problem = problem or f"{clip(strays[-1])} is no tag of the form name=value"
             continue
         if name in seen:
             problem = problem or f"the tag {clip(name)} occurs more than once"
         seen.add(name)
         pairs.append((name, value.strip(_WHITE)))
-    return Tags(tuple(pairs), problem)
+    return Tags(tuple(pairs), problem, tuple(strays))
 
 
 def clip(text: str, limit: int = 80) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exporter.checks.txt_records import Tags, clip, parse_tags, txt_line
+from exporter.checks.txt_records import clip, parse_tags, txt_line
 from tests.examples import examples
 
 
@@ -33,8 +33,11 @@ from tests.examples import examples
     ],
 )
 def test_a_list_is_read(text, pairs, problem):
-    """Everything that is a tag, in its order, and the first thing that is wrong."""
-    assert parse_tags(text) == Tags(pairs, problem)
+    """Everything that is a tag, in its order, the first thing that is wrong, and all that is no tag."""
+    read = parse_tags(text)
+
+    assert (read.pairs, read.problem) == (pairs, problem)
+    assert read.strays == tuple([it for it in ("moo", "=x", "a-b=x", "a b=x") if it.encode() in text.split(b";")])
 
 
 def test_the_first_of_several_counts():
