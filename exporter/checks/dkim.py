@@ -69,7 +69,14 @@ def dkim(selector: str, domain: DomainName) -> Check[DkimReport]:
 
 @dataclass(frozen=True, slots=True)
 class _SelectorAnswer:
-    """The answer for one selector; its methods evaluate it."""
+    """The answer for one selector; its methods evaluate it.
+
+    Attributes:
+        selector: The selector.
+        domain: The domain that signs with it.
+        name: The name of the key record.
+        answer: The answer to the TXT question at that name.
+    """
 
     selector: str
     domain: DomainName
@@ -128,22 +135,20 @@ class _SelectorAnswer:
         return self._failed(DomainReason.DKIM_MISSING, sentence, fix)
 
     def _misplaced(self) -> Check[Fix | None]:
-        """How to move a key that was put in the wrong place, which is the zone of the fix; None if there is none."""
+        """How to move a key that was put in the wrong found_at, which is the zone of the fix; None if there is none."""
         domain = self.domain
         at = (f"{self.selector}.domainkey.{domain}", f"{self.name}.{domain}", f"{self.selector}.{domain}")
-        places = elsewhere([*at, f"_domainkey.{domain}"])
-        answers = yield [Question(place, "TXT") for place in places]
-        for place, answer in zip(places, answers, strict=True):
+        for found_at, answer in (yield from elsewhere([*at, f"_domainkey.{domain}"])):
             texts = [text for text in answer.texts if is_key(text)]
             if not texts:
                 continue
             advice = f"Move it to {self.name}, as below."
             if answer.chain:
                 target = f"CNAME {answer.chain[0]}."
-                return Fix(advice, place, (f"{self.name}. {target}",), (f"{place}. {target}",))
+                return Fix(advice, found_at, (f"{self.name}. {target}",), (f"{found_at}. {target}",))
             there = () if self.answer.chain else tuple([txt_line(self.name, text) for text in self.answer.texts])
             new = self._repaired(texts[0]) or texts[0]
-            return Fix(advice, place, (txt_line(self.name, new),), (txt_line(place, texts[0]), *there))
+            return Fix(advice, found_at, (txt_line(self.name, new),), (txt_line(found_at, texts[0]), *there))
         return None
 
     def _several(self, texts: Sequence[bytes]) -> DkimReport:

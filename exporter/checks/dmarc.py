@@ -401,11 +401,9 @@ def _misplaced(domain: DomainName) -> Check[tuple[DomainName, Meant] | None]:
     """A policy record that was put in the wrong place, with that place: at the domain, or below a missing final dot."""
     above = [name for name in tree_walk_names(domain)[1:] if name.is_qualified]
     doubled = [f"_dmarc.{domain}.{origin}" for origin in (domain, *above[:2])]
-    places = elsewhere([domain, f"dmarc.{domain}", *doubled])
-    answers = yield [Question(place, "TXT") for place in places]
-    for place, answer in zip(places, answers, strict=True):
+    for found_at, answer in (yield from elsewhere([domain, f"dmarc.{domain}", *doubled])):
         if not answer.chain and (meant := DMARC.first_meant(answer.texts)) is not None:
-            return place, meant
+            return found_at, meant
     return None
 
 
@@ -425,7 +423,7 @@ def _own_fault(domain: DomainName, tree: PolicyDiscovery) -> Iterator[DomainFind
 
 def _several(domain: DomainName, owner: DomainName, texts: Sequence[bytes]) -> DomainFinding:
     """The fault of several records: the fix has the strictest policy, and all that the others add to it."""
-    known = sorted([_mended(text) for text in texts], key=_strength, reverse=True)
+    known = sorted([_repaired(text) for text in texts], key=_strength, reverse=True)
     tags = dict(known[0])
     for other in known[1:]:
         for name, value in other.items():
@@ -458,10 +456,10 @@ def _strength(tags: Mapping[str, str]) -> tuple[int, ...]:
 
 
 _POLICY_NAMES = [policy.value for policy in DmarcPolicy]
-_WORDS = {"adkim": ("relaxed", "strict"), "aspf": ("relaxed", "strict"), "t": ("yes", "no"), "psd": ("yes", "no")}
+_SPELT_OUT = {"adkim": ("relaxed", "strict"), "aspf": ("relaxed", "strict"), "t": ("yes", "no"), "psd": ("yes", "no")}
 
 
-def _mended(text: bytes) -> dict[str, str]:
+def _repaired(text: bytes) -> dict[str, str]:
     """The tags of a record without its version: what can be repaired is, what receivers ignore anyway stays."""
     meant = DMARC.meant(text)
     tags: dict[str, str] = {}
@@ -477,7 +475,7 @@ def _mended(text: bytes) -> dict[str, str]:
             tags.setdefault(name, ":".join([it for it in wanted if it != "0" or "1" not in wanted]))
         else:
             word = value.lower().strip("\"'. ")
-            tags.setdefault(name, word[0] if word in _WORDS.get(name, ()) else value)
+            tags.setdefault(name, word[0] if word in _SPELT_OUT.get(name, ()) else value)
     return {name: value for name, value in tags.items() if value}
 
 
@@ -489,7 +487,7 @@ def _line(owner: DomainName, tags: Mapping[str, str]) -> str:
 
 def _of_meant(advice: str, owner: DomainName, meant: Meant, at: DomainName) -> Fix:
     """Publish at *owner*, repaired, what a record at the name *at* was meant to be."""
-    tags = {"p": "none", **_mended(meant.text)}
+    tags = {"p": "none", **_repaired(meant.text)}
     if tags["p"] not in _POLICY_NAMES:
         advice = f"{advice} It has p={clip(tags['p'])}, which is no policy: choose none, quarantine or reject."
         tags["p"] = "none"
@@ -513,16 +511,16 @@ def _bad_policy(domain: DomainName, found: PublishedRecord) -> DomainFinding:
     what = clip(some(record.bad_policies)) if record.bad_policies else "no p="
     then = "treat it as p=none" if record.is_applied else "do not apply it at all"
     sentence = f"The DMARC record of {found.domain} has {what}, so receivers {then} (RFC 9989 section 4.10.1)."
-    mended = _mended(record.text)
-    unread = [name for name in _POLICIES if mended.get(name, "none") not in _POLICY_NAMES]
-    if unread or "p" not in mended:
+    repaired = _repaired(record.text)
+    unread = [name for name in _POLICIES if repaired.get(name, "none") not in _POLICY_NAMES]
+    if unread or "p" not in repaired:
         advice = "Publish the policy that you mean: none, as below, quarantine or reject."
-        advice += "".join([f" {name}={clip(mended[name])} is left out." for name in unread if name != "p"])
-        changes = {**dict.fromkeys(unread), **({"p": "none"} if "p" in unread or "p" not in mended else {})}
+        advice += "".join([f" {name}={clip(repaired[name])} is left out." for name in unread if name != "p"])
+        changes = {**dict.fromkeys(unread), **({"p": "none"} if "p" in unread or "p" not in repaired else {})}
         fix = _rewritten(advice, found, changes)
     else:
         fix = _rewritten("Publish it as below, with the policy that it was meant to have.", found, {})
-    if _strength({**mended, **({"p": "none"} if "p" in unread else {})}) > (0, 0, 0):
+    if _strength({**repaired, **({"p": "none"} if "p" in unread else {})}) > (0, 0, 0):
         fix = replace(fix, warning=_ENFORCING)
     return failed(_CHECK, domain, DomainReason.DMARC_POLICY, sentence, fix)
 
@@ -561,7 +559,7 @@ def _destination(
 
 def _rewritten(advice: str, found: PublishedRecord, changes: Mapping[str, str | None]) -> Fix:
     """Publish the record with these changes; a tag whose value is None is removed."""
-    tags = {**_mended(found.record.text), **changes}
+    tags = {**_repaired(found.record.text), **changes}
     kept = {name: value for name, value in tags.items() if value is not None}
     return Fix(advice, found.owner, (_line(found.owner, kept),), (txt_line(found.owner, found.record.text),))
 
@@ -597,14 +595,14 @@ def _hints(domain: DomainName, found: PublishedRecord) -> Iterator[Hint]:
         yield hint(DomainReason.DMARC_HISTORIC_TAG, *_historic(found))
     if record.bad_tags:
         yield hint(DomainReason.DMARC_BAD_TAG, *_bad_tags(found))
-    if not record.rua and "rua" not in _mended(record.text):
+    if not record.rua and "rua" not in _repaired(record.text):
         sentence = f"The DMARC record of {where} asks for no reports (rua=), so you do not learn who sends in its name."
         yield hint(DomainReason.DMARC_NO_REPORTS, sentence)
 
 
 def _historic(found: PublishedRecord) -> tuple[str, Fix]:
     record = found.record
-    tags = _mended(record.text)
+    tags = _repaired(record.text)
     what = some([*[f"{name}={tags.get(name, '')}" for name in record.historic], *map(clip, record.obsolete_sizes)])
     sentence = f"The DMARC record of {found.domain} has tags that receivers no longer read (RFC 9989): {what}."
     percent = tags.get("pct", "")
@@ -627,7 +625,7 @@ _ALL = 100
 def _bad_tags(found: PublishedRecord) -> tuple[str, Fix]:
     what = clip(some(found.record.bad_tags))
     sentence = f"The DMARC record of {found.domain} has tags that receivers cannot read and ignore: {what}."
-    tags: dict[str, str | None] = dict(_mended(found.record.text))
+    tags: dict[str, str | None] = dict(_repaired(found.record.text))
     written = parse_dmarc(DMARC.text([(name, value) for name, value in tags.items() if value is not None]))
     bad = () if written is None else written.bad_tags
     for name in {it.partition("=")[0] for it in bad}:

@@ -4,9 +4,12 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from exporter.checks.answers import Answer, Question
+from exporter.checks.check import Check
 from exporter.checks.names import DomainName
 from exporter.checks.txt_records import clip
 
@@ -49,14 +52,14 @@ class Dialect:
         version: The value of its ``v=``.
         loose: A pattern for misspellings of the version, without its digit.
         names: Its tags.
-        telling: Tags that give away a record without a version.
+        signs: Tags that give away a record without a version.
         uris: Tags that are lists of URIs.
     """
 
     version: str
     loose: str
     names: tuple[str, ...]
-    telling: frozenset[str]
+    signs: frozenset[str]
     uris: frozenset[str] = frozenset()
     _version: re.Pattern[str] = field(init=False)
     _tag: re.Pattern[str] = field(init=False)
@@ -66,12 +69,12 @@ class Dialect:
         spelt = rf"{self.loose}[-_ .=]?1?(?:\.0)?(?![0-9])"
         names = "|".join(self.names)
         other = "|[a-z][a-z0-9_]*=" if self.uris else ""  # not in DKIM, where base64 looks like that
-        patterns = {
+        compiled = {
             "_version": rf"(?<![\w.@-])v[\s=:]+{spelt}|\A\W*{spelt}(?=\s*[;,\s]|\Z)",
             "_tag": rf"({names})\s*[\s:=]\s*(.*)",
             "_between": rf"[\s,;|]+(?=(?:{names})\s*[=:]{other})|:(?=(?:{names})\s*=)",
         }
-        for name, pattern in patterns.items():
+        for name, pattern in compiled.items():
             object.__setattr__(self, name, re.compile(pattern, re.IGNORECASE | re.DOTALL))
 
     def meant(self, text: bytes) -> Meant | None:
@@ -82,7 +85,7 @@ class Dialect:
             if _ANY_VERSION.search(read):
                 return None
             pairs, lost = self._read(read)
-            if not self.telling & dict(pairs).keys():
+            if not self.signs & dict(pairs).keys():
                 return None
         else:
             pairs, lost = self._read(f"{read[: found.start()]};{read[found.end() :]}")
@@ -191,12 +194,11 @@ def report_uris(value: str) -> list[str]:
     return list(dict.fromkeys(uris))
 
 
-def elsewhere(names: Iterable[str]) -> list[DomainName]:
-    """Those of some names that can be in the DNS: where a record that is missing may have been put by mistake."""
-    found = []
+def elsewhere(names: Iterable[str]) -> Check[list[tuple[DomainName, Answer]]]:
+    """Look for TXT records at names where people put a record by mistake; names that are too long are skipped."""
+    candidates = []
     for name in names:
-        try:
-            found.append(DomainName(name))
-        except ValueError:
-            continue  # too long
-    return found
+        with suppress(ValueError):
+            candidates.append(DomainName(name))
+    answers = yield [Question(name, "TXT") for name in candidates]
+    return list(zip(candidates, answers, strict=True))
