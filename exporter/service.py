@@ -42,6 +42,7 @@ from exporter.state.spf_coverage import SpfCoverageCache
 from exporter.state.storage.key_values import KeyValueTable
 from exporter.state.storage.storage import Storage, is_fresh
 from exporter.tasks import supervised
+from exporter.views.outage import outage
 from exporter.views.sources import ConfigurationStatus, Sources
 from exporter.web.access import Access
 from exporter.web.api import Probe
@@ -269,11 +270,18 @@ class Service:
         if self._was_ready:
             return None  # a new pool after a reload must not hide the metrics of the others
         now, pools = time.time(), self._board.pools.items()
+        found = outage(self._resolvers, now)
+        if found is not None and found.is_blind:
+            return found.sentence  # a rollout must not replace a process that sees by one that never did
         waiting = [name for name, state in pools if state.round_seconds is None and not is_fresh(state, now)]
         waiting += set(self._pool_sources.waiting).difference(waiting)
         waiting += self._domain_sampler.waiting(now)
-        self._was_ready = not waiting
-        return f"the first round has not ended yet: {', '.join(waiting)}" if waiting else None
+        if waiting:
+            return f"the first round has not ended yet: {', '.join(waiting)}"
+        if not any(resolver.is_working for resolver in self._resolvers):
+            return "no resolver has answered its canary yet"
+        self._was_ready = True
+        return None
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()

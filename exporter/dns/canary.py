@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import OnAnswer
 from exporter.checks.names import DomainName
+from exporter.checks.result import some
 from exporter.dns.codec import RandomBytes
-from exporter.dns.servers import Server
+from exporter.dns.servers import CanaryFailure, Server
 from exporter.dns.settings import CanarySettings
 
 ROOT_SERVERS = Question(DomainName("."), "NS")
@@ -133,7 +134,7 @@ class Canary:
         if settings is None or (not settings.must_resolve and settings.must_not_exist_under is None):
             self._server.canary_ok = True
             return  # the only question was whether it answers
-        all_right = True
+        failed: tuple[Question, Answer] | None = None
         for question, answer in answers.items():
             is_right = (
                 answer.status is Status.ANSWER if question in settings.must_resolve else answer.status.is_negative
@@ -141,14 +142,27 @@ class Canary:
             if is_right:
                 self._contradictions.discard(questions[question])
             else:
-                all_right = False
                 if answer.is_conclusive:
                     self._contradictions.add(questions[question])
-        self._server.canary_ok = all_right
+                if failed is None or answer.is_conclusive:  # a wrong answer says more than none
+                    failed = question, answer
+        self._note(failed, max(answer.asked_at for answer in answers.values()))
         contradicted = bool(self._contradictions)
         if contradicted != self._server.contradicted:
             self._server.contradicted = contradicted
             self._changed()
+
+    def _note(self, failed: tuple[Question, Answer] | None, at: float) -> None:
+        """Note on the server how a check ended at Unix time *at*, and which question *failed*."""
+        server = self._server
+        server.canary_ok = failed is None
+        if failed is None:
+            server.canary_failure, server.canary_passed_at = None, at
+            return
+        question, answer = failed
+        since = at if server.canary_failure is None else server.canary_failure.since
+        answered = some(answer.records) if answer.records else answer.status.value.upper()
+        server.canary_failure = CanaryFailure(question, answer.status, answered, since)
 
 
 _MIN_WAIT_SECONDS = 0.001

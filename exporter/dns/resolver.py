@@ -30,6 +30,7 @@ from exporter.dns.canary import Verified, first_failure
 from exporter.dns.codec import RandomSource
 from exporter.dns.engine import Engine
 from exporter.dns.query import Answered, Query
+from exporter.dns.servers import CanaryFailure
 from exporter.dns.settings import Endpoint, ResolverSettings
 from exporter.dns.statistics import RRTYPES, Statistics
 
@@ -49,8 +50,10 @@ class ServerHealth(NamedTuple):
         up: Whether it answers.
         last_error: The status of its last failed query; None if all is well.
         canary_ok: Whether it passes its canary.
-        contradicted: Whether it fails its canary, so that its answers do not count.
+        contradicted: Whether it answered its canary wrongly, so that its answers do not count.
         round_trip_seconds: Its smoothed response time.
+        canary_failure: The latest failure of its canary; None before the first check and after a right answer.
+        canary_passed_at: The Unix time at which it last passed its canary; 0.0 for never.
     """
 
     endpoint: Endpoint
@@ -59,6 +62,18 @@ class ServerHealth(NamedTuple):
     canary_ok: bool
     contradicted: bool
     round_trip_seconds: float
+    canary_failure: CanaryFailure | None = None
+    canary_passed_at: float = 0.0
+
+    @property
+    def is_working(self) -> bool:
+        """Whether it answers, and passes its canary."""
+        return self.up and self.canary_ok
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether it is silent, or fails its canary in any way. Before the first check it is neither."""
+        return not self.up or self.contradicted or self.canary_failure is not None
 
 
 _health = attrgetter(*ServerHealth._fields)  # of a `Server`
@@ -132,6 +147,11 @@ class Resolver:
     def is_trusted(self) -> bool:
         """Whether any server does not contradict its canary."""
         return not all(server.contradicted for server in self._engine.servers)
+
+    @property
+    def is_working(self) -> bool:
+        """Whether any server answers and passes its canary."""
+        return any(server.up and server.canary_ok for server in self._engine.servers)
 
     @property
     def deadline_seconds(self) -> float:

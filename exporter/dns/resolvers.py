@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 import structlog
 
 from exporter.checks.addresses import Address
-from exporter.checks.answers import Answer, Question
+from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import OnAnswer
 from exporter.checks.names import DomainName
 from exporter.dns.canary import Verified, first_failure
@@ -198,8 +198,8 @@ class Resolvers:
             resolver.verify(servers, take)
 
     def _working_sources(self) -> list[Source]:
-        """The sources with a server that answers and does not contradict its canary, in configured order."""
-        return self._sources(lambda server: server.up and not server.contradicted)
+        """The sources with a server that is not known to fail, in configured order."""
+        return self._sources(lambda server: not server.is_failing)
 
     def _sources(self, matches: Callable[[ServerHealth], bool]) -> list[Source]:
         """The sources with a server that *matches*."""
@@ -212,12 +212,16 @@ class Resolvers:
         first = self._resolvers[0]
         if len(self._resolvers) == 1:
             return first
-        if not confirm and first.is_trusted and first.is_up:
+        if not confirm and first.is_working:
             return first
-        well = [resolver for resolver in self._resolvers if resolver.is_trusted and resolver.is_up]
-        if well:
-            return well[1] if confirm and len(well) > 1 else well[0]
-        return next((resolver for resolver in self._resolvers if resolver.is_trusted), first)
+        trusted = [resolver for resolver in self._resolvers if resolver.is_trusted]
+        best = (
+            [resolver for resolver in self._resolvers if resolver.is_working]
+            or [resolver for resolver in trusted if resolver.is_up]
+            or trusted
+            or [first]
+        )
+        return best[1] if confirm and len(best) > 1 else best[0]
 
 
 log = structlog.get_logger()
@@ -225,7 +229,9 @@ log = structlog.get_logger()
 _LOG_SECONDS = 1.0
 _DOWN = "a DNS server does not answer"
 _CONTRADICTED = "a DNS server fails its canary, so its answers are ignored"
+_FAILING = "a DNS server fails its canary"
 _WELL = "a DNS server is back"
+_SILENT = (Status.TIMEOUT, Status.NETWORK)
 
 
 async def log_servers(resolvers: Callable[[], Iterable[Resolver]]) -> None:
@@ -262,16 +268,23 @@ def _state(server: ServerHealth, before: str, *, has_canary: bool) -> str:
         return _DOWN
     if server.contradicted:
         return _CONTRADICTED
+    failure = server.canary_failure
+    if failure is not None:  # a server that answers again stays down until its canary was asked
+        return before if before == _DOWN and failure.status in _SILENT else _FAILING
     return _WELL if server.canary_ok or not has_canary else before
 
 
 def _log(resolver: str, server: str, now: str, health: ServerHealth) -> None:
+    fields = {"resolver": resolver, "server": server}
     if now == _WELL:
-        log.info(now, resolver=resolver, server=server)
-    elif now == _DOWN and health.last_error is not None:
-        log.warning(now, resolver=resolver, server=server, reason=health.last_error.value)
-    else:
-        log.warning(now, resolver=resolver, server=server)
+        log.info(now, **fields)
+        return
+    failure = health.canary_failure
+    if now == _DOWN and health.last_error is not None:
+        fields["reason"] = health.last_error.value
+    if failure is not None:
+        fields |= {"question": str(failure.question), "answer": failure.answered}
+    log.warning(now, **fields)
 
 
 async def delegation(

@@ -7,8 +7,9 @@ Then it is left alone for a time that doubles. That it does not support random c
 
 import math
 from struct import Struct
+from typing import NamedTuple
 
-from exporter.checks.answers import ExtendedError, Status
+from exporter.checks.answers import ExtendedError, Question, Status
 from exporter.dns.codec import MAX_UDP_PAYLOAD, RandomBytes
 from exporter.dns.settings import Endpoint
 
@@ -19,6 +20,22 @@ WORKAROUND_SECONDS = 3_600.0
 """How long random case or EDNS is not used with a server that does not support it."""
 CASE_MISTAKES_UNTIL_WORKAROUND = 3
 _SMOOTHING = 0.125  # of the round-trip time, as in TCP (RFC 6298)
+
+
+class CanaryFailure(NamedTuple):
+    """What a server answered to its canary instead of the right answer.
+
+    Attributes:
+        question: The question.
+        status: How it ended.
+        answered: The answer in words: records as in a zone file, or the status in capitals.
+        since: The Unix time of the first failure in a row.
+    """
+
+    question: Question
+    status: Status
+    answered: str
+    since: float
 
 
 class Server:
@@ -37,7 +54,9 @@ class Server:
         back_off_seconds: How long it is left alone when it is down.
         down_until: When to ask it again.
         canary_ok: Whether it passes its canary.
-        contradicted: Whether it fails its canary, so that its answers do not count.
+        canary_failure: The latest failure of its canary; None before the first check and after a right answer.
+        canary_passed_at: The Unix time at which it last passed its canary; 0.0 for never.
+        contradicted: Whether it answered its canary wrongly, so that its answers do not count.
         cookies: Its cookie jar; None without cookies.
         random_case: Whether queries are in random case.
         options_seen: The EDNS options that were checked last and need not be checked again.
@@ -50,9 +69,10 @@ class Server:
     """
 
     __slots__ = (
-        "back_off_seconds", "canary_ok", "case_mistakes", "contradicted", "cookies", "down_until", "endpoint",
-        "failures", "is_udp", "last_error", "last_reply_at", "lower_case_until", "no_edns_until", "number",
-        "opt_seen", "options_seen", "ordinary_from", "random_case", "round_trip_seconds", "tail", "text", "up",
+        "back_off_seconds", "canary_failure", "canary_ok", "canary_passed_at", "case_mistakes", "contradicted",
+        "cookies", "down_until", "endpoint", "failures", "is_udp", "last_error", "last_reply_at", "lower_case_until",
+        "no_edns_until", "number", "opt_seen", "options_seen", "ordinary_from", "random_case", "round_trip_seconds",
+        "tail", "text", "up",
     )  # fmt: skip
 
     def __init__(self, number: int, endpoint: Endpoint, *, cookies: "CookieJar | None", random_case: bool) -> None:
@@ -68,6 +88,8 @@ class Server:
         self.back_off_seconds = FIRST_BACK_OFF_SECONDS
         self.down_until = -math.inf
         self.canary_ok = False
+        self.canary_failure: CanaryFailure | None = None
+        self.canary_passed_at = 0.0
         self.contradicted = False
         self.cookies = cookies
         self.random_case = random_case

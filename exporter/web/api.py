@@ -7,7 +7,7 @@ A list is ``{"data": [...], "next": ...}``; *next* is the cursor of the next pag
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -24,6 +24,7 @@ from exporter.state.board import Board
 from exporter.state.journal import ChangeFilter
 from exporter.state.pool import FAILING, HEALTHY, NOT_SAMPLED, UNKNOWN, UNSAMPLED, PoolState
 from exporter.views.documents import (
+    Json,
     address_documents,
     change_document,
     dispute_document,
@@ -35,6 +36,7 @@ from exporter.views.documents import (
     rfc3339,
 )
 from exporter.views.domains import coverage_of, domain_document, listed_domain
+from exporter.views.outage import outage, status_document
 from exporter.views.pools import listed, summarise
 from exporter.views.sources import Sources
 from exporter.web.search import (
@@ -79,6 +81,7 @@ class Api:
     def routes(self) -> list[tuple[str, Handler]]:
         """Each path with its handler."""
         return [
+            ("/api/v1/status", self._status),
             ("/api/v1/pools", self._pools),
             ("/api/v1/pools/{name}", self._pool),
             ("/api/v1/pools/{name}/helo-names", self._helo_names),
@@ -90,6 +93,10 @@ class Api:
             ("/api/v1/disagreements", self._disagreements),
         ]
 
+    async def _status(self, _request: web.Request) -> web.Response:
+        sources = self._sources
+        return respond(status_document(sources.board, sources.domains, outage(sources.resolvers(), sources.now())))
+
     async def _pools(self, request: web.Request) -> web.Response:
         start, _ = cursor_parameter(request.query, "cursor")
         limit = _limit(request.query)
@@ -97,7 +104,7 @@ class Api:
         states = list(self._sources.board.pools.items())
         shown = states[start : start + limit]
         more = cursor_text((start + limit, 0)) if start + limit < len(states) else None
-        data = [pool_document(summarise(state, lags.get(name, 0.0))) for name, state in shown]
+        data = [self._pool_document(name, state, lags) for name, state in shown]
         return respond({"data": data, "next": more})
 
     async def _pool(self, request: web.Request) -> web.Response:
@@ -105,7 +112,12 @@ class Api:
         state = self._sources.board.pools.get(name)
         if state is None:
             return problem(404, "there is no such pool in the configuration")
-        return respond(pool_document(summarise(state, self._sources.lags().get(name, 0.0))))
+        return respond(self._pool_document(name, state, self._sources.lags()))
+
+    def _pool_document(self, name: str, state: PoolState, lags: Mapping[str, float]) -> Json:
+        found = outage(self._sources.resolvers(), self._sources.now())
+        document = pool_document(summarise(state, lags.get(name, 0.0)))
+        return document | {"outage": found.sentence if found is not None and found.is_blind else None}
 
     async def _helo_names(self, request: web.Request) -> web.Response:
         state = self._sources.board.pools.get(request.match_info["name"])

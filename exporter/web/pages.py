@@ -28,6 +28,7 @@ from exporter.state.pool import FAILING, UNKNOWN, UNSAMPLED, PoolState
 from exporter.views.chain import chain, draw
 from exporter.views.documents import EVIDENCE_NOT_KEPT, percentage, predicted, printable, records_of
 from exporter.views.domains import coverage_of, domain_document, grouped_findings
+from exporter.views.outage import outage
 from exporter.views.pools import fleet, listed, next_sample, summarise, worst
 from exporter.views.sources import Sources
 from exporter.web.search import Search, Wanted, cursor_parameter, read_address, text_of, whole_number
@@ -105,7 +106,6 @@ class Pages:
             problems=worst(sources.board, _PROBLEMS_EACH),
             each=_PROBLEMS_EACH,
             entries=sources.journal.latest(_LATEST_CHANGES),
-            resolvers=[server for resolver in sources.resolvers() for server in resolver.servers],
             disputed=len(sources.disputes),
             domains=sorted(sources.domains.values(), key=_urgency),
             ill_domains=sum(state.is_healthy is False for state in sources.domains.values()),
@@ -212,7 +212,9 @@ class Pages:
 
     async def _page(self, template: str, *, status: int = 200, **values: Any) -> web.Response:
         await asyncio.to_thread(environment)
-        text = render(template, {**values, "base": self._base, "now": self._sources.now()})
+        now = self._sources.now()
+        common = {"base": self._base, "now": now, "outage": outage(self._sources.resolvers(), now)}
+        text = render(template, {**values, **common})
         response = web.Response(text=text, status=status, content_type="text/html", charset="utf-8")
         response.headers["Cache-Control"] = "no-store"
         response.enable_compression()

@@ -21,6 +21,11 @@ def failing(query, transport):
     return records(query, rcode=2)
 
 
+def refusing(query, transport):
+    """A handler that refuses."""
+    return records(query, rcode=5)
+
+
 async def test_an_honest_server_passes():
     """A server that knows the root, and not the random name, passes its canary."""
     async with name_server(honest) as server, resolving(server, canary=OFTEN) as resolver:
@@ -68,6 +73,34 @@ async def test_a_failure_is_no_contradiction():
         assert (await resolver.resolve(WWW)).status is Status.SERVFAIL
         assert not resolver.servers[0].canary_ok
         assert resolver.is_trusted
+
+
+@pytest.mark.parametrize(
+    ("broken", "answered"),
+    [
+        (failing, "SERVFAIL"),
+        (refusing, "REFUSED"),
+        (silent, "TIMEOUT"),
+        (denying, "NXDOMAIN"),
+        (sinkhole, "203.0.113.66"),
+    ],
+)
+async def test_any_failure_says_what_was_answered_until_the_canary_passes(broken, answered):
+    """The health has the question, the answer and the beginning, which further failures keep."""
+    async with name_server(broken) as server, resolving(server, canary=OFTEN, timeout_seconds=0.05) as resolver:
+        await eventually(lambda: resolver.servers[0].canary_failure is not None)
+        first = resolver.servers[0].canary_failure
+        count = len(server.queries)
+        await eventually(lambda: len(server.queries) >= count + 4)
+        health = resolver.servers[0]
+        assert health.is_failing
+        assert not resolver.is_working
+        assert (health.canary_failure.answered, health.canary_failure.since) == (answered, first.since)
+
+        server.handler = honest
+        await eventually(lambda: resolver.servers[0].canary_failure is None)
+        assert resolver.is_working
+        assert resolver.servers[0].canary_passed_at > first.since
 
 
 async def test_of_two_servers_the_honest_one_is_asked():

@@ -9,11 +9,12 @@ import dns.rcode
 import pytest
 from structlog.testing import capture_logs
 
-from exporter.checks.answers import Status
+from exporter.checks.answers import Question, Status
 from exporter.dns.resolver import ServerHealth
 from exporter.dns.resolvers import Resolvers, ServerLog, Source
+from exporter.dns.servers import CanaryFailure
 from exporter.dns.settings import ResolverSettings, parse_endpoint
-from tests.factories import question
+from tests.factories import name, question
 from tests.unit.dns.nameserver import OFTEN, WWW, eventually, honest, name_server, records, settings, sinkhole
 
 PTR = question("10.2.0.192.in-addr.arpa", "PTR")
@@ -22,6 +23,11 @@ PTR = question("10.2.0.192.in-addr.arpa", "PTR")
 def nobody(query, _transport):
     """A handler for which no name exists."""
     return records(query, rcode=dns.rcode.NXDOMAIN)
+
+
+def failing(query, _transport):
+    """A handler that always fails."""
+    return records(query, rcode=dns.rcode.SERVFAIL)
 
 
 def right(query, _transport):
@@ -94,6 +100,7 @@ async def test_answers_of_a_source_are_cached():
 SILENT = "a DNS server does not answer"
 LYING = "a DNS server fails its canary, so its answers are ignored"
 BACK = "a DNS server is back"
+FAILING = "a DNS server fails its canary"
 
 
 class Group(NamedTuple):
@@ -104,12 +111,12 @@ class Group(NamedTuple):
     servers: tuple[ServerHealth, ...]
 
 
-def group(*, up=True, ok=True, contradicted=False, canary=True, error=None):
+def group(*, up=True, ok=True, contradicted=False, canary=True, error=None, failure=None):
     """A resolver with one server in this state."""
     settings = ResolverSettings(name="local")
     if not canary:
         settings = ResolverSettings(name="local", canary=None)
-    server = ServerHealth(parse_endpoint("192.0.2.53"), up, error, ok, contradicted, 0.001)
+    server = ServerHealth(parse_endpoint("192.0.2.53"), up, error, ok, contradicted, 0.001, failure)
     return Group("local", settings, (server,))
 
 
@@ -117,6 +124,9 @@ WELL = group()
 FRESH = group(ok=False)
 DOWN = group(up=False, ok=False, error=Status.TIMEOUT)
 LIAR = group(ok=False, contradicted=True)
+ROOT = Question(name("."), "NS")
+ERRING = group(ok=False, failure=CanaryFailure(ROOT, Status.SERVFAIL, "SERVFAIL", 1.0))
+UNHEARD = group(ok=False, failure=CanaryFailure(ROOT, Status.TIMEOUT, "TIMEOUT", 1.0))
 
 
 @pytest.mark.parametrize(
@@ -126,6 +136,9 @@ LIAR = group(ok=False, contradicted=True)
         pytest.param([FRESH, DOWN, DOWN, WELL], [SILENT, BACK], id="one-line-a-change"),
         pytest.param([WELL, DOWN, FRESH, DOWN], [SILENT], id="after-a-reload-nothing-is-known"),
         pytest.param([WELL, LIAR, DOWN, WELL], [LYING, SILENT, BACK], id="from-one-failure-to-another"),
+        pytest.param([WELL, ERRING, ERRING, WELL], [FAILING, BACK], id="an-error-is-a-failure"),
+        pytest.param([WELL, UNHEARD, WELL], [FAILING, BACK], id="silence-to-the-canary-alone-is-a-failure"),
+        pytest.param([DOWN, UNHEARD, WELL], [SILENT, BACK], id="down-until-its-canary-passes"),
         pytest.param([DOWN, group(ok=False, canary=False)], [SILENT, BACK], id="without-a-canary-an-answer-is-enough"),
     ],
 )
@@ -150,6 +163,14 @@ def test_a_silent_server_is_a_warning_with_its_reason():
     assert [(line["log_level"], line.get("reason")) for line in logged] == [("warning", "timeout"), ("info", None)]
 
 
+def test_a_failed_canary_is_logged_with_its_question_and_answer():
+    """The line has what was asked and what came."""
+    with capture_logs() as logged:
+        ServerLog().update([ERRING])
+
+    assert [(line["question"], line["answer"]) for line in logged] == [(". NS", "SERVFAIL")]
+
+
 def test_a_server_that_left_the_configuration_is_forgotten():
     """If it is added again and still silent, that is logged again."""
     server_log = ServerLog()
@@ -172,10 +193,14 @@ async def test_a_working_resolver_is_asked():
             assert resolvers["b"].name == "b"
             assert 0 < resolvers.deadline_seconds < math.inf
 
-            first.handler = sinkhole
-            await eventually(lambda: not resolvers["a"].is_trusted)
-            assert (await resolvers.resolve(WWW)).server == str(second.endpoint)
-            assert (await resolvers.resolve(WWW, confirm=True)).server == str(second.endpoint)
+            for broken in (sinkhole, failing):
+                first.handler = broken
+                await eventually(lambda: not resolvers["a"].is_working)
+                assert (await resolvers.resolve(WWW)).server == str(second.endpoint)
+                assert (await resolvers.resolve(WWW, confirm=True)).server == str(second.endpoint)
+                assert resolvers.another([]) == Source("b")
+                first.handler = honest
+                await eventually(lambda: resolvers["a"].is_working)
         finally:
             await resolvers.close()
 
