@@ -13,11 +13,10 @@ from exporter.config.model import (
     BUILT_IN,
     DEFAULT_NOT_ENUMERABLE_SAMPLES,
     EXPECTED,
-    AddressEntry,
+    AnyEntry,
     CanaryEntry,
     DnsblEntry,
     Document,
-    NetworkEntry,
     PoolEntry,
     Profile,
     ProfileEntry,
@@ -26,6 +25,7 @@ from exporter.config.model import (
     SampleEntry,
     StorageEntry,
     expected,
+    located,
 )
 from exporter.config.values import Duration, SeriesMode
 from exporter.dns.settings import CanarySettings, ResolverSettings, system_servers
@@ -46,7 +46,7 @@ class PoolSettings:
         series: Which addresses have series of their own.
         ptr_info: Whether PTR names are exported.
         helo_names: HELO names of servers whose addresses are unknown.
-        addresses: Entries of the configuration.
+        addresses: Addresses and networks of the configuration.
         receivers: Receivers whose verdicts are predicted.
         helo_spf_required: Whether a HELO name without an SPF record fails.
         mail_from_domains: Domains that the addresses send mail for.
@@ -65,7 +65,7 @@ class PoolSettings:
     series: SeriesMode
     ptr_info: bool
     helo_names: tuple[HeloName, ...]
-    addresses: tuple[AddressEntry | NetworkEntry, ...]
+    addresses: tuple[AnyEntry, ...]
     receivers: tuple[Receiver, ...] = DEFAULT_RECEIVERS
     helo_spf_required: bool = False
     mail_from_domains: tuple[DomainName, ...] = ()
@@ -187,7 +187,7 @@ def _pool(
         series=entry.series,
         ptr_info=entry.ptr_info,
         helo_names=entry.helo_names,
-        addresses=entry.addresses,
+        addresses=tuple([one for _, one in located(entry.addresses)]),
         receivers=receivers if entry.receivers is None else entry.receivers,
         helo_spf_required=profile.helo_spf_required if entry.helo_spf_required is None else entry.helo_spf_required,
         mail_from_domains=entry.mail_from_domains,

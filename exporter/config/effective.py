@@ -1,31 +1,25 @@
 """Writes the effective configuration as a configuration file, with all defaults and profiles applied."""
 
-import json
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeAlias
 
 from exporter.checks.domain import DomainCheckName
 from exporter.checks.result import CheckName
 from exporter.config.configuration import Configuration, DomainSettings, PoolSettings
 from exporter.config.model import (
     AddressEntry,
+    AnyEntry,
     CanaryEntry,
     DnsblEntry,
-    NetworkEntry,
     Profile,
     ResolverEntry,
     Sample,
     SampleEntry,
     StorageEntry,
 )
-from exporter.config.tree import AmbiguousError, read_scalar
+from exporter.config.tree import Data, flow
 from exporter.config.values import UNLIMITED
 
-Data: TypeAlias = str | int | float | bool | list["Data"] | dict[str, "Data"]
-
-_BARE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 _WIDTH = 100
 
 
@@ -163,7 +157,7 @@ def _sample(sample: Sample) -> Data:
     return sample.model_dump() if isinstance(sample, SampleEntry) else sample
 
 
-def _entry(entry: AddressEntry | NetworkEntry) -> Data:
+def _entry(entry: AnyEntry) -> Data:
     what: dict[str, Data] = (
         {"ip": str(entry.ip)} if isinstance(entry, AddressEntry) else {"network": str(entry.network)}
     )
@@ -183,10 +177,10 @@ def _checks(expect: Iterable[CheckName]) -> Data:
 def _block(data: Mapping[str, Data], indent: str) -> Iterator[str]:
     """Write a mapping in block style. Values other than lists of mappings are on one line if they fit."""
     for key, value in data.items():
-        flow = _flow(value)
-        fits = key not in _ALWAYS_BLOCK and len(flow) + len(indent) < _WIDTH
+        text = flow(value)
+        fits = key not in _ALWAYS_BLOCK and len(text) + len(indent) < _WIDTH
         if not isinstance(value, list | dict) or not value or fits:
-            yield f"{indent}{key}: {flow}"
+            yield f"{indent}{key}: {text}"
         elif isinstance(value, dict):
             yield f"{indent}{key}:"
             yield from _block(value, f"{indent}  ")
@@ -202,35 +196,8 @@ _ALWAYS_BLOCK = _SECTIONS | {"addresses"}
 
 def _item(item: Data, indent: str, *, as_block: bool) -> Iterator[str]:
     if not (as_block and isinstance(item, dict)):
-        yield f"{indent}- {_flow(item)}"
+        yield f"{indent}- {flow(item)}"
         return
     first, *rest = _block(item, f"{indent}  ")
     yield f"{indent}- {first.lstrip()}"
     yield from rest
-
-
-def _flow(value: Data) -> str:
-    """Write a value on one line."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case float() if value.is_integer():
-            return str(int(value))
-        case int() | float():
-            return repr(value)
-        case str():
-            return value if _is_bare(value) else json.dumps(value)
-        case list():
-            return f"[{', '.join(map(_flow, value))}]"
-        case dict():
-            return f"{{{', '.join(f'{key}: {_flow(item)}' for key, item in value.items())}}}"
-
-
-def _is_bare(text: str) -> bool:
-    """Whether *text* needs no quotes."""
-    if not _BARE.fullmatch(text):
-        return False
-    try:
-        return read_scalar(text) == text
-    except AmbiguousError:
-        return False

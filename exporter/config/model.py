@@ -1,7 +1,7 @@
 """The keys of the configuration file, as docs/configuration.md has them: type, limits and default of each key."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar, cast, get_args
@@ -13,6 +13,7 @@ from exporter.checks.dkim import key_name
 from exporter.checks.domain import DomainCheckName
 from exporter.checks.names import DomainName
 from exporter.checks.result import CheckName
+from exporter.config.tree import Path
 from exporter.config.values import (
     AddressText,
     CheckText,
@@ -105,14 +106,39 @@ class NetworkEntry(Section):
         return self.network.last
 
 
-def _entry_tag(value: object) -> str:
-    is_network = "network" in value if isinstance(value, dict) else isinstance(value, NetworkEntry)
-    return "<network>" if is_network else "<ip>"
+AnyEntry: TypeAlias = AddressEntry | NetworkEntry
+
+
+class ServerEntry(Section):
+    """An entry of `addresses`: all addresses of one server, with its HELO names."""
+
+    ip: Annotated[tuple[AddressText, ...], up_to(16, minimum=1)]
+    helo: HeloTemplates = ()
+
+
+def entry_tag(value: object) -> str:
+    """Which kind of entry *value* is: the tag of a union."""
+    if not isinstance(value, dict):
+        return "<network>" if isinstance(value, NetworkEntry) else "<ip>"
+    return "<network>" if "network" in value else "<ips>" if isinstance(value.get("ip"), tuple) else "<ip>"
 
 
 Entry: TypeAlias = Annotated[
-    Annotated[AddressEntry, Tag("<ip>")] | Annotated[NetworkEntry, Tag("<network>")], Discriminator(_entry_tag)
+    Annotated[AddressEntry, Tag("<ip>")]
+    | Annotated[ServerEntry, Tag("<ips>")]
+    | Annotated[NetworkEntry, Tag("<network>")],
+    Discriminator(entry_tag),
 ]
+
+
+def located(entries: Iterable[AddressEntry | ServerEntry | NetworkEntry]) -> Iterator[tuple[Path, AnyEntry]]:
+    """Each address and network of *entries*, with the path of its value. A server is an entry for each address."""
+    for index, entry in enumerate(entries):
+        if isinstance(entry, ServerEntry):
+            for number, ip in enumerate(entry.ip):
+                yield (index, "ip", number), AddressEntry.model_construct(ip=ip, helo=entry.helo)
+        else:
+            yield (index, "network" if isinstance(entry, NetworkEntry) else "ip"), entry
 
 
 MAX_CODES = 256

@@ -6,6 +6,7 @@ from typing import NamedTuple, TypeVar
 from exporter.config.model import (
     BUILT_IN,
     AddressEntry,
+    AnyEntry,
     CanaryEntry,
     Document,
     DomainEntry,
@@ -17,13 +18,14 @@ from exporter.config.model import (
     PoolEntry,
     ProfileEntry,
     ResolverEntry,
+    ServerEntry,
     domain_too_long,
+    located,
 )
 from exporter.config.tree import Path
 from exporter.config.values import did_you_mean
 
 T = TypeVar("T")
-AnyEntry = AddressEntry | NetworkEntry
 
 MAX_POOL_ADDRESSES = 1 << 20
 
@@ -146,7 +148,7 @@ def _of_pool(path: Path, pool: PoolEntry) -> Iterator[Violation]:
     yield from _unique_items((*path, "helo_names"), [helo.name or helo.text for helo in pool.helo_names], "name")
     yield from _unique_items((*path, "mail_from_domains"), pool.mail_from_domains, "domain")
     yield from entry_violations((*path, "addresses"), pool.addresses)
-    total = total_addresses(pool.addresses)
+    total = total_addresses(entry for _, entry in located(pool.addresses))
     if total > MAX_POOL_ADDRESSES:
         yield Violation(
             (*path, "addresses"),
@@ -170,21 +172,24 @@ def _of_domains(domains: Sequence[DomainEntry]) -> Iterator[Violation]:
         yield from _of_expect((*path, "expect"), domain.expect)
 
 
-def entry_violations(path: Path, entries: Sequence[AnyEntry]) -> Iterator[Violation]:
+def entry_violations(path: Path, entries: Sequence[AnyEntry | ServerEntry]) -> Iterator[Violation]:
     """Violations in the single *entries* of the list at *path*, in the configuration or in a file of addresses."""
-    for index, entry in enumerate(entries):
-        if isinstance(entry, NetworkEntry) and not is_enumerable(entry):
-            network = (*path, index, "network")
-            if entry.family == 4:
-                yield Violation(network, _too_large(entry))
-            elif entry.helo:
-                yield Violation(network, _no_helo(entry))
+    for index, written in enumerate(entries):
         helo = (*path, index, "helo")
-        for number, template in enumerate(entry.helo):
-            misfit = template.misfit(entry.family)
-            if misfit:
-                yield Violation((*helo, number), misfit)
-        yield from _unique_items(helo, [template.helo for template in entry.helo], "name")
+        misfits: dict[tuple[int, str], None] = {}
+        for (_, *below), entry in located((written,)):
+            if isinstance(entry, NetworkEntry) and not is_enumerable(entry):
+                if entry.family == 4:
+                    yield Violation((*path, index, *below), _too_large(entry))
+                elif entry.helo:
+                    yield Violation((*path, index, *below), _no_helo(entry))
+            for number, template in enumerate(entry.helo):
+                misfit = template.misfit(entry.family)
+                if misfit:
+                    misfits[number, misfit] = None
+        for number, misfit in misfits:
+            yield Violation((*helo, number), misfit)
+        yield from _unique_items(helo, [template.helo for template in written.helo], "name")
 
 
 def is_enumerable(entry: AnyEntry) -> bool:
@@ -218,12 +223,13 @@ def _no_helo(entry: NetworkEntry) -> str:
 
 
 class _Located:
-    """An entry of `addresses`, and its position: index of the pool, then index in the pool."""
+    """An address or network of a pool: index of the pool, position in the pool, and path in its `addresses`."""
 
-    __slots__ = ("entry", "order")
+    __slots__ = ("entry", "order", "where")
 
-    def __init__(self, order: tuple[int, int], entry: AnyEntry) -> None:
+    def __init__(self, order: tuple[int, int], where: Path, entry: AnyEntry) -> None:
         self.order = order
+        self.where = where
         self.entry = entry
 
     @property
@@ -236,7 +242,7 @@ class _Located:
 
     @property
     def path(self) -> Path:
-        return ("pools", self.order[0], "addresses", self.order[1], self.key)
+        return ("pools", self.order[0], "addresses", *self.where)
 
     @property
     def sort_key(self) -> tuple[int, int, int, bool, tuple[int, int]]:
@@ -253,13 +259,13 @@ def overlaps(pools: Sequence[PoolEntry]) -> Iterator[Violation]:
     In the same pool an entry may be inside of a network: the more specific one has the HELO names. Prefixes nest or do
     not overlap, so it is enough to compare each entry, in sorted order, with the innermost one that encloses it.
     """
-    located = [
-        _Located((pool_index, index), entry)
+    entries = [
+        _Located((pool_index, position), where, entry)
         for pool_index, pool in enumerate(pools)
-        for index, entry in enumerate(pool.addresses)
+        for position, (where, entry) in enumerate(located(pool.addresses))
     ]
     enclosing: list[_Located] = []
-    for one in sorted(located, key=lambda one: one.sort_key):
+    for one in sorted(entries, key=lambda one: one.sort_key):
         while enclosing and not enclosing[-1].encloses(one):
             enclosing.pop()
         if enclosing:

@@ -1,5 +1,6 @@
 """Reads YAML as a tree in which every node has its line and column, so that problems can name them."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from yaml import events
 from exporter.errors import Problem
 
 Scalar = str | int | float | bool | None
+Data: TypeAlias = str | int | float | bool | list["Data"] | dict[str, "Data"]
+"""Values to write as YAML."""
 
 _KEYWORDS: dict[str, Scalar] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -21,6 +24,7 @@ _KEYWORDS: dict[str, Scalar] = {
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9]*)\.[0-9]+")
 _MAX_DIGITS = 18
+_BARE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 _MAX_AMBIGUOUS_WORD = 3
 """Length of the longest words that YAML readers disagree about, like "yes" and "off"."""
 
@@ -99,6 +103,33 @@ def read_scalar(text: str) -> Scalar:
             if pattern.fullmatch(text):
                 raise AmbiguousError(message(text))
     return text
+
+
+def flow(value: Data) -> str:
+    """Write a value as YAML on one line."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case float() if value.is_integer():
+            return str(int(value))
+        case int() | float():
+            return repr(value)
+        case str():
+            return value if _is_bare(value) else json.dumps(value)
+        case list():
+            return f"[{', '.join(map(flow, value))}]"
+        case dict():
+            return f"{{{', '.join(f'{key}: {flow(item)}' for key, item in value.items())}}}"
+
+
+def _is_bare(text: str) -> bool:
+    """Whether *text* needs no quotes."""
+    if not _BARE.fullmatch(text):
+        return False
+    try:
+        return read_scalar(text) == text
+    except AmbiguousError:
+        return False
 
 
 MAX_NODES = 1_000_000

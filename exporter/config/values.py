@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, PlainValidator
 from pydantic_core import PydanticCustomError
@@ -18,9 +20,17 @@ from exporter.checks.names import DomainName
 from exporter.checks.receivers import Receiver
 from exporter.checks.result import CheckName
 from exporter.config.templates import MAX_HELO_LENGTH, HeloTemplate
+from exporter.config.tree import flow
 from exporter.dns.settings import Endpoint, parse_endpoint
 
 _UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+_SPELLED = {
+    "d": "days day",
+    "h": "hours hour hrs hr",
+    "m": "minutes minute mins min",
+    "s": "seconds second secs sec",
+    "ms": "milliseconds millisecond msecs msec",
+}
 _WRITTEN = re.compile("".join(f"(?:(?P<{unit}>[0-9]{{1,9}}){unit}(?![a-z]))?" for unit in _UNITS))
 
 
@@ -40,8 +50,24 @@ class Duration:
             raise ValueError(f"{text} has no unit: write {text}s for seconds, or {text}m for minutes")
         written = _WRITTEN.fullmatch(text)
         if not text or written is None:
-            raise ValueError(f"{text!r} is not a duration: write whole numbers with units, like 500ms, 30s, 5m, 1h30m")
+            meant = cls._meant_by(text)
+            hint = "whole numbers with units, like 500ms, 30s, 5m, 1h30m" if meant is None else meant
+            raise ValueError(f"{text!r} is not a duration: write {hint}")
         return cls(sum(int(written[unit] or 0) * size for unit, size in _UNITS.items()))
+
+    @classmethod
+    def _meant_by(cls, text: str) -> "Duration | None":
+        """The duration of a text like ``1.5 hours``, ``5min``, ``2w`` or ``PT5M``, if it is clear."""
+        text = text.strip().lower()
+        if text.startswith("p"):  # ISO 8601, where an M before the T is a month
+            text = re.sub("^p(?=.*t)|^pt?(?!.*m)", "", text).replace("t", "") if text != "p" else ""
+        sizes = {word: size for unit, size in _UNITS.items() for word in (unit, *_SPELLED[unit].split())}
+        sizes |= dict.fromkeys(("w", "week", "weeks"), 7 * _UNITS["d"])
+        several = re.findall(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([a-z]+)", text)
+        rest = re.sub(r"[0-9]{1,9}(?:\.[0-9]{1,9})?\s*[a-z]+|[\s,]|\band\b", "", text)
+        if not several or rest or any(unit not in sizes for _, unit in several):
+            return None
+        return cls(round(sum(float(number) * sizes[unit] for number, unit in several)))
 
     @property
     def seconds(self) -> float:
@@ -57,15 +83,60 @@ class Duration:
 
 
 def parse_address(text: str) -> Address:
-    """Read an address. Raises `ValueError`, with a hint for a network."""
-    if "/" in text:
-        try:
-            network = IPNetwork.parse(text)
-        except ValueError:
-            pass
-        else:
-            raise ValueError(f"{text!r} is a network: write {{network: {network}}}")
-    return Address.parse(text)
+    """Read an address. Raises `ValueError`, which says what to write for a network, a range, a port or a name."""
+    try:
+        return Address.parse(text)
+    except ValueError:
+        what = _not_an_address(text)
+        if what is None:
+            raise
+    raise ValueError(f"{text!r} {what}")
+
+
+def _not_an_address(text: str) -> str | None:
+    """What *text* is instead of an address, and what to write; None if that is not clear."""
+    if found := re.fullmatch(r"(?:[a-z]+://)?(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]+)?/?", text):
+        address = found[1] or found[2]
+        return f"is more than an address: write {flow(address)}" if _is_address(address) else None
+    networks = networks_of(text)
+    if networks:
+        entries = ", ".join(flow({"network": str(network)}) for network in networks)
+        return f"is {'a network' if len(networks) == 1 else 'a range'}: write {entries}"
+    several = re.split(r"[\s,;]+", text)
+    if len(several) > 1 and all(map(_is_address, several)):
+        return f"has {len(several)} addresses: write {flow(list(several))}"
+    if re.fullmatch(r"(?=.*[A-Za-z])[A-Za-z0-9_.-]+", text):
+        return "is a name, where an address is needed: write the address that the server sends from, like 192.0.2.10"
+    return None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        Address.parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def networks_of(text: str) -> "list[IPNetwork]":
+    """The networks that ``192.0.2.0/24``, ``192.0.2.*`` or ``192.0.2.0-192.0.2.9`` mean; none if that is not clear."""
+    first, dash, last = text.replace(" ", "").partition("-")
+    try:
+        if dash:
+            if last.isdigit():
+                last = f"{first.rpartition('.')[0]}.{last}"
+            low, high = ipaddress.ip_address(first), ipaddress.ip_address(last)
+            some = list(islice(ipaddress.summarize_address_range(low, high), 9))  # type: ignore[type-var,unused-ignore]
+            return [IPNetwork.parse(str(one)) for one in some] if len(some) < 9 else []
+        if stars := re.fullmatch(r"((?:[0-9]{1,3}\.){1,3})\*(?:\.\*)*", text):
+            known = stars[1].count(".")
+            return [IPNetwork.parse(f"{stars[1]}{'.'.join(['0'] * (4 - known))}/{8 * known}")]
+        if "/" in text:
+            network = ipaddress.ip_network(text, strict=False)
+            return [IPNetwork(network.network_address.packed, network.prefixlen)]
+    except (ValueError, TypeError):
+        pass
+    return []
 
 
 class IPNetwork(NamedTuple):
@@ -84,13 +155,19 @@ class IPNetwork(NamedTuple):
         """Read a network in prefix notation. Raises `ValueError`, also for a netmask and for host bits."""
         start, slash, length = text.partition("/")
         if not slash:
-            raise ValueError(
-                f"{text!r} has no prefix length: a network is written like 198.51.100.0/28 or 2001:db8::/120"
-            )
+            meant = networks_of(text)
+            hint = "a network is written like 198.51.100.0/28 or 2001:db8::/120"
+            if meant:
+                hint = f"write {', '.join(flow({'network': str(one)}) for one in meant)}"
+            elif _is_address(text):
+                hint += f", one address like {flow({'ip': text})}"
+            raise ValueError(f"{text!r} has no prefix length: {hint}")
         address = Address.parse(start)
         bits = len(address.packed) * 8
         if not (length.isascii() and length.isdigit() and str(int(length[:4])) == length and int(length) <= bits):
-            raise ValueError(f"{text!r} has no prefix length from 0 to {bits} after the slash")
+            meant = networks_of(text)
+            hint = f": write {meant[0]}" if meant else ""
+            raise ValueError(f"{text!r} has no prefix length from 0 to {bits} after the slash{hint}")
         network = ipaddress.ip_network((address.packed, int(length)), strict=False)
         if network.network_address.packed != address.packed:
             raise ValueError(
@@ -157,18 +234,56 @@ def describe(value: object) -> str:
     return kinds[type(value)]
 
 
-def did_you_mean(word: str, known: list[str]) -> str:
-    """End a message about a *word* that is not one of *known*: with the closest one, or with all of them."""
+_SYNONYMS = {
+    "addresses": "address ip ips hosts networks servers targets",
+    "addresses_file": "file files",
+    "attempts": "retries tries",
+    "dkim_selectors": "dkim selector selectors",
+    "dnsbls": "blacklists blocklists rbl rbls dnsbl",
+    "domains": "domain",
+    "fcrdns": "ptr rdns iprev reverse",
+    "google-workspace": "google gsuite gmail",
+    "helo": "ehlo fqdn host hostname name banner",
+    "interval": "every period refresh",
+    "ip": "address addr host hosts ipv4 ipv6 ips server",
+    "microsoft-365": "microsoft o365 m365 office365 office-365 outlook exchange-online",
+    "name": "domain id label title",
+    "network": "cidr net networks prefix range subnet",
+    "resolvers": "dns nameserver nameservers servers",
+    "path": "database db file filename",
+    "servers": "address addresses ip nameserver nameservers server",
+    "zone": "name domain host",
+}
+"""Other words that people write for a known one."""
+
+
+def meant_by(word: str, known: list[str]) -> str | None:
+    """The one of *known* that *word* is another word for, or a misspelling of."""
     from difflib import get_close_matches  # slow to import
 
-    close = get_close_matches(word.lower().replace("_", "-"), [name.replace("_", "-") for name in known], 1, 0.7)
-    meant = next((name for name in known if close and name.replace("_", "-") == close[0]), None)
-    return f"did you mean `{meant}`?" if meant else f"known are {', '.join(f'`{name}`' for name in known)}"
+    word = word.lower().replace("_", "-")
+    synonym = next((name for name in known if word in _SYNONYMS.get(name, "").split()), None)
+    close = get_close_matches(word, [name.replace("_", "-") for name in known], 1, 0.7)
+    return synonym or next((name for name in known if close and name.replace("_", "-") == close[0]), None)
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """End a message about a *word* that is not one of *known*: with the one that it means, or with all of them."""
+    meant = meant_by(word, known)
+    return f"did you mean `{meant}`?" if meant else known_are(known)
+
+
+def known_are(known: list[str]) -> str:
+    """End a message with all that is *known*."""
+    return f"known are {', '.join(f'`{name}`' for name in known)}"
 
 
 def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        hint = f": write {flow(value[0])}" if len(value) == 1 and isinstance(value[0], str) else ""
+        raise wrong(f"is a list, where one value is needed{hint}")
     if not isinstance(value, str):
-        quote = ": quote it" if isinstance(value, int | float) else ""
+        quote = ": quote it" if isinstance(value, int | float) and not isinstance(value, bool) else ""
         raise wrong(f"is {describe(value)}, where text is needed{quote}")
     if not value:
         raise wrong("is empty: give a value")
@@ -202,7 +317,8 @@ def _slug(text: str) -> str:
 def _domain(text: str, role: str) -> DomainName:
     name = DomainName(text)
     if not (name.is_hostname and name.is_qualified):
-        raise ValueError(f"{text!r} is not a domain {role}, like example.com")
+        host = urlsplit(text).hostname if "://" in text else None
+        raise ValueError(f"{text!r} is not a domain {role}{f': write {host}' if host else ', like example.com'}")
     return name
 
 
@@ -219,6 +335,11 @@ def mail_domain(text: str) -> DomainName:
 
 def _spf_domain(text: str) -> DomainName:
     """Read the name of an SPF record. Unlike a host name it may have underscores: `_spf.google.com`."""
+    found = re.match(r"v=spf1(?:\s|$)", text.lower())
+    if found:
+        raise ValueError(f"{text[:60]!r} is a record: write the domain that publishes it, like _spf.google.com")
+    if inner := re.fullmatch(r"(?:include:|redirect=|\+include:)(\S+)", text.lower()):
+        raise ValueError(f"{text!r} is a term of a record: write {inner[1]}")
     name = DomainName(text)
     if not (DomainName(text.replace("_", "x")).is_hostname and name.is_qualified):
         raise ValueError(
@@ -297,6 +418,8 @@ def duration_between(minimum: str, maximum: str) -> AfterValidator:
 
 
 def _as_list(value: object) -> object:
+    if isinstance(value, str) and len(several := re.split(r"[,;]\s+|\s+[,;]\s*", value)) > 1:
+        raise wrong(f"has several values in one text: write {flow([*several])}")
     return (value,) if isinstance(value, str) else value
 
 
@@ -343,14 +466,15 @@ def reading(parse: Callable[[str], Any]) -> PlainValidator:
 def one_of(values: type[StrEnum], noun: str) -> PlainValidator:
     """For members of an enum. *noun* is what each of them is, like "a check"."""
 
-    def parse(text: str) -> StrEnum:
+    def validate(value: object) -> StrEnum:
+        text = str(value).lower() if isinstance(value, bool) else _text(value)
         try:
             return values(text)
         except ValueError:
             known = [value.value for value in values]
-            raise ValueError(f"{text!r} is not {noun}; {did_you_mean(text, known)}") from None
+            raise wrong(f"{text!r} is not {noun}; {did_you_mean(text, known)}") from None
 
-    return reading(parse)
+    return PlainValidator(validate)
 
 
 Slug = Annotated[str, reading(_slug)]

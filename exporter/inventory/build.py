@@ -8,7 +8,7 @@ from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.spf.compiled import Range
 from exporter.config.configuration import Configuration, DomainSettings, PoolSettings
-from exporter.config.model import AddressEntry, NetworkEntry
+from exporter.config.model import AddressEntry, AnyEntry
 from exporter.config.rules import is_enumerable
 from exporter.config.values import SeriesMode
 from exporter.inventory.budget import with_plans
@@ -32,7 +32,7 @@ def configured_addresses(settings: PoolSettings) -> AddressRanges:
     return AddressRanges(enumerable_ranges(settings.addresses))
 
 
-def enumerable_ranges(entries: Iterable[AddressEntry | NetworkEntry]) -> Iterator[AddressRange]:
+def enumerable_ranges(entries: Iterable[AnyEntry]) -> Iterator[AddressRange]:
     """The ranges of entries that can be enumerated: networks first, so that an `ip` counts more than an equal one."""
     for entry in sorted(filter(is_enumerable, entries), key=lambda entry: isinstance(entry, AddressEntry)):
         yield AddressRange(entry.family, entry.first, entry.last, entry.helo)

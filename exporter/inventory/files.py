@@ -13,7 +13,16 @@ from pydantic import ConfigDict, Discriminator, PlainValidator, Tag, TypeAdapter
 from exporter.checks.spf.compiled import Range
 from exporter.config.explain import Keys, explain
 from exporter.config.load import MAX_BYTES, decode, first_problems, read_regular
-from exporter.config.model import AddressEntry, HeloTemplates, NetworkEntry, Section
+from exporter.config.model import (
+    AddressEntry,
+    AnyEntry,
+    HeloTemplates,
+    NetworkEntry,
+    Section,
+    ServerEntry,
+    entry_tag,
+    located,
+)
 from exporter.config.rules import MAX_POOL_ADDRESSES, entry_violations, is_enumerable
 from exporter.config.tree import Node, path_text, read_tree
 from exporter.config.values import AddressText, NetworkText, up_to, wrong
@@ -128,7 +137,7 @@ _ADDRESS = TypeAdapter(AddressText)
 _NETWORK = TypeAdapter(NetworkText)
 
 
-def _read_target(value: object) -> AddressEntry | NetworkEntry:
+def _read_target(value: object) -> AnyEntry:
     try:
         if isinstance(value, str) and "/" in value:
             return NetworkEntry.model_construct(network=_NETWORK.validate_python(value))
@@ -148,25 +157,23 @@ class Labels(Section):
 class TargetGroup(Section):
     """A group of file_sd: addresses or networks with common labels."""
 
-    targets: Annotated[
-        tuple[Annotated[AddressEntry | NetworkEntry, PlainValidator(_read_target)], ...], up_to(1_000_000)
-    ]
+    targets: Annotated[tuple[Annotated[AnyEntry, PlainValidator(_read_target)], ...], up_to(1_000_000)]
     labels: Labels = Labels()
 
-    def entries(self) -> Iterator[AddressEntry | NetworkEntry]:
+    def entries(self) -> Iterator[AnyEntry]:
         """The targets as entries of `addresses`."""
         for target in self.targets:
             yield target.model_copy(update={"helo": self.labels.helo})
 
 
 def _tag(value: object) -> str:
-    if isinstance(value, dict) and "targets" in value:
-        return "<group>"
-    return "<network>" if isinstance(value, dict) and "network" in value else "<ip>"
+    return "<group>" if isinstance(value, dict) and "targets" in value else entry_tag(value)
 
 
+_AnyItem: TypeAlias = AnyEntry | ServerEntry | TargetGroup
 _Item: TypeAlias = Annotated[
     Annotated[AddressEntry, Tag("<ip>")]
+    | Annotated[ServerEntry, Tag("<ips>")]
     | Annotated[NetworkEntry, Tag("<network>")]
     | Annotated[TargetGroup, Tag("<group>")],
     Discriminator(_tag),
@@ -174,18 +181,19 @@ _Item: TypeAlias = Annotated[
 _ITEMS: TypeAdapter[tuple[_Item, ...]] = TypeAdapter(Annotated[tuple[_Item, ...], up_to(1_000_000)])
 _KEYS: Keys = {
     ("<ip>",): list(AddressEntry.model_fields),
+    ("<ips>",): list(ServerEntry.model_fields),
     ("<network>",): list(NetworkEntry.model_fields),
     ("<group>",): list(TargetGroup.model_fields),
 }
 
 
-def read_entries(path: Path) -> tuple[AddressEntry | NetworkEntry, ...]:
+def read_entries(path: Path) -> tuple[AnyEntry, ...]:
     """Read the entries of a file. Raises `ConfigError` with all its problems."""
     content = read_regular(path, MAX_BYTES, f"is larger than {MAX_BYTES >> 20} MiB: write networks, or several files")
     return parse_entries(decode(content, str(path)), str(path))
 
 
-def parse_entries(text: str, source: str) -> tuple[AddressEntry | NetworkEntry, ...]:
+def parse_entries(text: str, source: str) -> tuple[AnyEntry, ...]:
     """Read entries from *text*; *source* is its name in messages. Raises `ConfigError` with the first problems."""
     root, problems = read_tree(text, source)
     if root is None or root.content is None:
@@ -194,7 +202,7 @@ def parse_entries(text: str, source: str) -> tuple[AddressEntry | NetworkEntry, 
     if not isinstance(root.content, list):
         what = "is not a list: write entries like - {ip: 192.0.2.10}, or groups like - {targets: [192.0.2.10]}"
         raise ConfigError([Problem(source, root.line, root.column, "", what), *problems])
-    items: tuple[AddressEntry | NetworkEntry | TargetGroup, ...] = ()
+    items: tuple[_AnyItem, ...] = ()
     try:
         items = _ITEMS.validate_python(root.data())
     except ValidationError as error:
@@ -202,12 +210,10 @@ def parse_entries(text: str, source: str) -> tuple[AddressEntry | NetworkEntry, 
     problems += _broken_rules(items, root, source)
     if problems:
         raise ConfigError(first_problems(problems, source))
-    return tuple(_flat(items))
+    return tuple([entry for _, entry in located(_flat(items))])
 
 
-def _flat(
-    items: tuple[AddressEntry | NetworkEntry | TargetGroup, ...],
-) -> Iterator[AddressEntry | NetworkEntry]:
+def _flat(items: tuple[_AnyItem, ...]) -> Iterator[AnyEntry | ServerEntry]:
     for item in items:
         if isinstance(item, TargetGroup):
             yield from item.entries()
@@ -215,9 +221,7 @@ def _flat(
             yield item
 
 
-def _broken_rules(
-    items: tuple[AddressEntry | NetworkEntry | TargetGroup, ...], root: Node, source: str
-) -> Iterator[Problem]:
+def _broken_rules(items: tuple[_AnyItem, ...], root: Node, source: str) -> Iterator[Problem]:
     """Check rules over several keys. Each problem has the line and column of its value in the file."""
     for index, item in enumerate(items):
         is_group = isinstance(item, TargetGroup)

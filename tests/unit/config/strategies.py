@@ -70,7 +70,7 @@ receivers = st.lists(st.sampled_from([receiver.value for receiver in Receiver]),
 def entries(pool: int) -> st.SearchStrategy[Any]:
     """Addresses of the pool with this number: in a /16 and a /96 of its own, so that pools do not overlap."""
     ipv4 = some_of(
-        {"ip": st.integers(0, 65535).map(lambda n: f"10.{pool}.{n >> 8}.{n & 255}")}, helo=distinct(templates)
+        {"ip": st.integers(0, 65534).map(lambda n: f"10.{pool}.{n >> 8}.{n & 255}")}, helo=distinct(templates)
     )
     ipv6 = some_of(
         {"ip": st.integers(1, 65535).map(lambda n: f"2001:db8:{pool + 1:x}::{n:x}")}, helo=distinct(templates6)
@@ -82,8 +82,12 @@ def entries(pool: int) -> st.SearchStrategy[Any]:
         {"network": st.integers(118, 128).map(lambda length: f"2001:db8:{pool + 1:x}::/{length}")},
         helo=distinct(templates6),
     )
+    both = some_of({"ip": st.just([f"10.{pool}.255.255", f"2001:db8:{pool + 1:x}:1::"])}, helo=distinct(helo_names))
     return st.lists(
-        ipv4 | ipv6 | network | network6, min_size=1, max_size=6, unique_by=lambda one: one.get("ip") or one["network"]
+        ipv4 | ipv6 | network | network6 | both,
+        min_size=1,
+        max_size=6,
+        unique_by=lambda one: str(one.get("ip") or one["network"]),
     )
 
 

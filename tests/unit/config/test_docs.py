@@ -20,6 +20,7 @@ SECTIONS = {
     ("storage",): "storage",
     ("pools",): "pools",
     ("pools", "addresses", "<ip>"): "addresses",
+    ("pools", "addresses", "<ips>"): "addresses",
     ("pools", "addresses", "<network>"): "addresses",
     ("pools", "expect", "<edit>"): "expect",
     ("pools", "sample", "<sample>"): "sample",

@@ -30,11 +30,22 @@ def test_durations_that_are_valid(text, milliseconds):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "s", "1", "1.5", "1s1m", "1m1m", "-1s", "1 s", "1S", "1w", "\uff11s", "1s\n", "1e3s"]
+    ("text", "hint"),
+    [
+        *[(text, "numbers with units") for text in ("", "s", "-1s", "\uff11s", "1e3s", "p", "P1M", "five minutes")],
+        *[("1", "write 1s for seconds"), ("1.5", "write 1.5s for seconds"), ("1s1m", "write 1m1s")],
+        *[("1m1m", "write 2m"), ("1 s", "write 1s"), ("1S", "write 1s"), ("1w", "write 7d"), ("1s\n", "write 1s")],
+        *[
+            ("5min", "write 5m"),
+            ("2 Hours and 5 minutes", "write 2h5m"),
+            ("P1DT2M", "write 1d2m"),
+            ("0.5h", "write 30m"),
+        ],
+    ],
 )
-def test_durations_that_are_not_valid(text):
-    """No unit, a wrong order, a repeated unit, and non-ASCII digits are errors."""
-    with pytest.raises(ValueError, match="unit"):
+def test_durations_that_are_not_valid(text, hint):
+    """No unit, a wrong order, a repeated unit, and non-ASCII digits are errors; what is clear is written right."""
+    with pytest.raises(ValueError, match=hint):
         Duration.parse(text)
 
 

@@ -81,6 +81,16 @@ def test_a_network_that_is_too_big_to_enumerate_stays_a_range(tmp_path):
     ]
 
 
+def test_a_server_with_both_families(tmp_path):
+    """An entry may list its addresses; a mistake in one of them has its place."""
+    file = tmp_path / "a.yml"
+    file.write_text('- {ip: [192.0.2.10, "2001:db8::a"], helo: mail.example.org}\n')
+    assert texts(scan((str(file),), FilesContent())) == ["192.0.2.10", "2001:db8::a"]
+    file.write_text('- {ip: [192.0.2.10, "192.0.2.11:25"]}\n')
+    (problem,) = scan((str(file),), FilesContent()).problems
+    assert str(problem) == f"{file}:1:21: [0].ip[1]: '192.0.2.11:25' is more than an address: write 192.0.2.11"
+
+
 def test_only_regular_files_are_read(tmp_path):
     """A FIFO without a writer and a device would block a reader for ever."""
     os.mkfifo(tmp_path / "fifo")
