@@ -67,6 +67,7 @@ class Storage:
         self._to_restore: set[str] = set()
         self._restoring: set[asyncio.Task[None]] = set()
         self._is_stopping = False
+        self._retry: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.status: StorageStatus | None = None
 
@@ -130,7 +131,10 @@ class Storage:
         What was restored is saved from then on. `stop_restoring` ends it early.
         """
         status, entry, writer = self.status, self._entry, self._writer
-        if status is None or entry is None or writer is None or not status.is_ok:
+        if status is None or entry is None or writer is None:
+            return
+        if not status.is_ok:  # not open yet, or not for sure
+            self._restore_later()
             return
         names, self._to_restore = self._to_restore, set()
         began, before = time.monotonic(), status.restored
@@ -148,10 +152,16 @@ class Storage:
         except (StorageError, OSError) as error:
             log.warning("the stored state cannot be read", path=entry.path, reason=str(error))
             self._to_restore |= names
-            asyncio.get_running_loop().call_later(_RETRY_SECONDS, self.start_restoring)
+            self._restore_later()
         if status.restored > before or any(others.values()):
             seconds = round(time.monotonic() - began, 3)
             log.info("restored what was known", addresses=status.restored - before, **others, seconds=seconds)
+
+    def _restore_later(self) -> None:
+        """Try again soon."""
+        if self._retry is not None:
+            self._retry.cancel()
+        self._retry = asyncio.get_running_loop().call_later(_RETRY_SECONDS, self.start_restoring)
 
     async def _restore_table(self, table: "StateTable", entry: StorageEntry, status: StorageStatus) -> int:
         missing = table.missing()
@@ -211,6 +221,8 @@ class Storage:
         await self._end()
 
     async def _end(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
         for task in tuple(self._restoring):
             task.cancel()
         await asyncio.gather(*self._restoring, return_exceptions=True)
