@@ -402,7 +402,8 @@ def _misplaced(domain: DomainName) -> Check[tuple[DomainName, Meant] | None]:
     above = [name for name in tree_walk_names(domain)[1:] if name.is_qualified]
     doubled = [f"_dmarc.{domain}.{origin}" for origin in (domain, *above[:2])]
     for found_at, answer in (yield from elsewhere([domain, f"dmarc.{domain}", *doubled])):
-        if not answer.chain and (meant := DMARC.first_meant(answer.texts)) is not None:
+        meant = DMARC.first_meant(answer.texts, versioned=True)
+        if meant is not None and not answer.chain:
             return found_at, meant
     return None
 

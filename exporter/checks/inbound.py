@@ -1,6 +1,7 @@
 """Mail to a domain, where bounces and reports come back: MX records, MTA-STS, TLS reporting."""
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from exporter.checks.domain import (
 from exporter.checks.helo import forward_questions
 from exporter.checks.host_names import special_use, unusable
 from exporter.checks.names import DomainName
+from exporter.checks.repair import MTA_STS, TLS_RPT, Dialect, elsewhere, report_uris
 from exporter.checks.result import Fix, some
 from exporter.checks.txt_records import clip, parse_tags, txt_line
 
@@ -230,50 +232,94 @@ def _exchanges(hosts: list[DomainName]) -> str:
     return f"The mail exchange{'s' if len(hosts) > 1 else ''} {some(hosts)}"
 
 
-_KINDS = {
-    DomainCheckName.MTA_STS: (
-        DomainReason.MTA_STS_SEVERAL_RECORDS,
-        DomainReason.MTA_STS_DANGLING,
-        "MTA-STS",
-        "RFC 8461 section 3.1",
-    ),
-    DomainCheckName.TLS_RPT: (
-        DomainReason.TLS_RPT_SEVERAL_RECORDS,
-        DomainReason.TLS_RPT_DANGLING,
-        "TLS reporting",
-        "RFC 8460 section 3",
-    ),
-}
+class _Kind(NamedTuple):
+    """A kind of TXT record that says something about mail to a domain.
+
+    Attributes:
+        check: Its check.
+        what: Its name in sentences.
+        rfc: The section that says which records count.
+        version: How a record has to begin for senders to read it.
+        dialect: How it is written.
+        repaired: Makes one record of what several, or broken ones, say.
+    """
+
+    check: DomainCheckName
+    what: str
+    rfc: str
+    version: re.Pattern[bytes]
+    dialect: Dialect
+    repaired: Callable[[DomainName, Sequence[bytes]], bytes]
+
+    def failed(self, domain: DomainName, fault: str, sentence: str, fix: Fix) -> DomainFinding:
+        """The finding of a fault, which every kind has: missing, several-records, dangling."""
+        return failed(self.check, domain, DomainReason(f"{self.check}-{fault}"), sentence, fix)
 
 
-def _one_record(
-    check: DomainCheckName, domain: DomainName, asked: DomainName, version: re.Pattern[bytes]
-) -> Check[tuple[DomainName, bytes | DomainFinding]]:
-    """The one TXT record that begins with *version*, b"" for none, or why there is no single one; with its owner."""
+def _one_record(kind: _Kind, domain: DomainName, asked: DomainName) -> Check[tuple[DomainName, bytes | DomainFinding]]:
+    """The one record of a kind, b"" for none, or why there is no single one; with its owner."""
     question = Question(asked, "TXT")
     answer, cname = yield [question, Question(asked, "CNAME")]
     if not answer.is_conclusive:
-        return asked, unanswered(check, domain, question, answer)
+        return asked, unanswered(kind.check, domain, question, answer)
     owner = answer.owner(asked)
-    for finding in beside_cname(check, domain, asked, answer, cname):
+    for finding in beside_cname(kind.check, domain, asked, answer, cname):
         return owner, finding
-    reason, dangling, kind, rfc = _KINDS[check]
     if answer.chain and answer.status is not Status.ANSWER:
         what = "does not exist" if answer.status is Status.NXDOMAIN else "has no TXT record"
-        sentence = f"{domain} has no {kind} record: {asked} is a CNAME that leads to {owner}, which {what}."
+        sentence = f"{domain} has no {kind.what} record: {asked} is a CNAME that leads to {owner}, which {what}."
         fix = Fix(f"Have the record published at {owner}, or correct the CNAME, or remove it.", asked)
-        return owner, failed(check, domain, dangling, sentence, fix)
-    records = [text for text in answer.texts if version.match(text)]
-    if len(records) <= 1:
-        return owner, records[0] if records else b""
-    sentence = f"{domain} has {len(records)} {kind} records, so senders ignore all of them ({rfc})."
-    lines = tuple([txt_line(owner, record) for record in records])
-    fix = Fix("Keep one of them, and remove the others.", owner, (lines[0],), lines)
-    return owner, failed(check, domain, reason, sentence, fix)
+        return owner, kind.failed(domain, "dangling", sentence, fix)
+    records = [text for text in answer.texts if kind.version.match(text)]
+    if len(records) > 1:
+        sentence = f"{domain} has {len(records)} {kind.what} records, so senders ignore all of them ({kind.rfc})."
+        lines = tuple([txt_line(owner, record) for record in records])
+        line = txt_line(owner, kind.repaired(domain, records))
+        fix = Fix("Publish one record, as below, in place of all of them.", owner, (line,), lines)
+        return owner, kind.failed(domain, "several-records", sentence, fix)
+    if records:
+        return owner, records[0]
+    found = [(owner, kind.dialect.first_meant(answer.texts))]
+    if found[0][1] is None:
+        answers = yield from elsewhere([f"{asked}.{domain}", domain])
+        found = [(name, kind.dialect.first_meant(it.texts, versioned=True)) for name, it in answers if not it.chain]
+    for found_at, meant in found:
+        if meant is not None:
+            why = f"its record is at {found_at}, where no sender looks" if found_at != owner else ""
+            why = why or f"senders ignore the record at {owner}, because {meant.why}"
+            sentence = f"{domain} has no {kind.what} record that counts: {why}: {meant.quoted}."
+            line = txt_line(owner, kind.repaired(domain, [meant.text]))
+            advice = "Publish it as below, repaired." if found_at == owner else f"Move it to {owner}, as below."
+            fix = Fix(advice, owner, (line,), (txt_line(found_at, meant.text),))
+            return owner, kind.failed(domain, "missing", sentence, fix)
+    return owner, b""
 
 
 _ID = re.compile("[A-Za-z0-9]{1,32}")
-_MTA_STS_VERSION = re.compile(rb"v=STSv1[ \t]*;")  # RFC 8461 section 3.1: other records are discarded
+
+
+def _one_policy(_: DomainName, texts: Sequence[bytes]) -> bytes:
+    """One MTA-STS record: of several identifiers the last, which is the newest if they are times."""
+    pairs = _pairs(MTA_STS, texts)
+    ids = [re.sub("[^A-Za-z0-9]", "", value)[:32] for name, value in pairs if name == "id"]
+    newest = max(ids, key=lambda it: (len(it), it), default="") or "1"
+    return MTA_STS.text([("id", newest), *[pair for pair in pairs if pair[0] != "id"]]) + b";"
+
+
+def _pairs(dialect: Dialect, texts: Sequence[bytes]) -> list[tuple[str, str]]:
+    """The tags of several records, each once."""
+    read = [meant for text in texts if (meant := dialect.meant(text)) is not None]
+    return list(dict.fromkeys([pair for meant in read for pair in meant.pairs]))
+
+
+_STS = _Kind(
+    DomainCheckName.MTA_STS,
+    "MTA-STS",
+    "RFC 8461 section 3.1",
+    re.compile(rb"v=STSv1[ \t]*;"),
+    MTA_STS,
+    _one_policy,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,19 +346,20 @@ def mta_sts(domain: DomainName) -> Check[MtaStsReport]:
     """
     check = DomainCheckName.MTA_STS
     owner = DomainName(f"_mta-sts.{domain}")
-    owner, record = yield from _one_record(check, domain, owner, _MTA_STS_VERSION)
+    owner, record = yield from _one_record(_STS, domain, owner)
     if isinstance(record, DomainFinding):
         return MtaStsReport(domain, record)
-    example = (txt_line(owner, b"v=STSv1; id=1;"),)
     if not record:
         sentence = f"{domain} announces no MTA-STS policy: {owner} has no record that begins with v=STSv1."
-        fix = Fix("Serve a policy first, then announce it with a record like the one below.", owner, example)
+        advice = "Serve a policy first, then announce it with a record like the one below."
+        fix = Fix(advice, owner, (txt_line(owner, b"v=STSv1; id=1;"),))
         return MtaStsReport(domain, failed(check, domain, DomainReason.MTA_STS_MISSING, sentence, fix))
     tags = parse_tags(record)
     if tags.problem or not _ID.fullmatch(tags.get("id")):
         problem = tags.problem or "its id= is not 1 to 32 letters and digits"
         sentence = f"The MTA-STS record of {domain} cannot be read: {problem}."
-        fix = Fix("Publish the record below.", owner, example, (txt_line(owner, record),))
+        line = txt_line(owner, _one_policy(domain, [record]))
+        fix = Fix("Publish it as below, repaired.", owner, (line,), (txt_line(owner, record),))
         finding = failed(check, domain, DomainReason.MTA_STS_SYNTAX, sentence, fix)
         return MtaStsReport(domain, finding, record=record)
     finding = yield from _policy_host(domain)
@@ -343,8 +390,25 @@ def _policy_host(domain: DomainName) -> Check[DomainFinding]:
     return failed(check, domain, DomainReason.MTA_STS_NO_HOST, sentence, fix)
 
 
-_TLS_RPT_VERSION = re.compile(rb"v=TLSRPTv1[ \t]*;")
-_REPORT_URI = re.compile(r"mailto:[^@\s,;]+@[^@\s,;]+|https://[^\s,;/][^\s,;]*", re.IGNORECASE)
+_REPORT_URI = re.compile(r"mailto:(?!//)[^@\s,;]+@[^@\s,;]+|https://[^\s,;/][^\s,;]*", re.IGNORECASE)
+
+
+def _one_request(domain: DomainName, texts: Sequence[bytes]) -> bytes:
+    """One TLS reporting record, with the URIs of all; without any, that of a mailbox that can be made."""
+    pairs = _pairs(TLS_RPT, texts)
+    uris = report_uris(",".join([value for name, value in pairs if name == "rua"]))
+    usable = [uri for uri in uris if _REPORT_URI.fullmatch(uri)] or [f"mailto:tls-reports@{domain}"]
+    return TLS_RPT.text([("rua", ",".join(usable)), *[pair for pair in pairs if pair[0] != "rua"]])
+
+
+_RPT = _Kind(
+    DomainCheckName.TLS_RPT,
+    "TLS reporting",
+    "RFC 8460 section 3",
+    re.compile(rb"v=TLSRPTv1[ \t]*;"),
+    TLS_RPT,
+    _one_request,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,22 +432,29 @@ def tls_rpt(domain: DomainName) -> Check[TlsRptReport]:
     """Check the record at ``_smtp._tls`` (RFC 8460 section 3). Raises `ValueError` if the name would be too long."""
     check = DomainCheckName.TLS_RPT
     owner = DomainName(f"_smtp._tls.{domain}")
-    owner, record = yield from _one_record(check, domain, owner, _TLS_RPT_VERSION)
+    owner, record = yield from _one_record(_RPT, domain, owner)
     if isinstance(record, DomainFinding):
         return TlsRptReport(domain, record)
-    advice = "Publish a record like the one below, with a mailbox that somebody reads."
-    example = (txt_line(owner, f"v=TLSRPTv1; rua=mailto:tls-reports@{domain}".encode("ascii")),)
     if not record:
         sentence = f"{domain} asks for no TLS reports: {owner} has no record that begins with v=TLSRPTv1."
-        fix = Fix(advice, owner, example)
+        advice = "Publish a record like the one below, with a mailbox that somebody reads."
+        fix = Fix(advice, owner, (txt_line(owner, _one_request(domain, [])),))
         return TlsRptReport(domain, failed(check, domain, DomainReason.TLS_RPT_MISSING, sentence, fix))
     tags = parse_tags(record)
-    uris = [uri.strip() for uri in tags.get("rua").split(",")]
+    requests = [value for name, value in tags.pairs if name == "rua"]  # there may be several (RFC 8460 section 3)
+    names = [name for name, _ in tags.pairs if name != "rua"]
+    problem = next((f"{clip(it)} is no tag of the form name=value" for it in tags.strays), "")
+    if len(set(names)) < len(names):
+        problem = problem or tags.problem
+    uris = [uri.strip() for value in requests or [""] for uri in value.split(",")]
     bad = [uri for uri in uris if not _REPORT_URI.fullmatch(uri)]
-    if tags.problem or bad:
-        problem = tags.problem or f"its rua= has {clip(bad[0]) or 'nothing'}, where a mailto: or https: URI is wanted"
+    if problem or bad:
+        problem = problem or f"its rua= has {clip(bad[0]) or 'nothing'}, where a mailto: or https: URI is wanted"
         sentence = f"The TLS reporting record of {domain} cannot be read: {problem}."
-        fix = Fix(advice, owner, example, (txt_line(owner, record),))
+        line = txt_line(owner, _one_request(domain, [record]))
+        left_out = [uri for uri in report_uris(",".join(uris)) if not _REPORT_URI.fullmatch(uri)]
+        without = f", without {clip(some(left_out))}, which is no such URI" if left_out else ""
+        fix = Fix(f"Publish it as below{without}.", owner, (line,), (txt_line(owner, record),))
         finding = failed(check, domain, DomainReason.TLS_RPT_SYNTAX, sentence, fix)
         return TlsRptReport(domain, finding, record=record)
     return TlsRptReport(domain, passed(check, domain), tuple(uris), record)

@@ -91,9 +91,10 @@ class Dialect:
             pairs, lost = self._read(f"{read[: found.start()]};{read[found.end() :]}")
         return Meant(text, self._why(text, read, found), pairs, lost)
 
-    def first_meant(self, texts: Iterable[bytes]) -> Meant | None:
-        """The first record of this kind among TXT records."""
-        return next((it for it in map(self.meant, texts) if it is not None), None)
+    def first_meant(self, texts: Iterable[bytes], *, versioned: bool = False) -> Meant | None:
+        """The first record of this kind among TXT records; *versioned* demands a version, however it is spelt."""
+        wanted = [text for text in texts if not versioned or self._find_version(_clean(text))]
+        return next((it for it in map(self.meant, wanted) if it is not None), None)
 
     def _find_version(self, read: str) -> re.Match[str] | None:
         if found := self._version.search(read):

@@ -11,7 +11,9 @@ from exporter.checks.check import run_check
 from exporter.checks.dkim import dkim, is_ed25519_info, key_name, read_value, rsa_key
 from exporter.checks.domain import DomainReason
 from exporter.checks.result import Reason, Result
+from exporter.checks.txt_records import parse_tags
 from tests.factories import World, name, question
+from tests.mistakes import broken
 from tests.strategies import INCONCLUSIVE
 
 KEY = "k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
@@ -159,6 +161,31 @@ def test_any_bytes_get_a_verdict_in_any_order(text, key, random):
         assert (
             run_check(dkim("s1", name("example.org")), twice)[0] == run_check(dkim("s1", name("example.org")), world)[0]
         )
+
+
+WHOLE = "v=DKIM1; k=ed25519; t=s; n=mail; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+KEYS = (
+    lambda text: text.replace("k=ed25519; ", ""),
+    lambda text: text.replace("ed25519", "Ed25519"),
+    lambda text: text.replace("p=", "p=-----BEGIN PUBLIC KEY-----") + "-----END PUBLIC KEY-----",
+    lambda text: text.removesuffix("="),
+    lambda text: text.replace("Og7", 'O"g7'),
+)
+
+
+@given(broken(WHOLE, KEYS))
+def test_a_key_record_is_repaired_without_loss(text):
+    """Whatever is broken about it: a fix with a record keeps the key and its flags, and then the selector passes."""
+    world = World({question(AT, "TXT"): frozenset({Text(text.encode())})})
+    report, _ = run_check(dkim("s1", name("example.org")), world)
+    fix = report.finding.fix
+    if fix is not None and fix.records:
+        world = world.apply(fix)
+        report, _ = run_check(dkim("s1", name("example.org")), world)
+        (fixed,) = world(question(AT, "TXT")).texts
+
+        assert report.finding.reason is None
+        assert set(parse_tags(fixed).pairs) == set(parse_tags(WHOLE.encode()).pairs)
 
 
 @given(st.sampled_from(INCONCLUSIVE))

@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.answers import Answer, Question, Status
+from exporter.checks.answers import Answer, Question, Status, Text
 from exporter.checks.check import run_check
 from exporter.checks.inbound import mta_sts, mx, tls_rpt
 from exporter.checks.result import Result
 from tests.factories import World, name
+from tests.mistakes import broken
 from tests.strategies import outages
 
 DOMAIN = name("example.org")
@@ -232,7 +233,7 @@ RPT_AT = "_smtp._tls.example.org TXT v=TLSRPTv1;"
             f"{STS}\n_mta-sts.example.org TXT v=STSv1; id=1;",
             "example.org has 2 MTA-STS records, so senders ignore all of them (RFC 8461 section 3.1).",
             "_mta-sts.example.org",
-            STS_LINE,
+            ('_mta-sts.example.org. TXT "v=STSv1; id=20260101;"',),
             id="sts-twice",
         ),
         pytest.param(
@@ -240,7 +241,7 @@ RPT_AT = "_smtp._tls.example.org TXT v=TLSRPTv1;"
             "_mta-sts.example.org TXT v=STSv1; id=a-b;",
             "The MTA-STS record of example.org cannot be read: its id= is not 1 to 32 letters and digits.",
             "_mta-sts.example.org",
-            STS_LINE,
+            ('_mta-sts.example.org. TXT "v=STSv1; id=ab;"',),
             id="sts-with-a-bad-id",
         ),
         pytest.param(
@@ -272,7 +273,7 @@ RPT_AT = "_smtp._tls.example.org TXT v=TLSRPTv1;"
             f"{RPT_AT} rua=mailto:a@example.org\n{RPT_AT} rua=mailto:b@example.org",
             "example.org has 2 TLS reporting records, so senders ignore all of them (RFC 8460 section 3).",
             "_smtp._tls.example.org",
-            ('_smtp._tls.example.org. TXT "v=TLSRPTv1; rua=mailto:a@example.org"',),
+            ('_smtp._tls.example.org. TXT "v=TLSRPTv1; rua=mailto:a@example.org,mailto:b@example.org"',),
             id="rpt-twice",
         ),
         pytest.param(
@@ -290,7 +291,7 @@ RPT_AT = "_smtp._tls.example.org TXT v=TLSRPTv1;"
             "The TLS reporting record of example.org cannot be read: its rua= has moo, "
             "where a mailto: or https: URI is wanted.",
             "_smtp._tls.example.org",
-            RPT_LINE,
+            ('_smtp._tls.example.org. TXT "v=TLSRPTv1; rua=mailto:a@example.org"',),
             id="rpt-to-what-is-no-place",
         ),
         pytest.param(
@@ -298,7 +299,7 @@ RPT_AT = "_smtp._tls.example.org TXT v=TLSRPTv1;"
             f"{RPT_AT} rua=mailto:a@example.org; moo",
             "The TLS reporting record of example.org cannot be read: moo is no tag of the form name=value.",
             "_smtp._tls.example.org",
-            RPT_LINE,
+            ('_smtp._tls.example.org. TXT "v=TLSRPTv1; rua=mailto:a@example.org"',),
             id="rpt-that-is-no-list-of-tags",
         ),
     ],
@@ -360,3 +361,18 @@ def test_twenty_hosts_are_asked_for():
     assert report.finding.result is Result.PASS
     assert len(report.hosts) == 30
     assert len(evidence) == 1 + 2 * 20
+
+
+WHOLE = "v=TLSRPTv1; rua=mailto:a@example.org,mailto:b@example.org"
+
+
+@given(broken(WHOLE))
+def test_a_tls_reporting_record_is_repaired_without_loss(text):
+    """Whatever is broken about it: once it counts, reports go where they were meant to go."""
+    asked = Question(name("_smtp._tls.example.org"), "TXT")
+    world = World({asked: frozenset({Text(text.encode())})})
+    for _ in range(2):
+        report, _ = run_check(tls_rpt(DOMAIN), world)
+        world = world if report.finding.fix is None else world.apply(report.finding.fix)
+
+    assert run_check(tls_rpt(DOMAIN), world)[0].uris == ("mailto:a@example.org", "mailto:b@example.org")
