@@ -14,6 +14,12 @@ from exporter.checks.result import CheckName, Finding, Fix, Reason, Result, some
 
 _LOOPBACK = 127
 _REFUSING = bytes([127, 255, 255])
+_REFUSALS = {
+    252: "the name of the list is misspelt or unknown to its servers: correct zone in dnsbls",
+    254: "the query came through a public or shared resolver: ask the list through a resolver of your own",
+    255: "too many queries came from this address: ask less often, or get a data feed of the list",
+}
+"""What the last byte of 127.255.255.x means to the lists that use it."""
 _TESTS = {
     # Section 5: IPv4 lists have 127.0.0.2 and not 127.0.0.1, IPv6 lists the same as IPv4-mapped addresses.
     4: (Address(bytes([127, 0, 0, 2])), Address(bytes([127, 0, 0, 1]))),
@@ -90,7 +96,7 @@ def list_health(blocklist: Blocklist, family: int) -> Check[ListHealth]:
     first, second = yield questions
     for question, answer in zip(questions, (first, second), strict=True):
         if _refuses(answer):
-            sentence = f"{zone} refuses to answer us ({some(answer.addresses)}): nothing is known about any address."
+            sentence = f"{zone} refuses to answer ({_refusal(answer)}). Nothing is known about any address."
             return ListHealth(zone, family, works=False, reason=Reason.DNSBL_BLOCKED, sentence=sentence)
         if not answer.is_conclusive:
             sentence = f"The {question} lookup got no answer ({answer.status})."
@@ -125,7 +131,7 @@ def dnsbl(check: CheckName, address: Address, blocklist: Blocklist, health: List
     if answer.status is not Status.ANSWER:
         return Listing(Finding(check, Result.PASS, zone), is_listed=False)
     if _refuses(answer):
-        sentence = f"{zone} refuses to say whether it lists {address} ({some(answer.addresses)})."
+        sentence = f"{zone} refuses to say whether it lists {address} ({_refusal(answer)})."
         return Listing(Finding(check, Result.UNKNOWN, zone, Reason.DNSBL_BLOCKED, sentence), None)
     if not _is_of_a_list(answer):
         what = f"The answer for {address} in {zone} is {some(answer.addresses)}"
@@ -142,6 +148,13 @@ def dnsbl(check: CheckName, address: Address, blocklist: Blocklist, health: List
 def _refuses(answer: Answer) -> bool:
     """Whether the list refuses to answer: 127.255.255.x, a convention of the large lists."""
     return any(it.packed[:3] == _REFUSING for it in answer.addresses)
+
+
+def _refusal(answer: Answer) -> str:
+    """The return address by which a list refuses to answer, and what it means."""
+    code = next(it for it in answer.addresses if it.packed[:3] == _REFUSING)
+    meaning = _REFUSALS.get(code.packed[3], "")
+    return f"{code}: {meaning}" if meaning else str(code)
 
 
 def _is_of_a_list(answer: Answer) -> bool:

@@ -115,7 +115,16 @@ def _about(one: AnyChecked) -> tuple[str, str]:
 
 
 def _domain_checks(one: CheckedDomain) -> str:
-    return ", ".join([check for check in DomainCheckName if check in one.job.expect])
+    """The expected checks that were made: without a selector there is no DKIM key to check."""
+    return ", ".join(dict.fromkeys([finding.check for finding in one.expected]))
+
+
+def _unchecked_keys(one: CheckedDomain) -> str:
+    """What to do about DKIM keys that are expected, but whose selectors are not known."""
+    if DomainCheckName.DKIM not in one.job.expect or one.job.selectors:
+        return ""
+    how = "add dkim_selectors to the configuration" if one.job.is_configured else "name one with --dkim-selector"
+    return f" No DKIM key was checked, because no selector is known: {how}."
 
 
 def _other_failures(one: AnyChecked) -> Iterator[str]:
@@ -146,9 +155,12 @@ def paragraphs(one: AnyChecked | CheckedPool) -> Iterator[str]:
         case CheckedDomain(job):
             checks = _domain_checks(one) or "nothing"
             if job.is_configured:
-                yield f"Checked against what the configuration expects of it: {checks}."
+                yield f"Checked against what the configuration expects of it: {checks}.{_unchecked_keys(one)}"
             else:
-                yield f"Not in the configuration, so checked against the default expectations: {checks}."
+                yield (
+                    f"Not in the configuration, so checked against the default expectations: {checks}."
+                    f"{_unchecked_keys(one)}"
+                )
         case CheckedAddress(job) | CheckedName(job) if job.pool is not None:
             yield f"Checked against what the pool {job.pool} expects (profile {job.profile})."
         case CheckedAddress(job) | CheckedName(job):

@@ -90,6 +90,24 @@ def test_a_listing_is_named_by_its_codes():
     assert listing.finding.sentence == "192.0.2.10 is listed in zen.example.org: XBL, 127.0.0.9."
 
 
+@pytest.mark.parametrize(
+    ("code", "meaning"),
+    [
+        (252, "127.255.255.252: the name of the list is misspelt"),
+        (254, "127.255.255.254: the query came through a public or shared resolver"),
+        (255, "127.255.255.255: too many queries"),
+        (253, "127.255.255.253)"),
+    ],
+)
+def test_a_refusal_says_what_its_code_means(code, meaning):
+    """The three codes of the large lists have different causes, at the test point as for an address."""
+    at_test_point = evaluate(f"2.0.0.127.zen.example.org A 127.255.255.{code}")
+    for_address = evaluate(f"{WORKS}10.2.0.192.zen.example.org A 127.255.255.{code}")
+
+    assert meaning in at_test_point.finding.sentence
+    assert meaning in for_address.finding.sentence
+
+
 def test_an_ipv6_list_has_the_mapped_test_points():
     """::ffff:127.0.0.2 is listed and ::ffff:127.0.0.1 is not (section 5)."""
     health, evidence = run_check(list_health(LIST, 6), World.parse(f"{MAPPED}.zen.example.org A 127.0.0.2"))
