@@ -242,6 +242,9 @@ class _Kind(NamedTuple):
         version: How a record has to begin for senders to read it.
         dialect: How it is written.
         repaired: Makes one record of what several, or broken ones, say.
+        missing: The reason if there is no record that counts.
+        several: The reason if there are several.
+        dangling: The reason if a CNAME leads to no record.
     """
 
     check: DomainCheckName
@@ -250,10 +253,9 @@ class _Kind(NamedTuple):
     version: re.Pattern[bytes]
     dialect: Dialect
     repaired: Callable[[DomainName, Sequence[bytes]], bytes]
-
-    def failed(self, domain: DomainName, fault: str, sentence: str, fix: Fix) -> DomainFinding:
-        """The finding of a fault, which every kind has: missing, several-records, dangling."""
-        return failed(self.check, domain, DomainReason(f"{self.check}-{fault}"), sentence, fix)
+    missing: DomainReason
+    several: DomainReason
+    dangling: DomainReason
 
 
 def _one_record(kind: _Kind, domain: DomainName, asked: DomainName) -> Check[tuple[DomainName, bytes | DomainFinding]]:
@@ -269,14 +271,14 @@ def _one_record(kind: _Kind, domain: DomainName, asked: DomainName) -> Check[tup
         what = "does not exist" if answer.status is Status.NXDOMAIN else "has no TXT record"
         sentence = f"{domain} has no {kind.what} record: {asked} is a CNAME that leads to {owner}, which {what}."
         fix = Fix(f"Have the record published at {owner}, or correct the CNAME, or remove it.", asked)
-        return owner, kind.failed(domain, "dangling", sentence, fix)
+        return owner, failed(kind.check, domain, kind.dangling, sentence, fix)
     records = [text for text in answer.texts if kind.version.match(text)]
     if len(records) > 1:
         sentence = f"{domain} has {len(records)} {kind.what} records, so senders ignore all of them ({kind.rfc})."
         lines = tuple([txt_line(owner, record) for record in records])
         line = txt_line(owner, kind.repaired(domain, records))
         fix = Fix("Publish one record, as below, in place of all of them.", owner, (line,), lines)
-        return owner, kind.failed(domain, "several-records", sentence, fix)
+        return owner, failed(kind.check, domain, kind.several, sentence, fix)
     if records:
         return owner, records[0]
     found = [(owner, kind.dialect.first_meant(answer.texts))]
@@ -291,7 +293,7 @@ def _one_record(kind: _Kind, domain: DomainName, asked: DomainName) -> Check[tup
             line = txt_line(owner, kind.repaired(domain, [meant.text]))
             advice = "Publish it as below, repaired." if found_at == owner else f"Move it to {owner}, as below."
             fix = Fix(advice, owner, (line,), (txt_line(found_at, meant.text),))
-            return owner, kind.failed(domain, "missing", sentence, fix)
+            return owner, failed(kind.check, domain, kind.missing, sentence, fix)
     return owner, b""
 
 
@@ -319,6 +321,9 @@ _STS = _Kind(
     re.compile(rb"v=STSv1[ \t]*;"),
     MTA_STS,
     _one_policy,
+    DomainReason.MTA_STS_MISSING,
+    DomainReason.MTA_STS_SEVERAL_RECORDS,
+    DomainReason.MTA_STS_DANGLING,
 )
 
 
@@ -408,6 +413,9 @@ _RPT = _Kind(
     re.compile(rb"v=TLSRPTv1[ \t]*;"),
     TLS_RPT,
     _one_request,
+    DomainReason.TLS_RPT_MISSING,
+    DomainReason.TLS_RPT_SEVERAL_RECORDS,
+    DomainReason.TLS_RPT_DANGLING,
 )
 
 
