@@ -51,6 +51,7 @@ Transports = tuple[Transport | None, Transport | None]
 Connect = Callable[[Server, ReplyHandler], Awaitable[Transports]]
 """Opens the transports to a server."""
 
+_new = tuple.__new__  # builds a NamedTuple in a third of the time
 _query = itemgetter(0)  # of an `Answered`
 _type_and_time = attrgetter("rdtype", "sent_at")
 
@@ -170,7 +171,7 @@ class Engine:
             if query is None:
                 self._statistics.ignored["unknown-id"] += 1
             else:
-                self._advance(query, Datagram(self._clock(), packet))
+                self._advance(query, _new(Datagram, (self._clock(), packet)))
             if self._clock() > until:
                 break
         if answered:
@@ -203,6 +204,11 @@ class Engine:
         """Pass an event to a question, and do what it wants."""
         now = event.at
         for action in query.advance(event):
+            if type(action) is Finish:  # the commonest by far, and a pattern takes longer
+                answer = action.answer
+                dated = _new(Answer, (*answer[:5], self._unix_time(), answer[6]))
+                self._finished([(query, dated)], 0 if query.server is None else query.server.number, now)
+                continue
             match action:
                 case Send(server, over_tcp, message):
                     self._send(query, server, over_tcp, message)
@@ -213,9 +219,6 @@ class Engine:
                         self.queue.submit_again(query)
                 case WaitUntil(deadline):
                     heapq.heappush(self._deadlines, (deadline, id(query), query.serial, query))
-                case Finish(answer):
-                    number = 0 if query.server is None else query.server.number
-                    self._finished([(query, answer._replace(asked_at=self._unix_time()))], number, now)
 
     def _may_send(self, query: Query, now: float) -> None:
         self._advance(query, MaySend(now))
