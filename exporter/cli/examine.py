@@ -113,7 +113,11 @@ async def _run(request: CheckRequest, configuration: Configuration | None) -> in
                 printer.add(replace(one, traces=await trace(one.examination.reverse, resolvers)))
             else:
                 printer.add(one)
-        return printer.end()
+        code = printer.end()
+        for server in [server for resolver in resolvers for server in resolver.servers]:
+            for workaround in server.workarounds:
+                click.echo(f"the DNS server {server.endpoint} {workaround.value}", err=True)
+        return code
     finally:
         await resolvers.close()
 

@@ -221,6 +221,7 @@ def _settings(entry: ResolverEntry) -> ResolverSettings:
         max_queue_seconds=entry.max_queue_time.seconds,
         random_case=entry.random_case,
         cookies=entry.cookies,
+        edns=entry.edns,
         ca_file=None if entry.ca_file is None else Path(entry.ca_file),
     )
 

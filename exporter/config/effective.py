@@ -80,6 +80,7 @@ def _resolver(entry: ResolverEntry) -> Data:
         cache_entries=entry.cache_entries,
         random_case=entry.random_case,
         cookies=entry.cookies,
+        edns=entry.edns,
         ca_file=entry.ca_file,
         canary=_canary(entry.canary) if entry.canary else False,
     )

@@ -433,6 +433,7 @@ class ResolverEntry(Section):
         cache_entries: Limit of the answers in the cache.
         random_case: Whether names are sent in random case (0x20), against forged answers.
         cookies: Whether DNS cookies are sent (RFC 7873).
+        edns: Whether queries use EDNS (RFC 6891), which cookies need.
         ca_file: File of CA certificates for DNS over TLS and HTTPS; None for those of the system.
         canary: Questions with known answers; false for none.
     """
@@ -448,6 +449,7 @@ class ResolverEntry(Section):
     cache_entries: Annotated[int, between(0, 10_000_000)] = _RESOLVER.cache_entries
     random_case: bool = _RESOLVER.random_case
     cookies: bool = _RESOLVER.cookies
+    edns: bool = _RESOLVER.edns
     ca_file: Annotated[PathText | None, Given] = None
     canary: CanaryOrOff = CanaryEntry()
 

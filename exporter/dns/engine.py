@@ -191,8 +191,11 @@ class Engine:
         return Server(
             number,
             endpoint,
-            cookies=CookieJar(self._random_bytes) if self._settings.cookies and is_udp else None,
+            cookies=CookieJar(self._random_bytes)
+            if self._settings.cookies and self._settings.edns and is_udp
+            else None,
             random_case=self._settings.random_case and is_udp,
+            edns=self._settings.edns,
         )
 
     async def _open(self, server: Server) -> None:
@@ -240,7 +243,7 @@ class Engine:
         transport, _ = self._transports[server.number]
         ordinary: list[Query] = []
         special = queries
-        if transport is not None and now >= server.ordinary_from:
+        if transport is not None and now >= server.ordinary_from and not server.wants_basic(now):
             special = [query for query in queries if query.tried]
             ordinary = [query for query in queries if not query.tried] if special else queries
         for query in special:
@@ -253,7 +256,7 @@ class Engine:
         last, _ = answered[-1]
         if server.replied(now, now - last.sent_at):  # only of the last one is the time of arrival known
             self.context.reorder()
-        server.case_mistakes = 0
+        server.note_full_reply(now, last.section)
         for (rdtype, sent_at), count in Counter(map(_type_and_time, map(_query, answered))).items():
             self._statistics.count_query(rdtype, Status.ANSWER, now - sent_at, count)
         self._finished(answered, server.number, now)

@@ -192,6 +192,7 @@ class _Retries:
         lower_case: Whether it is sent without random case, because a reply had the wrong case.
         wrong_case: Whether a reply was ignored because of its case.
         without_edns: Whether it is sent without EDNS, because the server answered FORMERR.
+        basic: Whether it was sent without EDNS and random case, because the server leaves full queries unanswered.
         over_tcp: Whether it is sent over TCP, because a reply was truncated.
         resent: Whether its connection was closed, and a transport sent it again.
         message: What was sent over a stream, without the ID.
@@ -212,6 +213,7 @@ class _Retries:
     lower_case = False
     wrong_case = False
     without_edns = False
+    basic = False
     over_tcp = False
     resent = False
     message = b""
@@ -342,17 +344,19 @@ class Query(_Retries):
         self.deadline = now + context.timeout_seconds
         self.serial += 1
         self.ambiguous = False
+        is_retry = self.attempts > 0
+        self.basic = basic = server.is_udp and not self.over_tcp and server.wants_basic(now, is_retry=is_retry)
         if self.over_tcp:
             self.state = State.OVER_TCP
         else:
-            self.state = _ASKED if self.state is _QUEUED else State.ASKED_AGAIN
+            self.state = _ASKED if self.state is _QUEUED and not basic else State.ASKED_AGAIN
         wire = self.wire
         if not wire:
             self.wire = wire = wire_name(self.name)
-        if server.random_case and now >= server.lower_case_until and not self.lower_case:
+        if server.random_case and now >= server.lower_case_until and not (self.lower_case or basic):
             wire = mixed_case(wire, context.random_bytes)
         self.section = section = wire + TYPE_AND_CLASS[self.rdtype]
-        if self.without_edns or now < server.no_edns_until:
+        if self.without_edns or basic or now < server.no_edns_until:
             message = context.header_without_edns + section
         else:
             message = context.edns_header + section + server.tail
@@ -417,9 +421,12 @@ class Query(_Retries):
 
     def _time_out(self, now: float) -> tuple[Action, ...]:
         self.forget()
+        server = self._server
         if not self.ambiguous:
+            if server.is_udp and not (self.basic or self.over_tcp):
+                server.note_unanswered(self.sent_at)
             return self._fail(Status.TIMEOUT, now)
-        cookies = self._server.cookies
+        cookies = server.cookies
         if self.missed_cookie and cookies is not None:
             cookies.missed()
         self.missed_cookie = False
@@ -445,6 +452,8 @@ class Query(_Retries):
         if flags in _TRUNCATED_REPLIES:  # RFC 7766 section 5
             self.forget()
             self.over_tcp = True
+            if self.basic:
+                self._server.note_basic_reply(now)
             return self._again_uncounted(Status.MALFORMED, now)
         if len(packet) < _HEADER_BYTES or packet[2] & 0xF8 != 0x80:
             return self._ignore("header", now)
@@ -490,6 +499,8 @@ class Query(_Retries):
         options = reply[4]
         if trusted:
             self._check_options(options)
+        elif self.basic and options is None:  # nothing was asked for
+            self.errors = ()
         elif options != server.options_seen:
             if not self._check_options(options):
                 self.missed_cookie = True
@@ -568,8 +579,10 @@ class Query(_Retries):
             self.context.reorder()
         if self.lower_case:
             server.note_wrong_case(now)
-        elif server.case_mistakes and not self.over_tcp:
-            server.case_mistakes = 0
+        elif self.basic:
+            server.note_basic_reply(now)
+        elif not self.over_tcp:
+            server.note_full_reply(now, self.section)
 
     def _ignore(self, reason: str, now: float) -> tuple[Action, ...]:
         """Ignore a packet, and wait a little longer for the good one."""

@@ -30,7 +30,7 @@ from exporter.dns.canary import Verified, first_failure
 from exporter.dns.codec import RandomSource
 from exporter.dns.engine import Engine
 from exporter.dns.query import Answered, Query
-from exporter.dns.servers import CanaryFailure
+from exporter.dns.servers import CanaryFailure, Workaround
 from exporter.dns.settings import Endpoint, ResolverSettings
 from exporter.dns.statistics import RRTYPES, Statistics
 
@@ -54,6 +54,7 @@ class ServerHealth(NamedTuple):
         round_trip_seconds: Its smoothed response time.
         canary_failure: The latest failure of its canary; None before the first check and after a right answer.
         canary_passed_at: The Unix time at which it last passed its canary; 0.0 for never.
+        workarounds: How it is asked differently from what the settings say.
     """
 
     endpoint: Endpoint
@@ -64,6 +65,7 @@ class ServerHealth(NamedTuple):
     round_trip_seconds: float
     canary_failure: CanaryFailure | None = None
     canary_passed_at: float = 0.0
+    workarounds: tuple[Workaround, ...] = ()
 
     @property
     def is_working(self) -> bool:
@@ -76,7 +78,7 @@ class ServerHealth(NamedTuple):
         return not self.up or self.contradicted or self.canary_failure is not None
 
 
-_health = attrgetter(*ServerHealth._fields)  # of a `Server`
+_health = attrgetter(*ServerHealth._fields[:-1])  # of a `Server`
 
 
 class Resolver:
@@ -136,7 +138,10 @@ class Resolver:
     @property
     def servers(self) -> tuple[ServerHealth, ...]:
         """The health of the servers, in the order of the settings."""
-        return tuple([ServerHealth(*_health(server)) for server in self._engine.servers])
+        now = self._clock()
+        return tuple(
+            [ServerHealth._make((*_health(server), server.workarounds(now))) for server in self._engine.servers]
+        )
 
     @property
     def is_up(self) -> bool:

@@ -17,6 +17,7 @@ from exporter.checks.check import OnAnswer
 from exporter.checks.names import DomainName
 from exporter.dns.canary import Verified, first_failure
 from exporter.dns.resolver import Resolver, ServerHealth
+from exporter.dns.servers import Workaround
 from exporter.dns.settings import Endpoint, ResolverSettings
 
 
@@ -231,6 +232,7 @@ _DOWN = "a DNS server does not answer"
 _CONTRADICTED = "a DNS server fails its canary, so its answers are ignored"
 _FAILING = "a DNS server fails its canary"
 _WELL = "a DNS server is back"
+_ODD = "a DNS server is asked in another way"
 _SILENT = (Status.TIMEOUT, Status.NETWORK)
 
 
@@ -247,10 +249,12 @@ class ServerLog:
 
     def __init__(self) -> None:
         self._logged: dict[tuple[str, str], str] = {}
+        self._workarounds: set[tuple[str, str, Workaround]] = set()
 
     def update(self, resolvers: Iterable[Resolver]) -> None:
         """Log what has changed. Forget servers that no resolver has any more."""
         logged: dict[tuple[str, str], str] = {}
+        workarounds = set()
         for resolver in resolvers:
             has_canary = resolver.settings.canary is not None
             for server in resolver.servers:
@@ -260,7 +264,11 @@ class ServerLog:
                 if now != before:
                     _log(*key, now, server)
                 logged[key] = now
+                workarounds |= {(*key, workaround) for workaround in server.workarounds}
         self._logged = logged
+        for name, text, workaround in workarounds - self._workarounds:
+            log.warning(_ODD, resolver=name, server=text, reason=workaround.value)
+        self._workarounds = workarounds
 
 
 def _state(server: ServerHealth, before: str, *, has_canary: bool) -> str:

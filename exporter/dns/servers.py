@@ -2,10 +2,14 @@
 
 A server that answers is up, even if it answers SERVFAIL. A silent one may only have been asked about a zone whose own
 servers are down. So it is suspected at first and asked last, and counts as down when it does not answer its canary.
-Then it is left alone for a time that doubles. That it does not support random case or EDNS is forgotten after an hour.
+Then it is left alone for a time that doubles.
+
+A full query has EDNS, a cookie and random case; a basic one has none of them. Old servers and firewalls reject, change
+or drop full queries. What a server does not support is left out for an hour.
 """
 
 import math
+from enum import Enum
 from struct import Struct
 from typing import NamedTuple
 
@@ -19,6 +23,11 @@ MAX_BACK_OFF_SECONDS = 30.0
 WORKAROUND_SECONDS = 3_600.0
 """How long random case or EDNS is not used with a server that does not support it."""
 CASE_MISTAKES_UNTIL_WORKAROUND = 3
+UNANSWERED_UNTIL_BASIC = 2
+"""After so many full queries without any reply, queries are basic, up to a reply."""
+BASIC_ROUNDS_UNTIL_WORKAROUND = 2
+FULL_REPLY_SECONDS = 60.0
+"""So long after a reply to a full query, silence is no reason for basic ones: forged replies to them are easier."""
 _SMOOTHING = 0.125  # of the round-trip time, as in TCP (RFC 6298)
 
 
@@ -36,6 +45,19 @@ class CanaryFailure(NamedTuple):
     status: Status
     answered: str
     since: float
+
+
+class Workaround(Enum):
+    """What a server does wrong, how it is asked instead, and which settings save the failed queries."""
+
+    BASIC = (
+        "does not answer queries with EDNS, cookies or mixed case: it is asked without them"
+        " (`edns: false` and `random_case: false` save the timeouts)"
+    )
+    NO_EDNS = "rejects queries with EDNS: it is asked without EDNS and cookies (`edns: false` saves the retries)"
+    LOWER_CASE = (
+        "changes the case of names in its replies: it is asked in lower case (`random_case: false` saves the retries)"
+    )
 
 
 class Server:
@@ -61,6 +83,10 @@ class Server:
         random_case: Whether queries are in random case.
         options_seen: The EDNS options that were checked last and need not be checked again.
         opt_seen: The OPT record of those options; empty without EDNS, None if unknown.
+        full_reply_at: When its last reply to a full query arrived.
+        unanswered: How many full queries it left unanswered that were sent after its last reply.
+        basic_rounds: How often in a row it left full queries unanswered, and then answered a basic one.
+        basic_until: Until when its queries are basic.
         case_mistakes: Questions in a row with a reply in the wrong case, and a good one after a query in lower case.
         lower_case_until: Until when its queries are in lower case.
         no_edns_until: Until when its queries have no OPT record.
@@ -69,13 +95,15 @@ class Server:
     """
 
     __slots__ = (
-        "back_off_seconds", "canary_failure", "canary_ok", "canary_passed_at", "case_mistakes", "contradicted",
-        "cookies", "down_until", "endpoint", "failures", "is_udp", "last_error", "last_reply_at", "lower_case_until",
-        "no_edns_until", "number", "opt_seen", "options_seen", "ordinary_from", "random_case", "round_trip_seconds",
-        "tail", "text", "up",
+        "back_off_seconds", "basic_rounds", "basic_until", "canary_failure", "canary_ok", "canary_passed_at",
+        "case_mistakes", "contradicted", "cookies", "down_until", "endpoint", "failures", "full_reply_at", "is_udp",
+        "last_error", "last_reply_at", "lower_case_until", "no_edns_until", "number", "opt_seen", "options_seen",
+        "ordinary_from", "random_case", "round_trip_seconds", "tail", "text", "unanswered", "up",
     )  # fmt: skip
 
-    def __init__(self, number: int, endpoint: Endpoint, *, cookies: "CookieJar | None", random_case: bool) -> None:
+    def __init__(
+        self, number: int, endpoint: Endpoint, *, cookies: "CookieJar | None", random_case: bool, edns: bool = True
+    ) -> None:
         self.number = number
         self.endpoint = endpoint
         self.text = str(endpoint)
@@ -95,10 +123,14 @@ class Server:
         self.random_case = random_case
         self.options_seen: bytes | None = None
         self.opt_seen: bytes | None = b""
+        self.full_reply_at = -math.inf
+        self.unanswered = 0
+        self.basic_rounds = 0
+        self.basic_until = -math.inf
         self.case_mistakes = 0
         self.lower_case_until = -math.inf
-        self.no_edns_until = -math.inf
-        self.ordinary_from = -math.inf if random_case else math.inf
+        self.no_edns_until = -math.inf if edns else math.inf
+        self.ordinary_from = -math.inf if random_case and edns else math.inf
         self.tail = b""
         self.refresh_tail()
 
@@ -146,6 +178,46 @@ class Server:
             self.back_off_seconds = min(MAX_BACK_OFF_SECONDS, 2 * self.back_off_seconds)
             self.down_until = now + self.back_off_seconds
         return False
+
+    def workarounds(self, now: float) -> tuple[Workaround, ...]:
+        """How it is asked differently from what the settings say."""
+        if now < self.basic_until:
+            return (Workaround.BASIC,)
+        until = {Workaround.NO_EDNS: self.no_edns_until, Workaround.LOWER_CASE: self.lower_case_until}
+        return tuple([workaround for workaround, end in until.items() if now < end < math.inf])
+
+    def wants_basic(self, now: float, *, is_retry: bool = False) -> bool:
+        """Whether a query is to be basic: the server is known to need that, or that is to be found out.
+
+        After the first sign, only the first query of each question is full.
+        """
+        is_odd = self.unanswered >= UNANSWERED_UNTIL_BASIC or (is_retry and self.basic_rounds > 0)
+        return now < self.basic_until or (is_odd and now - self.full_reply_at > FULL_REPLY_SECONDS)
+
+    def note_unanswered(self, sent_at: float) -> None:
+        """Note a full query over UDP without a reply. One that was sent before its last reply was lost on the way."""
+        if sent_at > self.last_reply_at and (self.random_case or self.no_edns_until < math.inf):
+            self.unanswered += 1
+
+    def note_full_reply(self, now: float, section: bytes) -> None:
+        """Note a good reply to a full query with this question section. Without capitals, it shows nothing of case."""
+        self.case_mistakes = 0
+        if not self.random_case or section != section.lower():
+            self.full_reply_at = now
+            self.unanswered = self.basic_rounds = 0
+
+    def note_basic_reply(self, now: float) -> None:
+        """Note a good reply to a basic query. If full ones were dropped before, twice in a row, all are basic now.
+
+        In between, full queries must have failed again: a server that was only down for a while answers those.
+        """
+        if self.unanswered < UNANSWERED_UNTIL_BASIC:
+            return
+        self.unanswered = 0
+        self.basic_rounds += 1
+        if self.basic_rounds >= BASIC_ROUNDS_UNTIL_WORKAROUND:
+            self.basic_until = now + WORKAROUND_SECONDS
+            self.ordinary_from = max(self.ordinary_from, self.basic_until)
 
     def note_wrong_case(self, now: float) -> None:
         """Note a question that it answered in lower case, but repeated wrongly in random case."""

@@ -190,6 +190,7 @@ class ResolverSettings:
         max_queue_seconds: The longest wait in the queue. After it, a question is not answered.
         random_case: Whether to use 0x20 with servers that support it.
         cookies: Whether to use DNS cookies (RFC 7873) with servers that support them.
+        edns: Whether to use EDNS (RFC 6891) with servers that support it; cookies need it.
         ca_file: A PEM file with the CAs to trust for TLS, instead of the system's.
         recursion_desired: False for authoritative servers, which should answer from their own zones.
     """
@@ -206,6 +207,7 @@ class ResolverSettings:
     max_queue_seconds: float = 30.0
     random_case: bool = True
     cookies: bool = True
+    edns: bool = True
     ca_file: Path | None = None
     recursion_desired: bool = True
 

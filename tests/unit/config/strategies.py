@@ -54,6 +54,7 @@ resolvers = some_of(
     cache_entries=st.integers(0, 10_000_000),
     random_case=st.booleans(),
     cookies=st.booleans(),
+    edns=st.booleans(),
     ca_file=st.sampled_from(["ca.pem", "/etc/no", "a b: c", "ü"]),
     canary=canaries,
 )

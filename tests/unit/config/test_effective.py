@@ -22,6 +22,7 @@ resolvers:
     cache_entries: 100000
     random_case: true
     cookies: true
+    edns: true
     canary: {must_resolve: [". NS"], must_not_exist_under: invalid, interval: 30s}
 pools:
   - name: a

@@ -278,6 +278,20 @@ def cookies_known(walk):
         server.refresh_tail()
 
 
+def left_unanswered(walk):
+    """Each server has left one query unanswered, and never answered any; it has sent a cookie long ago."""
+    cookies_known(walk)
+    for server in walk.servers:
+        server.unanswered = 1
+
+
+def answered_lately(walk):
+    """The same, but each server has answered a query 30 seconds before."""
+    left_unanswered(walk)
+    for server in walk.servers:
+        server.full_reply_at = walk.now - 30
+
+
 def untrusted(*numbers):
     """These servers fail their canaries."""
 
@@ -370,6 +384,20 @@ TABLE = [
         )
     ],
     ("no reply in time", [(OUT_OF_TIME, "ask 1"), (OUT_OF_TIME, "ask 0"), (OUT_OF_TIME, "given up: timeout")], {}),
+    (
+        "no reply to the second query in a row, nor to any for a minute",
+        [
+            (OUT_OF_TIME, "ask 1"),
+            (OUT_OF_TIME, "ask 0 in lower case without EDNS"),
+            (over_udp(N0, change=lambda reply: reply.use_edns(-1)), "done: answer"),
+        ],
+        {"before": left_unanswered},
+    ),
+    (
+        "no reply to the second query in a row, nor to any for a minute",
+        [(OUT_OF_TIME, "ask 1"), (OUT_OF_TIME, "ask 0"), (OUT_OF_TIME, "given up: timeout")],
+        {"before": answered_lately},
+    ),
     ("a closed port, a lost connection, a TLS error", [(closed, "ask 1"), (over_udp(N0), "done: answer")], {}),
     (
         "a closed port, a lost connection, a TLS error",

@@ -6,16 +6,19 @@ import socket
 import dns.edns
 import dns.flags
 import dns.message
+import dns.name
 import dns.rcode
 import pytest
 
 from exporter.checks.answers import Answer, ExtendedError, Question, Status
 from exporter.checks.names import DomainName
 from exporter.dns.resolver import Resolver
-from exporter.dns.settings import Endpoint
+from exporter.dns.servers import Workaround
+from exporter.dns.settings import CanarySettings, Endpoint
 from tests.factories import address, name, names
 from tests.unit.dns.nameserver import (
     HERE,
+    ROOT,
     WWW,
     closed_endpoint,
     eventually,
@@ -376,6 +379,65 @@ async def test_a_server_without_edns_is_asked_without_it():
         for _ in range(3):
             assert (await resolver.resolve(WWW)).status is Status.ANSWER
         assert [query.edns for _, query in server.queries] == [0, -1, -1, -1]
+
+
+CANARY = CanarySettings(must_not_exist_under=None, interval_seconds=3_600)
+DROPPED = {
+    "edns": lambda query: query.edns >= 0,
+    "cookies": lambda query: bool(query.options),
+    "mixed-case": lambda query: (text := query.question[0].name.to_text()) != text.lower(),
+}
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 3])
+@pytest.mark.parametrize("dropped", DROPPED)
+async def test_a_server_that_drops_full_queries_is_asked_without_extras(dropped, attempts):
+    """After a few timeouts every question has its answer at once, and the cause is known."""
+
+    def odd(query, transport):
+        is_root = query.question[0].name == dns.name.root
+        return None if DROPPED[dropped](query) else records(query, ROOT) if is_root else knows_all(query, transport)
+
+    async with (
+        name_server(odd) as server,
+        resolving(server, attempts=attempts, timeout_seconds=0.1, cache_entries=0, canary=CANARY) as resolver,
+    ):
+        for n in range(8):
+            await resolver.resolve(Question(name(f"long-enough-for-mixed-case-{n}.example.org"), "A"))
+        del server.queries[:]
+        answers = [await resolver.resolve(Question(name(f"n{n}.example.org"), "A")) for n in range(5)]
+
+        assert {answer.status for answer in answers} == {Status.ANSWER}
+        assert [query.edns for _, query in server.queries] == [-1] * 5
+        assert resolver.servers[0].workarounds == (Workaround.BASIC,)
+
+
+async def test_a_server_that_was_only_silent_is_asked_as_before():
+    """A server that was down, and answers the first query after that, has no workaround."""
+    handlers = [silent]
+    async with (
+        name_server(lambda query, transport: handlers[0](query, transport)) as server,
+        resolving(server, timeout_seconds=0.05, cache_entries=0) as resolver,
+    ):
+        for _ in range(3):
+            assert (await resolver.resolve(WWW)).status is Status.TIMEOUT
+        handlers[0] = knows_www
+        for _ in range(5):
+            assert (await resolver.resolve(WWW)).status is Status.ANSWER
+
+        assert resolver.servers[0].workarounds == ()
+        assert server.queries[-1][1].edns == 0
+
+
+async def test_edns_can_be_turned_off():
+    """Without EDNS, queries have neither an OPT record nor a cookie, and keep their random case."""
+    async with name_server(knows_www) as server, resolving(server, edns=False, cache_entries=0) as resolver:
+        for _ in range(10):
+            assert (await resolver.resolve(WWW)).status is Status.ANSWER
+
+        assert {query.edns for _, query in server.queries} == {-1}
+        assert len({query.question[0].name.to_text() for _, query in server.queries}) > 5
+        assert resolver.servers[0].workarounds == ()
 
 
 async def test_only_formerr_without_a_question_is_inconclusive():

@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.answers import Status
-from exporter.dns.servers import WORKAROUND_SECONDS, CookieJar, Server, by_preference, opt_record, read_options
+from exporter.dns.servers import (
+    WORKAROUND_SECONDS,
+    CookieJar,
+    Server,
+    Workaround,
+    by_preference,
+    opt_record,
+    read_options,
+)
 from exporter.dns.settings import parse_endpoint
 from tests.examples import examples
 
@@ -100,6 +108,72 @@ def test_workarounds_end_after_an_hour():
     one.note_no_edns(100.0)
 
     assert one.lower_case_until == one.no_edns_until == 100.0 + WORKAROUND_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("events", "basic_after"),
+    [
+        pytest.param("ff", False, id="silence-alone-is-no-reason"),
+        pytest.param("ffb", False, id="it-may-have-been-down"),
+        pytest.param("ffbffb", True, id="twice-in-a-row"),
+        pytest.param("ffbbb", False, id="later-basic-replies-prove-nothing"),
+        pytest.param("ffbfFffb", False, id="a-full-reply-in-between"),
+        pytest.param("ffbrffb", True, id="a-name-without-letters-proves-nothing"),
+        pytest.param("fbfb", False, id="one-query-may-be-lost"),
+    ],
+)
+def test_a_server_that_drops_full_queries_is_remembered(events, basic_after):
+    """Full queries (f) without a reply, full replies (F, r for the root) and basic replies (b): what decides."""
+    one, now = server(), 100.0
+    for event in events:
+        now += 1.0
+        match event:
+            case "f":
+                one.note_unanswered(now)
+            case "F":
+                one.replied(now, 0.01)
+                one.note_full_reply(now, b"wWw")
+            case "r":
+                one.replied(now, 0.01)
+                one.note_full_reply(now, b"")
+            case "b":
+                one.replied(now, 0.01)
+                one.note_basic_reply(now)
+
+    assert one.workarounds(now) == ((Workaround.BASIC,) if basic_after else ())
+    assert one.wants_basic(now) is (basic_after or events == "ff")
+    assert one.workarounds(now + WORKAROUND_SECONDS) == ()
+
+
+def test_after_an_hour_one_round_is_enough():
+    """A server that still drops full queries after the hour need not prove it twice."""
+    one, later = server(), 100.0 + WORKAROUND_SECONDS
+    one.basic_rounds, one.basic_until = 2, later
+    for at in (1.0, 2.0):
+        one.note_unanswered(later + at)
+    one.note_basic_reply(later + 3.0)
+
+    assert one.wants_basic(later + 4.0)
+
+
+def test_a_query_sent_before_the_last_reply_was_only_lost():
+    """It is no sign that the server drops full queries."""
+    one = server()
+    one.replied(20.0, 0.01)
+    for _ in range(5):
+        one.note_unanswered(19.0)
+
+    assert not one.wants_basic(100.0)
+
+
+def test_without_edns_and_random_case_there_is_nothing_to_leave_out():
+    """Queries are basic by configuration, so silence is no reason to change them."""
+    one = Server(0, parse_endpoint("192.0.2.0"), cookies=None, random_case=False, edns=False)
+    for at in range(5):
+        one.note_unanswered(float(at))
+
+    assert not one.wants_basic(100.0)
+    assert one.workarounds(100.0) == ()
 
 
 OURS = b"\x01\x02\x03\x04\x05\x06\x07\x08"
