@@ -388,11 +388,13 @@ class Connector:
         server_name: str,
     ) -> StreamTransport:
         """Connections over TCP, or over TLS to a server with a certificate for *server_name*."""
-        _, where = address
+        _, (host, port, *more) = address
+        if more and more[1]:
+            host = f"{host}%{more[1]}"  # the scope of a link-local address (RFC 4007), as a number
         name = server_name if tls is not None else None
 
         async def dial(protocol: Callable[[], asyncio.Protocol]) -> object:
-            return await loop.create_connection(protocol, where[0], where[1], ssl=tls, server_hostname=name)
+            return await loop.create_connection(protocol, host, port, ssl=tls, server_hostname=name)
 
         return StreamTransport(
             loop,

@@ -37,6 +37,7 @@ class HttpsTransport:
     ) -> None:
         self._loop = loop
         self._url = endpoint.url
+        self._server_name = endpoint.server_name
         self._receiver = receiver
         self._tls = tls
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
@@ -98,7 +99,7 @@ class HttpsTransport:
                 auto_decompress=False,
                 headers=_HEADERS,
             )
-        options: dict[str, Any] = {"allow_redirects": False}
+        options: dict[str, Any] = {"allow_redirects": False, "server_hostname": self._server_name}
         async with self._session.post(self._url, data=message, **options) as response:
             if response.status != _OK:
                 return Status.SERVFAIL if response.status >= _SERVER_ERROR else Status.REFUSED

@@ -180,8 +180,11 @@ class Server:
         return False
 
     def workarounds(self, now: float) -> tuple[Workaround, ...]:
-        """How it is asked differently from what the settings say."""
-        if now < self.basic_until:
+        """How it is asked differently from what the settings say.
+
+        A server that never answered a full query since the start, and then a basic one, is named before it is certain.
+        """
+        if now < self.basic_until or (self.basic_rounds > 0 and self.full_reply_at == -math.inf):
             return (Workaround.BASIC,)
         until = {Workaround.NO_EDNS: self.no_edns_until, Workaround.LOWER_CASE: self.lower_case_until}
         return tuple([workaround for workaround, end in until.items() if now < end < math.inf])

@@ -28,10 +28,11 @@ class Endpoint:
 
     Attributes:
         scheme: "udp" (TCP for truncated answers, RFC 7766), "tls" (RFC 7858) or "https" (RFC 8484).
-        host: An IP address in canonical form, or a host name in lower case.
+        host: An IP address in canonical form, link-local ones with their scope (fe80::53%eth0), or a host name in
+            lower case.
         port: The port.
         path: Path and query of the URL; only for "https".
-        server_name: The name that the certificate must have: *host*, or what follows ``#``.
+        server_name: The name that the certificate must have: *host* without its scope, or what follows ``#``.
     """
 
     scheme: Scheme
@@ -60,7 +61,7 @@ class Endpoint:
             case "udp":
                 return self._authority
             case "tls":
-                other = self.server_name not in {"", self.host}
+                other = self.server_name not in {"", _without_scope(self.host)}
                 return f"tls://{self._authority}#{self.server_name}" if other else f"tls://{self._authority}"
             case _:
                 return self.url
@@ -85,12 +86,17 @@ def parse_endpoint(text: str) -> Endpoint:
     return Endpoint("udp", host, port)
 
 
+def _without_scope(host: str) -> str:
+    """The host as certificates have it: a scope means something on this machine only."""
+    return host.partition("%")[0]
+
+
 def _parse_tls(text: str) -> Endpoint:
     authority, separator, name = text[len("tls://") :].partition("#")
     host, port = _parse_authority(text, authority, "tls")
     if separator and not _HOST.fullmatch(name.lower()):
         raise ValueError(f"{text!r} needs the name of the certificate after the #")
-    return Endpoint("tls", host, port, server_name=name.lower() or host)
+    return Endpoint("tls", host, port, server_name=name.lower() or _without_scope(host))
 
 
 def _parse_https(text: str) -> Endpoint:
@@ -108,7 +114,7 @@ def _parse_https(text: str) -> Endpoint:
     path = url.path if url.path not in {"", "/"} else "/dns-query"
     if url.query:
         path = f"{path}?{url.query}"
-    return Endpoint("https", host, port, path, server_name=host)
+    return Endpoint("https", host, port, path, server_name=_without_scope(host))
 
 
 def _parse_authority(text: str, authority: str, scheme: Scheme) -> tuple[str, int]:

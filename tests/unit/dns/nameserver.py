@@ -113,13 +113,18 @@ class _Datagrams(asyncio.DatagramProtocol):
 
 @contextlib.asynccontextmanager
 async def name_server(
-    handler: Handler, *, udp: bool = True, tcp: bool = True, tls: ssl.SSLContext | None = None
+    handler: Handler,
+    *,
+    udp: bool = True,
+    tcp: bool = True,
+    tls: ssl.SSLContext | None = None,
+    host: str = "127.0.0.1",
 ) -> AsyncIterator[NameServer]:
     """Serve on a loopback port. A protocol that is turned off has a closed port."""
     server = NameServer(handler)
     loop = asyncio.get_running_loop()
     for _ in range(50):
-        stream = await asyncio.start_server(server.serve_stream, "127.0.0.1", 0, ssl=tls)
+        stream = await asyncio.start_server(server.serve_stream, host, 0, ssl=tls)
         server.port = stream.sockets[0].getsockname()[1]
         if not tcp:
             stream.close()
@@ -127,7 +132,7 @@ async def name_server(
         if udp:
             try:
                 transport, _ = await loop.create_datagram_endpoint(
-                    lambda: _Datagrams(server), local_addr=("127.0.0.1", server.port)
+                    lambda: _Datagrams(server), local_addr=(host, server.port)
                 )
             except OSError:
                 stream.close()

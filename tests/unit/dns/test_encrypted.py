@@ -32,7 +32,7 @@ def tls_endpoint(server, more=""):
 
 
 @contextlib.asynccontextmanager
-async def https_server(certificate, answer):
+async def https_server(certificate, answer, host="127.0.0.1"):
     """An HTTPS server with the handler *answer*. Yields its endpoint and the peers that have connected."""
     peers = []
 
@@ -44,10 +44,11 @@ async def https_server(certificate, answer):
     app.router.add_post("/dns-query", handle)
     runner = web.AppRunner(app)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=serving_context(certificate))
+    site = web.TCPSite(runner, host, 0, ssl_context=serving_context(certificate))
     await site.start()
     port = site._server.sockets[0].getsockname()[1]
-    yield parse_endpoint(f"https://127.0.0.1:{port}/dns-query"), peers
+    text = f"[{host}]" if ":" in host else host
+    yield parse_endpoint(f"https://{text}:{port}/dns-query"), peers
     await runner.cleanup()
 
 

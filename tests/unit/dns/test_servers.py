@@ -125,6 +125,7 @@ def test_workarounds_end_after_an_hour():
 def test_a_server_that_drops_full_queries_is_remembered(events, basic_after):
     """Full queries (f) without a reply, full replies (F, r for the root) and basic replies (b): what decides."""
     one, now = server(), 100.0
+    one.full_reply_at = 0.0
     for event in events:
         now += 1.0
         match event:
@@ -145,9 +146,22 @@ def test_a_server_that_drops_full_queries_is_remembered(events, basic_after):
     assert one.workarounds(now + WORKAROUND_SECONDS) == ()
 
 
+def test_a_server_that_never_answered_a_full_query_is_named_early():
+    """The first basic reply is sign enough for a short run, like `check`; a full reply takes it back."""
+    one = server()
+    for at in (1.0, 2.0):
+        one.note_unanswered(at)
+    one.note_basic_reply(3.0)
+    assert one.workarounds(4.0) == (Workaround.BASIC,)
+
+    one.note_full_reply(5.0, b"wWw")
+    assert one.workarounds(6.0) == ()
+
+
 def test_after_an_hour_one_round_is_enough():
     """A server that still drops full queries after the hour need not prove it twice."""
     one, later = server(), 100.0 + WORKAROUND_SECONDS
+    one.full_reply_at = 0.0
     one.basic_rounds, one.basic_until = 2, later
     for at in (1.0, 2.0):
         one.note_unanswered(later + at)
