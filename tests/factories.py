@@ -117,9 +117,14 @@ class World:
     def apply(self, fix: Fix) -> Self:
         """Build the world in which a fix is applied: what it replaces is gone, what it asks for is published."""
         gone = World.parse("\n".join(fix.replaces))
-        left = {asked: rdata - gone.records.get(asked, frozenset()) for asked, rdata in self.records.items()}
         cnames = {owner: to for owner, to in self.cnames.items() if gone.cnames.get(owner) != to}
-        records = {asked: rdata for asked, rdata in left.items() if rdata}
+        records = dict(self.records)
+        for line in fix.replaces:
+            for asked, (one,) in World.parse(line).records.items():
+                rdata = records.get(asked, frozenset())
+                same = [it for it in rdata if it == one or (isinstance(one, Text) and it[0] == one.joined)]
+                records[asked] = rdata - {min(same, key=lambda it: it != one)} if same else rdata
+        records = {asked: rdata for asked, rdata in records.items() if rdata}
         return replace(self, records=records, cnames=cnames).publish(fix.records)
 
     def without_answers_to(self, lost: Mapping[Question, Status]) -> Self:
@@ -173,11 +178,11 @@ def _rdata(rdtype: str, text: str) -> Record:
             mname, rname, serial = text.split()[:3]
             return StartOfAuthority(DomainName(mname), DomainName(rname), int(serial))
         case _:
-            return Text(_strings(text) if text.startswith('"') else text.encode())
+            return Text.of(_strings(text)) if text.startswith('"') else Text(text.encode())
 
 
-def _strings(text: str) -> bytes:
-    """Join the quoted strings of a TXT record."""
-    joined = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', text))
-    read = re.sub(r"\\([0-9]{3}|.)", lambda it: chr(int(it[1])) if len(it[1]) == 3 else it[1], joined)
-    return read.encode("latin-1")
+def _strings(text: str) -> list[bytes]:
+    """Read the quoted strings of a TXT record."""
+    quoted = re.findall(r'"((?:[^"\\]|\\.)*)"', text)
+    read = [re.sub(r"\\([0-9]{3}|.)", lambda it: chr(int(it[1])) if len(it[1]) == 3 else it[1], it) for it in quoted]
+    return [it.encode("latin-1") for it in read]

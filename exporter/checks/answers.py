@@ -3,6 +3,7 @@
 An answer is conclusive (records, NODATA, NXDOMAIN), or it says why not. An outage never looks like "no such record".
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple, Self
@@ -81,9 +82,19 @@ class StartOfAuthority(NamedTuple):
 
 
 class Text(NamedTuple):
-    """A TXT record: its character strings, joined as SPF, DKIM and DMARC read them (RFC 7208 section 3.3)."""
+    """A TXT record: its character strings, joined as SPF, DKIM and DMARC read them (RFC 7208 section 3.3).
+
+    *lengths* has the length of each string as a byte, or nothing for a single string. It keeps records apart that have
+    the same text in different strings.
+    """
 
     joined: bytes
+    lengths: bytes = b""
+
+    @classmethod
+    def of(cls, strings: Sequence[bytes]) -> Self:
+        """Build a record from its strings."""
+        return cls(b"".join(strings), bytes(map(len, strings)) if len(strings) > 1 else b"")
 
 
 Record = Address | DomainName | MailExchange | StartOfAuthority | Text

@@ -1,5 +1,6 @@
 """TXT records: tag lists, as DKIM, DMARC, MTA-STS and TLS-RPT use them (RFC 6376 section 3.2), and zone-file lines."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -53,6 +54,11 @@ def clip(text: str, limit: int = 80) -> str:
     """Shorten a text from a record for a sentence, and escape its control characters."""
     shown = "".join([character if character.isprintable() else f"\\{ord(character):03d}" for character in text])
     return shown if len(shown) <= limit else f"{shown[:limit]}..."
+
+
+def copies(records: Sequence[bytes]) -> str:
+    """What to add to "has several records" if their texts are the same: they are several records all the same."""
+    return ": the same text in different strings" if len(set(records)) < len(records) else ""
 
 
 _MAX_STRING = 255

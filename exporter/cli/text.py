@@ -121,6 +121,8 @@ def _bullet_text(one: AnyChecked | CheckedPool, bullet: Bullet, style: TextStyle
 def _fix_text(one: AnyChecked, fix: Fix) -> Iterator[str]:
     """What to publish, where, and in place of what; lines to copy are unbroken."""
     yield from _wrapped(f"To fix it: {fix.advice}", "    ")
+    if fix.warning:
+        yield from _wrapped(f"Before you publish it: {fix.warning}", "    ")
     for change in publications(one, fix):
         if change.zone:
             yield from _wrapped(f"In {change.zone}:", "    ")
@@ -179,6 +181,8 @@ def _bullet_markdown(one: AnyChecked | CheckedPool, bullet: Bullet) -> Iterator[
 def _fix_markdown(one: AnyChecked, fix: Fix) -> Iterator[str]:
     yield ""
     yield f"  To fix it: {escaped(fix.advice)}"
+    if fix.warning:
+        yield f"  **Before you publish it:** {escaped(fix.warning)}"
     for change in publications(one, fix):
         yield ""
         if change.zone:

@@ -193,7 +193,7 @@ def decode(rdata: Any) -> Record:
         case "SOA":
             return StartOfAuthority(name_of(rdata.mname), name_of(rdata.rname), rdata.serial)
         case "TXT":
-            return Text(b"".join(rdata.strings))
+            return Text.of(rdata.strings)
         case rdtype:
             raise TypeError(f"no check asks for {rdtype}")
 

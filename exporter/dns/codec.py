@@ -440,16 +440,15 @@ def _record(names: NameReader, code: int, start: int, end: int, packet: bytes) -
 
 
 def _read_text(packet: bytes, start: int, end: int) -> Text:
-    """The joined strings of a TXT record, which can have tens of thousands."""
+    """A TXT record, which can have tens of thousands of strings."""
     if start == end:
         raise UnreadableError("a TXT record without strings")
     strings = []
     at = start
     while at < end:
-        length = packet[at]
-        if length:
-            strings.append(packet[at + 1 : at + 1 + length])
-        at += 1 + length
+        following = at + 1 + packet[at]
+        strings.append(packet[at + 1 : following])
+        at = following
     if at != end:
         raise UnreadableError("RDATA of the wrong length")
-    return Text(b"".join(strings))
+    return Text.of(strings)

@@ -93,7 +93,7 @@ def _record(rdata: dns.rdata.Rdata) -> Record:
         case "A" | "AAAA":
             return Address(rdata.to_wire() or b"")
         case "TXT":
-            return Text(b"".join(value.strings))  # type: ignore[attr-defined]
+            return Text.of(value.strings)  # type: ignore[attr-defined]
         case "MX":
             return MailExchange(value.preference, _name(value.exchange))  # type: ignore[attr-defined]
         case "SOA":

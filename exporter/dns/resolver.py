@@ -463,8 +463,10 @@ def _decode_other(encoded: bytes) -> _Decoded:
 def _fields(record: Record) -> object:
     """The fields of a record, as objects that `marshal` supports."""
     match record:
-        case Address(value) | Text(value):
+        case Address(value):
             return value
+        case Text(joined, lengths):
+            return joined, lengths
         case MailExchange(preference, exchange):
             return preference, str(exchange)
         case StartOfAuthority(mname, rname, serial):
@@ -479,5 +481,5 @@ _MAKERS: dict[str, Callable[[Any], Record]] = {
     "n": _name,
     "m": lambda value: MailExchange(value[0], _name(value[1])),
     "s": lambda value: StartOfAuthority(_name(value[0]), _name(value[1]), value[2]),
-    "t": Text,
+    "t": lambda value: Text(*value),
 }

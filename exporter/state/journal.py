@@ -126,8 +126,9 @@ def _record(record: Record) -> Any:
     match record:
         case Address():
             return str(record)
-        case Text(joined):
-            return joined.decode("latin-1")
+        case Text(joined, lengths):
+            text = joined.decode("latin-1")
+            return [text, lengths.decode("latin-1")] if lengths else text
         case _:
             return record  # a name is a string, the others are tuples
 
@@ -137,7 +138,7 @@ _READERS: dict[str, Callable[[Any], Record]] = {
     "AAAA": Address.parse,
     "MX": lambda fields: MailExchange(int(fields[0]), DomainName(fields[1])),
     "SOA": lambda fields: StartOfAuthority(DomainName(fields[0]), DomainName(fields[1]), int(fields[2])),
-    "TXT": lambda text: Text(text.encode("latin-1")),
+    "TXT": lambda it: Text(*[part.encode("latin-1") for part in ([it] if isinstance(it, str) else it)]),
 }
 
 CAPACITY = 10_000

@@ -332,6 +332,7 @@ def fix_document(fix: Fix) -> Json:
         "zone": fix.zone if len(fix.changes) < 2 else "",
         "records": list(fix.records),
         "replaces": list(fix.replaces),
+        "warning": fix.warning,
         "changes": [
             {"owner": change.owner, "records": list(change.records), "replaces": list(change.replaces)}
             for change in fix.changes

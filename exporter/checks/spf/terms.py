@@ -15,6 +15,7 @@ from exporter.checks.names import DomainName
 from exporter.checks.result import Reason
 from exporter.checks.spf.macros import MacroString, parse_macros
 from exporter.checks.spf.results import Limits, Outcome, SpfResult
+from exporter.checks.txt_records import copies
 
 QUALIFIERS = {"+": SpfResult.PASS, "-": SpfResult.FAIL, "~": SpfResult.SOFTFAIL, "?": SpfResult.NEUTRAL}
 LOOKUP_MECHANISMS = frozenset({"include", "a", "mx", "ptr", "exists"})
@@ -235,7 +236,7 @@ def only_record(name: DomainName, answer: Answer, records: Sequence[bytes]) -> S
         what = "does not exist" if answer.status is Status.NXDOMAIN else "has no SPF record"
         return Outcome(SpfResult.NONE, Reason.SPF_NONE, f"{name} {what}")
     if len(records) > 1:
-        why = f"{name} has {len(records)} SPF records, and one is allowed"
+        why = f"{name} has {len(records)} SPF records, and one is allowed{copies(records)}"
         return Outcome(SpfResult.PERMERROR, Reason.SPF_SEVERAL_RECORDS, why)
     read = parse_record(records[0])
     if isinstance(read, BadTerm):

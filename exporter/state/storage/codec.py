@@ -129,7 +129,7 @@ def finding_data(finding: AnyFinding) -> list[Any]:
         return [finding.check, finding.subject]
     fix = None
     if finding.fix is not None:
-        fix = [finding.fix.advice, finding.fix.zone, finding.fix.records, finding.fix.replaces]
+        fix = [finding.fix.advice, finding.fix.zone, finding.fix.records, finding.fix.replaces, finding.fix.warning]
     return [finding.check, finding.subject, finding.result, finding.reason, finding.sentence, fix]
 
 
@@ -164,8 +164,8 @@ def _pass(check: str, subject: str) -> Finding:
 def _fix(data: Sequence[Any] | None) -> Fix | None:
     if data is None:
         return None
-    advice, zone, records, replaces = data
-    return Fix(str(advice), str(zone), tuple(map(str, records)), tuple(map(str, replaces)))
+    advice, zone, records, replaces, *warning = data
+    return Fix(str(advice), str(zone), tuple(map(str, records)), tuple(map(str, replaces)), *map(str, warning))
 
 
 def _indexed_data(one: Finding, indexes: Mapping[Finding, int]) -> int | list[Any]:

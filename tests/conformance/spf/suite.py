@@ -98,4 +98,4 @@ def _rdata(rdtype: str, value: Any) -> Record:
             return MailExchange(value[0], name_in(value[1]))
         case _:
             strings = [value] if isinstance(value, str) else value
-            return Text("".join(strings).encode())
+            return Text.of([it.encode() for it in strings])

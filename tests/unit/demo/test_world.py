@@ -173,7 +173,7 @@ def test_every_type_that_a_check_asks_for_is_decoded(world):
     asked = {rdtype: world.answer(question("example.org", rdtype)).records for rdtype in ("MX", "TXT", "SOA")}
     assert asked == {
         "MX": (MailExchange(10, name("mail.example.org")),),
-        "TXT": (Text(b"v=spf1 -all"),),
+        "TXT": (Text(b"v=spf1 -all", b"\7\4"),),
         "SOA": (StartOfAuthority(name("ns1.example.org"), name("hostmaster.example.org"), 7),),
     }
     (mapped,) = world.answer(question("mail.example.org", "AAAA")).records

@@ -68,7 +68,12 @@ def read(reply, qname="www.example.org", rdtype="A"):
         ("NS", ["www.example.org. 300 IN NS www.example.org."], names("www.example.org")),
         ("CNAME", ["www.example.org. 300 IN CNAME x.example.org."], names("x.example.org")),
         ("MX", ["www.example.org. 300 IN MX 10 mx.example.org."], (MailExchange(10, DomainName("mx.example.org")),)),
-        ("TXT", ['www.example.org. 300 IN TXT "v=spf1 " "" "-all"'], (Text(b"v=spf1 -all"),)),
+        ("TXT", ['www.example.org. 300 IN TXT "v=spf1 " "" "-all"'], (Text(b"v=spf1 -all", b"\7\0\4"),)),
+        (
+            "TXT",
+            ['www.example.org. 300 IN TXT "v=spf1 " "-all"', 'www.example.org. 300 IN TXT "v=spf1 -all"'],
+            (Text(b"v=spf1 -all"), Text(b"v=spf1 -all", b"\7\4")),
+        ),
         (
             "SOA",
             ["www.example.org. 300 IN SOA ns.example.org. h.example.org. 4294967295 1 2 3 4"],
