@@ -38,6 +38,12 @@ _NOT_PUBLIC = tuple(
 )
 """Addresses that nobody reaches over the Internet (RFC 6890), without those for documentation and benchmarks."""
 
+_NOT_PUBLIC_BEGIN = {
+    4: frozenset({0, 10, 100, 127, 169, 172, 192, *range(224, 256)}),
+    16: frozenset({0, 1, *range(252, 256)}),
+}
+"""The first bytes of these addresses, by the length of an address: most addresses need no comparison."""
+
 
 class Address(NamedTuple):
     """An IPv4 or IPv6 address: *packed* is its 4 or 16 bytes in network order, the RDATA of its A or AAAA record."""
@@ -87,6 +93,8 @@ class Address(NamedTuple):
     @property
     def special_use(self) -> str:
         """Why no host elsewhere can see or reach it, as ``private (RFC 1918)``; "" for any other address."""
+        if self.packed[0] not in _NOT_PUBLIC_BEGIN[len(self.packed)]:
+            return ""
         address = ipaddress.ip_address(self.packed)
         return next((what for network, what in _NOT_PUBLIC if address in network), "")
 

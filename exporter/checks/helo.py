@@ -35,7 +35,7 @@ class HeloName:
         """
         if not text:
             raise ValueError("a HELO name is not empty")
-        if not all(0x21 <= ord(character) <= 0x7E for character in text):
+        if not cls(text, None).is_sendable:
             raise ValueError(f"{text!a} has a space, control or non-ASCII character, which HELO cannot carry")
         # SMTP has no escapes: to a receiver, \109ail is not "mail".
         if text.startswith("[") or _is_bare_address(text) or "\\" in text:
@@ -44,6 +44,21 @@ class HeloName:
             return cls(text, DomainName(text))
         except ValueError:
             return cls(text, None)
+
+    @classmethod
+    def received(cls, text: str) -> "HeloName":
+        """Read any argument that can come over the wire: nothing, blanks and non-ASCII characters, too.
+
+        Raises `ValueError` for a line break or NUL, which end the command.
+        """
+        if re.search(r"[\r\n\0]", text):
+            raise ValueError(f"{text!a} has a line break or NUL, which HELO cannot carry")
+        return cls.parse(text) if cls(text, None).is_sendable else cls(text, None)
+
+    @property
+    def is_sendable(self) -> bool:
+        """Whether it is one word of printable ASCII: a server refuses any other argument as a syntax error."""
+        return re.fullmatch(r"[!-~]+", self.text) is not None
 
     @property
     def host_name(self) -> DomainName | None:
@@ -56,7 +71,7 @@ class HeloName:
         return None if self.name is None else registrable_domain(self.name) or self.name
 
     def __str__(self) -> str:
-        return self.text
+        return self.text if self.is_sendable else ascii(self.text)
 
 
 def _is_bare_address(text: str) -> bool:
@@ -104,10 +119,9 @@ def _offering(finding: Finding, own: DomainName) -> Finding:
         return finding
     if finding.fix is _SAY_A_HOST_NAME:
         return replace(finding, fix=Fix(f"Make the server say {own}, its PTR name, in HELO and EHLO."))
-    if not finding.fix.records:
-        return finding
     question = f"Is {finding.subject} this server's own name? If not, make the server say {own}, its PTR name, instead."
-    return replace(finding, fix=replace(finding.fix, advice=f"{question} If it is: {finding.fix.advice}"))
+    advice = finding.fix.advice
+    return replace(finding, fix=replace(finding.fix, advice=f"{question} If it is, {advice[0].lower()}{advice[1:]}"))
 
 
 _RESOLVING = (CheckName.HELO_RESOLVES, CheckName.HELO_ADDRESS_MATCH, CheckName.HELO_PTR_MATCH, CheckName.HELO_ALIGNED)
@@ -142,6 +156,10 @@ def evaluate_syntax(helo: HeloName) -> Finding:
     """Whether it is a fully qualified host name (RFC 5321 section 2.3.5, RFC 1123 section 2.1)."""
     check = CheckName.HELO_SYNTAX
     fix = _SAY_A_HOST_NAME
+    if not helo.is_sendable:
+        wrong = "has blanks or non-ASCII characters" if helo.text.strip() else "is empty"
+        sentence = f"The HELO name {helo} {wrong}, so a server refuses the command with 501 (RFC 5321 section 4.1.1.1)."
+        return _fails(check, helo, Reason.HELO_SYNTAX, sentence, fix)
     if helo.name is None and (helo.text.startswith("[") or _is_bare_address(helo.text)):
         kind = "an address literal" if helo.text.startswith("[") else "a bare address"
         return _fails(check, helo, Reason.HELO_LITERAL, f"The HELO name {helo} is {kind}, not a host name.", fix)
@@ -171,16 +189,14 @@ def evaluate_resolves(helo: HeloName, a: Answer, aaaa: Answer) -> Finding:
         return _unknown(check, helo, f"{helo.name} AAAA", aaaa)
     gone = Status.NXDOMAIN in {a.status, aaaa.status}
     what = "does not exist in the DNS" if gone else "has neither an A nor an AAAA record"
-    advice = f"Publish the address records of {helo.name}."
-    return _absent(check, helo, a if gone and a.status is Status.NXDOMAIN else aaaa, what, advice, ())
+    return _absent(check, helo, a if gone and a.status is Status.NXDOMAIN else aaaa, what, ())
 
 
-def _absent(
-    check: CheckName, helo: HeloName, forward: Answer, what: str, advice: str, records: tuple[str, ...]
-) -> Finding:
+def _absent(check: CheckName, helo: HeloName, forward: Answer, what: str, records: tuple[str, ...]) -> Finding:
     """The fault of a name without address records, or of the end of its CNAME chain."""
     name = helo.name if helo.name is not None else DomainName(".")
     end = forward.owner(name)
+    advice = "Publish the record below." if records else f"Publish the address records of {end}."
     is_gone = forward.status is Status.NXDOMAIN
     reason = Reason.HELO_NXDOMAIN if is_gone else Reason.HELO_NODATA
     if forward.chain:
@@ -215,9 +231,7 @@ def evaluate_address_match(address: Address, helo: HeloName, forward: Answer) ->
         fix = Fix("Publish the record below.", owner, records)
         return _fails(check, helo, Reason.HELO_MISMATCH, sentence, fix)
     what = "does not exist in the DNS" if forward.status is Status.NXDOMAIN else f"has no {address.rdtype} record"
-    return _absent(
-        check, helo, forward, f"{what}, so it does not resolve to {address}", "Publish the record below.", records
-    )
+    return _absent(check, helo, forward, f"{what}, so it does not resolve to {address}", records)
 
 
 def evaluate_ptr_match(address: Address, helo: HeloName, name: DomainName, ptr: Answer) -> Finding:

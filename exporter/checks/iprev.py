@@ -111,11 +111,10 @@ def evaluate_iprev(
 
 def behind_nat(address: Address) -> Fix:
     """What to do about an address that receivers do not see: no record about it would help."""
-    advice = (
-        f"Check the public address that receivers see in place of {address}, as in the Received header of a message "
-        "that was delivered, and publish nothing for this one."
+    where = "as in the Received header of a message that arrived"
+    return Fix(
+        f"Check the public address that receivers see in place of {address}, {where}. Publish nothing for this one."
     )
-    return Fix(advice)
 
 
 def _unknown(answer: Answer, sentence: str) -> Finding:
@@ -125,7 +124,7 @@ def _unknown(answer: Answer, sentence: str) -> Finding:
 def _failed(address: Address, reason: Reason, sentence: str, fix: Fix) -> Finding:
     if special := address.special_use:
         reason, fix = Reason.ADDRESS_NOT_PUBLIC, behind_nat(address)
-        sentence = f"{address} is {special}, so no receiver sees it: the server is behind NAT. {sentence}"
+        sentence = f"{address} is {special}: receivers see the public address of the NAT before it. {sentence}"
     return Finding(CheckName.FCRDNS, Result.FAIL, reason=reason, sentence=sentence, fix=fix)
 
 

@@ -161,6 +161,8 @@ def _address_report(target: Target) -> Check[Report]:
     if len(names) == 1:
         (forward,) = yield [_new(Question, (names[0], address.rdtype))]
         verdict = evaluate_single_name(address, ptr, names, forward)
+        if verdict.finding.reason is Reason.PTR_MISSING_DOT:
+            verdict = yield from follow(address, ptr)  # looks up the name that was meant
     else:
         verdict = yield from follow(address, ptr)
     return _new(Report, (target, verdict, (verdict.finding,), ()))

@@ -50,7 +50,14 @@ from exporter.config.load import load
 from exporter.config.values import did_you_mean
 from exporter.dns.resolvers import Resolvers
 from exporter.dns.settings import Endpoint, ResolverSettings, system_servers
-from exporter.views.documents import Json, address_document, evidence_document, finding_document, records_of
+from exporter.views.documents import (
+    Json,
+    address_document,
+    evidence_document,
+    finding_document,
+    printable,
+    records_of,
+)
 from exporter.views.domains import findings_document, hint_document, records_document
 
 _QUESTIONS = 8
@@ -144,7 +151,10 @@ async def _jobs(
         for name, one in found.items():
             if not one.is_usable:
                 click.echo(f"the SPF record of pool {name} is unknown: {one.troubles[0]}", err=True)
-        return iter([address_job(subject, configuration, found)]), 1
+        job = address_job(subject, configuration, found)
+        if subject.mail_from == "" and not job.target.helos:
+            raise click.UsageError("the null sender <> has no domain, so SPF uses the HELO name: give it with --helo")
+        return iter([job]), 1
     if configuration is None:
         return iter(()), 0
     pools = pools_of(configuration, found)
@@ -280,7 +290,7 @@ def _address_documents(one: CheckedAddress) -> Iterator[Json]:
 def _name_document(one: CheckedName) -> Json:
     job, found = one.job, one.examination
     return {
-        "helo": job.helo.text,
+        "helo": printable(job.helo.text),
         "pool": job.pool,
         "profile": job.profile,
         "outcome": one.overall.name.lower(),

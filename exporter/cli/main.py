@@ -3,6 +3,7 @@
 Each command imports this file, so what is slow to import is imported inside the function that needs it.
 """
 
+import ipaddress
 import json
 import re
 import socket
@@ -64,8 +65,11 @@ def parse_seconds(text: str) -> float:
 
 
 def _parse_address(text: str) -> Address:
+    """Read an address, also as a literal of RFC 5321 section 4.1.3, or mapped to IPv6 as logs and sockets show it."""
+    inside = re.sub(r"^\[(?:IPv6:)?(.*)\]$", r"\1", text.strip(), flags=re.IGNORECASE)
     try:
-        return Address.parse(text.removeprefix("[").removesuffix("]"))
+        mapped = ipaddress.IPv6Address(inside).ipv4_mapped if inside.lower().startswith("::ffff:") else None
+        return Address.parse(inside if mapped is None else str(mapped))
     except ValueError as error:
         raise ValueError(_address_hint(text) or str(error)) from None
 
@@ -88,16 +92,16 @@ def _parse_helo(text: str) -> HeloName:
     if len(text) > _MAX_HELO:
         raise ValueError(f"it is {len(text)} characters long; the limit is {_MAX_HELO}")
     try:
-        return HeloName.parse(text)
+        return HeloName.received(text)
     except ValueError as error:
         raise ValueError(f"{error}: give the name alone, like mail.example.org") from None
 
 
 def _parse_mail_from(text: str) -> str:
-    """Read the mailbox of MAIL FROM, or its domain."""
-    mailbox = text.removeprefix("<").removesuffix(">")
+    """Read the mailbox of MAIL FROM, or its domain; "" is the null sender."""
+    mailbox = text.strip().removeprefix("<").removesuffix(">")
     if not mailbox:
-        raise ValueError("the empty sender <> has no domain; SPF then uses the HELO name, which check tests anyway")
+        return mailbox
     domain = mailbox.rpartition("@")[2]
     if not re.fullmatch(r"[!-~]{1,1000}", mailbox) or not re.fullmatch(r"[A-Za-z0-9_.-]+", domain):
         raise ValueError(
@@ -350,7 +354,7 @@ def _ordinal(host: str) -> int:
     "--mail-from",
     "mail_from",
     type=Parsed("address", _parse_mail_from),
-    help="A sender or its domain, for which SPF has to authorise the address.",
+    help="A sender or its domain, for which SPF has to authorise the address. <> is the null sender of bounces.",
 )
 @click.option("--domain", type=Parsed("name", _parse_domain), help="A domain to check, instead of an address.")
 @click.option(
@@ -403,7 +407,7 @@ def check(
     The exit code is 0 if every expected check passes, 1 if one fails, 4 if too many questions are unanswered, 2 if the
     command line or configuration is wrong, and 3 if it cannot run.
     """
-    given = {"--helo": bool(helos), "--mail-from": mail_from, "--profile": profile, "--trace": is_traced}
+    given = {"--helo": bool(helos), "--mail-from": mail_from is not None, "--profile": profile, "--trace": is_traced}
     if ip is not None and (domain is not None or selectors):
         raise click.UsageError("--domain and --dkim-selector are about a domain: leave the address out")
     if selectors and domain is None:
@@ -443,7 +447,7 @@ def check(
     help="How far back to look.",
 )
 @click.option("--pool", help="Only changes of this pool.")
-@click.option("--ip", type=Parsed("ip", Address.parse), help="Only changes of this address.")
+@click.option("--ip", type=Parsed("ip", _parse_address), help="Only changes of this address.")
 @click.option("--domain", type=Parsed("name", DomainName), help="Only changes of this domain.")
 @click.option(
     "--check",

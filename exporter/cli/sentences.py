@@ -149,6 +149,8 @@ def _pool_headline(one: CheckedPool) -> str:
 
 def paragraphs(one: AnyChecked | CheckedPool) -> Iterator[str]:
     """What follows the headline: what the subject was checked against; for a pool, what is wrong."""
+    if isinstance(one, CheckedAddress) and (special := one.job.target.address.special_use):
+        yield f"{one.job.target.address} is {special}, so no receiver sees it: the server is behind NAT."
     match one:
         case CheckedPool():
             yield from [sentence for _, sentence in pool_problems(one)]

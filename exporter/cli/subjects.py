@@ -42,7 +42,7 @@ class AddressRequest:
     Attributes:
         address: The address.
         helos: The HELO names; empty for those of its pool.
-        mail_from: The mailbox of MAIL FROM or its domain, if given.
+        mail_from: The mailbox of MAIL FROM or its domain, if given; "" is the null sender.
         profile: The profile to check against; None to choose one as the module describes.
     """
 
@@ -150,8 +150,11 @@ def address_job(
     known, scope = _configured(request.address, configuration, found)
     helos = request.helos or (known.target.helos if known is not None else ())
     target = Target(request.address, helos)
+    mail_from = request.mail_from
+    if mail_from == "" and helos:
+        mail_from = f"postmaster@{helos[0].text}"  # what SPF evaluates for the null sender (RFC 7208 section 2.4)
     if known is not None and named is None:
-        job = replace(known, target=target, mail_from=request.mail_from)
+        job = replace(known, target=target, mail_from=mail_from)
     else:
         profile = named or _profile_for(helos)
         base = AddressJob(target, frozenset(), "") if known is None else known
@@ -161,7 +164,7 @@ def address_job(
             expect=profile.expect,
             profile=profile.name,
             suffix=profile.aligned_suffix,
-            mail_from=request.mail_from,
+            mail_from=mail_from,
             authentication=replace(base.authentication, helo_spf_required=profile.helo_spf_required),
         )
     return replace(job, names=tuple([NameJob(helo, job.expect, job.profile, scope) for helo in helos]))

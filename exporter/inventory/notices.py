@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from exporter.checks.addresses import Address
+from exporter.checks.result import some
 from exporter.config.configuration import Configuration
 from exporter.errors import Problem
 from exporter.inventory.budget import over_budget, query_budget
 from exporter.inventory.expansion import Expansion
 from exporter.inventory.files import FilesContent, scan
 from exporter.inventory.pool import Pool
+from exporter.inventory.prefixes import BITS
 from exporter.inventory.sources import LoadedAddresses, merge
 
 
@@ -58,8 +61,23 @@ def notices(configuration: Configuration, expansions: Mapping[str, Expansion] | 
     for pool in inventory.pools:
         if pool.not_enumerable.ranges:
             yield _not_enumerable(pool)
+        yield from _not_public(pool)
     for cost in over_budget(inventory.pools, query_budget(configuration)):
         yield f"the rounds of {cost.pool} do not fit: {cost}"
+
+
+def _not_public(pool: Pool) -> Iterator[str]:
+    """One warning for each kind of addresses that no receiver sees, with the first of them."""
+    found: dict[str, list[Address]] = {}
+    for one in pool.source:
+        address = Address(one.first.to_bytes(BITS[one.family] // 8, "big"))
+        if special := address.special_use:
+            found.setdefault(special, []).append(address)
+    for special, addresses in found.items():
+        yield (
+            f"no receiver sees {some(addresses)} of {pool.name}, {special}: if the server is behind NAT, list the "
+            "public address that receivers see"
+        )
 
 
 def _not_enumerable(pool: Pool) -> str:

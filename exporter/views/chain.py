@@ -64,7 +64,7 @@ def chain(target: Target, evidence: Evidence, expect: Collection[CheckName]) -> 
     address = target.address
     return [
         Start("address", str(address), _reverse(address, evidence)),
-        *[Start("HELO", helo.text, _helo(address, helo, evidence, expect)) for helo in target.helos],
+        *[Start("HELO", str(helo), _helo(address, helo, evidence, expect)) for helo in target.helos],
     ]
 
 

@@ -53,7 +53,7 @@ def address_document(
     """An address with one of its HELO names: what `check --output json` and the API have in common."""
     return {
         "ip": str(target.address),
-        "helo": None if helo is None else helo.text,
+        "helo": None if helo is None else printable(helo.text),
         "pool": pool,
         "iprev": {
             "verdict": iprev.verdict.value,

@@ -25,6 +25,8 @@ _BACKLOG = 256
 _NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _SILENCE_SECONDS = 60.0
 """The time without such an error after which the next one is logged again."""
+_NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
 _REMEDIES = {
     errno.EADDRINUSE: "stop the program that uses the port, or choose another port",
     errno.EADDRNOTAVAIL: "use an address of this machine, or none to listen on all of them",
@@ -154,15 +156,32 @@ class Connections:
         self._server = server
         self._loop.set_exception_handler(self._on_loop_error)
         for host, port in addresses:
-            try:
-                self._servers.append(
-                    await self._loop.create_server(
-                        self._made, host, port, reuse_address=True, backlog=_BACKLOG, **self._tls(tls)
+            opened, failures = 0, []
+            for one in await self._addresses_of(host, port):
+                try:
+                    self._servers.append(
+                        await self._loop.create_server(
+                            self._made, one, port, reuse_address=True, backlog=_BACKLOG, **self._tls(tls)
+                        )
                     )
-                )
-            except OSError as error:
-                raise CannotRunError(_why_not(host, port, error)) from error
+                    opened += 1
+                except OSError as error:
+                    failures.append(error)
+            # A name such as localhost may have an address of a family that this machine does not use.
+            fatal = [error for error in failures if not opened or error.errno not in _NOT_HERE]
+            if fatal:
+                raise CannotRunError(_why_not(host, port, fatal[0])) from fatal[0]
         self._sweeping = asyncio.create_task(supervised("closing slow connections", self._sweep))
+
+    async def _addresses_of(self, host: str | None, port: int) -> list[str | None]:
+        """The addresses of *host*; None stands for every interface."""
+        if host is None:
+            return [None]
+        try:
+            found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise CannotRunError(_why_not(host, port, error)) from error
+        return list(dict.fromkeys(str(info[4][0]) for info in found))
 
     async def use(self, tls: ssl.SSLContext | None) -> None:
         """Use *tls* for new connections. None is refused meanwhile, and open ones stay."""

@@ -7,9 +7,10 @@ import pytest
 
 from exporter.checks.addresses import Address
 from exporter.checks.check import run_check
+from exporter.checks.inbound import mta_sts, mx, tls_rpt
 from exporter.checks.names import DomainName
 from exporter.checks.report import report
-from exporter.checks.result import CheckName
+from exporter.checks.result import CheckName, Result
 from tests.factories import World, name, target
 from tests.yaml_files import read_yaml
 
@@ -24,9 +25,13 @@ def cases(file):
 
 def sample(case):
     """Judge the case's target in the case's zone."""
-    helos = [case["helo"]] if "helo" in case else []
     suffix = name(case["suffix"]) if "suffix" in case else None
-    return run_check(report(target(case["target"], *helos), suffix=suffix), World.parse(case["zone"]))[0]
+    return run_check(report(targeted(case), suffix=suffix), World.parse(case["zone"]))[0]
+
+
+def targeted(case):
+    """The address of the case, with its HELO name if it has one."""
+    return target(case["target"], *([case["helo"]] if "helo" in case else []))
 
 
 @pytest.mark.parametrize("case", cases("iprev.yaml"))
@@ -36,6 +41,21 @@ def test_iprev(case):
 
     assert judged.iprev.verdict == case["verdict"], case["spec"]
     assert judged.iprev.finding.reason == case.get("reason"), case["spec"]
+    finding = judged.iprev.finding
+    compare(case, finding, case.get("fix"), lambda world: run_check(report(targeted(case)), world)[0].findings[0])
+
+
+def compare(case, finding, records, again):
+    """Compare the sentence and the fix with the case; applied, the fix ends in a pass."""
+    assert case.get("says", "") in finding.sentence
+    if finding.fix is None:
+        return
+    assert case.get("advises", "") in finding.fix.advice
+    if records is not None:
+        assert list(finding.fix.records) == records, finding.fix.advice
+        assert list(finding.fix.replaces) == case.get("removes", [])
+    if finding.fix.records or finding.fix.replaces:
+        assert again(World.parse(case["zone"]).apply(finding.fix)).reason is None
 
 
 @pytest.mark.parametrize("case", cases("helo.yaml"))
@@ -45,6 +65,32 @@ def test_helo(case):
     reasons = {finding.check.value: finding.reason.value for finding in judged.findings[1:] if finding.reason}
 
     assert reasons == case["reasons"], case["spec"]
+    failing = [finding for finding in judged.findings[1:] if finding.result is Result.FAIL]
+    assert not failing or any(case.get("says", "") in finding.sentence for finding in failing)
+    assert not failing or any(case.get("advises", "") in finding.fix.advice for finding in failing)
+    for check, records in case.get("fix", {}).items():
+        finding = next(finding for finding in failing if finding.check == check)
+        assert list(finding.fix.records) == records
+        if records:
+            again = run_check(report(targeted(case)), World.parse(case["zone"]).apply(finding.fix))[0]
+            assert next(it for it in again.findings if it.check == check).result is Result.PASS
+
+
+@pytest.mark.parametrize("case", cases("mx.yaml"))
+def test_mail_to_a_domain(case):
+    """The reason of the finding or hint, its sentence and its fix are those of the case."""
+    check = {"mx": mx, "mta-sts": mta_sts, "tls-rpt": tls_rpt}[case["check"]]
+    found = run_check(check(name("example.com")), World.parse(case["zone"]))[0]
+    hints = getattr(found, "hints", ())
+
+    assert found.finding.reason == case.get("reason"), case["spec"]
+    assert [hint.reason for hint in hints] == ([case["hint"]] if "hint" in case else [])
+    compare(
+        case,
+        hints[0] if hints else found.finding,
+        case.get("fix"),
+        lambda world: run_check(check(name("example.com")), world)[0].finding,
+    )
 
 
 @pytest.mark.parametrize("case", [it for it in cases("names.yaml") if "text" in it.values[0]])
@@ -75,7 +121,7 @@ def test_addresses(case):
     assert str(read) == case.get("written", case["address"]), case["spec"]
 
 
-@pytest.mark.parametrize("case", [*cases("iprev.yaml"), *cases("helo.yaml"), *cases("names.yaml")])
+@pytest.mark.parametrize("case", [*cases("iprev.yaml"), *cases("helo.yaml"), *cases("names.yaml"), *cases("mx.yaml")])
 def test_every_case_cites_its_source(case):
     """No case without a section: a reader must be able to check it against the text."""
     assert re.search(r"RFC [0-9]+|KB [0-9]+", case["spec"])

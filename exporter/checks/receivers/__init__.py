@@ -11,7 +11,16 @@ from exporter.checks.addresses import Address
 from exporter.checks.check import Check, parallel
 from exporter.checks.helo import HeloName
 from exporter.checks.receivers import courier, exim, haraka, opensmtpd, postfix, sendmail, strict
-from exporter.checks.receivers.verdicts import ACCEPTED, Receiver, ReceiverResult, ReceiverVerdict, SmtpReply, by_design
+from exporter.checks.receivers.verdicts import (
+    ACCEPTED,
+    Receiver,
+    ReceiverResult,
+    ReceiverVerdict,
+    SmtpReply,
+    by_design,
+    refused,
+)
+from exporter.checks.result import CheckName
 
 __all__ = ["ACCEPTED", "Receiver", "ReceiverResult", "ReceiverVerdict", "by_design"]
 
@@ -71,6 +80,15 @@ DEFAULT_RECEIVERS: tuple[Receiver, ...] = (
 """The policies that are predicted by default: each represents a family of receivers."""
 
 
+_SYNTAX_ERROR = 501  # RFC 5321 section 4.3.2
+_WITHOUT_SYNTAX = (
+    Receiver.RFC8601_IPREV,
+    Receiver.GMAIL,
+    Receiver.STRICT_HELO_EQUALS_PTR,
+    Receiver.STRICT_HELO_EQUALS_VERIFIED_PTR,
+)
+"""Policies about names, of no server in particular: what it makes of the syntax of HELO is not known."""
+
 _ACCEPTS = {receiver: ReceiverVerdict.of(receiver, ACCEPTED) for receiver in Receiver}
 
 
@@ -82,5 +100,9 @@ def receivers(
 
 
 def _verdict(receiver: Receiver, address: Address, helo: HeloName) -> Check[ReceiverVerdict]:
-    reply = yield from POLICIES[receiver].rule(address, helo)
+    if helo.is_sendable or receiver in _WITHOUT_SYNTAX:
+        reply = yield from POLICIES[receiver].rule(address, helo)
+    else:
+        why = f"the HELO name {helo} is not one word of ASCII characters"
+        reply = refused(_SYNTAX_ERROR, why, CheckName.HELO_SYNTAX)
     return _ACCEPTS[receiver] if reply is ACCEPTED else ReceiverVerdict.of(receiver, reply)

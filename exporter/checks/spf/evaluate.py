@@ -13,6 +13,7 @@ from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, RRType, Status
 from exporter.checks.check import Check
 from exporter.checks.helo import HeloName
+from exporter.checks.iprev import behind_nat
 from exporter.checks.names import DomainName
 from exporter.checks.result import CheckName, Finding, Fix, Reason, Result
 from exporter.checks.spf.compiled import CompiledSpf
@@ -358,6 +359,8 @@ def replacement(advice: str, owner: str, records: Sequence[bytes], new: Sequence
 
 def authorising(address: Address, owner: str, records: Sequence[bytes], *, advice: str = "") -> Fix:
     """The fix that names the address as the first term, before any term or limit that could end the evaluation."""
+    if address.special_use:
+        return behind_nat(address)
     if not records:
         advice = advice or f"Publish an SPF record for {owner} that authorises the address."
         return replacement(advice, owner, (), [naming(address), "-all"])

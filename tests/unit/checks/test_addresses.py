@@ -74,3 +74,44 @@ def test_any_text_is_read_or_refused(text):
 def test_spellings_of_one_address_are_equal():
     """IPv6 has many spellings and one meaning."""
     assert Address.parse("2001:DB8:0:0::0010") == Address.parse("2001:db8::10")
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("0.0.0.0", "unspecified (RFC 1122)"),
+        ("10.255.255.255", "private (RFC 1918)"),
+        ("100.64.0.1", "shared by a carrier's NAT (RFC 6598)"),
+        ("127.0.0.1", "a loopback address (RFC 1122)"),
+        ("169.254.1.1", "link-local (RFC 3927)"),
+        ("172.31.0.1", "private (RFC 1918)"),
+        ("192.0.0.8", "reserved for protocols (RFC 6890)"),
+        ("192.168.0.1", "private (RFC 1918)"),
+        ("224.0.0.1", "multicast (RFC 5771)"),
+        ("255.255.255.255", "reserved (RFC 1112)"),
+        ("::", "unspecified (RFC 4291)"),
+        ("::1", "a loopback address (RFC 4291)"),
+        ("64:ff9b:1::1", "for local translation (RFC 8215)"),
+        ("100::1", "for discarding (RFC 6666)"),
+        ("fd00::1", "private (RFC 4193)"),
+        ("fe80::1", "link-local (RFC 4291)"),
+        ("ff02::1", "multicast (RFC 4291)"),
+        ("172.32.0.1", ""),
+        ("192.0.2.1", ""),
+        ("198.51.100.1", ""),
+        ("203.0.113.1", ""),
+        ("2001:db8::1", ""),
+        ("100.128.0.1", ""),
+        ("2a00::1", ""),
+    ],
+)
+def test_an_address_that_nobody_elsewhere_sees_says_why(text, what):
+    """The special-purpose ranges of RFC 6890, without those for documentation."""
+    assert Address.parse(text).special_use == what
+
+
+@given(any_addresses)
+def test_special_use_is_never_public_for_the_standard_library(drawn):
+    """What is called special is not global to the standard library, either."""
+    if drawn.special_use:
+        assert not ipaddress.ip_address(drawn.packed).is_global or ipaddress.ip_address(drawn.packed).is_multicast

@@ -273,18 +273,44 @@ async def test_exit_codes(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["::ffff:203.0.113.9"], "203.0.113.9, no HELO name: pass"),
+        (["::FFFF:cb00:7109"], "203.0.113.9, no HELO name: pass"),
+        (["[203.0.113.9]"], "203.0.113.9, no HELO name: pass"),
+        (["[IPv6:2001:db8::11]"], "2001:db8::11, no HELO name: pass"),
+        (["203.0.113.9", "--helo", "two words"], "HELO 'two words' has blanks or non-ASCII characters, so a server"),
+        (["203.0.113.9", "--helo", "b\u00fccher.example"], "HELO 'b\\xfccher.example': FAIL (helo-syntax"),
+        (["203.0.113.9", "--helo", ""], "The HELO name '' is empty, so a server refuses the command with 501"),
+        (["203.0.113.9", "--helo", "branch9.example.com", "--mail-from", "<>"], "mailfrom branch9.example.com: none"),
+    ],
+    ids=lambda it: " ".join(it)[:40] if isinstance(it, list) else "",
+)
+async def test_what_people_paste_is_understood(tmp_path, arguments, shown):
+    """Addresses as logs and literals write them, whatever a server can send in HELO, and the null sender."""
+    async with demo(tmp_path) as here:
+        finished = await here.check_ad_hoc(*arguments)
+
+    printed = " ".join(finished.out.split())
+    assert shown in printed.replace("The HELO name 'two", "HELO 'two")
+    assert finished.out.isascii() is False or "\u00fc" not in finished.out
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["300.1.1.1"], "'300.1.1.1' is not an IPv4 or IPv6 address, like 192.0.2.10 or 2001:db8::10"),
         (["mail.example.org"], "is a name: check takes the address that connects, like 192.0.2.10"),
         (["192.0.2.0/24"], "is a network: check takes one address of it, or a whole configuration"),
         (["192.0.2.1:25"], "has a port: leave it out"),
-        (["192.0.2.1", "--helo", ""], "a HELO name is not empty: give the name alone, like mail.example.org"),
-        (["192.0.2.1", "--helo", "a b"], "has a space, control or non-ASCII character, which HELO cannot carry"),
+        (["192.0.2.1", "--helo", "a\r\nb"], "has a line break or NUL, which HELO cannot carry"),
         (["192.0.2.1", "--helo", "x" * 600], "it is 600 characters long; the limit is 512"),
         (["192.0.2.1", "--resolver", "ns:0"], "has no port between 1 and 65535 after the colon"),
         (["192.0.2.1", "--mail-from", "@"], "is not a mail address like bounces@example.org, and not a domain"),
-        (["192.0.2.1", "--mail-from", "<>"], "the empty sender <> has no domain"),
+        (
+            ["192.0.2.1", "--mail-from", "<>"],
+            "the null sender <> has no domain, so SPF uses the HELO name: give it with",
+        ),
         (["192.0.2.1", "--profile", "microsoft"], "is not a profile; did you mean `microsoft-365`?"),
         (["--helo", "mail.example.org"], "--helo is about one address: maildns-exporter check 192.0.2.10 --helo ..."),
         (["--trace"], "--trace is about one address"),

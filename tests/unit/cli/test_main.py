@@ -105,7 +105,11 @@ def test_rounds_that_do_not_fit_and_bad_files_are_warnings(run, tmp_path):
     status, output, errors = run("check-config", "big.yml")
     assert status == 0
     assert "sample: false" in output
-    file, sum_up = errors.splitlines()
+    file, private, sum_up = errors.splitlines()
+    assert private == (
+        "big.yml: warning: no receiver sees 10.0.0.0 of big, private (RFC 1918): if the server is behind NAT, list the "
+        "public address that receivers see"
+    )
     assert file == (
         f"big.yml: warning: {tmp_path}/targets.yml:2:8: [1].ip: '10.0.0' is not an IPv4 or IPv6 address, like "
         "192.0.2.10 or 2001:db8::10"

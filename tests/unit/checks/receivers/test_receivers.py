@@ -215,6 +215,28 @@ def test_organizational_domain(name, expected):
     assert organizational_domain(name) == expected
 
 
+@pytest.mark.parametrize("text", ["", "two words", "mail.example.org ", "b\u00fccher.example"])
+def test_a_server_refuses_what_is_not_one_word_of_ascii(text):
+    """Every mail server answers 501 (RFC 5321 section 4.3.2); a policy about names alone judges as ever."""
+    world = World.parse("1.2.0.192.in-addr.arpa PTR mail.example.org\nmail.example.org A 192.0.2.1")
+    verdicts, _ = predict(OURS, HeloName.received(text), world)
+    codes = {receiver: verdict.code for receiver, verdict in verdicts.items()}
+
+    assert codes[Receiver.GMAIL] is None
+    assert {code for receiver, code in codes.items() if receiver.startswith(("postfix", "exim", "haraka"))} == {501}
+    assert {code for receiver, code in codes.items() if receiver.startswith(("opensmtpd", "send", "cour"))} == {501}
+    assert all(verdict.is_conclusive and verdict.sentence.isascii() for verdict in verdicts.values())
+
+
+def test_haraka_names_the_reason_why_it_looks_up_no_name():
+    """A PTR name in a private top-level domain confirms the address, and Haraka does not ask for it."""
+    world = World.parse("1.2.0.192.in-addr.arpa PTR mail.office.lan\nmail.office.lan A 192.0.2.1")
+    verdict = predict(OURS, HeloName.parse("mail.example.org"), world)[0][Receiver.HARAKA_NO_FCRDNS]
+
+    assert (verdict.code, verdict.is_conclusive) == (554, True)
+    assert "because none is in a registered domain: mail.office.lan" in verdict.sentence
+
+
 @pytest.mark.parametrize("scenario", [pytest.param(it, id=it.name) for it in SCENARIOS])
 def test_every_receiver_does_what_the_scenario_says(scenario):
     """Each policy's result, code and share are those of the scenario, and inconclusive where it says so."""
