@@ -114,7 +114,7 @@ def problems() -> Sequence[AnyPanel]:
     """What is wrong, now and before."""
     return [
         table(
-            "What is wrong",
+            "Failing checks",
             "The expected checks that fail, with the reason. The runbooks say how to fix each reason; "
             "'maildns-exporter check' prints the records to publish.",
             {"A": f"max by (pool, check, reason) ({_of(families.ADDRESS_PROBLEM)})"},
@@ -127,7 +127,7 @@ def problems() -> Sequence[AnyPanel]:
             height=6,
         ),
         state_timeline(
-            "Problems over time",
+            "Failing checks over time",
             "Each problem while it lasts: the check and the reason.",
             {"{{check}}: {{reason}}": f"max by (check, reason) ({_of(families.ADDRESS_PROBLEM)})"},
             states=((1, "problem", BAD),),
@@ -138,11 +138,11 @@ def problems() -> Sequence[AnyPanel]:
     ]
 
 
-def confirmation() -> Sequence[AnyPanel]:
-    """PTR and forward records."""
+def history() -> Sequence[AnyPanel]:
+    """Each kind of check over time."""
     return [
         state_timeline(
-            "Confirmation over time",
+            "Forward confirmation over time",
             "Whether the address was forward-confirmed, and whether it passed every expected check.",
             {
                 "forward-confirmed": f"min({_of(families.FCRDNS_MATCH)})",
@@ -150,19 +150,33 @@ def confirmation() -> Sequence[AnyPanel]:
             },
             states=YES_NO,
             no_value=NOT_SHOWN,
-            height=5,
+            width=12,
+            height=7,
             link=dashboard.EVIDENCE_LINK,
         ),
         state_timeline(
-            "Answers over time",
-            "Whether the DNS answered the samples. While it does not, the values above stay as they are.",
-            {"the DNS": f"min({_of(families.FCRDNS_CONCLUSIVE)})"},
-            states=CONCLUSIVE,
-            no_value=NOT_SHOWN,
-            height=4,
+            "HELO names over time",
+            "Whether each HELO name resolves to the address, is one of its PTR names, and is in the domain of one. "
+            "Orange is a difference, and a problem only if the pool expects a match: see above.",
+            {
+                "{{helo}} resolves to the address": f"min by (helo) ({_of(families.HELO_ADDRESS_MATCH)})",
+                "{{helo}} is a PTR name": f"min by (helo) ({_of(families.HELO_PTR_MATCH)})",
+                "{{helo}} is aligned": f"min by (helo) ({_of(families.HELO_ALIGNED)})",
+            },
+            states=MATCHES,
+            no_value=NO_HELO,
+            width=12,
+            height=7,
         ),
+        *authentication(),
+    ]
+
+
+def ptr_names() -> Sequence[AnyPanel]:
+    """PTR names, and whether the DNS answered."""
+    return [
         time_series(
-            "PTR names",
+            "Number of PTR names",
             "How many PTR names the address has, and how many of them resolve back to it. One is enough; with several, "
             "a receiver that uses only the first one gets changing results.",
             {
@@ -170,18 +184,26 @@ def confirmation() -> Sequence[AnyPanel]:
                 "that resolve back": f"max({_of(families.PTR_CONFIRMED_RECORDS)})",
             },
             unit=COUNT,
-            colours={"PTR names": UNKNOWN, "that resolve back": GOOD},
+            colours={"PTR names": NEUTRAL, "that resolve back": GOOD},
             no_value=NOT_SHOWN,
             height=7,
         ),
         state_timeline(
-            "Which PTR name",
+            "PTR name over time",
             "The PTR name over time, preferably one that resolves back. 'flapping' if it keeps changing.",
             {"{{ptr}}": f"max by (ptr) ({_of(families.PTR_INFO)})"},
             states=((1, "published", GOOD),),
             no_value="The address has no PTR name, or the pool does not show PTR names (ptr_info).",
             width=12,
             height=7,
+        ),
+        state_timeline(
+            "DNS answers over time",
+            "Whether the DNS answered the samples. While it does not, all values stay as they are.",
+            {"the DNS": f"min({_of(families.FCRDNS_CONCLUSIVE)})"},
+            states=CONCLUSIVE,
+            no_value=NOT_SHOWN,
+            height=4,
         ),
     ]
 
@@ -193,25 +215,10 @@ def _with_helo(aggregation: str, family: Family) -> str:
 
 
 def helo_names() -> Sequence[AnyPanel]:
-    """The names that the server gives in HELO, compared with the DNS."""
-    checks = {
-        "{{helo}} resolves to the address": families.HELO_ADDRESS_MATCH,
-        "{{helo}} is a PTR name": families.HELO_PTR_MATCH,
-        "{{helo}} is aligned": families.HELO_ALIGNED,
-    }
+    """The names that the server gives in HELO, and where they lead."""
     return [
-        state_timeline(
-            "HELO names over time",
-            "Whether each HELO name resolves to the address, is one of its PTR names, and is in the domain of one. "
-            "Orange is a difference, and a problem only if the pool expects a match: see above.",
-            {legend: f"min by (helo) ({_of(family)})" for legend, family in checks.items()},
-            states=MATCHES,
-            no_value=NO_HELO,
-            width=14,
-            height=8,
-        ),
         table(
-            "HELO names now",
+            "HELO names and their addresses",
             "The HELO names of the address, and the reverse check: whether they resolve, to how many addresses, and "
             "how many of these are forward-confirmed.",
             {
@@ -224,8 +231,8 @@ def helo_names() -> Sequence[AnyPanel]:
             sort="HELO name",
             ascending=True,
             no_value=NO_HELO,
-            width=10,
-            height=8,
+            width=24,
+            height=6,
         ),
     ]
 
@@ -277,8 +284,8 @@ HOW_TO_READ = """
 - Choose the **address** above. If it is not on the list, its pool is large and shows only addresses with a problem.
 - **Confirmation**: an address needs a PTR record, and one of its PTR names needs an A (IPv4) or AAAA (IPv6) record \
 with the address. Either may be reached through a CNAME.
-- **Values keep their last known result** while the DNS does not answer; *Latest sample* and *Answers over time* show \
-when that is.
+- **Values keep their last known result** while the DNS does not answer; *Latest sample* and *DNS answers over time* \
+show when that is.
 - **Problems** are failures of checks that the pool expects. The same difference may be by design in another pool.
 - For the whole chain, question by question, follow *The evidence, on the status page*, or run \
 `maildns-exporter check ${ip}`: it also prints the records that would fix it.
@@ -298,10 +305,15 @@ def address() -> str:
         ).description("An address that has series of its own.")
     )
     dashboard.add_row(page, "Address ${ip} now", summary())
-    dashboard.add_row(page, "Problems", problems())
-    dashboard.add_row(page, "PTR names and forward confirmation", confirmation())
-    dashboard.add_row(page, "HELO names", helo_names())
-    dashboard.add_row(page, "SPF and block lists", authentication())
-    dashboard.add_row(page, "What receivers would do", receivers())
-    dashboard.add_row(page, "How to read this", [markdown("How to read this", HOW_TO_READ)])
+    dashboard.add_row(page, "Failing checks", problems())
+    dashboard.add_row(page, "History", history())
+    dashboard.add_collapsed(
+        page,
+        {
+            "PTR names and DNS answers": ptr_names(),
+            "HELO names": helo_names(),
+            "Predicted verdicts of receivers": receivers(),
+            "How to read this": [markdown("How to read this", HOW_TO_READ)],
+        },
+    )
     return dashboard.to_json(page)

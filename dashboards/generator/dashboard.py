@@ -1,11 +1,11 @@
-"""What the three dashboards share: variables, links, and annotations that show alerts and reloads.
+"""What the four dashboards share: variables, links, and annotations that show alerts and reloads.
 
 Uids and variables are contracts: links, bookmarks and provisioning depend on them.
 """
 
 # ruff: noqa: FBT003  # the builders take booleans by position
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from grafana_foundation_sdk.builders import dashboard as build
@@ -14,15 +14,17 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from dashboards.generator.panels import DATASOURCE, AnyPanel, override
 from dashboards.generator.promql import VARIABLES
-from dashboards.generator.style import BAD, UNKNOWN
+from dashboards.generator.style import BAD, NEUTRAL
 from exporter.metrics import families
 from exporter.metrics.families import Family
 
 FLEET_UID = "maildns-fleet"
+DOMAINS_UID = "maildns-domains"
 ADDRESS_UID = "maildns-address"
 EXPORTER_UID = "maildns-exporter"
 _TITLES = {
     FLEET_UID: "Outbound mail DNS / Fleet",
+    DOMAINS_UID: "Outbound mail DNS / Domains",
     ADDRESS_UID: "Outbound mail DNS / Address",
     EXPORTER_UID: "Outbound mail DNS / Exporter",
 }
@@ -56,7 +58,14 @@ ADDRESS_LINKS = override(
         _page("The evidence, on the status page", f"/addresses/{_IP_OF_ROW}"),
     ],
 )
-DOMAIN_LINKS = override("links", [_page("The domain, on the status page", "/domains/${__data.fields.Domain}")])
+DOMAIN_LINKS = override(
+    "links",
+    [
+        {"title": "Only this domain", "url": f"/d/{DOMAINS_UID}?var-domain=${{__data.fields.Domain}}&{_KEEP}"},
+        _page("The domain, on the status page", "/domains/${__data.fields.Domain}"),
+    ],
+)
+DOMAINS_LINK = {"title": "Which domains, and what is wrong", "url": f"/d/{DOMAINS_UID}?{_KEEP}"}
 EVIDENCE_LINK = _page("The evidence, on the status page", "/addresses/${ip}")
 """The page of the address that is chosen on the dashboard Address."""
 EXPORTER_LINK = {"title": "The exporter's health", "url": f"/d/{EXPORTER_UID}?{_KEEP}"}
@@ -94,7 +103,7 @@ def new_dashboard(uid: str, description: str) -> build.Dashboard:
     )
     dashboard.annotation(_annotation("Alerts", 'ALERTS{alertname=~"MailDns.+", alertstate="firing"}', BAD))
     reloaded = f"{families.RELOAD_SUCCESS_TIMESTAMP.name}{{{VARIABLES}}}"
-    dashboard.annotation(_annotation("New configuration", f"changes({reloaded}[2m]) > 0", UNKNOWN))
+    dashboard.annotation(_annotation("New configuration", f"changes({reloaded}[2m]) > 0", NEUTRAL))
     return dashboard
 
 
@@ -102,8 +111,10 @@ def to_json(dashboard: build.Dashboard) -> str:
     """The dashboard as JSON, with numbered panels."""
     dashboard.with_variable(build.TextBoxVariable("exporter").label("Exporter's URL").default_value(_EXPORTER_URL))
     built = dashboard.build()
-    for number, panel in enumerate(built.panels or [], start=1):
-        panel.id_val = number
+    panels = built.panels or []
+    _close_gaps(panels)
+    for number, one in enumerate([own for panel in panels for own in _with_own(panel)], start=1):
+        one.id_val = number
     return JSONEncoder(sort_keys=True, indent=2).encode(built) + "\n"
 
 
@@ -131,11 +142,36 @@ def pool_variable() -> build.QueryVariable:
     return variable("pool", "Pool", families.POOL_ADDRESSES, VARIABLES)
 
 
-def add_row(dashboard: build.Dashboard, title: str, panels: Sequence[AnyPanel]) -> None:
-    """Add a row of *panels*."""
-    dashboard.with_row(build.Row(title))
+def add_row(dashboard: build.Dashboard, title: str, panels: Sequence[AnyPanel], *, is_collapsed: bool = False) -> None:
+    """Add a row of *panels*. A collapsed row asks nothing until somebody opens it."""
+    row = build.Row(title).collapsed(is_collapsed)
+    if is_collapsed:
+        for panel in panels:
+            row.with_panel(panel)
+    dashboard.with_row(row)
+    if not is_collapsed:
+        for panel in panels:
+            dashboard.with_panel(panel)
+
+
+def add_collapsed(dashboard: build.Dashboard, rows: Mapping[str, Sequence[AnyPanel]]) -> None:
+    """Add collapsed rows by title, each with its panels."""
+    for title, panels in rows.items():
+        add_row(dashboard, title, panels, is_collapsed=True)
+
+
+def _with_own(panel: model.Panel | model.RowPanel) -> list[model.Panel | model.RowPanel]:
+    return [panel, *(panel.panels if isinstance(panel, model.RowPanel) else ())]
+
+
+def _close_gaps(panels: Sequence[model.Panel | model.RowPanel]) -> None:
+    """Move everything below a collapsed row up: the builder leaves room for its panels."""
+    excess = 0
     for panel in panels:
-        dashboard.with_panel(panel)
+        own = [one.grid_pos for one in _with_own(panel) if one.grid_pos is not None]
+        for grid in own:
+            grid.y -= excess
+        excess += max(grid.y + grid.h for grid in own) - own[0].y - own[0].h
 
 
 def _annotation(name: str, expr: str, colour: str) -> build.AnnotationQuery:

@@ -7,7 +7,19 @@ from grafana_foundation_sdk.models import units
 from dashboards.generator import dashboard
 from dashboards.generator.panels import COUNT, AnyPanel, markdown, override, stat, state_timeline, table, time_series
 from dashboards.generator.promql import VARIABLES, increase, rate, select
-from dashboards.generator.style import BAD, GOOD, HEALTHY, NEUTRAL, NOTICE, RELOADED, SAVED, UNKNOWN, YES_NO, steps
+from dashboards.generator.style import (
+    BAD,
+    GOOD,
+    HEALTHY,
+    NEUTRAL,
+    NOTICE,
+    RELOADED,
+    SAVED,
+    SERIES,
+    UNKNOWN,
+    YES_NO,
+    steps,
+)
 from exporter.metrics import families
 
 NOTHING = "No exporter is scraped, or it has just started."
@@ -25,7 +37,7 @@ def summary() -> Sequence[AnyPanel]:
     """Healthy or not, in six values."""
     return [
         stat(
-            "Canary",
+            "DNS server canaries",
             "Whether every server answers its canaries correctly: questions with known answers. The exporter ignores "
             "a server that fails them.",
             f"min({select(families.CANARY_OK)})",
@@ -35,7 +47,7 @@ def summary() -> Sequence[AnyPanel]:
             no_value=NO_CANARY,
         ),
         stat(
-            "Servers that answer",
+            "DNS servers up now",
             "The share of DNS servers that answered their latest query.",
             f"avg({select(families.RESOLVER_UP)})",
             unit=units.PercentUnit,
@@ -83,7 +95,7 @@ def servers() -> Sequence[AnyPanel]:
     """The DNS servers that the exporter asks."""
     return [
         state_timeline(
-            "Canaries",
+            "DNS server canaries over time",
             "Whether each server answers its canaries correctly. A server that answers every question, or none, fails: "
             "no verdict uses it, so no verdict changes.",
             {"{{resolver}} {{server}}": f"min by (resolver, server) ({select(families.CANARY_OK)})"},
@@ -93,7 +105,7 @@ def servers() -> Sequence[AnyPanel]:
             height=7,
         ),
         state_timeline(
-            "Servers",
+            "DNS servers up",
             "Whether each server answers at all.",
             {"{{resolver}} {{server}}": f"min by (resolver, server) ({select(families.RESOLVER_UP)})"},
             states=YES_NO,
@@ -102,7 +114,7 @@ def servers() -> Sequence[AnyPanel]:
             height=7,
         ),
         time_series(
-            "Queries by outcome",
+            "DNS queries by outcome",
             "Queries to the servers, retries included. NXDOMAIN and NODATA are answers.",
             {"{{outcome}}": f"sum by (outcome) ({rate(families.DNS_QUERIES)})"},
             unit=units.RequestsPerSecond,
@@ -110,7 +122,7 @@ def servers() -> Sequence[AnyPanel]:
             no_value=NOT_ASKED,
         ),
         time_series(
-            "How long queries take",
+            "DNS query duration",
             "Quantiles over all servers. A rising median means a slow resolver; a tail near the timeout means packet "
             "loss.",
             {
@@ -119,18 +131,18 @@ def servers() -> Sequence[AnyPanel]:
                 "99 %": f"histogram_quantile(0.99, {_DURATION_BUCKETS})",
             },
             unit=units.Seconds,
-            colours={"median": GOOD, "95 %": NOTICE, "99 %": BAD},
+            colours=dict(zip(("median", "95 %", "99 %"), SERIES, strict=False)),
             no_value=NOT_ASKED,
         ),
         time_series(
-            "Queries by type",
+            "DNS queries by record type",
             "Queries to the servers by record type.",
             {"{{qtype}}": f"sum by (qtype) ({rate(families.DNS_QUERIES)})"},
             unit=units.RequestsPerSecond,
             no_value=NOT_ASKED,
         ),
         time_series(
-            "Answered by the cache",
+            "DNS cache hit ratio",
             "The share of questions that needed no query because the same question was asked within the interval.",
             {
                 "from the cache": f"sum({rate(families.DNS_CACHE_HITS)})"
@@ -141,7 +153,7 @@ def servers() -> Sequence[AnyPanel]:
             no_value="No question was asked in this time, or the cache is off.",
         ),
         time_series(
-            "Packets that were ignored",
+            "Ignored DNS packets per query",
             "Packets per query that do not answer it, by what is wrong with them. They change no result. A late reply "
             "counts as unknown-id, at most once per query: above 1, somebody else sends them.",
             {
@@ -154,7 +166,7 @@ def servers() -> Sequence[AnyPanel]:
             no_value=NOT_ASKED,
         ),
         time_series(
-            "Questions that overflowed",
+            "Dropped DNS questions (queue full)",
             "Questions that were never sent: the resolver's queue was full, or they would have waited too long. Zero "
             "when healthy.",
             {"{{resolver}}": f"sum by (resolver) ({rate(families.DNS_OVERFLOWED_QUESTIONS)})"},
@@ -178,28 +190,29 @@ def sampling() -> Sequence[AnyPanel]:
             no_value=NOTHING,
         ),
         time_series(
-            "Sampling lag",
+            "Sampling lag by pool",
             "How late the next sample of each pool is. 0 while sampling keeps up.",
             {"{{pool}}": f"max by (pool) ({select(families.SAMPLING_LAG)})"},
             unit=units.Seconds,
+            line=300,
             no_value=NOTHING,
         ),
         time_series(
-            "Age of the oldest sample",
+            "Age of the oldest sample by pool",
             "By pool. It should rise to the interval at most, then fall.",
             {"{{pool}}": f"max by (pool) ({_AGE})"},
             unit=units.Seconds,
             no_value=NOT_ALL_SAMPLED,
         ),
         time_series(
-            "How long rounds take",
+            "Duration of sampling rounds",
             "By pool. A round is spread over nine tenths of the interval; the first round is as fast as possible.",
             {"{{pool}}": f"max by (pool) ({select(families.POOL_ROUND_DURATION)})"},
             unit=units.Seconds,
             no_value=NO_ROUND,
         ),
         time_series(
-            "Rounds that ended",
+            "Completed sampling rounds",
             "By pool. If none ends within an interval, sampling is stuck.",
             {"{{pool}}": f"sum by (pool) ({increase(families.POOL_ROUNDS)})"},
             unit=COUNT,
@@ -207,7 +220,7 @@ def sampling() -> Sequence[AnyPanel]:
             no_value=NO_ROUND,
         ),
         time_series(
-            "Results that changed",
+            "Changed results",
             "Conclusive results that changed, by pool. A zone that flaps shows here.",
             {"{{pool}}": f"sum by (pool) ({increase(families.POOL_CHANGES)})"},
             unit=COUNT,
@@ -221,7 +234,7 @@ def disagreements() -> Sequence[AnyPanel]:
     """Which resolvers contradict each other."""
     return [
         time_series(
-            "In dispute",
+            "Disputed results",
             "Addresses, HELO names and domains for which one resolver sees a failure and another does not. Without a "
             "third to decide, the last known result stays. Normal after a change, until caches expire.",
             {
@@ -232,7 +245,7 @@ def disagreements() -> Sequence[AnyPanel]:
             no_value="Nothing was sampled yet, or no exporter is scraped.",
         ),
         time_series(
-            "Who contradicts whom",
+            "Disagreements between resolvers",
             "Samples in which the first resolver saw a failure and the second did not. Twice the same name: two "
             "servers of one resolver.",
             {"{{resolver}} and {{other}}": f"sum by (resolver, other) ({increase(families.RESOLVER_DISAGREEMENTS)})"},
@@ -247,7 +260,7 @@ def storage() -> Sequence[AnyPanel]:
     """Whether the state would survive a restart."""
     return [
         state_timeline(
-            "Storage",
+            "Storage over time",
             "Whether the exporter can save its state. Sampling continues while it cannot.",
             {"{{instance}}": f"min by (instance) ({select(families.STORAGE_OK)})"},
             states=SAVED,
@@ -256,7 +269,7 @@ def storage() -> Sequence[AnyPanel]:
             height=7,
         ),
         time_series(
-            "Since it was last written",
+            "Time since the last write",
             "By exporter. A change is written within seconds; if nothing changes, nothing is written.",
             {"{{instance}}": f"time() - max by (instance) ({select(families.STORAGE_LAST_COMMIT)})"},
             unit=units.Seconds,
@@ -265,7 +278,7 @@ def storage() -> Sequence[AnyPanel]:
             height=7,
         ),
         time_series(
-            "Size of the file",
+            "Storage size",
             "With its write-ahead log.",
             {"{{instance}}": f"max by (instance) ({select(families.STORAGE_BYTES)})"},
             unit=units.BytesIEC,
@@ -280,15 +293,16 @@ def process() -> Sequence[AnyPanel]:
     """The process, its configuration and its output."""
     return [
         time_series(
-            "Event loop lag",
+            "Event loop lag over time",
             "The longest time that the event loop was blocked in the 15 seconds before each scrape.",
             {"{{instance}}": f"max by (instance) ({select(families.EVENT_LOOP_LAG)})"},
             unit=units.Seconds,
+            line=1,
             no_value=NOTHING,
             width=8,
         ),
         time_series(
-            "Addresses left out",
+            "Series left out of scrapes",
             "Failing addresses without series of their own: a large pool shows at most 1,000. Counts stay complete.",
             {"{{pool}}": f"sum by (pool) ({increase(families.SERIES_DROPPED)})"},
             unit=COUNT,
@@ -296,7 +310,7 @@ def process() -> Sequence[AnyPanel]:
             width=8,
         ),
         time_series(
-            "How long a scrape takes",
+            "Scrape duration",
             "As Prometheus measures it.",
             {
                 "{{instance}}": f"max by (instance) (scrape_duration_seconds{{{VARIABLES}}}"
@@ -307,7 +321,7 @@ def process() -> Sequence[AnyPanel]:
             width=8,
         ),
         table(
-            "Versions",
+            "Versions and configuration",
             "The running versions, and since when each configuration is in use.",
             {
                 "A": f"max by (instance, version, python) ({select(families.BUILD_INFO)})",
@@ -346,10 +360,18 @@ def exporter() -> str:
         "Is the exporter itself healthy? Canaries, resolvers, lag, rounds, queries and their cost.",
     ).with_variable(dashboard.pool_variable())
     dashboard.add_row(page, "Is the exporter healthy?", summary())
-    dashboard.add_row(page, "DNS servers", servers())
-    dashboard.add_row(page, "Sampling", sampling())
-    dashboard.add_row(page, "Do resolvers agree?", disagreements())
-    dashboard.add_row(page, "Storage", storage())
-    dashboard.add_row(page, "Process", process())
-    dashboard.add_row(page, "How to read this", [markdown("How to read this", HOW_TO_READ)])
+    asked, sampled = servers(), sampling()
+    dashboard.add_row(page, "DNS servers", asked[:4])
+    dashboard.add_row(page, "Sampling", sampled[:2])
+    dashboard.add_collapsed(
+        page,
+        {
+            "DNS queries in detail": asked[4:],
+            "Sampling rounds": sampled[2:],
+            "Disagreements between resolvers": disagreements(),
+            "Storage": storage(),
+            "Process": process(),
+            "How to read this": [markdown("How to read this", HOW_TO_READ)],
+        },
+    )
     return dashboard.to_json(page)

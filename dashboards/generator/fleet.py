@@ -1,6 +1,6 @@
 """The dashboard Fleet: is every outbound address confirmed, and if not, which pool is broken, and why?
 
-Counts of pools come from `maildns_pool_results`, which counts every address. Reasons come from
+Shares of pools are estimates from `maildns_pool_sample_addresses`, exact for pools that are swept. Reasons come from
 `maildns_address_problem`, which follows what each pool expects and shows at most 1,000 addresses of a large pool.
 Every table is bounded and sorted with the worst first.
 """
@@ -11,15 +11,14 @@ from grafana_foundation_sdk.models import units
 
 from dashboards.generator import dashboard
 from dashboards.generator.address_rules import ADDRESS_CHECKS
-from dashboards.generator.fleet_domains import domains
 from dashboards.generator.panels import (
     COUNT,
     NARROW,
+    PERCENTAGE,
     AnyPanel,
     counted,
     markdown,
     override,
-    share,
     stat,
     state_column,
     state_timeline,
@@ -30,8 +29,8 @@ from dashboards.generator.panels import (
 from dashboards.generator.promql import Estimate, by_prefix, increase, select
 from dashboards.generator.style import (
     BAD,
+    BELIEVED,
     GOOD,
-    HEALTHY,
     NEUTRAL,
     NOTICE,
     POOL,
@@ -49,9 +48,9 @@ NO_SOURCE = "No pool reads its addresses from files or an SPF record: all are in
 NOT_PREDICTED = "No receiver is predicted for these pools (receivers), or nothing is known about their addresses yet."
 
 _SIZE = select(families.POOL_ADDRESSES)
-_PASS = select(families.POOL_RESULTS, check="fcrdns", result="pass")
-_FAIL = select(families.POOL_RESULTS, check="fcrdns", result="fail")
 _UNKNOWN = select(families.POOL_RESULTS, check="fcrdns", result="unknown")
+_NOT_SAMPLED = select(families.POOL_RESULTS, check="fcrdns", result="not-sampled")
+_SAMPLED = select(families.POOL_RESULTS, 'result!="not-sampled"', check="fcrdns")
 _PROBLEM = select(families.ADDRESS_PROBLEM)
 _ADDRESS_WITH_PROBLEM = f"max by (pool, ip) ({_PROBLEM})"
 _NONE_OF_A_POOL = f"sum by (pool) ({_SIZE}) * 0"
@@ -62,40 +61,62 @@ _FIRST_REASON = " or on (pool, ip) ".join(
 _UP = select(families.RESOLVER_UP)
 
 
+def confirmed(end: str) -> str:
+    """The share of each pool that is forward-confirmed, or the *end* ("lower" or "upper") of its 95% interval.
+
+    If the DNS does not answer for a tenth of what was sampled, it is the last value from before, up to six hours old.
+    """
+    estimate = Estimate(
+        f"sum by (pool) ({select(families.POOL_SAMPLE_ADDRESSES, check='fcrdns')})",
+        f"sum by (pool) ({select(families.POOL_SAMPLE_FAILURES, check='fcrdns')})",
+        f"sum by (pool) ({_SIZE})",
+        "pool",
+    )
+    ratio, effective = f"({estimate.ratio})", f"({estimate.effective})"
+    failing = estimate.ratio if end == "share" else estimate.end(ratio, effective, upper=end == "lower")
+    answered = f"sum by (pool) ({_UNKNOWN}) < 0.1 * sum by (pool) ({_SAMPLED})"
+    now = f"(1 - ({failing}))"
+    return f"(last_over_time(({now} and on (pool) ({answered}))[6h:1m]) and on (pool) ({_SIZE}) or on (pool) {now})"
+
+
 def summary() -> Sequence[AnyPanel]:
     """The answer in one number, and whether it can be trusted."""
     return [
         stat(
-            "Forward-confirmed",
-            "The share of all addresses whose latest sample found a PTR name that resolves back to them (FCrDNS). "
-            "Unanswered samples count as not confirmed here; 'Unanswered' shows how many there are.",
-            f"sum({_PASS}) / sum({_SIZE})",
+            "Forward-confirmed addresses",
+            "The share of all addresses with a PTR name that resolves back to them (FCrDNS). An estimate where rounds "
+            "sample a part of a pool; the table below has its 95% interval. While the DNS does not answer, the last "
+            "conclusive value.",
+            f"sum({confirmed('share')} * on (pool) sum by (pool) ({_SIZE})) / sum(sum by (pool) ({_SIZE})"
+            f" and on (pool) {confirmed('share')})",
             unit=units.PercentUnit,
+            decimals=2,
             thresholds=steps(BAD, (0.9, NOTICE), (1, GOOD)),
             no_value=NOTHING_YET,
-            width=6,
         ),
         stat(
-            "Not confirmed",
-            "Addresses whose PTR name is missing or does not resolve back to them. Receivers refuse their mail.",
-            f"sum({_FAIL})",
-            thresholds=steps(GOOD, (1, BAD)),
-            no_value=NOTHING_YET,
-        ),
-        stat(
-            "Unanswered",
-            "Addresses for which the DNS did not answer the latest sample. Nothing is known to be wrong with them; "
-            "their gauges keep the last known value.",
-            f"sum({_UNKNOWN})",
-            thresholds=steps(GOOD, (1, UNKNOWN)),
-            no_value=NOTHING_YET,
-        ),
-        stat(
-            "With a problem",
-            "Addresses that fail at least one check that their pool expects. At most 1,000 addresses of a large pool "
-            "are counted here.",
+            "Addresses with a problem",
+            "Addresses that fail at least one check that their pool expects, by their last conclusive results. At most "
+            "1,000 addresses of a large pool are counted here.",
             f"count({_ADDRESS_WITH_PROBLEM}) or sum({_SIZE}) * 0",
             thresholds=steps(GOOD, (1, BAD)),
+            no_value=NOTHING_YET,
+        ),
+        stat(
+            "Domains with a problem",
+            "Domains that do not publish what is expected of them: SPF, DKIM, DMARC, MX.",
+            f"count(min by (domain) ({select(families.DOMAIN_HEALTHY)}) == 0)"
+            f" or count({select(families.DOMAIN_HEALTHY)}) * 0",
+            thresholds=steps(GOOD, (1, BAD)),
+            no_value="No domain is configured (domains), or nothing is known about one yet.",
+            link=dashboard.DOMAINS_LINK,
+        ),
+        stat(
+            "Unanswered addresses",
+            "Addresses for which the DNS did not answer the latest sample. Nothing is known to be wrong with them; "
+            "their gauges keep the last known value. Addresses that were never sampled are not counted.",
+            f"sum({_UNKNOWN})",
+            thresholds=steps(GOOD, (1, UNKNOWN)),
             no_value=NOTHING_YET,
         ),
         stat(
@@ -104,18 +125,16 @@ def summary() -> Sequence[AnyPanel]:
             f"sum({_SIZE})",
             thresholds=steps(NEUTRAL),
             no_value=NOTHING_YET,
-            width=3,
         ),
         stat(
-            "Exporter",
+            "DNS resolvers",
             "Whether the exporter's resolvers can be trusted: each server answers and passes its canaries. If not, the "
-            "verdicts here are from before.",
+            "values here are the last conclusive ones.",
             f"min({select(families.CANARY_OK)} * {_UP} or {_UP})",
             unit=units.NoUnit,
             thresholds=steps(UNKNOWN),
-            states=HEALTHY,
+            states=BELIEVED,
             no_value="No resolver was asked yet.",
-            width=3,
             link=dashboard.EXPORTER_LINK,
         ),
     ]
@@ -127,92 +146,49 @@ def pools() -> Sequence[AnyPanel]:
         table(
             "Pools",
             "How many addresses of each pool fail an expected check, and the most common cause. If an address fails "
-            "several checks, the cause counts: forward confirmation first, then the HELO name, SPF, block lists.",
+            "several checks, the cause counts: forward confirmation first, then the HELO name, SPF, block lists. "
+            "'Confirmed' is the forward-confirmed share of the pool, with its 95% interval where rounds sample a part.",
             {
                 "A": f"sum by (pool) ({_SIZE})",
                 "B": f"count by (pool) ({_ADDRESS_WITH_PROBLEM}) or {_NONE_OF_A_POOL}",
-                "C": f"(count by (pool) ({_ADDRESS_WITH_PROBLEM}) or {_NONE_OF_A_POOL}) / sum by (pool) ({_SIZE})",
+                "C": confirmed("share"),
                 "D": f"topk by (pool) (1, count by (pool, reason) ({_FIRST_REASON}))",
-                "E": f"sum by (pool) ({_FAIL})",
+                "E": confirmed("lower"),
                 "F": f"sum by (pool) ({_UNKNOWN})",
                 "G": f"max by (pool) ({select(families.LAST_CHANGE)}) * 1000",
+                "H": confirmed("upper"),
+                "I": f"sum by (pool) ({_NOT_SAMPLED})",
             },
             columns={
                 "pool": "Pool",
                 "Value #B": "With a problem",
-                "Value #C": "Of the pool",
                 "reason": "Most common cause",
                 "Value #D": "Of those",
-                "Value #E": "Not confirmed",
+                "Value #C": "Confirmed",
+                "Value #E": "At least",
+                "Value #H": "At most",
                 "Value #F": "Unanswered",
+                "Value #I": "Not sampled",
                 "Value #A": "Addresses",
                 "Value #G": "Last change",
             },
             styles={
                 "Pool": [dashboard.POOL_LINKS, wide(150)],
                 "With a problem": counted(BAD),
-                "Of the pool": [*share(BAD), wide(140)],
                 "Most common cause": [
                     override("mappings", reason_mappings()),
                     override("noValue", "all is as expected"),
                 ],
                 "Of those": [NARROW],
-                "Not confirmed": counted(BAD),
+                **dict.fromkeys(("Confirmed", "At least", "At most"), PERCENTAGE),
                 "Unanswered": counted(UNKNOWN),
+                "Not sampled": [NARROW],
                 "Addresses": [NARROW],
-                "Last change": [override("unit", "dateTimeFromNow"), override("noValue", "never"), wide(150)],
+                "Last change": [override("unit", "dateTimeFromNow"), override("noValue", "never"), wide(130)],
             },
             sort="With a problem",
             no_value=NOTHING_YET,
             width=24,
-            height=11,
-        ),
-        state_timeline(
-            "Pools over time",
-            "Vermilion while an address of the pool fails an expected check, grey while the DNS does not answer for "
-            "some, blue while all pass.",
-            {
-                "{{pool}}": f"clamp_max(2 * ((count by (pool) ({_PROBLEM}) or {_NONE_OF_A_POOL}) > bool 0)"
-                f" + (sum by (pool) ({_UNKNOWN}) > bool 0), 2)"
-            },
-            states=POOL,
-            no_value=NOTHING_YET,
-            width=12,
-            height=9,
-        ),
-        table(
-            "Why",
-            "The checks that fail, the reasons, and how many addresses have them. The runbooks say how to fix each "
-            "reason.",
-            {"A": _REASONS},
-            columns={"pool": "Pool", "check": "Check", "reason": "Reason", "Value": "Addresses"},
-            styles={"Pool": [dashboard.POOL_LINKS], "Addresses": counted(BAD)},
-            sort="Addresses",
-            no_value=NO_PROBLEM,
-            height=9,
-        ),
-    ]
-
-
-def prefixes_and_addresses() -> Sequence[AnyPanel]:
-    """Which prefixes and which addresses have problems."""
-    lost = by_prefix(f"max by (pool, ip) ({select(families.ADDRESS_PROBLEM, check='fcrdns')})")
-    size = f"sum by (pool, prefix) ({select(families.POOL_FAILING_PREFIX_SAMPLED)})"
-    return [
-        table(
-            "Prefixes that are not confirmed",
-            "The fifty /24 (IPv4) and /64 (IPv6) networks with the most addresses that are not forward-confirmed. One "
-            "reverse zone usually covers such a network: if all of it fails, check the delegation. 'Of' counts the "
-            "pool's addresses there; if the pool is not swept, those that were sampled.",
-            {
-                "A": f"topk(50, count by (pool, prefix) ({lost}))",
-                "B": f"{size} and on (pool, prefix) count by (pool, prefix) ({lost})",
-            },
-            columns={"pool": "Pool", "prefix": "Prefix", "Value #A": "Not confirmed", "Value #B": "Of"},
-            styles={"Not confirmed": counted(BAD), "Of": [NARROW]},
-            sort="Not confirmed",
-            no_value="Every address that is expected to be is forward-confirmed.",
-            width=11,
             height=10,
         ),
         table(
@@ -225,8 +201,67 @@ def prefixes_and_addresses() -> Sequence[AnyPanel]:
             sort="Pool",
             ascending=True,
             no_value=NO_PROBLEM,
-            width=13,
-            height=10,
+            width=14,
+            height=9,
+        ),
+        table(
+            "Problems by reason",
+            "The checks that fail, the reasons, and how many addresses have them. The runbooks say how to fix each "
+            "reason.",
+            {"A": _REASONS},
+            columns={"pool": "Pool", "check": "Check", "reason": "Reason", "Value": "Addresses"},
+            styles={"Pool": [dashboard.POOL_LINKS], "Addresses": counted(BAD)},
+            sort="Addresses",
+            no_value=NO_PROBLEM,
+            width=10,
+            height=9,
+        ),
+        state_timeline(
+            "Pools over time",
+            "Vermilion while an address of the pool fails an expected check, grey while the DNS does not answer for "
+            "some, blue while all pass.",
+            {
+                "{{pool}}": f"clamp_max(2 * ((count by (pool) ({_PROBLEM}) or {_NONE_OF_A_POOL}) > bool 0)"
+                f" + (sum by (pool) ({_UNKNOWN}) > bool 0), 2)"
+            },
+            states=POOL,
+            no_value=NOTHING_YET,
+            width=14,
+            height=9,
+        ),
+        time_series(
+            "Addresses with a problem over time",
+            "How many addresses fail a check that their pool expects.",
+            {"{{pool}}": f"count by (pool) ({_ADDRESS_WITH_PROBLEM}) or {_NONE_OF_A_POOL}"},
+            unit=COUNT,
+            stacked=True,
+            no_value=NOTHING_YET,
+            width=10,
+            height=9,
+        ),
+    ]
+
+
+def prefixes() -> Sequence[AnyPanel]:
+    """Which prefixes have problems."""
+    lost = by_prefix(f"max by (pool, ip) ({select(families.ADDRESS_PROBLEM, check='fcrdns')})")
+    size = f"sum by (pool, prefix) ({select(families.POOL_FAILING_PREFIX_SAMPLED)})"
+    return [
+        table(
+            "Prefixes not forward-confirmed",
+            "The fifty /24 (IPv4) and /64 (IPv6) networks with the most addresses that are not forward-confirmed. One "
+            "reverse zone usually covers such a network: if all of it fails, check the delegation. 'Of' counts the "
+            "pool's addresses there; if the pool is not swept, those that were sampled.",
+            {
+                "A": f"topk(50, count by (pool, prefix) ({lost}))",
+                "B": f"{size} and on (pool, prefix) count by (pool, prefix) ({lost})",
+            },
+            columns={"pool": "Pool", "prefix": "Prefix", "Value #A": "Not confirmed", "Value #B": "Of"},
+            styles={"Not confirmed": counted(BAD), "Of": [NARROW]},
+            sort="Not confirmed",
+            no_value="Every address that is expected to be is forward-confirmed.",
+            width=12,
+            height=9,
         ),
     ]
 
@@ -239,7 +274,7 @@ def receivers() -> Sequence[AnyPanel]:
     """Which receivers would refuse, and from which pools."""
     return [
         table(
-            "Receivers",
+            "Predicted refusals by receiver",
             "How many addresses of a pool each kind of receiver would refuse, for some or all connections. 'By "
             "design': the pool's profile does not expect what the receiver requires. All other addresses are accepted. "
             "Predicted from the DNS, following the receivers' source code.",
@@ -268,7 +303,7 @@ def receivers() -> Sequence[AnyPanel]:
             height=9,
         ),
         time_series(
-            "Addresses that are refused",
+            "Refused addresses over time",
             "Addresses that each receiver would refuse, for some or all connections; without refusals by design.",
             {"{{receiver}}": _receiver_results("refuse", "receiver")},
             unit=COUNT,
@@ -283,16 +318,7 @@ def changes() -> Sequence[AnyPanel]:
     """What changed, and when."""
     return [
         time_series(
-            "Addresses with a problem",
-            "How many addresses fail a check that their pool expects.",
-            {"{{pool}}": f"count by (pool) ({_ADDRESS_WITH_PROBLEM}) or {_NONE_OF_A_POOL}"},
-            unit=COUNT,
-            stacked=True,
-            no_value=NOTHING_YET,
-            width=8,
-        ),
-        time_series(
-            "Changes",
+            "Changed results of addresses",
             "Conclusive results that changed, or changed their reason, for the worse and for the better. Each was "
             "asked twice before it was recorded.",
             {
@@ -304,10 +330,10 @@ def changes() -> Sequence[AnyPanel]:
             bars=True,
             stacked=True,
             no_value=NOTHING_YET,
-            width=7,
+            width=12,
         ),
         table(
-            "Latest changes",
+            "Latest changes by address",
             "The twenty addresses with the latest change of a result.",
             {"A": f"topk(20, max by (pool, ip) ({select(families.LAST_CHANGE)})) * 1000"},
             columns={"pool": "Pool", "ip": "Address", "Value": "Changed"},
@@ -317,7 +343,7 @@ def changes() -> Sequence[AnyPanel]:
             },
             sort="Changed",
             no_value="No result has changed since it was first known.",
-            width=9,
+            width=12,
         ),
     ]
 
@@ -330,23 +356,25 @@ def checks() -> Sequence[AnyPanel]:
     """Every check of every pool in numbers, whether the pool expects it or not; and the block lists."""
     return [
         table(
-            "Checks in numbers",
+            "Results by check",
             "Addresses by the latest result of each check: confirmation, HELO names, SPF of the HELO name (spf-helo) "
             "and of the domains that a pool sends for (spf-mailfrom), block lists (dnsbl). A failure is a problem only "
-            "if the pool expects the check to pass: see 'Why'.",
-            {"A": _results("pass"), "B": _results("fail"), "C": _results("unknown")},
+            "if the pool expects the check to pass: see 'Problems by reason'.",
+            {"A": _results("pass"), "B": _results("fail"), "C": _results("unknown"), "D": _results("not-sampled")},
             columns={
                 "pool": "Pool",
                 "check": "Check",
                 "Value #A": "Pass",
                 "Value #B": "Fail",
-                "Value #C": "Not known",
+                "Value #C": "Unanswered",
+                "Value #D": "Not sampled",
             },
             styles={
                 "Pool": [dashboard.POOL_LINKS],
                 "Pass": [NARROW],
                 "Fail": counted(BAD),
-                "Not known": counted(UNKNOWN),
+                "Unanswered": counted(UNKNOWN),
+                "Not sampled": [NARROW],
             },
             sort="Fail",
             no_value=NOTHING_YET,
@@ -382,10 +410,9 @@ def estimates() -> Sequence[AnyPanel]:
     ratio, effective = f"({estimate.ratio})", f"({estimate.effective})"
     worst = f"sum by (pool, prefix) ({select(families.POOL_FAILING_PREFIX_ADDRESSES)})"
     sampled = f"sum by (pool, prefix) ({select(families.POOL_FAILING_PREFIX_SAMPLED)})"
-    percentage = [override("unit", units.PercentUnit), override("decimals", 1), NARROW]
     return [
         table(
-            "What share fails",
+            "Share that fails each check (95% interval)",
             "The share of addresses that fail each check, and the bounds that contain the true share in 95 of 100 "
             "rounds. An estimate if a round samples some addresses of each prefix; an exact count if it samples all.",
             {
@@ -404,7 +431,7 @@ def estimates() -> Sequence[AnyPanel]:
             },
             styles={
                 "Pool": [dashboard.POOL_LINKS],
-                **dict.fromkeys(("Fails", "At least", "At most"), percentage),
+                **dict.fromkeys(("Fails", "At least", "At most"), PERCENTAGE),
                 "Sampled": [NARROW],
             },
             sort="Fails",
@@ -438,7 +465,7 @@ def sources() -> Sequence[AnyPanel]:
     """The files and SPF records that pools read their addresses from."""
     return [
         table(
-            "Sources",
+            "Address sources (files and SPF)",
             "How many addresses each source of a pool has, whether it could be used when it was last read, what is "
             "wrong with it, and how many of its addresses belong to another pool. While a source fails, its last good "
             "addresses stay.",
@@ -474,7 +501,7 @@ def sources() -> Sequence[AnyPanel]:
             height=6,
         ),
         time_series(
-            "Addresses added and removed",
+            "Addresses added and removed by sources",
             "By changes of the sources, after the first load.",
             {
                 "{{pool}}: added": f"sum by (pool) ({increase(families.SOURCE_ADDED)})",
@@ -544,7 +571,10 @@ and fires no alert about an address; gauges keep the last known value.
 A difference by design, such as a HELO name of Microsoft 365 that is not a PTR name, is no problem.
 - The exporter samples each address once per interval of its pool. It asks again, past caches, before it records a \
 change for the worse.
-- When **Exporter** is failing, look at the dashboard *Exporter* first: everything here is then as old as that failure.
+- **Not sampled** is not unanswered: where rounds sample a part of a pool, nobody has asked about those addresses yet. \
+*Confirmed* is then an estimate, and the true share is between *At least* and *At most* in 95 of 100 rounds.
+- When **DNS resolvers** is failing, look at the dashboard *Exporter* first: everything here is then as old as that \
+failure.
 """
 
 
@@ -555,14 +585,18 @@ def fleet() -> str:
         "Is every outbound mail address forward-confirmed? If not: which pool, which prefix, why, and since when.",
     ).with_variable(dashboard.pool_variable())
     dashboard.add_row(page, "Is every outbound address confirmed?", summary())
-    dashboard.add_row(page, "Which pools, and why", pools())
-    dashboard.add_row(page, "Which prefixes and addresses", prefixes_and_addresses())
-    dashboard.add_row(page, "What receivers would do", receivers())
-    dashboard.add_row(page, "What changed, and when", changes())
-    dashboard.add_row(page, "Every check", checks())
-    dashboard.add_row(page, "What share fails, and how sure that is", estimates())
-    dashboard.add_row(page, "Sources of addresses", sources())
-    dashboard.add_row(page, "Domains", domains())
-    dashboard.add_row(page, "HELO names", helo_names())
-    dashboard.add_row(page, "How to read this", [markdown("How to read this", HOW_TO_READ)])
+    dashboard.add_row(page, "Pools and addresses", pools())
+    dashboard.add_collapsed(
+        page,
+        {
+            "Prefixes": prefixes(),
+            "Predicted verdicts of receivers": receivers(),
+            "Changes": changes(),
+            "Checks and block lists": checks(),
+            "Estimates of sampled pools": estimates(),
+            "Sources of addresses": sources(),
+            "HELO names": helo_names(),
+            "How to read this": [markdown("How to read this", HOW_TO_READ)],
+        },
+    )
     return dashboard.to_json(page)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dashboards.generator import address_rules, domain_rules, exporter_rules, pool_rules
 from dashboards.generator.address import address
+from dashboards.generator.domains import domains
 from dashboards.generator.exporter import exporter
 from dashboards.generator.fleet import fleet
 from dashboards.generator.rules import Alert, Group, Recording, indented
@@ -52,6 +53,7 @@ def outputs() -> dict[Path, str]:
     """The text of every generated file, by its path relative to dashboards/."""
     return {
         Path("grafana/fleet.json"): fleet(),
+        Path("grafana/domains.json"): domains(),
         Path("grafana/address.json"): address(),
         Path("grafana/exporter.json"): exporter(),
         Path("prometheus/maildns.rules.yml"): prometheus_rules(GROUPS),

@@ -22,7 +22,7 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from grafana_foundation_sdk.models.text import TextMode
 
-from dashboards.generator.style import GOOD, State, column_mappings, mappings, steps
+from dashboards.generator.style import BAD, State, column_mappings, mappings, steps
 
 DATASOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 COUNT = "locale"
@@ -127,11 +127,13 @@ def time_series(
     height: int = 8,
     limit: float | None = None,
     soft_max: float | None = None,
+    line: float | None = None,
 ) -> build_timeseries.Panel:
     """Lines or bars over time.
 
     *queries* maps the templates of series names to expressions, *colours* maps series names to colours. The axis ends
-    at *limit*, if that is given, and never below *soft_max* (1 for counts, so that the axis has no fractions).
+    at *limit*, if that is given, and never below *soft_max* (1 for counts, so that the axis has no fractions). A dashed
+    line marks the value *line*, beyond which something is broken.
     """
     panel = (
         build_timeseries.Panel()
@@ -171,6 +173,9 @@ def time_series(
         soft_max = soft_max or 1
     if soft_max is not None:
         panel.axis_soft_max(soft_max)
+    if line is not None:
+        dashed = build_common.GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED)
+        panel.thresholds(steps("transparent", (line, BAD))).thresholds_style(dashed)
     for name, colour in (colours or {}).items():
         panel.override_by_name(name, [override("color", {"mode": "fixed", "fixedColor": colour})])
     return panel
@@ -278,9 +283,11 @@ def wide(pixels: int) -> model.DynamicConfigValue:
     return override("custom.width", pixels)
 
 
-def counted(colour: str, minimum: int = 1) -> list[model.DynamicConfigValue]:
-    """Style of a narrow column of counts: *colour* from *minimum* upwards."""
-    levels = {"mode": "absolute", "steps": [{"value": None, "color": "text"}, {"value": minimum, "color": colour}]}
+def counted(*colours: str, minimum: int = 1, second: int = 1) -> list[model.DynamicConfigValue]:
+    """Style of a narrow column of counts: the first of *colours* from *minimum* upwards, the next from *second*."""
+    starts = zip((minimum, second), colours, strict=False)
+    colour_steps: list[dict[str, object]] = [{"value": start, "color": colour} for start, colour in starts]
+    levels = {"mode": "absolute", "steps": [{"value": None, "color": "text"}, *colour_steps]}
     return [override("thresholds", levels), COLOURED, NARROW]
 
 
@@ -289,14 +296,5 @@ def state_column(states: Sequence[State]) -> list[model.DynamicConfigValue]:
     return [override("mappings", column_mappings(states)), COLOURED, NARROW]
 
 
-def share(colour: str) -> list[model.DynamicConfigValue]:
-    """Style of a column of shares: a bar in *colour* and a percentage; 0 is healthy."""
-    levels = {"mode": "absolute", "steps": [{"value": None, "color": GOOD}, {"value": 1e-6, "color": colour}]}
-    return [
-        override("unit", units.PercentUnit),
-        override("decimals", 0),
-        override("min", 0),
-        override("max", 1),
-        override("thresholds", levels),
-        override("custom.cellOptions", {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}),
-    ]
+PERCENTAGE = (override("unit", units.PercentUnit), override("decimals", 1), NARROW)
+"""Style of a column of shares."""

@@ -1,7 +1,7 @@
 """How states look: colours that colour-blind people can distinguish, and a word for each state.
 
-Blue is healthy, vermilion is broken, grey is unknown, orange is worth a look (after Okabe and Ito). A colour never
-stands alone: each state also has a word.
+Blue is healthy, vermilion is broken, grey is unknown, orange is worth a look (after Okabe and Ito); these four mean
+nothing else. A colour never stands alone: each state also has a word.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,8 @@ SAVED: Sequence[State] = ((0, "not saved", BAD), (1, "saved", GOOD))
 HEALTHY: Sequence[State] = ((0, "failing", BAD), (1, "healthy", GOOD))
 RELOADED: Sequence[State] = ((0, "bad, old one in use", BAD), (1, "good", GOOD))
 MATCHES: Sequence[State] = ((0, "differs", NOTICE), (1, "matches", GOOD))
-RECEIVER: Sequence[State] = ((0, "refuses", NOTICE), (1, "accepts some", SERIES[1]), (2, "accepts", GOOD))
+RECEIVER: Sequence[State] = ((0, "refuses", NOTICE), (1, "accepts some", NOTICE), (2, "accepts", GOOD))
+BELIEVED: Sequence[State] = ((0, "failing: values are old", BAD), (1, "healthy", GOOD))
 POOL: Sequence[State] = ((0, "all pass", GOOD), (1, "some unanswered", UNKNOWN), (2, "some fail", BAD))
 
 REASONS = {

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import urllib.parse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,14 @@ WIDTH = 1300
 PAGES = {"status-page": ("/", 1100), "status-address": ("/addresses/198.51.100.5", 1150)}
 """The pictures of the exporter's own pages: their paths and heights in pixels."""
 ADDRESS = "192.0.2.20"
-VARIABLES = {"job": ".+", "instance": ".+", "pool": ".+", "ip": ADDRESS}
+VARIABLES = {"job": ".+", "instance": ".+", "pool": ".+", "domain": ".+", "ip": ADDRESS}
 LEAVE_OUT = {"How to read this"}
 PICTURES = {
-    "fleet": ("fleet", None, "Every check"),
-    "fleet-details": ("fleet", "Every check", None),
-    "address": ("address", None, None),
-    "exporter": ("exporter", None, "Do resolvers agree?"),
+    "fleet": ("fleet", None, "Prefixes"),
+    "fleet-details": ("fleet", "Prefixes", None),
+    "domains": ("domains", None, "Hints"),
+    "address": ("address", None, "PTR names and DNS answers"),
+    "exporter": ("exporter", None, "DNS queries in detail"),
 }
 """The pictures: the dashboard, its first row, and the row before which the picture ends."""
 
@@ -86,12 +88,26 @@ def answered(name: str, prometheus: Prometheus, began: float) -> dict[str, Any]:
     """The dashboard, with the result of each query in its target."""
     dashboard: dict[str, Any] = json.loads((ROOT / "dashboards" / "grafana" / f"{name}.json").read_text("utf-8"))
     now = time.time()
+    dashboard["panels"] = list(unfolded(dashboard["panels"]))
     for panel in dashboard["panels"]:
         panel["title"] = panel.get("title", "").replace("${ip}", ADDRESS)
         for target in panel.get("targets", []):
             target["result"] = ask(target, prometheus, began, now)
     dashboard["panels"] = [panel for panel in dashboard["panels"] if panel["title"] not in LEAVE_OUT]
     return {"dashboard": dashboard, "from": began * 1000, "to": now * 1000, "step": STEP_SECONDS * 1000}
+
+
+def unfolded(panels: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """*panels* with all rows open: each row's own panels follow it, and what is below moves down."""
+    excess = 0
+    for panel in panels:
+        own = panel.pop("panels", [])
+        for one in (panel, *own):
+            one["gridPos"]["y"] += excess
+            yield one
+        excess += max((one["gridPos"]["y"] + one["gridPos"]["h"] for one in own), default=0) - (
+            panel["gridPos"]["y"] + panel["gridPos"]["h"] if own else 0
+        )
 
 
 def part(content: dict[str, Any], first: str | None, end: str | None) -> dict[str, Any]:

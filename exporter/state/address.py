@@ -36,6 +36,7 @@ class AddressState:
         changed_at: When a conclusive result last changed.
         renamed_at: When `shown_ptr` changed: the latest few times.
         receivers: The last conclusive verdict of each receiver, one row for each HELO name.
+        known_since: Since when, at least, `known` has these checks and subjects. Not saved.
     """
 
     target: Target
@@ -48,13 +49,15 @@ class AddressState:
     changed_at: float = 0.0
     renamed_at: tuple[float, ...] = ()
     receivers: Verdicts = ()
+    known_since: float = field(default=0.0, compare=False)
 
     def observe(self, report: Report, evidence: Evidence, at: float) -> "tuple[AddressState, tuple[Change, ...]]":
         """Return the state after one more sample, and what changed. *report* must be confirmed: see `confirmed`."""
-        known = self.known
+        known, since = self.known, self.known_since or self.sampled_at
         changes: tuple[Change, ...] = ()
         if self.latest is None or report.findings != self.latest.findings:
             known, changed = update_known(self.known, report.findings)
+            since = since if known.keys() <= self.known.keys() else at
             changes = tuple([Change(self.target, before, after, at, evidence) for before, after in changed])
         is_conclusive = report.is_conclusive
         iprev = report.iprev if is_conclusive else self.iprev
@@ -71,6 +74,7 @@ class AddressState:
             at if changes else min(self.changed_at, at),
             (*self.renamed_at, at)[-_FLAPPING_CHANGES:] if renamed else self.renamed_at,
             update_verdicts(self.receivers, report.receivers) if report.receivers else self.receivers,
+            min(since, at),
         )
         return state, changes
 

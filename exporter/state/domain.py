@@ -42,6 +42,7 @@ class DomainState:
         sampled_at: When it was last sampled.
         concluded_at: When a report was last conclusive.
         changed_at: When a conclusive result last changed.
+        known_since: Since when, at least, `known` has these checks and subjects. Not saved.
     """
 
     settings: DomainSettings
@@ -55,6 +56,7 @@ class DomainState:
     sampled_at: float = 0.0
     concluded_at: float = 0.0
     changed_at: float = 0.0
+    known_since: float = field(default=0.0, compare=False)
 
     def observe(self, report: DomainReport, evidence: Evidence, at: float) -> "tuple[DomainState, tuple[Change, ...]]":
         """Return the state after one more sample, and what changed. *report* must be confirmed: see `confirmed`."""
@@ -75,6 +77,7 @@ class DomainState:
             at,
             at if is_conclusive(report.findings) else self.concluded_at,
             at if changes else self.changed_at,
+            (self.known_since or self.sampled_at) if known.keys() <= self.known.keys() else at,
         )
         return state, changes
 

@@ -12,6 +12,9 @@ from exporter.state.board import Board
 from exporter.state.counters import NotEnumerableFailure
 from exporter.state.pool import FAILING, HEALTHY, NOT_SAMPLED, UNKNOWN, UNSAMPLED, PoolState
 
+MANY_OF_OTHERS = 0.01
+"""A sampled pool is failing if the lower end of an estimate is above this share."""
+
 _Z = 1.96  # standard deviations on both sides of the mean that cover 95% of a normal distribution
 
 
@@ -136,12 +139,22 @@ class PoolSummary:
     def state(self) -> str:
         """``failing``, ``unknown`` or ``healthy``, whichever is most urgent.
 
-        A pool with addresses that were not sampled is ``unknown``, unless its rounds draw addresses: that takes days.
+        A pool whose rounds draw addresses is failing if more than `MANY_OF_OTHERS` of all its addresses surely fail.
         """
+        if self.is_drawn:
+            worst = self.worst_estimate
+            if worst is None or worst.estimate is None:
+                return "unknown"
+            return "failing" if worst.estimate.lower > MANY_OF_OTHERS else "healthy"
         if self.failing:
             return "failing"
-        is_complete = (self.healthy and self.is_drawn) or not self.not_sampled
-        return "healthy" if is_complete and not self.unknown else "unknown"
+        return "unknown" if self.unknown or self.not_sampled else "healthy"
+
+    @property
+    def worst_estimate(self) -> CheckCounts | None:
+        """The expected check that most addresses fail; None before the first round has ended."""
+        estimated = [one for one in self.checks if one.expected and one.estimate is not None]
+        return max(estimated, key=lambda one: one.estimate.share if one.estimate else 0.0, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +240,13 @@ def _not_enumerable(state: PoolState) -> NotEnumerableSummary:
 
 
 def fleet(board: Board, lags: Mapping[str, float]) -> list[PoolSummary]:
-    """All pools in numbers, those with the largest share of failing addresses first."""
+    """All pools in numbers: failing ones first, then unknown ones, each by the share of failing addresses."""
     summaries = [summarise(state, lags.get(name, 0.0)) for name, state in board.pools.items()]
-    return sorted(summaries, key=lambda one: (-one.failing / max(1, one.size), -one.unknown / max(1, one.size)))
+    urgency = ("failing", "unknown", "healthy")
+    return sorted(
+        summaries,
+        key=lambda one: (urgency.index(one.state), -one.failing / max(1, one.size), -one.unknown / max(1, one.size)),
+    )
 
 
 def listed(state: PoolState, index: int) -> Listed:

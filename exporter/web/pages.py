@@ -5,12 +5,14 @@ Templates escape everything, and every page works without its script.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import islice
+from math import ceil, floor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -25,13 +27,14 @@ from exporter.inventory.ranges import AddressRanges
 from exporter.state.domain import DomainState
 from exporter.state.journal import ChangeFilter
 from exporter.state.pool import FAILING, UNKNOWN, UNSAMPLED, PoolState
+from exporter.state.spf_coverage import FAMILIES, ByFamily
 from exporter.views.chain import chain, draw
 from exporter.views.documents import EVIDENCE_NOT_KEPT, percentage, predicted, printable, records_of
 from exporter.views.domains import coverage_of, domain_document, grouped_findings
 from exporter.views.outage import outage
-from exporter.views.pools import fleet, listed, next_sample, summarise, worst
+from exporter.views.pools import Estimate, PoolSummary, fleet, listed, next_sample, summarise, worst
 from exporter.views.sources import Sources
-from exporter.web.search import Search, Wanted, cursor_parameter, read_address, text_of, whole_number
+from exporter.web.search import Search, Wanted, cursor_parameter, read_address, text_of, unwrapped, whole_number
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -53,6 +56,8 @@ _STALE_INTERVALS = 3.0
 _WIDTHS = {4: 32, 6: 128}
 
 _LINKS = 200
+_MANY_IPV6 = 1 << 20
+_MANY_PREFIXES = 10_000
 _DENSE = 512
 """More cells than this are drawn small."""
 
@@ -96,20 +101,21 @@ class Pages:
     async def _fleet(self, _request: web.Request) -> web.Response:
         sources = self._sources
         pools = fleet(sources.board, sources.lags())
+        seen = outage(sources.resolvers(), sources.now())
         return await self._page(
             "fleet.html",
+            headline=headline(tallies(pools, sources.domains.values()), is_blind=seen is not None and seen.is_blind),
             pools=pools,
-            size=sum(pool.size for pool in pools),
             failing=sum(pool.failing for pool in pools),
-            unknown=sum(pool.unknown for pool in pools),
-            not_sampled=sum(pool.not_sampled for pool in pools),
             problems=worst(sources.board, _PROBLEMS_EACH),
             each=_PROBLEMS_EACH,
             entries=sources.journal.latest(_LATEST_CHANGES),
             disputed=len(sources.disputes),
-            domains=sorted(sources.domains.values(), key=_urgency),
-            ill_domains=sum(state.is_healthy is False for state in sources.domains.values()),
-            well_domains=sum(state.is_healthy is True for state in sources.domains.values()),
+            failing_domains=[state for state in sources.domains.values() if state.is_healthy is False],
+            other_domains=sorted(
+                [state for state in sources.domains.values() if state.is_healthy is not False],
+                key=lambda state: state.is_healthy is True,
+            ),
             shown_domains=_DOMAINS,
         )
 
@@ -158,7 +164,8 @@ class Pages:
         state = self._sources.domains.find(request.match_info["name"])
         if state is None:
             return await self.not_found("There is no such domain in the configuration.")
-        known = domain_document(state, await asyncio.to_thread(coverage_of, self._sources, state))
+        coverage = await asyncio.to_thread(coverage_of, self._sources, state)
+        known = domain_document(state, coverage)
         name = state.settings.name
         return await self._page(
             "domain.html",
@@ -168,21 +175,40 @@ class Pages:
             hints=[hint for hints in state.hints.values() for hint in hints],
             records=known,
             coverage=known["spf_coverage"],
+            ranges=coverage,
             entries=await self._sources.changes(_LATEST_CHANGES, wanted=ChangeFilter(domain=name)),
         )
 
     async def _find(self, request: web.Request) -> web.StreamResponse:
         query = text_of(request.query, "q")
-        address = read_address(query)
-        if address is not None and self._sources.board.find(address) is not None:
-            raise web.HTTPFound(f"{self._base}/addresses/{quote(str(address), safe=':')}")
-        domain = self._sources.domains.find(query)
-        if domain is not None:
-            raise web.HTTPFound(f"{self._base}/domains/{quote(domain.settings.name)}")
+        wanted = unwrapped(query)
         pool = text_of(request.query, "pool") or None
         start = cursor_parameter(request.query, "from")
+        is_first = start == (0, 0) and pool is None and bool(wanted)
+        self._redirect_to_match(wanted)
         found = await self._search.find(Wanted(query, pool), _PAGE, start)
-        return await self._page("search.html", query=query, pool=pool, found=found, is_first=start == (0, 0))
+        board, domains = self._sources.board, self._sources.domains
+        return await self._page(
+            "search.html",
+            query=query,
+            pool=pool,
+            found=found,
+            is_first=start == (0, 0),
+            pools=[name for name in board.pools if is_first and wanted.lower() in name.lower()][:_PAGE],
+            domains=[domains[name] for name in domains if is_first and wanted.lower() in name][:_PAGE],
+        )
+
+    def _redirect_to_match(self, wanted: str) -> None:
+        """Raise the redirect to the address, domain or pool with exactly that name, if there is one."""
+        address = read_address(wanted)
+        domain = self._sources.domains.find(wanted)
+        if address is not None and self._sources.board.find(address) is not None:
+            raise web.HTTPFound(f"{self._base}/addresses/{quote(str(address), safe=':')}")
+        if domain is not None:
+            raise web.HTTPFound(f"{self._base}/domains/{quote(domain.settings.name)}")
+        for name in self._sources.board.pools:
+            if name.lower() == wanted.lower():
+                raise web.HTTPFound(f"{self._base}/pools/{quote(name)}")
 
     async def _changes(self, request: web.Request) -> web.Response:
         before = whole_number(request.query, "before", 1, 10**16 - 1)
@@ -213,7 +239,12 @@ class Pages:
     async def _page(self, template: str, *, status: int = 200, **values: Any) -> web.Response:
         await asyncio.to_thread(environment)
         now = self._sources.now()
-        common = {"base": self._base, "now": now, "outage": outage(self._sources.resolvers(), now)}
+        common = {
+            "base": self._base,
+            "now": now,
+            "outage": outage(self._sources.resolvers(), now),
+            "reload": await self._sources.configuration(),
+        }
         text = render(template, {**values, **common})
         response = web.Response(text=text, status=status, content_type="text/html", charset="utf-8")
         response.headers["Cache-Control"] = "no-store"
@@ -221,8 +252,125 @@ class Pages:
         return response
 
 
-def _urgency(state: DomainState) -> int:
-    return {False: 0, None: 1, True: 2}[state.is_healthy]
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many addresses, sampled pools or domains there are.
+
+    Attributes:
+        noun: What is counted, in the singular.
+        size: How many there are: *healthy*, *failing*, not sampled, and unknown ones.
+        healthy: How many are healthy.
+        failing: How many are failing.
+        not_sampled: How many have no sample.
+    """
+
+    noun: str
+    size: int
+    healthy: int
+    failing: int
+    not_sampled: int
+
+    def count(self, value: int) -> str:
+        """So many of the noun: ``1 address``, ``24 addresses``."""
+        return f"{number(value)} {self.noun if value == 1 else self.plural}"
+
+    @property
+    def plural(self) -> str:
+        """The noun in the plural."""
+        return f"{self.noun}es" if self.noun.endswith("s") else f"{self.noun}s"
+
+    def part(self, value: int) -> str:
+        """A part of them as the subject of a sentence: ``the only address``, ``all 24 addresses``, ``1 of 24 ...``."""
+        if value < self.size:
+            return f"{number(value)} of {self.count(self.size)}"
+        named = {1: f"the only {self.noun}", 2: f"both {self.plural}"}
+        return named.get(value, f"all {number(value)} {self.plural}")
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """What the first page says first.
+
+    Attributes:
+        kind: ``good``, ``bad`` or ``open``.
+        text: The headline.
+        details: Sentences about what is not known, and about sampled pools.
+    """
+
+    kind: str
+    text: str
+    details: tuple[str, ...]
+
+
+def tallies(pools: Iterable[PoolSummary], domains: Iterable[DomainState]) -> list[Tally]:
+    """Addresses of which each is sampled, pools that are sampled in part, and domains; none of which there are none."""
+    whole = [pool for pool in pools if not pool.is_drawn]
+    drawn = [pool for pool in pools if pool.is_drawn]
+    states = list(domains)
+    healths = Counter(state.is_healthy for state in states)
+    fresh = sum(state.latest is None for state in states)
+    verdicts = Counter(pool.state for pool in drawn)
+    counted = [
+        Tally(
+            "address",
+            *[sum(getattr(pool, key) for pool in whole) for key in ("size", "healthy", "failing", "not_sampled")],
+        ),
+        Tally(
+            "sampled pool", len(drawn), verdicts["healthy"], verdicts["failing"], sum(not pool.rounds for pool in drawn)
+        ),
+        Tally("domain", len(states), healths[True], healths[False], fresh),
+    ]
+    return [one for one in counted if one.size]
+
+
+def headline(counted: Sequence[Tally], *, is_blind: bool) -> Headline:
+    """The headline about all of *counted*: green only if each of them is healthy, and the DNS can be believed."""
+    failing = [one for one in counted if one.failing]
+    details = []
+    for one in counted:
+        unknown = one.size - one.healthy - one.failing - one.not_sampled
+        if one.not_sampled and one.not_sampled < one.size:
+            details.append(f"{one.count(one.not_sampled)} {_verb(one.not_sampled, 'is', 'are')} not sampled yet.")
+        if unknown:
+            its = _verb(unknown, "it", "them")
+            details.append(
+                f"{one.count(unknown)} {_verb(unknown, 'is', 'are')} unknown: the DNS has not answered for {its} yet."
+            )
+    if failing:
+        total = sum(one.failing for one in failing)
+        text = f"{_joined([one.part(one.failing) for one in failing])} {_verb(total, 'needs', 'need')} fixing"
+        if not is_blind:
+            details[:0] = [
+                f"{_capital(one.part(one.healthy))} {_verb(one.healthy, 'is', 'are')} healthy."
+                for one in counted
+                if one.healthy and not one.failing
+            ]
+        return Headline("bad", _capital(text), tuple(details))
+    healthy = [one for one in counted if one.healthy]
+    if not healthy:
+        if all(one.size == one.not_sampled for one in counted):
+            return Headline("open", "Nothing is known yet: the first samples are under way", ())
+        return Headline("open", "Nothing is known: the DNS does not answer", tuple(details))
+    total = sum(one.healthy for one in healthy)
+    text = f"{_joined([one.part(one.healthy) for one in healthy])} "
+    if is_blind:
+        text += f"{_verb(total, 'was', 'were')} healthy when the DNS last answered"
+    else:
+        text += f"{_verb(total, 'is', 'are')} healthy"
+    is_whole = all(one.healthy == one.size for one in counted)
+    return Headline("good" if is_whole and not is_blind else "open", _capital(text), tuple(details))
+
+
+def _verb(count: int, singular: str, plural: str) -> str:
+    return singular if count == 1 else plural
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _grouped(pool: PoolState, index: int) -> Mapping[str, list[Any]]:
@@ -265,6 +413,8 @@ def environment() -> "Environment":
         "number": number,
         "percent": percent,
         "share": percentage,
+        "passing": passing,
+        "amount": amount,
         "printable": printable,
         "records": records_of,
         "breakable": breakable,
@@ -298,6 +448,38 @@ def duration(seconds: float) -> str:
 def number(value: float) -> str:
     """A count, with thin spaces between thousands."""
     return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def passing(estimate: Estimate, word: str = "") -> str:
+    """The share that passes, a *word*, and its 95% interval: ``99.0% confirmed, 98.4 to 99.4%``.
+
+    The share and the lower end are rounded down: nothing but 100% is shown as 100%.
+    """
+    share, lower, upper = (100 * (1 - end) for end in (estimate.share, estimate.upper, estimate.lower))
+    digits = 3 if 99.9 < share < 100 else 1
+    scale = 10**digits
+    low, middle = (f"{floor(round(end * scale, 6)) / scale:.{digits}f}" for end in (lower, share))
+    high = f"{ceil(round(upper * scale, 6)) / scale:.{digits}f}"
+    text = f"{middle.removesuffix('.0') if share == 100 else middle}%{word}"
+    return text if upper - lower < 1e-9 else f"{text}, {low} to {high}%"
+
+
+def amount(ranges: ByFamily) -> str:
+    """How many addresses *ranges* have, in words. IPv6 addresses by the million are counted as prefixes."""
+    few, many = (sum(last - first + 1 for first, last in ranges[family]) for family in FAMILIES)
+    parts = [f"{number(few)} {'address' if few == 1 else 'addresses'}"] if few or not many else []
+    if not many:
+        return parts[0]
+    if many < _MANY_IPV6:
+        parts.append(f"{number(many)} IPv6 {'address' if many == 1 else 'addresses'}")
+    else:
+        length = next((length for length in (64, 48, 32) if many >> (128 - length) < _MANY_PREFIXES), 16)
+        if many < 1 << 64:
+            length = 129 - many.bit_length()
+        count, rest = divmod(many, 1 << (128 - length))
+        prefixes = f"one /{length}" if count == 1 else f"{number(count)} /{length} networks"
+        parts.append(f"{'more than ' if rest else ''}{prefixes} of IPv6")
+    return " and ".join(parts)
 
 
 def percent(part: float, whole: float) -> float:

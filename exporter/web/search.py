@@ -1,4 +1,4 @@
-"""Search for addresses by address, prefix, name or health, and the parameters of URLs.
+"""Search for addresses by address, prefix, name or health, in the forms that people paste, and the parameters of URLs.
 
 A search by name yields to the event loop again and again, and one runs at a time.
 """
@@ -9,7 +9,7 @@ import re
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 
 from multidict import MultiMapping
 
@@ -61,8 +61,9 @@ class Search:
         return Found(found, None)
 
     async def _matches(self, wanted: Wanted, start: Cursor) -> AsyncIterator[tuple[Cursor, PoolState]]:
-        network = read_network(wanted.query)
-        needle = wanted.query.lower()[:MAX_QUERY]
+        query = unwrapped(wanted.query)
+        network = read_network(query)
+        needle = query.lower()[:MAX_QUERY]
         for number, (name, state) in enumerate(self._board.pools.items()):
             if number < start[0] or wanted.pool not in {None, name}:
                 continue
@@ -83,6 +84,52 @@ class Search:
 
 def _with(state: PoolState, health: int | None, first: int, stop: int) -> Iterable[int]:
     return range(first, stop) if health is None else with_health(state, health, start=first, stop=stop)
+
+
+_WRAPPINGS = "<>()\"'`,;"
+_LITERAL = re.compile(r"[^\[\]]*\[(?:ipv6:)?([^\[\]]+)\](?::[0-9]{1,5})?", re.IGNORECASE)
+_BEFORE = re.compile(r"(?:[a-z][a-z0-9+.-]*://|[^@\s]*@|ip[46]:|ipv6:)", re.IGNORECASE)
+_PORT = re.compile(r"([^:]+):[0-9]{1,5}")
+
+
+def unwrapped(query: str) -> str:
+    """The address, prefix or name in *query*, without what logs, zones, URLs and mail put around it.
+
+    It takes ``mail.example.org.``, ``192.0.2.10:25``, ``[192.0.2.10]``, ``mail.example.org[192.0.2.10]:25``,
+    ``[IPv6:2001:db8::10]``, ``2001:db8::10%eth0``, ``::ffff:192.0.2.10``, ``10.2.0.192.in-addr.arpa``,
+    ``ip4:192.0.2.0/24``, ``postmaster@example.org`` and ``smtp://mail.example.org:25/``.
+    """
+    text = query.strip().strip(_WRAPPINGS)
+    literal = _LITERAL.fullmatch(text)
+    if literal is not None and read_network(literal[1].partition("%")[0]) is not None:
+        text = literal[1]
+    elif (before := _BEFORE.match(text)) is not None:
+        text = text[before.end() :]
+        if before[0].endswith("://"):
+            text = text.partition("/")[0]
+        return unwrapped(text) or query.strip()
+    if ":" in text:
+        text = text.partition("%")[0]
+    port = _PORT.fullmatch(text)
+    text = text if port is None else port[1]
+    if text.endswith(".") and not re.fullmatch(r"([0-9]{1,3}\.){1,3}", text):
+        text = text[:-1]
+    return _address_of(text) or query.strip()
+
+
+def _address_of(text: str) -> str:
+    """The IPv4 address in an IPv4-mapped one, the address of a whole reverse name; *text* if it is neither."""
+    head, _, tree = text.lower().rpartition(".in-addr.arpa")
+    if not tree and re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3}){3}", head):
+        return ".".join(reversed(head.split(".")))
+    head, _, tree = text.lower().rpartition(".ip6.arpa")
+    if not tree and re.fullmatch(r"[0-9a-f](\.[0-9a-f]){31}", head):
+        return str(IPv6Address(int(head.replace(".", "")[::-1], 16)))
+    try:
+        mapped = IPv6Address(text).ipv4_mapped
+    except ValueError:
+        return text
+    return text if mapped is None else str(mapped)
 
 
 def read_network(query: str) -> IPv4Network | IPv6Network | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from dashboards.generator.outputs import FOLDER
 
-NAMES = ("fleet", "address", "exporter")
+NAMES = ("fleet", "domains", "address", "exporter")
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def test_colours_are_of_the_palette(panel):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_dashboard_keeps_the_conventions(name):
-    """Fixed uid, tags, read-only, variables, links to the other two and to the status page, an explanation."""
+    """Fixed uid, tags, read-only, variables, links to the other three and to the status page, an explanation."""
     dashboard = load(name)
     variables = {variable["name"]: variable for variable in dashboard["templating"]["list"]}
 
@@ -89,9 +89,49 @@ def test_every_query_follows_the_variables(name):
             selectors = re.findall(r"\b(?:maildns|scrape)_\w+(\{?)", target["expr"])
             assert set(selectors) == {"{"}
             assert target["expr"].count('job=~"$job", instance=~"$instance"') == len(selectors)
-            assert set(re.findall(r"\[(.*?)\]", target["expr"])) <= {"$__rate_interval"} | {
+            assert set(re.findall(r"\[(.*?)\]", target["expr"])) <= {"$__rate_interval", "6h:1m"} | {
                 found for found in re.findall(r"\[(.*?)\]", target["expr"]) if found.startswith("0-9a-f")
             }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_first_view_is_small(name):
+    """At most twelve panels, less than 45 units high, are open; the others are in rows that are closed and named."""
+    shown = load(name)["panels"]
+    open_panels = [panel for panel in shown if panel["type"] != "row"]
+    closed = [panel for panel in shown if panel.get("collapsed")]
+
+    assert 6 <= len(open_panels) <= 12
+    assert max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in shown) < 45
+    assert shown[-len(closed) :] == closed
+    assert all(row["panels"] and row["title"] for row in closed)
+
+
+def test_titles_are_unique():
+    """A panel that somebody searches for is found, on one dashboard; and each panel has an id of its own."""
+    titles = [panel["title"] for name in NAMES for panel in panels(name) if panel["type"] not in {"text", "stat"}]
+
+    assert len(titles) == len(set(titles))
+    for name in NAMES:
+        ids = [panel["id"] for panel in [*load(name)["panels"], *panels(name)] if panel["type"] == "row"]
+        ids += [panel["id"] for panel in panels(name)]
+        assert len(ids) == len(set(ids))
+
+
+def test_limits_are_drawn():
+    """Where a value has a limit, a dashed line shows it: the ten lookups of SPF, lag of samples and of the loop."""
+    lines = {
+        panel["title"]: [step["value"] for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"]][1:]
+        for name in NAMES
+        for panel in panels(name)
+        if "'thresholdsStyle': {'mode': 'dashed'}" in str(panel)
+    }
+
+    assert lines == {
+        "SPF lookups over time (limit 10)": [10],
+        "Sampling lag by pool": [300],
+        "Event loop lag over time": [1],
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)

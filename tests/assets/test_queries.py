@@ -10,7 +10,7 @@ from dashboards.generator.outputs import FOLDER, GROUPS
 from dashboards.generator.pool_rules import LOWER, RATIO, UPPER
 from exporter.checks.domain import DomainCheckName
 from exporter.checks.result import CheckName
-from tests.assets.dashboard_files import NAMES, all_queries, labels_in, load
+from tests.assets.dashboard_files import NAMES, all_queries, labels_in, load, panels
 from tests.assets.promql import WrongQueryError, labels_of, metrics_of
 from tests.yaml_files import read_yaml
 
@@ -36,7 +36,7 @@ def test_every_column_of_a_table_is_a_label_or_a_value(name):
             several = len(query.panel["targets"]) > 1
             value = f"Value #{query.target['refId']}" if several else "Value"
             by_panel.setdefault(query.panel["id"], set()).update(labels_of(query.expr), {value})
-    for panel in load(name)["panels"]:
+    for panel in panels(name):
         if panel["type"] == "table":
             assert _columns(panel) <= by_panel[panel["id"]], panel["title"]
 

@@ -1,4 +1,5 @@
-// Refreshes the page: shows the age of times, and replaces only what changed. The page works without this file.
+// Refreshes the page: shows the age of times, replaces only what changed, and adds buttons that copy records.
+// The page works without this file.
 "use strict";
 
 (() => {
@@ -16,12 +17,53 @@
     return `${Math.floor(seconds / 86400)} d ago`;
   }
 
+  function clock(date) {
+    const format = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+    if (date.toDateString() !== new Date().toDateString()) Object.assign(format, { day: "numeric", month: "short" });
+    return date.toLocaleString("en-GB", format);
+  }
+
   function showAges(root) {
     for (const time of root.querySelectorAll("time[datetime]")) {
       if (!time.title) time.title = time.textContent;
-      const text = age((Date.now() - Date.parse(time.dateTime)) / 1000);
+      const date = new Date(time.dateTime);
+      const ago = age((Date.now() - date) / 1000);
+      const text = time.className === "at" ? `${clock(date)}, ${ago}` : ago;
       if (time.textContent !== text) time.textContent = text;
     }
+  }
+
+  function copy(text) {
+    if (navigator.clipboard) return navigator.clipboard.writeText(text);
+    const area = document.createElement("textarea");  // over plain HTTP there is no clipboard object
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    const copied = document.execCommand("copy");
+    area.remove();
+    return copied ? Promise.resolve() : Promise.reject(new Error("not copied"));
+  }
+
+  function addCopyButtons(root) {
+    for (const element of root.querySelectorAll(".copyable")) {
+      if (element.querySelector("button")) continue;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = "Copy";
+      button.addEventListener("click", (event) => {
+        if (event.detail) button.blur();  // a part of the page with the focus in it is not refreshed
+        copy(element.firstElementChild.textContent.trim()).then(
+          () => { button.textContent = "Copied"; },
+          () => { button.textContent = "Select and copy by hand"; },
+        );
+      });
+      element.append(button);
+    }
+  }
+
+  function dress(root) {
+    showAges(root);
+    addCopyButtons(root);
   }
 
   function busy(element) {
@@ -37,7 +79,7 @@
     element.className = fresh.className;
     for (const details of element.querySelectorAll("details[id]")) details.open = open.has(details.id);
     element.querySelectorAll(".scroll").forEach((one, index) => { one.scrollLeft = scrolled[index] || 0; });
-    showAges(element);
+    dress(element);
   }
 
   async function refresh() {
@@ -50,7 +92,7 @@
         document.getElementById("main").replaceChildren(...fresh.getElementById("main").childNodes);
         seen.clear();
         remember();
-        showAges(document);
+        dress(document);
       }
       return;
     }
@@ -86,7 +128,7 @@
   }
 
   remember();
-  showAges(document);
+  dress(document);
   setInterval(() => showAges(document), 1000);
   setTimeout(keepFresh, REFRESH_MS);
 

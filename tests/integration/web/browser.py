@@ -38,7 +38,7 @@ async def chromium() -> AsyncIterator[Browser]:
 @asynccontextmanager
 async def visiting(browser: Browser, url: str, **context: Any) -> AsyncIterator[Visit]:
     """Open a page in a fresh context, and see that nothing was complained of in the end."""
-    opened = await browser.new_context(viewport={"width": 1180, "height": 900}, **context)
+    opened = await browser.new_context(**({"viewport": {"width": 1180, "height": 900}} | context))
     opened.set_default_timeout(_PATIENCE_MILLISECONDS)
     page = await opened.new_page()
     visit = Visit(page)

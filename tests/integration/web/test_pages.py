@@ -22,6 +22,7 @@ PAGES = [
     "/exporter",
     "/pools/nothing",
 ]
+PHONE = {"width": 390, "height": 844}
 HOSTILE = {
     "203.0.113.129": r"say\"hello\".vps.example.net",
     "203.0.113.130": r"line\010break.vps.example.net",
@@ -42,7 +43,8 @@ async def test_from_the_front_page_to_the_broken_edge_in_two_clicks():
     ):
         page = visit.page
         known = {it.target.address for it in load_scenarios()}
-        assert re.fullmatch(rf"[1-9]\d* of {len(known)} addresses need fixing", await page.locator("h1").inner_text())
+        pattern = rf"[1-9]\d* of {len(known)} addresses and [1-9]\d* of [1-9]\d* domains need fixing"
+        assert re.fullmatch(pattern, await page.locator("h1").inner_text())
         await page.get_by_role("link", name="newsletter", exact=True).first.click()
         await page.get_by_role("link", name="198.51.100.11", exact=True).click()
 
@@ -99,9 +101,19 @@ async def test_search_by_address_prefix_and_name():
         assert len(await search("198.51.100.0/28")) == 16
         assert await search("RELAY-a") == ["192.0.2.21"]
         assert await search("2001:db8:b::") == []
-        await page.goto(f"http://{exporter.address}/")
-        await search("2001:db8::10")
-        await page.wait_for_url("**/addresses/2001:db8::10")
+        for query, path in {
+            "2001:db8::10": "/addresses/2001:db8::10",
+            "[2001:db8::10%eth0]:25": "/addresses/2001:db8::10",
+            "192.0.2.20:25": "/addresses/192.0.2.20",
+            "mail.example.org[192.0.2.20]": "/addresses/192.0.2.20",
+            "keys.example.": "/domains/keys.example",
+            "Newsletter": "/pools/newsletter",
+        }.items():
+            await page.goto(f"http://{exporter.address}/")
+            await search(query)
+            await page.wait_for_url(f"**{path}")
+        await search("lookups")
+        assert await page.locator("tbody .name").all_inner_texts() == ["many-lookups.example", "void-lookups.example"]
         await search("<script>alert(1)</script>")
         assert await page.locator("h1 q").inner_text() == "<script>alert(1)</script>"
 
@@ -121,6 +133,53 @@ async def test_without_a_script_the_pages_say_the_same():
         times = await page.locator("time").all_inner_texts()
         assert times
         assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", time) for time in times)
+
+
+async def test_no_page_overflows_on_a_phone():
+    """At 390 pixels nothing but the chain scrolls sideways, and no word is cut off."""
+    overflowing = """[...document.querySelectorAll("main *")].filter(it =>
+        !it.closest("svg") && !it.querySelector("svg.chain") && it.scrollWidth > it.clientWidth + 1
+        && getComputedStyle(it).overflowX !== "visible" && !it.closest(".hidden, .stack thead"))
+        .map(it => it.outerHTML)"""
+    async with watched_demo() as exporter, chromium() as browser:
+        for path in PAGES[:-1]:
+            async with visiting(browser, f"http://{exporter.address}{path}", viewport=PHONE) as visit:
+                assert await visit.page.evaluate("document.documentElement.scrollWidth") == PHONE["width"], path
+                assert await visit.page.evaluate(overflowing) == [], path
+
+
+async def test_a_record_is_copied_whole():
+    """On a phone, a button copies the record to publish in one line, though it is shown in several."""
+    async with watched_demo() as exporter, chromium() as browser:
+        url = f"http://{exporter.address}/domains/keys.example"
+        permissions = ["clipboard-read", "clipboard-write"]
+        async with visiting(browser, url, viewport=PHONE, permissions=permissions) as visit:
+            shown = visit.page.locator(".fix .copyable").filter(has_text="oldhash._domainkey").first
+            await shown.get_by_role("button", name="Copy").click()
+            await shown.get_by_role("button", name="Copied").wait_for()
+            copied = await visit.page.evaluate("navigator.clipboard.readText()")
+            assert re.fullmatch(r'oldhash\._domainkey\.keys\.example\. TXT "v=DKIM1; p=[A-Za-z0-9+/=]{200,}"', copied)
+            box = await shown.locator("pre").bounding_box()
+            assert box is not None
+            assert box["height"] > 100
+            assert box["x"] + box["width"] < PHONE["width"]
+
+
+async def test_what_fails_comes_first():
+    """Failing pools, addresses and domains stand above all that is healthy; each failure has a time."""
+    async with (
+        watched_demo() as exporter,
+        chromium() as browser,
+        visiting(browser, f"http://{exporter.address}/") as visit,
+    ):
+        titles = await visit.page.locator("main h2").all_inner_texts()
+        assert titles == [
+            *("Failing pools", "Failing addresses", "Failing domains"),
+            *("Other pools", "Latest changes", "Other domains"),
+        ]
+        times = await visit.page.locator("#failing .since").all_inner_texts()
+        assert times
+        assert all(re.fullmatch(r"\d\d:\d\d, (\d+ (s|min) ago|just now)( or before)?", time) for time in times), times
 
 
 async def test_dark_is_dark():

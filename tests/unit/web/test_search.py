@@ -10,7 +10,7 @@ from exporter.checks.check import run_check
 from exporter.checks.report import report
 from exporter.state.counters import PoolCounters
 from exporter.state.pool import FAILING, PoolState
-from exporter.web.search import Search, Wanted, indexes_of, read_network
+from exporter.web.search import Search, Wanted, indexes_of, read_network, unwrapped
 from tests.unit.web.pools import BROKEN, RIGHT, board, pool, pools
 
 NETWORKS = ["198.51.100.0/27", "198.51.100.64/28", "203.0.113.7/32", "2001:db8::/124"]
@@ -35,6 +35,47 @@ NETWORKS = ["198.51.100.0/27", "198.51.100.64/28", "203.0.113.7/32", "2001:db8::
 def test_a_query_is_a_network_or_a_name(query, network):
     """What looks like an address or a part of one is looked up as such."""
     assert read_network(query) == (network and ip_network(network))
+
+
+@pytest.mark.parametrize(
+    ("pasted", "meant"),
+    [
+        ("mail4.example.org.", "mail4.example.org"),
+        ("mail4.example.org:25", "mail4.example.org"),
+        ("mail4.example.org[192.0.2.13]", "192.0.2.13"),
+        ("mail4.example.org[192.0.2.13]:25", "192.0.2.13"),
+        ("smtp://mail4.example.org:25/", "mail4.example.org"),
+        ("<postmaster@example.org>,", "example.org"),
+        ("192.0.2.13:25", "192.0.2.13"),
+        ("192.0.2.13.", "192.0.2.13"),
+        ("192.0.2.13,", "192.0.2.13"),
+        ("(192.0.2.13)", "192.0.2.13"),
+        ("[192.0.2.13]", "192.0.2.13"),
+        ("[192.0.2.13]:25", "192.0.2.13"),
+        ("::ffff:192.0.2.13", "192.0.2.13"),
+        ("13.2.0.192.in-addr.arpa.", "192.0.2.13"),
+        ("ip4:192.0.2.0/24", "192.0.2.0/24"),
+        ("192.0.2.", "192.0.2."),
+        ("2001:db8::1%eth0", "2001:db8::1"),
+        ("[2001:db8::1%eth0]:25", "2001:db8::1"),
+        ("[IPv6:2001:db8::1]", "2001:db8::1"),
+        ("ip6:2001:db8::/32", "2001:db8::/32"),
+        (f"1.{'0.' * 23}8.b.d.0.1.0.0.2.ip6.arpa", "2001:db8::1"),
+        ('"corporate"', "corporate"),
+        (".", "."),
+        ("@", "@"),
+        ("", ""),
+    ],
+)
+def test_a_query_may_be_pasted(pasted, meant):
+    """Ports, brackets, zone IDs, final dots and reverse names do not matter."""
+    assert unwrapped(pasted) == meant
+
+
+@given(st.text(max_size=300))
+def test_any_query_means_something(query):
+    """No text makes the search fail, and none becomes empty: that would list every address."""
+    assert bool(unwrapped(query)) == bool(query.strip())
 
 
 @given(st.sampled_from(NETWORKS), st.integers(0, 127))
