@@ -365,8 +365,8 @@ def _verb(count: int, singular: str, plural: str) -> str:
     return singular if count == 1 else plural
 
 
-def _joined(parts: Sequence[str]) -> str:
-    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
+def _joined(subjects: Sequence[str]) -> str:
+    return " and ".join([", ".join(subjects[:-1]), subjects[-1]]) if len(subjects) > 1 else subjects[0]
 
 
 def _capital(text: str) -> str:
@@ -467,19 +467,19 @@ def passing(estimate: Estimate, word: str = "") -> str:
 def amount(ranges: ByFamily) -> str:
     """How many addresses *ranges* have, in words. IPv6 addresses by the million are counted as prefixes."""
     few, many = (sum(last - first + 1 for first, last in ranges[family]) for family in FAMILIES)
-    parts = [f"{number(few)} {'address' if few == 1 else 'addresses'}"] if few or not many else []
+    amounts = [f"{number(few)} {'address' if few == 1 else 'addresses'}"] if few or not many else []
     if not many:
-        return parts[0]
+        return amounts[0]
     if many < _MANY_IPV6:
-        parts.append(f"{number(many)} IPv6 {'address' if many == 1 else 'addresses'}")
+        amounts.append(f"{number(many)} IPv6 {'address' if many == 1 else 'addresses'}")
     else:
         length = next((length for length in (64, 48, 32) if many >> (128 - length) < _MANY_PREFIXES), 16)
         if many < 1 << 64:
             length = 129 - many.bit_length()
         count, rest = divmod(many, 1 << (128 - length))
         prefixes = f"one /{length}" if count == 1 else f"{number(count)} /{length} networks"
-        parts.append(f"{'more than ' if rest else ''}{prefixes} of IPv6")
-    return " and ".join(parts)
+        amounts.append(f"{'more than ' if rest else ''}{prefixes} of IPv6")
+    return " and ".join(amounts)
 
 
 def percent(part: float, whole: float) -> float:
