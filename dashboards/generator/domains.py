@@ -108,6 +108,7 @@ def summary() -> Sequence[AnyPanel]:
 def records() -> Sequence[AnyPanel]:
     """The domains, what is wrong with them, and whether their SPF records cover the pools."""
     healthy = _by_domain(families.DOMAIN_HEALTHY)
+    changes_in_range = f"max by (domain) (changes({_of(families.DOMAIN_HEALTHY)}[$__range] @ end()))"
     return [
         table(
             "Domains",
@@ -219,9 +220,11 @@ def records() -> Sequence[AnyPanel]:
         ),
         state_timeline(
             "Domains over time",
-            "Vermilion while an expected check fails, grey while the DNS does not answer, blue otherwise.",
+            "Vermilion while an expected check fails, grey while the DNS does not answer, blue otherwise. The twelve "
+            "domains that changed most often in the chosen time.",
             {
-                "{{domain}}": f"{healthy} * (1 + ({_by_domain(families.DOMAIN_CONCLUSIVE)} > bool 0))",
+                "{{domain}}": f"{healthy} * (1 + ({_by_domain(families.DOMAIN_CONCLUSIVE)} > bool 0))"
+                f" and on (domain) topk(12, {changes_in_range})"
             },
             states=_STATES,
             no_value=NO_DOMAIN,

@@ -34,6 +34,7 @@ from dashboards.generator.style import (
     NEUTRAL,
     NOTICE,
     POOL,
+    TRUSTED,
     UNKNOWN,
     YES_NO,
     reason_mappings,
@@ -83,7 +84,7 @@ def summary() -> Sequence[AnyPanel]:
     """The answer in one number, and whether it can be trusted."""
     return [
         stat(
-            "Forward-confirmed addresses",
+            "Forward-confirmed",
             "The share of all addresses with a PTR name that resolves back to them (FCrDNS). An estimate where rounds "
             "sample a part of a pool; the table below has its 95% interval. While the DNS does not answer, the last "
             "conclusive value.",
@@ -163,7 +164,6 @@ def pools() -> Sequence[AnyPanel]:
                 "pool": "Pool",
                 "Value #B": "With a problem",
                 "reason": "Most common cause",
-                "Value #D": "Of those",
                 "Value #C": "Confirmed",
                 "Value #E": "At least",
                 "Value #H": "At most",
@@ -179,12 +179,11 @@ def pools() -> Sequence[AnyPanel]:
                     override("mappings", reason_mappings()),
                     override("noValue", "all is as expected"),
                 ],
-                "Of those": [NARROW],
                 **dict.fromkeys(("Confirmed", "At least", "At most"), PERCENTAGE),
                 "Unanswered": counted(UNKNOWN),
                 "Not sampled": [NARROW],
                 "Addresses": [NARROW],
-                "Last change": [override("unit", "dateTimeFromNow"), override("noValue", "never"), wide(130)],
+                "Last change": [override("unit", "dateTimeFromNow"), override("noValue", "never"), wide(150)],
             },
             sort="With a problem",
             no_value=NOTHING_YET,
@@ -201,7 +200,7 @@ def pools() -> Sequence[AnyPanel]:
             sort="Pool",
             ascending=True,
             no_value=NO_PROBLEM,
-            width=14,
+            width=12,
             height=9,
         ),
         table(
@@ -210,10 +209,10 @@ def pools() -> Sequence[AnyPanel]:
             "reason.",
             {"A": _REASONS},
             columns={"pool": "Pool", "check": "Check", "reason": "Reason", "Value": "Addresses"},
-            styles={"Pool": [dashboard.POOL_LINKS], "Addresses": counted(BAD)},
+            styles={"Pool": [dashboard.POOL_LINKS, wide(150)], "Check": [wide(150)], "Addresses": counted(BAD)},
             sort="Addresses",
             no_value=NO_PROBLEM,
-            width=10,
+            width=12,
             height=9,
         ),
         state_timeline(
@@ -226,7 +225,7 @@ def pools() -> Sequence[AnyPanel]:
             },
             states=POOL,
             no_value=NOTHING_YET,
-            width=14,
+            width=12,
             height=9,
         ),
         time_series(
@@ -236,7 +235,7 @@ def pools() -> Sequence[AnyPanel]:
             unit=COUNT,
             stacked=True,
             no_value=NOTHING_YET,
-            width=10,
+            width=12,
             height=9,
         ),
     ]
@@ -245,7 +244,8 @@ def pools() -> Sequence[AnyPanel]:
 def prefixes() -> Sequence[AnyPanel]:
     """Which prefixes have problems."""
     lost = by_prefix(f"max by (pool, ip) ({select(families.ADDRESS_PROBLEM, check='fcrdns')})")
-    size = f"sum by (pool, prefix) ({select(families.POOL_FAILING_PREFIX_SAMPLED)})"
+    worst = f"sum by (pool, prefix) ({select(families.POOL_FAILING_PREFIX_ADDRESSES)})"
+    sampled = f"sum by (pool, prefix) ({select(families.POOL_FAILING_PREFIX_SAMPLED)})"
     return [
         table(
             "Prefixes not forward-confirmed",
@@ -254,12 +254,27 @@ def prefixes() -> Sequence[AnyPanel]:
             "pool's addresses there; if the pool is not swept, those that were sampled.",
             {
                 "A": f"topk(50, count by (pool, prefix) ({lost}))",
-                "B": f"{size} and on (pool, prefix) count by (pool, prefix) ({lost})",
+                "B": f"{sampled} and on (pool, prefix) count by (pool, prefix) ({lost})",
             },
             columns={"pool": "Pool", "prefix": "Prefix", "Value #A": "Not confirmed", "Value #B": "Of"},
             styles={"Not confirmed": counted(BAD), "Of": [NARROW]},
             sort="Not confirmed",
             no_value="Every address that is expected to be is forward-confirmed.",
+            width=12,
+            height=9,
+        ),
+        table(
+            "Worst prefixes",
+            "The prefixes with the most addresses that fail an expected check, up to 50 per pool, and the number that "
+            "was sampled there. The first round finds every prefix that is wholly broken, however big the pool is.",
+            {
+                "A": f"topk(50, {worst})",
+                "B": f"{sampled} and on (pool, prefix) topk(50, {worst})",
+            },
+            columns={"pool": "Pool", "prefix": "Prefix", "Value #A": "Failing", "Value #B": "Of"},
+            styles={"Pool": [dashboard.POOL_LINKS], "Failing": counted(BAD), "Of": [NARROW]},
+            sort="Failing",
+            no_value="No prefix has an address that fails an expected check.",
             width=12,
             height=9,
         ),
@@ -390,7 +405,7 @@ def checks() -> Sequence[AnyPanel]:
                 "B": f"min by (dnsbl) ({select(families.DNSBL_USABLE)})",
             },
             columns={"dnsbl": "List", "Value #A": "Listed", "Value #B": "Trusted"},
-            styles={"Listed": counted(BAD), "Trusted": state_column(YES_NO)},
+            styles={"Listed": counted(BAD), "Trusted": state_column(TRUSTED)},
             sort="Listed",
             no_value="These pools ask no block list (dnsbls).",
             width=9,
@@ -400,7 +415,7 @@ def checks() -> Sequence[AnyPanel]:
 
 
 def estimates() -> Sequence[AnyPanel]:
-    """The share that fails, with its error bounds, and the worst prefixes; for a pool that is swept, no estimate."""
+    """The share that fails each check, with its error bounds; exact for a pool that is swept."""
     estimate = Estimate(
         f"sum by (pool, check) ({select(families.POOL_SAMPLE_ADDRESSES)})",
         f"sum by (pool, check) ({select(families.POOL_SAMPLE_FAILURES)})",
@@ -408,8 +423,6 @@ def estimates() -> Sequence[AnyPanel]:
         "pool",
     )
     ratio, effective = f"({estimate.ratio})", f"({estimate.effective})"
-    worst = f"sum by (pool, prefix) ({select(families.POOL_FAILING_PREFIX_ADDRESSES)})"
-    sampled = f"sum by (pool, prefix) ({select(families.POOL_FAILING_PREFIX_SAMPLED)})"
     return [
         table(
             "Share that fails each check (95% interval)",
@@ -436,22 +449,7 @@ def estimates() -> Sequence[AnyPanel]:
             },
             sort="Fails",
             no_value="No round has ended yet, or no exporter is scraped.",
-            width=14,
-            height=9,
-        ),
-        table(
-            "Worst prefixes",
-            "The prefixes with the most addresses that fail an expected check, up to 50 per pool, and the number that "
-            "was sampled there. The first round finds every prefix that is wholly broken, however big the pool is.",
-            {
-                "A": f"topk(50, {worst})",
-                "B": f"{sampled} and on (pool, prefix) topk(50, {worst})",
-            },
-            columns={"pool": "Pool", "prefix": "Prefix", "Value #A": "Failing", "Value #B": "Of"},
-            styles={"Pool": [dashboard.POOL_LINKS], "Failing": counted(BAD), "Of": [NARROW]},
-            sort="Failing",
-            no_value="No prefix has an address that fails an expected check.",
-            width=10,
+            width=24,
             height=9,
         ),
     ]

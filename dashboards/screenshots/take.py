@@ -124,7 +124,7 @@ def part(content: dict[str, Any], first: str | None, end: str | None) -> dict[st
 
 def ask(target: dict[str, Any], prometheus: Prometheus, began: float, now: float) -> list[Any]:
     """The result of one query of a panel."""
-    expr = target["expr"].replace("$__rate_interval", RATE_INTERVAL)
+    expr = target["expr"].replace("$__rate_interval", RATE_INTERVAL).replace("$__range", f"{now - began:.0f}s")
     for variable, value in VARIABLES.items():
         expr = expr.replace(f'"${variable}"', f'"{value}"')
     if target.get("instant"):

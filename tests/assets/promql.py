@@ -45,7 +45,7 @@ def metrics_of(expr: str) -> set[str]:
 
 
 def _parsed(expr: str) -> promql.Expr:
-    return promql.parse(expr.replace("$__rate_interval", "5m"))
+    return promql.parse(expr.replace("$__rate_interval", "5m").replace("$__range", "1d"))
 
 
 @cache

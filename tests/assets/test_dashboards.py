@@ -89,7 +89,7 @@ def test_every_query_follows_the_variables(name):
             selectors = re.findall(r"\b(?:maildns|scrape)_\w+(\{?)", target["expr"])
             assert set(selectors) == {"{"}
             assert target["expr"].count('job=~"$job", instance=~"$instance"') == len(selectors)
-            assert set(re.findall(r"\[(.*?)\]", target["expr"])) <= {"$__rate_interval", "6h:1m"} | {
+            assert set(re.findall(r"\[(.*?)\]", target["expr"])) <= {"$__rate_interval", "$__range", "6h:1m"} | {
                 found for found in re.findall(r"\[(.*?)\]", target["expr"]) if found.startswith("0-9a-f")
             }
 
