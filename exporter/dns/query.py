@@ -242,7 +242,7 @@ class Query(_Retries):
         server: The server that is asked.
         section: The question section that the reply must repeat.
         query_id: The ID of the query.
-        pending: The questions that wait on the same socket, by ID; None before the first query.
+        pending: The questions that wait on the same socket, by ID; None if it waits on none.
         is_confirmation: Whether the cache was skipped.
         tried: The servers that were asked, one bit each.
         queued_at: When it could not be sent at once.
@@ -286,6 +286,7 @@ class Query(_Retries):
         """Stop waiting for a reply."""
         if self.pending is not None:
             self.pending.pop(self.query_id, None)
+            self.pending = None  # the ID may soon be another question's
 
     @staticmethod
     def begin_ordinary(queries: Sequence["Query"], server: Server, now: float) -> list[bytes]:

@@ -292,6 +292,18 @@ def answered_lately(walk):
         server.full_reply_at = walk.now - 30
 
 
+def test_a_question_forgets_only_itself():
+    """Once it waits no longer, its ID may be that of another question, which a late failure must not touch."""
+    first, second = queries(2)
+    pending = {b"id": first}
+    first.query_id, first.pending = b"id", pending
+    first.forget()
+    pending[b"id"] = second
+    first.forget()
+
+    assert pending == {b"id": second}
+
+
 def untrusted(*numbers):
     """These servers fail their canaries."""
 
