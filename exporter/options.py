@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from exporter.config.configuration import Configuration
 from exporter.inventory.shard import ALONE, Shard
@@ -21,9 +22,10 @@ class ServeOptions:
         route_prefix: The prefix of all paths that are served.
         probe_offset_seconds: How much sooner than the scrape's timeout a probe ends.
         web_config: The file with TLS and authentication settings.
-        external_path: The prefix of links in pages, if a proxy removes it.
+        external_url: The URL at which people reach the exporter; its path is the prefix of links in pages.
         connection_limits: Timeouts of connections; None for the defaults.
         shard: Which part of the addresses this process samples.
+        grafana_url: The URL of the Grafana that has the dashboards, for links in alerts.
     """
 
     load: Callable[[], Configuration]
@@ -33,6 +35,12 @@ class ServeOptions:
     route_prefix: str = "/"
     probe_offset_seconds: float = 0.5
     web_config: Path | None = None
-    external_path: str | None = None
+    external_url: str | None = None
     connection_limits: ConnectionLimits | None = None
     shard: Shard = ALONE
+    grafana_url: str | None = None
+
+    @property
+    def external_path(self) -> str | None:
+        """The prefix of links in pages, if a proxy removes it."""
+        return None if self.external_url is None else urlsplit(self.external_url).path

@@ -223,7 +223,11 @@ class Service:
             DisagreementCollector(self._board, self._domains, self._disputes, lambda: self._resolvers),
             BlocklistCollector(self._blocklists),
             StorageCollector(lambda: self._storage.status),
-            RuntimeCollector(self._reload_status, lambda: self._schedule.loop_lag_seconds),
+            RuntimeCollector(
+                self._reload_status,
+                lambda: self._schedule.loop_lag_seconds,
+                (self._options.external_url, self._options.grafana_url),
+            ),
         )
         return Endpoints(
             metrics=exposition,

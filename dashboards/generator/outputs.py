@@ -10,7 +10,7 @@ from dashboards.generator.address import address
 from dashboards.generator.domains import domains
 from dashboards.generator.exporter import exporter
 from dashboards.generator.fleet import fleet
-from dashboards.generator.rules import Alert, Group, Recording, indented
+from dashboards.generator.rules import Alert, Group, Recording, indented, seconds
 
 FOLDER = Path(__file__).resolve().parent.parent
 GROUPS = (
@@ -18,7 +18,6 @@ GROUPS = (
     address_rules.AUTHENTICATION,
     domain_rules.GROUP,
     pool_rules.SOURCES,
-    pool_rules.SAMPLES,
     exporter_rules.GROUP,
 )
 DATASOURCE_UID = "prometheus"
@@ -103,16 +102,29 @@ def _prometheus_alert(rule: Alert) -> Iterator[str]:
     yield f"        for: {rule.pending}"
     if rule.keep_firing:
         yield f"        keep_firing_for: {rule.keep_firing}"
-    yield from _labels_and_annotations(rule, rule.description)
+    yield from _labels_and_annotations(
+        rule,
+        {
+            "description": rule.description,
+            "status_page": _link("external_url", rule.page),
+            "dashboard": _link("grafana_url", rule.dashboard),
+        },
+    )
 
 
-def _labels_and_annotations(rule: Alert, description: str) -> Iterator[str]:
+def _link(label: str, path: str) -> str:
+    """A template for a link to *path*; empty if the exporter does not know the URL, which is *label* of its info."""
+    query = 'printf "maildns_web_info{job=%q}" $labels.job | query'
+    url = f'{{{{ with . | first | label "{label}" }}}}{{{{ . }}}}{path}{{{{ end }}}}'
+    return f"{{{{ with {query} }}}}{url}{{{{ end }}}}"
+
+
+def _labels_and_annotations(rule: Alert, annotations: Mapping[str, str]) -> Iterator[str]:
     yield "        labels:"
-    yield f"          severity: {rule.severity}"
+    yield f"          severity: {json.dumps(rule.severity_label) if rule.is_capped else rule.severity}"
     yield "        annotations:"
-    yield f"          summary: {json.dumps(rule.summary)}"
-    yield f"          description: {json.dumps(description)}"
-    yield f"          runbook_url: {json.dumps(rule.runbook)}"
+    for name, text in {"summary": rule.summary, **annotations, "runbook_url": rule.runbook}.items():
+        yield f"          {name}: {json.dumps(text)}"
 
 
 def grafana_rules(groups: Sequence[Group]) -> str:
@@ -142,10 +154,18 @@ def _grafana_group(group: Group, recorded: Mapping[str, str]) -> Iterator[str]:
     yield f"    interval: {group.interval}"
     yield "    rules:"
     for alert in group.alerts:
-        yield from _grafana_alert(alert, recorded)
+        yield from _grafana_alert(alert, group, recorded)
 
 
-def _grafana_alert(rule: Alert, recorded: Mapping[str, str]) -> Iterator[str]:
+def _evaluations(rule: Alert, group: Group) -> int:
+    """For how many evaluations Grafana keeps an alert whose series is gone: as long as `keepFiringFor`, 2 at least.
+
+    Most series here are gone when all is well, and `keepFiringFor` counts only while there is a series.
+    """
+    return max(2, 1 + seconds(rule.keep_firing or "0s") // seconds(group.interval))
+
+
+def _grafana_alert(rule: Alert, group: Group, recorded: Mapping[str, str]) -> Iterator[str]:
     yield f"      # {rule.comment}"
     yield f"      - uid: {_uid(rule.name)}"
     yield f"        title: {rule.name}"
@@ -153,11 +173,18 @@ def _grafana_alert(rule: Alert, recorded: Mapping[str, str]) -> Iterator[str]:
     yield f"        for: {rule.pending}"
     if rule.keep_firing:
         yield f"        keepFiringFor: {rule.keep_firing}"
-    yield f"        noDataState: {rule.without_data}"
-    yield f"        execErrState: {'Error' if rule.without_data == 'Alerting' else 'KeepLast'}"
-    yield from _labels_and_annotations(rule, rule.description.replace("$value", "$values.B.Value"))
+    yield f"        missing_series_evals_to_resolve: {_evaluations(rule, group)}"
+    yield "        noDataState: OK"
+    yield f"        execErrState: {rule.on_error}"
+    yield from _labels_and_annotations(
+        rule,
+        {
+            "description": rule.description.replace("$value", "$values.B.Value"),
+            "dashboard": f"{{{{ externalURL }}}}{rule.dashboard}",
+        },
+    )
     yield "        data:"
-    yield from _query(_without_recordings(rule.query, recorded))
+    yield from _query(_without_recordings(rule.grafana_query or rule.query, recorded))
     yield from _expression("B", {"type": "reduce", "expression": "A", "reducer": "last"})
     evaluator = {"type": _OPERATORS[rule.op], "params": [rule.threshold]}
     yield from _expression("C", {"type": "threshold", "expression": "B", "conditions": [{"evaluator": evaluator}]})

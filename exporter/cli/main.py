@@ -139,8 +139,8 @@ def _parse_route_prefix(text: str) -> str:
     return text
 
 
-def parse_external_path(text: str) -> str:
-    """Read a URL like ``https://example.org/maildns/`` and return its path, with which all links begin."""
+def parse_external_url(text: str) -> str:
+    """Check a URL like ``https://example.org/maildns/``, with which links begin, and return it."""
     try:
         url = urlsplit(text)
         usable = url.scheme in {"http", "https"} and url.hostname and _is_path(url.path)
@@ -149,7 +149,7 @@ def parse_external_path(text: str) -> str:
         usable = None
     if not usable:
         raise ValueError(f"{text!r} is not a URL like https://monitoring.example.org/maildns/")
-    return url.path
+    return text
 
 
 def _parse_listen_address(text: str) -> tuple[str | None, int]:
@@ -210,9 +210,15 @@ _SERVING = (
     ),
     click.option(
         "--web.external-url",
-        "external_path",
-        type=Parsed("url", parse_external_path),
-        help="The URL of the exporter behind a reverse proxy.",
+        "external_url",
+        type=Parsed("url", parse_external_url),
+        help="The URL at which people reach the exporter: behind a reverse proxy, and for links in alerts.",
+    ),
+    click.option(
+        "--web.grafana-url",
+        "grafana_url",
+        type=Parsed("url", parse_external_url),
+        help="The URL of the Grafana that has the dashboards, for links in alerts.",
     ),
     click.option(
         "--web.route-prefix",

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -64,7 +65,8 @@ def options(
     *,
     listen: tuple[tuple[str | None, int], ...],
     route_prefix: str | None,
-    external_path: str | None,
+    external_url: str | None,
+    grafana_url: str | None,
     web_config: Path | None,
     enable_lifecycle: bool,
     max_requests: int,
@@ -81,10 +83,11 @@ def options(
         listen,
         enable_lifecycle,
         max_requests,
-        route_prefix or external_path or "/",
+        route_prefix or (external_url and urlsplit(external_url).path) or "/",
         probe_offset_seconds,
         web_config,
-        external_path,
+        external_url,
+        grafana_url=grafana_url,
         shard=shard,
     )
 

@@ -13,6 +13,7 @@ from exporter.config.model import (
     BUILT_IN,
     DEFAULT_NOT_ENUMERABLE_SAMPLES,
     EXPECTED,
+    Alerting,
     AnyEntry,
     CanaryEntry,
     DnsblEntry,
@@ -27,7 +28,7 @@ from exporter.config.model import (
     expected,
     located,
 )
-from exporter.config.values import Duration, SeriesMode
+from exporter.config.values import AlertMode, Duration, SeriesMode
 from exporter.dns.settings import CanarySettings, ResolverSettings, system_servers
 
 E = TypeVar("E", ResolverEntry, StorageEntry)
@@ -55,6 +56,7 @@ class PoolSettings:
         spf: Domain whose SPF record names more addresses.
         sample: Which addresses a round samples: some of each prefix, all (False), or what fits ("auto").
         unlisted_samples: Random addresses that a round samples of IPv6 ranges that are too big to look up every one.
+        alerting: What alerts about the pool are about, and what they carry.
     """
 
     name: str
@@ -74,6 +76,7 @@ class PoolSettings:
     spf: DomainName | None = None
     sample: Sample = "auto"
     unlisted_samples: int = DEFAULT_NOT_ENUMERABLE_SAMPLES
+    alerting: Alerting = Alerting()  # noqa: RUF009  # a value
 
     @property
     def has_sources(self) -> bool:
@@ -165,6 +168,7 @@ def _derive(entry: ProfileEntry, written: dict[str, ProfileEntry], derived: dict
         entry.aligned_suffix or base.aligned_suffix,
         base.helo_spf_required if entry.helo_spf_required is None else entry.helo_spf_required,
         based_on=entry.based_on,
+        is_hosted=base.is_hosted,
     )
     return derived[entry.name]
 
@@ -196,7 +200,15 @@ def _pool(
         spf=entry.spf,
         sample=entry.sample,
         unlisted_samples=entry.unlisted_samples,
+        alerting=_alerting(entry, profile),
     )
+
+
+def _alerting(entry: PoolEntry, profile: Profile) -> Alerting:
+    """The addresses of an SPF record, or of a hosted service, are usually somebody else's: nobody here repairs one."""
+    is_foreign = entry.alert is AlertMode.AUTO and (entry.spf is not None or profile.is_hosted)
+    mode = AlertMode.SHARE if is_foreign else entry.alert
+    return Alerting(mode, entry.alert_threshold, entry.severity, entry.team, entry.labels)
 
 
 def _at(entry: E, key: str, directory: Path | None) -> E:

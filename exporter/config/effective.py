@@ -18,7 +18,7 @@ from exporter.config.model import (
     StorageEntry,
 )
 from exporter.config.tree import Data, flow
-from exporter.config.values import UNLIMITED
+from exporter.config.values import UNLIMITED, AlertMode
 
 _WIDTH = 100
 
@@ -139,6 +139,11 @@ def _pool(pool: PoolSettings, *, has_lists: bool) -> Data:
         sample=_sample(pool.sample),
         unlisted_samples=pool.unlisted_samples,
         helo_names=[helo.text.replace("{", "{{").replace("}", "}}") for helo in pool.helo_names] or None,
+        alert=pool.alerting.mode is not AlertMode.NONE and pool.alerting.mode.value,
+        alert_threshold=pool.alerting.threshold and f"{100 * pool.alerting.threshold:.10g}%",
+        severity=pool.alerting.severity.value,
+        team=pool.alerting.team,
+        labels=dict[str, Data](pool.alerting.labels) or None,
         spf=pool.spf and str(pool.spf),
         addresses_file=list(pool.addresses_files) or None,
         addresses=[_entry(entry) for entry in pool.addresses] or None,

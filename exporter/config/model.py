@@ -16,6 +16,9 @@ from exporter.checks.result import CheckName
 from exporter.config.tree import Path
 from exporter.config.values import (
     AddressText,
+    AlertMode,
+    AlertSeverity,
+    AlertValue,
     CheckText,
     DomainOrOff,
     Duration,
@@ -25,6 +28,8 @@ from exporter.config.values import (
     Given,
     HeloNameText,
     HeloTemplateText,
+    LabelsValue,
+    LabelText,
     MailDomainText,
     NetworkText,
     OneOrMore,
@@ -34,6 +39,8 @@ from exporter.config.values import (
     ReceiverText,
     SeriesMode,
     SeriesText,
+    SeverityText,
+    ShareValue,
     Slug,
     SpfDomainText,
     SuffixText,
@@ -253,6 +260,25 @@ DEFAULT_PROFILE = "default"
 
 
 @dataclass(frozen=True, slots=True)
+class Alerting:
+    """What alerts about a pool are about, and what they carry. `PoolEntry` explains the keys.
+
+    Attributes:
+        mode: The key `alert`.
+        threshold: The key `alert_threshold`; None for the default of the mode.
+        severity: The key `severity`.
+        team: The key `team`.
+        labels: The key `labels`, sorted by name.
+    """
+
+    mode: AlertMode = AlertMode.AUTO
+    threshold: float | None = None
+    severity: AlertSeverity = AlertSeverity.CRITICAL
+    team: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """Defaults for the keys of a pool.
 
@@ -264,6 +290,7 @@ class Profile:
         aligned_suffix: Domain in which PTR and HELO names are expected; None for the domain of each HELO name.
         helo_spf_required: Whether a HELO name without an SPF record fails.
         based_on: Name of the profile that it changes; None if it is built in.
+        is_hosted: Whether the addresses are somebody else's: alerts are about the share of them that fails.
         reason: Why it expects that, for people.
     """
 
@@ -272,6 +299,7 @@ class Profile:
     aligned_suffix: DomainName | None = None
     helo_spf_required: bool = False
     based_on: str | None = None
+    is_hosted: bool = False
     reason: str = field(default="", compare=False)
 
 
@@ -294,6 +322,7 @@ BUILT_IN: dict[str, Profile] = {
             "google-workspace",
             _EVERYTHING,
             DomainName("google.com"),
+            is_hosted=True,
             reason="Google's servers say their PTR name in HELO, and both are in google.com.",
         ),
         Profile(
@@ -309,6 +338,7 @@ BUILT_IN: dict[str, Profile] = {
             ),
             DomainName("outbound.protection.outlook.com"),
             helo_spf_required=True,
+            is_hosted=True,
             reason="Every address is forward-confirmed. A HELO name stands for a region: it has the addresses of some"
             " servers, not of all that say it, and it is no PTR name (KB 3019655): both by design. Each publishes SPF.",
         ),
@@ -372,6 +402,11 @@ class PoolEntry(Section):
         series: Which addresses have series of their own.
         ptr_info: Whether PTR names are exported.
         receivers: Receivers whose verdicts are predicted; None for those of the file.
+        alert: What alerts about the pool are about.
+        alert_threshold: The share of addresses that has to fail for an alert about the whole pool.
+        severity: How severe alerts about the pool may be.
+        team: Who gets them: a label.
+        labels: Further labels.
     """
 
     name: Slug
@@ -391,6 +426,11 @@ class PoolEntry(Section):
     series: SeriesText = SeriesMode.AUTO
     ptr_info: bool = True
     receivers: Receivers = None
+    alert: AlertValue = AlertMode.AUTO
+    alert_threshold: Annotated[ShareValue | None, Given] = None
+    severity: SeverityText = AlertSeverity.CRITICAL
+    team: Annotated[LabelText | None, Given] = None
+    labels: LabelsValue = ()
 
 
 _RESOLVER = ResolverSettings()  # the defaults of the DNS engine
@@ -501,7 +541,7 @@ class DomainEntry(Section):
 
     name: MailDomainText
     dkim_selectors: Annotated[tuple[SelectorText, ...], OneOrMore, up_to(MAX_SELECTORS)] = ()
-    interval: Annotated[DurationText, duration_between("10s", "1d")] = Duration(900_000)
+    interval: Annotated[DurationText, duration_between("10s", "1d")] = Duration(300_000)
     expect: Annotated[DomainExpect | None, Given] = None
 
 

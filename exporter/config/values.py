@@ -204,6 +204,13 @@ C = TypeVar("C", int, Duration)
 
 MAX_TEXT = 1024
 UNLIMITED = "unlimited"
+_MAX_LABEL = 128
+_MAX_LABELS = 16
+RESERVED_LABELS = {
+    *("alert", "alertname", "check", "dnsbl", "domain", "helo", "instance", "ip", "job", "le", "pool", "prefix"),
+    *("quantile", "reason", "receiver", "result", "selector", "severity", "source", "subject", "team"),
+}
+"""Labels that alerts about a pool, and the families that they join, have anyway."""
 
 
 class SeriesMode(StrEnum):
@@ -215,6 +222,29 @@ class SeriesMode(StrEnum):
     NONE = "none"
     AUTO = "auto"
     """`all` for a small pool, `failing` for a large one."""
+
+
+class AlertMode(StrEnum):
+    """The key `alert`: what alerts about a pool are about. Each includes the ones before it."""
+
+    NONE = "none"
+    """Nothing: written as false."""
+    SHARE = "share"
+    """The share of all addresses that fails."""
+    PREFIXES = "prefixes"
+    """Whole prefixes that fail."""
+    ADDRESSES = "addresses"
+    """Single addresses, and a pool in which many of them fail."""
+    AUTO = "auto"
+    """`prefixes` if rounds draw addresses, else `addresses`."""
+
+
+class AlertSeverity(StrEnum):
+    """The key `severity`: how severe alerts about a pool may be."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
 
 
 def wrong(what: str) -> PydanticCustomError:
@@ -387,6 +417,51 @@ def _rate(value: object) -> float:
     return float(value)
 
 
+def _alert(value: object) -> AlertMode:
+    if isinstance(value, bool):
+        return AlertMode.AUTO if value else AlertMode.NONE
+    modes = [mode.value for mode in AlertMode if mode is not AlertMode.NONE]
+    if value not in modes:
+        what = repr(value) if isinstance(value, str) else describe(value)
+        raise wrong(f"is {what}: write {', '.join(modes)}, or false for no alerts about the pool")
+    return AlertMode(str(value))
+
+
+def _share(value: object) -> float:
+    share: object = value
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,4})?%", value):
+        share = round(float(value[:-1]) / 100, 8)
+    if isinstance(share, bool) or not isinstance(share, int | float):
+        raise wrong(f"is {describe(value)}, where a share of the pool is needed, like 2% or 0.02")
+    if not 0.0001 <= share <= 1:
+        raise wrong(f"is {value}: it has to be from 0.01% to 100%")
+    return float(share)
+
+
+def _label_text(value: object) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= _MAX_LABEL or not value.isprintable():
+        what = repr(value) if isinstance(value, str) else describe(value)
+        raise wrong(f"is {what}, where a text of 1 to {_MAX_LABEL} printable characters is needed")
+    return value
+
+
+def _labels(value: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, dict):
+        raise wrong(f"is {describe(value)}, where a mapping is needed, like {{service: newsletters}}")
+    if len(value) > _MAX_LABELS:
+        raise wrong(f"has {len(value)} labels: at most {_MAX_LABELS} are possible")
+    for name, text in value.items():
+        if name in RESERVED_LABELS:
+            raise wrong(f"has the label {name!r}, which alerts use for something else")
+        if not re.fullmatch(r"(?!__)[A-Za-z_][A-Za-z0-9_]{0,62}", name):
+            raise wrong(
+                f"has the label {name!r}: a label has letters, digits and underscores, and begins with no digit"
+            )
+        if not isinstance(text, str) or not 0 < len(text) <= _MAX_LABEL or not text.isprintable():
+            raise wrong(f"has a label {name} that is no text of 1 to {_MAX_LABEL} printable characters: {text!r}")
+    return tuple(sorted(value.items()))
+
+
 def _domain_or_off(value: object) -> DomainName | None:
     if value is False:
         return None
@@ -489,6 +564,11 @@ EndpointText = Annotated[Endpoint, reading(parse_endpoint)]
 QuestionText = Annotated[Question, reading(_question)]
 CheckText = Annotated[CheckName, one_of(CheckName, "a check")]
 ReceiverText = Annotated[Receiver, one_of(Receiver, "a receiver")]
+AlertValue = Annotated[AlertMode, PlainValidator(_alert)]
+SeverityText = Annotated[AlertSeverity, one_of(AlertSeverity, "a severity")]
+ShareValue = Annotated[float, PlainValidator(_share)]
+LabelText = Annotated[str, PlainValidator(_label_text)]
+LabelsValue = Annotated[tuple[tuple[str, str], ...], PlainValidator(_labels)]
 SeriesText = Annotated[SeriesMode, one_of(SeriesMode, "a choice of series")]
 RateValue = Annotated[float, PlainValidator(_rate)]
 DomainOrOff = Annotated[DomainName | None, PlainValidator(_domain_or_off)]

@@ -64,6 +64,7 @@ def build_pool(
         helo_spf_required=settings.helo_spf_required,
         mail_from_domains=settings.mail_from_domains,
         dnsbls=settings.dnsbls,
+        alerting=settings.alerting,
     )
 
 

@@ -12,6 +12,8 @@ from exporter.checks.names import DomainName
 from exporter.checks.receivers import Receiver
 from exporter.checks.report import Target
 from exporter.checks.result import CheckName
+from exporter.config.model import Alerting
+from exporter.config.values import AlertMode
 from exporter.inventory.draws import Plan
 from exporter.inventory.not_enumerable import NotEnumerable
 from exporter.inventory.prefixes import Prefixes
@@ -19,6 +21,10 @@ from exporter.inventory.ranges import AddressRanges
 
 MAX_ALL_SERIES = 10_000
 """Size up to which a pool has series of each address by default."""
+MANY = 0.1
+"""Share of failing addresses from which one alert about the pool replaces those about its addresses."""
+MANY_OF_OTHERS = 0.01
+"""The same where no alert is about single addresses: the lower end of the 95% interval has to be beyond it."""
 MAX_HELO_NAMES = 10_000
 """Number of HELO names of a pool that are resolved and compared with its addresses."""
 
@@ -81,6 +87,7 @@ class Pool:
         plan: Which addresses a round samples; None for all.
         lengths: Prefix lengths for IPv4 and IPv6 by which results are grouped.
         not_enumerable: IPv6 ranges of the pool that are too big to look up every address.
+        alerting: What alerts about the pool are about, and what they carry.
     """
 
     name: str
@@ -99,6 +106,7 @@ class Pool:
     plan: Plan | None = None
     lengths: tuple[int, int] = (24, 64)
     not_enumerable: NotEnumerable = NotEnumerable()  # noqa: RUF009  # a value
+    alerting: Alerting = Alerting()  # noqa: RUF009  # a value
 
     @property
     def size(self) -> int:
@@ -127,6 +135,21 @@ class Pool:
         if self.plan is None:
             return self.interval_seconds
         return self.interval_seconds * ceil(self.plan.depth / self.plan.per_prefix)
+
+    @property
+    def alert_mode(self) -> AlertMode:
+        """What alerts about the pool are about: never `AlertMode.AUTO`."""
+        mode = self.alerting.mode
+        if mode is not AlertMode.AUTO:
+            return mode
+        return AlertMode.ADDRESSES if self.plan is None else AlertMode.PREFIXES
+
+    @property
+    def alert_threshold(self) -> float:
+        """The share of addresses that has to fail for an alert about the whole pool."""
+        if self.alerting.threshold is not None:
+            return self.alerting.threshold
+        return MANY if self.alert_mode is AlertMode.ADDRESSES else MANY_OF_OTHERS
 
     @property
     def prefixes(self) -> Prefixes:

@@ -15,6 +15,7 @@ from exporter.checks.domain import DomainCheckName, DomainFinding, Hint
 from exporter.checks.spf.compiled import size
 from exporter.dns.resolvers import Resolvers
 from exporter.dns.statistics import DURATION_BOUNDS
+from exporter.inventory.pool import Pool
 from exporter.metrics import families
 from exporter.metrics.fleet import Scrape
 from exporter.state.blocklists import Blocklists
@@ -38,16 +39,27 @@ class ReloadStatus:
 
 
 class RuntimeCollector(Collector):
-    """The exporter's own state. *loop_lag* gives the event loop's lag in seconds."""
+    """The exporter's own state.
 
-    def __init__(self, reload_status: ReloadStatus, loop_lag: Callable[[], float]) -> None:
+    *loop_lag* gives the event loop's lag in seconds, *urls* are those of the exporter and of Grafana, if known.
+    """
+
+    def __init__(
+        self,
+        reload_status: ReloadStatus,
+        loop_lag: Callable[[], float],
+        urls: tuple[str | None, str | None] = (None, None),
+    ) -> None:
         self._reload = reload_status
         self._loop_lag = loop_lag
+        self._urls = [(url or "").rstrip("/") for url in urls]
 
     def collect(self) -> Iterator[Metric]:
         scrape = Scrape()
         scrape[families.EVENT_LOOP_LAG].add((), self._loop_lag())
         scrape[families.BUILD_INFO].add((__version__, platform.python_version()), 1)
+        if any(self._urls):
+            scrape[families.WEB_INFO].add(self._urls, 1)
         scrape[families.RELOAD_SUCCESSFUL].add((), self._reload.successful)
         scrape[families.RELOAD_SUCCESS_TIMESTAMP].add((), self._reload.succeeded_at)
         yield from scrape.metrics()
@@ -213,6 +225,7 @@ class SampleCollector(Collector):
             for name, state in pools.items()
         }
         for name, state in pools.items():
+            self._add_alerting(scrape, state.pool)
             for check, (sampled, failed) in state.sample_sums().items():
                 scrape[families.POOL_SAMPLE_ADDRESSES].add((name, check), sampled)
                 scrape[families.POOL_SAMPLE_FAILURES].add((name, check), failed)
@@ -223,6 +236,19 @@ class SampleCollector(Collector):
                 for verdict, count in state.counters.not_enumerable.verdicts.items():
                     scrape[families.POOL_NOT_ENUMERABLE_SAMPLES].add((name, verdict), count)
         yield from scrape.metrics()
+
+    @staticmethod
+    def _add_alerting(scrape: Scrape, pool: Pool) -> None:
+        alerting = pool.alerting
+        labels = dict(alerting.labels) | {
+            "pool": pool.name,
+            "alert": pool.alert_mode.value,
+            "severity": alerting.severity.value,
+        }
+        if alerting.team is not None:
+            labels["team"] = alerting.team
+        scrape[families.POOL_INFO].metric.add_sample(families.POOL_INFO.name, labels, 1)  # labels of its own
+        scrape[families.POOL_ALERT_THRESHOLD].add((pool.name,), pool.alert_threshold)
 
 
 _VALID = {

@@ -147,8 +147,9 @@ ADDRESS_HEALTHY = _gauge(
 )
 ADDRESS_PROBLEM = _gauge(
     "maildns_address_problem",
-    (*_ADDRESS, "check", "reason"),
-    "1 while the address fails a check that its pool expects, with the reason; absent otherwise.",
+    (*_ADDRESS, "check", "reason", "subject"),
+    "1 while the address fails a check that its pool expects, with the reason, and the HELO name, domain or block "
+    "list that the check is about; absent otherwise.",
 )
 LAST_SAMPLE = _gauge(
     "maildns_last_sample_timestamp_seconds", _ADDRESS, "Unix time in seconds of the latest sample of the address."
@@ -183,6 +184,17 @@ _POOL = ("pool",)
 _POOL_CHECK = ("pool", "check")
 
 POOL_ADDRESSES = _gauge("maildns_pool_addresses", _POOL, "Number of addresses in the pool.")
+POOL_INFO = _gauge(
+    "maildns_pool_info",
+    ("pool", "alert", "severity", "team", "service", "environment", "tenant"),
+    "1, with what alerts about the pool are about (addresses, prefixes, share or none), how severe they may be, who "
+    "gets them, and the labels of the configuration.",
+)
+POOL_ALERT_THRESHOLD = _gauge(
+    "maildns_pool_alert_threshold_ratio",
+    _POOL,
+    "The share of addresses, from 0 to 1, that has to fail for an alert about the whole pool.",
+)
 POOL_RESULTS = _gauge(
     "maildns_pool_results",
     (*_POOL_CHECK, "result"),
@@ -485,6 +497,12 @@ EVENT_LOOP_LAG = _gauge(
     "The longest time in seconds that the event loop was blocked in the last 15 seconds.",
 )
 BUILD_INFO = _gauge("maildns_build_info", ("version", "python"), "1, with the versions of the exporter and of Python.")
+WEB_INFO = _gauge(
+    "maildns_web_info",
+    ("external_url", "grafana_url"),
+    "1, with the URLs of the status page and of Grafana, for links in alerts; absent without --web.external-url and "
+    "--web.grafana-url.",
+)
 RELOAD_SUCCESSFUL = _gauge(
     "maildns_config_last_reload_successful",
     (),

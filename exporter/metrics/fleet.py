@@ -116,7 +116,7 @@ def add_address(sink: Sink, pool: Pool, state: AddressState, now: float) -> None
     if healthy is not None:
         sink[families.ADDRESS_HEALTHY].add(labels, healthy)
     for finding in () if healthy else problems(state, expect):  # a healthy address has no problems
-        sink[families.ADDRESS_PROBLEM].add((*labels, finding.check, finding.reason or ""), 1)
+        sink[families.ADDRESS_PROBLEM].add((*labels, finding.check, finding.reason or "", finding.subject), 1)
 
 
 def _add_authentication(sink: Sink, labels: tuple[str, ...], known: Mapping[Slot, Finding]) -> None:

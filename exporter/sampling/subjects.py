@@ -152,7 +152,7 @@ class DrawnSubject(AddressSubject):
         was_failing = state.healths[index] == FAILING
         super().record(report, evidence, dispute, is_waiting=is_waiting)
         if self._counts:
-            state.sample.note(worst(report))
+            state.sample.note(worst(report.findings))
         if state.healths[index] == FAILING and not was_failing:
             self._failed()
 

@@ -1,7 +1,7 @@
 """What is counted of a pool while the process runs. Every known label value starts at 0."""
 
 import secrets
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -93,10 +93,11 @@ class SampleState:
         key: Chooses the order of the draws.
         round_number: How many rounds have ended.
         cursor: The address that was drawn last; a restarted process goes on there.
-        latest: The sums of the latest round that ended, so that half a round never stands for the whole pool.
+        latest: The sums of the latest round that ended, so that half a round never stands for the whole pool. A check
+            keeps those of an earlier round if most of its results were unknown: an outage changes no share.
     """
 
-    __slots__ = ("_sums", "cursor", "key", "latest", "round_number")
+    __slots__ = ("_sums", "_unknown", "cursor", "key", "latest", "round_number")
 
     def __init__(self, checks: Iterable[CheckName], key: int | None = None, round_number: int = 0) -> None:
         self.key = secrets.randbits(63) if key is None else key
@@ -104,21 +105,26 @@ class SampleState:
         self.cursor: Address | None = None
         self.latest: Sums = dict.fromkeys(checks, (0, 0))
         self._sums: dict[CheckName, tuple[int, int]] = {}
+        self._unknown: Counter[CheckName] = Counter()
 
     def begin(self) -> None:
         """Begin the sums of a round."""
         self._sums = dict.fromkeys(self.latest, (0, 0))
+        self._unknown.clear()
 
     def note(self, results: Mapping[CheckName, Result]) -> None:
         """Count a draw by the result of each check."""
         for check, result in results.items():
-            if result is not Result.UNKNOWN and check in self._sums:
+            if result is Result.UNKNOWN:
+                self._unknown[check] += 1
+            elif check in self._sums:
                 addresses, failures = self._sums[check]
                 self._sums[check] = (addresses + 1, failures + (result is Result.FAIL))
 
     def end(self) -> None:
         """End the round and publish its sums."""
-        self.latest = self._sums or self.latest
+        known = {check: sums for check, sums in self._sums.items() if sums[0] >= self._unknown[check]}
+        self.latest = {**self.latest, **known}
         self._sums = {}
         self.round_number += 1
 

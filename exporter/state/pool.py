@@ -18,7 +18,7 @@ from exporter.checks.helo_name import HeloNameReport
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import Receiver
 from exporter.checks.report import Report, Target
-from exporter.checks.result import CheckName, Result
+from exporter.checks.result import CheckName, Finding, Result
 from exporter.inventory.pool import Pool
 from exporter.inventory.prefixes import Prefixes
 from exporter.inventory.ranges import IndexRanges, Run
@@ -93,6 +93,7 @@ class PoolState:
         self._next: CompactStates | FullStates | None = None
         self._oldest: dict[int, tuple[int, float]] = {}
         self._results = zeros(pool.checks, (Result.PASS, Result.FAIL))
+        self._known: Counter[tuple[CheckName, Result]] = Counter()
         self._outcomes: Counter[tuple[Receiver, ReceiverOutcome]] = Counter()
         counters.open(pool.checks)
 
@@ -164,17 +165,17 @@ class PoolState:
     def sample_sums(self) -> Sums:
         """Conclusive and failing addresses by check, to estimate the share of failing ones.
 
-        They are the draws of the latest round, or all addresses of a pool whose rounds sample every address.
+        They are the draws of the latest round, or the last conclusive results of a pool whose rounds sample every
+        address. So an outage changes no share.
         """
         if self.pool.plan is not None:
             return self.sample.latest
         if not self.counters.rounds:
             return dict.fromkeys(self.pool.checks, (0, 0))
-        results = self.results()
         sums = {}
         for check in self.pool.checks:
-            failed = results[check, Result.FAIL]
-            sums[check] = (results[check, Result.PASS] + failed, failed)
+            failed = self._known[check, Result.FAIL]
+            sums[check] = (self._known[check, Result.PASS] + failed, failed)
         return sums
 
     def receiver_results(self) -> dict[tuple[Receiver, ReceiverOutcome], int]:
@@ -194,6 +195,9 @@ class PoolState:
         state, changes = before.observe(report, evidence, at)
         if before.latest is None or state.known is not before.known:
             self.healths[index] = self._health(state)
+        if state.known is not before.known:
+            self._known.subtract(worst(before.known.values()).items())
+            self._known.update(worst(state.known.values()).items())
         has_changed = is_changed(before, state)
         self._put(index, state, is_changed=has_changed)
         if state.receivers is not before.receivers:
@@ -201,7 +205,7 @@ class PoolState:
             self._outcomes.update(self._outcomes_of(state))
         if state.iprev is not before.iprev and _names(state) != _names(before):
             self.name_changes[index // self.search_block] += 1
-        results = worst(report)
+        results = worst(report.findings)
         self._count_results(before.latest, results)
         samples = self.counters.samples
         for pair in results.items():
@@ -345,13 +349,15 @@ class PoolState:
         """Count *count* new addresses with the results of *example*."""
         for outcome, once in self._outcomes_of(example).items():
             self._outcomes[outcome] += once * count
+        for pair in worst(example.known.values()).items():
+            self._known[pair] += count
         if example.latest is not None:
-            self._count_results(None, worst(example.latest), count)
+            self._count_results(None, worst(example.latest.findings), count)
 
     def _count_results(self, before: Report | None, results: dict[CheckName, Result], count: int = 1) -> None:
         counts = self._results
         if before is not None:
-            for pair in worst(before).items():
+            for pair in worst(before.findings).items():
                 if pair in counts:
                     counts[pair] -= 1
         for pair in results.items():
@@ -368,10 +374,10 @@ class PoolState:
         return UNKNOWN if is_healthy is None else HEALTHY if is_healthy else FAILING
 
 
-def worst(report: Report) -> dict[CheckName, Result]:
+def worst(findings: Iterable[Finding]) -> dict[CheckName, Result]:
     """The worst result of each check over all HELO names: a fail, else an unknown, else a pass."""
     results: dict[CheckName, Result] = {}
-    for finding in report.findings:
+    for finding in findings:
         before = results.get(finding.check)
         if before is None or before is Result.PASS or finding.result is Result.FAIL:
             results[finding.check] = finding.result

@@ -91,7 +91,8 @@ def _labels(node: promql.Expr) -> Labels:
 def _selected(node: promql.VectorSelector) -> Labels:
     name = node.name
     if name in _recorded():
-        labels = labels_of(_recorded()[name])
+        expr = _recorded()[name]
+        labels = frozenset(name.partition(":")[0].split("_")) if name in expr else labels_of(expr)
     elif name in _known():
         labels = _known()[name]
     else:
@@ -148,7 +149,9 @@ def _combined(node: promql.BinaryExpr) -> Labels:
     if operation == "or":
         return left | right
     if operation in _SETS or matching is None or _keeps_left(node):
-        return left
+        joined = frozenset(node.modifier.group_labels or ()) if matching is not None else frozenset()
+        _require(joined, right, operation)
+        return left | joined
     return chosen
 
 

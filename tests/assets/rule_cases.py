@@ -19,6 +19,9 @@ ALERTS = {alert.name: alert for group in GROUPS for alert in group.alerts}
 MINUTES = 3000
 WHO = {"job": "maildns", "instance": "exporter:10047"}
 
+SUBJECTS = {"helo": "mail.example.org", "spf": "example.org", "dnsbl": "bl.example.org"}
+"""What the checks of an address are about besides it, by the first part of their names."""
+
 Series = dict[str, str]
 """The values of each series in promtool's notation, one a minute."""
 
@@ -35,7 +38,7 @@ class Firing:
 def series(family: str, values: str, /, **labels: str) -> Series:
     """One series of the exporter at `WHO`, unless *labels* name another."""
     labels = {**WHO, **labels}
-    text = ", ".join(f'{name}="{value}"' for name, value in labels.items())
+    text = ", ".join(f'{name}="{value}"' for name, value in labels.items() if value)
     return {f"{family}{{{text}}}": values}
 
 
@@ -63,12 +66,33 @@ def watcher(**labels: str) -> Series:
     }
 
 
+def info(name: str, alert: str = "addresses", threshold: float = 0.1, **labels: str) -> Series:
+    """What alerts about a pool are about, and what they carry."""
+    labels = {"pool": name, "severity": "critical", "alert": alert} | labels
+    return {
+        **series("maildns_pool_info", always(1), **labels),
+        **series("maildns_pool_alert_threshold_ratio", always(threshold), pool=name),
+    }
+
+
+def watched_by(alert: str, threshold: float, fleet: Series) -> Series:
+    """The *fleet* with another way to alert about the pool corporate."""
+    others = {name: values for name, values in fleet.items() if not name.startswith("maildns_pool_info")}
+    return others | info("corporate", alert, threshold)
+
+
+def web_info(external_url: str, grafana_url: str) -> Series:
+    """The URLs that the exporter was told."""
+    return series("maildns_web_info", always(1), external_url=external_url, grafana_url=grafana_url)
+
+
 def pool(name: str, ips: Iterable[str], *, size: int | None = None, **labels: str) -> Series:
     """A pool whose addresses are forward-confirmed and sampled every minute; *size* if it has more than *ips*."""
     ips = list(ips)
     size = len(ips) if size is None else size
     labels = {"pool": name, **labels}
     found: Series = {
+        **info(name),
         **series("maildns_pool_addresses", always(size), **labels),
         **series("maildns_pool_results", always(size), check="fcrdns", result="pass", **labels),
         **series("maildns_pool_results", always(0), check="fcrdns", result="fail", **labels),
@@ -90,13 +114,21 @@ def pool(name: str, ips: Iterable[str], *, size: int | None = None, **labels: st
 
 
 def problems(
-    name: str, ips: Iterable[str], begins: int, ends: int, *, check: str = "fcrdns", reason: str = "ptr-nxdomain"
+    name: str,
+    ips: Iterable[str],
+    begins: int,
+    ends: int,
+    *,
+    check: str = "fcrdns",
+    reason: str = "ptr-nxdomain",
+    subject: str = "",
 ) -> Series:
     """Series of addresses that fail a check from one minute until another."""
+    about = {"check": check, "reason": reason, "subject": subject or SUBJECTS.get(check.partition("-")[0], "")}
     found: Series = {}
     for ip in ips:
         labels = {"pool": name, "ip": ip}
-        found |= series("maildns_address_problem", between(begins, ends, 1), check=check, reason=reason, **labels)
+        found |= series("maildns_address_problem", between(begins, ends, 1), **about, **labels)
         if check == "fcrdns":
             found |= series("maildns_fcrdns_match", between(begins, ends, 0, 1), **labels)
     return found
@@ -105,10 +137,11 @@ def problems(
 def unit_test(scraped: Series, expected: Mapping[int, Iterable[Firing]]) -> dict[str, Any]:
     """A unit test for promtool: at each of those minutes exactly the *expected* alerts fire."""
     checks = []
+    urls = {name: url for key in scraped for name, url in re.findall(r'(external_url|grafana_url)="([^"]+)"', key)}
     for minute, firing in expected.items():
         wanted = list(firing)
         for alert in ALERTS.values():
-            shown = [_expected(alert, one) for one in wanted if one.name == alert.name]
+            shown = [_expected(alert, one, urls) for one in wanted if one.name == alert.name]
             checks.append({"eval_time": f"{minute}m", "alertname": alert.name, "exp_alerts": shown})
     return {
         "interval": "1m",
@@ -125,15 +158,32 @@ def write_tests(folder: Path, tests: Iterable[dict[str, Any]]) -> Path:
     return file
 
 
-def _expected(alert: Alert, firing: Firing) -> dict[str, Any]:
+def _expected(alert: Alert, firing: Firing, urls: Mapping[str, str]) -> dict[str, Any]:
     def fill(found: re.Match[str]) -> str:
         return firing.value if found[1] == "$value" else firing.labels.get(found[1].removeprefix("$labels."), "")
 
+    def choose(found: re.Match[str]) -> str:
+        """The text of the first branch of an if or with that applies."""
+        for branch in re.split(r"\{\{ else ?", "{{ " + found[0].removeprefix("{{ ").removesuffix("{{ end }}")):
+            condition, _, words = branch.removeprefix("{{ ").partition("}}")
+            label = re.search(r"\$labels\.(\w+)", condition)
+            value = firing.labels.get(label[1], "") if label else ""
+            wanted = re.search(r'"(.*)"', condition)
+            if label is None or (value == wanted[1] if wanted else value):
+                return words.replace("{{ . }}", value)
+        return ""
+
+    def text(template: str) -> str:
+        chosen = re.sub(r"\{\{ ((?:if|with) .*?) \}\}(.*?)\{\{ end \}\}", choose, template)
+        return re.sub(r"\{\{ (\S+)(?: \| \w+)? \}\}", fill, chosen)
+
+    links = {"status_page": ("external_url", alert.page), "dashboard": ("grafana_url", alert.dashboard)}
     return {
         "exp_labels": {"severity": alert.severity, **firing.labels},
         "exp_annotations": {
             "summary": alert.summary,
-            "description": re.sub(r"\{\{ (\S+)(?: \| \w+)? \}\}", fill, alert.description),
+            "description": text(alert.description),
             "runbook_url": alert.runbook,
+            **{name: urls[key] + text(path) if key in urls else "" for name, (key, path) in links.items()},
         },
     }

@@ -7,11 +7,13 @@ from collections.abc import Iterable
 
 from tests.assets.rule_cases import (
     MINUTES,
+    SUBJECTS,
     WHO,
     Firing,
     Series,
     always,
     between,
+    info,
     pool,
     problems,
     series,
@@ -39,17 +41,18 @@ def lost(ip: str, prefix: str, reason: str = "ptr-nxdomain") -> Firing:
 
 def helo_broken(ip: str, check: str, reason: str) -> Firing:
     """The alert about the HELO name of one address."""
-    return Firing("MailDnsHeloBroken", {**SHARED, "ip": ip, "check": check, "reason": reason})
+    about = {"check": check, "reason": reason, "subject": SUBJECTS["helo"]}
+    return Firing("MailDnsHeloBroken", {**SHARED, "ip": ip, **about})
 
 
-def spf_failing(ip: str, check: str, reason: str) -> Firing:
+def spf_failing(ip: str, check: str, reason: str, subject: str = SUBJECTS["spf"]) -> Firing:
     """The alert about SPF of one address."""
-    return Firing("MailDnsSpfNotPassing", {**SHARED, "ip": ip, "check": check, "reason": reason})
+    return Firing("MailDnsSpfNotPassing", {**SHARED, "ip": ip, "check": check, "reason": reason, "subject": subject})
 
 
 def listed(ip: str) -> Firing:
     """The alert about one address on a block list."""
-    return Firing("MailDnsListed", {**SHARED, "ip": ip})
+    return Firing("MailDnsListed", {**SHARED, "ip": ip, "subject": SUBJECTS["dnsbl"]})
 
 
 def domain_broken(name: str, reason: str, **labels: str) -> Firing:
@@ -71,7 +74,7 @@ def domain_problem(check: str, reason: str, begins: int, ends: int, selector: st
 
 def not_authorised(ips: Iterable[str], domain: str, begins: int, ends: int, identity: str = "mailfrom") -> Series:
     """Series of addresses that SPF does not authorise for a domain, although their pool expects it."""
-    found = problems("corporate", ips, begins, ends, check=f"spf-{identity}", reason="spf-softfail")
+    found = problems("corporate", ips, begins, ends, check=f"spf-{identity}", reason="spf-softfail", subject=domain)
     for ip in ips:
         labels = {"pool": "corporate", "ip": ip, "identity": identity, "domain": domain}
         found |= series("maildns_spf_pass", between(begins, ends, 0, 1), **labels)
@@ -128,8 +131,7 @@ def replies(ignored: int, asked: int, overflowed: int = 0, begins: int = 10, end
 
 def domain_silent(begins: int, ends: int) -> Series:
     """Series of a domain for which the DNS does not answer."""
-    family = "maildns_domain_last_conclusive_sample_timestamp_seconds"
-    return series(family, f"0+60x{begins - 1} {begins * 60 - 60}x{ends - begins}", domain="example.org")
+    return series("maildns_domain_conclusive", between(begins, ends, 0, 1), domain="example.org")
 
 
 def pool_lost(value: int) -> Firing:
@@ -200,11 +202,13 @@ MICROSOFT = 458_752
 """The addresses of a pool whose rounds of five minutes draw one of each of 1,792 prefixes."""
 
 
-def fresh(share: float) -> Series:
+def fresh(share: float, alert: str = "share", **labels: str) -> Series:
     """Series of a pool of that size since its first minute: *share* of it fails, the sweep takes 21 hours."""
+    carried = info("microsoft-365", alert, 0.01, **labels)
     sampled, drawn, labels = 358, 1_792, {"pool": "microsoft-365"}
     ends = MICROSOFT // sampled
     found = {
+        **carried,
         **series("maildns_pool_addresses", always(MICROSOFT), **labels),
         **series("maildns_pool_check_expected", always(1), check="fcrdns", **labels),
         **series("maildns_pool_interval_seconds", always(300 * 256), **labels),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.assets.rule_cases import Firing, pool, problems, watcher
+from tests.assets.rule_cases import Firing, always, between, pool, problems, series, watched_by, watcher, web_info
 from tests.assets.rule_fleet import (
     FLEET,
     IPS,
@@ -30,13 +30,13 @@ ADDRESSES = [
     pytest.param(FLEET, {5: [], 60: []}, id="a healthy fleet is silent"),
     pytest.param(
         FLEET | problems("corporate", IPS[:1], 10, 40),
-        {24: [], 26: [lost(IPS[0], "192.0.2.0/24")], 50: [lost(IPS[0], "192.0.2.0/24")], 60: []},
-        id="an address that is not forward-confirmed fires after 15 minutes, and ends after the fix",
+        {10: [], 11: [lost(IPS[0], "192.0.2.0/24")], 41: [lost(IPS[0], "192.0.2.0/24")], 44: []},
+        id="an address that is not forward-confirmed fires after a minute, and ends two minutes after the fix",
     ),
     pytest.param(
-        FLEET | problems("corporate", IPS[:1], 10, 20),
-        {26: [], 60: []},
-        id="what is fixed within 15 minutes pages nobody",
+        FLEET | problems("corporate", IPS[:1], 10, 11),
+        {10: [], 11: [], 20: []},
+        id="what is fixed within a minute pages nobody",
     ),
     pytest.param(
         MIXED | problems("corporate", OVER_IPV6, 10, 40),
@@ -52,7 +52,7 @@ ADDRESSES = [
     ),
     pytest.param(
         FLEET | problems("corporate", IPS[:4], 10, 40),
-        {14: [], 16: [pool_lost(4)], 30: [pool_lost(4)], 60: []},
+        {10: [], 11: [pool_lost(4)], 30: [pool_lost(4)], 60: []},
         id="many addresses of a pool are one alert about the pool, and none about them",
     ),
     pytest.param(
@@ -68,7 +68,7 @@ ADDRESSES = [
     pytest.param(
         WIDE_FLEET | problems("corporate", WIDE[:5], 10, 40),
         {
-            19: [],
+            10: [],
             30: [prefix_lost("198.51.0.0/24", 5)],
             60: [],
         },
@@ -106,7 +106,7 @@ ADDRESSES = [
     ),
     pytest.param(
         NO_SERIES | counted("fcrdns", 200, 10, 40),
-        {14: [], 30: [pool_lost(200)], 60: []},
+        {10: [], 30: [pool_lost(200)], 60: []},
         id="a pool without series of its addresses fires by its counts",
     ),
     pytest.param(
@@ -122,12 +122,12 @@ ADDRESSES = [
     pytest.param(
         FLEET | problems("corporate", IPS[:1], 10, 80, check="helo-resolves", reason="helo-nxdomain"),
         {
-            39: [],
-            41: [helo_broken(IPS[0], "helo-resolves", "helo-nxdomain")],
-            90: [helo_broken(IPS[0], "helo-resolves", "helo-nxdomain")],
-            100: [],
+            14: [],
+            16: [helo_broken(IPS[0], "helo-resolves", "helo-nxdomain")],
+            81: [helo_broken(IPS[0], "helo-resolves", "helo-nxdomain")],
+            90: [],
         },
-        id="a HELO name that does not resolve fires after 30 minutes, and ends after the fix",
+        id="a HELO name that does not resolve fires after five minutes, and ends after the fix",
     ),
     pytest.param(
         FLEET
@@ -146,7 +146,7 @@ ADDRESSES = [
     ),
     pytest.param(
         FLEET | problems("corporate", IPS, 10, 40, check="helo-resolves", reason="helo-nxdomain"),
-        {24: [], 36: [Firing("MailDnsPoolHeloBroken", SHARED, "10")], 70: []},
+        {14: [], 36: [Firing("MailDnsPoolHeloBroken", SHARED, "10")], 70: []},
         id="the HELO name of a whole pool is one alert",
     ),
     pytest.param(
@@ -155,10 +155,83 @@ ADDRESSES = [
         id="silent servers of a zone fire after an hour, without alerts about the addresses",
     ),
     pytest.param(
-        watcher() | fresh(0.0),
-        {minute: [] for minute in (20, 60, 90, 360, 720, 1280, 1290, 1440)},
-        id="a fresh pool of which 1,792 addresses are drawn a round is silent for a day: what is not sampled is not "
-        "unanswered",
+        watcher() | fresh(0.01),
+        {minute: [] for minute in (6, 21, 60, 90, 360, 720, 1280, 1290, 1440)},
+        id="a fresh pool of which 1,792 addresses are drawn a round is silent for a day, though one in a hundred fails",
+    ),
+    pytest.param(
+        watcher() | fresh(0.01, "prefixes"),
+        {minute: [] for minute in (6, 21, 90, 360)},
+        id="and if its prefixes are watched as well",
+    ),
+    pytest.param(
+        watcher() | fresh(0.05, severity="warning", team="mail", service="newsletters"),
+        {
+            19: [],
+            30: [
+                Firing(
+                    "MailDnsPoolForwardConfirmationLost",
+                    {
+                        "job": "maildns",
+                        "pool": "microsoft-365",
+                        "severity": "warning",
+                        "team": "mail",
+                        "service": "newsletters",
+                    },
+                    "23040",
+                )
+            ],
+        },
+        id="one in twenty fires after a quarter of an hour, as severe and for the team as configured",
+    ),
+    pytest.param(
+        watcher() | fresh(0.05, "none"), {30: [], 100: []}, id="a pool with alert: false pages nobody, whatever fails"
+    ),
+    pytest.param(
+        watched_by("share", 0.2, FLEET)
+        | problems("corporate", IPS[:3], 10, 40)
+        | series("maildns_pool_sample_addresses", always(10), pool="corporate", check="fcrdns")
+        | series("maildns_pool_sample_failures", between(10, 40, 3, 0), pool="corporate", check="fcrdns"),
+        {10: [], 12: [pool_lost(3)], 30: [pool_lost(3)], 60: []},
+        id="where every address is known, the share is, too: it needs no quarter of an hour",
+    ),
+    pytest.param(
+        watched_by("share", 0.2, FLEET)
+        | problems("corporate", IPS[:2], 10, 40)
+        | problems("corporate", IPS[:2], 10, 40, check="dnsbl", reason="dnsbl-listed")
+        | series("maildns_pool_sample_addresses", always(10), pool="corporate", check="fcrdns")
+        | series("maildns_pool_sample_failures", between(10, 40, 2, 0), pool="corporate", check="fcrdns"),
+        {30: []},
+        id="no single address of a pool that is watched by its share",
+    ),
+    pytest.param(
+        FLEET
+        | web_info("https://mail.example.org/maildns", "https://grafana.example.org")
+        | problems("corporate", IPS[:1], 10, 40),
+        {20: [lost(IPS[0], "192.0.2.0/24")], 60: []},
+        id="an alert links to the page and the dashboard of the address",
+    ),
+    pytest.param(
+        FLEET
+        | series("maildns_helo_resolves", between(10, 40, 0, 1), pool="corporate", helo="old.example.org")
+        | series("maildns_helo_resolves", between(10, 40, 0, 1), pool="corporate", helo="mail.example.org")
+        | problems("corporate", IPS[:1], 10, 40, check="helo-resolves", reason="helo-nxdomain"),
+        {
+            14: [],
+            30: [
+                Firing("MailDnsHeloNameGone", {**SHARED, "helo": "old.example.org"}),
+                helo_broken(IPS[0], "helo-resolves", "helo-nxdomain"),
+            ],
+            60: [],
+        },
+        id="a name in helo_names that no longer resolves fires, but not one that an address fires for",
+    ),
+    pytest.param(
+        FLEET
+        | series("maildns_helo_resolves", between(10, 40, 0, 1), pool="corporate", helo="old.example.org")
+        | not_expected("helo-resolves"),
+        {30: []},
+        id="nor where names need not resolve",
     ),
     pytest.param(
         {**watcher(), **pool("corporate", IPS, size=1000)} | unanswered(3, 10, 120, of=1000),

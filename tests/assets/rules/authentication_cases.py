@@ -31,12 +31,12 @@ AUTHENTICATION = [
         FLEET
         | problems("corporate", IPS[:1], 10, 80, check="spf-helo", reason="spf-fail")
         | problems("corporate", IPS[:1], 10, 80, check="spf-mailfrom", reason="spf-softfail"),
-        {39: [], 41: [spf_failing(IPS[0], "spf-mailfrom", "spf-softfail")], 100: []},
-        id="an address that SPF does not authorise fires once after 30 minutes, and ends after the fix",
+        {14: [], 16: [spf_failing(IPS[0], "spf-mailfrom", "spf-softfail")], 100: []},
+        id="an address that SPF does not authorise fires once after five minutes, and ends after the fix",
     ),
     pytest.param(
         FLEET | problems("corporate", IPS, 10, 60, check="spf-helo", reason="spf-none"),
-        {24: [], 50: [Firing("MailDnsPoolSpfNotPassing", SHARED, "10")], 90: []},
+        {10: [], 50: [Firing("MailDnsPoolSpfNotPassing", SHARED, "10")], 90: []},
         id="an SPF record that leaves out a whole pool is one alert",
     ),
     pytest.param(
@@ -58,8 +58,9 @@ AUTHENTICATION = [
         {
             55: [
                 domain_broken("MailDnsDomainSpfInvalid", "spf-syntax"),
-                spf_failing(IPS[0], "spf-mailfrom", "spf-softfail"),
-                spf_failing(IPS[1], "spf-helo", "spf-softfail"),
+                spf_failing(IPS[0], "spf-mailfrom", "spf-softfail", "example.net"),
+                spf_failing(IPS[0], "spf-mailfrom", "spf-softfail", "example.org"),
+                spf_failing(IPS[1], "spf-helo", "spf-softfail", "mail.example.net"),
             ]
         },
         id="but alerts about other domains' records still fire",
@@ -81,12 +82,12 @@ AUTHENTICATION = [
     ),
     pytest.param(
         FLEET | problems("corporate", IPS[:2], 10, 60, check="dnsbl", reason="dnsbl-listed"),
-        {24: [], 26: [listed(IPS[0]), listed(IPS[1])], 90: []},
-        id="a listed address fires after 15 minutes, and resolves when it is off the list",
+        {14: [], 16: [listed(IPS[0]), listed(IPS[1])], 90: []},
+        id="a listed address fires after five minutes, and resolves when it is off the list",
     ),
     pytest.param(
         FLEET | problems("corporate", IPS, 10, 60, check="dnsbl", reason="dnsbl-listed"),
-        {24: [], 50: [Firing("MailDnsPoolListed", SHARED, "10")], 90: []},
+        {10: [], 50: [Firing("MailDnsPoolListed", SHARED, "10")], 90: []},
         id="a listed network is one alert",
     ),
     pytest.param(

@@ -24,11 +24,13 @@ WATCHER = [
         {
             14: [],
             16: [about("MailDnsResolverFailing", resolver="local")],
-            79: [about("MailDnsResolverFailing", resolver="local")],
+            69: [about("MailDnsResolverFailing", resolver="local")],
+            71: [about("MailDnsResolverFailing", resolver="local"), about("MailDnsUnwatched")],
+            79: [about("MailDnsResolverFailing", resolver="local"), about("MailDnsUnwatched")],
             86: [],
             100: [],
         },
-        id="a resolver outage is one alert, for the resolver, and nothing fires when it is over",
+        id="a resolver outage is one ticket, for the resolver, a page after an hour, and nothing when it is over",
     ),
     pytest.param(
         FLEET | problems("corporate", IPS[:4], 10, MINUTES) | outage(30, 60),
@@ -127,8 +129,29 @@ WATCHER = [
     ),
     pytest.param(
         series("up", always(1), job="node", instance="node:9100"),
-        {4: [], 6: [Firing("MailDnsExporterDown")]},
-        id="no exporter at all",
+        {6: [], 90: [], 1500: []},
+        id="rules without an exporter are silent",
+    ),
+    pytest.param(
+        series("up", f"1x9 0x2890 1x{MINUTES}") | series("maildns_build_info", "1x9 stale", version="1", python="3"),
+        {
+            14: [],
+            16: [about("MailDnsExporterDown")],
+            71: [about("MailDnsExporterDown"), about("MailDnsUnwatched")],
+            1500: [about("MailDnsExporterDown"), about("MailDnsUnwatched")],
+            2890: [about("MailDnsExporterDown"), about("MailDnsUnwatched")],
+            2910: [],
+        },
+        id="an exporter that is dead for two days is down for two days, and a page after an hour",
+    ),
+    pytest.param(
+        series("up", "1x9 stale") | series("maildns_build_info", "1x9 stale", version="1", python="3"),
+        {
+            14: [],
+            20: [Firing("MailDnsExporterDown", {"job": "maildns"})],
+            1500: [Firing("MailDnsExporterDown", {"job": "maildns"}), Firing("MailDnsUnwatched", {"job": "maildns"})],
+        },
+        id="an exporter that Prometheus has no target of any more is down, too",
     ),
     pytest.param(
         FLEET

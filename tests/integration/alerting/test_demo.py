@@ -57,6 +57,7 @@ FIRING = {
     "blocked.example.org": {"MailDnsBlockListUnusable"},
     "dead.example.org": {"MailDnsBlockListUnusable"},
     "keys.example": {"MailDnsDkimKeyGone"},
+    "silent.example": {"MailDnsDomainUnanswered"},
     **{domain: {"MailDnsDomainSpfInvalid"} for domain in SPF.split()},
     **{domain: {"MailDnsDmarcInvalid"} for domain in DMARC.split()},
     **{domain: {"MailDnsDomainBroken"} for domain in OTHERS.split()},

@@ -6,12 +6,13 @@ import socket
 import subprocess
 import sys
 import time
+from urllib.parse import urlsplit
 
 import click
 import pytest
 
 from exporter import __version__
-from exporter.cli.main import Parsed, main, parse_external_path, parse_seconds, shard_of
+from exporter.cli.main import Parsed, main, parse_external_url, parse_seconds, shard_of
 from exporter.inventory.shard import ALONE, Shard
 from exporter.state.storage.database import Database
 from exporter.state.storage.tables import save_changes
@@ -251,9 +252,9 @@ def test_an_external_url_is_read_as_its_path(url, path):
     """Anything but a plain HTTP URL is refused."""
     if path is None:
         with pytest.raises(click.BadParameter, match="is not a URL like"):
-            Parsed("url", parse_external_path).convert(url, None, None)
+            Parsed("url", parse_external_url).convert(url, None, None)
     else:
-        assert Parsed("url", parse_external_path).convert(url, None, None) == path
+        assert urlsplit(Parsed("url", parse_external_url).convert(url, None, None)).path == path
 
 
 DURATION = Parsed("duration", parse_seconds)

@@ -49,6 +49,8 @@ pools:
       - strict-helo-equals-ptr
     sample: auto
     unlisted_samples: 8
+    alert: auto
+    severity: critical
     addresses:
       - {ip: 192.0.2.1, helo: mail.example.com}
 """
@@ -70,14 +72,14 @@ domains:
     data = as_data(parse(text, "m.yml"))
     assert "pools" not in data
     assert data["domains"] == [
-        {"name": "example.com", "dkim_selectors": [], "interval": "15m", "expect": ["spf", "dkim", "dmarc", "mx"]},
+        {"name": "example.com", "dkim_selectors": [], "interval": "5m", "expect": ["spf", "dkim", "dmarc", "mx"]},
         {
             "name": "example.org",
             "dkim_selectors": ["s1"],
-            "interval": "15m",
+            "interval": "5m",
             "expect": ["spf", "dkim", "dmarc", "tls-rpt"],
         },
-        {"name": "example.net", "dkim_selectors": [], "interval": "15m", "expect": []},
+        {"name": "example.net", "dkim_selectors": [], "interval": "5m", "expect": []},
     ]
 
 
@@ -110,7 +112,8 @@ storage: {path: data/maildns.db}
 domains: [{name: example.com, dkim_selectors: [s1]}]
 dnsbls: [{zone: zen.example.org, codes: {127.0.0.2: SBL}}]
 pools: [{name: a, aligned_suffix: example.com, helo_names: a.example.com, mail_from_domains: a.example.com,
-  spf: a.example.com, addresses_file: a.yml, addresses: [{ip: 192.0.2.1}]}]
+  spf: a.example.com, addresses_file: a.yml, alert_threshold: 2%, team: mail, labels: {service: x},
+  addresses: [{ip: 192.0.2.1}]}]
 """
     data = as_data(parse(text, "m.yml"))
     assert set(data["resolvers"][0]) == set(ResolverEntry.model_fields)

@@ -103,7 +103,7 @@ def test_spf_is_shown_by_identity_and_domain_where_there_is_a_record():
     results = samples(board, "pool_results")
     assert results["a", "spf-helo", "fail"] == 1
     assert results["a", "spf-mailfrom", "unknown"] == 1
-    assert ("a", "192.0.2.10", "spf-helo", "spf-fail") in samples(board, "address_problem")
+    assert ("a", "192.0.2.10", "spf-helo", "spf-fail", "wrong.example.org") in samples(board, "address_problem")
 
 
 def test_every_check_of_a_pool_says_whether_it_is_expected():
