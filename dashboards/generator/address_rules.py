@@ -117,7 +117,7 @@ _PREFIX_FAILING = "job_pool_prefix:maildns_fcrdns_problem:count"
 _PREFIX_SIZE = "job_pool_prefix:maildns_pool_addresses:sum"
 _PREFIX_LOST = "job_pool_prefix:maildns_fcrdns_problem:most"
 _LOST = 'max by (job, pool, ip) (maildns_address_problem{check="fcrdns"})'
-_LOST_WITH_REASON = 'max by (job, pool, ip, check, reason) (maildns_address_problem{check="fcrdns"})'
+_LOST_WITH_REASON = 'max by (job, pool, ip, check, reason, subject) (maildns_address_problem{check="fcrdns"})'
 _WAITS = "1m"
 """`for` of an alert that pages: a sample and its confirmation came before it."""
 _KNOWN = "max by (job, pool, ip) (maildns_fcrdns_match)"
@@ -192,7 +192,8 @@ _FCRDNS_ALERTS = [
         page=ADDRESS_PAGE,
         dashboard=ADDRESS_DASHBOARD,
         summary="An outbound address is not forward-confirmed.",
-        description="{{ $labels.ip }} of pool {{ $labels.pool }} is not forward-confirmed (FCrDNS): "
+        description="{{ $labels.ip }}{{ with $labels.subject }} ({{ . }}){{ end }} of pool {{ $labels.pool }} is not "
+        "forward-confirmed (FCrDNS): "
         f"{sentence(REASONS['fcrdns'])}. Receivers such as Gmail refuse its mail until a PTR name resolves back to "
         "it. Run "
         "'maildns-exporter check {{ $labels.ip }}': it prints the record to publish and the zone for it.",

@@ -149,7 +149,7 @@ ADDRESS_PROBLEM = _gauge(
     "maildns_address_problem",
     (*_ADDRESS, "check", "reason", "subject"),
     "1 while the address fails a check that its pool expects, with the reason, and the HELO name, domain or block "
-    "list that the check is about; absent otherwise.",
+    "list that the check is about, else the first HELO name of the address; absent otherwise.",
 )
 LAST_SAMPLE = _gauge(
     "maildns_last_sample_timestamp_seconds", _ADDRESS, "Unix time in seconds of the latest sample of the address."

@@ -115,8 +115,9 @@ def add_address(sink: Sink, pool: Pool, state: AddressState, now: float) -> None
     healthy = health(state, expect)
     if healthy is not None:
         sink[families.ADDRESS_HEALTHY].add(labels, healthy)
+    server = state.target.helos[0].text if state.target.helos else ""
     for finding in () if healthy else problems(state, expect):  # a healthy address has no problems
-        sink[families.ADDRESS_PROBLEM].add((*labels, finding.check, finding.reason or "", finding.subject), 1)
+        sink[families.ADDRESS_PROBLEM].add((*labels, finding.check, finding.reason or "", finding.subject or server), 1)
 
 
 def _add_authentication(sink: Sink, labels: tuple[str, ...], known: Mapping[Slot, Finding]) -> None:

@@ -19,7 +19,7 @@ ALERTS = {alert.name: alert for group in GROUPS for alert in group.alerts}
 MINUTES = 3000
 WHO = {"job": "maildns", "instance": "exporter:10047"}
 
-SUBJECTS = {"helo": "mail.example.org", "spf": "example.org", "dnsbl": "bl.example.org"}
+SUBJECTS = {"fcrdns": "mail.example.org", "helo": "mail.example.org", "spf": "example.org", "dnsbl": "bl.example.org"}
 """What the checks of an address are about besides it, by the first part of their names."""
 
 Series = dict[str, str]

@@ -35,7 +35,8 @@ WIDE_FLEET = {**watcher(), **pool("corporate", WIDE)}
 
 def lost(ip: str, prefix: str, reason: str = "ptr-nxdomain") -> Firing:
     """The alert about one address."""
-    labels = {**SHARED, "ip": ip, "prefix": prefix, "check": "fcrdns", "reason": reason}
+    about = {"check": "fcrdns", "reason": reason, "subject": SUBJECTS["fcrdns"]}
+    labels = {**SHARED, "ip": ip, "prefix": prefix, **about}
     return Firing("MailDnsForwardConfirmationLost", labels)
 
 
@@ -155,7 +156,14 @@ def broken(ips: Iterable[str], begins: int, ends: int) -> Series:
     for ip in ips:
         labels = {"pool": "corporate", "ip": ip}
         shown = between(begins, ends, 1)
-        found |= series("maildns_address_problem", shown, check="fcrdns", reason="ptr-nxdomain", **labels)
+        found |= series(
+            "maildns_address_problem",
+            shown,
+            check="fcrdns",
+            reason="ptr-nxdomain",
+            subject=SUBJECTS["fcrdns"],
+            **labels,
+        )
         found |= series("maildns_fcrdns_match", between(begins, ends, 0), **labels)
         found |= series("maildns_last_sample_timestamp_seconds", shown, **labels)
     return found
