@@ -12,7 +12,7 @@ DOMAIN_CHECKS = ("spf", "dkim", "dmarc", "mx", "mta-sts", "tls-rpt")
 _OTHERS = "|".join(DOMAIN_CHECKS[3:])
 _GONE = "job_domain:maildns_domain_problem:gone"
 _GONE_MIN = 3
-_DASHBOARD = "/d/maildns-fleet"
+_DASHBOARD = "/d/maildns-domains?var-domain={{ $labels.domain }}"
 _WAITS = "1m"
 """`for` of an alert that pages: a sample and its confirmation came before it."""
 _POLICY = "job_domain:maildns_domain_dmarc_policy_info:strength"
