@@ -142,7 +142,7 @@ def records() -> Sequence[AnyPanel]:
             sort="As expected",
             ascending=True,
             no_value=NO_DOMAIN,
-            width=14,
+            width=15,
             height=9,
         ),
         table(
@@ -155,7 +155,7 @@ def records() -> Sequence[AnyPanel]:
             sort="Domain",
             ascending=True,
             no_value=NO_PROBLEM,
-            width=10,
+            width=9,
             height=9,
         ),
         table(

@@ -131,7 +131,7 @@ def ask(target: dict[str, Any], prometheus: Prometheus, began: float, now: float
         path, arguments = "query", {"query": expr, "time": str(now)}
     else:
         path = "query_range"
-        step = RATE_STEP_SECONDS if expr != target["expr"] and "[" in expr else STEP_SECONDS
+        step = RATE_STEP_SECONDS if "$__rate_interval" in target["expr"] else STEP_SECONDS
         arguments = {"query": expr, "start": str(began), "end": str(now), "step": str(step)}
     answer = get_json(f"{prometheus.url}/api/v1/{path}?{urllib.parse.urlencode(arguments)}")
     result: list[Any] = answer["data"]["result"]

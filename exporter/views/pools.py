@@ -265,8 +265,8 @@ def with_health(state: PoolState, health: int, *, start: int = 0, stop: int | No
 
 
 def worst(board: Board, each: int) -> list[Listed]:
-    """Failing addresses, at most *each* per pool, the most recently changed first."""
+    """Failing addresses, at most *each* per pool: the most recently changed first, those of sampled pools last."""
     found: list[Listed] = []
     for state in board.pools.values():
         found += [listed(state, index) for index in islice(with_health(state, FAILING), each)]
-    return sorted(found, key=lambda one: -one.state.changed_at)
+    return sorted(found, key=lambda one: (board.pools[one.pool].pool.plan is not None, -one.state.changed_at))

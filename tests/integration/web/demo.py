@@ -1,15 +1,17 @@
 """The demo world, watched by the whole service in this process, on ports of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import yaml
 
+from exporter.config.configuration import Configuration
 from exporter.config.load import parse
 from exporter.demo.server import DemoServer
 from exporter.demo.world import World, demo_configuration, demo_world
+from exporter.errors import ConfigError, Problem
 from tests.integration.servers.process import DEADLINE_SECONDS
 from tests.integration.serving import Exporter, serving
 
@@ -32,12 +34,18 @@ class WorldClock:
 
 @asynccontextmanager
 async def watched_demo(
-    clock: WorldClock | None = None, *, interval: str = "10s", **options: Any
+    clock: WorldClock | None = None, *, interval: str = "10s", problems: Sequence[Problem] = (), **options: Any
 ) -> AsyncIterator[Exporter]:
-    """Serve the demo world, and wait until every address was sampled once."""
+    """Serve the demo world, and wait until every address was sampled once. A reload finds *problems*."""
     async with DemoServer(demo_world(clock=clock or WorldClock())) as server:
         configuration = parse(demo_configuration(server.port, interval=interval), "demo.yml")
-        async with serving(lambda: configuration, **options) as exporter:
+
+        def load() -> Configuration:
+            if problems:
+                raise ConfigError(problems)
+            return configuration
+
+        async with serving(load, **options) as exporter:
             await _readiness(exporter, options.get("route_prefix", "").rstrip("/") + "/-/ready")
             yield exporter
 

@@ -6,6 +6,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 
 from exporter.demo.world import load_scenarios
+from exporter.errors import Problem
 from tests.integration.web.browser import chromium, visiting
 from tests.integration.web.demo import WorldClock, watched_demo
 
@@ -163,6 +164,19 @@ async def test_a_record_is_copied_whole():
             assert box is not None
             assert box["height"] > 100
             assert box["x"] + box["width"] < PHONE["width"]
+
+
+async def test_a_failed_reload_is_shown_on_every_page():
+    """Each page says which configuration is in use, until a reload succeeds."""
+    problems: list[Problem] = []
+    async with watched_demo(problems=problems) as exporter:
+        problems.append(Problem("demo.yml", 3, 1, "", "unknown key"))
+        await exporter.service.reload()
+        for path in PAGES[:-1]:
+            assert "The last reload failed: the configuration from" in (await exporter.ask(path))[1], path
+        problems.clear()
+        await exporter.service.reload()
+        assert "The last reload failed" not in (await exporter.ask("/"))[1]
 
 
 async def test_what_fails_comes_first():
