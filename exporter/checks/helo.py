@@ -264,7 +264,10 @@ def evaluate_aligned(helo: HeloName, name: DomainName, ptr: Answer, suffix: Doma
         return _unknown(check, helo, "PTR", ptr)
     fix = Fix(f"Point the PTR record at a name in {suffix}.")
     if ptr.status is Status.ANSWER:
-        sentence = f"No PTR name is in {suffix}, as the HELO name {helo} is: {some(ptr.names)}."
+        sentence = (
+            f"No PTR name is in {suffix}, as the HELO name {helo} is: {some(ptr.names)}. "
+            "Gmail, Postfix, Exim and Sendmail accept that; a few receivers do not."
+        )
         return _fails(check, helo, Reason.HELO_NOT_ALIGNED, sentence, fix)
     reason = Reason.PTR_NXDOMAIN if ptr.status is Status.NXDOMAIN else Reason.PTR_NODATA
     return _fails(check, helo, reason, f"There is no PTR name, so none in {suffix} as the HELO name {helo} is.", fix)

@@ -3,7 +3,7 @@
 The values of the enums are label values and JSON values, which never change.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -46,6 +46,8 @@ class CheckName(StrEnum):
     SPF_MAILFROM = "spf-mailfrom"
     DNSBL = "dnsbl"
 
+
+EVERY_CHECK = frozenset(CheckName)
 
 OTHER_SUBJECTS = frozenset({CheckName.SPF_MAILFROM, CheckName.DNSBL})
 """Checks whose subject is not a HELO name, but a domain or a block list."""
@@ -175,6 +177,78 @@ class Finding:
     def __post_init__(self) -> None:
         if (self.result is Result.PASS) != (self.reason is None):
             raise ValueError(f"{self.check}: a {self.result} cannot have the reason {self.reason}")
+
+
+Slot = tuple[CheckName, str]
+"""A check and its subject."""
+
+_OF_NO_PTR = frozenset({Reason.HELO_NOT_PTR, Reason.HELO_NOT_ALIGNED})
+_OF_ADDRESS: dict[Reason | None, frozenset[Reason]] = {
+    Reason.PTR_NXDOMAIN: frozenset({Reason.PTR_NXDOMAIN}),
+    Reason.PTR_NODATA: frozenset({Reason.PTR_NODATA}),
+    Reason.PTR_MISSING_DOT: _OF_NO_PTR,
+    Reason.PTR_ADDRESS: _OF_NO_PTR,
+    Reason.PTR_SPECIAL_USE: _OF_NO_PTR,
+    Reason.PTR_SYNTAX: _OF_NO_PTR,
+    Reason.ADDRESS_NOT_PUBLIC: _OF_NO_PTR
+    | {Reason.PTR_NXDOMAIN, Reason.PTR_NODATA, Reason.HELO_MISMATCH, Reason.HELO_NODATA}
+    | {Reason.SPF_NEUTRAL, Reason.SPF_SOFTFAIL, Reason.SPF_FAIL},
+}
+"""What else fails because `fcrdns` of an address fails: the PTR record that one check misses, the others miss, too."""
+
+_OF_PTR_NAME: dict[Reason | None, frozenset[Reason]] = {
+    Reason.FORWARD_NXDOMAIN: frozenset({Reason.HELO_NXDOMAIN, Reason.HELO_DANGLING}),
+    Reason.FORWARD_NODATA: frozenset({Reason.HELO_NODATA, Reason.HELO_DANGLING}),
+    Reason.FORWARD_MISMATCH: frozenset({Reason.HELO_MISMATCH}),
+}
+"""The same for a HELO name that is a PTR name: both lack the same address record."""
+
+_OF_HELO_NAME = EVERY_CHECK - {CheckName.HELO_SYNTAX, *OTHER_SUBJECTS}
+
+
+def causes(findings: Iterable[Finding], expect: Container[object] = EVERY_CHECK) -> dict[Slot, Finding]:
+    """For each failure that only follows from another one, that other one: what heals it heals both.
+
+    *findings* are those of one address or HELO name. The cause of an expected failure is an expected one, so that one
+    of them always counts. A cause has no cause itself.
+    """
+    known = {(finding.check, finding.subject): finding for finding in findings}
+    found = {}
+    for slot, finding in known.items():
+        above = finding if finding.result is Result.FAIL else None
+        while above is not None and (above := _cause(above, known)) is not None:
+            if above.check in expect or finding.check not in expect:
+                found[slot] = above
+    return found
+
+
+def _cause(finding: Finding, known: Mapping[Slot, Finding]) -> Finding | None:
+    """The failure that *finding*, a failure, directly follows from; None for none."""
+    check, subject, reason = finding.check, finding.subject, finding.reason
+
+    def failure(other: CheckName, about: str) -> Finding | None:
+        found = known.get((other, about))
+        return found if found is not finding and found is not None and found.result is Result.FAIL else None
+
+    address = failure(CheckName.FCRDNS, "")
+    if address is not None:
+        if reason in _OF_ADDRESS.get(address.reason, ()):
+            return address
+        ptr_match = known.get((CheckName.HELO_PTR_MATCH, subject))
+        is_ptr_name = ptr_match is not None and ptr_match.result is Result.PASS
+        if is_ptr_name and reason in _OF_PTR_NAME.get(address.reason, ()):
+            return address
+    if check in _OF_HELO_NAME and (syntax := failure(CheckName.HELO_SYNTAX, subject)) is not None:
+        return syntax
+    resolves = failure(CheckName.HELO_RESOLVES, subject)
+    if resolves is not None:
+        is_spf = check is CheckName.SPF_HELO
+        if check in {CheckName.HELO_ADDRESS_MATCH, CheckName.FCRDNS}:
+            return resolves
+        if is_spf and (reason, resolves.reason) == (Reason.SPF_NONE, Reason.HELO_NXDOMAIN):
+            return resolves
+    sender = failure(CheckName.SPF_MAILFROM, subject)
+    return sender if check is CheckName.SPF_HELO and sender is not None and sender.reason is reason else None
 
 
 def some(things: Sequence[object], limit: int = 3) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Container, Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import islice
@@ -19,7 +19,7 @@ from exporter.checks.examination import (
     examine_name,
 )
 from exporter.checks.names import DomainName
-from exporter.checks.result import Fix, Result
+from exporter.checks.result import Finding, Fix, Result, Slot, causes
 from exporter.checks.spf.results import SpfResult, SpfVerdict
 from exporter.cli.subjects import AddressJob, AnyJob, DomainJob, NameJob
 from exporter.cli.trace import AnswerSource, Trace, answered
@@ -80,9 +80,17 @@ class Checked(Generic[JobT, ExaminationT]):
         """Whether all expected checks pass."""
         return Overall.of(finding.result for finding in self.expected)
 
+    @property
+    def causes(self) -> Mapping[Slot, Finding]:
+        """The failures that only follow from another one; see `exporter.checks.result.causes`."""
+        findings: Iterable[AnyFinding] = self.examination.report.findings
+        return causes([finding for finding in findings if isinstance(finding, Finding)], self.job.expect)
+
     def failing(self, result: Result = Result.FAIL) -> list[str]:
-        """The expected checks with this *result*, each once."""
-        return list(dict.fromkeys(check_label(finding) for finding in self.expected if finding.result is result))
+        """The expected checks with this *result*, each once, without failures that only follow from another one."""
+        follow: Container[object] = self.causes
+        found = [one for one in self.expected if one.result is result and (one.check, one.subject) not in follow]
+        return list(dict.fromkeys(map(check_label, found)))
 
 
 @dataclass(frozen=True, slots=True)

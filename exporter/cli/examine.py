@@ -50,15 +50,8 @@ from exporter.config.load import load
 from exporter.config.values import did_you_mean
 from exporter.dns.resolvers import Resolvers
 from exporter.dns.settings import Endpoint, ResolverSettings, system_servers
-from exporter.views.documents import (
-    Json,
-    address_document,
-    evidence_document,
-    finding_document,
-    printable,
-    records_of,
-)
-from exporter.views.domains import findings_document, hint_document, records_document
+from exporter.views.documents import Json, address_document, evidence_document, findings_document, printable, records_of
+from exporter.views.domains import domain_findings_document, hint_document, records_document
 
 _QUESTIONS = 8
 """About how many questions of one subject are in flight at the same time."""
@@ -294,7 +287,7 @@ def _name_document(one: CheckedName) -> Json:
         "pool": job.pool,
         "profile": job.profile,
         "outcome": one.overall.name.lower(),
-        "checks": [finding_document(finding, job.expect) for finding in found.report.findings],
+        "checks": findings_document(found.report.findings, job.expect, job.helo),
         "helo_addresses": _coverage(one),
         "zones": [_zone(cut) for cut in found.zones.values()],
         "evidence": evidence_document(one.evidence),
@@ -308,7 +301,7 @@ def _domain_document(one: CheckedDomain) -> Json:
     return {
         "domain": job.name,
         "outcome": one.overall.name.lower(),
-        "checks": findings_document(report.findings, job.expect),
+        "checks": domain_findings_document(report.findings, job.expect),
         "hints": [hint_document(hint) for hint in report.hints],
         **records_document(report.spf, keys, report.dmarc, report),
         "zones": [_zone(cut) for cut in found.zones.values()],

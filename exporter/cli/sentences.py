@@ -4,7 +4,7 @@ Text from the DNS is printable ASCII when it leaves this file.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -16,7 +16,7 @@ from exporter.checks.examination import owner_of, spf_fix
 from exporter.checks.names import DomainName
 from exporter.checks.public_suffix import registrable_domain
 from exporter.checks.receivers import ReceiverResult, ReceiverVerdict, by_design
-from exporter.checks.result import CheckName, Fix, Result, some
+from exporter.checks.result import CheckName, Finding, Fix, Result, some
 from exporter.checks.zone_cut import ReverseZones, ZoneCut
 from exporter.cli.examination import (
     AnyChecked,
@@ -34,7 +34,7 @@ from exporter.config.rules import MAX_POOL_ADDRESSES
 from exporter.inventory.expansion import Trouble
 from exporter.inventory.pool import Pool
 from exporter.state.journal import AnyFinding
-from exporter.views.documents import answer_text, percentage, printable, rfc3339
+from exporter.views.documents import answer_text, consequences, percentage, printable, rfc3339
 
 _MAX_ADDRESSES = 16
 """How many addresses a line names; JSON has all of them."""
@@ -251,7 +251,9 @@ def _checks(one: AnyChecked) -> Iterator[Bullet]:
         is_unexpected = finding.check not in expect
         return is_unexpected, finding.result is Result.UNKNOWN, finding.sentence, str(finding.fix)
 
-    wrong = [finding for finding in findings if finding.result is not Result.PASS]
+    follow: Container[object] = one.causes
+    wrong = [it for it in findings if it.result is not Result.PASS and (it.check, it.subject) not in follow]
+    also = consequences([finding for finding in findings if isinstance(finding, Finding)], one.job.expect)
     order = {key(finding): number for number, finding in reversed(list(enumerate(wrong)))}
     wrong.sort(key=lambda finding: (*key(finding)[:2], order[key(finding)]))
     for (is_unexpected, is_unknown, *_), group in groupby(wrong, key):
@@ -260,7 +262,9 @@ def _checks(one: AnyChecked) -> Iterator[Bullet]:
         kind = "open" if is_unknown else "aside" if is_unexpected else "bad"
         text = f"{labels} ({equal[0].reason or ''}{', not expected to pass' if is_unexpected else ''})"
         fix = None if is_unexpected else equal[0].fix
-        yield Bullet(kind, text, equal[0].result.value, (printable(equal[0].sentence),), fix)
+        label = "hint" if is_unexpected and not is_unknown else equal[0].result.value
+        sentences = [equal[0].sentence, *[also[slot] for it in equal if (slot := (it.check, it.subject)) in also]]
+        yield Bullet(kind, text, label, tuple(map(printable, dict.fromkeys(sentences))), fix)
 
 
 def _spf(one: CheckedAddress) -> Iterator[Bullet]:

@@ -310,8 +310,9 @@ BUILT_IN: dict[str, Profile] = {
     for profile in (
         Profile(
             DEFAULT_PROFILE,
-            _EVERYTHING - {CheckName.HELO_PTR_MATCH},
-            reason="Own servers, whose HELO name need not be a PTR name: no RFC asks for that, and few receivers do.",
+            _EVERYTHING - {CheckName.HELO_PTR_MATCH, CheckName.HELO_ALIGNED},
+            reason="Own servers, whose HELO name may differ from a provider's PTR name: no RFC forbids that, and Gmail,"
+            " Postfix, Exim and Sendmail accept it.",
         ),
         Profile(
             "dedicated",

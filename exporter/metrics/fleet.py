@@ -8,14 +8,14 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from exporter.checks.report import spf_passes
-from exporter.checks.result import CheckName, Finding, IprevVerdict, Result
+from exporter.checks.result import CheckName, IprevVerdict, Result
 from exporter.inventory.pool import Pool, Series
 from exporter.metrics import families
 from exporter.metrics.families import Family, FamilySamples, Sink
 from exporter.state.address import AddressState, health, problems, shown_ptr
 from exporter.state.board import Board
 from exporter.state.helo import HeloState
-from exporter.state.known import Slot
+from exporter.state.known import KnownFindings
 from exporter.state.pool import FAILING, PoolState
 
 SHOWN_FAILING = 1000
@@ -120,7 +120,7 @@ def add_address(sink: Sink, pool: Pool, state: AddressState, now: float) -> None
         sink[families.ADDRESS_PROBLEM].add((*labels, finding.check, finding.reason or "", finding.subject or server), 1)
 
 
-def _add_authentication(sink: Sink, labels: tuple[str, ...], known: Mapping[Slot, Finding]) -> None:
+def _add_authentication(sink: Sink, labels: tuple[str, ...], known: KnownFindings) -> None:
     """Add the series about SPF and block lists."""
     for (check, subject), finding in known.items():
         identity = _IDENTITIES.get(check)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from exporter.checks.check import Evidence
 from exporter.checks.iprev import Iprev
 from exporter.checks.report import Predicted, Report, Target, Verdicts
-from exporter.checks.result import OTHER_SUBJECTS, CheckName, Finding, IprevVerdict, Reason, Result
+from exporter.checks.result import OTHER_SUBJECTS, CheckName, Finding, IprevVerdict, Reason, Result, causes
 from exporter.state.journal import Change
 from exporter.state.known import (
     KnownFindings,
@@ -140,6 +140,23 @@ class AddressState:
         return len(self.renamed_at) == _FLAPPING_CHANGES and now - self.renamed_at[0] < _FLAPPING_SECONDS
 
 
+def without_followers(changes: tuple[Change, ...], before: KnownFindings, after: KnownFindings) -> tuple[Change, ...]:
+    """The changes of one sample without those that only follow from another of them: one missing record is one change.
+
+    *before* and *after* are what was known before and after the sample.
+    """
+    if len(changes) < 2:
+        return changes
+    changed = {(change.after.check, change.after.subject) for change in changes}
+    follow = {
+        (result, check, subject)
+        for result, known in ((Result.FAIL, after), (Result.PASS, before))
+        for (check, subject), cause in causes(known.values()).items()
+        if (cause.check, cause.subject) in changed
+    }
+    return tuple([it for it in changes if (it.after.result, it.after.check, it.after.subject) not in follow])
+
+
 def shown_ptr(iprev: Iprev) -> str | None:
     """The PTR name to show for an address: the first confirmed one, else the first, else None."""
     names = iprev.confirmed_names or iprev.ptr_names
@@ -179,9 +196,13 @@ def health(state: AddressState, expect: frozenset[CheckName]) -> bool | None:
 
 
 def problems(state: AddressState, expect: frozenset[CheckName]) -> tuple[Finding, ...]:
-    """The failures of checks of *expect*, by the known findings: the first one for each check and reason."""
+    """The failures of checks of *expect*, by the known findings: the first one for each check and reason.
+
+    Failures that only follow from another one are left out.
+    """
     failing: dict[tuple[CheckName, Reason | None], Finding] = {}
-    for finding in state.known.values():
-        if finding.result is Result.FAIL and finding.check in expect:
+    follow = causes(state.known.values(), expect)
+    for slot, finding in state.known.items():
+        if finding.result is Result.FAIL and finding.check in expect and slot not in follow:
             failing.setdefault((finding.check, finding.reason), finding)
     return tuple(failing.values())

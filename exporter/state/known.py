@@ -12,10 +12,7 @@ from typing import TypeVar
 from exporter.checks.domain import AnyReason, DomainCheckName, DomainFinding
 from exporter.checks.receivers import Receiver, ReceiverResult, ReceiverVerdict, by_design
 from exporter.checks.report import Verdicts
-from exporter.checks.result import CheckName, Finding, Reason, Result
-
-Slot = tuple[CheckName, str]
-"""A check and its subject: a HELO name, or ""."""
+from exporter.checks.result import CheckName, Finding, Reason, Result, Slot
 
 KnownFindings = Mapping[Slot, Finding]
 """The last conclusive finding of each slot; a slot that never had one is missing."""

@@ -22,7 +22,7 @@ from exporter.checks.result import CheckName, Finding, Result
 from exporter.inventory.pool import Pool
 from exporter.inventory.prefixes import Prefixes
 from exporter.inventory.ranges import IndexRanges, Run
-from exporter.state.address import AddressState, health
+from exporter.state.address import AddressState, health, without_followers
 from exporter.state.counters import PoolCounters, SampleState, Sums, zeros
 from exporter.state.dirty import Dirty, is_changed
 from exporter.state.helo import HeloState
@@ -190,7 +190,10 @@ class PoolState:
         return counts
 
     def record(self, index: int, report: Report, evidence: Evidence, at: float) -> tuple[Change, ...]:
-        """Record a report on the target at *index*, sampled at Unix time *at*. Return what changed."""
+        """Record a report on the target at *index*, sampled at Unix time *at*. Return what changed.
+
+        A change that only follows from another one is counted, but not returned.
+        """
         before = self[index]
         state, changes = before.observe(report, evidence, at)
         if before.latest is None or state.known is not before.known:
@@ -214,7 +217,7 @@ class PoolState:
             self.dirty.add(index, is_changed=has_changed)
         for change in changes:
             self.counters.changes[change.after.check, change.after.result] += 1
-        return changes
+        return without_followers(changes, before.known, state.known)
 
     def record_helo(self, report: HeloNameReport, at: float) -> None:
         """Record a report on a HELO name, sampled at Unix time *at*."""

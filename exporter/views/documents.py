@@ -3,7 +3,7 @@
 Keys and values are contracts (docs/openapi.yaml). Text from the DNS is printable ASCII in them.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -16,7 +16,7 @@ from exporter.checks.iprev import Iprev
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import DEFAULT_RECEIVERS, ReceiverVerdict, by_design, receivers
 from exporter.checks.report import Target
-from exporter.checks.result import OTHER_SUBJECTS, CheckName, Finding, Fix, Result
+from exporter.checks.result import OTHER_SUBJECTS, CheckName, Finding, Fix, Result, Slot, causes
 from exporter.checks.spf.results import SpfVerdict
 from exporter.dns.resolvers import Source
 from exporter.inventory.pool import Pool
@@ -43,7 +43,7 @@ def address_document(
     target: Target,
     helo: HeloName | None,
     iprev: Iprev,
-    findings: Iterable[Finding],
+    findings: Collection[Finding],
     evidence: Evidence,
     expect: Collection[CheckName],
     *,
@@ -61,7 +61,7 @@ def address_document(
             "ptr_names": list(iprev.ptr_names),
             "confirmed_names": list(iprev.confirmed_names),
         },
-        "checks": [finding_document(finding, expect) for finding in findings if _is_about(finding, helo)],
+        "checks": findings_document(findings, expect, helo),
         "receivers": [
             {
                 "receiver": verdict.receiver.value,
@@ -112,7 +112,7 @@ def address_documents(address: Listed, expect: Collection[CheckName]) -> list[Js
         | ({} if state.evidence else {"evidence": None})
         | {"evidence_note": None if state.evidence else EVIDENCE_NOT_KEPT}
         | listed_document(address)
-        | {"known": [finding_document(finding, expect) for finding in state.known.values() if _is_about(finding, helo)]}
+        | {"known": findings_document(state.known.values(), expect, helo)}
         for helo, verdicts in names
     ]
 
@@ -244,8 +244,8 @@ def helo_name_document(pool: Pool, state: HeloState) -> Json:
         "addresses_outside_pool": state.addresses_outside_pool,
         "pool_addresses": inside,
         "pool_share": None if inside is None or not pool.size else inside / pool.size,
-        "checks": [finding_document(one, pool.expect) for one in (state.latest.findings if state.latest else ())],
-        "known": [finding_document(one, pool.expect) for one in state.known.values()],
+        "checks": findings_document(state.latest.findings if state.latest else (), pool.expect, state.helo),
+        "known": findings_document(state.known.values(), pool.expect, state.helo),
         "sampled_at": rfc3339(state.sampled_at),
     }
 
@@ -308,8 +308,34 @@ def _source(source: Source) -> Json:
     return {"resolver": source.resolver, "server": source.server or None}
 
 
-def finding_document(finding: AnyFinding, expect: Collection[CheckName | DomainCheckName]) -> Json:
-    """The result of one check."""
+def findings_document(
+    findings: Collection[Finding], expect: Collection[CheckName], helo: HeloName | None
+) -> list[Json]:
+    """The results of the checks of an address or HELO name that are about *helo*, or about the address alone."""
+    follow = causes(findings, expect)
+    return [
+        finding_document(finding, expect, follow.get((finding.check, finding.subject)))
+        for finding in findings
+        if _is_about(finding, helo)
+    ]
+
+
+def consequences(findings: Iterable[Finding], expect: Container[object]) -> dict[Slot, str]:
+    """What else fails because of a failure, as a sentence for each failure that has such consequences."""
+    by_cause: dict[Slot, dict[str, None]] = {}
+    for (check, _), cause in causes(findings, expect).items():
+        by_cause.setdefault((cause.check, cause.subject), {})[check.value] = None
+    return {
+        slot: f"Because of that, {' and '.join(filter(None, [', '.join([*checks][:-1]), [*checks][-1]]))} "
+        f"{'fails' if len(checks) == 1 else 'fail'}, too."
+        for slot, checks in by_cause.items()
+    }
+
+
+def finding_document(
+    finding: AnyFinding, expect: Collection[CheckName | DomainCheckName], cause: Finding | None = None
+) -> Json:
+    """The result of one check; *cause* is the failure that it only follows from."""
     return {
         "check": finding.check.value,
         "subject": printable(finding.subject),
@@ -318,6 +344,7 @@ def finding_document(finding: AnyFinding, expect: Collection[CheckName | DomainC
         "reason": _reason(finding),
         "sentence": printable(finding.sentence),
         "fix": None if finding.fix is None else fix_document(finding.fix),
+        "follows_from": None if cause is None else cause.check.value,
     }
 
 

@@ -59,8 +59,8 @@ def domain_document(state: DomainState, coverage: SpfCoverage | None) -> Json:
     expect = state.settings.expect
     report = state.latest
     return listed_domain(state) | {
-        "checks": [] if report is None else findings_document(report.findings, expect),
-        "known": findings_document([finding for group in state.known.values() for finding in group], expect),
+        "checks": [] if report is None else domain_findings_document(report.findings, expect),
+        "known": domain_findings_document([finding for group in state.known.values() for finding in group], expect),
         "hints": [hint_document(hint) for hints in state.hints.values() for hint in hints],
         **records_document(state.spf, state.dkim.items(), state.dmarc, report),
         "spf_coverage": None if coverage is None else _coverage(coverage),
@@ -90,7 +90,7 @@ def grouped_findings(state: DomainState) -> Mapping[str, list[tuple[DomainFindin
     return groups
 
 
-def findings_document(findings: Iterable[DomainFinding], expect: Collection[DomainCheckName]) -> list[Json]:
+def domain_findings_document(findings: Iterable[DomainFinding], expect: Collection[DomainCheckName]) -> list[Json]:
     """The result of each check; its subject is a DKIM selector or the domain."""
     return [finding_document(finding, expect) for finding in findings]
 

@@ -21,7 +21,7 @@ from aiohttp import web
 
 from exporter import __version__
 from exporter.checks.receivers import by_design
-from exporter.checks.result import Result
+from exporter.checks.result import Result, causes
 from exporter.inventory.pool import Pool
 from exporter.inventory.ranges import AddressRanges
 from exporter.state.domain import DomainState
@@ -29,7 +29,7 @@ from exporter.state.journal import ChangeFilter
 from exporter.state.pool import FAILING, UNKNOWN, UNSAMPLED, PoolState
 from exporter.state.spf_coverage import FAMILIES, ByFamily
 from exporter.views.chain import chain, draw
-from exporter.views.documents import EVIDENCE_NOT_KEPT, percentage, predicted, printable, records_of
+from exporter.views.documents import EVIDENCE_NOT_KEPT, consequences, percentage, predicted, printable, records_of
 from exporter.views.domains import coverage_of, domain_document, grouped_findings
 from exporter.views.outage import outage
 from exporter.views.pools import Estimate, PoolSummary, fleet, listed, next_sample, summarise, worst
@@ -155,6 +155,7 @@ class Pages:
             next_sample=next_sample(pool, index),
             drawing=draw(chain(state.target, state.evidence, pool.pool.expect)) if state.evidence else None,
             groups=_grouped(pool, index),
+            consequences=consequences(state.latest.findings, pool.pool.expect) if state.latest else {},
             receivers=predicted(state) if state.latest else [],
             evidence_not_kept=EVIDENCE_NOT_KEPT,
             entries=await self._sources.changes(_LATEST_CHANGES, wanted=ChangeFilter(address=address)),
@@ -374,8 +375,12 @@ def _capital(text: str) -> str:
 
 
 def _grouped(pool: PoolState, index: int) -> Mapping[str, list[Any]]:
-    """The findings of the latest sample: expected failures, unknown results, other failures, passes."""
+    """The findings of the latest sample: expected failures, unknown results, other failures, passes.
+
+    Failures that only follow from another one are left out.
+    """
     state, expect = pool[index], pool.pool.expect
+    follow = causes(state.latest.findings, expect) if state.latest is not None else {}
     groups: dict[str, list[Any]] = {"failing": [], "unknown": [], "aside": [], "passing": []}
     for finding in state.latest.findings if state.latest is not None else ():
         known = state.known.get((finding.check, finding.subject))
@@ -383,7 +388,7 @@ def _grouped(pool: PoolState, index: int) -> Mapping[str, list[Any]]:
             groups["passing"].append((finding, None))
         elif finding.result is Result.UNKNOWN:
             groups["unknown"].append((finding, known))
-        else:
+        elif (finding.check, finding.subject) not in follow:
             groups["failing" if finding.check in expect else "aside"].append((finding, None))
     return groups
 

@@ -7,6 +7,7 @@ from exporter.config.load import parse
 from exporter.config.model import BUILT_IN
 
 EVERYTHING = set(CheckName)
+DEFAULT = EVERYTHING - {"helo-ptr-match", "helo-aligned"}
 
 
 def pool(keys: str, profiles: str = "[]"):
@@ -18,8 +19,8 @@ def pool(keys: str, profiles: str = "[]"):
 @pytest.mark.parametrize(
     ("keys", "expected", "suffix"),
     [
-        pytest.param("interval: 5m", EVERYTHING - {"helo-ptr-match"}, None, id="none-given"),
-        pytest.param("profile: default", EVERYTHING - {"helo-ptr-match"}, None, id="default"),
+        pytest.param("interval: 5m", DEFAULT, None, id="none-given"),
+        pytest.param("profile: default", DEFAULT, None, id="default"),
         pytest.param("profile: dedicated", EVERYTHING, None, id="dedicated"),
         pytest.param("profile: google-workspace", EVERYTHING, "google.com", id="google"),
         pytest.param(
@@ -31,7 +32,7 @@ def pool(keys: str, profiles: str = "[]"):
         pytest.param("profile: dedicated, aligned_suffix: Example.COM.", EVERYTHING, "example.com", id="own-suffix"),
         pytest.param("profile: dedicated, expect: [fcrdns]", {"fcrdns"}, None, id="a-list-replaces"),
         pytest.param("expect: []", set(), None, id="an-empty-list-expects-nothing"),
-        pytest.param("expect: {add: [helo-ptr-match]}", EVERYTHING, None, id="add"),
+        pytest.param("expect: {add: [helo-ptr-match, helo-aligned]}", EVERYTHING, None, id="add"),
         pytest.param("profile: dedicated, expect: {remove: [fcrdns]}", EVERYTHING - {"fcrdns"}, None, id="remove"),
     ],
 )
@@ -45,7 +46,7 @@ def test_what_a_pool_expects(keys, expected, suffix):
 @pytest.mark.parametrize(
     ("profiles", "expected", "suffix"),
     [
-        pytest.param("[{name: p}]", EVERYTHING - {"helo-ptr-match"}, None, id="based-on-default"),
+        pytest.param("[{name: p}]", DEFAULT, None, id="based-on-default"),
         pytest.param("[{name: p, based_on: dedicated}]", EVERYTHING, None, id="based-on-another"),
         pytest.param(
             "[{name: p, based_on: q, expect: {remove: [helo-aligned]}}, "

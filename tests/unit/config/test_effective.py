@@ -28,15 +28,7 @@ pools:
   - name: a
     profile: default
     interval: 5m
-    expect:
-      - fcrdns
-      - helo-syntax
-      - helo-resolves
-      - helo-address-match
-      - helo-aligned
-      - spf-helo
-      - spf-mailfrom
-      - dnsbl
+    expect: [fcrdns, helo-syntax, helo-resolves, helo-address-match, spf-helo, spf-mailfrom, dnsbl]
     helo_spf_required: false
     series: auto
     ptr_info: true
