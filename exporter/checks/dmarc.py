@@ -22,6 +22,7 @@ from exporter.checks.txt_records import Tags, clip, parse_tags, txt_line
 _CHECK = DomainCheckName.DMARC
 _VERSION = re.compile(rb"[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
 """How a record begins (RFC 9989 section 4.8): only the value is case-sensitive, and nothing comes before it."""
+_EMPTY_TAG = re.compile(rb";[ \t]*;")
 _POLICIES = ("p", "sp", "np")
 _VALUES = {
     "t": re.compile("[yn]"),
@@ -163,7 +164,8 @@ def _read_tags(text: bytes) -> tuple[Tags, list[str], list[str]]:
     known = dict(meant.pairs) if meant is not None else {}
     is_meant = "p" not in tags and "p" in known
     policies = [it for it in read.strays if is_meant and re.search(r"p\s*[:=\s]", it, re.IGNORECASE)]
-    return tags, policies, [*capitals, *[it for it in read.strays if it not in policies]]
+    empty = [";;"] if _EMPTY_TAG.search(text) else []
+    return tags, policies, [*capitals, *[it for it in read.strays if it not in policies], *empty]
 
 
 def _is_uri(text: str) -> bool:
@@ -439,8 +441,8 @@ def _several(domain: DomainName, owner: DomainName, texts: Sequence[bytes]) -> D
     lost = [
         f"{name}={it[name]}" for it in known[1:] for name in it if name not in DMARC.uris and it[name] != tags.get(name)
     ]
-    without = f", without {some(lost)}" if lost else ""
-    advice = f"Publish one record: below is the strictest of them, with the report addresses of all{without}."
+    left_out = f" Left out: {clip(some(lost))}." if lost else ""
+    advice = f"Publish one record, as below, with the strictest policy and the report addresses of all.{left_out}"
     warning = _ENFORCING if _strength(tags) > (0, 0, 0) else ""
     fix = Fix(advice, owner, (_line(owner, tags),), lines, warning)
     return failed(_CHECK, domain, DomainReason.DMARC_SEVERAL_RECORDS, sentence, fix)
@@ -591,6 +593,7 @@ def _hints(domain: DomainName, found: PublishedRecord) -> Iterator[Hint]:
         sentence = f"The DMARC policy of {where} is weaker for names below it: {what}."
         changes = {it.partition("=")[0]: None for it in weaker}
         fix = _rewritten("Remove them, so that p counts for all of them.", found, changes)
+        fix = replace(fix, warning="Mail of names below it that does not pass will be treated as p says.")
         yield hint(DomainReason.DMARC_WEAKER_SUBDOMAINS, sentence, fix)
     if record.historic or record.obsolete_sizes:
         yield hint(DomainReason.DMARC_HISTORIC_TAG, *_historic(found))
