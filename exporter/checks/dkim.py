@@ -8,7 +8,16 @@ from typing import NamedTuple
 
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check
-from exporter.checks.domain import DomainCheckName, DomainFinding, DomainReason, Hint, failed, passed, unanswered
+from exporter.checks.domain import (
+    DomainCheckName,
+    DomainFinding,
+    DomainReason,
+    Hint,
+    beside_cname,
+    failed,
+    passed,
+    unanswered,
+)
 from exporter.checks.names import DomainName
 from exporter.checks.repair import DKIM, Meant, elsewhere, quoted
 from exporter.checks.result import Fix
@@ -59,9 +68,11 @@ def dkim(selector: str, domain: DomainName) -> Check[DkimReport]:
     """Check the key record of one selector, which is the subject of the finding."""
     name = key_name(selector, domain)
     question = Question(name, "TXT")
-    (answer,) = yield [question]
+    answer, cname = yield [question, Question(name, "CNAME")]
     if not answer.is_conclusive:
         return DkimReport(name, unanswered(_CHECK, selector, question, answer))
+    for finding in beside_cname(_CHECK, selector, name, answer, cname):
+        return DkimReport(name, finding)
     state = _SelectorAnswer(selector, domain, name, answer)
     report = state.evaluated() if state.has_key else (yield from state.missing())
     return replace(report, chain=answer.chain)

@@ -13,7 +13,16 @@ from urllib.parse import unquote
 
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check, parallel
-from exporter.checks.domain import DomainCheckName, DomainFinding, DomainReason, Hint, failed, passed, unanswered
+from exporter.checks.domain import (
+    DomainCheckName,
+    DomainFinding,
+    DomainReason,
+    Hint,
+    beside_cname,
+    failed,
+    passed,
+    unanswered,
+)
 from exporter.checks.names import DomainName
 from exporter.checks.repair import DMARC, Meant, elsewhere, quoted, report_uris
 from exporter.checks.result import Fix, Result, some
@@ -331,6 +340,11 @@ class DmarcReport:
 def dmarc(domain: DomainName) -> Check[DmarcReport]:
     """Check what receivers find for mail from *domain*."""
     tree = yield from tree_walk(domain)
+    for question, answer in tree.answers[:1]:
+        if answer.texts and not answer.chain:
+            (cname,) = yield [Question(question.name, "CNAME")]
+            for finding in beside_cname(_CHECK, domain, question.name, answer, cname):
+                return DmarcReport(domain, (finding,), organizational_domain=tree.organizational)
     if tree.applied is None:
         finding = yield from _nothing_applies(domain, tree)
         return DmarcReport(domain, (finding,), organizational_domain=tree.organizational)
@@ -393,10 +407,25 @@ def _nothing_applies(domain: DomainName, tree: PolicyDiscovery) -> Check[DomainF
         )
         fix = _of_meant(f"Move it to {owner}, as below.", owner, meant, at)
         return failed(_CHECK, domain, DomainReason.DMARC_MISSING, sentence, fix)
+    for _, answer in tree.answers[:1]:
+        if answer.chain:
+            return _behind_cname(domain, owner, answer)
     advice = "Publish a policy record. The one below changes nothing yet; add rua= to ask for reports."
     sentence = f"{domain} has no DMARC policy record, and no domain above it has one that applies."
     fix = Fix(advice, owner, (txt_line(owner, b"v=DMARC1; p=none"),))
     return failed(_CHECK, domain, DomainReason.DMARC_MISSING, sentence, fix)
+
+
+def _behind_cname(domain: DomainName, owner: DomainName, answer: Answer) -> DomainFinding:
+    """The fault of a CNAME that leads to no policy: a TXT record beside it would not count (RFC 1034 section 3.6.2)."""
+    end = answer.owner(owner)
+    what = "does not exist" if answer.status is Status.NXDOMAIN else "has no policy record"
+    sentence = f"{domain} has no DMARC policy record: {owner} is a CNAME that leads to {end}, which {what}."
+    fix = Fix(
+        f"Have the policy published at {end}, or correct the CNAME, or remove it and publish the policy there.", owner
+    )
+    reason = DomainReason.DMARC_MISSING if answer.status is Status.ANSWER else DomainReason.DMARC_DANGLING
+    return failed(_CHECK, domain, reason, sentence, fix)
 
 
 def _misplaced(domain: DomainName) -> Check[tuple[DomainName, Meant] | None]:

@@ -47,6 +47,7 @@ class DomainReason(StrEnum):
     DKIM_NO_SHA256 = "dkim-no-sha256"
 
     DMARC_MISSING = "dmarc-missing"
+    DMARC_DANGLING = "dmarc-dangling"
     DMARC_SEVERAL_RECORDS = "dmarc-several-records"
     DMARC_SYNTAX = "dmarc-syntax"
     DMARC_POLICY = "dmarc-policy"
@@ -148,11 +149,14 @@ def unanswered(check: DomainCheckName, subject: str, question: Question, answer:
 def beside_cname(
     check: DomainCheckName, subject: str, owner: DomainName, txt: Answer, cname: Answer
 ) -> Iterator[DomainFinding]:
-    """The finding that *owner* has both a CNAME and TXT records, if it does, from the answers to both questions.
+    """The finding that *owner* has, or may have, both a CNAME and TXT records, from the answers to both questions.
 
     A resolver that follows the CNAME gives *txt* a chain, and does not see the records beside it.
     """
-    if txt.chain or not txt.texts or not cname.names:
+    if txt.chain or not txt.texts or cname.status.is_negative:
+        return
+    if not cname.is_conclusive:
+        yield unanswered(check, subject, Question(owner, "CNAME"), cname)
         return
     target = cname.names[0]
     sentence = (

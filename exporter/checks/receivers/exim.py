@@ -105,7 +105,8 @@ def _host_name(address: Address, ptr: Answer) -> Check[_HostName]:
     if not names:
         # Exim asks the C library next, which treats a CNAME to a name without PTR records as a server failure.
         dangling = ptr.status is Status.NODATA and bool(ptr.chain)
-        return _HostName(why=evidence.no_ptr(address), is_deferred=dangling)
+        why = f"the PTR name of {address} is the root" if ptr.names else evidence.no_ptr(address)
+        return _HostName(why=why, is_deferred=dangling)
     seen = yield from evidence.match_names_in_both(address, list(filter(_is_looked_up, names)))
     for name, each in seen.items():
         if each.forward is Forward.SILENT:
@@ -115,8 +116,11 @@ def _host_name(address: Address, ptr: Answer) -> Check[_HostName]:
     known = all(each.is_conclusive for each in seen.values())
     if confirmed:
         return _HostName(confirmed, is_conclusive=known)
-    first = seen[names[0]].forward if names[0] in seen else Forward.ABSENT
-    why = f"no PTR name of {address} resolves to it: {evidence.describe(address, names[0], first)}"
+    first = seen.get(names[0])
+    what = f"{names[0]} has characters that Exim does not look up"
+    if first is not None:
+        what = evidence.describe(address, names[0], first.forward)
+    why = f"no PTR name of {address} resolves to it: {what}"
     return _HostName(why=why, is_conclusive=known)
 
 

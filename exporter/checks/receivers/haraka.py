@@ -45,7 +45,10 @@ def no_fcrdns(address: Address, _helo: HeloName) -> Check[SmtpReply]:
     if any(_is_near(address, own) for (own,) in answers.values()):
         return ACCEPTED
     is_known = all(own.is_conclusive for (own,) in answers.values())
-    why = f"no PTR name of {address} resolves to it, or to an address in the same /24"
+    which = f"no PTR name of {address}"
+    if len(names) < len(ptr.names):
+        which = f"none of the PTR names of {address} that Haraka looks up ({some(names)})"
+    why = f"{which} resolves to it, or to an address in the same /24"
     return refused(_AT_CONNECT, why, CheckName.FCRDNS).conclusive_if(is_known)
 
 

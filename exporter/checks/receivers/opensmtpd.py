@@ -8,11 +8,12 @@ import re
 from dataclasses import replace
 
 from exporter.checks.addresses import Address
+from exporter.checks.answers import Answer
 from exporter.checks.check import Check
 from exporter.checks.helo import HeloName
 from exporter.checks.receivers import evidence
 from exporter.checks.receivers.verdicts import ACCEPTED, ReceiverResult, SmtpReply, combined, refused
-from exporter.checks.result import CheckName
+from exporter.checks.result import CheckName, some
 
 _REFUSE, _SYNTAX = 550, 501
 _MAX_HELO = 255
@@ -31,7 +32,7 @@ def rdns(address: Address, helo: HeloName) -> Check[SmtpReply]:
         refused(_REFUSE, f"the PTR name {name} is an address", CheckName.FCRDNS) if evidence.is_ipv4(name) else ACCEPTED
         for name in names
     ]
-    return _after_connect(combined(replies or [refused(_REFUSE, evidence.no_ptr(address), CheckName.FCRDNS)]), helo)
+    return _after_connect(combined(replies or [_unnamed(address, ptr)]), helo)
 
 
 def fcrdns(address: Address, helo: HeloName) -> Check[SmtpReply]:
@@ -54,7 +55,13 @@ def fcrdns(address: Address, helo: HeloName) -> Check[SmtpReply]:
             replies.append(refused(_REFUSE, why, CheckName.FCRDNS))
         else:
             replies.append(evidence.name_reply(_REFUSE, address, name, each))
-    return _after_connect(combined(replies or [refused(_REFUSE, evidence.no_ptr(address), CheckName.FCRDNS)]), helo)
+    return _after_connect(combined(replies or [_unnamed(address, ptr)]), helo)
+
+
+def _unnamed(address: Address, ptr: Answer) -> SmtpReply:
+    """The refusal of an address without a PTR name that is a host name."""
+    why = f"no PTR name of {address} is a host name: {some(ptr.names)}" if ptr.names else evidence.no_ptr(address)
+    return refused(_REFUSE, why, CheckName.FCRDNS)
 
 
 def _is_host(text: str) -> bool:

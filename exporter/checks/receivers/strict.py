@@ -38,7 +38,8 @@ def _forward_confirmed(address: Address, limit: int, *, code: int | None) -> Che
         return ACCEPTED
     if any(each.forward is Forward.SILENT for each in seen.values()):
         return deferred(f"the DNS does not say what every PTR name of {address} resolves to")
-    return _unconfirmed(code, f"no PTR name of {address} resolves to it")
+    which = "no PTR name" if len(seen) == len(ptr.names) else f"none of the first {len(seen)} PTR names"
+    return _unconfirmed(code, f"{which} of {address} resolves to it")
 
 
 def _unconfirmed(code: int | None, why: str) -> SmtpReply:

@@ -20,6 +20,7 @@ SPF = """
 """
 DMARC = """
     no-dmarc.example
+    dangling-dmarc.example
     two-dmarc.example
     bad-dmarc.example
     bad-policy.example

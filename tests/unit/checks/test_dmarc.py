@@ -266,11 +266,26 @@ def test_a_policy_of_its_own_asks_for_nothing_more():
 
     for zone in (own, above):
         _, evidence = run_check(dmarc(name("mail.example.org")), World.parse(zone))
-        assert {asked.rdtype for asked in evidence} == {"TXT"}
+        assert {asked.rdtype for asked in evidence} <= {"TXT", "CNAME"}
     _, evidence = run_check(
         dmarc(name("mail.example.org")), World.parse(above.replace("p=reject", "p=reject; np=none"))
     )
     assert question("mail.example.org", "MX") in evidence
+
+
+@pytest.mark.parametrize(("status", "reason"), [(Status.ANSWER, "txt-beside-cname"), (Status.TIMEOUT, "timeout")])
+def test_a_cname_beside_the_record_is_a_fault(status, reason):
+    """A server that answers with both makes what receivers see a matter of chance; silence leaves it open."""
+    world = World.parse("_dmarc.example.org TXT v=DMARC1; p=reject; rua=mailto:d@example.org")
+    target = (name("_dmarc.example.net"),) if status is Status.ANSWER else ()
+
+    def ask(asked):
+        return Answer(status, target) if asked.rdtype == "CNAME" else world(asked)
+
+    (finding,) = run_check(dmarc(name("example.org")), ask)[0].findings
+    assert finding.reason == reason
+    if finding.fix is not None:
+        assert finding.fix.replaces == ("_dmarc.example.org. CNAME _dmarc.example.net.",)
 
 
 def test_the_question_that_ended_the_tree_walk_is_named():
@@ -294,4 +309,4 @@ def test_ten_destinations_are_asked_the_same_ones_each_time():
 
     assert [it.host for it in report.destinations] == sorted(hosts)[:10]
     assert {it.is_authorised for it in report.destinations} == {False}
-    assert len(evidence) == 2 + 10
+    assert len([asked for asked in evidence if asked.rdtype == "TXT"]) == 2 + 10
