@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.answers import Answer, Question, Record, Text
+from exporter.checks.answers import Answer, Question, Record, Status, Text
 from exporter.checks.check import run_check
 from exporter.checks.dmarc import destination, dmarc, parse_dmarc, tree_walk_names
 from exporter.checks.names import DomainName
