@@ -12,37 +12,20 @@ _LEADING_ZERO = re.compile(r"(?=.*\b0[0-9])[0-9]{1,4}(?:\.[0-9]{1,4}){3}", re.AS
 _new_name = str.__new__  # `DomainName.trusted`, without the call
 
 
-_NOT_PUBLIC = tuple(
-    (ipaddress.ip_network(network), what)
-    for network, what in (
-        ("0.0.0.0/8", "unspecified (RFC 1122)"),
-        ("10.0.0.0/8", "private (RFC 1918)"),
-        ("100.64.0.0/10", "shared by a carrier's NAT (RFC 6598)"),
-        ("127.0.0.0/8", "a loopback address (RFC 1122)"),
-        ("169.254.0.0/16", "link-local (RFC 3927)"),
-        ("172.16.0.0/12", "private (RFC 1918)"),
-        ("192.0.0.0/24", "reserved for protocols (RFC 6890)"),
-        ("192.168.0.0/16", "private (RFC 1918)"),
-        ("224.0.0.0/4", "multicast (RFC 5771)"),
-        ("240.0.0.0/4", "reserved (RFC 1112)"),
-        ("::/128", "unspecified (RFC 4291)"),
-        ("::1/128", "a loopback address (RFC 4291)"),
-        ("::ffff:0:0/96", "IPv4-mapped (RFC 4291)"),
-        ("64:ff9b:1::/48", "for local translation (RFC 8215)"),
-        ("100::/64", "for discarding (RFC 6666)"),
-        ("fc00::/7", "private (RFC 4193)"),
-        ("fe80::/10", "link-local (RFC 4291)"),
-        ("fec0::/10", "site-local (RFC 3879)"),
-        ("ff00::/8", "multicast (RFC 4291)"),
-    )
-)
-"""Addresses that nobody reaches over the Internet (RFC 6890), without those for documentation and benchmarks."""
-
-_NOT_PUBLIC_BEGIN = {
-    4: frozenset({0, 10, 100, 127, 169, 172, 192, *range(224, 256)}),
-    16: frozenset({0, 1, *range(252, 256)}),
+_SPECIAL_USE = {
+    "unspecified": "0.0.0.0/8 ::/128",
+    "a loopback address": "127.0.0.0/8 ::1/128",
+    "private (RFC 1918)": "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16",
+    "private (RFC 4193)": "fc00::/7",
+    "shared by a carrier's NAT (RFC 6598)": "100.64.0.0/10",
+    "link-local": "169.254.0.0/16 fe80::/10 fec0::/10",
+    "multicast": "224.0.0.0/4 ff00::/8",
+    "reserved (RFC 6890)": "192.0.0.0/24 240.0.0.0/4 ::ffff:0:0/96 64:ff9b:1::/48 100::/64",
 }
-"""The first bytes of these addresses, by the length of an address: most addresses need no comparison."""
+"""Addresses that nobody reaches over the Internet (RFC 6890), without those for documentation and benchmarks."""
+_NOT_PUBLIC = [(ipaddress.ip_network(one), what) for what, some in _SPECIAL_USE.items() for one in some.split()]
+_FIRST_BYTES = {4: {0, 10, 100, 127, 169, 172, 192, *range(224, 256)}, 16: {0, 1, *range(252, 256)}}
+"""With what they begin, by the length of an address: most others need no comparison."""
 
 
 class Address(NamedTuple):
@@ -93,7 +76,7 @@ class Address(NamedTuple):
     @property
     def special_use(self) -> str:
         """Why no host elsewhere can see or reach it, as ``private (RFC 1918)``; "" for any other address."""
-        if self.packed[0] not in _NOT_PUBLIC_BEGIN[len(self.packed)]:
+        if self.packed[0] not in _FIRST_BYTES[len(self.packed)]:
             return ""
         address = ipaddress.ip_address(self.packed)
         return next((what for network, what in _NOT_PUBLIC if address in network), "")

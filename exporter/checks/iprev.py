@@ -65,20 +65,12 @@ def follow(address: Address, ptr: Answer, *, server: ServerName | None = None) -
         forward.update(zip(names, answers, strict=True))
     found = evaluate_iprev(address, ptr, forward, server=server)
     if found.finding.reason is Reason.PTR_MISSING_DOT:
-        meant = _meant(ptr.owner(address.reverse_name), names)
+        problems = [unusable(name, ptr.owner(address.reverse_name)) for name in names]
+        meant = next((it.meant for it in problems if it is not None and isinstance(it.meant, DomainName)), None)
         if meant is not None and (server is None or meant != server.name):
             (answer,) = yield [Question(meant, address.rdtype)]
             return evaluate_iprev(address, ptr, forward, server=ServerName(meant, answer))
     return found
-
-
-def _meant(owner: DomainName, names: tuple[DomainName, ...]) -> DomainName | None:
-    """The name that a PTR record without its final dot should have had."""
-    for name in names:
-        problem = unusable(name, owner)
-        if problem is not None and isinstance(problem.meant, DomainName):
-            return problem.meant
-    return None
 
 
 def evaluate_single_name(address: Address, ptr: Answer, names: tuple[DomainName, ...], forward: Answer) -> Iprev:

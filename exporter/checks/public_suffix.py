@@ -45,9 +45,5 @@ def _suffixes() -> "PublicSuffixList":
             rule = line.split(None, 1)[0] if line.strip() else "//"
             if not rule.startswith("//"):
                 # The library would encode every rule, which takes 80 ms. Names from the DNS are ASCII.
-                rules.append(rule if rule.isascii() else _encoded(rule))
+                rules.append(rule if rule.isascii() else rule.encode("idna").decode("ascii"))
     return PublicSuffixList(rules, accept_encoded_idn=False)
-
-
-def _encoded(rule: str) -> str:
-    return rule.encode("idna").decode("ascii")
