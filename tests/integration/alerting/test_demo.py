@@ -57,6 +57,7 @@ FIRING = {
     "provider": {"MailDnsPoolSourceIncomplete"},
     "blocked.example.org": {"MailDnsBlockListUnusable"},
     "dead.example.org": {"MailDnsBlockListUnusable"},
+    "nine-lookups.example": {"MailDnsSpfNearLimit"},
     "keys.example": {"MailDnsDkimKeyGone"},
     "silent.example": {"MailDnsDomainUnanswered"},
     **{domain: {"MailDnsDomainSpfInvalid"} for domain in SPF.split()},

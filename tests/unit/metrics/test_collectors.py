@@ -9,7 +9,7 @@ from exporter.dns.resolvers import Resolvers
 from exporter.dns.settings import ResolverSettings
 from exporter.dns.statistics import IGNORED_REASONS
 from exporter.inventory.build import build
-from exporter.metrics.collectors import DnsCollector, DomainsCollector, SampleCollector
+from exporter.metrics.collectors import DnsCollector, DomainsCollector, ReloadStatus, RuntimeCollector, SampleCollector
 from exporter.metrics.families import CATALOGUE
 from exporter.state.board import Board
 from exporter.state.domain import DomainBoard
@@ -24,6 +24,11 @@ pools:
     series: %s
     expect: [fcrdns]
     addresses: [{network: 192.0.2.0/28, helo: mail.example.org}, {network: 198.51.100.0/30}]
+"""
+ALERTS = """
+pools:
+  - {name: a, team: mail, labels: {service: news, cost_centre: "4711"}, addresses: [{ip: 192.0.2.1}]}
+  - {name: b, alert: false, severity: warning, alert_threshold: 2%, addresses: [{ip: 192.0.2.2}]}
 """
 THREE_WITHOUT_PTR = World.parse(
     "\n".join(
@@ -57,6 +62,37 @@ def test_ignored_packets_and_overflows_are_shown_from_the_start():
         ("dns_ignored_packets_total", "b", "case"): 3,
         ("dns_overflowed_questions_total", "b"): 2,
     }
+
+
+def test_what_alerts_about_a_pool_carry_is_shown():
+    """As labels, with those of the configuration; what is not configured has no label."""
+    board = Board()
+    board.publish(build(parse(ALERTS, "test")))
+
+    found = {metric.name: metric.samples for metric in SampleCollector(board).collect()}
+
+    assert [one.labels for one in found["maildns_pool_info"]] == [
+        {
+            "pool": "a",
+            "alert": "addresses",
+            "severity": "critical",
+            "team": "mail",
+            "service": "news",
+            "cost_centre": "4711",
+        },
+        {"pool": "b", "alert": "none", "severity": "warning"},
+    ]
+    assert [one.value for one in found["maildns_pool_alert_threshold_ratio"]] == [0.1, 0.02]
+
+
+def test_the_urls_for_links_are_shown_if_they_are_known():
+    """Without a slash at the end, so that a path can follow; nothing without both URLs."""
+    status = ReloadStatus()
+    urls = ("https://mail.example.org/maildns/", None)
+
+    assert [key for key in samples(RuntimeCollector(status, lambda: 0.0)) if key[0] == "web_info"] == []
+    shown = samples(RuntimeCollector(status, lambda: 0.0, urls))
+    assert shown["web_info", "https://mail.example.org/maildns", ""] == 1
 
 
 def test_a_failing_prefix_is_compared_with_all_its_addresses_in_the_pool():

@@ -227,6 +227,26 @@ def test_a_pool_that_changes_during_its_round_continues_where_it_stopped():
     assert run(main("false")) >= everywhere
 
 
+def test_a_round_that_goes_mostly_unanswered_changes_no_share():
+    """The sums of the round before stay; a round that is mostly answered replaces them."""
+
+    async def main():
+        silent = set()
+        watched = Watched(
+            everything(lambda address: address.startswith("10.0.7."), is_silent=lambda _address: bool(silent)),
+            configuration("10.0.0.0/20"),
+        )
+        await watched.rounds()
+        silent.add("all")
+        await watched.rounds()
+        during = watched.pool.sample_sums()[FCRDNS]
+        silent.clear()
+        await watched.rounds()
+        return during, watched.pool.sample_sums()[FCRDNS]
+
+    assert run(main()) == ((16, 1), (16, 1))
+
+
 def test_sums_of_an_unfinished_first_round_are_not_shown():
     """They would not represent the whole pool."""
 

@@ -61,6 +61,24 @@ def test_healths_are_the_health_of_each_address(taken):
 
 
 @given(samples)
+def test_an_outage_changes_no_share(taken):
+    """Each address counts by its last conclusive results, whatever was unanswered since; a reload keeps the counts."""
+    state = PoolState(pool("198.51.100.0/30"), PoolCounters())
+    state.counters.rounds = 1
+    known = {}
+    for index, world in taken:
+        record(state, index, world)
+        if world is not SILENT:
+            known[index] = world
+    reloaded = PoolState(state.pool, state.counters)
+    for _ in reloaded.copying(state):
+        pass
+
+    expected = (len(known), sum(world is BROKEN for world in known.values()))
+    assert state.sample_sums()[CheckName.FCRDNS] == reloaded.sample_sums()[CheckName.FCRDNS] == expected
+
+
+@given(samples)
 def test_a_reload_judges_health_by_the_new_expectations(taken):
     """What is copied from the old pool counts by what the new pool expects."""
     old = PoolState(pool("198.51.100.0/30"), PoolCounters())
