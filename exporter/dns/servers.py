@@ -192,10 +192,13 @@ class Server:
     def wants_basic(self, now: float, *, is_retry: bool = False) -> bool:
         """Whether a query is to be basic: the server is known to need that, or that is to be found out.
 
-        After the first sign, only the first query of each question is full.
+        As long as it never answered a full query, and after the first sign, only the first query of a question is full.
         """
-        is_odd = self.unanswered >= UNANSWERED_UNTIL_BASIC or (is_retry and self.basic_rounds > 0)
-        return now < self.basic_until or (is_odd and now - self.full_reply_at > FULL_REPLY_SECONDS)
+        if now < self.basic_until:
+            return True
+        is_first_sign = self.basic_rounds > 0 or (self.unanswered > 0 and self.full_reply_at == -math.inf)
+        is_odd = self.unanswered >= UNANSWERED_UNTIL_BASIC or (is_retry and is_first_sign)
+        return is_odd and now - self.full_reply_at > FULL_REPLY_SECONDS
 
     def note_unanswered(self, sent_at: float) -> None:
         """Note a full query over UDP without a reply. One that was sent before its last reply was lost on the way."""

@@ -1,5 +1,6 @@
 """What each event leads to; and the short cut for ordinary replies, which agrees with the decoder of all replies."""
 
+from math import inf
 from pathlib import Path
 
 import dns.edns
@@ -195,6 +196,8 @@ class Walk:
             Server(number, parse_endpoint(f"192.0.2.{number}"), cookies=CookieJar(bytes), random_case=True)
             for number in range(2)
         ]
+        for server in self.servers:
+            server.full_reply_at = self.now - 30
         (self.query,) = queries(1, *self.servers, random_bytes=lambda count: b"\xff" * count, **more)
         self.sent = b""
         assert self.after(MaySend(self.now)) == "ask 0"
@@ -279,17 +282,24 @@ def cookies_known(walk):
 
 
 def left_unanswered(walk):
-    """Each server has left one query unanswered, and never answered any; it has sent a cookie long ago."""
+    """Each server has left one query unanswered, and sent its last reply and a cookie a while ago."""
     cookies_known(walk)
     for server in walk.servers:
         server.unanswered = 1
+        server.full_reply_at = walk.now - 61
+
+
+def never_answered(walk):
+    """Each server has left one query unanswered, and never sent a reply."""
+    for server in walk.servers:
+        server.unanswered = 1
+        server.full_reply_at = -inf
 
 
 def answered_lately(walk):
-    """The same, but each server has answered a query 30 seconds before."""
-    left_unanswered(walk)
+    """Each server has left one query unanswered, and sent a reply half a minute ago."""
     for server in walk.servers:
-        server.full_reply_at = walk.now - 30
+        server.unanswered = 1
 
 
 def test_a_question_forgets_only_itself():
@@ -404,6 +414,11 @@ TABLE = [
             (over_udp(N0, change=lambda reply: reply.use_edns(-1)), "done: answer"),
         ],
         {"before": left_unanswered},
+    ),
+    (
+        "no reply to the second query in a row, nor to any for a minute",
+        [(OUT_OF_TIME, "ask 1 in lower case without EDNS")],
+        {"before": never_answered},
     ),
     (
         "no reply to the second query in a row, nor to any for a minute",
