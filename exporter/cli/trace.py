@@ -15,17 +15,13 @@ from exporter.checks.check import Check, CheckRun, Evidence, OnAnswer
 from exporter.checks.names import DomainName
 from exporter.checks.result import some
 from exporter.checks.zone_cut import ReverseZones, ZoneCut, zone_cut
-from exporter.dns.resolver import Resolver
-from exporter.dns.resolvers import Resolvers, delegation
-from exporter.dns.settings import Endpoint, ResolverSettings
+from exporter.dns.resolvers import Resolvers, authoritative, delegation
 from exporter.views.documents import answer_text
 
 _MAX_PARENT_SERVERS = 13
 _MAX_SERVERS = 16
 _MAX_ADDRESSES = 4
 """How many addresses of each type are asked of a server with several."""
-_TIMEOUT_SECONDS = 2.0
-_ATTEMPTS = 2
 _RDTYPES: tuple[RRType, RRType] = ("A", "AAAA")
 
 ResultT = TypeVar("ResultT")
@@ -152,20 +148,8 @@ def _first_inconclusive(answers: Sequence[Answer]) -> Answer:
 async def _ask_address(
     name: DomainName, address: Address, zone: DomainName, question: Question, port: int
 ) -> ServerAnswer:
-    settings = ResolverSettings(
-        name=str(name),
-        servers=(Endpoint("udp", str(address), port),),
-        timeout_seconds=_TIMEOUT_SECONDS,
-        attempts=_ATTEMPTS,
-        canary=None,
-        recursion_desired=False,
-    )
-    resolver = Resolver(settings)
-    await resolver.start()
-    try:
+    async with authoritative(address, port) as resolver:
         answer, soa = await asyncio.gather(resolver.resolve(question), resolver.resolve(Question(zone, "SOA")))
-    finally:
-        await resolver.close()
     return ServerAnswer(name, address, answer, soa)
 
 

@@ -363,47 +363,30 @@ class Connector:
         address = await _find_address(endpoint)
         if address is None:
             return None, None
-        stream = self._stream(loop, address, receiver, tls, endpoint.server_name)
+        _, (host, port, *more) = address
+        if more and more[1]:
+            host = f"{host}%{more[1]}"  # the scope of a link-local address (RFC 4007), as a number
+        name = endpoint.server_name if tls is not None else None
+
+        async def dial(protocol: Callable[[], asyncio.Protocol]) -> object:
+            return await loop.create_connection(protocol, host, port, ssl=tls, server_hostname=name)
+
+        random_bytes, clock, seconds = self._random_bytes, self._clock, self._settings.timeout_seconds
+        stream = StreamTransport(loop, dial, receiver, random_bytes=random_bytes, clock=clock, timeout_seconds=seconds)
         if tls is not None:
             return stream, None
         if self._budget is None:
             self._budget = ReadBudget(loop.call_soon, self._clock)
-        udp = UdpTransport(
-            loop, address, receiver, server, random_bytes=self._random_bytes, budget=self._budget, clock=self._clock
-        )
-        return udp, stream
+        budget = self._budget
+        return UdpTransport(
+            loop, address, receiver, server, random_bytes=random_bytes, budget=budget, clock=clock
+        ), stream
 
     def _tls_context(self) -> ssl.SSLContext:
         """The only TLS context of the resolver. It always verifies certificates."""
         if self._tls is None:
             self._tls = ssl.create_default_context(cafile=self._settings.ca_file)
         return self._tls
-
-    def _stream(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        address: SocketAddress,
-        receiver: ReplyHandler,
-        tls: ssl.SSLContext | None,
-        server_name: str,
-    ) -> StreamTransport:
-        """Connections over TCP, or over TLS to a server with a certificate for *server_name*."""
-        _, (host, port, *more) = address
-        if more and more[1]:
-            host = f"{host}%{more[1]}"  # the scope of a link-local address (RFC 4007), as a number
-        name = server_name if tls is not None else None
-
-        async def dial(protocol: Callable[[], asyncio.Protocol]) -> object:
-            return await loop.create_connection(protocol, host, port, ssl=tls, server_hostname=name)
-
-        return StreamTransport(
-            loop,
-            dial,
-            receiver,
-            random_bytes=self._random_bytes,
-            clock=self._clock,
-            timeout_seconds=self._settings.timeout_seconds,
-        )
 
 
 async def _find_address(endpoint: Endpoint) -> SocketAddress | None:

@@ -5,7 +5,8 @@ import hashlib
 import math
 import socket
 import ssl
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -302,6 +303,15 @@ async def delegation(
 
     Only here does a referral (RFC 1034 section 4.3.2) count as an answer: it is the parent's side of a delegation.
     """
+    async with authoritative(server, port, timeout_seconds=timeout_seconds, attempts=attempts) as resolver:
+        return await resolver.resolve(Question(zone, "NS"))
+
+
+@asynccontextmanager
+async def authoritative(
+    server: Address, port: int, *, timeout_seconds: float = 2.0, attempts: int = 2
+) -> AsyncIterator[Resolver]:
+    """A resolver that asks one authoritative server, without recursion."""
     settings = ResolverSettings(
         servers=(Endpoint("udp", str(server), port),),
         timeout_seconds=timeout_seconds,
@@ -312,6 +322,6 @@ async def delegation(
     resolver = Resolver(settings)
     await resolver.start()
     try:
-        return await resolver.resolve(Question(zone, "NS"))
+        yield resolver
     finally:
         await resolver.close()
