@@ -21,7 +21,7 @@ from exporter.checks.domain import (
 from exporter.checks.names import DomainName
 from exporter.checks.repair import DKIM, Meant, elsewhere, quoted
 from exporter.checks.result import Fix
-from exporter.checks.txt_records import Tags, clip, parse_tags, txt_line
+from exporter.checks.txt_records import Tags, clip, copies, parse_tags, txt_line
 
 _CHECK = DomainCheckName.DKIM
 _MIN_BITS = 1024  # RFC 8301 section 3.2: verifiers reject less
@@ -166,9 +166,10 @@ class _SelectorAnswer:
         keys = [text for text in texts if is_key(text)]
         what = "of which one is a key" if len(keys) == 1 else f"of which {len(keys)} are keys"
         undefined = "it is undefined which of them a verifier reads (RFC 6376 section 3.6.2.2)"
-        sentence = f"{self.owner} has {len(texts)} TXT records, {what}; {undefined}."
+        sentence = f"{self.owner} has {len(texts)} TXT records, {what}; {undefined}{copies(texts)}."
         usable = [text for text in keys if self._of_tags(parse_tags(text)).finding.reason is None]
-        kept = next(iter(usable if len(usable) == 1 else keys if len(keys) == 1 else ()), None)
+        same = {key_material(parse_tags(text).get("p")) for text in usable}
+        kept = next(iter(usable if len(same) == 1 else keys if len(keys) == 1 else ()), None)
         if self.answer.chain:
             advice = (
                 f"Leave only the key at {self.owner}, or publish the key at {self.name} itself, in place of the CNAME."
@@ -176,9 +177,11 @@ class _SelectorAnswer:
             fix = Fix(advice, self.name)
         elif kept is None:
             fix = Fix("Keep only the record of the key that signs, and remove the others.", self.owner)
+        elif texts.count(kept) > 1:
+            lines = tuple([txt_line(self.owner, text) for text in texts])
+            fix = Fix("Publish the key once, as below.", self.owner, (txt_line(self.owner, kept),), lines)
         else:
-            others = list(texts)
-            others.remove(kept)
+            others = [text for text in texts if text != kept]
             advice = f"Keep only the key{'' if len(keys) == 1 else ' that can be used'}: remove the records below."
             fix = Fix(advice, self.owner, replaces=tuple([txt_line(self.owner, text) for text in others]))
         return self._failed(DomainReason.DKIM_SEVERAL_RECORDS, sentence, fix)

@@ -26,7 +26,7 @@ from exporter.checks.domain import (
 from exporter.checks.names import DomainName
 from exporter.checks.repair import DMARC, Meant, elsewhere, quoted, report_uris
 from exporter.checks.result import Fix, Result, some
-from exporter.checks.txt_records import Tags, clip, parse_tags, txt_line
+from exporter.checks.txt_records import Tags, clip, copies, parse_tags, txt_line
 
 _CHECK = DomainCheckName.DMARC
 _VERSION = re.compile(rb"[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
@@ -463,9 +463,8 @@ def _several(domain: DomainName, owner: DomainName, texts: Sequence[bytes]) -> D
                 tags[name] = ",".join(report_uris(f"{tags.get(name, '')},{value}"))
             elif name not in _POLICIES:
                 tags.setdefault(name, value)
-    sentence = (
-        f"{domain} has {len(texts)} DMARC policy records, so receivers discard all of them (RFC 9989 section 4.10)."
-    )
+    what = f"{len(texts)} DMARC policy records, so receivers discard all of them (RFC 9989 section 4.10)"
+    sentence = f"{domain} has {what}{copies(texts)}."
     lines = tuple([txt_line(owner, text) for text in texts])
     lost = [
         f"{name}={it[name]}" for it in known[1:] for name in it if name not in DMARC.uris and it[name] != tags.get(name)

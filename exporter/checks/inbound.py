@@ -23,7 +23,7 @@ from exporter.checks.host_names import special_use, unusable
 from exporter.checks.names import DomainName
 from exporter.checks.repair import MTA_STS, TLS_RPT, Dialect, elsewhere, report_uris
 from exporter.checks.result import Fix, some
-from exporter.checks.txt_records import clip, parse_tags, txt_line
+from exporter.checks.txt_records import clip, copies, parse_tags, txt_line
 
 _MAX_HOSTS = 20
 
@@ -274,7 +274,8 @@ def _one_record(kind: _Kind, domain: DomainName, asked: DomainName) -> Check[tup
         return owner, failed(kind.check, domain, kind.dangling, sentence, fix)
     records = [text for text in answer.texts if kind.version.match(text)]
     if len(records) > 1:
-        sentence = f"{domain} has {len(records)} {kind.what} records, so senders ignore all of them ({kind.rfc})."
+        what = f"{len(records)} {kind.what} records, so senders ignore all of them ({kind.rfc})"
+        sentence = f"{domain} has {what}{copies(records)}."
         lines = tuple([txt_line(owner, record) for record in records])
         line = txt_line(owner, kind.repaired(domain, records))
         fix = Fix("Publish one record, as below, in place of all of them.", owner, (line,), lines)

@@ -134,7 +134,7 @@ def test_of_several_records_the_only_usable_key_stays():
     fix = evaluate(f"{AT} TXT {KEY}\n{AT} TXT v=DKIM1; p=\n{AT} TXT x").finding.fix
 
     assert (fix.records, fix.replaces) == ((), (f'{AT}. TXT "v=DKIM1; p="', f'{AT}. TXT "x"'))
-    fix = evaluate(f"{AT} TXT {KEY}\n{AT} TXT v=DKIM1; {KEY}").finding.fix
+    fix = evaluate(f"{AT} TXT {KEY}\n{AT} TXT {KEY.replace('p=11', 'p=22')}").finding.fix
     assert (fix.records, fix.replaces) == ((), ())
 
 
