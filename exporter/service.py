@@ -29,7 +29,7 @@ from exporter.metrics.exposition import Exposition
 from exporter.metrics.fleet import FleetCollector, render_probe
 from exporter.options import ServeOptions
 from exporter.sampling.blocklists import BlocklistSampler
-from exporter.sampling.sampler import DomainSampler, Sampler
+from exporter.sampling.sampler import RECHECK_JOB, RECHECK_SECONDS, DomainSampler, Sampler, recheck_limits
 from exporter.sampling.schedule import Schedule
 from exporter.sampling.sources import PoolSources
 from exporter.sampling.subjects import sample_now
@@ -92,8 +92,15 @@ class Service:
             on_change=self._changed,
             disputes=self._disputes,
             due=self._schedule.due_in,
+            recheck_limit=lambda: recheck_limits(self._resolvers.max_queries_per_second)[0],
         )
-        self._domain_sampler = DomainSampler(self._domains, lambda: self._resolvers, self._disputes, self._changed)
+        self._domain_sampler = DomainSampler(
+            self._domains,
+            lambda: self._resolvers,
+            self._disputes,
+            self._changed,
+            lambda: recheck_limits(self._resolvers.max_queries_per_second)[1],
+        )
         self._pool_sources = PoolSources(
             lambda: self._resolvers, lambda: self._begin(self._publish), self._key_values, self._options.shard
         )
@@ -205,6 +212,7 @@ class Service:
         """Match rounds and jobs to the published pools. New or changed ones are sampled at once, or as *first* says."""
         changed = self._sampler.follow() | self._domain_sampler.follow()
         pools = {name: state.pool.interval_seconds for name, state in self._board.pools.items()}
+        pools[RECHECK_JOB] = RECHECK_SECONDS
         self._schedule.follow(pools | self._domain_sampler.intervals, changed=changed, first=first or {})
         self._blocklist_sampler.follow(list_plans(self._configuration), self._board)
 

@@ -102,6 +102,11 @@ class Resolvers:
         return max(resolver.deadline_seconds for resolver in self._resolvers)
 
     @property
+    def max_queries_per_second(self) -> float:
+        """The limit of the first resolver, `math.inf` for none."""
+        return self._resolvers[0].settings.max_queries_per_second
+
+    @property
     def max_in_flight(self) -> int:
         """How many questions to ask at a time. More would only wait in the queue."""
         settings = self._resolvers[0].settings

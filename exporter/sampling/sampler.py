@@ -10,12 +10,13 @@ from exporter.checks.addresses import Address
 from exporter.checks.names import DomainName
 from exporter.inventory.pool import Pool
 from exporter.sampling.confirm import Asker, Sampling, Subject
-from exporter.sampling.schedule import Round, RoundItems
+from exporter.sampling.schedule import Round, RoundItems, failing
 from exporter.sampling.spf_cache import Authentication
 from exporter.sampling.subjects import (
     AddressSubject,
     DomainSubject,
     DrawnSubject,
+    FreshSubject,
     HeloNameSubject,
     NotEnumerableSubject,
     OnChange,
@@ -48,6 +49,28 @@ _DOMAINS_AT_ONCE = 8
 _DOMAIN_DEADLINE_SECONDS = 120.0
 """How long a sample of a domain may take: its records may lead through fifty names, and again to confirm."""
 
+RECHECK_SECONDS = 60.0
+"""How often failing addresses, HELO names and domains are sampled again, past the cache, until they are well."""
+
+RECHECK_JOB = "failing again"
+"""The job that does so. No pool can have such a name."""
+
+_RECHECK_SHARE = 0.1
+"""The share of the query rate that is spent on it, half of it on domains."""
+
+_MAX_RECHECK_RATE = 1_000.0
+"""Queries per second at most if the rate is not limited."""
+
+_QUERIES_PER_ADDRESS, _QUERIES_PER_DOMAIN = 8, 50
+"""About how many queries a sample takes."""
+
+
+def recheck_limits(max_queries_per_second: float) -> tuple[int, int]:
+    """How many addresses (and HELO names) and how many domains may be sampled again each minute."""
+    queries = min(_MAX_RECHECK_RATE, _RECHECK_SHARE * max_queries_per_second) * RECHECK_SECONDS / 2
+    return max(1, int(queries / _QUERIES_PER_ADDRESS)), max(1, int(queries / _QUERIES_PER_DOMAIN))
+
+
 _JOB = "domain "
 """The prefix of the job of a domain. No pool can have such a name."""
 
@@ -57,6 +80,8 @@ class Sampler:
 
     No address waits longer than an interval. All rounds of a pool go through the addresses in the same circle, and the
     first round that is spread follows the one at once so soon that it reaches its last address in time.
+
+    Failing addresses and HELO names are sampled again every minute, at most *recheck_limit* of them over all pools.
 
     *asker* gives the current resolvers, which a reload may replace. *due* is called with the seconds until the next
     round of a pool, if that differs from the schedule; later rounds follow at the interval.
@@ -71,7 +96,11 @@ class Sampler:
         on_change: OnChange,
         disputes: Disputes | None = None,
         due: Callable[[str, float], None] = lambda _pool, _seconds: None,
+        recheck_limit: Callable[[], int] = lambda: 0,
     ) -> None:
+        self._recheck_limit = recheck_limit
+        self._rechecking: Round | None = None
+        self._recheck_from: dict[str, int] = {}
         self._board = board
         self._due = due
         self._asker = asker
@@ -86,6 +115,9 @@ class Sampler:
 
     def tick(self, name: str) -> None:
         """Begin a round of the pool *name*, or, if one is still running, begin it as soon as that has ended."""
+        if name == RECHECK_JOB:
+            self._recheck()
+            return
         state = self._board.pools.get(name)
         if state is None or name in self._paused:
             return
@@ -104,6 +136,7 @@ class Sampler:
         Pools that change are not sampled while their state is copied.
         """
         self._paused = self._board.changed(pools)
+        self._stop_rechecking()
         for name in self._paused & self._rounds.keys():
             self._drop(name, continues=True)
         loop = asyncio.get_running_loop()
@@ -148,6 +181,7 @@ class Sampler:
 
     def stop(self) -> None:
         """Drop everything that is under way."""
+        self._stop_rechecking()
         self._authentication.stop()
         for _, _, running in self._rounds.values():
             running.cancel()
@@ -189,6 +223,54 @@ class Sampler:
         )
         self._rounds[name] = (state, items, running)
         running.begin()
+
+    def _recheck(self) -> None:
+        """Sample failing addresses and HELO names again, spread over the minute; if they are too many, some in turn.
+
+        Pools with an interval of a minute or less need no more samples.
+        """
+        if self._rechecking is not None:
+            return
+        ill = [
+            state
+            for name, state in self._board.pools.items()
+            if name not in self._paused and state.pool.interval_seconds > RECHECK_SECONDS
+        ]
+        subjects: list[tuple[PoolState, int | str]] = []
+        for number, state in enumerate(ill):
+            room = -(-(self._recheck_limit() - len(subjects)) // (len(ill) - number))
+            names = [helo.helo.text for helo in state.helos.values() if helo.fails(state.pool.expect)][:room]
+            name = state.pool.name
+            indexes = failing(state, self._recheck_from.get(name, 0), room - len(names)) if room > len(names) else []
+            self._recheck_from[name] = indexes[-1] + 1 if indexes else 0
+            subjects += [(state, text) for text in names]
+            subjects += [(state, index) for index in indexes]
+        if not subjects:
+            return
+        asker = self._asker()
+        self._rechecking = Round(
+            range(len(subjects)),
+            lambda item, finished: self._fresh(*subjects[item], finished),
+            lambda _: self._stop_rechecking(),
+            spread_seconds=RECHECK_SECONDS * _SPREAD,
+            limit=max(1, asker.max_in_flight // 8),
+            deadline_seconds=min(_MIN_DEADLINE_SECONDS, _MAX_STEPS * asker.deadline_seconds),
+        )
+        self._rechecking.begin()
+
+    def _fresh(self, state: PoolState, it: int | str, finished: Callable[[], None]) -> Sampling[Any]:
+        """The sampling of an address (by its index) or HELO name, past the cache."""
+        subject: Subject[Any]
+        if isinstance(it, str):
+            subject = HeloNameSubject(state, it, self._disputes)
+        else:
+            subject = FreshSubject(state, it, self._disputes, self._on_change, self._authentication)
+        return Sampling(subject, self._asker(), 0.0, finished)
+
+    def _stop_rechecking(self) -> None:
+        if self._rechecking is not None:
+            self._rechecking.cancel()
+            self._rechecking = None
 
     def _prepare(self, state: PoolState, items: RoundItems, item: int, finished: Callable[[], None]) -> Sampling[Any]:
         """The sampling of an item."""
@@ -255,7 +337,17 @@ class DomainSampler:
     once.
     """
 
-    def __init__(self, board: DomainBoard, asker: Callable[[], Asker], disputes: Disputes, on_change: OnChange) -> None:
+    def __init__(
+        self,
+        board: DomainBoard,
+        asker: Callable[[], Asker],
+        disputes: Disputes,
+        on_change: OnChange,
+        recheck_limit: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self._recheck_limit = recheck_limit
+        self._recheck_from = 0
+        self._fresh: set[DomainName] = set()
         self._board = board
         self._disputes = disputes
         self._asker = asker
@@ -287,7 +379,10 @@ class DomainSampler:
         ]
 
     def tick(self, job: str) -> None:
-        """Sample a domain as soon as possible, if *job* is one of `intervals`."""
+        """Sample a domain as soon as possible, if *job* is one of `intervals`; or some failing ones past the cache."""
+        if job == RECHECK_JOB:
+            self._recheck()
+            return
         name = job.removeprefix(_JOB)
         if name == job:
             return
@@ -297,6 +392,22 @@ class DomainSampler:
         if domain in self._running:
             log.warning("a sample takes longer than its interval", domain=domain)
         self._waiting[domain] = None
+        self._pump()
+
+    def _recheck(self) -> None:
+        """Sample failing domains again; if they are too many, some in turn."""
+        ill = [
+            name
+            for name, state in self._board.items()
+            if state.is_healthy is False and state.settings.interval.seconds > RECHECK_SECONDS
+        ]
+        limit = self._recheck_limit()
+        start = self._recheck_from % len(ill) if len(ill) > limit else 0
+        self._recheck_from = start + limit
+        for name in (ill[start:] + ill[:start])[:limit]:
+            if name not in self._running and name not in self._waiting:
+                self._fresh.add(name)
+                self._waiting[name] = None
         self._pump()
 
     def follow(self) -> frozenset[str]:
@@ -311,6 +422,7 @@ class DomainSampler:
             if name not in generation or name in changed:
                 self._drop(name)
         self._waiting = {name: None for name in self._waiting if name in generation}
+        self._fresh &= self._waiting.keys()
         self._followed = generation
         self._disputes.keep(lambda pool, subject: pool != DOMAINS or subject in generation)
         return frozenset([f"{_JOB}{name}" for name in changed])
@@ -337,7 +449,9 @@ class DomainSampler:
     def _start(self, name: DomainName) -> None:
         state = self._board[name]
         subject = DomainSubject(self._board, state, self._disputes, self._on_change)
-        sampling = Sampling(subject, self._asker(), state.settings.interval.seconds, lambda: self._ended(name))
+        max_age = 0.0 if name in self._fresh else state.settings.interval.seconds
+        self._fresh.discard(name)
+        sampling = Sampling(subject, self._asker(), max_age, lambda: self._ended(name))
         self._running[name] = _Running(sampling, self._loop.call_later(_DOMAIN_DEADLINE_SECONDS, self._expire, name))
         self._reporting(sampling.start)
 

@@ -362,7 +362,8 @@ class RoundItems:
             is_new = len(never) == pool.size > 0
         else:
             self.draw = Draws(pool.prefixes, pool.plan, state.sample.key, state.sample.round_number)
-            known = self.draw.add(_known_to_fail(state, max(_MIN_KNOWN, self.draw.drawn)))
+            limit = max(_MIN_KNOWN, self.draw.drawn)
+            known = self.draw.add(failing(state, state.sample.round_number * limit, limit))
             first = self.draw.first_draw_of(start) if start else 0
             ring = IndexRanges([range(first, self.draw.drawn), range(first)])
             is_new = True
@@ -390,10 +391,10 @@ class RoundItems:
         return (item, False) if self.draw is None else self.draw.at(item)
 
 
-def _known_to_fail(state: PoolState, limit: int) -> list[int]:
-    """Failing addresses to sample in this round, so that a fix is seen soon; if more than *limit*, a part a round."""
+def failing(state: PoolState, start: int, limit: int) -> list[int]:
+    """The failing addresses of a pool; if there are more than *limit*, those that follow index *start*, in a circle."""
     healths, size = bytes(state.healths), state.pool.size
-    start = state.sample.round_number * limit % max(1, size) if healths.count(FAILING) > limit else 0
+    start = start % max(1, size) if healths.count(FAILING) > limit else 0
     found: list[int] = []
     for low, high in ((start, size), (0, start)):
         index = healths.find(FAILING, low, high)

@@ -86,6 +86,10 @@ class SpfCache:
             _SpfRefresh(self, domain, cached, now, max_age_seconds).start()
         return None
 
+    def forget(self, domain: str) -> None:
+        """Forget the record of *domain*: a newer one may be published."""
+        self._records.pop(domain, None)
+
     def stop(self) -> None:
         """Ask nothing any more."""
         self._stopped = True
@@ -165,6 +169,12 @@ class Authentication:
             partial(self._spf.compiled, max_age_seconds=pool.interval_seconds),
             self._blocklists.findings(pool, index, target.address),
         )
+
+    def wanted_now(self, pool: Pool, target: Target) -> AuthenticationSettings:
+        """The same, past the cache. Later samples do not use the cached records either, which may be older."""
+        for domain in (*[helo.text for helo in target.helos], *pool.mail_from_domains):
+            self._spf.forget(domain)
+        return wanted_now(pool, target, self._blocklists)
 
     def stop(self) -> None:
         """Ask nothing any more."""

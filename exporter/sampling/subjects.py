@@ -70,7 +70,7 @@ class ReportSubject(ABC):
 
 
 class AddressSubject(ReportSubject):
-    """The address at *index* of a pool. Its state is read once a check: nothing else records it meanwhile."""
+    """The address at *index* of a pool. Its state is read once a check."""
 
     __slots__ = ("_authentication", "_before", "_disputes", "_index", "_on_change", "_pool")
 
@@ -99,8 +99,12 @@ class AddressSubject(ReportSubject):
             suffix=pool.suffix,
             policies=pool.receivers,
             before=state.predicted() if pool.receivers else None,
-            wanted=self._authentication.wanted(pool, self._index, state.target),
+            wanted=self.wanted(),
         )
+
+    def wanted(self) -> AuthenticationSettings:
+        """What to evaluate of SPF and block lists."""
+        return self._authentication.wanted(self._pool.pool, self._index, self.known.target)
 
     def rotation(self) -> int | None:
         pool = self._pool
@@ -120,6 +124,15 @@ class AddressSubject(ReportSubject):
     def broken(self, error: Exception) -> None:
         address = self.known.target.address
         log.error("a check is broken", pool=self._pool.pool.name, ip=str(address), exc_info=error)
+
+
+class FreshSubject(AddressSubject):
+    """An address that is sampled again past the cache."""
+
+    __slots__ = ()
+
+    def wanted(self) -> AuthenticationSettings:
+        return self._authentication.wanted_now(self._pool.pool, self.known.target)
 
 
 class DrawnSubject(AddressSubject):

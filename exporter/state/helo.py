@@ -1,10 +1,11 @@
 """The state of one HELO name, and how a sample changes it. Pure."""
 
+from collections.abc import Container
 from dataclasses import dataclass, field, replace
 
 from exporter.checks.helo import HeloName
 from exporter.checks.helo_name import HeloNameReport
-from exporter.checks.result import Result
+from exporter.checks.result import CheckName, Result
 from exporter.state.known import KnownFindings, confirmed_findings, update_known, worsens
 
 
@@ -38,6 +39,10 @@ class HeloState:
         if self.addresses is None or self.addresses_outside_pool is None:
             return None
         return self.addresses - self.addresses_outside_pool
+
+    def fails(self, expect: Container[CheckName]) -> bool:
+        """Whether a check of *expect* fails, by the known findings."""
+        return any(each.result is Result.FAIL and each.check in expect for each in self.known.values())
 
     def observe(self, report: HeloNameReport, at: float) -> "HeloState":
         """Return the state after one more report, which must be confirmed already: see `confirmed`."""
