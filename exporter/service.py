@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from exporter.checks.result import Result
 from exporter.config.configuration import Configuration
 from exporter.config.effective import Effective
 from exporter.dns.resolvers import Resolvers, log_servers
@@ -274,7 +275,11 @@ class Service:
 
     def _changed(self, pool: str, change: Change) -> None:
         self._storage.add_change(self._journal.write(pool, change))
-        log.info("changed", **change_fields(pool, change))
+        name = change.domain or pool
+        subjects = self._configuration.pools if change.domain is None else self._configuration.domains
+        is_expected = any(change.after.check in one.expect for one in subjects if one.name == name)
+        is_failure = is_expected and change.after.result is Result.FAIL
+        (log.warning if is_failure else log.info)("changed", **change_fields(pool, change))
 
     def _why_not_ready(self) -> str | None:
         if self.stopping.is_set():

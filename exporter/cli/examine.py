@@ -28,7 +28,7 @@ from exporter.cli.examination import (
     checked,
     worst,
 )
-from exporter.cli.sentences import pool_problems, pools_to_report, summary
+from exporter.cli.sentences import drawn_summary, pool_problems, pools_to_report, summary
 from exporter.cli.subjects import (
     NO_EXPANSIONS,
     AddressRequest,
@@ -53,6 +53,9 @@ from exporter.dns.settings import Endpoint, ResolverSettings, system_servers
 from exporter.views.documents import Json, address_document, evidence_document, findings_document, printable, records_of
 from exporter.views.domains import domain_findings_document, hint_document, records_document
 
+_MAX_IN_FULL = 10
+"""How many failing addresses of a pool of which some are drawn are explained in full."""
+
 _QUESTIONS = 8
 """About how many questions of one subject are in flight at the same time."""
 
@@ -68,6 +71,8 @@ class CheckRequest:
         file: The configuration file.
         is_explicit: Whether the user named the file, so that it has to exist.
         is_traced: Whether to query each name server of the reverse zone.
+        pool: The only pool of the configuration to check; None for all.
+        is_failing: Whether to print only what fails or is unknown.
     """
 
     subject: AddressRequest | DomainRequest | None
@@ -76,6 +81,8 @@ class CheckRequest:
     file: Path
     is_explicit: bool = True
     is_traced: bool = False
+    pool: str | None = None
+    is_failing: bool = False
 
 
 def run(request: CheckRequest) -> int:
@@ -88,6 +95,11 @@ def run(request: CheckRequest) -> int:
             f"give an address, like maildns-exporter check 192.0.2.10, or a configuration with --config.file: there is "
             f"no {request.file} here"
         )
+    elif request.pool is not None and configuration is not None:
+        known = [pool.name for pool in configuration.pools]
+        if request.pool not in known:
+            what = f"{request.pool!a} is not a pool of the configuration; {did_you_mean(request.pool, known)}"
+            raise click.BadParameter(what, param_hint="'--pool'")
     try:
         return asyncio.run(_run(request, configuration))
     except KeyboardInterrupt:
@@ -106,13 +118,21 @@ async def _run(request: CheckRequest, configuration: Configuration | None) -> in
     await resolvers.start()
     try:
         at_once = max(1, resolvers.max_in_flight // _QUESTIONS)
-        printer = Printer(request.output, is_single=request.subject is not None)
-        jobs, total = await _jobs(request, configuration, resolvers, printer)
-        async for one in _with_progress(checked(jobs, resolvers, at_once=at_once), total, printer):
-            if request.is_traced and isinstance(one, CheckedAddress):
-                printer.add(replace(one, traces=await trace(one.examination.reverse, resolvers)))
-            else:
-                printer.add(one)
+        printer = Printer(request.output, is_single=request.subject is not None, is_failing=request.is_failing)
+        done = total = 0
+        try:
+            jobs, total = await _jobs(request, configuration, resolvers, printer)
+            async for one in _with_progress(checked(jobs, resolvers, at_once=at_once), total, printer):
+                done += 1
+                if request.is_traced and isinstance(one, CheckedAddress):
+                    printer.add(replace(one, traces=await trace(one.examination.reverse, resolvers)))
+                else:
+                    printer.add(one)
+        except asyncio.CancelledError:  # Ctrl-C
+            printer.waits = False
+            printer.end()
+            click.echo(f"interrupted: {done} of {total} checked" if total else "interrupted", err=True)
+            raise
         code = printer.end()
         for server in [server for resolver in resolvers for server in resolver.servers]:
             for workaround in server.workarounds:
@@ -138,7 +158,9 @@ async def _jobs(
     if isinstance(subject, DomainRequest):
         return iter([domain_job(subject, configuration)]), 1
     found = NO_EXPANSIONS
-    if configuration is not None and (subject is None or depends_on_spf(subject, configuration)):
+    if configuration is not None and (
+        _needs_spf(request.pool, configuration) if subject is None else depends_on_spf(subject, configuration)
+    ):
         found = await expansions(configuration, resolvers)
     if subject is not None:
         for name, one in found.items():
@@ -150,10 +172,16 @@ async def _jobs(
         return iter([job]), 1
     if configuration is None:
         return iter(()), 0
-    pools = pools_of(configuration, found)
+    pools = await asyncio.to_thread(pools_of, configuration, found)
     for pool in pools_to_report(configuration, pools, found):
-        printer.add(pool)
-    return all_jobs(configuration, pools), count_jobs(configuration, pools)
+        if request.pool in (None, pool.pool.name):
+            printer.add(pool)
+    return all_jobs(configuration, pools, request.pool), count_jobs(configuration, pools, request.pool)
+
+
+def _needs_spf(name: str | None, configuration: Configuration) -> bool:
+    """Whether the addresses to check depend on SPF records: those of other pools have the lowest precedence."""
+    return any(pool.spf is not None for pool in configuration.pools if name in (None, pool.name))
 
 
 async def _with_progress(
@@ -175,14 +203,18 @@ async def _with_progress(
 class Printer:
     """Prints results as they arrive; while it *waits*, it collects its output.
 
-    With *is_single* one address or domain was requested: it is explained in full even if it passes.
+    With *is_single* one address or domain was requested: it is explained in full even if it passes. With *is_failing*
+    what passes is only counted. Text does the same with a pool of which some addresses are drawn, and after some
+    failures in full prints a line for each of the others.
     """
 
-    def __init__(self, output: str, *, is_single: bool) -> None:
+    def __init__(self, output: str, *, is_single: bool, is_failing: bool = False) -> None:
         self._output = output
         self._is_single = is_single
         self._style = TextStyle(colour=_has_colours(), unicode=_has_unicode())
         self._counts: defaultdict[type, Counter[Overall]] = defaultdict(Counter)
+        self._is_failing = is_failing
+        self._drawn: dict[str, tuple[int, Counter[Overall]]] = {}
         self._objects = 0
         self._waiting: list[str] = []
         self._is_array = not is_single
@@ -193,6 +225,16 @@ class Printer:
         self._counts[type(one)][one.overall] += 1
         is_brief = not one.troubles if isinstance(one, CheckedPool) else one.overall is Overall.PASS
         end = "\n" if self._is_single else "\n\n"
+        if isinstance(one, CheckedPool) and one.checked < one.pool.size:
+            self._drawn[one.pool.name] = one.pool.size, Counter()
+        is_hidden = self._is_failing and not isinstance(one, CheckedPool)
+        if isinstance(one, CheckedAddress) and one.job.pool in self._drawn:
+            _, counts = self._drawn[one.job.pool]
+            counts[one.overall] += 1
+            is_hidden = is_hidden or self._output == "text"
+            is_brief = is_brief or counts.total() - counts[Overall.PASS] > _MAX_IN_FULL
+        if one.overall is Overall.PASS and is_hidden:
+            return
         if self._output == "json":
             self._add_json(list(documents(one)))
         elif self._output == "markdown":
@@ -208,6 +250,8 @@ class Printer:
             if self._is_array:
                 self._print("]" if self._objects else "[]")
         elif not self._is_single:
+            for name, (size, drawn) in self._drawn.items():
+                self._print(drawn_summary(name, size, drawn))
             self._print(summary(self._counts.__getitem__))
         return worst([overall for counts in self._counts.values() for overall in counts]).value
 

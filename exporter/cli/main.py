@@ -5,6 +5,7 @@ Each command imports this file, so what is slow to import is imported inside the
 
 import ipaddress
 import json
+import os
 import re
 import socket
 import sys
@@ -36,6 +37,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 _MAX_HELO = 512
 """Bytes of an SMTP command line (RFC 5321 section 4.5.3.1.4); no HELO name can be longer."""
 
+INSTALLED_FILE = Path("/etc/maildns-exporter/maildns.yml")
+
 _PAGE = 1000
 """How many changes are read from the storage at once."""
 
@@ -57,6 +60,20 @@ class Parsed(click.ParamType[T]):
             self.fail(str(error), param, ctx)
 
 
+class LogLevel(click.Choice[str]):
+    """The type of `--log.level`: ``warn``, as other exporters have it, is ``warning``."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read *value*."""
+        return super().convert("warning" if str(value).lower() == "warn" else value, param, ctx)
+
+
+def default_file() -> Path:
+    """The configuration file if none is named: in the current folder, else where the packages and images have it."""
+    here = Path("maildns.yml")
+    return next((file for file in (here, INSTALLED_FILE) if os.access(file, os.R_OK)), here)
+
+
 def parse_seconds(text: str) -> float:
     """Read a duration like ``30s``, ``5m`` or ``500ms``."""
     from exporter.config.values import Duration  # pydantic: slow to import
@@ -72,6 +89,16 @@ def _parse_address(text: str) -> Address:
         return Address.parse(inside if mapped is None else str(mapped))
     except ValueError as error:
         raise ValueError(_address_hint(text) or str(error)) from None
+
+
+def _parse_subject(text: str) -> Address | Path:
+    """Read an address, or the path of a configuration."""
+    try:
+        return _parse_address(text)
+    except ValueError:
+        if os.path.exists(text) or re.search(r"\.(?:ya?ml|json)$", text):  # noqa: PTH110  # never an error
+            return Path(text)
+        raise
 
 
 def _address_hint(text: str) -> str | None:
@@ -251,7 +278,7 @@ _SERVING = (
     click.option(
         "--log.level",
         "log_level",
-        type=click.Choice(["debug", "info", "warning", "error"]),
+        type=LogLevel(["debug", "info", "warning", "error"], case_sensitive=False),
         default="info",
         show_default=True,
         help="The lowest level that is logged.",
@@ -268,36 +295,55 @@ _SERVING = (
 """The flags that serving and the demo share."""
 
 _own_config_file = click.option(
-    "--config.file", "config_file", type=click.Path(path_type=Path), help="The configuration file."
+    "--config.file",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help=f"The configuration file; by default maildns.yml, or else {INSTALLED_FILE}.",
 )
 """The flag of a command, which takes precedence over the one before the command."""
+
+_RELOADING = (
+    click.option("--config.check", "config_check", is_flag=True, help="Check the configuration and exit."),
+    click.option(
+        "--config.auto-reload-interval",
+        "reload_seconds",
+        type=Parsed("duration", parse_seconds),
+        default="0s",
+        show_default=True,
+        help="How often to check whether the configuration file has changed, and reload it if so; 0s means never.",
+    ),
+)
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="maildns-exporter")
-@click.option(
-    "--config.file",
-    "config_file",
-    type=click.Path(path_type=Path),
-    default=Path("maildns.yml"),
-    show_default=True,
-    help="The configuration file.",
-)
-@click.option("--config.check", "config_check", is_flag=True, help="Check the configuration and exit.")
-@click.option(
-    "--config.auto-reload-interval",
-    "reload_seconds",
-    type=Parsed("duration", parse_seconds),
-    default="0s",
-    show_default=True,
-    help="How often to check whether the configuration file has changed, and reload it if so; 0s means never.",
-)
-@_with(*_SHARD, *_SERVING)
+@_with(_own_config_file, *_RELOADING, *_SHARD, *_SERVING)
 @click.pass_context
-def cli(
-    context: click.Context,
-    /,
-    config_file: Path,
+def cli(context: click.Context, /, config_file: Path | None, **flags: Any) -> None:
+    """Monitor the DNS behind outbound mail: forward-confirmed reverse DNS and HELO names, for Prometheus.
+
+    Without a command it serves metrics and pages, as exporters do.
+    """
+    context.obj = config_file
+    if context.invoked_subcommand is None:
+        _serve(config_file, **flags)
+
+
+@cli.command("serve")
+@_with(_own_config_file, *_RELOADING, *_SHARD, *_SERVING)
+@click.pass_context
+def serve_command(context: click.Context, /, config_file: Path | None, **flags: Any) -> None:
+    """Serve metrics and pages: the same as without a command. Flags may stand before it, too."""
+    above = cast("click.Context", context.parent)
+    for name, value in above.params.items():
+        is_default = context.get_parameter_source(name) is ParameterSource.DEFAULT
+        if name in flags and is_default and above.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            flags[name] = value
+    _serve(config_file or context.obj, **flags)
+
+
+def _serve(
+    config_file: Path | None,
     *,
     config_check: bool,
     reload_seconds: float,
@@ -305,21 +351,15 @@ def cli(
     shard_count: int,
     **serving: Any,
 ) -> None:
-    """Monitor the DNS behind outbound mail: forward-confirmed reverse DNS and HELO names, for Prometheus.
-
-    Without a command it serves metrics and pages, as exporters do.
-    """
-    if context.invoked_subcommand is not None:
-        context.obj = config_file
-        return
+    file = config_file or default_file()
     if config_check:
-        _print_effective(config_file)
+        _print_effective(file)
         return
     from exporter.cli.serve import serve
     from exporter.config.load import load
 
     shard = shard_of(shard_index, shard_count)
-    serve(lambda: load(config_file), file=config_file, reload_seconds=reload_seconds, shard=shard, **serving)
+    serve(lambda: load(file), file=file, reload_seconds=reload_seconds, shard=shard, **serving)
 
 
 def shard_of(index: int | None, count: int, host: str | None = None) -> "Shard":
@@ -348,7 +388,7 @@ def _ordinal(host: str) -> int:
 
 
 @cli.command()
-@click.argument("ip", type=Parsed("ip", _parse_address), required=False)
+@click.argument("about", metavar="[IP|FILE]", type=Parsed("ip", _parse_subject), required=False)
 @click.option(
     "--helo",
     "helos",
@@ -375,6 +415,8 @@ def _ordinal(host: str) -> int:
     type=Parsed("host:port", parse_endpoint),
     help="The DNS server to query, instead of those of the configuration.",
 )
+@click.option("--pool", help="Only this pool of the configuration.")
+@click.option("--failing", "is_failing", is_flag=True, help="Print only what fails or is unknown.")
 @click.option("--profile", help="The profile to check the address against, instead of that of its pool or HELO name.")
 @click.option(
     "--trace",
@@ -393,19 +435,23 @@ def _ordinal(host: str) -> int:
 @click.pass_context
 def check(
     context: click.Context,
-    ip: Address | None,
+    about: Address | Path | None,
     helos: tuple[HeloName, ...],
     mail_from: str | None,
     domain: DomainName | None,
     selectors: tuple[str, ...],
     resolver: Endpoint | None,
+    pool: str | None,
     profile: str | None,
     output: str,
     config_file: Path | None,
     *,
+    is_failing: bool,
     is_traced: bool,
 ) -> None:
     """Check one address or one domain now, and explain the result; without either, check the whole configuration.
+
+    A FILE is the configuration, as with --config.file.
 
     An address of a configured pool is checked against what its pool expects, with the pool's HELO names unless --helo
     gives others. Any other address needs no configuration.
@@ -413,6 +459,13 @@ def check(
     The exit code is 0 if every expected check passes, 1 if one fails, 4 if too many questions are unanswered, 2 if the
     command line or configuration is wrong, and 3 if it cannot run.
     """
+    ip = about if isinstance(about, Address) else None
+    if isinstance(about, Path):
+        if config_file is not None:
+            raise click.UsageError("FILE and --config.file are the same: give one of them")
+        config_file = about
+    if pool is not None and (ip is not None or domain is not None):
+        raise click.UsageError("--pool is about the whole configuration: leave the address or domain out")
     given = {"--helo": bool(helos), "--mail-from": mail_from is not None, "--profile": profile, "--trace": is_traced}
     if ip is not None and (domain is not None or selectors):
         raise click.UsageError("--domain and --dkim-selector are about a domain: leave the address out")
@@ -435,12 +488,9 @@ def check(
             if what is not None:
                 raise click.BadParameter(f"{selector} {what}", param_hint="'--dkim-selector'")
         subject = DomainRequest(domain, selectors)
-    parent = context.parent
-    is_explicit = config_file is not None or (
-        parent is not None and parent.get_parameter_source("config_file") is not ParameterSource.DEFAULT
-    )
-    file = config_file or context.obj or Path("maildns.yml")
-    context.exit(run(CheckRequest(subject, resolver, output, file, is_explicit=is_explicit, is_traced=is_traced)))
+    named = config_file or context.obj
+    file, is_explicit = named or default_file(), named is not None
+    context.exit(run(CheckRequest(subject, resolver, output, file, is_explicit, is_traced, pool, is_failing)))
 
 
 @cli.command()
@@ -485,7 +535,7 @@ def changes(
     from exporter.state.journal import ChangeFilter
     from exporter.views.documents import change_document
 
-    configuration = load(config_file or inherited or Path("maildns.yml"))
+    configuration = load(config_file or inherited or default_file())
     if configuration.storage is None:
         raise click.UsageError("The configuration has no storage, so no changes are kept: see docs/state.md.")
     which = ChangeFilter(pool, ip, domain, check, time.time() - seconds)
@@ -524,7 +574,8 @@ def _side(side: dict[str, str | None]) -> str:
 
 
 @cli.command("check-config")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@_own_config_file
 @click.option(
     "--expand-spf",
     "expands",
@@ -532,16 +583,22 @@ def _side(side: dict[str, str | None]) -> str:
     help="Look up the addresses that the SPF records of pools authorise, and count them too. Without this flag there "
     "are no DNS queries.",
 )
-def check_config(file: Path, *, expands: bool) -> None:
-    """Print every problem in FILE or, if there is none, the effective configuration with all defaults."""
+@click.pass_obj
+def check_config(inherited: Path | None, file: Path | None, config_file: Path | None, *, expands: bool) -> None:
+    """Print every problem in FILE or, if there is none, the effective configuration with all defaults.
+
+    Warnings and a summary go to standard error.
+    """
+    if file is not None and config_file is not None:
+        raise click.UsageError("FILE and --config.file are the same: give one of them")
     hint = "give the path of a configuration file: maildns-exporter check-config FILE"
-    _print_effective(file, expands=expands, if_missing=hint)
+    _print_effective(file or config_file or inherited or default_file(), expands=expands, if_missing=hint)
 
 
 def _print_effective(file: Path, *, expands: bool = False, **how: str) -> None:
     from exporter.config.effective import render
     from exporter.config.load import load
-    from exporter.inventory.notices import notices
+    from exporter.inventory.notices import described
 
     configuration = load(file, **how)
     click.echo(render(configuration), nl=False)
@@ -553,8 +610,12 @@ def _print_effective(file: Path, *, expands: bool = False, **how: str) -> None:
         found = expanded_now(configuration)
         for notice in spf_notices(configuration, found):
             click.echo(f"{file}: {notice}", err=True)
-    for notice in notices(configuration, found):
-        click.echo(f"{file}: warning: {notice}", err=True)
+    warnings, queries, summary = described(configuration, found)
+    for warning in warnings:
+        click.echo(f"{file}: warning: {warning}", err=True)
+    for line in queries:
+        click.echo(f"{file}: {line}", err=True)
+    click.echo(f"OK: {summary}", err=True)
 
 
 @cli.command()

@@ -483,6 +483,17 @@ def evidence_time(evidence: Mapping[Question, Answer]) -> str:
     return rfc3339(max((answer.asked_at for answer in evidence.values()), default=0.0)) or ""
 
 
+def drawn_summary(pool: str, size: int, counts: Mapping[Overall, int]) -> str:
+    """How many of the addresses drawn from *pool* have which outcome."""
+    total, failing = sum(counts.values()), counts.get(Overall.FINDING, 0)
+    texts = [f"{counts.get(overall, 0)} {word}" for overall, word in _OUTCOMES]
+    share = f" ({percentage(failing, total)})" if failing else ""
+    return f"pool {pool}: {total:,} of {size:,} addresses checked: {', '.join(texts)}{share}."
+
+
+_OUTCOMES = ((Overall.PASS, "pass"), (Overall.FINDING, "fail"), (Overall.INCONCLUSIVE, "unknown"))
+
+
 def summary(counts: Callable[[type], Mapping[Overall, int]]) -> str:
     """How many addresses, reverse checks and domains have which outcome; *counts* gives these numbers by class."""
     kinds = [
@@ -490,12 +501,11 @@ def summary(counts: Callable[[type], Mapping[Overall, int]]) -> str:
         (CheckedName, "reverse check of a HELO name", "reverse checks of HELO names"),
         (CheckedDomain, "domain", "domains"),
     ]
-    results = ((Overall.PASS, "pass"), (Overall.FINDING, "fail"), (Overall.INCONCLUSIVE, "unknown"))
     lines = []
     for kind, singular, plural in kinds:
         numbers = counts(kind)
         total = sum(numbers.values())
         if total or (kind is CheckedAddress and not counts(CheckedDomain)):
-            texts = [f"{numbers.get(overall, 0)} {word}" for overall, word in results]
+            texts = [f"{numbers.get(overall, 0)} {word}" for overall, word in _OUTCOMES]
             lines.append(f"{total} {singular if total == 1 else plural}: {', '.join(texts)}.")
     return "\n".join(lines)

@@ -19,6 +19,7 @@ from exporter.cli.trace import AnswerSource, answered
 from exporter.config.configuration import Configuration, PoolSettings
 from exporter.config.model import BUILT_IN, DEFAULT_PROFILE, EXPECTED, Profile
 from exporter.dns.resolvers import Resolvers
+from exporter.inventory.budget import plan_of
 from exporter.inventory.build import list_plans
 from exporter.inventory.draws import Draws
 from exporter.inventory.expansion import Expansion, expand, expansion
@@ -28,6 +29,9 @@ from exporter.inventory.sources import merge
 
 _KEY = 0
 """The key of random draws: a constant, so that each run checks the same addresses and its output can be compared."""
+
+_MAX_CHECKED = 4096
+"""Size up to which every address of a pool is checked: more take minutes."""
 
 Expansions = Mapping[str, Expansion]
 """What the SPF record of each pool authorises, by the pool's name."""
@@ -231,24 +235,28 @@ def _domain_jobs(configuration: Configuration | None) -> list[DomainJob]:
     return [DomainJob(one.name, one.selectors, one.expect, is_configured=True) for one in domains]
 
 
-def all_jobs(configuration: Configuration, pools: Sequence[Pool]) -> Iterator[AnyJob]:
-    """Each pool's addresses and then its own HELO names, and at the end the domains.
+def all_jobs(configuration: Configuration, pools: Sequence[Pool], only: str | None = None) -> Iterator[AnyJob]:
+    """Each pool's addresses and then its own HELO names, and at the end the domains; or those of the *only* pool.
 
     Of a pool whose rounds draw addresses, these are the drawn ones. The HELO names of addresses are checked with them.
     """
     for settings, pool in zip(configuration.pools, pools, strict=True):
+        if only not in (None, pool.name):
+            continue
         targets = pool.targets
         for index in checked_indices(pool):
             yield _pool_job(targets[index], settings, pool, configuration)
         for helo in settings.helo_names:
             yield NameJob(helo, pool.expect, settings.profile, _scope(pool))
-    yield from _domain_jobs(configuration)
+    if only is None:
+        yield from _domain_jobs(configuration)
 
 
-def count_jobs(configuration: Configuration, pools: Sequence[Pool]) -> int:
+def count_jobs(configuration: Configuration, pools: Sequence[Pool], only: str | None = None) -> int:
     """How many jobs `all_jobs` yields."""
-    names = sum(len(settings.helo_names) for settings in configuration.pools)
-    return sum(len(checked_indices(pool)) for pool in pools) + names + len(configuration.domains)
+    pairs = [pair for pair in zip(configuration.pools, pools, strict=True) if only in (None, pair[1].name)]
+    count = sum(len(checked_indices(pool)) + len(settings.helo_names) for settings, pool in pairs)
+    return count + (len(configuration.domains) if only is None else 0)
 
 
 def checked_indices(pool: Pool) -> Sequence[int]:
@@ -261,7 +269,15 @@ def checked_indices(pool: Pool) -> Sequence[int]:
 
 def pools_of(configuration: Configuration, found: Expansions = NO_EXPANSIONS) -> tuple[Pool, ...]:
     """The pools of *configuration*, with the addresses of their files and SPF records."""
-    return merge(configuration, with_expansions(loaded_from_files(configuration)[0], found)).pools
+    pools = merge(configuration, with_expansions(loaded_from_files(configuration)[0], found)).pools
+    return tuple([_drawn(settings, pool) for settings, pool in zip(configuration.pools, pools, strict=True)])
+
+
+def _drawn(settings: PoolSettings, pool: Pool) -> Pool:
+    """Draw some addresses of each prefix of a pool that is too big to check each now, unless every one is wanted."""
+    if pool.plan is not None or pool.size <= _MAX_CHECKED or settings.sample is False:
+        return pool
+    return pool.sampled(plan_of(settings, pool))
 
 
 def depends_on_spf(request: AddressRequest, configuration: Configuration) -> bool:

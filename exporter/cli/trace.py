@@ -37,7 +37,12 @@ class AnswerSource(Protocol):
 async def answered(check: Check[ResultT], source: AnswerSource) -> tuple[ResultT, Evidence]:
     """Run *check* on the answers of *source*, and return its result with the answers."""
     outcome: asyncio.Future[tuple[ResultT, Evidence]] = asyncio.get_running_loop().create_future()
-    CheckRun(check, source.ask, lambda found, seen: outcome.set_result((found, seen)), outcome.set_exception).start()
+
+    def done(found: ResultT, seen: Evidence) -> None:
+        if not outcome.done():  # as it is after Ctrl-C
+            outcome.set_result((found, seen))
+
+    CheckRun(check, source.ask, done, outcome.set_exception).start()
     return await outcome
 
 

@@ -182,11 +182,13 @@ def _pool(
 ) -> PoolSettings:
     profile = profiles[entry.profile]
     zones = tuple([dnsbl.zone for dnsbl in document.dnsbls])
+    expect = expected(entry.expect, profile.expect)
+    default = zones if CheckName.DNSBL in expect else ()  # it is of no use to look up somebody else's pool
     return PoolSettings(
         name=entry.name,
         profile=entry.profile,
         interval=entry.interval,
-        expect=expected(entry.expect, profile.expect),
+        expect=expect,
         aligned_suffix=entry.aligned_suffix or profile.aligned_suffix,
         series=entry.series,
         ptr_info=entry.ptr_info,
@@ -195,7 +197,7 @@ def _pool(
         receivers=receivers if entry.receivers is None else entry.receivers,
         helo_spf_required=profile.helo_spf_required if entry.helo_spf_required is None else entry.helo_spf_required,
         mail_from_domains=entry.mail_from_domains,
-        dnsbls=zones if entry.dnsbls is None else tuple([zone for zone in zones if zone in entry.dnsbls]),
+        dnsbls=default if entry.dnsbls is None else tuple([zone for zone in zones if zone in entry.dnsbls]),
         addresses_files=tuple([str(directory / one) if directory else one for one in entry.addresses_file]),
         spf=entry.spf,
         sample=entry.sample,

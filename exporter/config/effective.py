@@ -95,6 +95,7 @@ def _dnsbl(entry: DnsblEntry) -> Data:
         zone=str(entry.zone),
         interval=str(entry.interval),
         max_queries_per_second=_rate(entry.max_queries_per_second),
+        max_queries_per_day=_rate(entry.max_queries_per_day),
         families=[family.value for family in entry.families],
         codes={str(code): name for code, name in entry.codes} or None,
     )

@@ -20,6 +20,7 @@ from exporter.config.values import (
     AlertSeverity,
     AlertValue,
     CheckText,
+    DailyValue,
     DomainOrOff,
     Duration,
     DurationText,
@@ -207,6 +208,7 @@ class DnsblEntry(Section):
         zone: Domain under which the list has its records.
         interval: Time in which each address is looked up once.
         max_queries_per_second: Limit of the questions to the list.
+        max_queries_per_day: Limit of the questions to the list in a day.
         families: IP versions that the list has.
         codes: Return codes and their names.
     """
@@ -214,6 +216,7 @@ class DnsblEntry(Section):
     zone: ZoneText
     interval: Annotated[DurationText, duration_between("1m", "7d")] = Duration(3_600_000)
     max_queries_per_second: RateValue = 20.0
+    max_queries_per_day: DailyValue = 50_000.0
     families: Annotated[tuple[FamilyText, ...], Given, OneOrMore, up_to(2, minimum=1)] = tuple(ListFamily)
     codes: Annotated[tuple[tuple[Address, str], ...], PlainValidator(_codes)] = ()
 
@@ -399,7 +402,7 @@ class PoolEntry(Section):
         aligned_suffix: Domain in which PTR and HELO names are expected.
         helo_spf_required: Whether a HELO name without an SPF record fails.
         mail_from_domains: Domains that the addresses send mail for.
-        dnsbls: Zones of the block lists in which the addresses are looked up; None for all.
+        dnsbls: Zones of the block lists in which the addresses are looked up; None for all if `dnsbl` is expected.
         series: Which addresses have series of their own.
         ptr_info: Whether PTR names are exported.
         receivers: Receivers whose verdicts are predicted; None for those of the file.

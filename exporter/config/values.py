@@ -24,13 +24,7 @@ from exporter.config.tree import flow
 from exporter.dns.settings import Endpoint, parse_endpoint
 
 _UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
-_SPELLED = {
-    "d": "days day",
-    "h": "hours hour hrs hr",
-    "m": "minutes minute mins min",
-    "s": "seconds second secs sec",
-    "ms": "milliseconds millisecond msecs msec",
-}
+_SPELLED = {"d": "days day", "h": "hours hour hrs hr", "m": "minutes minute mins min", "s": "seconds second secs sec"}
 _WRITTEN = re.compile("".join(f"(?:(?P<{unit}>[0-9]{{1,9}}){unit}(?![a-z]))?" for unit in _UNITS))
 
 
@@ -61,7 +55,7 @@ class Duration:
         text = text.strip().lower()
         if text.startswith("p"):  # ISO 8601, where an M before the T is a month
             text = re.sub("^p(?=.*t)|^pt?(?!.*m)", "", text).replace("t", "") if text != "p" else ""
-        sizes = {word: size for unit, size in _UNITS.items() for word in (unit, *_SPELLED[unit].split())}
+        sizes = {word: size for unit, size in _UNITS.items() for word in (unit, *_SPELLED.get(unit, "").split())}
         sizes |= dict.fromkeys(("w", "week", "weeks"), 7 * _UNITS["d"])
         several = re.findall(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([a-z]+)", text)
         rest = re.sub(r"[0-9]{1,9}(?:\.[0-9]{1,9})?\s*[a-z]+|[\s,]|\band\b", "", text)
@@ -407,14 +401,17 @@ def _question(text: str) -> Question:
     return Question(DomainName(name), rdtype)
 
 
-def _rate(value: object) -> float:
-    if value == UNLIMITED:
-        return math.inf
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise wrong(f"is {describe(value)}, where a number or `{UNLIMITED}` is needed")
-    if not 0.1 <= value <= 1_000_000:
-        raise wrong(f"is {value}: it has to be from 0.1 to 1000000, or `{UNLIMITED}`")
-    return float(value)
+def _limit(minimum: float, maximum: int) -> PlainValidator:
+    def validate(value: object) -> float:
+        if value == UNLIMITED:
+            return math.inf
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise wrong(f"is {describe(value)}, where a number or `{UNLIMITED}` is needed")
+        if not minimum <= value <= maximum:
+            raise wrong(f"is {value}: it has to be from {minimum:g} to {maximum}, or `{UNLIMITED}`")
+        return float(value)
+
+    return PlainValidator(validate)
 
 
 def _alert(value: object) -> AlertMode:
@@ -570,7 +567,8 @@ ShareValue = Annotated[float, PlainValidator(_share)]
 LabelText = Annotated[str, PlainValidator(_label_text)]
 LabelsValue = Annotated[tuple[tuple[str, str], ...], PlainValidator(_labels)]
 SeriesText = Annotated[SeriesMode, one_of(SeriesMode, "a choice of series")]
-RateValue = Annotated[float, PlainValidator(_rate)]
+RateValue = Annotated[float, _limit(0.1, 1_000_000)]
+DailyValue = Annotated[float, _limit(100, 1_000_000_000)]
 DomainOrOff = Annotated[DomainName | None, PlainValidator(_domain_or_off)]
 PathText = Annotated[str, PlainValidator(_text)]
 

@@ -5,8 +5,9 @@ The estimate is for a healthy fleet. Questions of confirmations and of most rece
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import inf
+from math import inf, isinf
 
+from exporter.checks.names import DomainName
 from exporter.config.configuration import Configuration, PoolSettings
 from exporter.config.model import SampleEntry
 from exporter.inventory.draws import Plan
@@ -54,6 +55,61 @@ class RoundCost:
         )
 
 
+_DAY = 86_400
+_PER_DOMAIN = 12
+"""The records of a domain without DKIM keys: SPF with a few includes, DMARC, MX and their addresses."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListCost:
+    """What the addresses of all pools cost a block list in a day. As text it is a sentence part.
+
+    Attributes:
+        zone: The zone of the list.
+        addresses: Number of addresses that are looked up.
+        wanted: Number of questions a day that look each up once an interval.
+        allowed: Number of questions a day that the list may be asked.
+    """
+
+    zone: DomainName
+    addresses: int
+    wanted: float
+    allowed: float
+
+    def __str__(self) -> str:
+        asked = min(self.wanted, self.allowed)
+        text = (
+            f"{self.zone} is asked {asked:,.0f} queries a day about {counted(self.addresses, 'address', 'addresses')}"
+        )
+        return text if isinf(self.allowed) else f"{text}, at most {self.allowed:,.0f}"
+
+
+def counted(number: int, singular: str, plural: str) -> str:
+    """*number* with its noun."""
+    return f"{number:,} {singular if number == 1 else plural}"
+
+
+def list_costs(configuration: Configuration, pools: Sequence[Pool]) -> tuple[ListCost, ...]:
+    """What each block list of *configuration* is asked about *pools* in a day."""
+    costs = []
+    for entry in configuration.dnsbls:
+        families = {family.version for family in entry.families}
+        ranges = [one for pool in pools if entry.zone in pool.dnsbls for one in pool.source if one.family in families]
+        addresses = sum(one.size for one in ranges)
+        allowed = min(entry.max_queries_per_second * _DAY, entry.max_queries_per_day)
+        costs.append(ListCost(entry.zone, addresses, addresses * _DAY / entry.interval.seconds, allowed))
+    return tuple(costs)
+
+
+def queries_a_day(configuration: Configuration, pools: Sequence[Pool]) -> float:
+    """About how many DNS questions a day the whole configuration costs if all is well."""
+    rate = query_budget(configuration)
+    rounds = [(round_cost(pool, rate).questions + 2 * len(pool.helo_names)) / pool.interval_seconds for pool in pools]
+    domains = [(_PER_DOMAIN + len(one.selectors)) / one.interval.seconds for one in configuration.domains]
+    lists = sum(min(cost.wanted, cost.allowed) for cost in list_costs(configuration, pools))
+    return sum(rounds + domains) * _DAY + lists
+
+
 def query_budget(configuration: Configuration) -> float:
     """Questions per second that may be asked: the limit of the first resolver, which the others only replace."""
     return configuration.resolvers[0].max_queries_per_second
@@ -68,10 +124,10 @@ def with_plans(configuration: Configuration, pools: Sequence[Pool], shards: int 
     chosen: dict[str, Plan | None] = {}
     pairs = list(zip(configuration.pools, pools, strict=True))
     for settings, pool in sorted(pairs, key=lambda pair: (pair[0].sample == "auto", pair[1].whole.size)):
-        plan = _plan(settings, pool) if isinstance(settings.sample, SampleEntry) else None
+        plan = plan_of(settings, pool) if isinstance(settings.sample, SampleEntry) else None
         needed = _rate(pool, plan, shards)
         if settings.sample == "auto" and needed > rate:
-            plan = _plan(settings, pool)
+            plan = plan_of(settings, pool)
             needed = _rate(pool, plan, shards)
         rate -= needed
         chosen[pool.name] = plan
@@ -116,7 +172,8 @@ def _drawn(pool: Pool, plan: Plan, *, everywhere: bool = False) -> int:
     return sum(min(plan.per_prefix, end - start) for start, end in Prefixes(ranges, plan.lengths))
 
 
-def _plan(settings: PoolSettings, pool: Pool) -> Plan | None:
+def plan_of(settings: PoolSettings, pool: Pool) -> Plan | None:
+    """The plan of rounds that draw some addresses of each prefix; None if that would be all of them."""
     sample = settings.prefixes
     plan = Plan(sample.per_prefix, sample.ipv4_prefix, sample.ipv6_prefix, 0)
     depth = Prefixes(pool.whole, plan.lengths).depth

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import inf
 
 from exporter.checks.dnsbl import Blocklist
 from exporter.checks.helo import HeloName
@@ -109,11 +110,19 @@ def watched_domains(configuration: Configuration, shard: Shard = ALONE) -> tuple
 
 @dataclass(frozen=True, slots=True)
 class ListPlan:
-    """A block list, and how often and how fast it is asked."""
+    """A block list, and how often and how fast it is asked.
+
+    Attributes:
+        blocklist: The list.
+        interval_seconds: Time in which each address is looked up once.
+        max_queries_per_second: Limit of the questions in a second.
+        max_queries_per_day: Limit of the questions in a day.
+    """
 
     blocklist: Blocklist
     interval_seconds: float
     max_queries_per_second: float
+    max_queries_per_day: float = inf
 
     @property
     def zone(self) -> DomainName:
@@ -129,6 +138,7 @@ def list_plans(configuration: Configuration) -> tuple[ListPlan, ...]:
                 Blocklist(entry.zone, dict(entry.codes), tuple(sorted(family.version for family in entry.families))),
                 entry.interval.seconds,
                 entry.max_queries_per_second,
+                entry.max_queries_per_day,
             )
             for entry in configuration.dnsbls
         ]

@@ -1,18 +1,21 @@
-"""Warnings about a valid configuration: rounds that do not fit, files that cannot be used, addresses in two pools."""
+"""What `check-config` says of a valid configuration: warnings, queries a day, and a summary."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from math import floor, log10
 
 from exporter.checks.addresses import Address
-from exporter.checks.result import some
-from exporter.config.configuration import Configuration
+from exporter.checks.helo import HeloName, evaluate_syntax
+from exporter.checks.result import Result, some
+from exporter.config.configuration import Configuration, PoolSettings
 from exporter.errors import Problem
-from exporter.inventory.budget import over_budget, query_budget
+from exporter.inventory.budget import ListCost, counted, list_costs, over_budget, queries_a_day, query_budget
 from exporter.inventory.expansion import Expansion
 from exporter.inventory.files import FilesContent, scan
 from exporter.inventory.pool import Pool
 from exporter.inventory.prefixes import BITS
-from exporter.inventory.sources import LoadedAddresses, merge
+from exporter.inventory.sources import Inventory, LoadedAddresses, merge
 
 
 def loaded_from_files(configuration: Configuration) -> tuple[Mapping[str, LoadedAddresses], tuple[Problem, ...]]:
@@ -40,20 +43,46 @@ def with_expansions(
     return loaded
 
 
-def notices(configuration: Configuration, expansions: Mapping[str, Expansion] | None = None) -> Iterator[str]:
-    """Each warning as one line. *expansions* are those of SPF records, by pool; a pool without one is counted without.
+_MAX_WARNINGS = 10
+"""How many warnings of one kind a pool gets."""
 
-    Reads the address files.
+
+def described(
+    configuration: Configuration, expansions: Mapping[str, Expansion] | None = None
+) -> tuple[list[str], list[str], str]:
+    """Warnings, queries a day of each block list, and a summary. Reads the address files.
+
+    *expansions* are those of SPF records, by pool; a pool without one is counted without.
     """
     files, problems = loaded_from_files(configuration)
-    yield from map(str, problems)
+    inventory = merge(configuration, with_expansions(files, expansions or {}))
+    costs = list_costs(configuration, inventory.pools)
+    counts = [
+        counted(len(inventory.pools), "pool", "pools"),
+        counted(sum(pool.size for pool in inventory.pools), "address", "addresses"),
+        counted(len(configuration.domains), "domain", "domains"),
+    ]
+    queries = queries_a_day(configuration, inventory.pools)
+    digits = 1 - floor(log10(queries)) if queries >= 100 else 0
+    summary = ", ".join([one for one in counts if not one.startswith("0 ")])
+    warnings = [*map(str, problems), *_warnings(configuration, inventory, costs, expansions or {})]
+    asked = [str(cost) for cost in costs if cost.addresses]
+    return warnings, asked, f"{summary}, {round(queries, digits):,.0f} queries a day"
+
+
+def _warnings(
+    configuration: Configuration,
+    inventory: Inventory,
+    costs: Iterable[ListCost],
+    expansions: Mapping[str, Expansion],
+) -> Iterator[str]:
     for settings in configuration.pools:
-        if settings.spf is not None and settings.name not in (expansions or {}):
+        yield from _unfit_names(settings)
+        if settings.spf is not None and settings.name not in expansions:
             yield (
                 f"the pool {settings.name} is counted without the addresses of the SPF record of {settings.spf}, which "
                 "only the DNS knows: add --expand-spf to check-config to ask it"
             )
-    inventory = merge(configuration, with_expansions(files, expansions or {}))
     for share in inventory.shares:
         if share.conflicts:
             where = f"the {share.origin} of {share.pool}"
@@ -64,6 +93,36 @@ def notices(configuration: Configuration, expansions: Mapping[str, Expansion] | 
         yield from _not_public(pool)
     for cost in over_budget(inventory.pools, query_budget(configuration)):
         yield f"the rounds of {cost.pool} do not fit: {cost}"
+    for one in costs:
+        if one.wanted > one.allowed:
+            days = one.addresses / one.allowed
+            every = f"{days:.1f} days" if days >= 2 else f"{days * 24:.1f} h"
+            yield (
+                f"{one.zone} may be asked {one.allowed:,.0f} queries a day, where {one.wanted:,.0f} are needed: it is "
+                f"asked about each address every {every}; leave big pools out with `dnsbls: []`"
+            )
+
+
+def _unfit_names(pool: PoolSettings) -> Iterator[str]:
+    """HELO names that are no host names; the first few."""
+    templates = [template.constant for entry in pool.addresses for template in entry.helo]
+    helos = dict.fromkeys([*pool.helo_names, *[name for name in templates if name is not None]])
+    unfit = [helo for helo in helos if evaluate_syntax(helo).result is Result.FAIL]
+    for helo in unfit[:_MAX_WARNINGS]:
+        yield (
+            f"the HELO name {helo} of the pool {pool.name} is not a full host name: write {_host_name_in(helo)}, "
+            "unless the server really says that"
+        )
+    if len(unfit) > _MAX_WARNINGS:
+        yield f"the pool {pool.name} has {len(unfit):,} HELO names that are no host names"
+
+
+def _host_name_in(helo: HeloName) -> str:
+    """The host name in a URL, a mailbox or the like; an example if there is none."""
+    text = re.sub(r"^[a-z]+://|^.*@", "", helo.text.lower())
+    text = re.sub(r"(?::[0-9]+)?/?$", "", text).rstrip(".")
+    name = HeloName.parse(text).host_name if text else None
+    return "a name like mail.example.org" if name is None else name
 
 
 def _not_public(pool: Pool) -> Iterator[str]:

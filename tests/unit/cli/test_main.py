@@ -28,6 +28,7 @@ PROBLEMS = [
     ),
     "bad.yml:2:1: resolver: is not a known key; did you mean `resolvers`?",
 ]
+COMMANDS = ["changes", "check", "check-config", "demo", "serve"]
 LOCAL = "--web.listen-address=127.0.0.1:0"
 
 
@@ -65,20 +66,86 @@ def test_help_has_every_command_and_every_flag_a_sentence(run, flag):
     status, output, errors = run(flag)
     assert (status, errors) == (0, "")
     options, _, commands = output.partition("\nCommands:\n")
-    assert [line.split()[0] for line in commands.splitlines() if line] == ["changes", "check", "check-config", "demo"]
+    assert [line.split()[0] for line in commands.splitlines() if line] == COMMANDS
     named = [line.split()[0] for line in options.splitlines() if line.startswith("  --")]
     assert {"--config.file", "--web.listen-address", "--web.enable-lifecycle", "--log.format"} <= set(named)
     assert "Without a command it serves" in output
 
 
-@pytest.mark.parametrize("arguments", [["check-config", "good.yml"], ["--config.check", "--config.file=good.yml"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check-config", "good.yml"],
+        ["check-config", "--config.file=good.yml"],
+        ["--config.file=good.yml", "check-config"],
+        ["--config.check", "--config.file=good.yml"],
+        ["serve", "--config.check", "--config.file=good.yml", "--log.level=warn"],
+        ["--config.file=good.yml", "--config.check", "--log.level=WARN", "serve"],
+    ],
+)
 def test_a_good_configuration_is_printed_with_its_defaults(run, tmp_path, arguments):
     """The output is itself a configuration, and the same one."""
     status, output, errors = run(*arguments)
-    assert (status, errors) == (0, "")
+    assert (status, errors) == (0, "OK: 1 pool, 1 address, 1,200 queries a day\n")
     assert "interval: 5m" in output
     (tmp_path / "again.yml").write_text(output)
-    assert run("check-config", "again.yml") == (0, output, "")
+    assert run("check-config", "again.yml") == (0, output, errors)
+
+
+def test_the_default_configuration_is_here_or_where_packages_have_it(run, tmp_path, monkeypatch):
+    """The file in the current folder comes first."""
+    installed = tmp_path / "etc" / "maildns.yml"
+    monkeypatch.setattr("exporter.cli.main.INSTALLED_FILE", installed)
+    assert run("check-config")[0] == 2
+    installed.parent.mkdir()
+    installed.write_text("pools: [{name: installed, addresses: [{ip: 192.0.2.1}]}]")
+    assert "name: installed" in run("check-config")[1]
+    assert "name: installed" in run("--config.check")[1]
+    (tmp_path / "maildns.yml").write_text("pools: [{name: here, addresses: [{ip: 192.0.2.1}]}]")
+    assert "name: here" in run("check-config")[1]
+
+
+DOUBTFUL = """
+dnsbls: [bl.example.net, {zone: zen.example.org, max_queries_per_day: 100}]
+pools:
+  - name: corporate
+    addresses:
+      - {ip: [192.0.2.10, "2001:db8::a"], helo: smtp://mail.example.org}
+      - {ip: 10.0.0.1, helo: a@b.example.org}
+      - {ip: 0.0.0.0, helo: x.}
+      - {ip: 224.0.0.1, helo: "mail.example.org:25"}
+      - {network: 127.0.0.0/31, helo: mail.example.org.}
+  - {name: others, profile: microsoft-365, addresses: [{network: 203.0.113.0/24}]}
+domains: [{name: example.org}, {name: example.com}]
+"""
+
+
+def test_what_is_probably_wrong_is_a_warning(run, tmp_path):
+    """Addresses that no receiver sees, HELO names that are no host names, lists above their budget; then a summary."""
+    (tmp_path / "doubtful.yml").write_text(DOUBTFUL)
+    status, _, errors = run("check-config", "doubtful.yml")
+    *lines, last = errors.splitlines()
+    nat = "if the server is behind NAT, list the public address that receivers see"
+    said = "of the pool corporate is not a full host name: write {}, unless the server really says that"
+    assert status == 0
+    assert [line.removeprefix("doubtful.yml: ") for line in lines] == [
+        f"warning: the HELO name smtp://mail.example.org {said.format('mail.example.org')}",
+        f"warning: the HELO name a@b.example.org {said.format('b.example.org')}",
+        f"warning: the HELO name x. {said.format('a name like mail.example.org')}",
+        f"warning: the HELO name mail.example.org:25 {said.format('mail.example.org')}",
+        f"warning: the HELO name mail.example.org. {said.format('mail.example.org')}",
+        f"warning: no receiver sees 0.0.0.0 of corporate, unspecified (RFC 1122): {nat}",
+        f"warning: no receiver sees 10.0.0.1 of corporate, private (RFC 1918): {nat}",
+        f"warning: no receiver sees 127.0.0.0 of corporate, a loopback address (RFC 1122): {nat}",
+        f"warning: no receiver sees 224.0.0.1 of corporate, multicast (RFC 5771): {nat}",
+        (
+            "warning: zen.example.org may be asked 100 queries a day, where 168 are needed: it is asked about each "
+            "address every 1.7 h; leave big pools out with `dnsbls: []`"
+        ),
+        "bl.example.net is asked 168 queries a day about 7 addresses, at most 50,000",
+        "zen.example.org is asked 100 queries a day about 7 addresses, at most 100",
+    ]
+    assert last == "OK: 2 pools, 263 addresses, 2 domains, 160,000 queries a day"
 
 
 @pytest.mark.parametrize(
@@ -106,11 +173,12 @@ def test_rounds_that_do_not_fit_and_bad_files_are_warnings(run, tmp_path):
     status, output, errors = run("check-config", "big.yml")
     assert status == 0
     assert "sample: false" in output
-    file, private, sum_up = errors.splitlines()
+    file, private, sum_up, last = errors.splitlines()
     assert private == (
         "big.yml: warning: no receiver sees 10.0.0.0 of big, private (RFC 1918): if the server is behind NAT, list the "
         "public address that receivers see"
     )
+    assert last == "OK: 2 pools, 131,072 addresses, 75,000,000 queries a day"
     assert file == (
         f"big.yml: warning: {tmp_path}/targets.yml:2:8: [1].ip: '10.0.0' is not an IPv4 or IPv6 address, like "
         "192.0.2.10 or 2001:db8::10"
@@ -151,7 +219,21 @@ def test_rounds_that_do_not_fit_and_bad_files_are_warnings(run, tmp_path):
         ),
         pytest.param(["--nonsense"], "Error: No such option '--nonsense'.", id="unknown-flag"),
         pytest.param(["nonsense"], "Error: No such command 'nonsense'.", id="unknown-command"),
-        pytest.param(["check-config"], "Error: Missing argument 'FILE'.", id="no-argument"),
+        pytest.param(
+            ["check-config"],
+            "maildns.yml: does not exist: give the path of a configuration file: maildns-exporter check-config FILE",
+            id="no-argument",
+        ),
+        pytest.param(
+            ["check-config", "good.yml", "--config.file=good.yml"],
+            "Error: FILE and --config.file are the same: give one of them",
+            id="two-files",
+        ),
+        pytest.param(
+            ["check", "good.yml", "--pool=mai"],
+            "Error: Invalid value for '--pool': 'mai' is not a pool of the configuration; known are `a`",
+            id="no-such-pool",
+        ),
         *[
             pytest.param(
                 [f"--web.listen-address={text}"],

@@ -1,6 +1,10 @@
 """What `check` can look at: domains, HELO names, and pools from SPF records or too large for a full sweep."""
 
+import asyncio
 import json
+import signal
+import subprocess
+import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -262,6 +266,7 @@ _spf.example.org. TXT "v=spf1 ip4:192.0.2.0/31 ip6:2001:db8:1::/48 include:_more
 _more.example.org. TXT "v=spf1 ip4:192.0.2.2 ?all"
 _open.example.org. TXT "v=spf1 ip4:192.0.2.0/31 exists:%{i}.example.org ip4:192.0.2.8 -all"
 _big.example.org. TXT "v=spf1 ip4:10.0.0.0/8 -all"
+_large.example.org. TXT "v=spf1 ip4:198.51.0.0/19 -all"
 _none.example.org. TXT "v=spf1 -all"
 _bad.example.org. TXT "v=spf1 ip4:192.0.2.0/33 -all"
 _silent.example.org. TXT "v=spf1 ip4:192.0.2.0/33 -all"
@@ -391,6 +396,69 @@ async def test_one_address_of_each_prefix_of_a_large_pool_is_checked(tmp_path):
     assert (pool["addresses"], pool["checked"], addresses) == (3, 2, 2)
 
 
+async def test_a_pool_too_large_to_check_each_address_is_drawn_from(tmp_path):
+    """Ten failures are explained, the others get a line, and a pass none; JSON has each."""
+    async with provider(tmp_path, "_large.example.org", ", interval: 1d") as command:
+        finished = await command("check", "--pool", "provider")
+        pool, addresses = pool_of((await command("check", "--output", "json")).out)
+    assert (pool["addresses"], pool["checked"], addresses) == (8192, 32, 32)
+    assert finished.out.count("\nEvidence, ") == 10
+    assert finished.out.count("no HELO name: FAIL (fcrdns)\n") == 32
+    assert finished.out.splitlines()[-2:] == [
+        "pool provider: 32 of 8,192 addresses checked: 0 pass, 32 fail, 0 unknown (100%).",
+        "32 addresses: 0 pass, 32 fail, 0 unknown.",
+    ]
+
+
+TWO_POOLS = """
+resolvers: [{{name: here, servers: ["{server}"], canary: false, timeout: 1m, attempts: 1}}]
+pools:
+- {{name: good, profile: microsoft-365, addresses: [{{ip: 192.0.2.0}}, {{ip: 192.0.2.1}}]}}
+- {{name: bad, profile: microsoft-365, addresses: [{{ip: 192.0.2.2}}, {{ip: 192.0.2.3}}]}}
+domains: [{{name: example.org}}]
+"""
+
+
+async def test_one_pool_or_what_fails(tmp_path):
+    """`--pool` leaves out other pools and the domains, `--failing` what passes; the summary counts all."""
+    async with DemoServer(World(SPF_WORLD.strip().splitlines())) as server:
+        (tmp_path / "maildns.yml").write_text(TWO_POOLS.format(server=server.address))
+        good, bad, nothing = [
+            await run("check", str(tmp_path / "maildns.yml"), *more)
+            for more in (["--pool=good"], ["--pool=bad", "--failing"], ["--pool=good", "--failing"])
+        ]
+        some = json.loads((await run("check", str(tmp_path / "maildns.yml"), "--failing", "--output=json")).out)
+    assert (good.code, good.out.count("\n")) == (0, 3)
+    assert good.out.endswith("\n2 addresses: 2 pass, 0 fail, 0 unknown.\n")
+    assert bad.code == 1
+    assert bad.out.startswith("192.0.2.3, no HELO name: FAIL (fcrdns)\n")
+    assert bad.out.endswith("\n2 addresses: 1 pass, 1 fail, 0 unknown.\n")
+    assert nothing.out == "2 addresses: 2 pass, 0 fail, 0 unknown.\n"
+    assert [one.get("ip") or one["domain"] for one in some] == ["192.0.2.3", "example.org"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("output", ["text", "json"])
+async def test_ctrl_c_prints_what_was_found(tmp_path, output):
+    """The last server does not answer. The output is complete, and there is no traceback."""
+    world = World(SPF_WORLD.strip().splitlines(), faults=[("2.2.0.192.in-addr.arpa", Fault.SILENT)])
+    async with DemoServer(world) as server:
+        file = tmp_path / "maildns.yml"
+        file.write_text(TWO_POOLS.format(server=server.address))
+        arguments = ["-m", "exporter", "check", str(file), "--output", output]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        first = await process.stdout.readuntil(b"192.0.2.1")
+        process.send_signal(signal.SIGINT)
+        rest, errors = await process.communicate()
+    assert (process.returncode, errors.decode()) == (130, "interrupted: 2 of 5 checked\n")
+    if output == "json":
+        assert [one["ip"] for one in json.loads(first + rest)] == ["192.0.2.0", "192.0.2.1"]
+    else:
+        assert rest.decode().endswith("\n2 addresses: 2 pass, 0 fail, 0 unknown.\n")
+
+
 async def test_check_config_queries_the_dns_only_with_expand_spf(tmp_path):
     """Without the flag a warning names what is unknown; with it, the record is looked up and has its own warnings."""
     async with provider(tmp_path, more=", interval: 10s") as command:
@@ -402,9 +470,9 @@ async def test_check_config_queries_the_dns_only_with_expand_spf(tmp_path):
     assert alone.out == asked.out
     assert alone.err == (
         f"{file}: warning: the pool provider is counted without the addresses of the SPF record of _spf.example.org, "
-        "which only the DNS knows: add --expand-spf to check-config to ask it\n"
+        "which only the DNS knows: add --expand-spf to check-config to ask it\nOK: 1 pool, 0 queries a day\n"
     )
-    headline, warning = asked.err.splitlines()
+    headline, warning, _ = asked.err.splitlines()
     assert headline == (
         f"{file}: pool provider, from the SPF record of _spf.example.org: 3 addresses; too large to enumerate, so "
         "left out: 2001:db8:1::/48"

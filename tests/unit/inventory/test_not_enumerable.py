@@ -8,7 +8,7 @@ from exporter.checks.spf.compiled import size, union
 from exporter.config.load import parse
 from exporter.inventory.build import build
 from exporter.inventory.not_enumerable import NotEnumerable, split_into_networks
-from exporter.inventory.notices import notices
+from exporter.inventory.notices import described
 from exporter.inventory.shard import Shard
 
 keys = st.integers(0, 2**63 - 1)
@@ -128,7 +128,7 @@ def test_a_network_that_is_too_big_to_enumerate_belongs_to_its_pool():
     assert a.contains(Address.parse("2001:db8:ffff::1"))
     assert not a.contains(Address.parse("2001:dba::"))
     assert not b.not_enumerable.ranges
-    (notice,) = notices(configuration)
+    (notice,) = described(configuration)[0]
     assert notice == (
         "a has too many addresses in 2001:db8::/32 and 2001:db9::/64 to look up all: only those with an entry of their "
         "own, here or in a file, are watched, and a round samples 3 other addresses at random"
