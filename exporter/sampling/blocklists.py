@@ -12,6 +12,7 @@ import structlog
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import CheckRun, Evidence, OnAnswer
 from exporter.checks.dnsbl import ListHealth, Listing, dnsbl, list_health
+from exporter.checks.names import DomainName
 from exporter.checks.result import CheckName, Result
 from exporter.inventory.build import ListPlan
 from exporter.sampling.confirm import Asker, servers_of
@@ -26,6 +27,13 @@ TEST_SECONDS = 300.0
 _RETRY_SECONDS = 30.0
 """The pause after a test that was not answered."""
 
+_DAY = 86_400
+_BURST_SECONDS = 3600.0
+"""The share of a day's budget that may be used at once."""
+
+_TEST_SHARE = 20
+"""A test asks two questions of each family. Once in the time of so many questions, it takes a tenth of the budget."""
+
 _TICK_SECONDS = 0.02
 _MAX_UNDER_WAY = 64
 _SHARE = 0.9
@@ -39,14 +47,16 @@ class BlocklistSampler:
     passing its test again without the DNS cache, through servers that pass their canaries afterwards.
 
     Addresses that a list was never asked about are looked up at the list's pace. The others are spread over the
-    interval, beginning where the last scan stopped, which may have been in an earlier process. *asker* gives the
-    current resolvers.
+    interval, beginning where the last scan stopped, which may have been in an earlier process. All questions to a list
+    count for its budget of a day, of which an hour's share may be used at once. Pools that expect `dnsbl` come first;
+    the others get what is left. *asker* gives the current resolvers.
     """
 
     def __init__(self, blocklists: Blocklists, asker: Callable[[], Asker]) -> None:
         self._blocklists = blocklists
         self._asker = asker
         self._scans: list[_ListScan] = []
+        self._spent: dict[DomainName, float] = {}
 
     def follow(self, plans: Sequence[ListPlan], board: Board) -> None:
         """Scan these lists and the pools on the board from now on. New or changed scans begin at once."""
@@ -58,7 +68,7 @@ class BlocklistSampler:
                 old.remove(same)
                 self._scans.append(same)
             else:
-                self._scans.append(_ListScan(plan, self._blocklists, self._asker))
+                self._scans.append(_ListScan(plan, self._blocklists, self._asker, self._spent))
                 self._scans[-1].begin()
         for scan in old:
             scan.stop()
@@ -70,10 +80,27 @@ class BlocklistSampler:
         self._scans.clear()
 
 
-class _ListScan:
-    """Scans the addresses for one list, again and again."""
+class _Lane:
+    """The scan of some pools for one list: its state, and when its next lookup is due."""
 
-    def __init__(self, plan: ListPlan, blocklists: Blocklists, asker: Callable[[], Asker]) -> None:
+    def __init__(self, circle: "ListItems", spread: float) -> None:
+        self.circle = circle
+        self.spread = spread
+        self.items: Iterator[ListItem] = iter(())
+        self.next: ListItem | None = None
+        self.began = -inf
+        self.due = 0.0
+
+
+class _ListScan:
+    """Scans the addresses for one list, again and again.
+
+    *spent* has for each list the time of the event loop until which its budget is used.
+    """
+
+    def __init__(
+        self, plan: ListPlan, blocklists: Blocklists, asker: Callable[[], Asker], spent: dict[DomainName, float]
+    ) -> None:
         self._plan = plan
         self._blocklists = blocklists
         self._asker = asker
@@ -83,15 +110,18 @@ class _ListScan:
             for family in plan.blocklist.families
             if any(one.family == family for listings in self._listings for one in listings.pool.source)
         ]
-        self._circle = ListItems(self._listings, blocklists.cursors.get(plan.zone))
+        self._spent = spent
         self._pace = 0.0 if isinf(plan.max_queries_per_second) else 1 / plan.max_queries_per_second
-        self._spread = max(self._pace, _SHARE * plan.interval_seconds / max(1, self._circle.size))
+        # Room for a burst at the start, and for questions that are under way when the budget is used.
+        self._cost = (_DAY + 2 * _BURST_SECONDS) / plan.max_queries_per_day
+        own = [one for one in self._listings if CheckName.DNSBL in one.pool.expect]
+        others = [one for one in self._listings if CheckName.DNSBL not in one.pool.expect]
+        circles = [ListItems(some, blocklists.cursors.get(plan.zone)) for some in (own, others)]
+        self._lanes = [_Lane(one, _SHARE * plan.interval_seconds / max(1, one.size)) for one in circles]
+        self._longest = max(self._lanes, key=lambda lane: lane.circle.size)
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._items: Iterator[ListItem] = iter(())
-        self._next: ListItem | None = None
-        self._began = -inf
-        self._due = self._test_at = 0.0
+        self._due = self._paced = self._test_at = 0.0
         self._tests = 0
         self._looking_up: dict[int, ListItem | None] = {}
         self._numbers = count()
@@ -116,7 +146,8 @@ class _ListScan:
         if self._tests:
             pass  # wait for the result of the test
         elif now >= self._test_at:
-            self._test_at = now + min(TEST_SECONDS, self._plan.interval_seconds)
+            seconds = min(TEST_SECONDS, self._plan.interval_seconds)
+            self._test_at = now + max(seconds, _TEST_SHARE * self._cost * len(self._families))
             self._tests = len(self._families)
             for family in self._families:
                 self._test(family)
@@ -129,25 +160,39 @@ class _ListScan:
         if not any(self._works(family) for family in self._families):
             self._due = self._test_at
             return
-        if self._next is None:
-            if now < self._began + self._plan.interval_seconds:
-                self._due = min(self._test_at, self._began + self._plan.interval_seconds)
+        for lane in self._lanes:
+            self._ask_lane(lane, now)
+        self._due = min(self._test_at, max(self._free_at, min(lane.due for lane in self._lanes)))
+
+    @property
+    def _free_at(self) -> float:
+        """When the list may be asked again: its pace, and its budget of a day."""
+        return max(self._paced, self._spent.get(self._plan.zone, -inf))
+
+    def _ask_lane(self, lane: _Lane, now: float) -> None:
+        if lane.next is None:
+            lane.due = lane.began + self._plan.interval_seconds
+            if now < lane.due:
                 return
-            self._items = self._circle.scan(self._works)
-            self._next = next(self._items, None)
-            self._began = self._due = now
-        while self._next is not None and self._due <= now and len(self._looking_up) < _MAX_UNDER_WAY:
-            item, self._next = self._next, next(self._items, None)
+            lane.items = lane.circle.scan(self._works)
+            lane.next = next(lane.items, None)
+            lane.began = lane.due = now
+        while lane.next is not None and max(lane.due, self._free_at) <= now and len(self._looking_up) < _MAX_UNDER_WAY:
+            item, lane.next = lane.next, next(lane.items, None)
             is_first = item.listings.codes[item.position] == PENDING
-            self._due = max(self._due, now - _TICK_SECONDS) + (self._pace if is_first else self._spread)
-            self._look_up(item, is_first=is_first)
-        if self._next is None:
-            log.debug("block list scanned", dnsbl=self._plan.zone, seconds=round(now - self._began, 3))
+            lane.due = max(lane.due, now - _TICK_SECONDS) + (0.0 if is_first else lane.spread)
+            self._paced = max(self._paced, now - _TICK_SECONDS) + self._pace
+            self._look_up(item, is_remembered=lane is self._longest and not is_first)
+        if lane.next is None:
+            log.debug("block list scanned", dnsbl=self._plan.zone, seconds=round(now - lane.began, 3))
 
     def _set_cursor(self) -> None:
-        """Set where to continue after a restart: at the first address whose lookup has not ended."""
+        """Set where to continue after a restart: at the first address whose lookup has not ended.
+
+        Of the two lanes, the longer one continues; the other one, which is soon through, begins again.
+        """
         under_way = (item for item in self._looking_up.values() if item is not None)
-        item = next(under_way, self._next) or self._circle.first
+        item = next(under_way, self._longest.next) or self._longest.circle.first
         if item is not None and item.listings.codes[item.position] != PENDING:
             self._blocklists.set_cursor(self._plan.zone, item.cursor)
 
@@ -166,8 +211,9 @@ class _ListScan:
             before = self._health(family)
             if before is None or before.works is not health.works:
                 log.info("block list tested", dnsbl=self._plan.zone, works=health.works, sentence=health.sentence)
-                if health.works is True and self._next is None:
-                    self._began = -inf  # begin a scan now: none ran while the list did not work
+                for lane in self._lanes:
+                    if health.works is True and lane.next is None:
+                        lane.began = -inf  # begin a scan now: none ran while the list did not work
             if health.works is None:
                 self._test_at = min(self._test_at, self._loop.time() + _RETRY_SECONDS)
             self._blocklists.put_health(health)
@@ -178,12 +224,12 @@ class _ListScan:
 
         CheckRun(list_health(self._plan.blocklist, family), self._asking(confirm=True), done, broken).start()
 
-    def _look_up(self, item: "ListItem", *, is_first: bool) -> None:
+    def _look_up(self, item: "ListItem", *, is_remembered: bool) -> None:
         listings, index = item
         address = listings.pool.targets[index].address
         health = self._health(address.family)
         number = next(self._numbers)
-        self._looking_up[number] = None if is_first else item
+        self._looking_up[number] = item if is_remembered else None
 
         def done(listing: Listing, evidence: Evidence) -> None:  # noqa: ARG001  # `CheckRun` passes it
             if listing.is_listed and not listings.is_listed(index):
@@ -217,7 +263,10 @@ class _ListScan:
         def ask(question: Question, on_answer: OnAnswer) -> None:
             if self._stopped:
                 on_answer(question, Answer(Status.TIMEOUT, asked_at=time.time()))
-            elif confirm:
+                return
+            before = self._spent.get(self._plan.zone, -inf)
+            self._spent[self._plan.zone] = max(before, self._loop.time() - _BURST_SECONDS) + self._cost
+            if confirm:
                 self._asker().ask(question, on_answer, confirm=True)
             else:
                 self._asker().ask(question, on_answer, max_age_seconds=self._plan.interval_seconds)

@@ -83,3 +83,19 @@ def test_every_profile_has_a_reason():
 def test_whether_a_helo_name_needs_an_spf_record(profiles, keys, expected):
     """The profile has the default, and the pool overrides it."""
     assert pool(keys, profiles).helo_spf_required is expected
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        pytest.param("interval: 5m", ["bl.example"], id="expected"),
+        pytest.param("expect: [fcrdns]", [], id="not-expected"),
+        pytest.param("profile: microsoft-365", [], id="not-in-the-profile"),
+        pytest.param("profile: microsoft-365, expect: {add: [dnsbl]}", ["bl.example"], id="added"),
+        pytest.param("profile: microsoft-365, dnsbls: bl.example", ["bl.example"], id="asked-for"),
+        pytest.param("dnsbls: []", [], id="none"),
+    ],
+)
+def test_a_pool_is_looked_up_in_block_lists_if_it_expects_that_or_names_them(keys, expected):
+    """Nobody can do anything about listings of somebody else's pool."""
+    assert list(pool(keys, "[]\ndnsbls: [bl.example]").dnsbls) == expected

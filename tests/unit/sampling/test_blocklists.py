@@ -269,3 +269,42 @@ def test_an_address_that_becomes_known_during_a_scan_comes_once():
         found.append(item.cursor)
         item.listings.put(item.position, CLEAN, 2.0)
     assert sorted(found) == sorted(EVERY)
+
+
+BUDGET = """
+dnsbls: [{zone: bl.example, interval: 1h, families: ipv4, max_queries_per_day: 2000}]
+pools:
+- {name: others, profile: microsoft-365, dnsbls: bl.example, addresses: [{network: 198.51.100.0/24}]}
+- {name: own, addresses: [{network: 192.0.2.0/29}]}
+"""
+
+
+@pytest.mark.slow
+def test_a_list_has_a_budget_and_own_pools_come_first():
+    """Of all questions in a day, tests included. An own address is looked up once an interval, whatever others need."""
+    resolver = FakeResolver(GOOD)
+    asked = []
+
+    async def main():
+        board, lists = Board(), Blocklists()
+        configuration = parse(BUDGET, "test")
+        board.publish(build(configuration))
+        sampler = BlocklistSampler(lists, lambda: resolver)
+        for _ in range(2):
+            sampler.follow(list_plans(configuration), board)
+            await asyncio.sleep(12 * 3600.0)
+            board.publish(build(configuration)[::-1])  # a reload gives no new budget
+            asked.append([str(question) for question in resolver.asked])
+        sampler.stop()
+
+    run(main())
+    assert 1800 <= len(asked[1]) <= 2000
+    assert len(asked[0]) <= 1000 + 2000 / 24
+    own = Counter(question for question in asked[1] if ".2.0.192.bl.example A" in question)
+    others = Counter(question for question in asked[1] if ".100.51.198.bl.example A" in question)
+    assert len(own) == 8
+    assert min(own.values()) >= 23
+    assert len(others) == 256
+    assert max(others.values()) - min(others.values()) <= 1
+    looked_up = [question for question in asked[1] if question.endswith(("192.bl.example A", "198.bl.example A"))]
+    assert set(list(dict.fromkeys(looked_up))[:8]) == set(own)
