@@ -117,8 +117,8 @@ def problems() -> Sequence[AnyPanel]:
             "Failing checks",
             "The expected checks that fail, with the reason. The runbooks say how to fix each reason; "
             "'maildns-exporter check' prints the records to publish.",
-            {"A": f"max by (pool, check, reason) ({_of(families.ADDRESS_PROBLEM)})"},
-            columns={"check": "Check", "reason": "Reason", "pool": "Pool"},
+            {"A": f"max by (pool, check, reason, subject) ({_of(families.ADDRESS_PROBLEM)})"},
+            columns={"check": "Check", "reason": "Reason", "subject": "About", "pool": "Pool"},
             styles={"Check": [override("links", [dashboard.EVIDENCE_LINK])]},
             sort="Check",
             ascending=True,

@@ -194,8 +194,8 @@ def pools() -> Sequence[AnyPanel]:
             "Addresses with a problem",
             "Up to 200 addresses that fail an expected check. Each links to its own dashboard and to the exporter's "
             "evidence: every question and answer.",
-            {"A": f"topk(200, max by (pool, ip, check, reason) ({_PROBLEM}))"},
-            columns={"pool": "Pool", "ip": "Address", "check": "Check", "reason": "Reason"},
+            {"A": f"topk(200, max by (pool, ip, check, reason, subject) ({_PROBLEM}))"},
+            columns={"pool": "Pool", "ip": "Address", "check": "Check", "reason": "Reason", "subject": "About"},
             styles={"Address": [dashboard.ADDRESS_LINKS]},
             sort="Pool",
             ascending=True,

@@ -12,9 +12,6 @@ from exporter.state.board import Board
 from exporter.state.counters import NotEnumerableFailure
 from exporter.state.pool import FAILING, HEALTHY, NOT_SAMPLED, UNKNOWN, UNSAMPLED, PoolState
 
-MANY_OF_OTHERS = 0.01
-"""A sampled pool is failing if the lower end of an estimate is above this share."""
-
 _Z = 1.96  # standard deviations on both sides of the mean that cover 95% of a normal distribution
 
 
@@ -112,6 +109,7 @@ class PoolSummary:
         not_sampled: How many have no sample: nobody asked the DNS about them yet.
         unanswered: How many have a latest sample that is not conclusive.
         is_drawn: Whether rounds draw some addresses of each prefix, so that *checks* have estimates of the whole pool.
+        alert_threshold: The share of addresses that has to fail for an alert about the whole pool.
         interval_seconds: The configured time between samples.
         rounds: How many rounds are complete.
         round_seconds: How long the last round took; None before the first ends.
@@ -128,6 +126,7 @@ class PoolSummary:
     not_sampled: int
     unanswered: int
     is_drawn: bool
+    alert_threshold: float
     interval_seconds: float
     rounds: int
     round_seconds: float | None
@@ -139,13 +138,13 @@ class PoolSummary:
     def state(self) -> str:
         """``failing``, ``unknown`` or ``healthy``, whichever is most urgent.
 
-        A pool whose rounds draw addresses is failing if more than `MANY_OF_OTHERS` of all its addresses surely fail.
+        A pool whose rounds draw addresses is failing if, surely, a larger share of it fails than *alert_threshold*.
         """
         if self.is_drawn:
             worst = self.worst_estimate
             if worst is None or worst.estimate is None:
                 return "unknown"
-            return "failing" if worst.estimate.lower > MANY_OF_OTHERS else "healthy"
+            return "failing" if worst.estimate.lower > self.alert_threshold else "healthy"
         if self.failing:
             return "failing"
         return "unknown" if self.unknown or self.not_sampled else "healthy"
@@ -194,6 +193,7 @@ def summarise(state: PoolState, lag_seconds: float) -> PoolSummary:
         not_sampled=healths.count(UNSAMPLED),
         unanswered=results[CheckName.FCRDNS, Result.UNKNOWN],
         is_drawn=pool.plan is not None,
+        alert_threshold=pool.alert_threshold,
         interval_seconds=pool.interval_seconds,
         rounds=state.counters.rounds,
         round_seconds=state.round_seconds,

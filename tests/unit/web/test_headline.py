@@ -1,11 +1,17 @@
 """The words of the pages: headlines, estimates, sums of addresses."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.views.pools import estimate
+from exporter.checks.result import CheckName
+from exporter.state.counters import PoolCounters
+from exporter.state.pool import PoolState
+from exporter.views.pools import CheckCounts, estimate, summarise
 from exporter.web.pages import Tally, amount, headline, passing
+from tests.unit.web.pools import pool
 
 ADDRESSES, DOMAINS, POOLS = "address", "domain", "sampled pool"
 
@@ -120,6 +126,24 @@ def test_no_headline_is_greener_than_the_fleet(tallies, is_blind):
 def test_an_estimate_shows_its_bounds(size, sampled, failed, text):
     """Only what passes wholly is 100%, and only a sample has bounds."""
     assert passing(estimate(size, sampled, failed), " confirmed") == text
+
+
+@pytest.mark.parametrize(
+    ("sampled", "failed", "state"),
+    [
+        pytest.param(0, 0, "unknown", id="before-the-first-round"),
+        pytest.param(6_787, 0, "healthy", id="none-fails"),
+        pytest.param(6_787, 68, "healthy", id="about-as-many-as-are-tolerated"),
+        pytest.param(6_787, 120, "failing", id="surely-more"),
+        pytest.param(20, 1, "healthy", id="too-few-to-be-sure"),
+    ],
+)
+def test_a_sampled_pool_fails_when_it_surely_does(sampled, failed, state):
+    """One failing address of half a million, which nobody here can repair, makes no red headline."""
+    fresh = summarise(PoolState(pool("198.51.100.0/30", expect=["fcrdns"]), PoolCounters()), 0.0)
+    counts = CheckCounts(CheckName.FCRDNS, True, 0, failed, 0, 0, estimate(458_752, sampled, failed))
+
+    assert replace(fresh, is_drawn=True, alert_threshold=0.01, failing=failed, checks=(counts,)).state == state
 
 
 @pytest.mark.parametrize(
