@@ -12,7 +12,7 @@ from exporter.checks.names import DomainName
 from exporter.checks.report import report
 from exporter.checks.result import CheckName
 from exporter.state.address import AddressState
-from exporter.views.documents import address_documents, evidence_document, percentage, printable, rfc3339
+from exporter.views.documents import address_documents, evidence_document, fix_document, percentage, printable, rfc3339
 from exporter.views.pools import Listed
 from tests.factories import World, target
 
@@ -60,6 +60,18 @@ def test_the_text_of_a_server_is_escaped(server, error):
     assert one["server"].isascii()
     assert one["server"].isprintable()
     assert one["errors"][0]["text"] == printable(error)
+
+
+def test_each_record_of_a_fix_stands_under_its_own_name():
+    """The PTR record is in the zone of the provider, the A record in that of the sender."""
+    finding, *_ = run_check(report(target("192.0.2.1", "mail.example.org")), World.parse(""))[0].findings
+    fix = fix_document(finding.fix)
+
+    assert fix["zone"] == ""
+    assert [(change["owner"], change["records"]) for change in fix["changes"]] == [
+        ("1.2.0.192.in-addr.arpa", ["1.2.0.192.in-addr.arpa. PTR mail.example.org."]),
+        ("mail.example.org", ["mail.example.org. A 192.0.2.1"]),
+    ]
 
 
 def test_never_is_null():
