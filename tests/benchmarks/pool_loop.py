@@ -55,6 +55,9 @@ class DnsAtHand:
     async def close(self) -> None: ...
     async def retire(self) -> None: ...
 
+    async def is_outdated(self, _settings: object) -> bool:
+        return False
+
     def sources(self, _servers: Collection[str]) -> frozenset[Source]:
         return frozenset()
 
