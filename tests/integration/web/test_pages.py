@@ -114,7 +114,9 @@ async def test_search_by_address_prefix_and_name():
             await search(query)
             await page.wait_for_url(f"**{path}")
         await search("lookups")
-        assert await page.locator("tbody .name").all_inner_texts() == ["many-lookups.example", "void-lookups.example"]
+        names = await page.locator("tbody .name").all_inner_texts()
+        assert {"many-lookups.example", "void-lookups.example"} <= set(names)
+        assert all("lookups" in name for name in names)
         await search("<script>alert(1)</script>")
         assert await page.locator("h1 q").inner_text() == "<script>alert(1)</script>"
 
