@@ -190,7 +190,10 @@ def _implicit_mx(domain: DomainName, answer: Answer) -> Check[MxReport]:
     questions = forward_questions(domain)
     answers = yield questions
     advice = "Publish an MX record that names its mail server. Only if it takes no mail, publish a null MX, MX 0 ."
-    fix = Fix(f"{advice} (RFC 7505).", answer.owner(domain))
+    if answer.chain:
+        what = f"is a CNAME that leads to {answer.owner(domain)}, which {what}"
+        advice = f"Replace the CNAME by address records, because nothing else may stand beside it. {advice}"
+    fix = Fix(f"{advice} (RFC 7505).", domain)
     addresses = [address for reply in answers for address in reply.addresses]
     if any(map(_is_public, addresses)):
         sentence = f"{domain} {what}, so its mail goes to the host of that name."

@@ -215,10 +215,11 @@ RPT_AT = "_smtp._tls.example.org TXT v=TLSRPTv1;"
         pytest.param(
             mx,
             "example.org CNAME www.example.org\nwww.example.org CNAME w3.example.net\nw3.example.net A 192.0.2.80",
-            "example.org has no MX record, so its mail goes to the host of that name.",
-            "w3.example.net",
+            "example.org is a CNAME that leads to w3.example.net, which has no MX record, so its mail goes to the host "
+            "of that name.",
+            "example.org",
             (),
-            id="the-end-of-its-aliases-has-no-mx",
+            id="the-fix-of-an-alias-is-at-its-own-name",
         ),
         pytest.param(
             mta_sts,
