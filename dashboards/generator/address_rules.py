@@ -210,10 +210,9 @@ _HELO_PROBLEMS = "\nor on (job, pool, ip)\n".join(
 _HELO_NAMES_GONE = (
     "max by (job, pool, helo) (maildns_helo_resolves == bool 0)\n"
     'unless on (job, pool) (maildns_pool_check_expected{check="helo-resolves"} == 0)\n'
-    "unless on (job, pool, helo) label_replace(\n"
-    '  maildns_address_problem{check=~"helo-.+"}, "helo", "$1", "subject", "(.*)"\n'
-    ")\n"
-    f"unless on (job, pool) {HELO.many}"
+    'unless on (job, pool, helo) label_replace(maildns_address_problem, "helo", "$1", "subject", "(.*)")\n'
+    f"unless on (job, pool) {HELO.many}\n"
+    f"unless on (job, pool) {FCRDNS.many}"
 )
 _HELO_COUNTED = failing('check=~"helo-.+"')
 _HELO_RECORDINGS = HELO.recordings(

@@ -8,8 +8,9 @@ from dashboards.generator.address_rules import ADDRESS_CHECKS
 from dashboards.generator.domain_rules import DOMAIN_CHECKS
 from dashboards.generator.outputs import FOLDER, GROUPS
 from dashboards.generator.pool_rules import LOWER, RATIO, UPPER
-from exporter.checks.domain import DomainCheckName
-from exporter.checks.result import CheckName
+from dashboards.generator.rules import REASONS
+from exporter.checks.domain import DomainCheckName, DomainReason
+from exporter.checks.result import CheckName, Reason
 from tests.assets.dashboard_files import NAMES, all_queries, labels_in, load, panels
 from tests.assets.promql import WrongQueryError, labels_of, metrics_of
 from tests.yaml_files import read_yaml
@@ -79,6 +80,18 @@ def test_an_alert_describes_with_labels_that_it_has(alert):
 def test_every_check_of_an_address_has_alerts():
     """A new check needs alerts, or nobody notices its failures."""
     assert set(ADDRESS_CHECKS) == {check.value for check in CheckName}
+
+
+def test_every_reason_of_a_failure_has_words():
+    """An alert says what is wrong, for each reason of a failure that a domain or an address can have."""
+    words = {reason for reasons in REASONS.values() for reason in reasons}
+    known = {reason.value for reason in (*Reason, *DomainReason)}
+    hints = {"monitoring", "testing", "tag", "reports", "subdomains", "short", "sha256"}
+
+    assert words <= known
+    assert {
+        one for one in known - words if one.startswith(("ptr-", "forward-", "helo-", "dkim-", "dmarc-", "mx-"))
+    } <= {one for one in known if one.rpartition("-")[2] in hints}
 
 
 def test_every_check_of_a_domain_has_alerts():
