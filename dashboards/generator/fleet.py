@@ -197,7 +197,7 @@ def pools() -> Sequence[AnyPanel]:
             {"A": f"topk(200, max by (pool, ip, check, reason, subject) ({_PROBLEM}))"},
             columns={"pool": "Pool", "ip": "Address", "check": "Check", "reason": "Reason", "subject": "About"},
             styles={
-                "Pool": [wide(130)],
+                "Pool": [wide(120)],
                 "Address": [dashboard.ADDRESS_LINKS, wide(130)],
                 "Check": [wide(150)],
                 "Reason": [wide(150)],
@@ -205,7 +205,7 @@ def pools() -> Sequence[AnyPanel]:
             sort="Pool",
             ascending=True,
             no_value=NO_PROBLEM,
-            width=14,
+            width=13,
             height=9,
         ),
         table(
@@ -214,10 +214,10 @@ def pools() -> Sequence[AnyPanel]:
             "reason.",
             {"A": _REASONS},
             columns={"pool": "Pool", "check": "Check", "reason": "Reason", "Value": "Addresses"},
-            styles={"Pool": [dashboard.POOL_LINKS, wide(130)], "Check": [wide(150)], "Addresses": counted(BAD)},
+            styles={"Pool": [dashboard.POOL_LINKS, wide(150)], "Check": [wide(150)], "Addresses": counted(BAD)},
             sort="Addresses",
             no_value=NO_PROBLEM,
-            width=10,
+            width=11,
             height=9,
         ),
         state_timeline(
