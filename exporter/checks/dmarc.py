@@ -664,4 +664,6 @@ def _bad_tags(found: PublishedRecord) -> tuple[str, Fix]:
         uris = [uri for uri in (tags.get(name) or "").split(",") if f"{name}={_SIZE.sub('', uri)}" not in bad]
         tags[name] = ",".join(uris) if name in DMARC.uris and uris else None
     left = f", without {clip(some(bad))}, which no receiver can read" if bad else ""
-    return sentence, _rewritten(f"Publish the record as below{left}.", found, tags)
+    fix = _rewritten(f"Publish the record as below{left}.", found, tags)
+    gains_policy = found.record.p is None and tags.get("p", "none") != "none"
+    return sentence, replace(fix, warning=_ENFORCING if gains_policy else "")

@@ -120,6 +120,10 @@ class Dialect:
                 pairs[-1] = (pairs[-1][0], f"{pairs[-1][1]},{segment}")
             elif segment:
                 lost.append(segment)
+        if "sp" in self.names and "p" not in dict(pairs):  # a policy without its name
+            policies = [it for it in lost if it.lower() in {"none", "quarantine", "reject"}]
+            pairs += [("p", it) for it in policies[:1]]
+            lost = [it for it in lost if it not in policies[:1]]
         return tuple(pairs), tuple(lost)
 
     def _why(self, text: bytes, read: str, found: re.Match[str] | None) -> str:
