@@ -32,6 +32,8 @@ class DomainReason(StrEnum):
     SPF_NEUTRAL_ALL = "spf-neutral-all"
     SPF_PTR = "spf-ptr"
     SPF_UNREACHABLE = "spf-unreachable"
+    SPF_UNKNOWN_MODIFIER = "spf-unknown-modifier"
+    SPF_TAKEOVER = "spf-takeover"
 
     DKIM_MISSING = "dkim-missing"
     DKIM_DANGLING = "dkim-dangling"

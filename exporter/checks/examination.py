@@ -17,7 +17,8 @@ from exporter.checks.names import DomainName
 from exporter.checks.receivers import Receiver, ReceiverVerdict, receivers
 from exporter.checks.report import DEFAULT_AUTHENTICATION, AuthenticationSettings, Report, Target, report
 from exporter.checks.result import CheckName, Fix, Result
-from exporter.checks.spf.evaluate import authorising, spf_helo, spf_mailfrom
+from exporter.checks.spf.evaluate import spf_helo, spf_mailfrom
+from exporter.checks.spf.fixes import authorising
 from exporter.checks.spf.results import SpfResult, SpfVerdict
 from exporter.checks.zone_cut import ReverseZones, ZoneCut, reverse_zones, zone_cut
 
@@ -122,7 +123,8 @@ def spf_fix(target: Target, verdict: SpfVerdict) -> Fix | None:
         return None
     if verdict.unanswered_ptr is not None or not verdict.owner:
         return None
-    return authorising(target.address, verdict.owner, verdict.records)
+    host = "a" if verdict.identity == "helo" else "mx"
+    return authorising(target.address, verdict.owner, verdict.records, why=verdict.outcome.why, host=host)
 
 
 def owner_of(line: str) -> DomainName:

@@ -79,7 +79,7 @@ class Dialect:
 
     def meant(self, text: bytes) -> Meant | None:
         """Read a record of this kind, whatever is wrong with it; None if it is of another kind."""
-        read = _clean(text)
+        read = cleaned(text)
         found = self._find_version(read)
         if found is None:
             if _ANY_VERSION.search(read):
@@ -93,7 +93,7 @@ class Dialect:
 
     def first_meant(self, texts: Iterable[bytes], *, versioned: bool = False) -> Meant | None:
         """The first record of this kind among TXT records; *versioned* demands a version, however it is spelt."""
-        wanted = [text for text in texts if not versioned or self._find_version(_clean(text))]
+        wanted = [text for text in texts if not versioned or self._find_version(cleaned(text))]
         return next((it for it in map(self.meant, wanted) if it is not None), None)
 
     def _find_version(self, read: str) -> re.Match[str] | None:
@@ -167,7 +167,7 @@ def quoted(text: bytes) -> str:
     return clip(text.decode("ascii", "backslashreplace"), 160)
 
 
-def _clean(text: bytes) -> str:
+def cleaned(text: bytes) -> str:
     """The text without quotes, escapes and invisible characters, and with ASCII in place of what looks like it."""
     try:
         read = text.decode("utf-8")

@@ -13,6 +13,7 @@ from exporter.checks.dmarc import dmarc
 from exporter.checks.inbound import mta_sts, mx, tls_rpt
 from exporter.checks.report import report
 from exporter.checks.result import Fix, Result
+from exporter.checks.spf.domain import spf_domain
 from exporter.cli.trace import answered
 from exporter.dns.resolvers import Resolvers
 from exporter.dns.settings import Endpoint, ResolverSettings
@@ -92,6 +93,7 @@ MISTAKES: dict[str, Callable[..., Check[Any]]] = {
     "dkim": lambda domain: dkim("s1", domain),
     "mta_sts": mta_sts,
     "tls_rpt": tls_rpt,
+    "spf": spf_domain,
 }
 HOST = ["mta-sts.example.com. A 192.0.2.80"]
 

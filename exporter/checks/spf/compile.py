@@ -20,6 +20,7 @@ from exporter.checks.spf.terms import (
     SpfRecord,
     block,
     matched,
+    near_misses,
     no_name,
     no_target,
     nothing_matches,
@@ -93,7 +94,7 @@ class _Compilation:
             return _decide_all(undecided, unanswered(question, answer))
         records = spf_records(answer.texts)
         if top:
-            self.owner, self.records = str(answer.chain[-1] if answer.chain else name), records
+            self.owner, self.records = str(answer.owner(name)), records or near_misses(answer.texts)
         read = only_record(name, answer, records)
         if isinstance(read, Outcome):
             return _decide_all(undecided, read)

@@ -7,19 +7,30 @@ that helps; else it says whose record has to change.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from exporter.checks.answers import Answer, Question
+from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check
 from exporter.checks.domain import AnyReason, DomainCheckName, DomainFinding, DomainReason, Hint
+from exporter.checks.host_names import special_use
 from exporter.checks.names import DomainName
+from exporter.checks.public_suffix import registrable_domain
 from exporter.checks.result import Fix, Reason, Result, some
 from exporter.checks.spf.compile import compile_spf
 from exporter.checks.spf.compiled import CompiledSpf, size
-from exporter.checks.spf.evaluate import merged, replacement, terms
+from exporter.checks.spf.fixes import (
+    COMPLETE_FIRST,
+    corrected,
+    kept_senders,
+    repaired,
+    repaired_term,
+    replacement,
+    without_dead,
+)
 from exporter.checks.spf.macros import MacroString, expand, name_of
 from exporter.checks.spf.results import LIMITS, Limits, Outcome, SpfResult
 from exporter.checks.spf.terms import (
     Mechanism,
     SpfRecord,
+    near_misses,
     no_target,
     only_record,
     spf_records,
@@ -72,11 +83,14 @@ class SpfTree:
 
     Attributes:
         owner: the name that has the top record, at the end of a CNAME chain.
-        records: the SPF records at *owner*.
+        records: the SPF records at *owner*; if there is none, the texts that were meant to be one.
         nodes: the records, the top one first.
         troubles: faults that end an evaluation.
         loops: records that a term leads back to.
-        void_terms: terms that find nothing, with the domain of their record.
+        void_terms: for IPv4 and IPv6 senders, the terms that find nothing, with the domain of their record.
+        families: the address families that the records name senders of.
+        found: the ``ip4`` and ``ip6`` terms that stand for what a term of the top record finds.
+        unregistered: domains that do not exist, with the domain of a record and its term that leads there.
         lookups: terms that ask the DNS.
         is_cut: whether it continues beyond `TERM_LIMIT`, or in circles.
         followed: terms that were followed so far.
@@ -87,10 +101,23 @@ class SpfTree:
     nodes: list[SpfNode] = field(default_factory=list)
     troubles: list[SpfTrouble] = field(default_factory=list)
     loops: list[SpfNode] = field(default_factory=list)
-    void_terms: list[tuple[str, str]] = field(default_factory=list)
+    void_terms: dict[int, list[tuple[str, str]]] = field(default_factory=lambda: {4: [], 6: []})
+    families: set[int] = field(default_factory=set)
+    found: dict[str, list[str]] = field(default_factory=dict)
+    unregistered: dict[DomainName, tuple[str, str]] = field(default_factory=dict)
     lookups: int = 0
     is_cut: bool = False
     followed: int = 0
+
+    @property
+    def void_lookups(self) -> int:
+        """The lookups that find nothing, for senders of the family with more of them."""
+        return len(self.void_terms[self.worse_family])
+
+    @property
+    def worse_family(self) -> int:
+        """The family of the senders with more void lookups; one that the records name no sender of does not count."""
+        return max(sorted(self.families or {4, 6}), key=lambda it: len(self.void_terms[it]))
 
     def may_follow(self) -> bool:
         """Whether one more term may be followed."""
@@ -120,7 +147,7 @@ def _read(tree: SpfTree, domain: str, term: str, path: tuple[str, ...]) -> Check
     (answer,) = yield [question]
     records = spf_records(answer.texts)
     if not path:
-        tree.owner, tree.records = str(answer.chain[-1] if answer.chain else name), records
+        tree.owner, tree.records = str(answer.owner(name)), records or near_misses(answer.texts)
     if not answer.is_conclusive:
         tree.add(SpfTrouble(domain, "", unanswered(question, answer)))
         return None
@@ -132,6 +159,7 @@ def _read(tree: SpfTree, domain: str, term: str, path: tuple[str, ...]) -> Check
     node = SpfNode(domain, term, path, read)
     tree.nodes.append(node)
     tree.lookups += read.lookups
+    tree.families |= {it.network.family for it in read.reachable if it.network is not None}
     for mechanism in read.reachable:
         if mechanism.name == "include" and mechanism.target is not None:
             yield from _follow(tree, node, mechanism.target, mechanism.text)
@@ -156,8 +184,21 @@ def _follow(tree: SpfTree, node: SpfNode, target: MacroString, term: str) -> Che
     if not tree.may_follow():
         return
     missing = yield from _read(tree, domain, term, path)
-    if (missing is not None and missing.result is SpfResult.NONE) or name_of(domain) is None:
+    name = name_of(domain)
+    if (missing is not None and missing.result is SpfResult.NONE) or name is None:
         tree.add(SpfTrouble(node.domain, term, no_target(term, node.domain, domain)))
+        if name is not None:
+            yield from _registration(tree, node.domain, term, name)
+
+
+def _registration(tree: SpfTree, where: str, term: str, name: DomainName) -> Check[None]:
+    """Find out whether anybody could register the domain that a term leads to."""
+    domain = registrable_domain(name)
+    if domain is None or domain in tree.unregistered or special_use(domain) or len(tree.unregistered) >= TROUBLE_LIMIT:
+        return
+    (answer,) = yield [Question(domain, "NS")]
+    if answer.status is Status.NXDOMAIN and not answer.chain:
+        tree.unregistered[domain] = where, term
 
 
 def _look_up(tree: SpfTree, domain: str, mechanism: Mechanism) -> Check[None]:
@@ -192,10 +233,17 @@ def _look_up_host(tree: SpfTree, domain: str, mechanism: Mechanism, host: Domain
 def _note(
     tree: SpfTree, domain: str, mechanism: Mechanism, questions: Sequence[Question], answers: Sequence[Answer]
 ) -> None:
-    """Record lookups that find nothing in both families, and those without an answer."""
-    if all(answer.status.is_negative for answer in answers):
-        tree.void_terms.append((domain, mechanism.text))
+    """Record lookups that find nothing, for each family; what the others find; and those without an answer."""
     for question, answer in zip(questions, answers, strict=True):
+        for family in (4, 6) if len(questions) == 1 else (4,) if question.rdtype == "A" else (6,):
+            if answer.status.is_negative:
+                tree.void_terms[family].append((domain, mechanism.text))
+        for it in answer.addresses if mechanism.name != "exists" else ():
+            tree.families.add(it.family)
+            prefix = mechanism.prefix4 if it.family == 4 else mechanism.prefix6
+            length = "" if prefix == 8 * len(it.packed) else f"/{prefix}"
+            sign = mechanism.text[0] if mechanism.text[0] in "+-~?" else ""
+            tree.found.setdefault(mechanism.text, []).append(f"{sign}ip{it.family}:{it}{length}")
         if not answer.is_conclusive:
             tree.add(SpfTrouble(domain, mechanism.text, unanswered(question, answer)))
 
@@ -241,11 +289,13 @@ def spf_domain(domain: DomainName, *, limits: Limits = LIMITS) -> Check[SpfDomai
     """Check the SPF record of *domain* and everything that it includes or redirects to."""
     tree = yield from spf_tree(domain)
     compiled = yield from compile_spf(domain, limits=limits)
-    findings = [_trouble(domain, tree, trouble) for trouble in tree.troubles]
+    findings = []
+    for trouble in tree.troubles:
+        findings.append((yield from _trouble(domain, tree, trouble)))  # noqa: PERF401  # it asks questions
     findings += [_loop(domain, tree, node) for node in tree.loops]
     if tree.lookups > limits.lookups or (tree.is_cut and not tree.loops):
         findings.append(_over_limit(domain, tree, limits))
-    if len(tree.void_terms) > limits.void_lookups:
+    if tree.void_lookups > limits.void_lookups:
         findings.append(_over_void_limit(domain, tree, limits))
     if size(compiled.authorised(4)) >= _EVERYBODY:
         findings.append((yield from _passes_all(domain, tree, compiled, limits)))
@@ -253,9 +303,9 @@ def spf_domain(domain: DomainName, *, limits: Limits = LIMITS) -> Check[SpfDomai
         domain,
         tuple(findings) or (DomainFinding(_CHECK, Result.PASS, domain),),
         tuple(_hints(domain, tree)),
-        tree.records,
+        spf_records(tree.records),
         tree.lookups,
-        len(tree.void_terms),
+        tree.void_lookups,
         limits,
         tuple(dict.fromkeys([node.domain for node in tree.nodes])),
         compiled,
@@ -266,7 +316,7 @@ def _fails(domain: str, reason: AnyReason, sentence: str, fix: Fix) -> DomainFin
     return DomainFinding(_CHECK, Result.FAIL, domain, reason, sentence, fix)
 
 
-def _trouble(domain: DomainName, tree: SpfTree, trouble: SpfTrouble) -> DomainFinding:
+def _trouble(domain: DomainName, tree: SpfTree, trouble: SpfTrouble) -> Check[DomainFinding]:
     result, reason, why = trouble.outcome
     assert reason is not None  # noqa: S101  # a trouble is no pass
     if result is SpfResult.TEMPERROR:
@@ -274,26 +324,41 @@ def _trouble(domain: DomainName, tree: SpfTree, trouble: SpfTrouble) -> DomainFi
     own = trouble.domain == domain
     sentence = f"SPF of {domain} is broken: {why}."
     if reason is Reason.SPF_NONE:
-        advice = (
-            "Publish an SPF record that names what sends for the domain; the one below is for a domain without mail."
-        )
-        return _fails(domain, reason, f"{domain} has no SPF record.", replacement(advice, tree.owner, (), ["-all"]))
+        sentence = f"{why}." if tree.records else f"{domain} has no SPF record."
+        return _fails(domain, reason, sentence, (yield from _first_record(domain, tree)))
     if not own:
         return _fails(
             domain, reason, sentence, Fix(f"Ask for the record of {trouble.domain} to be corrected.", trouble.domain)
         )
     match reason:
         case Reason.SPF_SEVERAL_RECORDS:
-            advice, kept = "Publish one record in place of them, like the one below.", merged(tree.records)
+            advice = "Publish one record in place of them: every sender of them, and the end that refuses least."
+            fix = corrected(tree.owner, tree.records, advice=advice)
         case Reason.SPF_NO_TARGET:
-            advice = "Remove the term, or have its target publish an SPF record."
-            kept = [term for term in terms(tree.records[0]) if term != trouble.term]
+            fix = without_dead(tree.owner, tree.records, [trouble.term])
         case Reason.SPF_MX_LIMIT:
-            advice = "Replace the term by ip4 and ip6 terms that name the sending servers."
-            kept = [term for term in terms(tree.records[0]) if term != trouble.term]
+            fix = Fix(f"Replace {trouble.term} by ip4 and ip6 terms that name the sending servers.", tree.owner)
         case _:
-            advice, kept = "Publish the record without the invalid terms.", terms(tree.records[0])
-    return _fails(domain, reason, sentence, replacement(advice, tree.owner, tree.records, kept))
+            fix = corrected(tree.owner, tree.records, advice="Publish the record repaired.")
+    return _fails(domain, reason, sentence, fix)
+
+
+def _first_record(domain: DomainName, tree: SpfTree) -> Check[Fix]:
+    """What to publish where no record counts: the one that nearly does, a list to complete, or that all is refused.
+
+    All is refused only for a domain without a sign of mail: no MX record but the null MX, and no address.
+    """
+    if tree.records:
+        return corrected(tree.owner, tree.records[:1], advice="Publish the record repaired.")
+    questions = [Question(domain, "MX"), Question(domain, "A"), Question(domain, "AAAA")]
+    mx, *hosts = yield questions
+    is_null = [it.exchange for it in mx.exchanges] == ["."]
+    if is_null or all(it.status.is_negative for it in (mx, *hosts)):
+        advice = "Publish an SPF record that names what sends for the domain. If nothing does, publish the one below."
+        warning = "It refuses all mail of the domain."
+        return replacement(advice, tree.owner, (), ["-all"], warning=warning)
+    advice = "Publish an SPF record that names what sends for the domain, like the one below."
+    return replacement(advice, tree.owner, (), ["mx" if mx.exchanges else "a", "~all"], warning=COMPLETE_FIRST)
 
 
 def _loop(domain: DomainName, tree: SpfTree, node: SpfNode) -> DomainFinding:
@@ -302,8 +367,8 @@ def _loop(domain: DomainName, tree: SpfTree, node: SpfNode) -> DomainFinding:
     if where != domain:
         fix = Fix(f"Ask for the record of {where} to be corrected.", where)
     else:
-        kept = [term for term in terms(tree.records[0]) if term != node.term]
-        fix = replacement("Remove the term.", tree.owner, tree.records, kept)
+        kept = [term for term in repaired(tree.records[0]).terms if term != node.term]
+        fix = kept_senders("Remove the term, which names nobody else.", tree.owner, tree.records, kept)
     return _fails(domain, DomainReason.SPF_LOOP, sentence, fix)
 
 
@@ -322,17 +387,23 @@ def _over_limit(domain: DomainName, tree: SpfTree, limits: Limits) -> DomainFind
 
 
 def _over_void_limit(domain: DomainName, tree: SpfTree, limits: Limits) -> DomainFinding:
-    shown = some([f"{term} in the record of {where}" for where, term in tree.void_terms])
+    family = tree.worse_family
+    void = tree.void_terms[family]
+    shown = some(list(dict.fromkeys([f"{term} in the record of {where}" for where, term in void])))
+    whom = "" if tree.void_terms[4] == tree.void_terms[6] else f" for IPv{family} senders"
     sentence = (
-        f"SPF of {domain} has {len(tree.void_terms)} lookups that find nothing; "
-        f"{limits.void_lookups} are allowed: {shown}."
+        f"SPF of {domain} has {len(void)} lookups that find nothing{whom}; {limits.void_lookups} are allowed: {shown}."
     )
-    own = {term for where, term in tree.void_terms if where == domain}
-    if len(tree.void_terms) - len(own) > limits.void_lookups or not own:
+    own = {term for where, term in (*tree.void_terms[4], *tree.void_terms[6]) if where == domain}
+    others = max(sum(where != domain for where, _ in it) for it in tree.void_terms.values())
+    if others > limits.void_lookups or not own:
         fix = Fix("Ask for these terms to be removed, or their names to be published.", tree.owner)
     else:
-        kept = [term for term in terms(tree.records[0]) if term not in own]
-        fix = replacement("Remove the terms that find nothing.", tree.owner, tree.records, kept)
+        kept: list[str] = []
+        for term in repaired(tree.records[0]).terms:
+            kept += tree.found.get(term, []) if term in own else [term]
+        advice = "Remove the terms that find nothing, and name the addresses that the others find."
+        fix = kept_senders(advice, tree.owner, tree.records, list(dict.fromkeys(kept)))
     return _fails(domain, Reason.SPF_VOID_LOOKUP_LIMIT, sentence, fix)
 
 
@@ -348,7 +419,7 @@ def _passes_all(domain: DomainName, tree: SpfTree, compiled: CompiledSpf, limits
         if it.text not in guilty:
             sizes[it.text] = yield from _max_addresses(it, domain, limits)
     vast = [text for text, count in sizes.items() if count >= _EVERYBODY]
-    kept = [term for term in terms(tree.records[0]) if term not in {*guilty, *vast}]
+    kept = [term for term in repaired(tree.records[0]).terms if term not in {*guilty, *vast}]
     without = f", without what lets everybody pass too: {some(vast)}" if vast else ""
     fix = replacement(f"End the record in -all{without}.", tree.owner, tree.records, [*kept, "-all"])
     if sum(sizes[term] for term in kept if term in sizes) >= _EVERYBODY:
@@ -371,15 +442,28 @@ def _hints(domain: DomainName, tree: SpfTree) -> list[Hint]:
     if not tree.nodes:
         return hints
     top = tree.nodes[0].record
-    last = tree.nodes[-1].record if top.redirect is not None and not top.has_all else top
-    ends = [it for it in last.mechanisms if it.name == "all"]
-    if not tree.is_cut and (not ends or ends[0].qualifier is SpfResult.NEUTRAL):
+    last = _ending(tree)
+    ends = [] if last is None else [it for it in last.mechanisms if it.name == "all"]
+    if last is not None and (not ends or ends[0].qualifier is SpfResult.NEUTRAL):
         sentence = f"SPF of {domain} ends in neutral: it says nothing about addresses that it does not name."
-        kept = [term for term in terms(tree.records[0]) if term.lower() != "?all"]
+        kept = list(repaired(tree.records[0]).terms)
         fix = None
-        if top.redirect is None:
-            fix = replacement("End the record in ~all or -all.", tree.owner, tree.records, [*kept, "~all"])
+        if last is top:
+            at = next((index for index, term in enumerate(kept) if term.lower() == "?all"), len(kept))
+            kept[at : at + 1] = ["~all"]
+            fix = replacement("End the record in ~all or -all.", tree.owner, tree.records, kept)
         hints.append(Hint(_CHECK, domain, DomainReason.SPF_NEUTRAL_ALL, sentence, fix))
+    if top.unknown:
+        hints.append(_unknown_modifiers(domain, tree, top.unknown))
+    for gone, (where, term) in tree.unregistered.items():
+        sentence = (
+            f"SPF of {domain} trusts a domain that nobody owns: {term} in the record of {where} leads to {gone}, "
+            f"which does not exist. Anyone can register it, and then send mail as {domain}."
+        )
+        fix = Fix(f"Ask for the record of {where} to be corrected.", where)
+        if where == domain:
+            fix = without_dead(tree.owner, tree.records, [term])
+        hints.append(Hint(_CHECK, domain, DomainReason.SPF_TAKEOVER, sentence, fix))
     if asking := [it.text for node in tree.nodes for it in node.record.mechanisms if it.name == "ptr"]:
         sentence = f"SPF of {domain} uses {some(asking)}, which RFC 7208 section 5.5 says not to publish."
         hints.append(Hint(_CHECK, domain, DomainReason.SPF_PTR, sentence))
@@ -389,3 +473,30 @@ def _hints(domain: DomainName, tree: SpfTree) -> list[Hint]:
         sentence = f"SPF of {domain} has terms after all, which are ignored: {shown}."
         hints.append(Hint(_CHECK, domain, DomainReason.SPF_UNREACHABLE, sentence))
     return hints
+
+
+def _ending(tree: SpfTree) -> SpfRecord | None:
+    """The record that ends the evaluation, through every redirect; None if that is not known."""
+    node = tree.nodes[0]
+    while node.record.redirect is not None and not node.record.has_all:
+        path = (*node.path, node.domain)
+        following = [it for it in tree.nodes if it.path == path and it.term == node.record.redirect_text]
+        if not following or tree.is_cut:
+            return None
+        node = following[0]
+    return node.record
+
+
+def _unknown_modifiers(domain: DomainName, tree: SpfTree, unknown: Sequence[str]) -> Hint:
+    meant = {term: it for term in unknown if (it := repaired_term(term.replace("=", ":", 1))) is not None}
+    sentence = f"SPF of {domain} has modifiers that nobody knows, so receivers ignore them: {some(unknown)}."
+    fix = None
+    if meant:
+        sentence += (
+            f" Probably meant is {some([' '.join(it) for it in meant.values()])}: until then it names no sender."
+        )
+        kept: list[str] = []
+        for term in repaired(tree.records[0]).terms:
+            kept += meant.get(term, (term,))
+        fix = replacement("Write a colon in place of the equals sign.", tree.owner, tree.records, kept)
+    return Hint(_CHECK, domain, DomainReason.SPF_UNKNOWN_MODIFIER, sentence, fix)

@@ -5,7 +5,6 @@ evaluation. So an outage can only withhold a result. The one exception, which RF
 as `SpfVerdict.unanswered_ptr`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -13,30 +12,28 @@ from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, RRType, Status
 from exporter.checks.check import Check
 from exporter.checks.helo import HeloName
-from exporter.checks.iprev import behind_nat
 from exporter.checks.names import DomainName
 from exporter.checks.result import CheckName, Finding, Fix, Reason, Result
 from exporter.checks.spf.compiled import CompiledSpf
+from exporter.checks.spf.fixes import authorising
 from exporter.checks.spf.macros import MacroString, dotted, expand, name_of, parse_macros
 from exporter.checks.spf.results import LIMITS, Explain, Identity, Limits, Outcome, SpfResult, SpfVerdict, Step
 from exporter.checks.spf.terms import (
-    BadTerm,
     Mechanism,
     SpfRecord,
     block,
     matched,
+    near_misses,
     no_name,
     no_target,
     nothing_matches,
     only_record,
-    read_record,
     spf_records,
     too_many_exchanges,
     too_many_lookups,
     too_many_void_lookups,
     unanswered,
 )
-from exporter.checks.txt_records import txt_line
 
 
 class Ended(Exception):  # noqa: N818  # no error: the RFC's "check_host() immediately returns"
@@ -96,7 +93,7 @@ class _Evaluation:
         lookups: the terms so far that asked the DNS.
         void_lookups: the questions so far that were answered with NXDOMAIN or NODATA.
         owner: the name that has the first record.
-        records: the SPF records at *owner*.
+        records: the SPF records at *owner*; if there is none, the texts that were meant to be one.
         unanswered_ptr: why PTR names are missing that a ``ptr`` or ``%{p}`` needs.
         explaining: the ``exp`` of the record that matched, and its domain.
         trace: the terms so far, in order.
@@ -122,7 +119,7 @@ class _Evaluation:
         answer = yield from self._ask(name, "TXT")
         records = spf_records(answer.texts)
         if not self.owner:  # a redirect leads to a record of another domain
-            self.owner, self.records = str(answer.chain[-1] if answer.chain else name), records
+            self.owner, self.records = str(answer.owner(name)), records or near_misses(answer.texts)
         read = only_record(name, answer, records)
         if isinstance(read, Outcome):
             if read.result is SpfResult.NONE:
@@ -238,7 +235,8 @@ class _Evaluation:
             self._count_void(answer, term, domain)
             if self.address in answer.records:
                 valid.append(name)
-        return valid, f"validated names: {', '.join(valid) or 'none'}"
+        limit = f" of the first {len(names)} of {len(ptr.names)}" if len(ptr.names) > len(names) else ""
+        return valid, f"validated names: {', '.join(valid) or 'none'}{limit}"
 
     def _expand(self, text: MacroString, domain: str, explain: Explain | None = None) -> Check[str]:
         letters = text.letters
@@ -307,72 +305,6 @@ def _shown(answer: Answer) -> str:
     return ", ".join(map(str, answer.addresses[:3])) or str(answer.status)
 
 
-_VERSION = "v=spf1"
-
-
-def naming(address: Address) -> str:
-    """The term that names one address."""
-    return f"ip{address.family}:{address}"
-
-
-def terms(record: bytes) -> list[str]:
-    """The terms of a record that a corrected record can keep: well-formed, and each modifier once."""
-    kept: list[str] = []
-    modifiers: set[str] = set()
-    for text in record[len(_VERSION) :].split(b" "):
-        read = read_record(b"v=spf1 " + text)
-        if not text or isinstance(read, BadTerm):
-            continue
-        term = text.decode("ascii")
-        if read.redirect is not None or read.exp is not None:
-            name = term.partition("=")[0].lower()
-            if name in modifiers:
-                continue
-            modifiers.add(name)
-        kept.append(term)
-    return kept
-
-
-def merged(records: Sequence[bytes]) -> list[str]:
-    """The terms of several records as one: everything that authorises, then the first ``all`` or ``redirect``."""
-    kept: list[str] = []
-    last: list[str] = []
-    for term in dict.fromkeys([term for record in records for term in terms(record)]):
-        name = term.lstrip("+-~?").lower()
-        if name == "all" or name.startswith("redirect="):
-            last.append(term)
-        elif "=" not in term.partition(":")[0]:
-            kept.append(term)
-    return kept + last[:1]
-
-
-def replacement(advice: str, owner: str, records: Sequence[bytes], new: Sequence[str]) -> Fix:
-    """The fix that publishes one record of the terms *new* in place of *records*; always well-formed."""
-    text = " ".join([_VERSION, *new]).encode("ascii")
-    return Fix(
-        advice,
-        zone=owner,
-        records=(txt_line(owner, text),),
-        replaces=tuple([txt_line(owner, record) for record in records]),
-    )
-
-
-def authorising(address: Address, owner: str, records: Sequence[bytes], *, advice: str = "") -> Fix:
-    """The fix that names the address as the first term, before any term or limit that could end the evaluation."""
-    if address.special_use:
-        return behind_nat(address)
-    if not records:
-        advice = advice or f"Publish an SPF record for {owner} that authorises the address."
-        return replacement(advice, owner, (), [naming(address), "-all"])
-    advice = advice or "Authorise the address: publish the record below in place of the present one."
-    kept = terms(records[0]) if len(records) == 1 else merged(records)
-    return replacement(advice, owner, records, [naming(address), *kept])
-
-
-_ELSEWHERE = (Reason.SPF_NO_TARGET, Reason.SPF_LOOKUP_LIMIT, Reason.SPF_VOID_LOOKUP_LIMIT, Reason.SPF_MX_LIMIT)
-"""Faults that do not stop a record that names the address first, but still have to be corrected."""
-
-
 def spf_helo(address: Address, helo: HeloName, *, limits: Limits = LIMITS) -> Check[SpfVerdict]:
     """Evaluate the HELO identity (RFC 7208 section 2.3); a name that is no domain name has the result none."""
     return (yield from spf(address, "helo", helo.text, helo=helo.text, limits=limits))
@@ -415,8 +347,9 @@ def _finding(
     if not owner:
         fix = Fix("Make the server use a qualified domain name, for which an SPF record can be published.")
         return Finding(check, Result.FAIL, domain, reason, sentence, fix)
-    advice = ""
-    if reason in _ELSEWHERE:
-        advice = "Correct the record. Until then, name the address first, as below."
-    fix = authorising(address, owner, records, advice=advice)
+    limited = reason in {Reason.SPF_LOOKUP_LIMIT, Reason.SPF_VOID_LOOKUP_LIMIT, Reason.SPF_MX_LIMIT}
+    advice = "Correct the record. Until then, name the address first, as below." if limited else ""
+    fix = authorising(
+        address, owner, records, advice=advice, why=why, host="a" if check is CheckName.SPF_HELO else "mx"
+    )
     return Finding(check, Result.FAIL, domain, reason, sentence, fix)

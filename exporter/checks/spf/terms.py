@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.names import DomainName
+from exporter.checks.repair import cleaned, quoted
 from exporter.checks.result import Reason
 from exporter.checks.spf.macros import MacroString, parse_macros
 from exporter.checks.spf.results import Limits, Outcome, SpfResult
@@ -67,12 +68,14 @@ class SpfRecord:
         redirect: the domain-spec of its ``redirect``.
         exp: the domain-spec of its ``exp``.
         redirect_text: the ``redirect`` as published; it counts only without ``all`` (section 6.1).
+        unknown: modifiers that RFC 7208 and RFC 6652 do not have, as published.
     """
 
     mechanisms: tuple[Mechanism, ...]
     redirect: MacroString | None = None
     exp: MacroString | None = None
     redirect_text: str = ""
+    unknown: tuple[str, ...] = ()
 
     @property
     def lookups(self) -> int:
@@ -94,6 +97,15 @@ class SpfRecord:
         return self.mechanisms
 
 
+LOOSE_VERSION = re.compile(
+    r"\A[^a-z0-9]*(?:(?:in\s+)?txt[\s:=]+[^a-z0-9]*)?(?:"
+    r"v\s*[=:]+\s*spf[\s_-]*(?:[1-9](?:\.0)?(?![0-9])|(?![a-z0-9]))"
+    r"|spf2\.0/(?:mfrom|pra)(?:,(?:mfrom|pra))*|v?[-_ ]?spf1(?![0-9a-z.=:-]))[;,]*",
+    re.IGNORECASE,
+)
+"""The version of a text that was meant to be an SPF record."""
+
+
 class BadTerm(NamedTuple):
     """The first term of a record that is not well-formed, and what is wrong with it."""
 
@@ -104,6 +116,21 @@ class BadTerm(NamedTuple):
 def spf_records(texts: Sequence[bytes]) -> tuple[bytes, ...]:
     """The SPF records among TXT records (section 4.5)."""
     return tuple([text for text in texts if _VERSION.match(text)])
+
+
+def near_misses(texts: Sequence[bytes]) -> tuple[bytes, ...]:
+    """The TXT records that were meant to be SPF records, and are none."""
+    return tuple([text for text in texts if not _VERSION.match(text) and LOOSE_VERSION.match(cleaned(text))])
+
+
+def _why_none(text: bytes) -> str:
+    if text[:1].isspace():
+        return "it begins with white space"
+    if text[:1] in b"\"'" or "\u201c" in text.decode("utf-8", "replace"):
+        return "it has quotation marks in its text"
+    if text[:7].lower() == b"spf2.0/":
+        return "it is a Sender ID record (RFC 4406)"
+    return "no blank follows v=spf1" if text[:6].lower() == b"v=spf1" else "it does not begin with v=spf1"
 
 
 @lru_cache(maxsize=1024)
@@ -117,6 +144,7 @@ def read_record(text: bytes) -> SpfRecord | BadTerm:
     mechanisms: list[Mechanism] = []
     modifiers: dict[str, MacroString] = {}
     redirect_text = ""
+    unknown: list[str] = []
     for word in text[len("v=spf1") :].split(b" "):
         if not word:
             continue
@@ -133,6 +161,8 @@ def read_record(text: bytes) -> SpfRecord | BadTerm:
                 return BadTerm(term, f"is the second {name}")
             if known:
                 modifiers[name] = read
+            elif name not in {"ra", "rp", "rr"}:
+                unknown.append(term)
             if name == "redirect":
                 redirect_text = term
             continue
@@ -140,7 +170,7 @@ def read_record(text: bytes) -> SpfRecord | BadTerm:
         if isinstance(mechanism, BadTerm):
             return mechanism
         mechanisms.append(mechanism)
-    return SpfRecord(tuple(mechanisms), modifiers.get("redirect"), modifiers.get("exp"), redirect_text)
+    return SpfRecord(tuple(mechanisms), modifiers.get("redirect"), modifiers.get("exp"), redirect_text, tuple(unknown))
 
 
 def _mechanism(term: str) -> Mechanism | BadTerm:
@@ -234,6 +264,8 @@ def only_record(name: DomainName, answer: Answer, records: Sequence[bytes]) -> S
     """The parsed record of *name*, or the outcome if there is not exactly one well-formed record (section 4.5)."""
     if not records:
         what = "does not exist" if answer.status is Status.NXDOMAIN else "has no SPF record"
+        if near := near_misses(answer.texts):
+            what += f": {quoted(near[0])} does not count, because {_why_none(near[0])}"
         return Outcome(SpfResult.NONE, Reason.SPF_NONE, f"{name} {what}")
     if len(records) > 1:
         why = f"{name} has {len(records)} SPF records, and one is allowed{copies(records)}"
@@ -258,8 +290,13 @@ def nothing_matches(domain: str) -> Outcome:
 
 def no_target(term: str, domain: str, target: str) -> Outcome:
     """The outcome of an include or redirect whose target has no SPF record (sections 5.2 and 6.1)."""
-    why = f"{clip(term)} in the record of {domain} leads to {clip(target)}, which has no SPF record"
+    why = f"{dead_end(term, domain)} leads to {clip(target)}, which has no SPF record"
     return Outcome(SpfResult.PERMERROR, Reason.SPF_NO_TARGET, why)
+
+
+def dead_end(term: str, domain: str) -> str:
+    """How the clause of `no_target` begins."""
+    return f"{clip(term)} in the record of {domain}"
 
 
 def too_many_lookups(term: str, domain: str, limits: Limits) -> Outcome:

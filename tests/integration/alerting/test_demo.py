@@ -11,6 +11,9 @@ SPF = """
     no-spf.example
     two-spf.example
     bad-spf.example
+    near-spf.example
+    glued-spf.example
+    takeover.example
     lost-include.example
     many-lookups.example
     void-lookups.example

@@ -58,7 +58,7 @@ VOID = "a.example a:b.example a:c.example"
         pytest.param(
             "example.org TXT v=spf1 a include:example.org -all\nexample.org A 192.0.2.1",
             DomainReason.SPF_LOOP,
-            "Remove the term.",
+            "Remove the term, which names nobody else.",
             "v=spf1 a -all",
             id="a-loop-of-its-own",
         ),
@@ -100,7 +100,7 @@ VOID = "a.example a:b.example a:c.example"
         pytest.param(
             f"example.org TXT v=spf1 a:{VOID} ip4:192.0.2.1 -all",
             Reason.SPF_VOID_LOOKUP_LIMIT,
-            "Remove the terms that find nothing.",
+            "Remove the terms that find nothing, and name the addresses that the others find.",
             "v=spf1 ip4:192.0.2.1 -all",
             id="void-lookups-of-its-own",
         ),
@@ -114,21 +114,22 @@ VOID = "a.example a:b.example a:c.example"
         pytest.param(
             "example.org TXT v=spf1 a include:gone.example -all\nexample.org A 192.0.2.1",
             Reason.SPF_NO_TARGET,
-            "Remove the term, or have its target publish an SPF record.",
+            "Publish the record without include:gone.example, whose target authorises nobody, "
+            "or have the target publish one.",
             "v=spf1 a -all",
             id="an-include-of-nothing",
         ),
         pytest.param(
             "example.org TXT v=spf1 a ip4:moo -all\nexample.org A 192.0.2.1",
             Reason.SPF_SYNTAX,
-            "Publish the record without the invalid terms.",
+            "Publish the record repaired.",
             "v=spf1 a -all",
             id="what-cannot-be-read",
         ),
         pytest.param(
             "",
             Reason.SPF_NONE,
-            "Publish an SPF record that names what sends for the domain; the one below is for a domain without mail.",
+            "Publish an SPF record that names what sends for the domain. If nothing does, publish the one below.",
             "v=spf1 -all",
             id="none",
         ),
