@@ -20,6 +20,7 @@ from exporter.checks.spf.fixes import (
     COMPLETE_FIRST,
     corrected,
     kept_senders,
+    names_senders,
     repaired,
     repaired_term,
     replacement,
@@ -421,9 +422,10 @@ def _passes_all(domain: DomainName, tree: SpfTree, compiled: CompiledSpf, limits
     vast = [text for text, count in sizes.items() if count >= _EVERYBODY]
     kept = [term for term in repaired(tree.records[0]).terms if term not in {*guilty, *vast}]
     without = f", without what lets everybody pass too: {some(vast)}" if vast else ""
-    fix = replacement(f"End the record in -all{without}.", tree.owner, tree.records, [*kept, "-all"])
+    new = [*([] if names_senders(kept) else ["mx"]), *kept, "~all"]
+    fix = replacement(f"End the record in ~all{without}.", tree.owner, tree.records, new, warning=COMPLETE_FIRST)
     if sum(sizes[term] for term in kept if term in sizes) >= _EVERYBODY:
-        fix = Fix("End the record in -all, and remove terms that authorise large networks.", tree.owner)
+        fix = Fix("End the record in ~all, and remove terms that authorise large networks.", tree.owner)
     return _fails(domain, DomainReason.SPF_PASSES_ALL, sentence, fix)
 
 

@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -21,11 +22,7 @@ COMPLETE_FIRST = (
 _VERSION = "v=spf1"
 _ENDS = ("?all", "~all", "-all")
 _NETWORK_NAMES = frozenset({"ip", "ip4", "ip6", "ipv4", "ipv6", "ip-4", "ip-6", "ipaddr", "cidr"})
-_SPELLINGS = {
-    "includes": "include", "inlcude": "include", "incude": "include", "inclue": "include", "inclde": "include",
-    "includ": "include", "inculde": "include", "inclued": "include", "exist": "exists", "redirects": "redirect",
-    "redir": "redirect", "mxs": "mx", "aaaa": "a",
-}  # fmt: skip
+_LONG_NAMES = ("include", "exists", "redirect")
 _NAMES = ("all", "include", "a", "mx", "ptr", "exists", "redirect", "exp")
 _TERM = re.compile(r"([+~?-]?)([A-Za-z][A-Za-z0-9_-]*)[:=]+(.*)", re.DOTALL)
 _NAME = re.compile(r"[+~?-]?(?:ip|ipv?[46]|include|exists|redirect)", re.IGNORECASE)
@@ -144,13 +141,12 @@ def _one_term(word: str) -> tuple[str, ...] | None:
     read = _TERM.fullmatch(word)
     if read is None:
         return _networks(qualifier, word[len(qualifier) :])
-    name = read[2].lower()
+    name = next(iter(get_close_matches(read[2].lower(), _LONG_NAMES, 1, 0.75)), read[2].lower())
     value = re.sub(r"\A[a-z]+://|/+\Z", "", read[3].strip("'`<>()[] "), flags=re.IGNORECASE)
     if networks := _networks(qualifier, value):
-        return networks if name in _NETWORK_NAMES or name in _NAMES or name in _SPELLINGS else None
+        return networks if name in _NETWORK_NAMES or name in _NAMES else None
     if name in _NETWORK_NAMES:
         return (f"{qualifier}a:{value}",) if _HOST.fullmatch(value) else None
-    name = _SPELLINGS.get(name, name)
     if name not in _NAMES:
         return None
     if not value.isascii():
@@ -173,9 +169,6 @@ def _networks(qualifier: str, text: str) -> tuple[str, ...] | None:
             return tuple([f"{qualifier}ip4:{it}".removesuffix("/32") for it in ranges]) if len(ranges) <= 8 else None
         if short := re.fullmatch(r"((?:[0-9]+\.){1,3})[*x](?:/[0-9]+)?", text):
             text = f"{short[1]}{'0.' * (4 - short[1].count('.'))}".rstrip(".") + f"/{8 * short[1].count('.')}"
-        elif short := re.fullmatch(r"(?:([0-9]+)/8|([0-9]+\.[0-9]+)/16|([0-9]+\.[0-9]+\.[0-9]+)/24)", text):
-            numbers, prefix_length = text.split("/")
-            text = f"{numbers}{'.0' * (3 - numbers.count('.'))}/{prefix_length}"
         if "%" in text or not re.search(r"[.:]", text):
             return None
         interface = ipaddress.ip_interface(text)
@@ -325,11 +318,8 @@ def kept_senders(
 ) -> Fix:
     """The fix that publishes *kept*. If these terms name no sender, it is a list to complete, and refuses nobody."""
     new = list(kept)
-    if not names_senders([*first, *new]):
-        new = ["mx", *[term for term in new if term.lower() not in _ENDS], "~all"]
-        return replacement(advice, owner, records, new, warning=COMPLETE_FIRST)
-    if first and not names_senders(new):
-        new = [*[term for term in new if term.lower() not in _ENDS], "~all"]
+    if not names_senders(new):
+        new = [*([] if first else ["mx"]), *[term for term in new if term.lower() not in _ENDS], "~all"]
         return replacement(advice, owner, records, [*first, *new], warning=COMPLETE_FIRST)
     if not any(term.lstrip("+-~?").lower() == "all" or term.lower().startswith("redirect=") for term in new):
         new.append("~all")

@@ -47,7 +47,9 @@ def test_a_mistake_is_explained_and_repaired(case):
         assert after <= reasons
 
 
-@pytest.mark.parametrize("case", [it for it in CASES if it["reason"]], ids=lambda case: case["id"])
+@pytest.mark.parametrize(
+    "case", [it for it in CASES if it["reason"] not in {None, "spf-passes-all"}], ids=lambda case: case["id"]
+)
 def test_no_sender_is_refused_to_authorise_another(case):
     """The fix for an address lets it pass, and refuses all others only where the record did."""
     world = World.parse("\n".join(case["zone"]))
