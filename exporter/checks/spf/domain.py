@@ -351,8 +351,7 @@ def _first_record(domain: DomainName, tree: SpfTree) -> Check[Fix]:
     """
     if tree.records:
         return corrected(tree.owner, tree.records[:1], advice="Publish the record repaired.")
-    questions = [Question(domain, "MX"), Question(domain, "A"), Question(domain, "AAAA")]
-    mx, *hosts = yield questions
+    mx, *hosts = yield [Question(domain, "MX"), Question(domain, "A"), Question(domain, "AAAA")]
     is_null = [it.exchange for it in mx.exchanges] == ["."]
     if is_null or all(it.status.is_negative for it in (mx, *hosts)):
         advice = "Publish an SPF record that names what sends for the domain. If nothing does, publish the one below."
@@ -400,9 +399,8 @@ def _over_void_limit(domain: DomainName, tree: SpfTree, limits: Limits) -> Domai
     if others > limits.void_lookups or not own:
         fix = Fix("Ask for these terms to be removed, or their names to be published.", tree.owner)
     else:
-        kept: list[str] = []
-        for term in repaired(tree.records[0]).terms:
-            kept += tree.found.get(term, []) if term in own else [term]
+        ours = repaired(tree.records[0]).terms
+        kept = [it for term in ours for it in (tree.found.get(term, []) if term in own else [term])]
         advice = "Remove the terms that find nothing, and name the addresses that the others find."
         fix = kept_senders(advice, tree.owner, tree.records, list(dict.fromkeys(kept)))
     return _fails(domain, Reason.SPF_VOID_LOOKUP_LIMIT, sentence, fix)
@@ -497,8 +495,6 @@ def _unknown_modifiers(domain: DomainName, tree: SpfTree, unknown: Sequence[str]
         sentence += (
             f" Probably meant is {some([' '.join(it) for it in meant.values()])}: until then it names no sender."
         )
-        kept: list[str] = []
-        for term in repaired(tree.records[0]).terms:
-            kept += meant.get(term, (term,))
+        kept = [it for term in repaired(tree.records[0]).terms for it in meant.get(term, (term,))]
         fix = replacement("Write a colon in place of the equals sign.", tree.owner, tree.records, kept)
     return Hint(_CHECK, domain, DomainReason.SPF_UNKNOWN_MODIFIER, sentence, fix)

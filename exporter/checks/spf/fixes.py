@@ -277,12 +277,8 @@ def authorising(
     if not records:
         advice = advice or f"Publish an SPF record for {owner} that authorises the address."
         return replacement(advice, owner, (), [naming(address), host, "~all"], warning=COMPLETE_FIRST)
-    fix = corrected(
-        owner,
-        records,
-        first=[naming(address)],
-        advice=advice or "Authorise the address: publish the record below in place of the present one.",
-    )
+    advice = advice or "Authorise the address: publish the record below in place of the present one."
+    fix = corrected(owner, records, first=[naming(address)], advice=advice)
     if len(records) > 1 or not why.endswith("has no SPF record"):
         return fix
     dead = [term for term in repaired(records[0]).terms if why.startswith(dead_end(term, ""))]
