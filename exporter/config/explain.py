@@ -204,6 +204,7 @@ def _entries(text: str) -> list[Data]:
 
 
 def _entry(word: str) -> dict[str, Data] | None:
+    word = re.sub("^(?:ip|network):(?=[0-9])", "", word)  # without the blank after the colon it is no key
     try:
         return {"ip": str(parse_address(word))}
     except ValueError:
