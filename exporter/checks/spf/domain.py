@@ -328,9 +328,8 @@ def _trouble(domain: DomainName, tree: SpfTree, trouble: SpfTrouble) -> Check[Do
         sentence = f"{why}." if tree.records else f"{domain} has no SPF record."
         return _fails(domain, reason, sentence, (yield from _first_record(domain, tree)))
     if not own:
-        return _fails(
-            domain, reason, sentence, Fix(f"Ask for the record of {trouble.domain} to be corrected.", trouble.domain)
-        )
+        fix = Fix(f"Ask for the record of {trouble.domain} to be corrected.", trouble.domain)
+        return _fails(domain, reason, sentence, fix)
     match reason:
         case Reason.SPF_SEVERAL_RECORDS:
             advice = "Publish one record in place of them: every sender of them, and the end that refuses least."
@@ -355,8 +354,7 @@ def _first_record(domain: DomainName, tree: SpfTree) -> Check[Fix]:
     is_null = [it.exchange for it in mx.exchanges] == ["."]
     if is_null or all(it.status.is_negative for it in (mx, *hosts)):
         advice = "Publish an SPF record that names what sends for the domain. If nothing does, publish the one below."
-        warning = "It refuses all mail of the domain."
-        return replacement(advice, tree.owner, (), ["-all"], warning=warning)
+        return replacement(advice, tree.owner, (), ["-all"], warning="It refuses all mail of the domain.")
     advice = "Publish an SPF record that names what sends for the domain, like the one below."
     return replacement(advice, tree.owner, (), ["mx" if mx.exchanges else "a", "~all"], warning=COMPLETE_FIRST)
 
@@ -496,5 +494,6 @@ def _unknown_modifiers(domain: DomainName, tree: SpfTree, unknown: Sequence[str]
             f" Probably meant is {some([' '.join(it) for it in meant.values()])}: until then it names no sender."
         )
         kept = [it for term in repaired(tree.records[0]).terms for it in meant.get(term, (term,))]
-        fix = replacement("Write a colon in place of the equals sign.", tree.owner, tree.records, kept)
+        warning = "Check first that what it includes has an SPF record: without one, receivers reject the whole record."
+        fix = replacement("Write a colon, not an equals sign.", tree.owner, tree.records, kept, warning=warning)
     return Hint(_CHECK, domain, DomainReason.SPF_UNKNOWN_MODIFIER, sentence, fix)
