@@ -46,7 +46,7 @@ from exporter.tasks import supervised
 from exporter.views.outage import outage
 from exporter.views.sources import ConfigurationStatus, Sources
 from exporter.web.access import Access
-from exporter.web.api import Probe
+from exporter.web.api import CheckAgain, Probe
 from exporter.web.server import Endpoints, WebServer, written
 
 log = structlog.get_logger()
@@ -263,6 +263,7 @@ class Service:
                 self._options.probe_offset_seconds,
             ),
             reload=self.reload if self._options.enable_lifecycle else None,
+            check_again=CheckAgain(self._board, self._domains, self._sampler.check_now, self._domain_sampler.check_now),
         )
 
     async def _configuration_status(self) -> ConfigurationStatus:

@@ -1,6 +1,7 @@
 """Samples every pool in rounds, and every domain at its own interval."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -52,6 +53,9 @@ _DOMAIN_DEADLINE_SECONDS = 120.0
 RECHECK_SECONDS = 60.0
 """How often failing addresses, HELO names and domains are sampled again, past the cache, until they are well."""
 
+CHECK_SECONDS = 10.0
+"""How long a check that somebody asked for may take."""
+
 RECHECK_JOB = "failing again"
 """The job that does so. No pool can have such a name."""
 
@@ -100,6 +104,7 @@ class Sampler:
     ) -> None:
         self._recheck_limit = recheck_limit
         self._rechecking: Round | None = None
+        self._checking: dict[Sampling[Any], asyncio.Future[None]] = {}
         self._recheck_from: dict[str, int] = {}
         self._board = board
         self._due = due
@@ -251,12 +256,34 @@ class Sampler:
         self._rechecking = Round(
             range(len(subjects)),
             lambda item, finished: self._fresh(*subjects[item], finished),
-            lambda _: self._stop_rechecking(),
+            lambda _: self._rechecked(),
             spread_seconds=RECHECK_SECONDS * _SPREAD,
             limit=max(1, asker.max_in_flight // 8),
             deadline_seconds=min(_MIN_DEADLINE_SECONDS, _MAX_STEPS * asker.deadline_seconds),
         )
         self._rechecking.begin()
+
+    async def check_now(self, state: PoolState, it: int | str) -> None:
+        """Sample an address (by its index) or HELO name past the cache, and return when the result is recorded."""
+        if self._board.pools.get(state.pool.name) is not state or state.pool.name in self._paused:
+            return
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+
+        def finished() -> None:
+            if not ended.done():
+                ended.set_result(None)
+
+        sampling = self._fresh(state, it, finished)
+        self._checking[sampling] = ended
+        end = loop.call_later(CHECK_SECONDS, sampling.give_up)
+        try:
+            sampling.start()
+            await ended
+        finally:
+            end.cancel()
+            sampling.drop()
+            self._checking.pop(sampling, None)
 
     def _fresh(self, state: PoolState, it: int | str, finished: Callable[[], None]) -> Sampling[Any]:
         """The sampling of an address (by its index) or HELO name, past the cache."""
@@ -267,10 +294,17 @@ class Sampler:
             subject = FreshSubject(state, it, self._disputes, self._on_change, self._authentication)
         return Sampling(subject, self._asker(), 0.0, finished)
 
+    def _rechecked(self) -> None:
+        self._rechecking = None
+
     def _stop_rechecking(self) -> None:
         if self._rechecking is not None:
             self._rechecking.cancel()
             self._rechecking = None
+        for sampling, ended in self._checking.items():
+            sampling.drop()
+            if not ended.done():
+                ended.set_result(None)
 
     def _prepare(self, state: PoolState, items: RoundItems, item: int, finished: Callable[[], None]) -> Sampling[Any]:
         """The sampling of an item."""
@@ -348,6 +382,7 @@ class DomainSampler:
         self._recheck_limit = recheck_limit
         self._recheck_from = 0
         self._fresh: set[DomainName] = set()
+        self._asked: dict[DomainName, asyncio.Event] = {}
         self._board = board
         self._disputes = disputes
         self._asker = asker
@@ -409,6 +444,18 @@ class DomainSampler:
                 self._fresh.add(name)
                 self._waiting[name] = None
         self._pump()
+
+    async def check_now(self, name: DomainName) -> None:
+        """Sample a domain past the cache, and return when the result is recorded, or after `CHECK_SECONDS`."""
+        if name not in self._board:
+            return
+        self._fresh.add(name)
+        self._waiting[name] = None
+        ended = self._asked.setdefault(name, asyncio.Event())
+        self._pump()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CHECK_SECONDS):
+                await ended.wait()
 
     def follow(self) -> frozenset[str]:
         """Drop samples of domains that are gone or changed. Returns the jobs that are new or changed: tick them."""
@@ -473,6 +520,8 @@ class DomainSampler:
         running = self._running.pop(name, None)
         if running is not None:
             running.end.cancel()
+        if name not in self._waiting and name in self._asked:
+            self._asked.pop(name).set()
         self._pump()
 
     def _drop(self, name: DomainName) -> None:

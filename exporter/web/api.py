@@ -8,7 +8,8 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import islice
 from typing import Any
 
@@ -16,11 +17,13 @@ from aiohttp import web
 from multidict import MultiMapping
 
 from exporter.checks.helo import HeloName
+from exporter.checks.names import DomainName
 from exporter.checks.report import Target
 from exporter.checks.result import CheckName
 from exporter.inventory.pool import Pool
 from exporter.state.address import AddressState
 from exporter.state.board import Board
+from exporter.state.domain import DomainBoard
 from exporter.state.journal import ChangeFilter
 from exporter.state.pool import FAILING, HEALTHY, NOT_SAMPLED, UNKNOWN, UNSAMPLED, PoolState
 from exporter.views.documents import (
@@ -39,6 +42,7 @@ from exporter.views.domains import coverage_of, domain_document, listed_domain
 from exporter.views.outage import outage, status_document
 from exporter.views.pools import listed, summarise
 from exporter.views.sources import Sources
+from exporter.web.access import Bucket, RateLimit
 from exporter.web.search import (
     BadQueryError,
     NotConfiguredError,
@@ -248,6 +252,60 @@ def respond(document: Any, status: int = 200) -> web.Response:
 def problem(status: int, what: str) -> web.Response:
     """An error as JSON."""
     return respond({"error": what}, status)
+
+
+class CheckedKind(StrEnum):
+    """What can be checked again."""
+
+    ADDRESS = "address"
+    HELO_NAME = "helo-name"
+    DOMAIN = "domain"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckAgain:
+    """Samples configured subjects again when somebody asks for it.
+
+    Attributes:
+        board: the configured pools.
+        domains: the configured domains.
+        check: samples an address (by its index in the pool) or HELO name, past the cache.
+        check_domain: the same for a domain.
+        bucket: limits the rate.
+    """
+
+    board: Board
+    domains: DomainBoard
+    check: Callable[[PoolState, int | str], Awaitable[None]]
+    check_domain: Callable[[DomainName], Awaitable[None]]
+    bucket: Bucket = field(default_factory=lambda: Bucket(RateLimit(1.0, 10)))
+
+    def paths(self) -> list[tuple[str, CheckedKind]]:
+        """The path of each kind of subject, below which `/check` is."""
+        return [
+            ("/addresses/{ip}", CheckedKind.ADDRESS),
+            ("/pools/{name}/helo-names/{helo}", CheckedKind.HELO_NAME),
+            ("/domains/{name}", CheckedKind.DOMAIN),
+        ]
+
+    async def run(self, subject: CheckedKind, named: Mapping[str, str]) -> None:
+        """Check the subject that the parts of a path name; returns when the result is recorded."""
+        if subject is CheckedKind.ADDRESS:
+            address = read_address(named["ip"])
+            found = None if address is None else self.board.find(address)
+            if found is None:
+                raise NotConfiguredError("this address is in none of the configured pools")
+            await self.check(*found)
+        elif subject is CheckedKind.HELO_NAME:
+            pool = self.board.pools.get(named["name"])
+            if pool is None or named["helo"] not in pool.helos:
+                raise NotConfiguredError("there is no such HELO name in the configuration")
+            await self.check(pool, named["helo"])
+        else:
+            domain = self.domains.find(named["name"])
+            if domain is None:
+                raise NotConfiguredError("there is no such domain in the configuration")
+            await self.check_domain(domain.settings.name)
 
 
 @dataclass(frozen=True, slots=True)

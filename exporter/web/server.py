@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import quote
 
 import structlog
 from aiohttp import web
@@ -14,7 +15,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from exporter.views.sources import Sources
 from exporter.web.access import Access, BusyError, is_allowed
-from exporter.web.api import Api, Probe, accepts_gzip, canonical_accept, problem
+from exporter.web.api import Api, CheckAgain, CheckedKind, Probe, accepts_gzip, canonical_accept, problem
 from exporter.web.connections import ConnectionLimits, Connections
 from exporter.web.pages import Pages
 from exporter.web.search import BadQueryError, NotConfiguredError, Search
@@ -34,7 +35,7 @@ SECURITY_HEADERS: Mapping[str, str] = {
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "deny",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with "no-referrer" the Origin of our own forms would be null
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
@@ -71,6 +72,7 @@ class Endpoints:
         sources: results for pages and API.
         probe: serves `/probe`.
         reload: gives None when the new configuration is in use, else why not; None if reloading over HTTP is off.
+        check_again: samples what somebody asks for; None if nothing can be.
     """
 
     metrics: Rendering
@@ -78,6 +80,7 @@ class Endpoints:
     sources: Sources
     probe: Probe
     reload: Callable[[], Awaitable[str | None]] | None
+    check_again: CheckAgain | None = None
 
 
 def written(address: tuple[str, int]) -> str:
@@ -156,6 +159,10 @@ class WebServer:
         ]:
             router.add_get(base + path, handler)
         router.add_post(base + "/-/reload", self._reload)
+        check_again = self._endpoints.check_again
+        for path, subject in check_again.paths() if check_again is not None else ():
+            router.add_post(f"{base}/api/v1{path}/check", partial(self._check_again, subject, None))
+            router.add_post(f"{base}{path}/check", partial(self._check_again, subject, path))
         if base:
             router.add_get("/", self._to_prefix)
             router.add_get(base, self._to_prefix)
@@ -195,6 +202,26 @@ class WebServer:
             text="reloaded\n" if problem is None else f"the old configuration stays in use:\n{problem}\n",
             status=200 if problem is None else 500,
         )
+
+    async def _check_again(self, subject: CheckedKind, page: str | None, request: web.Request) -> web.Response:
+        """Check a subject again; answer with a redirection to its *page*, or for the API without content."""
+        check_again = self._endpoints.check_again
+        assert check_again is not None  # noqa: S101  # else there is no such path
+        if is_cross_site(request):
+            status, what = 403, "a request from another site must not start a check"
+        elif not check_again.bucket.take():
+            status, what = 429, "too many checks: try again in a few seconds"
+        else:
+            await check_again.run(subject, request.match_info)
+            if page is None:
+                return web.Response(status=204)
+            shown = page if "{helo}" not in page else "/pools/{name}"
+            target = shown.format_map({key: quote(value, safe=":") for key, value in request.match_info.items()})
+            raise web.HTTPSeeOther(f"{self._links}{target}")
+        response = problem(status, what) if page is None else web.Response(status=status, text=f"{what}\n")
+        if status == 429:
+            response.headers["Retry-After"] = "5"
+        return response
 
     async def _secure(self, _request: web.Request, response: web.StreamResponse) -> None:
         response.headers.update(self._headers())
@@ -304,8 +331,9 @@ def _has_name(request: web.Request, allowed: tuple[str, ...]) -> bool:
 
 def is_cross_site(request: web.Request) -> bool:
     """Whether a browser sends this request on behalf of another site; such a request must not change anything."""
-    if request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}:
-        return True
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:  # browsers set it, and no page can; a reverse proxy may change the host
+        return site not in {"none", "same-origin"}
     origin = request.headers.get("Origin")
     return origin is not None and origin.partition("://")[2] != request.host
 

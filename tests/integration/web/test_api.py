@@ -68,8 +68,9 @@ async def test_every_operation_answers_as_documented():
     """Any mixture of good and bad parameters, in paths and queries: what comes fits, and is no 5xx."""
     choose = random.Random(5).choice
     async with watched_demo() as exporter:
-        for path, item in OPENAPI["paths"].items():
-            parameters = item["get"].get("parameters", [])
+        reads = {path: item["get"] for path, item in OPENAPI["paths"].items() if "get" in item}
+        for path, read in reads.items():
+            parameters = read.get("parameters", [])
             names = [one.get("name") or one["$ref"].rpartition("/")[2].replace("place", "cursor") for one in parameters]
             for _ in range(60):
                 url, query = path, []
