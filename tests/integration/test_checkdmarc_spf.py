@@ -33,8 +33,8 @@ EXPLAINED = {
     "RFC 7208 section 5.1": lambda zone, reasons: reasons == {"spf-passes-all"},
     "RFC 7208 section 7.1": lambda zone, reasons: reasons == {"spf-syntax"} and re.search(r" (a|mx):[0-9]", zone[0]),
 }
-"""Why verdicts may differ: quoted strings of ABNF have no case; +all is valid, and lets everybody pass; a name ends in a
-label that is not a number, and a term with another end is a syntax error."""
+"""Why verdicts may differ: quoted strings of ABNF have no case; +all is valid, and lets everybody pass; a name ends in
+a label that is not a number, and a term with another end is a syntax error."""
 
 
 def corpus():
