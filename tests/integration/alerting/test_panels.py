@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import pytest
 
-from dashboards.generator import address, exporter, fleet, fleet_domains
+from dashboards.generator import address, exporter, fleet, domains
 from exporter.demo.world import demo_configuration
 from tests.assets.dashboard_files import PanelQuery, all_queries
 from tests.integration.alerting.conftest import Stack
@@ -55,12 +55,12 @@ _ALL_WELL = {
 }
 _NOT_CONFIGURED = {
     "fleet: Block lists": "These pools ask no block list (dnsbls).",
-    "fleet: Domains": fleet_domains.NO_DOMAIN,
-    "fleet: What is wrong with domains": fleet_domains.NO_PROBLEM,
-    "fleet: SPF coverage of the pools": fleet_domains.NO_RECORD,
+    "fleet: Domains": domains.NO_DOMAIN,
+    "fleet: What is wrong with domains": domains.NO_PROBLEM,
+    "fleet: SPF coverage of the pools": domains.NO_RECORD,
     "fleet: DKIM keys": "No selector is configured (dkim_selectors), or nothing is known about its key yet.",
     "fleet: What could be better": "Nothing, or no domain is configured (domains).",
-    "fleet: Lookups of SPF records": fleet_domains.NO_DOMAIN,
+    "fleet: Lookups of SPF records": domains.NO_DOMAIN,
     "fleet: Sources": fleet.NO_SOURCE,
     "fleet: Addresses added and removed": fleet.NO_SOURCE,
     "address: SPF over time": address.NO_SPF,
