@@ -1,5 +1,7 @@
 """Ways in which people break the text of a TXT record: a grammar of mistakes, for properties of fixes."""
 
+import re
+
 from hypothesis import strategies as st
 
 
@@ -9,8 +11,7 @@ def _last_first(text):
 
 
 def _capitals(text):
-    version, separator, rest = text.partition(";")
-    return f"{version.lower()}{separator}{rest}"
+    return re.sub(r"v=[A-Za-z]+\d*", lambda version: version[0].lower(), text, count=1)
 
 
 SPELLING = (

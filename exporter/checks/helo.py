@@ -99,10 +99,14 @@ def helo(
     if helo.name is None:
         return (syntax, *[replace(syntax, check=check) for check in _RESOLVING])  # there is nothing to look up
     a, aaaa = yield forward_questions(helo.name)
+    resolves = evaluate_resolves(helo, a, aaaa)
+    match = evaluate_address_match(address, helo, a if address.family == 4 else aaaa)
+    if resolves.result is Result.FAIL and match.fix is not None and match.fix.records:
+        resolves = replace(resolves, fix=match.fix)  # the record of this address makes the name resolve
     findings = (
         syntax,
-        evaluate_resolves(helo, a, aaaa),
-        evaluate_address_match(address, helo, a if address.family == 4 else aaaa),
+        resolves,
+        match,
         evaluate_ptr_match(address, helo, helo.name, ptr),
         evaluate_aligned(helo, helo.name, ptr, suffix or helo.default_suffix() or helo.name),
     )

@@ -33,6 +33,8 @@ log = structlog.get_logger()
 
 _SPREAD = 0.9
 """The share of the interval over which a round is spread. The last answers arrive in the rest."""
+_MAX_AGE = 0.5
+"""How old a cached answer may be, in intervals: with a whole one, every other sample could repeat the one before."""
 
 _MIN_DEADLINE_SECONDS = 60.0
 """How long a sample may take even if the interval of its pool is shorter."""
@@ -330,7 +332,7 @@ class Sampler:
                     counts=counts,
                     failed=lambda: self._search(state, items, index),
                 )
-        return Sampling(subject, self._asker(), state.pool.interval_seconds, finished)
+        return Sampling(subject, self._asker(), _MAX_AGE * state.pool.interval_seconds, finished)
 
     def _search(self, state: PoolState, items: RoundItems, index: int) -> None:
         """After the first failure in a prefix, sample more of its addresses at once."""
@@ -496,7 +498,7 @@ class DomainSampler:
     def _start(self, name: DomainName) -> None:
         state = self._board[name]
         subject = DomainSubject(self._board, state, self._disputes, self._on_change)
-        max_age = 0.0 if name in self._fresh else state.settings.interval.seconds
+        max_age = 0.0 if name in self._fresh else _MAX_AGE * state.settings.interval.seconds
         self._fresh.discard(name)
         sampling = Sampling(subject, self._asker(), max_age, lambda: self._ended(name))
         self._running[name] = _Running(sampling, self._loop.call_later(_DOMAIN_DEADLINE_SECONDS, self._expire, name))

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import pytest
 
-from dashboards.generator import address, exporter, fleet, domains
+from dashboards.generator import address, domains, exporter, fleet
 from exporter.demo.world import demo_configuration
 from tests.assets.dashboard_files import PanelQuery, all_queries
 from tests.integration.alerting.conftest import Stack

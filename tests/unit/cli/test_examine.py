@@ -35,6 +35,9 @@ def fixes(text):
     return publish, withdraw
 
 
+_BY_AN_UNKNOWN_NAME = {"ptr-syntax", "ptr-special-use", "ptr-address", "address-not-public"}
+
+
 def _fixable():
     """The scenarios that publishing records can fix; all but one of each pool are slow."""
     seen = set()
@@ -58,19 +61,19 @@ async def test_publishing_the_printed_records_makes_the_verdict_pass(tmp_path, s
         for _ in range(3):
             finished = await here.check(ip)
             publish, withdraw = fixes(finished.out)
-            if not publish:
+            if not publish and not withdraw:
                 break
             assert finished.code == 1
             here.world.withdraw(withdraw)
             here.world.apply(publish)
         found = json.loads((await here.check(ip, "--output", "json")).out)
 
-    assert not publish
+    assert (publish, withdraw) == ([], [])
     wrong = [it for it in found["checks"] if it["expected"] and it["result"] != "pass"]
     assert all(it["fix"]["advice"] and not it["fix"]["records"] for it in wrong)
     assert finished.code == (1 if wrong else 0)
-    if ip in {"203.0.113.139", "203.0.113.140"}:
-        return  # its PTR names are the root and localhost: only PTR can be fixed, by an unknown name
+    if any(it["reason"] in _BY_AN_UNKNOWN_NAME for it in wrong):
+        return  # only PTR can be fixed, with a name that nobody but the operator knows, or nothing is to be published
     assert found["iprev"]["verdict"] == "pass"
     assert {it["check"] for it in wrong} <= {
         "helo-syntax",
@@ -188,7 +191,7 @@ async def test_a_mail_from_that_is_given_has_to_pass(tmp_path):
         after = await here.check_ad_hoc(*arguments, "--output", "json")
 
     assert before.code == 1
-    assert publish == ['example.org. TXT "v=spf1 ip4:192.0.2.10 -all"']
+    assert publish == ['example.org. TXT "v=spf1 ip4:192.0.2.10 mx ~all"']  # it receives mail, so others may send
     assert after.code == 0
     assert [(it["identity"], it["domain"], it["result"]) for it in json.loads(after.out)["spf"]] == [
         ("helo", "mail1.example.org", "none"),
