@@ -78,7 +78,7 @@ def outage(resolvers: Iterable[Resolver], now: float) -> Outage | None:
     elif values_from:
         consequence = f"values are the last conclusive ones, from {clock_time(values_from, now)}"
     else:
-        consequence = "no server has worked since the exporter started, so what is shown is from an earlier start, or unknown"
+        consequence = "no server has worked since the start, so what is shown is from an earlier one, or unknown"
     return Outage(tuple(failing), is_blind, values_from, f"{shown}: {consequence}.")
 
 

@@ -493,7 +493,11 @@ def _unknown_modifiers(domain: DomainName, tree: SpfTree, unknown: Sequence[str]
         sentence += (
             f" Probably meant is {some([' '.join(it) for it in meant.values()])}: until then it names no sender."
         )
-        kept = [it for term in repaired(tree.records[0]).terms for it in meant.get(term, (term,))]
-        warning = "Check first that what it includes has an SPF record: without one, receivers reject the whole record."
-        fix = replacement("Write a colon, not an equals sign.", tree.owner, tree.records, kept, warning=warning)
+        advice = "Write a colon, not an equals sign."
+        if all(it.lower().startswith(("ip4:", "ip6:")) for parts in meant.values() for it in parts):
+            kept = [it for term in repaired(tree.records[0]).terms for it in meant.get(term, (term,))]
+            fix = replacement(advice, tree.owner, tree.records, kept)
+        else:  # it takes lookups: the record might break
+            first = "Check first that what it names has an SPF record or addresses, and that 10 lookups are enough"
+            fix = Fix(f"{advice} {first}: otherwise receivers reject the whole record.", tree.owner)
     return Hint(_CHECK, domain, DomainReason.SPF_UNKNOWN_MODIFIER, sentence, fix)

@@ -30,7 +30,7 @@ def server(host, status=None, answered="", *, up=True, passed_at=NOON):
 
 GOOD = server("192.0.2.53")
 OLD = "values are the last conclusive ones, from 12:04 UTC."
-NEVER = "no server has worked since the exporter started, so what is shown is from an earlier start, or unknown."
+NEVER = "no server has worked since the start, so what is shown is from an earlier one, or unknown."
 FAILS = "The resolver 192.0.2.54:53 fails its canary: it answers . NS with"
 
 
