@@ -100,6 +100,11 @@ class SimulatedResolver:
         """Whether one of them answers."""
         return any(server.up for server in self.servers)
 
+    @property
+    def is_working(self) -> bool:
+        """Whether one of them answers: all pass their canaries."""
+        return self.is_up
+
     def ask(
         self,
         question: Question,

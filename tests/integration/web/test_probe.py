@@ -58,7 +58,7 @@ async def test_debugging_shows_the_evidence_in_printable_ascii():
         _, text = await exporter.ask("/probe?target=203.0.113.132&debug=true")
 
     assert r"132.113.0.203.in-addr.arpa PTR: \027[31mred\027[0m.vps.example.net from 127.0.0.1:" in text
-    assert "# fcrdns: fail (forward-nxdomain)" in text
+    assert "# fcrdns: fail (ptr-syntax)" in text
     assert all(character == "\n" or " " <= character <= "~" for character in text)
 
 

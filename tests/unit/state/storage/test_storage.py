@@ -284,7 +284,8 @@ async def test_a_pool_that_comes_back_during_an_outage_keeps_what_was_known(tmp_
         for index in range(16):
             kept.sample("a", index, BROKEN)
         known = kept.known()
-        await kept.until(lambda status: status.committed_at)
+        with closing(sqlite3.connect(tmp_path / "maildns.db")) as connection:
+            await kept.until(lambda _: connection.execute("SELECT count(*) FROM addresses").fetchone() == (16,))
         kept.publish(b="203.0.113.0/28")
         kept.publish(a="198.51.100.0/28", b="203.0.113.0/28")
         for index in range(16):
