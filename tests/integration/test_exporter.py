@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from exporter.checks.result import CheckName, Finding, Reason, Result, causes
 from tests.integration.kinds import DOMAIN
 from tests.integration.servers.knot import Knot
 from tests.integration.servers.prometheus import Prometheus, promtool
@@ -34,11 +35,28 @@ def by_address(series, name, *others):
 def wanted(world):
     """What the exposition has to say about each address of the world."""
     match = {one.address: float(one.verdict == "pass") for one in world.expected if one.verdict != "temperror"}
-    problems = {
-        one.address: {(c, r) for c, r in one.recursive_reasons.items() if r not in INCONCLUSIVE}
-        for one in world.expected
-    }
+    problems = {one.address: own_problems(one) for one in world.expected}
     return match, {ip: pairs for ip, pairs in problems.items() if pairs}
+
+
+def own_problems(expected):
+    """The check and reason of each failure that does not only follow from another one."""
+    findings = [
+        Finding(
+            CheckName(check),
+            Result.PASS if reason is None else Result.UNKNOWN if reason in INCONCLUSIVE else Result.FAIL,
+            "" if check == "fcrdns" else expected.helo,
+            None if reason is None else Reason(reason),
+        )
+        for check in EVERY_CHECK
+        for reason in (expected.recursive_reasons.get(check),)
+    ]
+    follow = causes(findings)
+    return {
+        (one.check.value, one.reason.value)
+        for one in findings
+        if one.result is Result.FAIL and (one.check, one.subject) not in follow
+    }
 
 
 def helo(series):
