@@ -1,7 +1,7 @@
 """Everything that one sample finds out about one address."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -143,6 +143,10 @@ def _target_report(target: Target, suffix: DomainName | None) -> Check[Report]:
     findings = [verdict.finding]
     for helo_name in target.helos:
         findings += yield from helo(address, helo_name, ptr, suffix=suffix, confirmed=verdict.confirmed_names)
+    fix = verdict.finding.fix
+    if fix is not None and fix.replaces:  # others that publish the same record would add it beside the wrong one
+        alike = [it.fix is not None and it.fix.records == fix.records for it in findings]
+        findings = [replace(it, fix=fix) if is_same else it for it, is_same in zip(findings, alike, strict=True)]
     return Report(target, verdict, tuple(findings))
 
 
