@@ -130,7 +130,7 @@ def domain_owner(walk: Walk, dns: Dns, webhook: Webhook) -> None:
     """A DKIM key goes and comes back."""
     lost = {"alertname": "MailDnsDkimKeyGone", "domain": "example.org"}
     change(dns, lambda world: world.remove(_DKIM, "TXT"))
-    with walk.timed("a DKIM key is gone: until the page", PAGE_MINUTES + 5):
+    with walk.timed("a DKIM key is gone: until the page", PAGE_MINUTES):
         wait_until(lambda: webhook.heard_of("firing", **lost), "the page for the key", _DEADLINE_SECONDS)
     change(dns, lambda world: world.apply([f'{_DKIM}. 3600 TXT "{_KEY}"']))
     with walk.timed("the DKIM key is back: until the resolved notice", RESOLVE_MINUTES):
