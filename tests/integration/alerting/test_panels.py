@@ -34,9 +34,10 @@ _NOT_IN_THE_DEMO = {
 WITHOUT_DATA: dict[str, str] = {
     "address: SPF over time (A)": "the address sends for no domain, and its HELO name has no SPF record and needs none",
     "address: Block lists over time (A)": "the pool of the address asks no block list",
-    "exporter: Storage (A)": _NO_STORAGE,
-    "exporter: Since it was last written (A)": _NO_STORAGE,
-    "exporter: Size of the file (A)": _NO_STORAGE,
+    "domains: Latest changes by domain (A)": "the demo world is stopped, and no test changes a record of its domains",
+    "exporter: Storage over time (A)": _NO_STORAGE,
+    "exporter: Time since the last write (A)": _NO_STORAGE,
+    "exporter: Storage size (A)": _NO_STORAGE,
 } | {
     str(query): why
     for query in all_queries()
@@ -46,33 +47,43 @@ WITHOUT_DATA: dict[str, str] = {
 """The queries that give nothing, each with the reason why."""
 
 _ALL_WELL = {
-    "fleet: Why": fleet.NO_PROBLEM,
-    "fleet: Prefixes that are not confirmed": "Every address that is expected to be is forward-confirmed.",
     "fleet: Addresses with a problem": fleet.NO_PROBLEM,
+    "fleet: Problems by reason": fleet.NO_PROBLEM,
+    "fleet: Prefixes not forward-confirmed": "Every address that is expected to be is forward-confirmed.",
     "fleet: Worst prefixes": "No prefix has an address that fails an expected check.",
-    "address: What is wrong": address.NO_PROBLEM,
-    "address: Problems over time": address.NO_PROBLEM,
+    "address: Failing checks": address.NO_PROBLEM,
+    "address: Failing checks over time": address.NO_PROBLEM,
 }
 _NOT_CONFIGURED = {
+    "fleet: Domains with a problem": domains.NO_DOMAIN,
     "fleet: Block lists": "These pools ask no block list (dnsbls).",
-    "fleet: Domains": domains.NO_DOMAIN,
-    "fleet: What is wrong with domains": domains.NO_PROBLEM,
-    "fleet: SPF coverage of the pools": domains.NO_RECORD,
-    "fleet: DKIM keys": "No selector is configured (dkim_selectors), or nothing is known about its key yet.",
-    "fleet: What could be better": "Nothing, or no domain is configured (domains).",
-    "fleet: Lookups of SPF records": domains.NO_DOMAIN,
-    "fleet: Sources": fleet.NO_SOURCE,
-    "fleet: Addresses added and removed": fleet.NO_SOURCE,
+    "fleet: Address sources (files and SPF)": fleet.NO_SOURCE,
+    "fleet: Addresses added and removed by sources": fleet.NO_SOURCE,
+    "domains: Domains with a problem": domains.NO_DOMAIN,
+    "domains: Most SPF lookups": domains.NO_DOMAIN,
+    "domains: Unusable DKIM keys": domains.NO_DOMAIN,
+    "domains: Domains without DMARC": domains.NO_DOMAIN,
+    "domains: DMARC policy none": domains.NO_DOMAIN,
+    "domains: Unanswered domains": domains.NO_DOMAIN,
+    "domains: Domains": domains.NO_DOMAIN,
+    "domains: Failing checks of domains": domains.NO_PROBLEM,
+    "domains: SPF coverage of the pools": domains.NO_RECORD,
+    "domains: DKIM keys": "No selector is configured (dkim_selectors), or nothing is known about its key yet.",
+    "domains: SPF lookups over time (limit 10)": domains.NO_DOMAIN,
+    "domains: Domains over time": domains.NO_DOMAIN,
+    "domains: Hints": "Nothing, or no domain is configured (domains).",
+    "domains: Changed results of domains": domains.NO_DOMAIN,
+    "domains: Latest changes by domain": "No result has changed since it was first known.",
     "address: SPF over time": address.NO_SPF,
     "address: Block lists over time": address.NO_LIST,
-    "exporter: Storage": exporter.NO_STORAGE,
-    "exporter: Since it was last written": exporter.NO_STORAGE,
-    "exporter: Size of the file": exporter.NO_STORAGE,
+    "exporter: Storage over time": exporter.NO_STORAGE,
+    "exporter: Time since the last write": exporter.NO_STORAGE,
+    "exporter: Storage size": exporter.NO_STORAGE,
 }
 EMPTY_WHEN_WELL = _ALL_WELL | _NOT_CONFIGURED
 """The panels without data on a healthy fleet of one pool, without domains and lists, and what they say instead."""
 UNTIL_A_CHANGE = {
-    "fleet: Latest changes": "No result has changed since it was first known.",
+    "fleet: Latest changes by address": "No result has changed since it was first known.",
     "address: Last change": "not since it was first known",
 }
 """And those that are empty until anything was otherwise once: another test may have seen to that."""
@@ -126,8 +137,8 @@ def _settled(look: Callable[[], Found], wanted: object, deadline_seconds: float 
 
 
 def _ask(stack: Stack, query: PanelQuery, job: str) -> list[object]:
-    expr = query.expr.replace("$__rate_interval", "2m")
-    for variable, value in (("$job", job), ("$instance", ".+"), ("$pool", ".+"), ("$ip", IP)):
+    expr = query.expr.replace("$__rate_interval", "2m").replace("$__range", "60s")
+    for variable, value in (("$job", job), ("$instance", ".+"), ("$pool", ".+"), ("$domain", ".+"), ("$ip", IP)):
         expr = expr.replace(f'"{variable}"', f'"{value}"')
     now = time.time()
     if query.target.get("instant"):
