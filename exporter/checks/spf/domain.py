@@ -494,7 +494,7 @@ def _unknown_modifiers(domain: DomainName, tree: SpfTree, unknown: Sequence[str]
             f" Probably meant is {some([' '.join(it) for it in meant.values()])}: until then it names no sender."
         )
         advice = "Write a colon, not an equals sign."
-        if all(it.lower().startswith(("ip4:", "ip6:")) for parts in meant.values() for it in parts):
+        if all(it.lower().startswith(("ip4:", "ip6:")) for terms in meant.values() for it in terms):
             kept = [it for term in repaired(tree.records[0]).terms for it in meant.get(term, (term,))]
             fix = replacement(advice, tree.owner, tree.records, kept)
         else:  # it takes lookups: the record might break

@@ -168,10 +168,20 @@ async def test_links_begin_with_the_prefix():
         assert (await exporter.ask("/mail/dns/-/healthy"))[0] == 200
 
 
+def failing_in(series, pool):
+    """How many addresses of a pool are known not to be forward-confirmed."""
+    found = series.get("maildns_fcrdns_match", {}).items()
+    return sum(value == 0 for labels, value in found if dict(labels)["pool"] == pool)
+
+
 async def test_every_domain_has_all_that_is_known_of_it():
     """Each domain of the demo world, held to its scenario; its object fits, outage, hostile records and all."""
     expected = {it.domain: it for it in load_domain_scenarios() if not it.at}
+    lost = [it for it in load_scenarios() if it.pool == "newsletter" and it.iprev in {"fail", "permerror"}]
     async with watched_demo() as exporter:
+        async with asyncio.timeout(DEADLINE_SECONDS):  # on a busy machine, a first sample may go unanswered
+            while failing_in(await exporter.series(), "newsletter") < len(lost):
+                await asyncio.sleep(0.1)
         _, page = await fits(exporter, "/api/v1/domains", "/api/v1/domains?limit=500")
         known = {
             one["domain"]: (await fits(exporter, "/api/v1/domains/{name}", f"/api/v1/domains/{one['domain']}"))[1]
@@ -192,7 +202,6 @@ async def test_every_domain_has_all_that_is_known_of_it():
     }
     assert right["spf_coverage"]["unused"]["ranges"] == ["203.0.113.224/28", "2001:db8:5::/64"]
     newsletter = next(one for one in right["spf_coverage"]["pools"] if one["pool"] == "newsletter")
-    lost = [it for it in load_scenarios() if it.pool == "newsletter" and it.iprev in {"fail", "permerror"}]
     assert newsletter["unconfirmed"]["addresses"] == len(lost) > 5
     assert "198.51.100.1" in newsletter["unconfirmed"]["examples"]
 

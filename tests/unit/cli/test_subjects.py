@@ -447,7 +447,11 @@ async def test_ctrl_c_prints_what_was_found(tmp_path, output):
         file.write_text(TWO_POOLS.format(server=server.address))
         arguments = ["-m", "exporter", "check", str(file), "--output", output]
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            sys.executable,
+            *arguments,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a shell's job ignores it
         )
         first = await process.stdout.readuntil(b"192.0.2.1")
         process.send_signal(signal.SIGINT)
