@@ -80,16 +80,8 @@ async def test_who_never_finishes_asking_is_dropped():
 async def test_who_never_reads_is_dropped():
     """A client that asks for page after page and takes none of it does not fill the memory."""
     async with watched_demo(connection_limits=replace(PATIENT, reading=0.5)) as exporter:
-        host, port = exporter.address.rsplit(":", 1)
-        reader, writer = await asyncio.open_connection(host, int(port), limit=1)
-        reader._transport.pause_reading()
-        with contextlib.suppress(ConnectionError):
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                while True:
-                    writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
-                    await writer.drain()
-                    await asyncio.sleep(0.01)
-        writer.close()
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await ask_and_never_read(exporter.address)
         assert (await exporter.ask("/-/healthy"))[0] == 200
 
 
@@ -123,21 +115,34 @@ async def test_a_request_has_its_slot_until_the_client_has_read_the_response(sec
     """Clients that read nothing get no more memory than there are slots. Slow ones are dropped if others wait."""
     limits = replace(PATIENT, reading_when_full=seconds)
     async with watched_demo(connection_limits=limits, max_requests=2) as exporter:
-        host, port = exporter.address.rsplit(":", 1)
-        writers = []
-        for _ in range(2):
-            reader, writer = await asyncio.open_connection(host, int(port), limit=1)
-            reader._transport.pause_reading()
-            writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 500)
-            writers.append(writer)
-        if seconds < DEADLINE_SECONDS:
-            await until_status(exporter, 503)
-            await until_status(exporter, 200)
-        else:
-            await until_status(exporter, 503, in_a_row=20)
-        for writer in writers:
-            writer.transport.abort()
+        async with asyncio.TaskGroup() as group:
+            clients = [group.create_task(ask_and_never_read(exporter.address)) for _ in range(2)]
+            if seconds < DEADLINE_SECONDS:
+                await until_status(exporter, 503)
+                await until_status(exporter, 200)
+            else:
+                await until_status(exporter, 503, in_a_row=20)
+            for client in clients:
+                client.cancel()
         await until_status(exporter, 200)
+
+
+async def ask_and_never_read(address: str) -> None:
+    """Ask for page after page, and read none, until the exporter closes the connection.
+
+    It never ends by itself: requests that get a short 503 meanwhile are followed by others, until no buffer has room.
+    """
+    host, port = address.rsplit(":", 1)
+    reader, writer = await asyncio.open_connection(host, int(port), limit=1)
+    reader._transport.pause_reading()
+    try:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
+                await writer.drain()
+                await asyncio.sleep(0.01)
+    finally:
+        writer.transport.abort()
 
 
 async def test_a_request_that_its_client_abandons_keeps_its_slot():
