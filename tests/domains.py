@@ -1,9 +1,8 @@
 """A domain for tests: its zone when all is right, and zones with one thing wrong."""
 
 from exporter.checks.check import run_check
-from exporter.checks.domain import DomainCheckName
 from exporter.checks.domain_report import domain_report
-from exporter.checks.result import Result
+from exporter.checks.result import DOMAIN_CHECKS, Result
 from exporter.config.configuration import DomainSettings
 from exporter.config.model import EXPECTED
 from exporter.config.values import Duration
@@ -12,7 +11,7 @@ from tests.factories import World, name
 DOMAIN = name("example.org")
 KEY = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 SETTINGS = DomainSettings(DOMAIN, Duration(900_000), EXPECTED, ("s1", "s2"))
-EVERYTHING = frozenset(DomainCheckName)
+EVERYTHING = frozenset(DOMAIN_CHECKS)
 
 ZONE = f"""
     example.org MX 10 mx.example.org

@@ -8,22 +8,13 @@ from typing import NamedTuple
 
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check
-from exporter.checks.domain import (
-    DomainCheckName,
-    DomainFinding,
-    DomainReason,
-    Hint,
-    beside_cname,
-    failed,
-    passed,
-    unanswered,
-)
+from exporter.checks.domain import Hint, beside_cname, failed, passed, unanswered
 from exporter.checks.names import DomainName
 from exporter.checks.repair import DKIM, Meant, elsewhere, quoted
-from exporter.checks.result import Fix
+from exporter.checks.result import CheckName, Finding, Fix, Reason
 from exporter.checks.txt_records import Tags, clip, copies, parse_tags, txt_line
 
-_CHECK = DomainCheckName.DKIM
+_CHECK = CheckName.DKIM
 _MIN_BITS = 1024  # RFC 8301 section 3.2: verifiers reject less
 _GOOD_BITS = 2048
 _ED25519_BYTES = 32
@@ -49,7 +40,7 @@ class DkimReport:
     """
 
     name: DomainName
-    finding: DomainFinding
+    finding: Finding
     hints: tuple[Hint, ...] = ()
     key_type: str = ""
     bits: int | None = None
@@ -110,7 +101,7 @@ class _SelectorAnswer:
             return report
         sentence = f"The DKIM key {self.selector} is in test mode (t=y): verifiers treat its mail as if unsigned."
         fix = Fix("Publish the record without the y flag.", self.owner, *self._rewritten(tags, "t", "y"))
-        hint = Hint(_CHECK, self.selector, DomainReason.DKIM_TESTING, sentence, fix)
+        hint = Hint(_CHECK, self.selector, Reason.DKIM_TESTING, sentence, fix)
         return replace(report, is_testing=True, hints=(*report.hints, hint))
 
     @property
@@ -127,7 +118,7 @@ class _SelectorAnswer:
             to = f"the CNAME of {self.name} leads to {self.owner}, which {nowhere}"
             sentence = f"The DKIM selector {self.selector} dangles: {to}."
             advice = f"Ask the operator of {self.owner} to publish it, or point the CNAME at a key that exists."
-            return self._failed(DomainReason.DKIM_DANGLING, sentence, Fix(advice, self.name))
+            return self._failed(Reason.DKIM_DANGLING, sentence, Fix(advice, self.name))
         if texts:
             what = "a TXT record that is no key" if len(texts) == 1 else "TXT records that are no keys"
             nowhere = f"has only {what}: {quoted(texts[0])}"
@@ -139,11 +130,11 @@ class _SelectorAnswer:
                 f"The DKIM selector {self.selector} has no key: its record is at {moved.zone}, and not at {self.name}."
             )
             fix = replace(moved, zone=self.name)
-            return self._failed(DomainReason.DKIM_MISSING, sentence, fix)
+            return self._failed(Reason.DKIM_MISSING, sentence, fix)
         sentence = f"The DKIM selector {self.selector} has no key: {self.name} {nowhere}."
         only = ", in place of any other record and wildcard there" if texts else ""
         fix = Fix(f"Publish the public key of the signing server at {self.name}{only}.", self.name)
-        return self._failed(DomainReason.DKIM_MISSING, sentence, fix)
+        return self._failed(Reason.DKIM_MISSING, sentence, fix)
 
     def _misplaced(self) -> Check[Fix | None]:
         """How to move a key that was put in the wrong found_at, which is the zone of the fix; None if there is none."""
@@ -184,7 +175,7 @@ class _SelectorAnswer:
             others = [text for text in texts if text != kept]
             advice = f"Keep only the key{'' if len(keys) == 1 else ' that can be used'}: remove the records below."
             fix = Fix(advice, self.owner, replaces=tuple([txt_line(self.owner, text) for text in others]))
-        return self._failed(DomainReason.DKIM_SEVERAL_RECORDS, sentence, fix)
+        return self._failed(Reason.DKIM_SEVERAL_RECORDS, sentence, fix)
 
     def _of_tags(self, tags: Tags) -> DkimReport:
         problem = tags.problem
@@ -194,24 +185,24 @@ class _SelectorAnswer:
             problem = "it has no p= with the key"
         if problem:
             sentence = f"The DKIM record at {self.owner} cannot be read: {problem}."
-            return self._failed(DomainReason.DKIM_SYNTAX, sentence, self._repairing(_AS_SHOWN))
+            return self._failed(Reason.DKIM_SYNTAX, sentence, self._repairing(_AS_SHOWN))
         kind = tags.get("k", "rsa")
         if kind not in {"rsa", "ed25519"}:
             if kind.lower() in {"rsa", "ed25519"}:
                 sentence = f"The DKIM key {self.selector} has k={kind}, which is case-sensitive (RFC 6376 section 3.2)."
-                return self._failed(DomainReason.DKIM_KEY_TYPE, sentence, self._repairing(f"Write k={kind.lower()}."))
+                return self._failed(Reason.DKIM_KEY_TYPE, sentence, self._repairing(f"Write k={kind.lower()}."))
             sentence = f"The DKIM key {self.selector} is of a type that verifiers do not know: k={clip(kind)}."
-            return self._failed(DomainReason.DKIM_KEY_TYPE, sentence, _NEW_KEY)
+            return self._failed(Reason.DKIM_KEY_TYPE, sentence, _NEW_KEY)
         key = _WHITE.sub("", tags.get("p"))
         if not key:
             sentence = f"The DKIM key {self.selector} is revoked: its p= is empty, so its signatures fail."
             advice = "Sign with another key, and remove the selector from the configuration once nothing signs with it."
-            return replace(self._failed(DomainReason.DKIM_REVOKED, sentence, advice), key_type=kind, is_revoked=True)
+            return replace(self._failed(Reason.DKIM_REVOKED, sentence, advice), key_type=kind, is_revoked=True)
         services = _list(tags.get("s", "*"))
         if not services & {"*", "email"}:
             sentence = f"The DKIM key {self.selector} is not for email: s={clip(tags.get('s'))}."
             fix = Fix("Publish the record without s=.", self.owner, *self._rewritten(tags, "s", ""))
-            return replace(self._failed(DomainReason.DKIM_NOT_FOR_EMAIL, sentence, fix), key_type=kind)
+            return replace(self._failed(Reason.DKIM_NOT_FOR_EMAIL, sentence, fix), key_type=kind)
         return replace(self._of_key(kind, key, tags), key_type=kind)
 
     def _of_key(self, kind: str, key: str, tags: Tags) -> DkimReport:
@@ -231,16 +222,16 @@ class _SelectorAnswer:
             if bits < _MIN_BITS:
                 limit = f"verifiers reject keys under {_MIN_BITS} (RFC 8301)"
                 sentence = f"The DKIM key {self.selector} has {bits} bits; {limit}."
-                return replace(self._failed(DomainReason.DKIM_KEY_WEAK, sentence, _NEW_KEY), bits=bits)
+                return replace(self._failed(Reason.DKIM_KEY_WEAK, sentence, _NEW_KEY), bits=bits)
             if bits < _GOOD_BITS:
                 sentence = f"The DKIM key {self.selector} has {bits} bits; {_GOOD_BITS} are advised (RFC 8301)."
                 fix = Fix(_NEW_KEY, self.owner)
-                hints.append(Hint(_CHECK, self.selector, DomainReason.DKIM_KEY_SHORT, sentence, fix))
+                hints.append(Hint(_CHECK, self.selector, Reason.DKIM_KEY_SHORT, sentence, fix))
         hashes = _list(tags.get("h"))
         if hashes and "sha256" not in hashes:
             sentence = f"The DKIM key {self.selector} allows only h={clip(tags.get('h'))}, but verifiers want sha256."
             fix = Fix("Publish the record without h=.", self.owner, *self._rewritten(tags, "h", ""))
-            return replace(self._failed(DomainReason.DKIM_NO_SHA256, sentence, fix), bits=bits)
+            return replace(self._failed(Reason.DKIM_NO_SHA256, sentence, fix), bits=bits)
         return DkimReport(self.name, passed(_CHECK, self.selector), tuple(hints), bits=bits)
 
     def _rewritten(self, tags: Tags, name: str, value: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -261,7 +252,7 @@ class _SelectorAnswer:
             what = "has a private key in p=: anyone who reads it can sign"
             sentence = f"The DKIM record of {self.selector} {what} as {self.domain}."
             advice = f"Remove the record, and never sign with this key again. {_NEW_KEY}"
-            return self._failed(DomainReason.DKIM_KEY_UNREADABLE, sentence, advice)
+            return self._failed(Reason.DKIM_KEY_UNREADABLE, sentence, advice)
         if material is None:
             why = "p= is not base64, or was cut short" if _decoded(key) is None else "p= is no RSA public key"
             if kind == "ed25519" and (data := _decoded(key)) is not None:
@@ -274,7 +265,7 @@ class _SelectorAnswer:
             why = "p= has characters that are no base64, or lacks some at its end"
         sentence = f"The DKIM key {self.selector} cannot be read: {why}."
         advice = "Publish the key exactly as the signing server shows it."
-        return self._failed(DomainReason.DKIM_KEY_UNREADABLE, sentence, self._repairing(advice))
+        return self._failed(Reason.DKIM_KEY_UNREADABLE, sentence, self._repairing(advice))
 
     def _repaired(self, text: bytes) -> bytes | None:
         """The record as it was meant to be; None if its key cannot be read."""
@@ -302,7 +293,7 @@ class _SelectorAnswer:
             f"{advice} Below is the present record, repaired.", self.owner, (txt_line(self.owner, repaired),), old
         )
 
-    def _failed(self, reason: DomainReason, sentence: str, fix: Fix | str) -> DkimReport:
+    def _failed(self, reason: Reason, sentence: str, fix: Fix | str) -> DkimReport:
         fix = Fix(fix, self.owner) if isinstance(fix, str) else fix
         return DkimReport(self.name, failed(_CHECK, self.selector, reason, sentence, fix))
 

@@ -13,22 +13,13 @@ from urllib.parse import unquote
 
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check, parallel
-from exporter.checks.domain import (
-    DomainCheckName,
-    DomainFinding,
-    DomainReason,
-    Hint,
-    beside_cname,
-    failed,
-    passed,
-    unanswered,
-)
+from exporter.checks.domain import Hint, beside_cname, failed, passed, unanswered
 from exporter.checks.names import DomainName
 from exporter.checks.repair import DMARC, Meant, elsewhere, quoted, report_uris
-from exporter.checks.result import Fix, Result, some
+from exporter.checks.result import CheckName, Finding, Fix, Reason, Result, some
 from exporter.checks.txt_records import Tags, clip, copies, parse_tags, txt_line
 
-_CHECK = DomainCheckName.DMARC
+_CHECK = CheckName.DMARC
 _VERSION = re.compile(rb"[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
 """How a record begins (RFC 9989 section 4.8): only the value is case-sensitive, and nothing comes before it."""
 _EMPTY_TAG = re.compile(rb";[ \t]*;")
@@ -318,7 +309,7 @@ class DmarcReport:
     """
 
     domain: DomainName
-    findings: tuple[DomainFinding, ...]
+    findings: tuple[Finding, ...]
     hints: tuple[Hint, ...] = ()
     record: bytes = b""
     record_domain: DomainName | None = None
@@ -390,9 +381,9 @@ def _report(domain: DomainName, tree: PolicyDiscovery, found: PublishedRecord, *
     )
 
 
-def _nothing_applies(domain: DomainName, tree: PolicyDiscovery) -> Check[DomainFinding]:
+def _nothing_applies(domain: DomainName, tree: PolicyDiscovery) -> Check[Finding]:
     own = list(_own_fault(domain, tree))
-    if own and own[0].reason is DomainReason.DMARC_SEVERAL_RECORDS:
+    if own and own[0].reason is Reason.DMARC_SEVERAL_RECORDS:
         return own[0]
     if tree.missing is not None:
         return unanswered(_CHECK, domain, *tree.missing)
@@ -406,17 +397,17 @@ def _nothing_applies(domain: DomainName, tree: PolicyDiscovery) -> Check[DomainF
             f"{domain} has no DMARC policy record: its record is at {at}, where no receiver looks{why}: {meant.quoted}."
         )
         fix = _of_meant(f"Move it to {owner}, as below.", owner, meant, at)
-        return failed(_CHECK, domain, DomainReason.DMARC_MISSING, sentence, fix)
+        return failed(_CHECK, domain, Reason.DMARC_MISSING, sentence, fix)
     for _, answer in tree.answers[:1]:
         if answer.chain:
             return _behind_cname(domain, owner, answer)
     advice = "Publish a policy record. The one below changes nothing yet; add rua= to ask for reports."
     sentence = f"{domain} has no DMARC policy record, and no domain above it has one that applies."
     fix = Fix(advice, owner, (txt_line(owner, b"v=DMARC1; p=none"),))
-    return failed(_CHECK, domain, DomainReason.DMARC_MISSING, sentence, fix)
+    return failed(_CHECK, domain, Reason.DMARC_MISSING, sentence, fix)
 
 
-def _behind_cname(domain: DomainName, owner: DomainName, answer: Answer) -> DomainFinding:
+def _behind_cname(domain: DomainName, owner: DomainName, answer: Answer) -> Finding:
     """The fault of a CNAME that leads to no policy: a TXT record beside it would not count (RFC 1034 section 3.6.2)."""
     end = answer.owner(owner)
     what = "does not exist" if answer.status is Status.NXDOMAIN else "has no policy record"
@@ -424,7 +415,7 @@ def _behind_cname(domain: DomainName, owner: DomainName, answer: Answer) -> Doma
     fix = Fix(
         f"Have the policy published at {end}, or correct the CNAME, or remove it and publish the policy there.", owner
     )
-    reason = DomainReason.DMARC_MISSING if answer.status is Status.ANSWER else DomainReason.DMARC_DANGLING
+    reason = Reason.DMARC_MISSING if answer.status is Status.ANSWER else Reason.DMARC_DANGLING
     return failed(_CHECK, domain, reason, sentence, fix)
 
 
@@ -439,7 +430,7 @@ def _misplaced(domain: DomainName) -> Check[tuple[DomainName, Meant] | None]:
     return None
 
 
-def _own_fault(domain: DomainName, tree: PolicyDiscovery) -> Iterator[DomainFinding]:
+def _own_fault(domain: DomainName, tree: PolicyDiscovery) -> Iterator[Finding]:
     """What keeps a record of the domain itself from counting: there are several (section 4.10), or it is broken."""
     for question, answer in tree.answers[:1]:
         owner = answer.owner(question.name)
@@ -450,10 +441,10 @@ def _own_fault(domain: DomainName, tree: PolicyDiscovery) -> Iterator[DomainFind
         elif meant is not None and not records:
             sentence = f"Receivers ignore the DMARC record of {domain}, because {meant.why}: {meant.quoted}."
             fix = _of_meant("Publish it as below, repaired.", owner, meant, owner)
-            yield failed(_CHECK, domain, DomainReason.DMARC_SYNTAX, sentence, fix)
+            yield failed(_CHECK, domain, Reason.DMARC_SYNTAX, sentence, fix)
 
 
-def _several(domain: DomainName, owner: DomainName, texts: Sequence[bytes]) -> DomainFinding:
+def _several(domain: DomainName, owner: DomainName, texts: Sequence[bytes]) -> Finding:
     """The fault of several records: the fix has the strictest policy, and all that the others add to it."""
     known = sorted([_repaired(text) for text in texts], key=_strength, reverse=True)
     tags = dict(known[0])
@@ -473,7 +464,7 @@ def _several(domain: DomainName, owner: DomainName, texts: Sequence[bytes]) -> D
     advice = f"Publish one record, as below, with the strictest policy and the report addresses of all.{left_out}"
     warning = _ENFORCING if _strength(tags) > (0, 0, 0) else ""
     fix = Fix(advice, owner, (_line(owner, tags),), lines, warning)
-    return failed(_CHECK, domain, DomainReason.DMARC_SEVERAL_RECORDS, sentence, fix)
+    return failed(_CHECK, domain, Reason.DMARC_SEVERAL_RECORDS, sentence, fix)
 
 
 _ENFORCING = "No receiver applies a policy now. If you do not know yet that all your mail passes, begin with p=none."
@@ -528,16 +519,16 @@ def _of_meant(advice: str, owner: DomainName, meant: Meant, at: DomainName) -> F
     return Fix(advice, owner, (_line(owner, tags),), old, _ENFORCING if _strength(tags) > (0, 0, 0) else "")
 
 
-def _repeated(domain: DomainName, found: PublishedRecord) -> DomainFinding:
+def _repeated(domain: DomainName, found: PublishedRecord) -> Finding:
     names = some([f"{name}=" for name in found.record.repeated])
     what = f"has {names} more than once, which makes the whole record invalid (RFC 6376 section 3.2)"
     sentence = f"The DMARC record of {found.domain} {what}: {quoted(found.record.text)}."
     advice = "Publish each tag once, as below: with the strictest policy, and all report addresses."
     fix = _rewritten(advice, found, {})
-    return failed(_CHECK, domain, DomainReason.DMARC_SYNTAX, sentence, replace(fix, warning=_ENFORCING))
+    return failed(_CHECK, domain, Reason.DMARC_SYNTAX, sentence, replace(fix, warning=_ENFORCING))
 
 
-def _bad_policy(domain: DomainName, found: PublishedRecord) -> DomainFinding:
+def _bad_policy(domain: DomainName, found: PublishedRecord) -> Finding:
     record = found.record
     what = clip(some(record.bad_policies)) if record.bad_policies else "no p="
     then = "treat it as p=none" if record.is_applied else "do not apply it at all"
@@ -553,12 +544,12 @@ def _bad_policy(domain: DomainName, found: PublishedRecord) -> DomainFinding:
         fix = _rewritten("Publish it as below, with the policy that it was meant to have.", found, {})
     if _strength({**repaired, **({"p": "none"} if "p" in unread else {})}) > (0, 0, 0):
         fix = replace(fix, warning=_ENFORCING)
-    return failed(_CHECK, domain, DomainReason.DMARC_POLICY, sentence, fix)
+    return failed(_CHECK, domain, Reason.DMARC_POLICY, sentence, fix)
 
 
 def _destination(
     tree: PolicyDiscovery, found: PublishedRecord, host: DomainName
-) -> Check[tuple[Destination, DomainFinding | None]]:
+) -> Check[tuple[Destination, Finding | None]]:
     """Whether a host for reports agrees to get them (RFC 9990 section 4)."""
     organizational = found.domain if tree.organizational is None else tree.organizational
     if host == found.domain:
@@ -584,7 +575,7 @@ def _destination(
     sentence = f"DMARC reports of {found.domain} do not arrive at {host}: it has no record that accepts them."
     line = txt_line(owner, b"v=DMARC1;")  # with the semicolon, which readers of RFC 7489 expect
     fix = Fix(f"Ask the operator of {host} to publish the record below.", owner, (line,))
-    finding = failed(_CHECK, tree.start, DomainReason.DMARC_REPORTS_UNAUTHORISED, sentence, fix)
+    finding = failed(_CHECK, tree.start, Reason.DMARC_REPORTS_UNAUTHORISED, sentence, fix)
     return Destination(host, is_authorised=False), finding
 
 
@@ -599,18 +590,18 @@ def _hints(domain: DomainName, found: PublishedRecord) -> Iterator[Hint]:
     """What works but could be better in the record that applies to *domain* (sections 4.7, 5.1 and 9.3)."""
     record, where = found.record, found.domain
 
-    def hint(reason: DomainReason, sentence: str, fix: Fix | None = None) -> Hint:
+    def hint(reason: Reason, sentence: str, fix: Fix | None = None) -> Hint:
         return Hint(_CHECK, domain, reason, sentence, fix)
 
     if record.is_applied and record.own is DmarcPolicy.NONE and not record.bad_policies:
         what = "is none" if record.p is not None else "is none, because its record has no p="
         sentence = f"The DMARC policy of {where} {what}: receivers report, and accept everything."
         fix = _rewritten("Ask for more once the reports show that your own mail passes.", found, {"p": "quarantine"})
-        yield hint(DomainReason.DMARC_MONITORING, sentence, replace(fix, warning=_ENFORCING))
+        yield hint(Reason.DMARC_MONITORING, sentence, replace(fix, warning=_ENFORCING))
     if record.testing and record.own is not DmarcPolicy.NONE:
         what = f"receivers apply one level less than {record.own}"
         sentence = f"The DMARC policy of {where} is in test mode (t=y): {what}."
-        yield hint(DomainReason.DMARC_TESTING, sentence, _rewritten("Remove t=y.", found, {"t": None}))
+        yield hint(Reason.DMARC_TESTING, sentence, _rewritten("Remove t=y.", found, {"t": None}))
     weaker = [
         f"{name}={policy}"
         for name, policy in (("sp", record.subdomains), ("np", record.nonexistent))
@@ -622,14 +613,14 @@ def _hints(domain: DomainName, found: PublishedRecord) -> Iterator[Hint]:
         changes = {it.partition("=")[0]: None for it in weaker}
         fix = _rewritten("Remove them, so that p counts for all of them.", found, changes)
         fix = replace(fix, warning="Mail of names below it that does not pass will be treated as p says.")
-        yield hint(DomainReason.DMARC_WEAKER_SUBDOMAINS, sentence, fix)
+        yield hint(Reason.DMARC_WEAKER_SUBDOMAINS, sentence, fix)
     if record.historic or record.obsolete_sizes:
-        yield hint(DomainReason.DMARC_HISTORIC_TAG, *_historic(found))
+        yield hint(Reason.DMARC_HISTORIC_TAG, *_historic(found))
     if record.bad_tags:
-        yield hint(DomainReason.DMARC_BAD_TAG, *_bad_tags(found))
+        yield hint(Reason.DMARC_BAD_TAG, *_bad_tags(found))
     if not record.rua and "rua" not in _repaired(record.text):
         sentence = f"The DMARC record of {where} asks for no reports (rua=), so you do not learn who sends in its name."
-        yield hint(DomainReason.DMARC_NO_REPORTS, sentence)
+        yield hint(Reason.DMARC_NO_REPORTS, sentence)
 
 
 def _historic(found: PublishedRecord) -> tuple[str, Fix]:

@@ -7,9 +7,10 @@ from typing import Any
 from exporter.checks.check import Check, parallel
 from exporter.checks.dkim import DkimReport, dkim
 from exporter.checks.dmarc import DmarcReport, dmarc
-from exporter.checks.domain import DomainFinding, Hint
+from exporter.checks.domain import Hint
 from exporter.checks.inbound import MtaStsReport, MxReport, TlsRptReport, mta_sts, mx, tls_rpt
 from exporter.checks.names import DomainName
+from exporter.checks.result import Finding
 from exporter.checks.spf.domain import SpfDomainReport, spf_domain
 
 
@@ -36,8 +37,8 @@ class DomainReport:
     tls_rpt: TlsRptReport
 
     @property
-    def findings(self) -> tuple[DomainFinding, ...]:
-        """Every finding, in the order of `DomainCheckName`; SPF and DMARC may have several."""
+    def findings(self) -> tuple[Finding, ...]:
+        """Every finding, in the order of `CheckName`; SPF and DMARC may have several."""
         dkim_findings = [report.finding for report in self.dkim]
         others = (self.mx.finding, self.mta_sts.finding, self.tls_rpt.finding)
         return (*self.spf.findings, *dkim_findings, *self.dmarc.findings, *others)
@@ -48,7 +49,7 @@ class DomainReport:
         dkim_hints = [hint for report in self.dkim for hint in report.hints]
         return (*self.spf.hints, *dkim_hints, *self.dmarc.hints, *self.mx.hints)
 
-    def with_findings(self, change: Callable[[DomainFinding], DomainFinding]) -> "DomainReport":
+    def with_findings(self, change: Callable[[Finding], Finding]) -> "DomainReport":
         """A copy of the report with *change* applied to each finding."""
         return DomainReport(
             self.domain,

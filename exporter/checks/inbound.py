@@ -8,21 +8,12 @@ from typing import NamedTuple
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check
-from exporter.checks.domain import (
-    DomainCheckName,
-    DomainFinding,
-    DomainReason,
-    Hint,
-    beside_cname,
-    failed,
-    passed,
-    unanswered,
-)
+from exporter.checks.domain import Hint, beside_cname, failed, passed, unanswered
 from exporter.checks.helo import forward_questions
 from exporter.checks.host_names import special_use, unusable
 from exporter.checks.names import DomainName
 from exporter.checks.repair import MTA_STS, TLS_RPT, Dialect, elsewhere, report_uris
-from exporter.checks.result import Fix, some
+from exporter.checks.result import CheckName, Finding, Fix, Reason, some
 from exporter.checks.txt_records import clip, copies, parse_tags, txt_line
 
 _MAX_HOSTS = 20
@@ -41,7 +32,7 @@ class MxReport:
     """
 
     domain: DomainName
-    finding: DomainFinding
+    finding: Finding
     hosts: tuple[DomainName, ...] = ()
     is_null: bool = False
     hints: tuple[Hint, ...] = ()
@@ -58,14 +49,14 @@ class _Fault(NamedTuple):
     """
 
     host: DomainName
-    reason: DomainReason
+    reason: Reason
     what: str
     meant: DomainName | Address | None = None
 
 
 def mx(domain: DomainName) -> Check[MxReport]:
     """Check the MX records of *domain*: each host in them must have an address that others can reach."""
-    check = DomainCheckName.MX
+    check = CheckName.MX
     question = Question(domain, "MX")
     (answer,) = yield [question]
     if not answer.is_conclusive:
@@ -78,7 +69,7 @@ def mx(domain: DomainName) -> Check[MxReport]:
     if "." in hosts:
         sentence = f"{domain} has a null MX next to others, so it both takes mail and does not (RFC 7505 section 3)."
         fix = Fix("Remove the null MX, or the others.", answer.owner(domain))
-        finding = failed(check, domain, DomainReason.MX_NULL, sentence, fix)
+        finding = failed(check, domain, Reason.MX_NULL, sentence, fix)
         return MxReport(domain, finding, tuple([host for host in hosts if host != "."]))
     # Microsoft asks for such a record to verify a domain. No mail is sent to it while another host answers.
     tokens = [host for host in hosts if host.endswith(".invalid") and len(hosts) > 1]
@@ -112,33 +103,33 @@ def _fault(owner: DomainName, host: DomainName, a: Answer, aaaa: Answer) -> _Fau
     addresses = (*a.addresses, *aaaa.addresses)
     if not addresses:
         if (problem := unusable(host, owner)) is not None:
-            return _Fault(host, DomainReason(f"mx-{problem.misuse}"), problem.what, problem.meant)
+            return _Fault(host, Reason(f"mx-{problem.misuse}"), problem.what, problem.meant)
         reply = a if a.chain else aaaa
         if not reply.chain:
-            return _Fault(host, DomainReason.MX_UNRESOLVABLE, "does not resolve")
+            return _Fault(host, Reason.MX_UNRESOLVABLE, "does not resolve")
         end = reply.owner(host)
         problem = unusable(end, (host, *reply.chain)[-2])
         what = "has no address" if problem is None else problem.what
-        return _Fault(host, DomainReason.MX_DANGLING, f"is a CNAME that leads to {end}, which {what}")
+        return _Fault(host, Reason.MX_DANGLING, f"is a CNAME that leads to {end}, which {what}")
     if clause := special_use(host):
-        return _Fault(host, DomainReason.MX_SPECIAL_USE, clause)
+        return _Fault(host, Reason.MX_SPECIAL_USE, clause)
     if not any(map(_is_public, addresses)):
         what = f"resolves to {some(addresses)}, which is {addresses[0].special_use}: no sender elsewhere reaches it"
-        return _Fault(host, DomainReason.MX_NOT_PUBLIC, what)
+        return _Fault(host, Reason.MX_NOT_PUBLIC, what)
     return None
 
 
-def _finding(domain: DomainName, answer: Answer, faults: list[_Fault]) -> Check[DomainFinding]:
+def _finding(domain: DomainName, answer: Answer, faults: list[_Fault]) -> Check[Finding]:
     """The finding about the first fault, and the hosts that have the same."""
     reason, host = faults[0].reason, faults[0].host
     same = [fault for fault in faults if fault.reason is reason]
     total = len({it.exchange for it in answer.exchanges})
     owner = answer.owner(domain)
-    if reason is DomainReason.MX_UNRESOLVABLE:
+    if reason is Reason.MX_UNRESOLVABLE:
         what = "does not resolve" if len(same) == 1 else "do not resolve"
         sentence = f"{_exchanges([fault.host for fault in same])} of {domain} {what}: {len(same)} of {total}."
         fix = Fix("Publish the address of each host, or remove its MX record.", owner)
-        return failed(DomainCheckName.MX, domain, reason, sentence, fix)
+        return failed(CheckName.MX, domain, reason, sentence, fix)
     more = f" {len(faults)} of {total} mail exchanges cannot take mail." if total > 1 else ""
     sentence = f"The mail exchange {host} of {domain} {faults[0].what}.{more}"
     meant = faults[0].meant
@@ -148,18 +139,18 @@ def _finding(domain: DomainName, answer: Answer, faults: list[_Fault]) -> Check[
         if name is not None:
             advice = "Publish an MX record with a name, as below, in place of the address."
             added = (f"{name}. {meant.rdtype} {meant}",) if is_new else ()
-            return failed(DomainCheckName.MX, domain, reason, sentence, _renaming(advice, owner, wrong, name, *added))
+            return failed(CheckName.MX, domain, reason, sentence, _renaming(advice, owner, wrong, name, *added))
     if isinstance(meant, DomainName):
         advice = f"End the name in the MX record with a dot, so that it stays {meant}"
-        return failed(DomainCheckName.MX, domain, reason, sentence, _renaming(f"{advice}:", owner, wrong, meant))
-    if reason is DomainReason.MX_DANGLING:
+        return failed(CheckName.MX, domain, reason, sentence, _renaming(f"{advice}:", owner, wrong, meant))
+    if reason is Reason.MX_DANGLING:
         advice = f"Have the address published where the CNAME of {host} leads, or name another host in the MX record."
     else:
         advice = (
             "Name the mail server of the domain in the MX record. If the domain takes no mail, a null MX, MX 0 ., in "
             "place of all others says so (RFC 7505)."
         )
-    return failed(DomainCheckName.MX, domain, reason, sentence, Fix(advice, owner))
+    return failed(CheckName.MX, domain, reason, sentence, Fix(advice, owner))
 
 
 def _renaming(advice: str, owner: DomainName, wrong: tuple[str, ...], name: DomainName, *added: str) -> Fix:
@@ -185,7 +176,7 @@ def _name_for(owner: DomainName, address: Address) -> Check[tuple[DomainName | N
 
 def _implicit_mx(domain: DomainName, answer: Answer) -> Check[MxReport]:
     """Without MX records, mail goes to the address of the domain itself (section 5.1)."""
-    check = DomainCheckName.MX
+    check = CheckName.MX
     what = "does not exist" if answer.status is Status.NXDOMAIN else "has no MX record"
     questions = forward_questions(domain)
     answers = yield questions
@@ -197,7 +188,7 @@ def _implicit_mx(domain: DomainName, answer: Answer) -> Check[MxReport]:
     addresses = [address for reply in answers for address in reply.addresses]
     if any(map(_is_public, addresses)):
         sentence = f"{domain} {what}, so its mail goes to the host of that name."
-        hint = Hint(check, domain, DomainReason.MX_MISSING, sentence, fix)
+        hint = Hint(check, domain, Reason.MX_MISSING, sentence, fix)
         return MxReport(domain, passed(check, domain), (domain,), hints=(hint,))
     for question, reply in zip(questions, answers, strict=True):
         if not reply.is_conclusive:
@@ -205,9 +196,9 @@ def _implicit_mx(domain: DomainName, answer: Answer) -> Check[MxReport]:
     if addresses:
         nowhere = f"so its mail goes to {some(addresses)}, which is {addresses[0].special_use}"
         sentence = f"{domain} {what}, {nowhere}: no sender elsewhere reaches it."
-        return MxReport(domain, failed(check, domain, DomainReason.MX_NOT_PUBLIC, sentence, fix), (domain,))
+        return MxReport(domain, failed(check, domain, Reason.MX_NOT_PUBLIC, sentence, fix), (domain,))
     sentence = f"{domain} {what}, and no address either: mail to it, bounces included, goes nowhere."
-    return MxReport(domain, failed(check, domain, DomainReason.MX_MISSING, sentence, fix))
+    return MxReport(domain, failed(check, domain, Reason.MX_MISSING, sentence, fix))
 
 
 def _alias_hints(domain: DomainName, triples: list[tuple[DomainName, Answer, Answer]]) -> list[Hint]:
@@ -217,7 +208,7 @@ def _alias_hints(domain: DomainName, triples: list[tuple[DomainName, Answer, Ans
     what = "is an alias" if len(aliases) == 1 else "are aliases"
     sentence = f"{_exchanges(aliases)} of {domain} {what}, which an MX record must not name (RFC 2181)."
     fix = Fix("Name the host itself in the MX record.", domain)
-    return [Hint(DomainCheckName.MX, domain, DomainReason.MX_ALIAS, sentence, fix)]
+    return [Hint(CheckName.MX, domain, Reason.MX_ALIAS, sentence, fix)]
 
 
 def _token_hints(domain: DomainName, tokens: list[DomainName]) -> list[Hint]:
@@ -228,7 +219,7 @@ def _token_hints(domain: DomainName, tokens: list[DomainName]) -> list[Hint]:
         "Microsoft uses such a record to verify a domain."
     )
     fix = Fix("Remove the record once the domain is verified.", domain)
-    return [Hint(DomainCheckName.MX, domain, DomainReason.MX_SPECIAL_USE, sentence, fix)]
+    return [Hint(CheckName.MX, domain, Reason.MX_SPECIAL_USE, sentence, fix)]
 
 
 def _exchanges(hosts: list[DomainName]) -> str:
@@ -250,18 +241,18 @@ class _Kind(NamedTuple):
         dangling: The reason if a CNAME leads to no record.
     """
 
-    check: DomainCheckName
+    check: CheckName
     what: str
     rfc: str
     version: re.Pattern[bytes]
     dialect: Dialect
     repaired: Callable[[DomainName, Sequence[bytes]], bytes]
-    missing: DomainReason
-    several: DomainReason
-    dangling: DomainReason
+    missing: Reason
+    several: Reason
+    dangling: Reason
 
 
-def _one_record(kind: _Kind, domain: DomainName, asked: DomainName) -> Check[tuple[DomainName, bytes | DomainFinding]]:
+def _one_record(kind: _Kind, domain: DomainName, asked: DomainName) -> Check[tuple[DomainName, bytes | Finding]]:
     """The one record of a kind, b"" for none, or why there is no single one; with its owner."""
     question = Question(asked, "TXT")
     answer, cname = yield [question, Question(asked, "CNAME")]
@@ -319,15 +310,15 @@ def _pairs(dialect: Dialect, texts: Sequence[bytes]) -> list[tuple[str, str]]:
 
 
 _STS = _Kind(
-    DomainCheckName.MTA_STS,
+    CheckName.MTA_STS,
     "MTA-STS",
     "RFC 8461 section 3.1",
     re.compile(rb"v=STSv1[ \t]*;"),
     MTA_STS,
     _one_policy,
-    DomainReason.MTA_STS_MISSING,
-    DomainReason.MTA_STS_SEVERAL_RECORDS,
-    DomainReason.MTA_STS_DANGLING,
+    Reason.MTA_STS_MISSING,
+    Reason.MTA_STS_SEVERAL_RECORDS,
+    Reason.MTA_STS_DANGLING,
 )
 
 
@@ -343,7 +334,7 @@ class MtaStsReport:
     """
 
     domain: DomainName
-    finding: DomainFinding
+    finding: Finding
     policy_id: str = ""
     record: bytes = b""
 
@@ -353,30 +344,30 @@ def mta_sts(domain: DomainName) -> Check[MtaStsReport]:
 
     The policy itself is a file on a web server, which is not asked. Raises `ValueError` if the name would be too long.
     """
-    check = DomainCheckName.MTA_STS
+    check = CheckName.MTA_STS
     owner = DomainName(f"_mta-sts.{domain}")
     owner, record = yield from _one_record(_STS, domain, owner)
-    if isinstance(record, DomainFinding):
+    if isinstance(record, Finding):
         return MtaStsReport(domain, record)
     if not record:
         sentence = f"{domain} announces no MTA-STS policy: {owner} has no record that begins with v=STSv1."
         advice = "Serve a policy first, then announce it with a record like the one below."
         fix = Fix(advice, owner, (txt_line(owner, b"v=STSv1; id=1;"),))
-        return MtaStsReport(domain, failed(check, domain, DomainReason.MTA_STS_MISSING, sentence, fix))
+        return MtaStsReport(domain, failed(check, domain, Reason.MTA_STS_MISSING, sentence, fix))
     tags = parse_tags(record)
     if tags.problem or not _ID.fullmatch(tags.get("id")):
         problem = tags.problem or "its id= is not 1 to 32 letters and digits"
         sentence = f"The MTA-STS record of {domain} cannot be read: {problem}."
         line = txt_line(owner, _one_policy(domain, [record]))
         fix = Fix("Publish it as below, repaired.", owner, (line,), (txt_line(owner, record),))
-        finding = failed(check, domain, DomainReason.MTA_STS_SYNTAX, sentence, fix)
+        finding = failed(check, domain, Reason.MTA_STS_SYNTAX, sentence, fix)
         return MtaStsReport(domain, finding, record=record)
     finding = yield from _policy_host(domain)
     return MtaStsReport(domain, finding, tags.get("id"), record)
 
 
-def _policy_host(domain: DomainName) -> Check[DomainFinding]:
-    check = DomainCheckName.MTA_STS
+def _policy_host(domain: DomainName) -> Check[Finding]:
+    check = CheckName.MTA_STS
     host = DomainName(f"mta-sts.{domain}")
     questions = forward_questions(host)
     answers = yield questions
@@ -393,10 +384,10 @@ def _policy_host(domain: DomainName) -> Check[DomainFinding]:
             "has no address."
         )
         fix = Fix(f"Have the address published at {end}, or point the CNAME at the web server of the policy.", host)
-        return failed(check, domain, DomainReason.MTA_STS_DANGLING, sentence, fix)
+        return failed(check, domain, Reason.MTA_STS_DANGLING, sentence, fix)
     sentence = f"The MTA-STS policy of {domain} cannot be fetched: its host {host} does not resolve."
     fix = Fix("Publish the address of its web server.", host)
-    return failed(check, domain, DomainReason.MTA_STS_NO_HOST, sentence, fix)
+    return failed(check, domain, Reason.MTA_STS_NO_HOST, sentence, fix)
 
 
 _REPORT_URI = re.compile(r"mailto:(?!//)[^@\s,;]+@[^@\s,;]+|https://[^\s,;/][^\s,;]*", re.IGNORECASE)
@@ -411,15 +402,15 @@ def _one_request(domain: DomainName, texts: Sequence[bytes]) -> bytes:
 
 
 _RPT = _Kind(
-    DomainCheckName.TLS_RPT,
+    CheckName.TLS_RPT,
     "TLS reporting",
     "RFC 8460 section 3",
     re.compile(rb"v=TLSRPTv1[ \t]*;"),
     TLS_RPT,
     _one_request,
-    DomainReason.TLS_RPT_MISSING,
-    DomainReason.TLS_RPT_SEVERAL_RECORDS,
-    DomainReason.TLS_RPT_DANGLING,
+    Reason.TLS_RPT_MISSING,
+    Reason.TLS_RPT_SEVERAL_RECORDS,
+    Reason.TLS_RPT_DANGLING,
 )
 
 
@@ -435,23 +426,23 @@ class TlsRptReport:
     """
 
     domain: DomainName
-    finding: DomainFinding
+    finding: Finding
     uris: tuple[str, ...] = ()
     record: bytes = b""
 
 
 def tls_rpt(domain: DomainName) -> Check[TlsRptReport]:
     """Check the record at ``_smtp._tls`` (RFC 8460 section 3). Raises `ValueError` if the name would be too long."""
-    check = DomainCheckName.TLS_RPT
+    check = CheckName.TLS_RPT
     owner = DomainName(f"_smtp._tls.{domain}")
     owner, record = yield from _one_record(_RPT, domain, owner)
-    if isinstance(record, DomainFinding):
+    if isinstance(record, Finding):
         return TlsRptReport(domain, record)
     if not record:
         sentence = f"{domain} asks for no TLS reports: {owner} has no record that begins with v=TLSRPTv1."
         advice = "Publish a record like the one below, with a mailbox that somebody reads."
         fix = Fix(advice, owner, (txt_line(owner, _one_request(domain, [])),))
-        return TlsRptReport(domain, failed(check, domain, DomainReason.TLS_RPT_MISSING, sentence, fix))
+        return TlsRptReport(domain, failed(check, domain, Reason.TLS_RPT_MISSING, sentence, fix))
     tags = parse_tags(record)
     requests = [value for name, value in tags.pairs if name == "rua"]  # there may be several (RFC 8460 section 3)
     names = [name for name, _ in tags.pairs if name != "rua"]
@@ -467,6 +458,6 @@ def tls_rpt(domain: DomainName) -> Check[TlsRptReport]:
         left_out = [uri for uri in report_uris(",".join(uris)) if not _REPORT_URI.fullmatch(uri)]
         without = f", without {clip(some(left_out))}, which is no such URI" if left_out else ""
         fix = Fix(f"Publish it as below{without}.", owner, (line,), (txt_line(owner, record),))
-        finding = failed(check, domain, DomainReason.TLS_RPT_SYNTAX, sentence, fix)
+        finding = failed(check, domain, Reason.TLS_RPT_SYNTAX, sentence, fix)
         return TlsRptReport(domain, finding, record=record)
     return TlsRptReport(domain, passed(check, domain), tuple(uris), record)

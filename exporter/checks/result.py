@@ -1,4 +1,4 @@
-"""What a check of an address returns: results, check names, reasons, findings.
+"""What a check returns: results, check names, reasons, findings.
 
 The values of the enums are label values and JSON values, which never change.
 """
@@ -34,7 +34,7 @@ class Result(StrEnum):
 
 
 class CheckName(StrEnum):
-    """Every check of an address, as written in `expect`, labels and JSON."""
+    """Every check of an address, then every check of a domain, as written in `expect`, labels and JSON."""
 
     FCRDNS = "fcrdns"
     HELO_SYNTAX = "helo-syntax"
@@ -46,7 +46,16 @@ class CheckName(StrEnum):
     SPF_MAILFROM = "spf-mailfrom"
     DNSBL = "dnsbl"
 
+    SPF = "spf"
+    DKIM = "dkim"
+    DMARC = "dmarc"
+    MX = "mx"
+    MTA_STS = "mta-sts"
+    TLS_RPT = "tls-rpt"
 
+
+DOMAIN_CHECKS = (CheckName.SPF, CheckName.DKIM, CheckName.DMARC, CheckName.MX, CheckName.MTA_STS, CheckName.TLS_RPT)
+ADDRESS_CHECKS = tuple([check for check in CheckName if check not in DOMAIN_CHECKS])
 EVERY_CHECK = frozenset(CheckName)
 
 OTHER_SUBJECTS = frozenset({CheckName.SPF_MAILFROM, CheckName.DNSBL})
@@ -54,7 +63,11 @@ OTHER_SUBJECTS = frozenset({CheckName.SPF_MAILFROM, CheckName.DNSBL})
 
 
 class Reason(StrEnum):
-    """Why a result is not a pass: what is published wrongly (fail), or why there is no answer (unknown)."""
+    """Why a result is not a pass, or what a hint is about.
+
+    A failure names what is published wrongly, an unknown why there is no answer. Checks of addresses come first, then
+    those of domains, which use the reasons of SPF too.
+    """
 
     PTR_NXDOMAIN = "ptr-nxdomain"
     PTR_NODATA = "ptr-nodata"
@@ -89,6 +102,63 @@ class Reason(StrEnum):
     SPF_VOID_LOOKUP_LIMIT = "spf-void-lookup-limit"
     SPF_MX_LIMIT = "spf-mx-limit"
     DNSBL_LISTED = "dnsbl-listed"
+
+    SPF_LOOP = "spf-loop"
+    SPF_PASSES_ALL = "spf-passes-all"
+    SPF_NEUTRAL_ALL = "spf-neutral-all"
+    SPF_PTR = "spf-ptr"
+    SPF_UNREACHABLE = "spf-unreachable"
+    SPF_UNKNOWN_MODIFIER = "spf-unknown-modifier"
+    SPF_TAKEOVER = "spf-takeover"
+
+    DKIM_MISSING = "dkim-missing"
+    DKIM_DANGLING = "dkim-dangling"
+    DKIM_SEVERAL_RECORDS = "dkim-several-records"
+    DKIM_SYNTAX = "dkim-syntax"
+    DKIM_REVOKED = "dkim-revoked"
+    DKIM_KEY_TYPE = "dkim-key-type"
+    DKIM_KEY_UNREADABLE = "dkim-key-unreadable"
+    DKIM_KEY_WEAK = "dkim-key-weak"
+    DKIM_KEY_SHORT = "dkim-key-short"
+    DKIM_NOT_FOR_EMAIL = "dkim-not-for-email"
+    DKIM_TESTING = "dkim-testing"
+    DKIM_NO_SHA256 = "dkim-no-sha256"
+
+    DMARC_MISSING = "dmarc-missing"
+    DMARC_DANGLING = "dmarc-dangling"
+    DMARC_SEVERAL_RECORDS = "dmarc-several-records"
+    DMARC_SYNTAX = "dmarc-syntax"
+    DMARC_POLICY = "dmarc-policy"
+    DMARC_REPORTS_UNAUTHORISED = "dmarc-reports-unauthorised"
+    DMARC_MONITORING = "dmarc-monitoring"
+    DMARC_TESTING = "dmarc-testing"
+    DMARC_WEAKER_SUBDOMAINS = "dmarc-weaker-subdomains"
+    DMARC_HISTORIC_TAG = "dmarc-historic-tag"
+    DMARC_BAD_TAG = "dmarc-bad-tag"
+    DMARC_NO_REPORTS = "dmarc-no-reports"
+
+    TXT_BESIDE_CNAME = "txt-beside-cname"
+    """A name has both a TXT record and a CNAME, which excludes all others (RFC 1034 section 3.6.2)."""
+
+    MX_MISSING = "mx-missing"
+    MX_NULL = "mx-null"
+    MX_UNRESOLVABLE = "mx-unresolvable"
+    MX_DANGLING = "mx-dangling"
+    MX_MISSING_DOT = "mx-missing-dot"
+    MX_ADDRESS = "mx-address"
+    MX_SPECIAL_USE = "mx-special-use"
+    MX_SYNTAX = "mx-syntax"
+    MX_NOT_PUBLIC = "mx-not-public"
+    MX_ALIAS = "mx-alias"
+    MTA_STS_MISSING = "mta-sts-missing"
+    MTA_STS_SEVERAL_RECORDS = "mta-sts-several-records"
+    MTA_STS_SYNTAX = "mta-sts-syntax"
+    MTA_STS_NO_HOST = "mta-sts-no-host"
+    MTA_STS_DANGLING = "mta-sts-dangling"
+    TLS_RPT_MISSING = "tls-rpt-missing"
+    TLS_RPT_DANGLING = "tls-rpt-dangling"
+    TLS_RPT_SEVERAL_RECORDS = "tls-rpt-several-records"
+    TLS_RPT_SYNTAX = "tls-rpt-syntax"
 
     TIMEOUT = "timeout"
     SERVFAIL = "servfail"
@@ -156,12 +226,13 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found out about one address.
+    """What one check found out about one address, HELO name or domain.
 
     Attributes:
         check: The check.
         result: Its result.
-        subject: The HELO name, domain or block list that the check is about as well; "" for none.
+        subject: Of an address: the HELO name, domain or block list that the check is about as well; "" for none.
+            Of a domain: the domain itself, or a selector or a host of it.
         reason: Why the result is not a pass; None for a pass.
         sentence: What is wrong and what was expected, for a person; for a pass, a remark or "".
         fix: What to do about a fail.
@@ -203,7 +274,7 @@ _OF_PTR_NAME: dict[Reason | None, frozenset[Reason]] = {
 }
 """The same for a HELO name that is a PTR name: both lack the same address record."""
 
-_OF_HELO_NAME = EVERY_CHECK - {CheckName.HELO_SYNTAX, *OTHER_SUBJECTS}
+_OF_HELO_NAME = frozenset(ADDRESS_CHECKS) - {CheckName.HELO_SYNTAX, *OTHER_SUBJECTS}
 
 
 def causes(findings: Iterable[Finding], expect: Container[object] = EVERY_CHECK) -> dict[Slot, Finding]:

@@ -9,7 +9,6 @@ from itertools import islice
 from typing import Generic, TypeVar
 
 from exporter.checks.check import Evidence
-from exporter.checks.domain import DomainCheckName
 from exporter.checks.examination import (
     DomainExamination,
     Examination,
@@ -19,13 +18,12 @@ from exporter.checks.examination import (
     examine_name,
 )
 from exporter.checks.names import DomainName
-from exporter.checks.result import Finding, Fix, Result, Slot, causes
+from exporter.checks.result import CheckName, Finding, Fix, Result, Slot, causes
 from exporter.checks.spf.results import SpfResult, SpfVerdict
 from exporter.cli.subjects import AddressJob, AnyJob, DomainJob, NameJob
 from exporter.cli.trace import AnswerSource, Trace, answered
 from exporter.inventory.expansion import Expansion, Trouble
 from exporter.inventory.pool import Pool
-from exporter.state.journal import AnyFinding
 
 JobT = TypeVar("JobT", AddressJob, NameJob, DomainJob)
 ExaminationT = TypeVar("ExaminationT", Examination, NameExamination, DomainExamination)
@@ -56,9 +54,9 @@ def worst(outcomes: Iterable[Overall]) -> Overall:
     return next((one for one in (Overall.FINDING, Overall.INCONCLUSIVE) if one in seen), Overall.PASS)
 
 
-def check_label(finding: AnyFinding) -> str:
+def check_label(finding: Finding) -> str:
     """The name of the check; for DKIM with the selector."""
-    return f"{finding.check} {finding.subject}" if finding.check is DomainCheckName.DKIM else finding.check.value
+    return f"{finding.check} {finding.subject}" if finding.check is CheckName.DKIM else finding.check.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +68,9 @@ class Checked(Generic[JobT, ExaminationT]):
     evidence: Evidence
 
     @property
-    def expected(self) -> list[AnyFinding]:
+    def expected(self) -> list[Finding]:
         """The findings of the checks that have to pass."""
-        findings: Iterable[AnyFinding] = self.examination.report.findings
-        return [finding for finding in findings if finding.check in self.job.expect]
+        return [finding for finding in self.examination.report.findings if finding.check in self.job.expect]
 
     @property
     def overall(self) -> Overall:
@@ -83,8 +80,7 @@ class Checked(Generic[JobT, ExaminationT]):
     @property
     def causes(self) -> Mapping[Slot, Finding]:
         """The failures that only follow from another one; see `exporter.checks.result.causes`."""
-        findings: Iterable[AnyFinding] = self.examination.report.findings
-        return causes([finding for finding in findings if isinstance(finding, Finding)], self.job.expect)
+        return causes(self.examination.report.findings, self.job.expect)
 
     def failing(self, result: Result = Result.FAIL) -> list[str]:
         """The expected checks with this *result*, each once, without failures that only follow from another one."""

@@ -20,7 +20,6 @@ from click.core import ParameterSource
 
 from exporter import __version__
 from exporter.checks.addresses import Address
-from exporter.checks.domain import DomainCheckName
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.result import CheckName
@@ -507,7 +506,7 @@ def check(
 @click.option("--domain", type=Parsed("name", DomainName), help="Only changes of this domain.")
 @click.option(
     "--check",
-    type=click.Choice([check.value for check in (*CheckName, *DomainCheckName)]),
+    type=click.Choice([check.value for check in CheckName]),
     metavar="NAME",
     help="Only changes of this check, like fcrdns.",
 )

@@ -10,7 +10,6 @@ from itertools import groupby
 
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, error_name
-from exporter.checks.domain import DomainCheckName
 from exporter.checks.domain_report import DomainReport
 from exporter.checks.examination import owner_of, spf_fix
 from exporter.checks.names import DomainName
@@ -33,7 +32,6 @@ from exporter.config.configuration import Configuration
 from exporter.config.rules import MAX_POOL_ADDRESSES
 from exporter.inventory.expansion import Trouble
 from exporter.inventory.pool import Pool
-from exporter.state.journal import AnyFinding
 from exporter.views.documents import answer_text, consequences, percentage, printable, rfc3339
 
 _MAX_ADDRESSES = 16
@@ -121,7 +119,7 @@ def _domain_checks(one: CheckedDomain) -> str:
 
 def _unchecked_keys(one: CheckedDomain) -> str:
     """What to do about DKIM keys that are expected, but whose selectors are not known."""
-    if DomainCheckName.DKIM not in one.job.expect or one.job.selectors:
+    if CheckName.DKIM not in one.job.expect or one.job.selectors:
         return ""
     how = "add dkim_selectors to the configuration" if one.job.is_configured else "name one with --dkim-selector"
     return f" No DKIM key was checked, because no selector is known: {how}."
@@ -239,15 +237,15 @@ def _sections(one: AnyChecked | CheckedPool) -> Iterator[tuple[str, Iterator[Bul
 
 def _checks(one: AnyChecked) -> Iterator[Bullet]:
     """The passes in one bullet; then the failures, with equal ones united: expected first, fails before unknowns."""
-    findings: Sequence[AnyFinding] = one.examination.report.findings
+    findings: Sequence[Finding] = one.examination.report.findings
     passes: dict[str, bool] = {}
     for finding in findings:
         passes[check_label(finding)] = passes.get(check_label(finding), True) and finding.result is Result.PASS
     if passing := [label for label, is_passing in passes.items() if is_passing]:
         yield Bullet("good", ", ".join(passing), "pass")
-    expect: Collection[CheckName | DomainCheckName] = one.job.expect
+    expect: Collection[CheckName] = one.job.expect
 
-    def key(finding: AnyFinding) -> tuple[bool, bool, str, str]:
+    def key(finding: Finding) -> tuple[bool, bool, str, str]:
         is_unexpected = finding.check not in expect
         return is_unexpected, finding.result is Result.UNKNOWN, finding.sentence, str(finding.fix)
 

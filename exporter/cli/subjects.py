@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 from exporter.checks.addresses import Address
 from exporter.checks.dnsbl import Blocklist
-from exporter.checks.domain import DomainCheckName
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.report import DEFAULT_AUTHENTICATION, AuthenticationSettings, Target
@@ -139,7 +138,7 @@ class DomainJob:
 
     name: DomainName
     selectors: tuple[str, ...] = ()
-    expect: frozenset[DomainCheckName] = EXPECTED
+    expect: frozenset[CheckName] = EXPECTED
     is_configured: bool = False
 
 

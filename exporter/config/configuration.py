@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from exporter.checks.domain import DomainCheckName
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import DEFAULT_RECEIVERS, Receiver
@@ -102,7 +101,7 @@ class DomainSettings:
 
     name: DomainName
     interval: Duration
-    expect: frozenset[DomainCheckName]
+    expect: frozenset[CheckName]
     selectors: tuple[str, ...] = ()
 
 

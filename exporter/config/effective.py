@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping
 
-from exporter.checks.domain import DomainCheckName
 from exporter.checks.result import CheckName
 from exporter.config.configuration import Configuration, DomainSettings, PoolSettings
 from exporter.config.model import (
@@ -156,7 +155,7 @@ def _domain(domain: DomainSettings) -> Data:
         "name": str(domain.name),
         "dkim_selectors": list(domain.selectors),
         "interval": str(domain.interval),
-        "expect": [check.value for check in DomainCheckName if check in domain.expect],
+        "expect": _checks(domain.expect),
     }
 
 

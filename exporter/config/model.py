@@ -4,15 +4,14 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar, cast, get_args
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, PlainValidator, Tag
 
 from exporter.checks.addresses import Address
 from exporter.checks.dkim import key_name
-from exporter.checks.domain import DomainCheckName
 from exporter.checks.names import DomainName
-from exporter.checks.result import CheckName
+from exporter.checks.result import ADDRESS_CHECKS, DOMAIN_CHECKS, CheckName
 from exporter.config.tree import Path
 from exporter.config.values import (
     AddressText,
@@ -306,7 +305,7 @@ class Profile:
     reason: str = field(default="", compare=False)
 
 
-_EVERYTHING = frozenset(CheckName)
+_EVERYTHING = frozenset(ADDRESS_CHECKS)
 
 BUILT_IN: dict[str, Profile] = {
     profile.name: profile
@@ -500,7 +499,7 @@ class ResolverEntry(Section):
 
 MAX_DOMAINS = 1_000
 MAX_SELECTORS = 32
-EXPECTED = frozenset({DomainCheckName.SPF, DomainCheckName.DKIM, DomainCheckName.DMARC, DomainCheckName.MX})
+EXPECTED = frozenset({CheckName.SPF, CheckName.DKIM, CheckName.DMARC, CheckName.MX})
 """Checks that receivers of mail make. MTA-STS and TLS-RPT protect incoming mail, so they are not in it."""
 
 _SELECTOR = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})*")
@@ -516,7 +515,7 @@ def parse_selector(text: str) -> str:
     return selector
 
 
-DomainCheckText = Annotated[DomainCheckName, one_of(DomainCheckName, "a check of a domain")]
+DomainCheckText = Annotated[CheckName, one_of(DOMAIN_CHECKS, "a check of a domain")]
 SelectorText = Annotated[str, reading(parse_selector)]
 
 
@@ -549,14 +548,12 @@ class DomainEntry(Section):
     expect: Annotated[DomainExpect | None, Given] = None
 
 
-C = TypeVar("C", CheckName, DomainCheckName)
-
-
-def expected(expect: tuple[C, ...] | ExpectEdit | DomainExpectEdit | None, preset: frozenset[C]) -> frozenset[C]:
+def expected(
+    expect: tuple[CheckName, ...] | ExpectEdit | DomainExpectEdit | None, preset: frozenset[CheckName]
+) -> frozenset[CheckName]:
     """The checks to pass: a complete list, or changes to *preset*; None if the key is missing."""
     if isinstance(expect, ExpectEdit | DomainExpectEdit):
-        added, removed = cast("tuple[frozenset[C], ...]", (frozenset(expect.add), frozenset(expect.remove)))
-        return preset - removed | added
+        return preset - set(expect.remove) | set(expect.add)
     return preset if expect is None else frozenset(expect)
 
 

@@ -3,7 +3,7 @@
 import ipaddress
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -18,7 +18,7 @@ from exporter.checks.answers import Question, RRType
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import Receiver
-from exporter.checks.result import CheckName
+from exporter.checks.result import ADDRESS_CHECKS, CheckName
 from exporter.config.templates import MAX_HELO_LENGTH, HeloTemplate
 from exporter.config.tree import flow
 from exporter.dns.settings import Endpoint, parse_endpoint
@@ -535,16 +535,15 @@ def reading(parse: Callable[[str], Any]) -> PlainValidator:
     return PlainValidator(_read(parse))
 
 
-def one_of(values: type[StrEnum], noun: str) -> PlainValidator:
-    """For members of an enum. *noun* is what each of them is, like "a check"."""
+def one_of(values: Collection[StrEnum], noun: str) -> PlainValidator:
+    """For members of an enum, or some of them. *noun* is what each of them is, like "a check"."""
 
     def validate(value: object) -> StrEnum:
         text = str(value).lower() if isinstance(value, bool) else _text(value)
-        try:
-            return values(text)
-        except ValueError:
-            known = [value.value for value in values]
-            raise wrong(f"{text!r} is not {noun}; {did_you_mean(text, known)}") from None
+        found = next((value for value in values if value == text), None)
+        if found is None:
+            raise wrong(f"{text!r} is not {noun}; {did_you_mean(text, [value.value for value in values])}")
+        return found
 
     return PlainValidator(validate)
 
@@ -559,7 +558,7 @@ SpfDomainText = Annotated[DomainName, reading(_spf_domain)]
 MailDomainText = Annotated[DomainName, reading(mail_domain)]
 EndpointText = Annotated[Endpoint, reading(parse_endpoint)]
 QuestionText = Annotated[Question, reading(_question)]
-CheckText = Annotated[CheckName, one_of(CheckName, "a check")]
+CheckText = Annotated[CheckName, one_of(ADDRESS_CHECKS, "a check")]
 ReceiverText = Annotated[Receiver, one_of(Receiver, "a receiver")]
 AlertValue = Annotated[AlertMode, PlainValidator(_alert)]
 SeverityText = Annotated[AlertSeverity, one_of(AlertSeverity, "a severity")]

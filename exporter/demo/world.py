@@ -20,7 +20,6 @@ import dns.rdatatype
 
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, MailExchange, Question, Record, RRType, StartOfAuthority, Status, Text
-from exporter.checks.domain import DomainCheckName
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.report import Target
@@ -559,7 +558,7 @@ def _reasons(text: str) -> Iterator[tuple[CheckName, Reason]]:
             yield name, Reason(reason)
 
 
-DomainFault = tuple[DomainCheckName, str, str]
+DomainFault = tuple[CheckName, str, str]
 """A check, its DKIM selector ("" for none), and a reason."""
 
 
@@ -609,7 +608,7 @@ def _faults(text: str) -> Iterator[DomainFault]:
     for item in text.split():
         subject, _, reason = item.partition("=")
         check, _, selector = subject.partition("/")
-        yield DomainCheckName(check), selector, reason
+        yield CheckName(check), selector, reason
 
 
 _HEAD = """\

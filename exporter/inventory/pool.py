@@ -11,7 +11,7 @@ from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import Receiver
 from exporter.checks.report import Target
-from exporter.checks.result import CheckName
+from exporter.checks.result import ADDRESS_CHECKS, CheckName
 from exporter.config.model import Alerting
 from exporter.config.values import AlertMode
 from exporter.inventory.draws import Plan
@@ -121,13 +121,13 @@ class Pool:
     @property
     def checks(self) -> tuple[CheckName, ...]:
         """The checks that apply to at least one address of any shard, in the order of `CheckName`."""
-        applies = {check: any(one.helo for one in self.whole) for check in CheckName}
+        applies = {check: any(one.helo for one in self.whole) for check in ADDRESS_CHECKS}
         applies |= {
             CheckName.FCRDNS: True,
             CheckName.SPF_MAILFROM: bool(self.mail_from_domains),
             CheckName.DNSBL: bool(self.dnsbls),
         }
-        return tuple([check for check in CheckName if applies[check]])
+        return tuple([check for check in ADDRESS_CHECKS if applies[check]])
 
     @property
     def whole_interval_seconds(self) -> float:

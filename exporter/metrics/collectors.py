@@ -11,7 +11,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from exporter import __version__
-from exporter.checks.domain import DomainCheckName, DomainFinding, Hint
+from exporter.checks.domain import Hint
+from exporter.checks.result import CheckName, Finding
 from exporter.checks.spf.compiled import size
 from exporter.dns.resolvers import Resolvers
 from exporter.dns.statistics import DURATION_BOUNDS
@@ -252,11 +253,11 @@ class SampleCollector(Collector):
 
 
 _VALID = {
-    DomainCheckName.SPF: families.DOMAIN_SPF_VALID,
-    DomainCheckName.DMARC: families.DOMAIN_DMARC_VALID,
-    DomainCheckName.MX: families.DOMAIN_MX_VALID,
-    DomainCheckName.MTA_STS: families.DOMAIN_MTA_STS_VALID,
-    DomainCheckName.TLS_RPT: families.DOMAIN_TLS_RPT_VALID,
+    CheckName.SPF: families.DOMAIN_SPF_VALID,
+    CheckName.DMARC: families.DOMAIN_DMARC_VALID,
+    CheckName.MX: families.DOMAIN_MX_VALID,
+    CheckName.MTA_STS: families.DOMAIN_MTA_STS_VALID,
+    CheckName.TLS_RPT: families.DOMAIN_TLS_RPT_VALID,
 }
 
 
@@ -316,7 +317,7 @@ def _add_records(scrape: Scrape, name: str, state: DomainState) -> None:
         scrape[families.DOMAIN_SPF_LOOKUPS].add((name,), state.spf.lookups)
         scrape[families.DOMAIN_SPF_VOID_LOOKUPS].add((name,), state.spf.void_lookups)
     for selector in state.settings.selectors:
-        passes = state.passes(DomainCheckName.DKIM, selector)
+        passes = state.passes(CheckName.DKIM, selector)
         if passes is not None:
             scrape[families.DOMAIN_DKIM_KEY_VALID].add((name, selector), passes)
         key = state.dkim.get(selector)
@@ -344,6 +345,6 @@ def _add_coverage(scrape: Scrape, name: str, coverage: SpfCoverage) -> None:
         scrape[families.DOMAIN_SPF_UNCONFIRMED].add(pool, one.unconfirmed)
 
 
-def _problem_labels(name: str, problem: DomainFinding | Hint) -> tuple[str, str, str, str]:
-    selector = problem.subject if problem.check is DomainCheckName.DKIM else ""
+def _problem_labels(name: str, problem: Finding | Hint) -> tuple[str, str, str, str]:
+    selector = problem.subject if problem.check is CheckName.DKIM else ""
     return (name, problem.check, problem.reason or "", selector)

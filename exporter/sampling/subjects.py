@@ -5,17 +5,15 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 import structlog
 
 from exporter.checks.addresses import Address
 from exporter.checks.check import Check, Evidence
-from exporter.checks.domain import DomainFinding
 from exporter.checks.domain_report import DomainReport, domain_report
 from exporter.checks.helo_name import HeloNameReport, helo_name
 from exporter.checks.report import AuthenticationSettings, Report, Target, report
-from exporter.checks.result import CheckName, Finding, IprevVerdict, Reason, Result
+from exporter.checks.result import Finding, IprevVerdict, Result
 from exporter.inventory.pool import Pool
 from exporter.sampling.confirm import Asker, HasFindings, Sampling
 from exporter.sampling.spf_cache import Authentication, wanted_now
@@ -340,12 +338,9 @@ class SlotReport:
         return [_worst_of(found) for found in slots(self.report.findings).values()]
 
 
-def _worst_of(findings: Sequence[DomainFinding]) -> Finding:
-    """The worst of *findings* in the type that addresses have. Nothing that compares findings reads their check."""
+def _worst_of(findings: Sequence[Finding]) -> Finding:
     order = (Result.FAIL, Result.UNKNOWN, Result.PASS)
-    found = min(findings, key=lambda finding: order.index(finding.result))
-    check, reason = cast("CheckName", found.check), cast("Reason | None", found.reason)
-    return Finding(check, found.result, found.subject, reason, found.sentence)
+    return min(findings, key=lambda finding: order.index(finding.result))
 
 
 class DomainSubject:
@@ -381,7 +376,7 @@ class DomainSubject:
     def with_unknown(self, report: SlotReport, unknown: Mapping[int, Finding]) -> SlotReport:
         indexes = {slot: index for index, slot in enumerate(slots(report.report.findings))}
 
-        def change(finding: DomainFinding) -> DomainFinding:
+        def change(finding: Finding) -> Finding:
             new = unknown.get(indexes[finding.check, finding.subject])
             if new is None:
                 return finding

@@ -7,17 +7,16 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from exporter.checks.addresses import Address
-from exporter.checks.domain import DomainCheckName
 from exporter.checks.report import Report
 from exporter.checks.result import CheckName, Finding, IprevVerdict, Result
 
 MAX_FAILURES = 20
 """How many failures in not enumerable ranges are kept: the latest."""
 
-CheckResult = tuple[CheckName | DomainCheckName, Result]
+CheckResult = tuple[CheckName, Result]
 
 
-def zeros(checks: Iterable[CheckName | DomainCheckName], results: Iterable[Result]) -> dict[CheckResult, int]:
+def zeros(checks: Iterable[CheckName], results: Iterable[Result]) -> dict[CheckResult, int]:
     """A count of 0 for each pair."""
     return {(check, result): 0 for check in checks for result in results}
 

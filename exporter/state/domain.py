@@ -6,17 +6,16 @@ from dataclasses import dataclass, field, replace
 from exporter.checks.check import Evidence
 from exporter.checks.dkim import DkimReport
 from exporter.checks.dmarc import DmarcReport
-from exporter.checks.domain import AnyReason, DomainCheckName, DomainFinding, Hint
+from exporter.checks.domain import Hint
 from exporter.checks.domain_report import DomainReport
 from exporter.checks.names import DomainName
-from exporter.checks.result import Result
+from exporter.checks.result import DOMAIN_CHECKS, CheckName, Finding, Reason, Result, Slot
 from exporter.checks.spf.domain import SpfDomainReport
 from exporter.config.configuration import DomainSettings
 from exporter.state.counters import CheckResult, zeros
 from exporter.state.dirty import DirtySet
 from exporter.state.journal import Change
 from exporter.state.known import (
-    DomainSlot,
     KnownDomain,
     confirmed_domain,
     domain_worsens,
@@ -49,7 +48,7 @@ class DomainState:
     latest: DomainReport | None = None
     evidence: Evidence = field(default_factory=dict)
     known: KnownDomain = field(default_factory=dict)
-    hints: Mapping[DomainSlot, tuple[Hint, ...]] = field(default_factory=dict)
+    hints: Mapping[Slot, tuple[Hint, ...]] = field(default_factory=dict)
     spf: SpfDomainReport | None = None
     dkim: Mapping[str, DkimReport] = field(default_factory=dict)
     dmarc: DmarcReport | None = None
@@ -83,7 +82,7 @@ class DomainState:
 
     def reconfigure(self, settings: DomainSettings) -> "DomainState":
         """Return the state with other settings: keep what is known of the domain and of selectors that stay."""
-        gone = {(DomainCheckName.DKIM, one) for one in self.settings.selectors if one not in settings.selectors}
+        gone = {(CheckName.DKIM, one) for one in self.settings.selectors if one not in settings.selectors}
         return replace(
             self,
             settings=settings,
@@ -142,9 +141,9 @@ class DomainState:
         return True if all(slot in self.known for slot in wanted) else None
 
     @property
-    def problems(self) -> tuple[DomainFinding, ...]:
+    def problems(self) -> tuple[Finding, ...]:
         """The failures of expected checks, by the known findings: the first for each check, selector and reason."""
-        failing: dict[tuple[DomainSlot, AnyReason | None], DomainFinding] = {}
+        failing: dict[tuple[Slot, Reason | None], Finding] = {}
         for slot, findings in self.known.items():
             if slot[0] in self.settings.expect:
                 for finding in findings:
@@ -152,13 +151,13 @@ class DomainState:
                         failing.setdefault((slot, finding.reason), finding)
         return tuple(failing.values())
 
-    def passes(self, check: DomainCheckName, subject: str | None = None) -> bool | None:
+    def passes(self, check: CheckName, subject: str | None = None) -> bool | None:
         """Whether *check* passes for *subject* (default: the domain), by the known findings; None without any."""
         findings = self.known.get((check, self.settings.name if subject is None else subject))
         return None if findings is None else not is_failing(findings)
 
 
-def is_failing(findings: Iterable[DomainFinding]) -> bool:
+def is_failing(findings: Iterable[Finding]) -> bool:
     """Whether one of *findings* is a failure."""
     return any(finding.result is Result.FAIL for finding in findings)
 
@@ -255,4 +254,4 @@ class DomainBoard(Mapping[DomainName, DomainState]):
 
 
 def _fresh() -> DomainCounters:
-    return DomainCounters(0, zeros(DomainCheckName, (Result.PASS, Result.FAIL)))
+    return DomainCounters(0, zeros(DOMAIN_CHECKS, (Result.PASS, Result.FAIL)))

@@ -20,12 +20,9 @@ from exporter.checks.answers import (
     Text,
 )
 from exporter.checks.check import Evidence
-from exporter.checks.domain import DomainFinding
 from exporter.checks.names import DomainName
 from exporter.checks.report import Target
 from exporter.checks.result import Finding
-
-AnyFinding = Finding | DomainFinding
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +38,8 @@ class Change:
     """
 
     target: Target | DomainName
-    before: AnyFinding
-    after: AnyFinding
+    before: Finding
+    after: Finding
     at: float
     evidence: Evidence = field(default_factory=dict, compare=False, repr=False)
 

@@ -7,17 +7,13 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
-from typing import TypeVar
 
-from exporter.checks.domain import AnyReason, DomainCheckName, DomainFinding
 from exporter.checks.receivers import Receiver, ReceiverResult, ReceiverVerdict, by_design
 from exporter.checks.report import Verdicts
 from exporter.checks.result import CheckName, Finding, Reason, Result, Slot
 
 KnownFindings = Mapping[Slot, Finding]
 """The last conclusive finding of each slot; a slot that never had one is missing."""
-
-F = TypeVar("F", Finding, DomainFinding)
 
 
 def update_known(
@@ -80,7 +76,7 @@ def _is_known(known: KnownFindings, finding: Finding) -> bool:
     return before is not None and (before.result, before.reason) == (finding.result, finding.reason)
 
 
-def _unconfirmed(finding: F) -> F:
+def _unconfirmed(finding: Finding) -> Finding:
     return replace(
         finding,
         result=Result.UNKNOWN,
@@ -92,30 +88,27 @@ def _unconfirmed(finding: F) -> F:
 
 # Domains: the same rules, but a slot may have several findings.
 
-DomainSlot = tuple[DomainCheckName, str]
-"""A check and its subject: a DKIM selector, else the domain."""
-
-KnownDomain = Mapping[DomainSlot, tuple[DomainFinding, ...]]
+KnownDomain = Mapping[Slot, tuple[Finding, ...]]
 """The last conclusive findings of each slot that ever had some: one pass, or at least one failure."""
 
 
-def slots(findings: Sequence[DomainFinding]) -> dict[DomainSlot, tuple[DomainFinding, ...]]:
+def slots(findings: Sequence[Finding]) -> dict[Slot, tuple[Finding, ...]]:
     """Group *findings* by slot, in their order."""
-    found: dict[DomainSlot, tuple[DomainFinding, ...]] = {}
+    found: dict[Slot, tuple[Finding, ...]] = {}
     for finding in findings:
         slot = (finding.check, finding.subject)
         found[slot] = (*found.get(slot, ()), finding)
     return found
 
 
-def is_conclusive(findings: Sequence[DomainFinding]) -> bool:
+def is_conclusive(findings: Sequence[Finding]) -> bool:
     """Whether none of *findings* is unknown."""
     return all(finding.result is not Result.UNKNOWN for finding in findings)
 
 
 def update_known_domain(
-    known: KnownDomain, findings: Sequence[DomainFinding]
-) -> tuple[KnownDomain, tuple[tuple[DomainFinding, DomainFinding], ...]]:
+    known: KnownDomain, findings: Sequence[Finding]
+) -> tuple[KnownDomain, tuple[tuple[Finding, Finding], ...]]:
     """Return what is known after *findings*, and a pair (before, after) for each change.
 
     The first conclusive findings of a slot are not a change. While a part of a slot is unknown, failures are added but
@@ -138,12 +131,12 @@ def update_known_domain(
     return after, tuple(changes)
 
 
-def domain_worsens(known: KnownDomain, findings: Sequence[DomainFinding]) -> bool:
+def domain_worsens(known: KnownDomain, findings: Sequence[Finding]) -> bool:
     """Whether one of *findings* is a failure that is not known yet, so that a second sample must confirm it."""
     return any(finding.result is Result.FAIL and not _is_known_domain(known, finding) for finding in findings)
 
 
-def confirmed_domain(known: KnownDomain, first: Sequence[DomainFinding], later: DomainFinding) -> DomainFinding:
+def confirmed_domain(known: KnownDomain, first: Sequence[Finding], later: Finding) -> Finding:
     """Return what to record of *later*, the finding of a sample that followed a new failure in *first*.
 
     A failure becomes unknown unless it is known already or its slot failed in *first* too.
@@ -155,15 +148,15 @@ def confirmed_domain(known: KnownDomain, first: Sequence[DomainFinding], later: 
     return _unconfirmed(later)
 
 
-def _is_known_domain(known: KnownDomain, finding: DomainFinding) -> bool:
+def _is_known_domain(known: KnownDomain, finding: Finding) -> bool:
     return finding.reason in _reasons(known.get((finding.check, finding.subject), ()))
 
 
-def _reasons(findings: Sequence[DomainFinding]) -> set[AnyReason | None]:
+def _reasons(findings: Sequence[Finding]) -> set[Reason | None]:
     return {finding.reason for finding in findings}
 
 
-def _different(findings: Sequence[DomainFinding], others: Sequence[DomainFinding]) -> DomainFinding:
+def _different(findings: Sequence[Finding], others: Sequence[Finding]) -> Finding:
     """The first of *findings* whose reason *others* do not have, else the first."""
     return next((finding for finding in findings if finding.reason not in _reasons(others)), findings[0])
 

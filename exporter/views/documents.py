@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, MailExchange, Question, Record, StartOfAuthority, Status, Text
 from exporter.checks.check import Evidence, run_check
-from exporter.checks.domain import DomainCheckName
 from exporter.checks.helo import HeloName
 from exporter.checks.iprev import Iprev
 from exporter.checks.names import DomainName
@@ -23,7 +22,7 @@ from exporter.inventory.pool import Pool
 from exporter.state.address import AddressState
 from exporter.state.disputes import DOMAINS, Dispute, Disputed
 from exporter.state.helo import HeloState
-from exporter.state.journal import AnyFinding, JournalEntry, unpack
+from exporter.state.journal import JournalEntry, unpack
 from exporter.state.pool import FAILING, HEALTHY, NOT_SAMPLED, UNSAMPLED
 from exporter.views.pools import Estimate, Listed, NotEnumerableSummary, PoolSummary
 
@@ -253,11 +252,11 @@ def helo_name_document(pool: Pool, state: HeloState) -> Json:
 def change_document(
     entry: JournalEntry,
     expect: Mapping[str, Collection[CheckName]],
-    expect_of_domains: Mapping[DomainName, Collection[DomainCheckName]],
+    expect_of_domains: Mapping[DomainName, Collection[CheckName]],
 ) -> Json:
     """A change of the journal; *expect* is by pool, *expect_of_domains* by domain."""
     change = entry.change
-    expected: Collection[CheckName | DomainCheckName] = expect.get(entry.pool, ())
+    expected: Collection[CheckName] = expect.get(entry.pool, ())
     if change.domain is not None:
         expected = expect_of_domains.get(change.domain, ())
     return {
@@ -275,7 +274,7 @@ def change_document(
     }
 
 
-def _side(finding: AnyFinding) -> Json:
+def _side(finding: Finding) -> Json:
     return {
         "result": finding.result.value,
         "reason": _reason(finding),
@@ -332,9 +331,7 @@ def consequences(findings: Iterable[Finding], expect: Container[object]) -> dict
     }
 
 
-def finding_document(
-    finding: AnyFinding, expect: Collection[CheckName | DomainCheckName], cause: Finding | None = None
-) -> Json:
+def finding_document(finding: Finding, expect: Collection[CheckName], cause: Finding | None = None) -> Json:
     """The result of one check; *cause* is the failure that it only follows from."""
     return {
         "check": finding.check.value,
@@ -348,7 +345,7 @@ def finding_document(
     }
 
 
-def _reason(finding: AnyFinding) -> str | None:
+def _reason(finding: Finding) -> str | None:
     return None if finding.reason is None else finding.reason.value
 
 

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Mapping
 
 from exporter.checks.dkim import DkimReport
 from exporter.checks.dmarc import DmarcReport
-from exporter.checks.domain import DomainCheckName, DomainFinding, Hint
+from exporter.checks.domain import Hint
 from exporter.checks.domain_report import DomainReport
-from exporter.checks.result import Result
+from exporter.checks.result import CheckName, Finding, Result
 from exporter.checks.spf.domain import SpfDomainReport
 from exporter.inventory.ranges import range_text
 from exporter.state.domain import DomainState
@@ -68,12 +68,12 @@ def domain_document(state: DomainState, coverage: SpfCoverage | None) -> Json:
     }
 
 
-def grouped_findings(state: DomainState) -> Mapping[str, list[tuple[DomainFinding, DomainFinding | None]]]:
+def grouped_findings(state: DomainState) -> Mapping[str, list[tuple[Finding, Finding | None]]]:
     """The latest findings by group: ``failing``, ``unknown``, ``aside`` (not expected to pass), ``passing``.
 
     An unknown finding comes with the last conclusive one, the others with None.
     """
-    groups: dict[str, list[tuple[DomainFinding, DomainFinding | None]]] = {
+    groups: dict[str, list[tuple[Finding, Finding | None]]] = {
         "failing": [],
         "unknown": [],
         "aside": [],
@@ -90,7 +90,7 @@ def grouped_findings(state: DomainState) -> Mapping[str, list[tuple[DomainFindin
     return groups
 
 
-def domain_findings_document(findings: Iterable[DomainFinding], expect: Collection[DomainCheckName]) -> list[Json]:
+def domain_findings_document(findings: Iterable[Finding], expect: Collection[CheckName]) -> list[Json]:
     """The result of each check; its subject is a DKIM selector or the domain."""
     return [finding_document(finding, expect) for finding in findings]
 

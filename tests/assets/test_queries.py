@@ -9,8 +9,8 @@ from dashboards.generator.domain_rules import DOMAIN_CHECKS
 from dashboards.generator.outputs import FOLDER, GROUPS
 from dashboards.generator.pool_rules import LOWER, RATIO, UPPER
 from dashboards.generator.rules import REASONS
-from exporter.checks.domain import DomainCheckName, DomainReason
-from exporter.checks.result import CheckName, Reason
+from exporter.checks import result
+from exporter.checks.result import Reason
 from tests.assets.dashboard_files import NAMES, all_queries, labels_in, load, panels
 from tests.assets.promql import WrongQueryError, labels_of, metrics_of
 from tests.yaml_files import read_yaml
@@ -79,13 +79,13 @@ def test_an_alert_describes_with_labels_that_it_has(alert):
 
 def test_every_check_of_an_address_has_alerts():
     """A new check needs alerts, or nobody notices its failures."""
-    assert set(ADDRESS_CHECKS) == {check.value for check in CheckName}
+    assert set(ADDRESS_CHECKS) == {check.value for check in result.ADDRESS_CHECKS}
 
 
 def test_every_reason_of_a_failure_has_words():
     """An alert says what is wrong, for each reason of a failure that a domain or an address can have."""
     words = {reason for reasons in REASONS.values() for reason in reasons}
-    known = {reason.value for reason in (*Reason, *DomainReason)}
+    known = {reason.value for reason in Reason}
     hints = {"monitoring", "testing", "tag", "reports", "subdomains", "short", "sha256"}
 
     assert words <= known
@@ -96,7 +96,7 @@ def test_every_reason_of_a_failure_has_words():
 
 def test_every_check_of_a_domain_has_alerts():
     """A new check of domains needs an alert too."""
-    assert set(DOMAIN_CHECKS) == {check.value for check in DomainCheckName}
+    assert set(DOMAIN_CHECKS) == {check.value for check in result.DOMAIN_CHECKS}
 
 
 def test_the_alerts_for_grafana_need_no_recording_rule():

@@ -11,7 +11,7 @@ from exporter.checks.dmarc import dmarc
 from exporter.checks.inbound import mta_sts, mx, tls_rpt
 from exporter.checks.names import DomainName
 from exporter.checks.report import report
-from exporter.checks.result import CheckName, Result
+from exporter.checks.result import ADDRESS_CHECKS, Result
 from tests.factories import World, name, target
 from tests.yaml_files import read_yaml
 
@@ -130,4 +130,4 @@ def test_every_check_of_a_name_is_covered():
     """Each HELO check has a case in which it fails."""
     failing = {check for it in cases("helo.yaml") for check in it.values[0]["reasons"]}
 
-    assert failing == {check.value for check in CheckName if check.value.startswith("helo-")}
+    assert failing == {check.value for check in ADDRESS_CHECKS if check.value.startswith("helo-")}

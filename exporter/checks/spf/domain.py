@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check
-from exporter.checks.domain import AnyReason, DomainCheckName, DomainFinding, DomainReason, Hint
+from exporter.checks.domain import Hint
 from exporter.checks.host_names import special_use
 from exporter.checks.names import DomainName
 from exporter.checks.public_suffix import registrable_domain
-from exporter.checks.result import Fix, Reason, Result, some
+from exporter.checks.result import CheckName, Finding, Fix, Reason, Result, some
 from exporter.checks.spf.compile import compile_spf
 from exporter.checks.spf.compiled import CompiledSpf, size
 from exporter.checks.spf.fixes import (
@@ -45,7 +45,7 @@ TERM_LIMIT = 50
 TROUBLE_LIMIT = 10
 """The number of troubles of a kind that are reported."""
 
-_CHECK = DomainCheckName.SPF
+_CHECK = CheckName.SPF
 _EVERYBODY = 1 << 31
 """This many IPv4 addresses, half of all, count as everybody: ``+all``, or large networks."""
 
@@ -266,7 +266,7 @@ class SpfDomainReport:
     """
 
     domain: DomainName
-    findings: tuple[DomainFinding, ...]
+    findings: tuple[Finding, ...]
     hints: tuple[Hint, ...]
     records: tuple[bytes, ...]
     lookups: int
@@ -302,7 +302,7 @@ def spf_domain(domain: DomainName, *, limits: Limits = LIMITS) -> Check[SpfDomai
         findings.append((yield from _passes_all(domain, tree, compiled, limits)))
     return SpfDomainReport(
         domain,
-        tuple(findings) or (DomainFinding(_CHECK, Result.PASS, domain),),
+        tuple(findings) or (Finding(_CHECK, Result.PASS, domain),),
         tuple(_hints(domain, tree)),
         spf_records(tree.records),
         tree.lookups,
@@ -313,15 +313,15 @@ def spf_domain(domain: DomainName, *, limits: Limits = LIMITS) -> Check[SpfDomai
     )
 
 
-def _fails(domain: str, reason: AnyReason, sentence: str, fix: Fix) -> DomainFinding:
-    return DomainFinding(_CHECK, Result.FAIL, domain, reason, sentence, fix)
+def _fails(domain: str, reason: Reason, sentence: str, fix: Fix) -> Finding:
+    return Finding(_CHECK, Result.FAIL, domain, reason, sentence, fix)
 
 
-def _trouble(domain: DomainName, tree: SpfTree, trouble: SpfTrouble) -> Check[DomainFinding]:
+def _trouble(domain: DomainName, tree: SpfTree, trouble: SpfTrouble) -> Check[Finding]:
     result, reason, why = trouble.outcome
     assert reason is not None  # noqa: S101  # a trouble is no pass
     if result is SpfResult.TEMPERROR:
-        return DomainFinding(_CHECK, Result.UNKNOWN, domain, reason, f"SPF of {domain}: {why}.")
+        return Finding(_CHECK, Result.UNKNOWN, domain, reason, f"SPF of {domain}: {why}.")
     own = trouble.domain == domain
     sentence = f"SPF of {domain} is broken: {why}."
     if reason is Reason.SPF_NONE:
@@ -359,7 +359,7 @@ def _first_record(domain: DomainName, tree: SpfTree) -> Check[Fix]:
     return replacement(advice, tree.owner, (), ["mx" if mx.exchanges else "a", "~all"], warning=COMPLETE_FIRST)
 
 
-def _loop(domain: DomainName, tree: SpfTree, node: SpfNode) -> DomainFinding:
+def _loop(domain: DomainName, tree: SpfTree, node: SpfNode) -> Finding:
     where = node.path[-1]
     sentence = f"SPF of {domain} goes in circles: {node.term} in the record of {where} leads back to {node.domain}."
     if where != domain:
@@ -367,10 +367,10 @@ def _loop(domain: DomainName, tree: SpfTree, node: SpfNode) -> DomainFinding:
     else:
         kept = [term for term in repaired(tree.records[0]).terms if term != node.term]
         fix = kept_senders("Remove the term, which names nobody else.", tree.owner, tree.records, kept)
-    return _fails(domain, DomainReason.SPF_LOOP, sentence, fix)
+    return _fails(domain, Reason.SPF_LOOP, sentence, fix)
 
 
-def _over_limit(domain: DomainName, tree: SpfTree, limits: Limits) -> DomainFinding:
+def _over_limit(domain: DomainName, tree: SpfTree, limits: Limits) -> Finding:
     costs = dict.fromkeys([node.term for node in tree.nodes if len(node.path) == 1], 0)
     branch = ""
     for node in tree.nodes[1:]:
@@ -384,7 +384,7 @@ def _over_limit(domain: DomainName, tree: SpfTree, limits: Limits) -> DomainFind
     return _fails(domain, Reason.SPF_LOOKUP_LIMIT, sentence, Fix(advice, tree.owner))
 
 
-def _over_void_limit(domain: DomainName, tree: SpfTree, limits: Limits) -> DomainFinding:
+def _over_void_limit(domain: DomainName, tree: SpfTree, limits: Limits) -> Finding:
     family = tree.worse_family
     void = tree.void_terms[family]
     shown = some(list(dict.fromkeys([f"{term} in the record of {where}" for where, term in void])))
@@ -404,13 +404,13 @@ def _over_void_limit(domain: DomainName, tree: SpfTree, limits: Limits) -> Domai
     return _fails(domain, Reason.SPF_VOID_LOOKUP_LIMIT, sentence, fix)
 
 
-def _passes_all(domain: DomainName, tree: SpfTree, compiled: CompiledSpf, limits: Limits) -> Check[DomainFinding]:
+def _passes_all(domain: DomainName, tree: SpfTree, compiled: CompiledSpf, limits: Limits) -> Check[Finding]:
     sentence = f"SPF of {domain} lets everybody pass: {size(compiled.authorised(4)):,} IPv4 addresses are authorised."
     passing = [it for it in tree.nodes[0].record.mechanisms if it.qualifier is SpfResult.PASS] if tree.nodes else []
     guilty = {it.text for it in passing if it.name == "all"}
     if not guilty:
         fix = Fix("Remove the terms that authorise this many: large networks, and includes of them.", tree.owner)
-        return _fails(domain, DomainReason.SPF_PASSES_ALL, sentence, fix)
+        return _fails(domain, Reason.SPF_PASSES_ALL, sentence, fix)
     sizes: dict[str, int] = {}
     for it in passing:  # also terms after the all: they count as soon as it is gone
         if it.text not in guilty:
@@ -422,7 +422,7 @@ def _passes_all(domain: DomainName, tree: SpfTree, compiled: CompiledSpf, limits
     fix = replacement(f"End the record in ~all{without}.", tree.owner, tree.records, new, warning=COMPLETE_FIRST)
     if sum(sizes[term] for term in kept if term in sizes) >= _EVERYBODY:
         fix = Fix("End the record in ~all, and remove terms that authorise large networks.", tree.owner)
-    return _fails(domain, DomainReason.SPF_PASSES_ALL, sentence, fix)
+    return _fails(domain, Reason.SPF_PASSES_ALL, sentence, fix)
 
 
 def _max_addresses(mechanism: Mechanism, domain: str, limits: Limits) -> Check[int]:
@@ -450,7 +450,7 @@ def _hints(domain: DomainName, tree: SpfTree) -> list[Hint]:
             at = next((index for index, term in enumerate(kept) if term.lower() == "?all"), len(kept))
             kept[at : at + 1] = ["~all"]
             fix = replacement("End the record in ~all or -all.", tree.owner, tree.records, kept)
-        hints.append(Hint(_CHECK, domain, DomainReason.SPF_NEUTRAL_ALL, sentence, fix))
+        hints.append(Hint(_CHECK, domain, Reason.SPF_NEUTRAL_ALL, sentence, fix))
     if top.unknown:
         hints.append(_unknown_modifiers(domain, tree, top.unknown))
     for gone, (where, term) in tree.unregistered.items():
@@ -461,15 +461,15 @@ def _hints(domain: DomainName, tree: SpfTree) -> list[Hint]:
         fix = Fix(f"Ask for the record of {where} to be corrected.", where)
         if where == domain:
             fix = without_dead(tree.owner, tree.records, [term])
-        hints.append(Hint(_CHECK, domain, DomainReason.SPF_TAKEOVER, sentence, fix))
+        hints.append(Hint(_CHECK, domain, Reason.SPF_TAKEOVER, sentence, fix))
     if asking := [it.text for node in tree.nodes for it in node.record.mechanisms if it.name == "ptr"]:
         sentence = f"SPF of {domain} uses {some(asking)}, which RFC 7208 section 5.5 says not to publish."
-        hints.append(Hint(_CHECK, domain, DomainReason.SPF_PTR, sentence))
+        hints.append(Hint(_CHECK, domain, Reason.SPF_PTR, sentence))
     ignored = [it.text for it in top.mechanisms[len(top.reachable) :]]
     if ignored or (top.has_all and top.redirect is not None):
         shown = some([*ignored, *([top.redirect_text] if top.redirect is not None else [])])
         sentence = f"SPF of {domain} has terms after all, which are ignored: {shown}."
-        hints.append(Hint(_CHECK, domain, DomainReason.SPF_UNREACHABLE, sentence))
+        hints.append(Hint(_CHECK, domain, Reason.SPF_UNREACHABLE, sentence))
     return hints
 
 
@@ -500,4 +500,4 @@ def _unknown_modifiers(domain: DomainName, tree: SpfTree, unknown: Sequence[str]
         else:  # it takes lookups: the record might break
             first = "Check first that what it names has an SPF record or addresses, and that 10 lookups are enough"
             fix = Fix(f"{advice} {first}: otherwise receivers reject the whole record.", tree.owner)
-    return Hint(_CHECK, domain, DomainReason.SPF_UNKNOWN_MODIFIER, sentence, fix)
+    return Hint(_CHECK, domain, Reason.SPF_UNKNOWN_MODIFIER, sentence, fix)

@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, TypeVar, Union, get_args, get_origin, get_typ
 from exporter.checks.addresses import Address
 from exporter.checks.dkim import DkimReport
 from exporter.checks.dmarc import DmarcReport
-from exporter.checks.domain import DomainCheckName, DomainFinding, DomainReason, Hint
+from exporter.checks.domain import Hint
 from exporter.checks.domain_report import DomainReport
 from exporter.checks.helo import HeloName
 from exporter.checks.helo_name import HeloNameReport
@@ -33,7 +33,7 @@ from exporter.config.configuration import DomainSettings
 from exporter.state.address import AddressState
 from exporter.state.domain import DomainState
 from exporter.state.helo import HeloState
-from exporter.state.journal import AnyFinding, pack, unpack
+from exporter.state.journal import pack, unpack
 from exporter.state.known import KnownFindings
 from exporter.state.store import CompactRow, InternedResult, StateBuilder, Timestamps
 
@@ -123,7 +123,7 @@ def _by_slot(findings: Sequence[Finding]) -> KnownFindings:
     return {(one.check, one.subject): one for one in findings}
 
 
-def finding_data(finding: AnyFinding) -> list[Any]:
+def finding_data(finding: Finding) -> list[Any]:
     """Convert a finding to plain data."""
     if finding.result is Result.PASS:
         return [finding.check, finding.subject]
@@ -134,26 +134,11 @@ def finding_data(finding: AnyFinding) -> list[Any]:
 
 
 def finding(data: Sequence[Any]) -> Finding:
-    """Read the finding about an address that `finding_data` wrote."""
+    """Read the finding that `finding_data` wrote."""
     if len(data) == 2:
         return _pass(*data)
     check, subject, result, reason, sentence, fix = data
     return Finding(CheckName(check), Result(result), str(subject), Reason(reason), str(sentence), _fix(fix))
-
-
-def any_finding(data: Sequence[Any]) -> AnyFinding:
-    """Read the finding about an address or a domain that `finding_data` wrote."""
-    if data[0] in _ADDRESS_CHECKS:
-        return finding(data)
-    if len(data) == 2:
-        return DomainFinding(DomainCheckName(data[0]), Result.PASS, str(data[1]))
-    check, subject, result, reason, sentence, fix = data
-    read = DomainReason(reason) if reason in _DOMAIN_REASONS else Reason(reason)
-    return DomainFinding(DomainCheckName(check), Result(result), str(subject), read, str(sentence), _fix(fix))
-
-
-_ADDRESS_CHECKS = frozenset(CheckName)
-_DOMAIN_REASONS = frozenset(DomainReason)
 
 
 @lru_cache(4096)
@@ -337,7 +322,7 @@ def domain_state(text: str, settings: DomainSettings, sampled_at: float, now: fl
     """
     selectors, latest, known, hints, spf, dkim, dmarc, concluded_at, changed_at, evidence = json.loads(text)
     report = from_data(DomainReport | None, latest)
-    groups = from_data(tuple[tuple[DomainFinding, ...], ...], known)
+    groups = from_data(tuple[tuple[Finding, ...], ...], known)
     state = DomainState(
         DomainSettings(settings.name, settings.interval, settings.expect, tuple(map(str, selectors))),
         report,
@@ -346,7 +331,7 @@ def domain_state(text: str, settings: DomainSettings, sampled_at: float, now: fl
             for question, answer in unpack(evidence).items()
         },
         {(group[0].check, group[0].subject): group for group in groups},
-        {(DomainCheckName(check), str(subject)): from_data(tuple[Hint, ...], some) for check, subject, some in hints},
+        {(CheckName(check), str(subject)): from_data(tuple[Hint, ...], some) for check, subject, some in hints},
         report.spf if spf == _SAME and report is not None else from_data(SpfDomainReport | None, spf),
         {str(selector): from_data(DkimReport, key) for selector, key in dkim.items()},
         from_data(DmarcReport | None, dmarc),

@@ -360,7 +360,7 @@ def _entry(number: int, at: float, pool: str, text: str, evidence: str, crc: int
     checked(evidence, crc, str(number), pool, text)
     target, before, after = json.loads(text)
     unpack(evidence)
-    change = Change(codec.target_of(target), codec.any_finding(before), codec.any_finding(after), float(at))
+    change = Change(codec.target_of(target), codec.finding(before), codec.finding(after), float(at))
     return JournalEntry(number, pool, change, evidence)
 
 

@@ -7,7 +7,7 @@ import pytest
 from exporter.checks.answers import Text
 from exporter.checks.check import run_check
 from exporter.checks.dkim import dkim
-from exporter.checks.domain import DomainReason
+from exporter.checks.result import Reason
 from tests.factories import World, name, question
 from tests.yaml_files import read_yaml
 
@@ -25,7 +25,7 @@ def test_key(case):
     assert (report.finding.result, report.finding.reason) == (case["result"], case.get("reason"))
     assert report.bits == case.get("bits")
     assert [hint.reason for hint in report.hints] == case.get("hints", [])
-    assert report.is_revoked == (report.finding.reason is DomainReason.DKIM_REVOKED)
+    assert report.is_revoked == (report.finding.reason is Reason.DKIM_REVOKED)
     for helo in (report.finding, *report.hints):
         if helo.fix and helo.fix.records:
             fixed, _ = run_check(dkim("s1", name("example.org")), world.apply(helo.fix))

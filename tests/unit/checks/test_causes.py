@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from exporter.checks.check import run_check
 from exporter.checks.report import report
-from exporter.checks.result import CheckName, Finding, Reason, Result, causes
+from exporter.checks.result import ADDRESS_CHECKS, CheckName, Finding, Reason, Result, causes
 from tests.factories import World, target
 
-EVERYTHING = frozenset(CheckName)
+EVERYTHING = frozenset(ADDRESS_CHECKS)
 PTR = "10.2.0.192.in-addr.arpa PTR"
 
 
@@ -95,7 +95,9 @@ def test_spf_of_one_domain_fails_once():
 def findings(draw):
     """Findings of an address with two HELO names, in any combination."""
     slots = [(CheckName.FCRDNS, "")]
-    slots += [(check, helo) for helo in ("a.example.org", "b.example.org") for check in CheckName if check != "fcrdns"]
+    slots += [
+        (check, helo) for helo in ("a.example.org", "b.example.org") for check in ADDRESS_CHECKS if check != "fcrdns"
+    ]
     reasons = {slot: draw(st.sampled_from([None, *Reason])) for slot in slots}
     return [
         Finding(check, Result.PASS if reason is None else Result.FAIL, subject, reason)
@@ -103,7 +105,7 @@ def findings(draw):
     ]
 
 
-@given(findings(), st.sets(st.sampled_from(CheckName)))
+@given(findings(), st.sets(st.sampled_from(ADDRESS_CHECKS)))
 def test_a_cause_is_a_failure_without_a_cause_and_expectations_still_count(several, expect):
     """Nothing is folded twice, and an address that fails an expected check keeps a problem."""
     follow = causes(several, expect)

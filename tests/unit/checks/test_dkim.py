@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from exporter.checks.answers import Answer, Question, Text
 from exporter.checks.check import run_check
 from exporter.checks.dkim import dkim, is_ed25519_info, key_name, read_value, rsa_key
-from exporter.checks.domain import DomainReason
 from exporter.checks.result import Reason, Result
 from exporter.checks.txt_records import parse_tags
 from tests.factories import World, name, question
@@ -196,7 +195,7 @@ def test_an_outage_withholds_a_verdict(status):
 
     assert (report.finding.result, report.finding.reason) == (Result.UNKNOWN, Reason.of(status))
     assert report.bits is None
-    assert report.finding.reason != DomainReason.DKIM_MISSING
+    assert report.finding.reason != Reason.DKIM_MISSING
 
 
 INFO = base64.b64decode(

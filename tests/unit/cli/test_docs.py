@@ -6,9 +6,8 @@ from pathlib import Path
 import click
 import pytest
 
-from exporter.checks.domain import DomainCheckName, DomainReason
 from exporter.checks.receivers import DEFAULT_RECEIVERS, POLICIES
-from exporter.checks.result import CheckName, IprevVerdict, Reason
+from exporter.checks.result import ADDRESS_CHECKS, DOMAIN_CHECKS, IprevVerdict, Reason
 from exporter.cli.main import cli
 from tests.unit.cli.checking import demo
 
@@ -32,10 +31,8 @@ def first_cells(page, heading):
     ("heading", "values"),
     [
         ("Forward-confirmed reverse DNS", IprevVerdict),
-        ("Checks", CheckName),
-        ("Checks of a domain", DomainCheckName),
-        ("Reasons", Reason),
-        ("Domains", DomainReason),
+        ("Checks", ADDRESS_CHECKS),
+        ("Checks of a domain", DOMAIN_CHECKS),
         ("Receivers", POLICIES),
     ],
 )
@@ -44,10 +41,16 @@ def test_every_value_is_documented_and_no_other(heading, values):
     assert sorted(first_cells(VERDICTS, heading)) == sorted(map(str, values))
 
 
+def test_every_reason_is_documented_and_no_other():
+    """Those of addresses and those of domains have a table each; SPF's are in the first."""
+    documented = [*first_cells(VERDICTS, "Reasons"), *first_cells(VERDICTS, "Domains")]
+    assert sorted(documented) == sorted(map(str, Reason))
+
+
 def test_reasons_of_unknown_are_documented_separately():
     """They are the reasons that are not the address's fault."""
     section = VERDICTS.split("The reason of an `unknown`", 1)
-    unknown = {reason for reason in Reason if f"| `{reason}` |" in section[1].split("## Receivers")[0]}
+    unknown = {reason for reason in Reason if f"| `{reason}` |" in section[1].split("## Domains")[0]}
     assert unknown == {
         *[Reason(it) for it in ("timeout", "servfail", "refused", "network", "tls", "malformed", "chain", "canary")],
         Reason.DNSBL_BLOCKED,

@@ -16,7 +16,7 @@ from exporter.checks.check import run_check
 from exporter.checks.examination import examine
 from exporter.checks.receivers import Receiver
 from exporter.checks.report import Target
-from exporter.checks.result import CheckName, IprevVerdict, Reason
+from exporter.checks.result import ADDRESS_CHECKS, CheckName, IprevVerdict, Reason
 from exporter.cli.examination import CheckedAddress, Overall, worst
 from exporter.cli.examine import documents
 from exporter.cli.subjects import AddressJob
@@ -69,7 +69,7 @@ def hostile(name, error):
         return Answer(Status.NXDOMAIN, errors=(ExtendedError(65535, error),))
 
     found, evidence = run_check(examine(target), answer)
-    return CheckedAddress(AddressJob(target, frozenset(CheckName), "dedicated"), found, evidence)
+    return CheckedAddress(AddressJob(target, frozenset(ADDRESS_CHECKS), "dedicated"), found, evidence)
 
 
 @given(domain_names, st.text(max_size=60))
@@ -140,7 +140,7 @@ def test_json_is_valid(scenario):
 def test_the_schema_has_the_same_values_as_the_code():
     """A new check, reason or receiver has to be in the schema."""
     defined = SCHEMA["$defs"]
-    assert defined["check"]["enum"] == [it.value for it in CheckName]
+    assert defined["check"]["enum"] == [it.value for it in ADDRESS_CHECKS]
     assert defined["receiver_id"]["enum"] == [it.value for it in Receiver]
     assert defined["iprev_verdict"]["enum"] == [it.value for it in IprevVerdict]
     assert defined["status"]["enum"] == [it.value for it in Status]

@@ -5,9 +5,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from exporter.checks.domain import DomainCheckName
 from exporter.checks.receivers import Receiver
-from exporter.checks.result import CheckName
+from exporter.checks.result import ADDRESS_CHECKS, DOMAIN_CHECKS
 from exporter.config.model import BUILT_IN
 
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,12}", fullmatch=True)
@@ -17,8 +16,8 @@ helo_names = st.sampled_from(
 )
 templates = st.sampled_from(["mta{octet4}.example.com", "{ip_hex}", "{octet1}:{octet2}"]) | helo_names
 templates6 = st.sampled_from(["mta{group8}.example.com", "{ip_dashed}"]) | helo_names
-checks = st.lists(st.sampled_from([check.value for check in CheckName]), unique=True)
-expects = checks | st.lists(st.sampled_from([check.value for check in CheckName]), unique=True, min_size=2).map(
+checks = st.lists(st.sampled_from([check.value for check in ADDRESS_CHECKS]), unique=True)
+expects = checks | st.lists(st.sampled_from([check.value for check in ADDRESS_CHECKS]), unique=True, min_size=2).map(
     lambda some: {"add": some[:1], "remove": some[1:]}
 )
 
@@ -139,7 +138,7 @@ dnsbls = st.sampled_from(["bl.example.net", "zen.example.org", "no.example.com",
     )
 )
 
-domain_checks = st.lists(st.sampled_from([check.value for check in DomainCheckName]), unique=True)
+domain_checks = st.lists(st.sampled_from([check.value for check in DOMAIN_CHECKS]), unique=True)
 domains = some_of(
     {"name": st.sampled_from(["example.com", "mail.example.org", "xn--bcher-kva.example", "no.example", "1.example"])},
     dkim_selectors=distinct(st.sampled_from(["s1", "20260101", "no", "1e3", "a.b", "_x", "K2"])),

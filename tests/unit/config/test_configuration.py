@@ -2,11 +2,11 @@
 
 import pytest
 
-from exporter.checks.result import CheckName
+from exporter.checks.result import ADDRESS_CHECKS
 from exporter.config.load import parse
 from exporter.config.model import BUILT_IN
 
-EVERYTHING = set(CheckName)
+EVERYTHING = set(ADDRESS_CHECKS)
 DEFAULT = EVERYTHING - {"helo-ptr-match", "helo-aligned"}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter.checks.addresses import Address
-from exporter.checks.result import CheckName
+from exporter.checks.result import ADDRESS_CHECKS
 from exporter.config.load import parse
 from exporter.config.model import BUILT_IN, sections
 from exporter.config.templates import PLACEHOLDERS, HeloTemplate
@@ -106,7 +106,7 @@ def test_the_profiles_are_those_that_are_built_in():
     assert list(table[2:]) == [
         [
             f"`{profile.name}`",
-            ", ".join(f"`{check}`" for check in CheckName if check in profile.expect),
+            ", ".join(f"`{check}`" for check in ADDRESS_CHECKS if check in profile.expect),
             f"`{profile.aligned_suffix}`" if profile.aligned_suffix else "none",
             profile.reason,
         ]

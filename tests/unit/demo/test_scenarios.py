@@ -5,8 +5,8 @@ import pytest
 from exporter.checks.answers import Question, Status
 from exporter.checks.check import run_check
 from exporter.checks.names import DomainName
-from exporter.checks.result import CheckName, IprevVerdict, Reason, Result
-from exporter.demo.world import demo_world, load_scenarios
+from exporter.checks.result import ADDRESS_CHECKS, IprevVerdict, Reason, Result
+from exporter.demo.world import demo_world, load_domain_scenarios, load_scenarios
 from tests.unit.demo.judging import whole_report, world_at
 
 SCENARIOS = load_scenarios()
@@ -35,11 +35,13 @@ def test_every_scenario_comes_out_as_expected(scenario):
 
 
 def test_the_table_has_every_way_to_go_wrong():
-    """Each verdict occurs, and each reason that the DNS alone can cause."""
+    """Each verdict occurs, and, here or among the domains, each reason that the DNS alone can cause."""
     assert {it.iprev for it in SCENARIOS} == set(IprevVerdict)
-    assert {reason for it in SCENARIOS for reason in it.reasons.values()} == set(Reason) - _NOT_IN_THE_WORLD
+    of_domains = {reason for it in load_domain_scenarios() for *_, reason in (*it.faults, *it.hints)}
+    of_addresses = {reason for it in SCENARIOS for reason in it.reasons.values()}
+    assert of_addresses | of_domains == set(Reason) - _NOT_IN_THE_WORLD
     assert {check for it in SCENARIOS for check in it.reasons} == {
-        check for check in CheckName if any(check in it.results for it in SCENARIOS)
+        check for check in ADDRESS_CHECKS if any(check in it.results for it in SCENARIOS)
     }
 
 

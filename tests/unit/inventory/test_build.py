@@ -9,7 +9,7 @@ from exporter.checks.addresses import Address
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.report import Target
-from exporter.checks.result import CheckName
+from exporter.checks.result import ADDRESS_CHECKS, CheckName
 from exporter.config.load import load, parse
 from exporter.inventory.build import build
 from exporter.inventory.pool import MAX_ALL_SERIES, MAX_HELO_NAMES, Series
@@ -111,7 +111,7 @@ def test_one_name_for_a_whole_network_is_one_name():
 def test_checks_of_names_apply_where_an_address_has_one():
     """A pool whose addresses have no HELO names has no checks of pairs."""
     assert pool("[{ip: 192.0.2.1}]", "helo_names: a.example.com").checks == (CheckName.FCRDNS,)
-    assert pool("[{ip: 192.0.2.1}, {ip: 192.0.2.2, helo: a.example.com}]").checks == tuple(CheckName)[:7]
+    assert pool("[{ip: 192.0.2.1}, {ip: 192.0.2.2, helo: a.example.com}]").checks == tuple(ADDRESS_CHECKS)[:7]
     assert pool("[{ip: 192.0.2.1}]", "mail_from_domains: example.com").checks == ("fcrdns", "spf-mailfrom")
 
 

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.domain import DomainCheckName
-from exporter.checks.result import Reason, Result
+from exporter.checks.result import CheckName, Reason, Result
 from exporter.state.domain import DomainState
 from tests.domains import EVERYTHING, KEY, SETTINGS, SILENT, SOUND, ZONE, sample, without
 from tests.factories import World
@@ -73,15 +72,15 @@ def test_nothing_is_known_before_the_first_conclusive_sample():
     """Neither healthy nor unhealthy: unknown."""
     assert DomainState(ALL).is_healthy is None
     assert sampled(SILENT).is_healthy is None
-    assert sampled(SILENT).passes(DomainCheckName.SPF) is None
+    assert sampled(SILENT).passes(CheckName.SPF) is None
 
 
 @pytest.mark.parametrize(
     ("world", "expect", "healthy"),
     [
         pytest.param(NO_SPF, EVERYTHING, False, id="spf-is-missing"),
-        pytest.param(NO_SPF, EVERYTHING - {DomainCheckName.SPF}, True, id="spf-is-not-expected"),
-        pytest.param(NO_KEY, frozenset({DomainCheckName.DKIM}), False, id="one-key-of-two"),
+        pytest.param(NO_SPF, EVERYTHING - {CheckName.SPF}, True, id="spf-is-not-expected"),
+        pytest.param(NO_KEY, frozenset({CheckName.DKIM}), False, id="one-key-of-two"),
         pytest.param(without("_mta-sts", "_smtp"), SETTINGS.expect, True, id="mta-sts-is-not-expected"),
         pytest.param(NO_SPF, frozenset(), True, id="nothing-is-expected"),
     ],
@@ -143,10 +142,10 @@ def test_other_settings_keep_what_is_known_of_the_rest():
 
     assert set(state.dkim) == {"s1"}
     assert state.problems == ()
-    assert state.passes(DomainCheckName.SPF) is True
+    assert state.passes(CheckName.SPF) is True
     assert state.is_healthy is None
 
-    again = sampled(NO_KEY).reconfigure(replace(ALL, expect=frozenset({DomainCheckName.DKIM})))
+    again = sampled(NO_KEY).reconfigure(replace(ALL, expect=frozenset({CheckName.DKIM})))
     assert again.is_healthy is False
 
 

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.answers import Answer, ExtendedError, MailExchange, Question, StartOfAuthority, Status, Text
-from exporter.checks.domain import DomainCheckName, DomainFinding
 from exporter.checks.result import CheckName, Finding, Reason, Result
 from exporter.state.journal import MAX_BYTES, MAX_NUMBER, Change, ChangeFilter, Journal, pack, unpack
 from tests.factories import address, name, target
@@ -53,8 +52,8 @@ def test_a_filter_skips_entries_that_do_not_match():
 
 def test_a_change_is_about_an_address_or_a_domain():
     """One of the two properties is None."""
-    broken = DomainFinding(DomainCheckName.SPF, Result.FAIL, "example.org", Reason.SPF_NONE, "There is none.")
-    lost = Change(name("example.org"), DomainFinding(DomainCheckName.SPF, Result.PASS, "example.org"), broken, 1.0)
+    broken = Finding(CheckName.SPF, Result.FAIL, "example.org", Reason.SPF_NONE, "There is none.")
+    lost = Change(name("example.org"), Finding(CheckName.SPF, Result.PASS, "example.org"), broken, 1.0)
 
     assert (lost.address, lost.domain) == (None, name("example.org"))
     assert (LOST.address, LOST.domain) == (address("192.0.2.10"), None)

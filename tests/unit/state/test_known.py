@@ -7,10 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.check import run_check
-from exporter.checks.domain import DomainCheckName, DomainFinding, DomainReason
 from exporter.checks.receivers import Receiver
 from exporter.checks.report import report
-from exporter.checks.result import CheckName, Finding, Reason, Result
+from exporter.checks.result import ADDRESS_CHECKS, CheckName, Finding, Reason, Result
 from exporter.config.load import parse
 from exporter.inventory.build import build
 from exporter.state.address import AddressState
@@ -144,12 +143,12 @@ def test_merged_samples_fail_if_one_of_them_fails(several):
         assert found is (failing[0] if failing else mine[-1])
 
 
-SPF = DomainCheckName.SPF
-PASS = DomainFinding(SPF, Result.PASS, "example.org")
-LOOP = DomainFinding(SPF, Result.FAIL, "example.org", DomainReason.SPF_LOOP, "It goes in circles.")
-LIMIT = DomainFinding(SPF, Result.FAIL, "example.org", Reason.SPF_LOOKUP_LIMIT, "It takes 11.")
-OPEN = DomainFinding(SPF, Result.UNKNOWN, "example.org", Reason.TIMEOUT, "Nobody answered.")
-KEY = DomainFinding(DomainCheckName.DKIM, Result.FAIL, "s1", DomainReason.DKIM_MISSING, "There is none.")
+SPF = CheckName.SPF
+PASS = Finding(SPF, Result.PASS, "example.org")
+LOOP = Finding(SPF, Result.FAIL, "example.org", Reason.SPF_LOOP, "It goes in circles.")
+LIMIT = Finding(SPF, Result.FAIL, "example.org", Reason.SPF_LOOKUP_LIMIT, "It takes 11.")
+OPEN = Finding(SPF, Result.UNKNOWN, "example.org", Reason.TIMEOUT, "Nobody answered.")
+KEY = Finding(CheckName.DKIM, Result.FAIL, "s1", Reason.DKIM_MISSING, "There is none.")
 
 domain_groups = st.sampled_from([(PASS,), (LOOP,), (LIMIT,), (LOOP, LIMIT), (OPEN,), (LOOP, OPEN), (LIMIT, OPEN)])
 """The findings of one sample on one slot: a pass, failures, or partly unknown."""
@@ -236,7 +235,7 @@ def test_a_failure_of_a_domain_is_recorded_if_known_or_seen_twice(samples, first
 
 def test_slots_are_separate():
     """The DKIM key and the SPF record are different slots."""
-    assert slots((LOOP, KEY, LIMIT)) == {SLOT: (LOOP, LIMIT), (DomainCheckName.DKIM, "s1"): (KEY,)}
+    assert slots((LOOP, KEY, LIMIT)) == {SLOT: (LOOP, LIMIT), (CheckName.DKIM, "s1"): (KEY,)}
     assert is_conclusive((LOOP, KEY))
     assert not is_conclusive((LOOP, OPEN))
 
@@ -348,7 +347,7 @@ def test_a_new_helo_name_has_no_verdict_and_the_others_stay():
     [
         (RIGHT, MICROSOFT, "accept", "accept"),
         (RENAMED, MICROSOFT, "accept", "by-design"),
-        (RENAMED, frozenset(CheckName), "accept", "refuse"),
+        (RENAMED, frozenset(ADDRESS_CHECKS), "accept", "refuse"),
         (BROKEN, MICROSOFT, "refuse", "refuse"),
     ],
 )
@@ -365,8 +364,8 @@ def test_of_several_names_the_worst_counts():
     both = after(RIGHT, state=AddressState(two))
     one = after(RIGHT).retarget(two)
 
-    assert tally(both.receivers, POLICIES[1:], frozenset(CheckName)) == {(POLICIES[1], ReceiverOutcome.REFUSE): 1}
-    assert tally(one.receivers, POLICIES[1:], frozenset(CheckName)) == {}
+    assert tally(both.receivers, POLICIES[1:], frozenset(ADDRESS_CHECKS)) == {(POLICIES[1], ReceiverOutcome.REFUSE): 1}
+    assert tally(one.receivers, POLICIES[1:], frozenset(ADDRESS_CHECKS)) == {}
 
 
 CONFIGURATION = """

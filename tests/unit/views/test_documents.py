@@ -10,14 +10,14 @@ from exporter.checks.answers import Answer, ExtendedError, Question, Status
 from exporter.checks.check import run_check
 from exporter.checks.names import DomainName
 from exporter.checks.report import report
-from exporter.checks.result import CheckName
+from exporter.checks.result import ADDRESS_CHECKS
 from exporter.state.address import AddressState
 from exporter.views.documents import address_documents, evidence_document, fix_document, percentage, printable, rfc3339
 from exporter.views.pools import Listed
 from tests.factories import World, target
 
 MTA = target("192.0.2.10", "mail.example.org", "other.example.org")
-EVERYTHING = frozenset(CheckName)
+EVERYTHING = frozenset(ADDRESS_CHECKS)
 
 
 def documents(world: World):
@@ -32,7 +32,9 @@ def test_one_object_for_each_helo_name_with_the_findings_about_it():
 
     assert (first["helo"], second["helo"]) == ("mail.example.org", "other.example.org")
     for one in (first, second):
-        assert [check["check"] for check in one["checks"]] == [check.value for check in CheckName][: len(one["checks"])]
+        assert [check["check"] for check in one["checks"]] == [check.value for check in ADDRESS_CHECKS][
+            : len(one["checks"])
+        ]
         assert len(one["checks"]) == 6
     assert first["iprev"]["verdict"] == "permerror"
     assert first["sampled_at"] == "2023-11-14T22:13:20.500Z"

@@ -16,7 +16,7 @@ from exporter.checks.receivers import (
     receivers,
 )
 from exporter.checks.receivers.haraka import organizational_domain
-from exporter.checks.result import CheckName
+from exporter.checks.result import ADDRESS_CHECKS, CheckName
 from tests.factories import World, address
 from tests.strategies import HELOS, HOSTS, INCONCLUSIVE, outages, target_addresses, worlds
 from tests.unit.checks.receivers.scenarios import SCENARIOS, Expected
@@ -24,7 +24,7 @@ from tests.unit.checks.receivers.scenarios import SCENARIOS, Expected
 ALL = tuple(Receiver)
 OURS = address("192.0.2.1")
 MICROSOFT_365 = {CheckName.FCRDNS, CheckName.HELO_SYNTAX, CheckName.HELO_RESOLVES, CheckName.HELO_ALIGNED}
-DEDICATED = set(CheckName)
+DEDICATED = set(ADDRESS_CHECKS)
 
 helos = st.sampled_from([*HELOS, *map(HeloName.parse, ["[IPv6:2001:db8::1]", "[2001:db8::1]", "odd_name.example.org"])])
 

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checks.check import run_check
-from exporter.checks.domain import DomainReason
 from exporter.checks.result import Reason, Result
 from exporter.checks.spf.domain import spf_domain
 from tests.domains import overall
@@ -38,10 +37,10 @@ def many(count):
             id="two-records",
         ),
         pytest.param("example.org TXT v=spf1 ipv4:192.0.2.1 -all", Reason.SPF_SYNTAX, "ipv4:192.0.2.1", id="syntax"),
-        pytest.param("example.org TXT v=spf1 +all", DomainReason.SPF_PASSES_ALL, "4,294,967,296", id="plus-all"),
-        pytest.param("example.org TXT v=spf1 ip4:0.0.0.0/1 -all", DomainReason.SPF_PASSES_ALL, "everybody", id="half"),
+        pytest.param("example.org TXT v=spf1 +all", Reason.SPF_PASSES_ALL, "4,294,967,296", id="plus-all"),
+        pytest.param("example.org TXT v=spf1 ip4:0.0.0.0/1 -all", Reason.SPF_PASSES_ALL, "everybody", id="half"),
         pytest.param(many(6), Reason.SPF_LOOKUP_LIMIT, "12 DNS lookups; 10 are allowed", id="lookups"),
-        pytest.param("example.org TXT v=spf1 include:example.org -all", DomainReason.SPF_LOOP, "in circles", id="loop"),
+        pytest.param("example.org TXT v=spf1 include:example.org -all", Reason.SPF_LOOP, "in circles", id="loop"),
         pytest.param(
             "example.org TXT v=spf1 a:a.example mx:b.example a:c.example -all",
             Reason.SPF_VOID_LOOKUP_LIMIT,
@@ -121,10 +120,10 @@ def test_a_sound_domain():
 @pytest.mark.parametrize(
     ("record", "reason", "words"),
     [
-        ("v=spf1 a ?all", DomainReason.SPF_NEUTRAL_ALL, "ends in neutral"),
-        ("v=spf1 ip4:192.0.2.1", DomainReason.SPF_NEUTRAL_ALL, "ends in neutral"),
-        ("v=spf1 ptr -all", DomainReason.SPF_PTR, "uses ptr"),
-        ("v=spf1 -all a redirect=x.example", DomainReason.SPF_UNREACHABLE, "are ignored: a, redirect=x.example"),
+        ("v=spf1 a ?all", Reason.SPF_NEUTRAL_ALL, "ends in neutral"),
+        ("v=spf1 ip4:192.0.2.1", Reason.SPF_NEUTRAL_ALL, "ends in neutral"),
+        ("v=spf1 ptr -all", Reason.SPF_PTR, "uses ptr"),
+        ("v=spf1 -all a redirect=x.example", Reason.SPF_UNREACHABLE, "are ignored: a, redirect=x.example"),
     ],
 )
 def test_hints(record, reason, words):
@@ -160,6 +159,6 @@ def test_woven_records_of_64_kilobytes_are_bounded():
         spf_domain(name("n0.example.org")), World.parse("\n".join(zone).replace("a:x", "a:x.y"))
     )
 
-    assert DomainReason.SPF_LOOP in [it.reason for it in report.findings]
+    assert Reason.SPF_LOOP in [it.reason for it in report.findings]
     assert len(report.findings) <= 23
     assert len(evidence) <= 200

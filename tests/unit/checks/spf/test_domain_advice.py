@@ -2,7 +2,6 @@
 
 import pytest
 
-from exporter.checks.domain import DomainReason
 from exporter.checks.result import Reason, Result
 from tests.unit.checks.spf.test_domain import evaluate, many
 
@@ -50,49 +49,49 @@ VOID = "a.example a:b.example a:c.example"
         pytest.param(
             "example.org TXT v=spf1 include:a.example -all\na.example TXT v=spf1 include:b.example -all\n"
             "b.example TXT v=spf1 include:a.example -all",
-            DomainReason.SPF_LOOP,
+            Reason.SPF_LOOP,
             "Ask for the record of b.example to be corrected.",
             None,
             id="a-loop-of-others",
         ),
         pytest.param(
             "example.org TXT v=spf1 a include:example.org -all\nexample.org A 192.0.2.1",
-            DomainReason.SPF_LOOP,
+            Reason.SPF_LOOP,
             "Remove the term, which names nobody else.",
             "v=spf1 a -all",
             id="a-loop-of-its-own",
         ),
         pytest.param(
             "example.org TXT v=spf1 mx +all",
-            DomainReason.SPF_PASSES_ALL,
+            Reason.SPF_PASSES_ALL,
             "End the record in ~all.",
             "v=spf1 mx ~all",
             id="everybody-by-all",
         ),
         pytest.param(
             "example.org TXT v=spf1 mx ip4:192.0.2.0/24 all ip4:192.0.2.1/0 a/1",
-            DomainReason.SPF_PASSES_ALL,
+            Reason.SPF_PASSES_ALL,
             "End the record in ~all, without what lets everybody pass too: ip4:192.0.2.1/0, a/1.",
             "v=spf1 mx ip4:192.0.2.0/24 ~all",
             id="everybody-by-all-and-by-networks-behind-it",
         ),
         pytest.param(
             "example.org TXT v=spf1 all mx include:a.example\na.example TXT v=spf1 ip4:0.0.0.0/1 -all",
-            DomainReason.SPF_PASSES_ALL,
+            Reason.SPF_PASSES_ALL,
             "End the record in ~all, without what lets everybody pass too: include:a.example.",
             "v=spf1 mx ~all",
             id="everybody-by-all-and-by-an-include-behind-it",
         ),
         pytest.param(
             "example.org TXT v=spf1 ip4:0.0.0.0/2 ip4:64.0.0.0/2 all",
-            DomainReason.SPF_PASSES_ALL,
+            Reason.SPF_PASSES_ALL,
             "End the record in ~all, and remove terms that authorise large networks.",
             None,
             id="everybody-by-all-and-by-several-networks",
         ),
         pytest.param(
             "example.org TXT v=spf1 include:a.example -all\na.example TXT v=spf1 +all",
-            DomainReason.SPF_PASSES_ALL,
+            Reason.SPF_PASSES_ALL,
             "Remove the terms that authorise this many: large networks, and includes of them.",
             None,
             id="everybody-by-somebody-else",

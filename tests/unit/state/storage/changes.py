@@ -1,7 +1,6 @@
 """Changes of addresses and domains, for tests of the storage."""
 
 from exporter.checks.answers import Answer, Question, Status
-from exporter.checks.domain import DomainCheckName, DomainFinding, DomainReason
 from exporter.checks.result import CheckName, Finding, Fix, Reason, Result
 from exporter.state.journal import Change, Journal, JournalEntry
 from tests.factories import address, name, target
@@ -21,8 +20,8 @@ def lost(number: int, at: float) -> Change:
 
 def weakened(at: float) -> Change:
     """A domain's DKIM key is revoked."""
-    before = DomainFinding(DomainCheckName.DKIM, Result.PASS, "s1")
-    after = DomainFinding(DomainCheckName.DKIM, Result.FAIL, "s1", DomainReason.DKIM_REVOKED, "It is revoked.")
+    before = Finding(CheckName.DKIM, Result.PASS, "s1")
+    after = Finding(CheckName.DKIM, Result.FAIL, "s1", Reason.DKIM_REVOKED, "It is revoked.")
     return Change(name("example.org"), before, after, at)
 
 

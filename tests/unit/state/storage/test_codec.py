@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.checks.check import run_check
-from exporter.checks.domain import DomainCheckName
 from exporter.checks.helo import HeloName
 from exporter.checks.helo_name import helo_name
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import Receiver
 from exporter.checks.report import Target, report
+from exporter.checks.result import CheckName
 from exporter.state.address import AddressState
 from exporter.state.counters import PoolCounters
 from exporter.state.domain import DomainState
@@ -185,7 +185,7 @@ def test_the_text_of_a_domain_has_a_maximum(max_bytes, is_left):
 
     assert len(text) <= max_bytes
     assert (again.known, again.dkim, again.dmarc) == (state.known, state.dkim, state.dmarc)
-    assert again.passes(DomainCheckName.SPF) is True
+    assert again.passes(CheckName.SPF) is True
     assert (again.evidence == state.evidence, again.spf == state.spf) == is_left
     assert (again.latest == state.latest) is is_left[1]
     assert again.is_healthy is (True if is_left[1] else None)
