@@ -317,16 +317,21 @@ def _fails(domain: str, reason: Reason, sentence: str, fix: Fix) -> Finding:
     return Finding(_CHECK, Result.FAIL, domain, reason, sentence, fix)
 
 
+def _unknown(domain: DomainName, outcome: Outcome) -> Finding:
+    return Finding(_CHECK, Result.UNKNOWN, domain, outcome.reason, f"SPF of {domain}: {outcome.why}.")
+
+
 def _trouble(domain: DomainName, tree: SpfTree, trouble: SpfTrouble) -> Check[Finding]:
     result, reason, why = trouble.outcome
     assert reason is not None  # noqa: S101  # a trouble is no pass
     if result is SpfResult.TEMPERROR:
-        return Finding(_CHECK, Result.UNKNOWN, domain, reason, f"SPF of {domain}: {why}.")
+        return _unknown(domain, trouble.outcome)
     own = trouble.domain == domain
     sentence = f"SPF of {domain} is broken: {why}."
     if reason is Reason.SPF_NONE:
         sentence = f"{why}." if tree.records else f"{domain} has no SPF record."
-        return _fails(domain, reason, sentence, (yield from _first_record(domain, tree)))
+        first = yield from _first_record(domain, tree)
+        return first if isinstance(first, Finding) else _fails(domain, reason, sentence, first)
     if not own:
         fix = Fix(f"Ask for the record of {trouble.domain} to be corrected.", trouble.domain)
         return _fails(domain, reason, sentence, fix)
@@ -343,16 +348,23 @@ def _trouble(domain: DomainName, tree: SpfTree, trouble: SpfTrouble) -> Check[Fi
     return _fails(domain, reason, sentence, fix)
 
 
-def _first_record(domain: DomainName, tree: SpfTree) -> Check[Fix]:
+def _first_record(domain: DomainName, tree: SpfTree) -> Check[Fix | Finding]:
     """What to publish where no record counts: the one that nearly does, a list to complete, or that all is refused.
 
-    All is refused only for a domain without a sign of mail: no MX record but the null MX, and no address.
+    All is refused only for a domain without a sign of mail: no MX record but the null MX, and no address. While a lost
+    answer leaves that open, the finding is unknown.
     """
     if tree.records:
         return corrected(tree.owner, tree.records[:1], advice="Publish the record repaired.")
-    mx, *hosts = yield [Question(domain, "MX"), Question(domain, "A"), Question(domain, "AAAA")]
+    questions = [Question(domain, "MX"), Question(domain, "A"), Question(domain, "AAAA")]
+    mx, *hosts = yield questions
+    signs = [mx] if mx.exchanges or not mx.is_conclusive else [mx, *hosts]
+    if not any(sign.records for sign in signs):
+        lost = [it for it in zip(questions, signs, strict=False) if not it[1].is_conclusive]
+        if lost:
+            return _unknown(domain, unanswered(*lost[0]))
     is_null = [it.exchange for it in mx.exchanges] == ["."]
-    if is_null or all(it.status.is_negative for it in (mx, *hosts)):
+    if is_null or not any(sign.records for sign in signs):
         advice = "Publish an SPF record that names what sends for the domain. If nothing does, publish the one below."
         return replacement(advice, tree.owner, (), ["-all"], warning="It refuses all mail of the domain.")
     advice = "Publish an SPF record that names what sends for the domain, like the one below."

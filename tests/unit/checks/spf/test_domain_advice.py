@@ -2,7 +2,11 @@
 
 import pytest
 
+from exporter.checks.answers import Question, Status
+from exporter.checks.check import run_check
 from exporter.checks.result import Reason, Result
+from exporter.checks.spf.domain import spf_domain
+from tests.factories import World, name
 from tests.unit.checks.spf.test_domain import evaluate, many
 
 
@@ -179,3 +183,22 @@ def test_what_could_be_better(zone, reasons, line):
 
     assert [it.reason for it in hints] == reasons
     assert [it.fix.records for it in hints if it.fix] == ([(f'example.org. TXT "{line}"',)] if line else [])
+
+
+@pytest.mark.parametrize(
+    ("zone", "lost", "line"),
+    [
+        pytest.param("MX 10 mx.example.org", "A", "v=spf1 mx ~all", id="a-mail-exchange-decides"),
+        pytest.param("A 192.0.2.1", "MX", None, id="a-lost-mail-exchange"),
+        pytest.param("A 192.0.2.1", "AAAA", "v=spf1 a ~all", id="an-address-decides"),
+        pytest.param("TXT x", "A", None, id="a-lost-address"),
+    ],
+)
+def test_a_lost_answer_changes_no_first_record(zone, lost, line):
+    """While the DNS does not say whether the domain sends mail, no record is proposed, and the result is unknown."""
+    domain = name("example.org")
+    world = World.parse(f"example.org {zone}").without_answers_to({Question(domain, lost): Status.TIMEOUT})
+    (finding,) = run_check(spf_domain(domain), world)[0].findings
+
+    assert finding.result is (Result.FAIL if line else Result.UNKNOWN)
+    assert (finding.fix.records if finding.fix else None) == ((f'example.org. TXT "{line}"',) if line else None)
