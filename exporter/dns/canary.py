@@ -1,8 +1,8 @@
 """Canaries: questions with known answers that show whether a server gives wrong ones.
 
 Only a conclusive answer costs a server its trust. Without an answer the canary does not pass, but trust is kept. Trust
-returns with the right answer to the same question. Before a change is recorded, `verify` checks the servers once more:
-one of them may have begun to give wrong answers since its last canary.
+returns with the right answer to the same question. Before a change is recorded, `verify` checks the servers once more,
+and they have to give every right answer: one of them may have begun to lie, or to answer only some questions.
 """
 
 import asyncio
@@ -72,8 +72,8 @@ class Canary:
         self.is_checking = False
         self.was_checked = False
         self._began_at = -math.inf
-        self._for_next: list[Verified] = []
-        self._for_current: list[Verified] = []
+        self._for_next: list[tuple[Verified, bool]] = []
+        self._for_current: list[tuple[Verified, bool]] = []
 
     @property
     def is_awaited(self) -> bool:
@@ -81,17 +81,20 @@ class Canary:
         return bool(self._for_next)
 
     def verify(self, verified: Verified) -> None:
-        """Call *verified* after a check that begins from now on."""
+        """Call *verified* after a check that begins from now on.
+
+        Answers of a server that has failed since are not verified, even if it is well again: they may be older.
+        """
         if self._settings is None:
             verified(None)
             return
-        self._for_next.append(verified)
+        self._for_next.append((verified, self._server.canary_ok or not self.was_checked))
         self.due_at = min(self.due_at, self._began_at + _MIN_GAP_SECONDS)
 
     def close(self) -> None:
         """Fail all that wait for a check."""
         unverified, self._for_current, self._for_next = self._for_current + self._for_next, [], []
-        for verified in unverified:
+        for verified, _ in unverified:
             verified(Status.CANARY)
 
     def check(self, now: float, done: Callable[[], None]) -> None:
@@ -109,9 +112,12 @@ class Canary:
                 self._evaluate(answers, questions)
                 self.is_checking = False
                 self.was_checked = True
+                passes = self._server.canary_ok
                 checked, self._for_current = self._for_current, []
-                for verified in checked:
-                    verified(Status.CANARY if self._server.contradicted else None)
+                if not passes:
+                    checked, self._for_next = checked + self._for_next, []
+                for verified, was_well in checked:
+                    verified(None if passes and was_well else Status.CANARY)
                 done()
 
         for question in tuple(questions):

@@ -234,7 +234,7 @@ class Resolver:
     def verify(self, servers: Collection[str], verified: Verified) -> None:
         """Check the canaries of *servers*, named as in `Answer.server`. Calls *verified* exactly once.
 
-        A server that does not answer its canary keeps its trust.
+        A server that does not answer its canary keeps its trust, but does not pass.
         """
         mine = [server.number for server in self._engine.servers if server.text in servers]
         take = first_failure(len(mine), verified)

@@ -1,12 +1,13 @@
 """One sample of one subject: ask, evaluate, and confirm a new failure with other sources before recording it.
 
 A source is a resolver, or one server of the only resolver. A failure that is not known yet is recorded when two sources
-report it independently. If sources contradict each other, a third one decides; without a third one the result is
-unknown. If no other source can be asked, or none had a result for three samples in a row, one source is enough if it
-reports the failure twice. Any change is recorded only if the servers that gave the answers pass their canaries
-afterwards: one of them may have begun to give wrong answers since its last canary.
+report it independently, with the same reason. If sources contradict each other, a third one decides; without a third
+one the result is unknown. One source is enough if it reports the failure twice, and either no other source can be asked
+or none has confirmed or contradicted it for three samples in a row. Any change is recorded only if the servers that
+gave the answers pass their canaries afterwards: one of them may have begun to give wrong answers since its last canary.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from math import inf
 from typing import Generic, NamedTuple, Protocol, TypeVar
@@ -19,7 +20,7 @@ from exporter.state.disputes import Dispute
 
 _MAX_SOURCES = 3
 _MAX_UNCONFIRMED_SAMPLES = 2
-"""After so many samples in a row in which only one source had a result, that source is asked twice and believed."""
+"""After so many samples in a row in which no two sources agreed, the first one is asked again, and believed."""
 
 
 class HasFindings(Protocol):
@@ -98,7 +99,7 @@ class Subject(Protocol[R]):
         """*report* with the findings at these indexes replaced by unknown ones."""
 
     def unconfirmed_samples(self) -> int:
-        """How many samples in a row had a failure about which only one source had a result."""
+        """How many samples in a row had a failure that no other source confirmed or contradicted."""
 
     def record(
         self, report: R, evidence: Evidence, dispute: Dispute | None = None, *, is_waiting: bool = False
@@ -117,7 +118,7 @@ class Conclusion(NamedTuple, Generic[R]):
         evidence: The questions and answers behind it.
         servers: All servers that the conclusion depends on.
         dispute: The first finding that sources contradict each other about, if any.
-        is_waiting: Whether a failure was seen by one source only, and the others had no result.
+        is_waiting: Whether there is a failure that no other source confirmed or contradicted.
     """
 
     report: R
@@ -338,7 +339,7 @@ class Quorum(Generic[R]):
         unknown = {
             index: _disputed_finding(dispute)
             for index, dispute in disputes.items()
-            if report.findings[index].result is not self._majority(index)
+            if (report.findings[index].result, report.findings[index].reason) != self._agreed(index)
         }
         servers = frozenset(server for result in self._results.values() for server in servers_of(result.evidence))
         if unknown:
@@ -352,20 +353,21 @@ class Quorum(Generic[R]):
         """The sources that have *result* for the finding at *index*."""
         return [source for source, it in self._results.items() if it.report.findings[index].result is result]
 
-    def _majority(self, index: int) -> Result | None:
-        """The conclusive result that most sources have, if at least two have it."""
-        larger = max((Result.FAIL, Result.PASS), key=lambda result: len(self._sources(index, result)))
-        return larger if len(self._sources(index, larger)) > 1 else None
+    def _agreed(self, index: int) -> tuple[Result, Reason | None] | None:
+        """The conclusive result at *index*, with its reason, that at least two sources have; None without one."""
+        found = [it.report.findings[index] for it in self._results.values()]
+        results = Counter([(it.result, it.reason) for it in found if it.result is not Result.UNKNOWN])
+        return next((result for result, count in results.items() if count > 1), None)
 
     def _is_open(self) -> bool:
         """Whether there is a failure about which no two sources agree yet."""
-        return any(self._sources(index, Result.FAIL) and self._majority(index) is None for index in self._indexes())
+        return any(self._sources(index, Result.FAIL) and self._agreed(index) is None for index in self._indexes())
 
     def _unconfirmed(self) -> Source | None:
         """The source of a failure that no other source confirms or contradicts."""
         for index in self._indexes():
             failing = self._sources(index, Result.FAIL)
-            if len(failing) == 1 and not self._sources(index, Result.PASS):
+            if failing and self._agreed(index) is None and not self._sources(index, Result.PASS):
                 return failing[0]
         return None
 

@@ -23,7 +23,7 @@ from exporter.state.counters import NotEnumerableSamples
 from exporter.state.disputes import DOMAINS, Dispute, Disputed, Disputes
 from exporter.state.domain import DomainBoard, DomainState
 from exporter.state.journal import Change
-from exporter.state.known import merged, slots
+from exporter.state.known import slots
 from exporter.state.pool import FAILING, PoolState, worst
 
 log = structlog.get_logger()
@@ -51,10 +51,7 @@ class ReportSubject(ABC):
         return self.known.is_changed(report)
 
     def confirmed(self, earlier: Sequence[Report], last: Report) -> Report:
-        first = earlier[0]
-        if len(earlier) > 1:
-            first = first._replace(findings=merged([each.findings for each in earlier]))
-        return self.known.confirmed(first, last)
+        return self.known.confirmed(earlier, last)
 
     def with_unknown(self, report: Report, unknown: Mapping[int, Finding]) -> Report:
         findings = tuple([unknown.get(index, each) for index, each in enumerate(report.findings)])
@@ -299,8 +296,7 @@ class HeloNameSubject:
         return self._pool.helos[self._text].is_changed(report)
 
     def confirmed(self, earlier: Sequence[HeloNameReport], last: HeloNameReport) -> HeloNameReport:
-        syntax, resolves, fcrdns = merged([each.findings for each in earlier])
-        return self._pool.helos[self._text].confirmed(replace(earlier[0], findings=(syntax, resolves, fcrdns)), last)
+        return self._pool.helos[self._text].confirmed(earlier, last)
 
     def with_unknown(self, report: HeloNameReport, unknown: Mapping[int, Finding]) -> HeloNameReport:
         syntax, resolves, fcrdns = [unknown.get(index, each) for index, each in enumerate(report.findings)]

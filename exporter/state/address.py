@@ -1,5 +1,6 @@
 """The state of one address, and how a sample changes it. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from exporter.checks.check import Evidence
@@ -9,8 +10,9 @@ from exporter.checks.result import OTHER_SUBJECTS, CheckName, Finding, IprevVerd
 from exporter.state.journal import Change
 from exporter.state.known import (
     KnownFindings,
-    confirmed_findings,
+    confirmed,
     confirmed_verdicts,
+    failures,
     update_known,
     update_verdicts,
     verdicts_worsen,
@@ -106,7 +108,7 @@ class AddressState:
 
     def worsens(self, report: Report) -> bool:
         """Whether *report* has a new failure, or a new refusal, that a second sample must confirm."""
-        return worsens(self.known, report.findings) or verdicts_worsen(self.receivers, report.receivers)
+        return worsens(self.known.values(), report.findings) or verdicts_worsen(self.receivers, report.receivers)
 
     def is_changed(self, report: Report) -> bool:
         """Whether a conclusive result in *report* differs from the known one."""
@@ -117,12 +119,17 @@ class AddressState:
             return True
         return bool(update_known(self.known, report.findings)[1])
 
-    def confirmed(self, first: Report, second: Report) -> Report:
-        """Return the report to record where *first* worsened the state and *second* followed to confirm it."""
-        report = confirmed(self.known, first, second)
-        if not second.receivers:
+    def confirmed(self, earlier: Sequence[Report], last: Report) -> Report:
+        """Return the report to record where *earlier* ones worsened the state and *last* followed to confirm it."""
+        seen = failures([*self.known.values(), *[finding for report in earlier for finding in report.findings]])
+        findings = tuple([confirmed(finding, seen) for finding in last.findings])
+        iprev = last.iprev
+        if findings[0] is not iprev.finding:
+            iprev = iprev._replace(verdict=IprevVerdict.TEMPERROR, finding=findings[0])
+        report = last._replace(iprev=iprev, findings=findings)
+        if not last.receivers:
             return report
-        return report._replace(receivers=confirmed_verdicts(self.receivers, first.receivers, second.receivers))
+        return report._replace(receivers=confirmed_verdicts(self.receivers, earlier[0].receivers, last.receivers))
 
     def predicted(self) -> Predicted | None:
         """What the next sample may reuse; None without evidence."""
@@ -161,15 +168,6 @@ def shown_ptr(iprev: Iprev) -> str | None:
     """The PTR name to show for an address: the first confirmed one, else the first, else None."""
     names = iprev.confirmed_names or iprev.ptr_names
     return names[0] if names else None
-
-
-def confirmed(known: KnownFindings, first: Report, second: Report) -> Report:
-    """Return the report to record where *first* had a new failure and *second* followed to confirm it."""
-    findings = confirmed_findings(known, first.findings, second.findings)
-    iprev = second.iprev
-    if findings[0] is not iprev.finding:
-        iprev = iprev._replace(verdict=IprevVerdict.TEMPERROR, finding=findings[0])
-    return second._replace(iprev=iprev, findings=findings)
 
 
 def health(state: AddressState, expect: frozenset[CheckName]) -> bool | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from exporter.checks.check import Evidence
 from exporter.checks.dkim import DkimReport
@@ -17,11 +18,12 @@ from exporter.state.dirty import DirtySet
 from exporter.state.journal import Change
 from exporter.state.known import (
     KnownDomain,
-    confirmed_domain,
-    domain_worsens,
+    confirmed,
+    failures,
     is_conclusive,
     slots,
     update_known_domain,
+    worsens,
 )
 
 
@@ -111,7 +113,7 @@ class DomainState:
 
     def worsens(self, report: DomainReport) -> bool:
         """Whether *report* has a new failure that a second sample must confirm."""
-        return domain_worsens(self.known, report.findings)
+        return worsens(chain.from_iterable(self.known.values()), report.findings)
 
     def is_changed(self, report: DomainReport) -> bool:
         """Whether a conclusive result in *report*, or a published record, differs from the known one."""
@@ -128,7 +130,8 @@ class DomainState:
     def confirmed(self, earlier: Sequence[DomainReport], last: DomainReport) -> DomainReport:
         """Return the report to record where *earlier* ones had a new failure and *last* followed."""
         before = [finding for report in earlier for finding in report.findings]
-        return last.with_findings(lambda finding: confirmed_domain(self.known, before, finding))
+        seen = failures(chain(before, *self.known.values()))
+        return last.with_findings(lambda finding: confirmed(finding, seen))
 
     @property
     def is_healthy(self) -> bool | None:

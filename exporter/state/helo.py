@@ -1,12 +1,12 @@
 """The state of one HELO name, and how a sample changes it. Pure."""
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
 
 from exporter.checks.helo import HeloName
 from exporter.checks.helo_name import HeloNameReport
 from exporter.checks.result import CheckName, Result
-from exporter.state.known import KnownFindings, confirmed_findings, update_known, worsens
+from exporter.state.known import KnownFindings, confirmed, failures, update_known, worsens
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +77,16 @@ class HeloState:
 
     def worsens(self, report: HeloNameReport) -> bool:
         """Whether *report* has a new failure that a second sample must confirm."""
-        return worsens(self.known, report.findings)
+        return worsens(self.known.values(), report.findings)
 
     def is_changed(self, report: HeloNameReport) -> bool:
         """Whether *report* differs from the latest one."""
         latest = self.latest
         return latest is not None and (report.findings, report.addresses) != (latest.findings, latest.addresses)
 
-    def confirmed(self, first: HeloNameReport, second: HeloNameReport) -> HeloNameReport:
-        """Return the report to record where *first* had a new failure and *second* followed."""
-        syntax, resolves, fcrdns = confirmed_findings(self.known, first.findings, second.findings)
-        known = second.resolves if resolves.result is not Result.UNKNOWN else None
-        return replace(second, resolves=known, findings=(syntax, resolves, fcrdns))
+    def confirmed(self, earlier: Sequence[HeloNameReport], last: HeloNameReport) -> HeloNameReport:
+        """Return the report to record where *earlier* ones had a new failure and *last* followed."""
+        seen = failures([*self.known.values(), *[finding for report in earlier for finding in report.findings]])
+        syntax, resolves, fcrdns = [confirmed(finding, seen) for finding in last.findings]
+        known = last.resolves if resolves.result is not Result.UNKNOWN else None
+        return replace(last, resolves=known, findings=(syntax, resolves, fcrdns))

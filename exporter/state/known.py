@@ -1,10 +1,10 @@
 """The last conclusive findings and receiver verdicts of a subject, and the rules by which new ones replace them. Pure.
 
-An unknown finding replaces nothing. A failure replaces a pass only when two samples have it.
+An unknown finding replaces nothing. A failure counts only when two samples have it, with the same reason.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 
@@ -38,45 +38,28 @@ def update_known(
     return after, tuple(changes)
 
 
-def worsens(known: KnownFindings, findings: Sequence[Finding]) -> bool:
-    """Whether one of *findings* is a failure that is not known yet, so that a second sample must confirm it.
+Failure = tuple[CheckName, str, Reason | None]
+"""The check, subject and reason of a failing finding: two failures are the same if these are."""
+
+
+def failures(findings: Iterable[Finding]) -> set[Failure]:
+    """The failures among *findings*."""
+    return {(it.check, it.subject, it.reason) for it in findings if it.result is Result.FAIL}
+
+
+def worsens(known: Iterable[Finding], findings: Iterable[Finding]) -> bool:
+    """Whether one of *findings* is a failure that is not *known* yet, so that another sample must confirm it.
 
     A known failure with another reason counts as well: the old problem may have been fixed.
     """
-    return any(finding.result is Result.FAIL and not _is_known(known, finding) for finding in findings)
+    found = failures(findings)
+    return bool(found) and not found <= failures(known)
 
 
-def confirmed_findings(
-    known: KnownFindings, first: Sequence[Finding], second: Sequence[Finding]
-) -> tuple[Finding, ...]:
-    """Return the findings to record where *first* had a new failure and *second*, of the same slots, followed.
-
-    The second findings count, since they are newer. A failure among them becomes unknown unless it is known already or
-    *first* has it too.
-    """
-    return tuple(
-        [
-            _unconfirmed(later)
-            if later.result is Result.FAIL and earlier.result is not Result.FAIL and not _is_known(known, later)
-            else later
-            for earlier, later in zip(first, second, strict=True)
-        ]
-    )
-
-
-def merged(several: Sequence[Sequence[Finding]]) -> tuple[Finding, ...]:
-    """Merge samples of the same slots: for each slot the first failure, or the last finding if none failed."""
-    return tuple(
-        [next((it for it in alike if it.result is Result.FAIL), alike[-1]) for alike in zip(*several, strict=True)]
-    )
-
-
-def _is_known(known: KnownFindings, finding: Finding) -> bool:
-    before = known.get((finding.check, finding.subject))
-    return before is not None and (before.result, before.reason) == (finding.result, finding.reason)
-
-
-def _unconfirmed(finding: Finding) -> Finding:
+def confirmed(finding: Finding, seen: Container[Failure]) -> Finding:
+    """*finding*, or an unknown one if it is a failure that is not among *seen*: those known or seen by others."""
+    if finding.result is not Result.FAIL or (finding.check, finding.subject, finding.reason) in seen:
+        return finding
     return replace(
         finding,
         result=Result.UNKNOWN,
@@ -86,7 +69,7 @@ def _unconfirmed(finding: Finding) -> Finding:
     )
 
 
-# Domains: the same rules, but a slot may have several findings.
+# Domains: a slot may have several findings.
 
 KnownDomain = Mapping[Slot, tuple[Finding, ...]]
 """The last conclusive findings of each slot that ever had some: one pass, or at least one failure."""
@@ -129,27 +112,6 @@ def update_known_domain(
         if before and _reasons(before) != _reasons(after[slot]):
             changes.append((_different(before, after[slot]), _different(after[slot], before)))
     return after, tuple(changes)
-
-
-def domain_worsens(known: KnownDomain, findings: Sequence[Finding]) -> bool:
-    """Whether one of *findings* is a failure that is not known yet, so that a second sample must confirm it."""
-    return any(finding.result is Result.FAIL and not _is_known_domain(known, finding) for finding in findings)
-
-
-def confirmed_domain(known: KnownDomain, first: Sequence[Finding], later: Finding) -> Finding:
-    """Return what to record of *later*, the finding of a sample that followed a new failure in *first*.
-
-    A failure becomes unknown unless it is known already or its slot failed in *first* too.
-    """
-    if later.result is not Result.FAIL or _is_known_domain(known, later):
-        return later
-    if any((one.check, one.subject, one.result) == (later.check, later.subject, later.result) for one in first):
-        return later
-    return _unconfirmed(later)
-
-
-def _is_known_domain(known: KnownDomain, finding: Finding) -> bool:
-    return finding.reason in _reasons(known.get((finding.check, finding.subject), ()))
 
 
 def _reasons(findings: Sequence[Finding]) -> set[Reason | None]:

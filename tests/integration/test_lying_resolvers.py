@@ -37,7 +37,10 @@ SINKHOLE = {"A": "192.0.2.66", "AAAA": "2001:db8::66", "PTR": "sinkhole.invalid.
 
 
 class Liar(DemoServer):
-    """Serves a world; or, depending on *lie*, a sinkhole or NXDOMAIN for every name."""
+    """Serves a world; or, depending on *lie*, a sinkhole or NXDOMAIN for every name.
+
+    An evasive one answers the questions of canaries with SERVFAIL, or not at all, and all others with NXDOMAIN.
+    """
 
     lie = ""
 
@@ -49,7 +52,11 @@ class Liar(DemoServer):
         reply = dns.message.make_response(question, recursion_available=True)
         asked = question.question[0]
         text = SINKHOLE.get(dns.rdatatype.to_text(asked.rdtype))
-        if self.lie == "nxdomain":
+        if "evasive" in self.lie and asked.name.to_text().rpartition(".")[0].rpartition(".")[2] in {"", "invalid"}:
+            if "silent" in self.lie:
+                return None
+            reply.set_rcode(dns.rcode.SERVFAIL)
+        elif self.lie != "sinkhole":
             reply.set_rcode(dns.rcode.NXDOMAIN)
         elif text is not None:
             reply.answer.append(dns.rrset.from_text(asked.name, 60, "IN", asked.rdtype, text))
@@ -90,16 +97,22 @@ async def watched(*resolvers):
         yield exporter
 
 
-@pytest.mark.parametrize("lie", ["sinkhole", "nxdomain"])
-async def test_wrong_answers_change_nothing(lie):
-    """While answers are wrong, no gauge changes and no change is counted. The canary shows why."""
+@pytest.mark.parametrize(
+    ("lie", "right"),
+    [("sinkhole", 0), ("nxdomain", 0), ("evasive", len(NAMELESS)), ("evasive-silent", len(NAMELESS))],
+)
+async def test_wrong_answers_change_nothing(lie, right):
+    """While answers are wrong, no gauge changes and no change is counted. The canary shows why.
+
+    If it only lacks answers to its canary, a server is still believed about what does not change: here, *right* names.
+    """
     async with Liar(World(RECORDS)) as server, watched([server.address]) as exporter:
         before = await exporter.wait_for(all_conclusive, "verdicts on all")
         assert canaries(before) == {server.address: 1}
 
         server.lie = lie
         during = await exporter.wait_for(
-            lambda s: not sum(s[CONCLUSIVE].values()) and canaries(s) == {server.address: 0}, "distrust"
+            lambda s: sum(s[CONCLUSIVE].values()) == right and canaries(s) == {server.address: 0}, "distrust"
         )
         assert known(during) == known(before)
 

@@ -11,12 +11,13 @@ from exporter.checks.names import DomainName
 from exporter.checks.result import CheckName, Finding, Reason, Result
 from exporter.dns.resolvers import Source
 from exporter.sampling.confirm import Quorum
-from exporter.state.known import confirmed_findings, merged
+from exporter.state.known import confirmed, failures
 
 PASS = Finding(CheckName.FCRDNS, Result.PASS)
 FAIL = Finding(CheckName.FCRDNS, Result.FAIL, reason=Reason.PTR_NXDOMAIN, sentence="It has no PTR record.")
+OTHER = Finding(CheckName.FCRDNS, Result.FAIL, reason=Reason.FORWARD_NXDOMAIN, sentence="Its name does not exist.")
 UNKNOWN = Finding(CheckName.FCRDNS, Result.UNKNOWN, reason=Reason.TIMEOUT)
-LETTERS = {"p": PASS, "f": FAIL, "u": UNKNOWN}
+LETTERS = {"p": PASS, "f": FAIL, "o": OTHER, "u": UNKNOWN}
 SOURCES = [Source(name) for name in ("one", "two", "three", "four")]
 
 
@@ -33,7 +34,8 @@ class Bench:
         self._sources, self._unconfirmed = sources, unconfirmed
 
     def confirmed(self, earlier, last):
-        return Report(confirmed_findings({}, merged([each.findings for each in earlier]), last.findings))
+        seen = failures([finding for each in earlier for finding in each.findings])
+        return Report(tuple(confirmed(finding, seen) for finding in last.findings))
 
     def with_unknown(self, report, unknown):
         return Report(tuple(unknown.get(index, each) for index, each in enumerate(report.findings)))
@@ -110,6 +112,23 @@ def settled(results, *, first="one", unconfirmed=0):
             None,
             id="three-sources-are-enough",
         ),
+        pytest.param({"one": "f", "two": "o"}, ["two"], "unknown", "unconfirmed", None, id="two-fail-differently"),
+        pytest.param(
+            {"one": "f", "two": "o", "three": "o"},
+            ["two", "three"],
+            "fail",
+            "forward-nxdomain",
+            None,
+            id="two-of-three-fail-alike",
+        ),
+        pytest.param(
+            {"one": "f", "two": "o", "three": "p"},
+            ["two", "three"],
+            "unknown",
+            "disagreement",
+            "one three",
+            id="three-differ",
+        ),
         pytest.param({"one": "ff"}, ["any"], "fail", "ptr-nxdomain", None, id="alone-and-again"),
         pytest.param({"one": "fp"}, ["any"], "pass", None, None, id="alone-and-not-again"),
         pytest.param({"one": "fu"}, ["any"], "unknown", "timeout", None, id="alone-and-then-silent"),
@@ -143,6 +162,22 @@ def test_a_result_of_several_sources_counts_for_none():
 
     assert asked == ["one", "two"]
     assert outcome.report.findings[0].reason is Reason.DISAGREEMENT
+
+
+def test_another_failure_of_the_only_source_confirms_nothing():
+    """A wrong answer about the PTR record, and later one about an address, are not one failure seen twice."""
+    outcome, asked = settled({"one": "fo"})
+
+    assert asked == ["any"]
+    assert outcome.report.findings[0].reason is Reason.UNCONFIRMED
+
+
+def test_sources_that_fail_differently_are_believed_in_the_end():
+    """In the third sample in a row, the first source is asked again, and its failure recorded if it persists."""
+    outcome, asked = settled({"one": "ff", "two": "o"}, unconfirmed=2)
+
+    assert asked == ["two", "one"]
+    assert outcome.report.findings[0] is FAIL
 
 
 def test_a_silent_resolver_does_not_suppress_a_failure_forever():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from exporter.checks.check import run_check
 from exporter.checks.report import report
 from exporter.checks.result import ADDRESS_CHECKS, CheckName, Finding, Reason, Result
-from exporter.state.address import AddressState, confirmed, health, problems, shown_ptr, without_followers
+from exporter.state.address import AddressState, health, problems, shown_ptr, without_followers
 from tests.factories import SERVFAIL, World, target
 
 MTA = target("192.0.2.10", "mail.example.org")
@@ -110,7 +110,7 @@ def test_an_unconfirmed_failure_makes_the_verdict_inconclusive():
     first, _ = run_check(report(MTA), SILENT)
     second, _ = run_check(report(MTA), BROKEN)
 
-    recorded = confirmed(sampled(RIGHT).known, first, second)
+    recorded = sampled(RIGHT).confirmed([first], second)
 
     assert recorded.findings[0].reason is Reason.UNCONFIRMED
     assert not recorded.is_conclusive

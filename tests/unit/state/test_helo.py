@@ -127,7 +127,7 @@ def test_a_new_failure_must_be_confirmed():
 def test_a_failure_of_only_the_second_sample_is_not_recorded():
     """If the name is missing in one of two lookups, its findings are unknown and its numbers stay."""
     state = after(CONFIRMED + INSIDE)
-    recorded = state.confirmed(sample(CONFIRMED + INSIDE), sample(""))
+    recorded = state.confirmed([sample(CONFIRMED + INSIDE)], sample(""))
 
     assert (recorded.resolves, recorded.addresses) == (None, ())
     assert [finding.reason for finding in recorded.findings] == [None, Reason.UNCONFIRMED, Reason.UNCONFIRMED]
@@ -138,5 +138,5 @@ def test_a_failure_of_both_samples_is_recorded():
     """Then the second report counts unchanged."""
     state = after(CONFIRMED + INSIDE)
 
-    assert state.confirmed(sample(""), sample("")) == sample("")
-    assert state.confirmed(sample(""), sample(CONFIRMED + INSIDE)) == sample(CONFIRMED + INSIDE)
+    assert state.confirmed([sample("")], sample("")) == sample("")
+    assert state.confirmed([sample("")], sample(CONFIRMED + INSIDE)) == sample(CONFIRMED + INSIDE)

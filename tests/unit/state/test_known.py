@@ -1,6 +1,7 @@
 """What is known moves only with conclusive results, and gets worse only when two samples agree."""
 
 from collections import Counter
+from itertools import chain
 
 import pytest
 from hypothesis import given
@@ -16,11 +17,9 @@ from exporter.state.address import AddressState
 from exporter.state.board import Board
 from exporter.state.known import (
     ReceiverOutcome,
-    confirmed_domain,
-    confirmed_findings,
-    domain_worsens,
+    confirmed,
+    failures,
     is_conclusive,
-    merged,
     slots,
     tally,
     update_known,
@@ -82,12 +81,13 @@ def test_changes_add_up_to_what_is_known(history):
 
 @given(findings(), findings(), findings())
 def test_a_new_failure_is_recorded_only_if_both_samples_have_it(before, first, second):
-    """A new failure that only one of two samples has becomes unknown."""
+    """A new failure that only one of two samples has, with its reason, becomes unknown."""
     known, _ = update_known({}, before)
 
-    for was, seen, again, recorded in zip(before, first, second, confirmed_findings(known, first, second), strict=True):
-        is_known = (was.result, was.reason) == (again.result, again.reason)
-        if again.result is not Result.FAIL or is_known or seen.result is Result.FAIL:
+    for was, seen, again in zip(before, first, second, strict=True):
+        recorded = confirmed(again, failures([*known.values(), *first]))
+        reason = (again.result, again.reason)
+        if again.result is not Result.FAIL or reason in {(was.result, was.reason), (seen.result, seen.reason)}:
             assert recorded is again
         else:
             assert (recorded.result, recorded.reason) == (Result.UNKNOWN, Reason.UNCONFIRMED)
@@ -98,7 +98,7 @@ def test_only_a_new_failure_must_be_confirmed(before, now):
     """Passes, unknowns and known failures with the same reason are recorded at once."""
     known, _ = update_known({}, before)
 
-    assert worsens(known, now) == any(
+    assert worsens(known.values(), now) == any(
         new.result is Result.FAIL and new != old for old, new in zip(before, now, strict=True)
     )
 
@@ -124,23 +124,15 @@ def test_a_known_failure_needs_no_confirmation():
     other = finding(CheckName.FCRDNS, Result.FAIL, Reason.FORWARD_MISMATCH)
     known, _ = update_known({}, [was])
 
-    assert confirmed_findings(known, [passes], [was]) == (was,)
-    (unconfirmed,) = confirmed_findings(known, [passes], [other])
+    seen = failures([*known.values(), passes])
+    assert confirmed(was, seen) is was
+    unconfirmed = confirmed(other, seen)
     assert (unconfirmed.result, unconfirmed.reason, unconfirmed.subject) == (
         Result.UNKNOWN,
         Reason.UNCONFIRMED,
         other.subject,
     )
-    assert confirmed_findings(known, [was], [passes]) == (passes,)
-
-
-@given(st.lists(findings(), min_size=1, max_size=4))
-def test_merged_samples_fail_if_one_of_them_fails(several):
-    """The first failure of each check counts, or the latest finding if there is none."""
-    for index, found in enumerate(merged(several)):
-        mine = [sample[index] for sample in several]
-        failing = [one for one in mine if one.result is Result.FAIL]
-        assert found is (failing[0] if failing else mine[-1])
+    assert confirmed(passes, seen) is passes
 
 
 SPF = CheckName.SPF
@@ -215,19 +207,19 @@ def test_only_a_new_failure_of_a_domain_must_be_confirmed(samples, findings):
     reasons = {one.reason for one in known.get(SLOT, ())}
     new = [one for one in findings if one.result is Result.FAIL and one.reason not in reasons]
 
-    assert domain_worsens(known, findings) == bool(new)
+    assert worsens(chain.from_iterable(known.values()), findings) == bool(new)
 
 
 @given(st.lists(domain_groups, max_size=6), domain_groups, domain_groups)
 def test_a_failure_of_a_domain_is_recorded_if_known_or_seen_twice(samples, first, second):
     """Any other failure becomes unknown."""
     known = known_after(*samples)
-    reasons = {one.reason for one in known.get(SLOT, ())}
-    failed_before = any(one.result is Result.FAIL for one in first)
+    seen = failures(chain(first, *known.values()))
+    reasons = {one.reason for one in (*known.get(SLOT, ()), *first) if one.result is Result.FAIL}
 
     for finding in second:
-        recorded = confirmed_domain(known, first, finding)
-        if finding.result is Result.FAIL and finding.reason not in reasons and not failed_before:
+        recorded = confirmed(finding, seen)
+        if finding.result is Result.FAIL and finding.reason not in reasons:
             assert (recorded.result, recorded.reason) == (Result.UNKNOWN, Reason.UNCONFIRMED)
         else:
             assert recorded == finding
@@ -262,7 +254,7 @@ def one_sample(state, world, confirming=None):
         second, evidence = run_check(
             report(state.target, policies=POLICIES, before=state.predicted()), confirming or world
         )
-        judged = state.confirmed(judged, second)
+        judged = state.confirmed([judged], second)
     return state.observe(judged, evidence, 1.0)[0]
 
 
