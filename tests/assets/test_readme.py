@@ -1,11 +1,14 @@
-"""The examples of dashboards/README.md are valid for the programs that read them."""
+"""The examples of dashboards/README.md are valid for the programs that read them, and do what the text says."""
 
 import re
+import shlex
+import subprocess
 
 import pytest
 
 from dashboards.generator.outputs import DATASOURCE_UID, FOLDER, GRAFANA_FOLDER
 from tests.integration.servers.prometheus import promtool
+from tests.integration.servers.tools import require
 from tests.yaml_files import read_yaml
 
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
@@ -50,3 +53,50 @@ def test_the_example_policies_name_contact_points_that_exist():
 
     for policy in config["policies"]:
         assert {policy["receiver"], *[route["receiver"] for route in policy["routes"]]} <= points
+
+
+ALERTMANAGER = (FOLDER / "prometheus" / "alertmanager.yml").read_text(encoding="utf-8")
+ROUTED = {
+    ("critical", ""): "pager",
+    ("warning", ""): "ticket",
+    ("info", ""): "nobody",
+    ("critical", "team=newsletters"): "newsletters",
+    ("critical", "team=relay"): "relay-pager",
+    ("warning", "team=relay"): "relay-ticket",
+    ("info", "team=relay"): "nobody",
+    ("critical", "environment=staging"): "ticket",
+    ("info", "environment=staging"): "nobody",
+    ("critical", "environment=production"): "pager",
+}
+"""The receiver of an alert by its severity and a further label."""
+
+
+@pytest.fixture(scope="module")
+def routes(tmp_path_factory):
+    """The delivered file, with the routes and the receivers that the README adds."""
+    added = EXAMPLES["alertmanager.yml"]
+    receivers = "".join(f"  - name: {name}\n" for name in ("relay-ticket", "relay-pager"))
+    file = tmp_path_factory.mktemp("alertmanager") / "alertmanager.yml"
+    file.write_text(ALERTMANAGER.replace("  routes:\n", f"  routes:\n{added}", 1) + receivers, encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize(("labels", "receiver"), ROUTED.items(), ids=" ".join)
+def test_added_routes_lose_no_page_and_notify_nobody_of_info(routes, labels, receiver):
+    """A team gets what is critical and what is not; everything else goes where the delivered file sends it."""
+    severity, label = labels
+    chosen = _amtool(f"--config.file={routes}", "alertname=MailDnsListed", f"severity={severity}", *filter(None, [label]))
+
+    assert chosen == receiver
+
+
+def test_the_command_that_tries_a_route_prints_what_the_text_says(routes):
+    """With the file where the reader has it."""
+    [(command, receiver)] = re.findall(r"`amtool config routes test (.*?)` prints `(.*?)`", README)
+
+    assert _amtool(*shlex.split(command.replace("=alertmanager.yml", f"={routes}"))) == receiver
+
+
+def _amtool(*arguments):
+    command = [require("amtool"), "config", "routes", "test", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
