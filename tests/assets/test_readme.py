@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from dashboards.generator.outputs import DATASOURCE_UID, FOLDER, GRAFANA_FOLDER
+from dashboards.generator.outputs import DATASOURCE_UID, FOLDER, GRAFANA_FOLDER, GROUPS
 from tests.integration.servers.prometheus import promtool
 from tests.integration.servers.tools import require
 from tests.yaml_files import read_yaml
@@ -55,6 +55,14 @@ def test_the_example_policies_name_contact_points_that_exist():
         assert {policy["receiver"], *[route["receiver"] for route in policy["routes"]]} <= points
 
 
+def test_the_text_names_the_alerts_that_page():
+    """All of them, and no other."""
+    [named] = re.findall(r"^These alerts page: (.*)$", README, re.MULTILINE)
+    critical = {alert.name for group in GROUPS for alert in group.alerts if alert.severity == "critical"}
+
+    assert set(re.findall(r"`(MailDns\w+)`", named)) == critical
+
+
 ALERTMANAGER = (FOLDER / "prometheus" / "alertmanager.yml").read_text(encoding="utf-8")
 ROUTED = {
     ("critical", ""): "pager",
@@ -84,8 +92,8 @@ def routes(tmp_path_factory):
 @pytest.mark.parametrize(("labels", "receiver"), ROUTED.items(), ids=" ".join)
 def test_added_routes_lose_no_page_and_notify_nobody_of_info(routes, labels, receiver):
     """A team gets what is critical and what is not; everything else goes where the delivered file sends it."""
-    severity, label = labels
-    chosen = _amtool(f"--config.file={routes}", "alertname=MailDnsListed", f"severity={severity}", *filter(None, [label]))
+    severity, *more = filter(None, labels)
+    chosen = _amtool(f"--config.file={routes}", "alertname=MailDnsListed", f"severity={severity}", *more)
 
     assert chosen == receiver
 
