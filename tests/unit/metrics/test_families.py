@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from exporter.metrics.families import CATALOGUE
 
 PAGE = Path("docs/metrics.md")
@@ -28,6 +30,20 @@ def test_the_queries_of_the_page_name_families_that_exist():
 
     assert used
     assert used <= {family.name for family in CATALOGUE}
+
+
+SAMPLE = re.compile(r"^(maildns_\w+)\{(\w+=.*)\} [0-9.]+$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md"])
+def test_samples_in_documents_have_the_labels_of_their_family(page):
+    """As a scrape shows them."""
+    samples = SAMPLE.findall(Path(page).read_text())
+    labels = {family.name: set(family.labels) for family in CATALOGUE}
+
+    assert samples
+    for name, pairs in samples:
+        assert set(re.findall(r"(\w+)=\"", pairs)) == labels[name]
 
 
 def test_names_keep_the_rules_of_prometheus():
