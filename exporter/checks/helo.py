@@ -167,6 +167,10 @@ def evaluate_syntax(helo: HeloName) -> Finding:
     if helo.name is None and (helo.text.startswith("[") or _is_bare_address(helo.text)):
         kind = "an address literal" if helo.text.startswith("[") else "a bare address"
         return _fails(check, helo, Reason.HELO_LITERAL, f"The HELO name {helo} is {kind}, not a host name.", fix)
+    if helo.text.endswith(".") and helo.host_name is not None:
+        sentence = f"The HELO name {helo} ends in a dot, which names in SMTP do not have (RFC 5321 section 4.1.2)."
+        fix = Fix(f"Make the server say {helo.text[:-1]}, without the final dot, in HELO and EHLO.")
+        return _fails(check, helo, Reason.HELO_SYNTAX, sentence, fix)
     if helo.name is None or not helo.name.is_hostname or helo.text.endswith("."):
         sentence = (
             f"The HELO name {helo} is not a host name: labels of letters, digits and inner hyphens, "

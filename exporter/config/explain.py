@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from exporter.config.model import sections
+from exporter.config.templates import PLACEHOLDERS
 from exporter.config.tree import Data, Node, Path, flow, path_text
 from exporter.config.values import describe, known_are, meant_by, networks_of, parse_address
 from exporter.errors import Problem
@@ -85,6 +86,8 @@ def _position(detail: ErrorDetails, path: Path, nodes: list[Node]) -> tuple[int,
 def _what(detail: ErrorDetails, keys: Keys, given: Collection[str]) -> str:
     """The message. *given* are the keys of the mapping that has the key."""
     kind, value, loc = detail["type"], detail["input"], detail["loc"]
+    if isinstance(value, dict) and any(value.keys() & known.keys() for known in PLACEHOLDERS.values()):
+        return f'is a mapping to YAML: quote the name with a placeholder, like "mta{{{next(iter(value))}}}.example.org"'
     if kind == "maildns":
         message = str(detail["msg"])
         if not (message.endswith("one value is needed") and isinstance(value, tuple) and value):

@@ -511,7 +511,8 @@ def parse_selector(text: str) -> str:
     if "_domainkey" in selector:
         raise ValueError(f"{text!r} is more than the selector: write what comes before `._domainkey`")
     if not _SELECTOR.fullmatch(selector):
-        raise ValueError(f"{text!r} is not a DKIM selector: write the s= of a signature, like `s1`")
+        hint = selector.rstrip(".") if _SELECTOR.fullmatch(selector.rstrip(".")) else "the s= of a signature, like `s1`"
+        raise ValueError(f"{text!r} is not a DKIM selector: write {hint}")
     return selector
 
 

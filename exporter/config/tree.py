@@ -266,12 +266,22 @@ def _events(text: str) -> Iterator[events.Event]:
                 pass
         except _PARSER_ERRORS as own:
             error = own
-        raise _UnreadableError(_position(getattr(error, "problem_mark", None)), _syntax(error)) from None
+        at = _position(getattr(error, "problem_mark", None))
+        raise _UnreadableError(at, _syntax(error, _template_at(text, *at))) from None
 
 
-def _syntax(error: Exception) -> str:
+def _template_at(text: str, line: int, column: int) -> str | None:
+    """The unquoted word with a placeholder, like ``mta{octet4}.example.org``, at a position or before it."""
+    written = text.split("\n")[line - 1] if line else ""
+    words = re.finditer(r"""(?<!["'\w.-])[\w.-]*(?:\{\w+\}[\w.-]*)+""", written)
+    return next((word[0] for word in words if word.start() < column <= word.end() + 1), None)
+
+
+def _syntax(error: Exception, template: str | None) -> str:
     """The parser's error in one line, with a hint about its usual cause."""
     problem = str(getattr(error, "problem", None) or error).replace("\n", " ")
+    if template is not None:
+        return f'is not YAML ({problem}): quote the name with a placeholder, "{template}"'
     hints = {
         "mapping values are not allowed": "a value with ': ' in it is quoted; keys of a mapping start in one column",
         "character '\\t'": "YAML is indented with spaces, never with tabs",

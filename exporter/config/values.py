@@ -41,13 +41,20 @@ class Duration:
         A number without unit is an error: it could be seconds or minutes. Raises `ValueError`.
         """
         if re.fullmatch(r"[0-9]+(?:\.[0-9]+)?", text):
-            raise ValueError(f"{text} has no unit: write {text}s for seconds, or {text}m for minutes")
+            raise ValueError(f"{text} has no unit: write {cls._with_unit(text)}")
         written = _WRITTEN.fullmatch(text)
         if not text or written is None:
             meant = cls._meant_by(text)
             hint = "whole numbers with units, like 500ms, 30s, 5m, 1h30m" if meant is None else meant
             raise ValueError(f"{text!r} is not a duration: write {hint}")
         return cls(sum(int(written[unit] or 0) * size for unit, size in _UNITS.items()))
+
+    @classmethod
+    def _with_unit(cls, number: str) -> str:
+        """The durations that *number* can mean. More than 60 are seconds: nobody counts hours in minutes."""
+        seconds, several = float(number), "" if float(number) == 1 else "s"
+        meant = f"{cls(round(seconds * 1000))} for {number} second{several}"
+        return meant if seconds > 60 else f"{meant}, or {cls(round(seconds * 60_000))} for {number} minute{several}"
 
     @classmethod
     def _meant_by(cls, text: str) -> "Duration | None":
@@ -89,6 +96,8 @@ def parse_address(text: str) -> Address:
 
 def _not_an_address(text: str) -> str | None:
     """What *text* is instead of an address, and what to write; None if that is not clear."""
+    if _is_address(text.rstrip(".")):
+        return f"has a final dot: write {flow(text.rstrip('.'))}"
     if found := re.fullmatch(r"(?:[a-z]+://)?(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]+)?/?", text):
         address = found[1] or found[2]
         return f"is more than an address: write {flow(address)}" if _is_address(address) else None
@@ -415,9 +424,13 @@ def _limit(minimum: float, maximum: int) -> PlainValidator:
 
 
 def _alert(value: object) -> AlertMode:
-    if isinstance(value, bool):
-        return AlertMode.AUTO if value else AlertMode.NONE
+    if value is False:
+        return AlertMode.NONE
     modes = [mode.value for mode in AlertMode if mode is not AlertMode.NONE]
+    if value is True:
+        raise wrong(
+            f"is true: write what alerts are about, {', '.join(modes)}, or leave the key out for {AlertMode.AUTO}"
+        )
     if value not in modes:
         what = repr(value) if isinstance(value, str) else describe(value)
         raise wrong(f"is {what}: write {', '.join(modes)}, or false for no alerts about the pool")
@@ -428,6 +441,9 @@ def _share(value: object) -> float:
     share: object = value
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,4})?%", value):
         share = round(float(value[:-1]) / 100, 8)
+    meant = re.fullmatch(r"([0-9]{1,2}(?:\.[0-9]{1,4})?|100)\s*(?:%|percent)?", str(value))
+    if meant and float(meant[1]) > 1 and share is value:
+        raise wrong(f"is {value}: write {meant[1]}% for {meant[1]} of 100 addresses")
     if isinstance(share, bool) or not isinstance(share, int | float):
         raise wrong(f"is {describe(value)}, where a share of the pool is needed, like 2% or 0.02")
     if not 0.0001 <= share <= 1:
@@ -574,7 +590,7 @@ PathText = Annotated[str, PlainValidator(_text)]
 
 def _duration(value: object) -> Duration:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        raise wrong(f"is the plain number {value}: write its unit, like {value}s for seconds or {value}m for minutes")
+        value = str(value)
     return _read(Duration.parse)(value)
 
 

@@ -105,24 +105,28 @@ def _warnings(
 
 def _unfit_names(pool: PoolSettings) -> Iterator[str]:
     """HELO names that are no host names; the first few."""
-    templates = [template.constant for entry in pool.addresses for template in entry.helo]
-    helos = dict.fromkeys([*pool.helo_names, *[name for name in templates if name is not None]])
-    unfit = [helo for helo in helos if evaluate_syntax(helo).result is Result.FAIL]
-    for helo in unfit[:_MAX_WARNINGS]:
+    written = {helo.text: helo for helo in pool.helo_names}
+    for entry in pool.addresses:
+        for template in entry.helo:
+            if template.text not in written:
+                written[template.text] = template.of(Address(entry.first.to_bytes(BITS[entry.family] // 8, "big")))
+    unfit = [text for text, helo in written.items() if evaluate_syntax(helo).result is Result.FAIL]
+    for text in unfit[:_MAX_WARNINGS]:
         yield (
-            f"the HELO name {helo} of the pool {pool.name} is not a full host name: write {_host_name_in(helo)}, "
+            f"the HELO name {text} of the pool {pool.name} is not a full host name: write {_host_name_in(text)}, "
             "unless the server really says that"
         )
     if len(unfit) > _MAX_WARNINGS:
         yield f"the pool {pool.name} has {len(unfit):,} HELO names that are no host names"
 
 
-def _host_name_in(helo: HeloName) -> str:
-    """The host name in a URL, a mailbox or the like; an example if there is none."""
-    text = re.sub(r"^[a-z]+://|^.*@", "", helo.text.lower())
+def _host_name_in(helo: str) -> str:
+    """The host name, or its template, in a URL, a mailbox or the like; an example if there is none."""
+    text = re.sub(r"^[a-z]+://|^.*@", "", helo.lower())
     text = re.sub(r"(?::[0-9]+)?/?$", "", text).rstrip(".")
-    name = HeloName.parse(text).host_name if text else None
-    return "a name like mail.example.org" if name is None else name
+    example = re.sub(r"\{\w+\}", "1", text)
+    is_host_name = example and HeloName.parse(example).host_name is not None
+    return text if is_host_name else "a name like mail.example.org"
 
 
 def _not_public(pool: Pool) -> Iterator[str]:

@@ -21,7 +21,7 @@ from tests.unit.state.storage.changes import written
 GOOD = "pools: [{name: a, addresses: [{ip: 192.0.2.10, helo: mail.example.org}]}]\n"
 BAD = "pools: [{name: a, interval: 3, addresses: [{ip: 010.1.1.1}]}]\nresolver: 1\n"
 PROBLEMS = [
-    "bad.yml:1:29: pools[0].interval: is the plain number 3: write its unit, like 3s for seconds or 3m for minutes",
+    "bad.yml:1:29: pools[0].interval: 3 has no unit: write 3s for 3 seconds, or 3m for 3 minutes",
     (
         "bad.yml:1:49: pools[0].addresses[0].ip: '010.1.1.1' is not an IPv4 or IPv6 address: write its numbers "
         "without leading zeros"
@@ -114,7 +114,7 @@ pools:
       - {ip: 10.0.0.1, helo: a@b.example.org}
       - {ip: 0.0.0.0, helo: x.}
       - {ip: 224.0.0.1, helo: "mail.example.org:25"}
-      - {network: 127.0.0.0/31, helo: mail.example.org.}
+      - {network: 127.0.0.0/31, helo: [mail.example.org., "mta{octet4}.example.org."]}
   - {name: others, profile: microsoft-365, addresses: [{network: 203.0.113.0/24}]}
 domains: [{name: example.org}, {name: example.com}]
 """
@@ -134,6 +134,7 @@ def test_what_is_probably_wrong_is_a_warning(run, tmp_path):
         f"warning: the HELO name x. {said.format('a name like mail.example.org')}",
         f"warning: the HELO name mail.example.org:25 {said.format('mail.example.org')}",
         f"warning: the HELO name mail.example.org. {said.format('mail.example.org')}",
+        f"warning: the HELO name mta{{octet4}}.example.org. {said.format('mta{octet4}.example.org')}",
         f"warning: no receiver sees 0.0.0.0 of corporate, unspecified: {nat}",
         f"warning: no receiver sees 10.0.0.1 of corporate, private (RFC 1918): {nat}",
         f"warning: no receiver sees 127.0.0.0 of corporate, a loopback address: {nat}",
@@ -264,7 +265,8 @@ def test_rounds_that_do_not_fit_and_bad_files_are_warnings(run, tmp_path):
         ),
         pytest.param(
             ["--probe.timeout-offset=1"],
-            "Error: Invalid value for '--probe.timeout-offset': 1 has no unit: write 1s for seconds, or 1m for minutes",
+            "Error: Invalid value for '--probe.timeout-offset': 1 has no unit: write 1s for 1 second, or 1m for 1 "
+            "minute",
             id="duration",
         ),
         pytest.param(

@@ -115,7 +115,7 @@ def pools(number: int, profiles: list[str]) -> st.SearchStrategy[Any]:
         ),
         mail_from_domains=distinct(suffixes),
         helo_spf_required=st.booleans(),
-        alert=st.sampled_from([True, False, "share", "prefixes", "addresses", "auto"]),
+        alert=st.sampled_from([False, "share", "prefixes", "addresses", "auto"]),
         alert_threshold=st.sampled_from([1, 0.5, 0.0001, "2%", "0.25%", "100%"]),
         severity=st.sampled_from(["critical", "warning", "info"]),
         team=st.sampled_from(["mail", "no", "a: b", "ü", "010"]),

@@ -33,7 +33,8 @@ def test_durations_that_are_valid(text, milliseconds):
     ("text", "hint"),
     [
         *[(text, "numbers with units") for text in ("", "s", "-1s", "\uff11s", "1e3s", "p", "P1M", "five minutes")],
-        *[("1", "write 1s for seconds"), ("1.5", "write 1.5s for seconds"), ("1s1m", "write 1m1s")],
+        *[("1", "write 1s for 1 second, or 1m for 1 minute"), ("1.5", "write 1s500ms for 1.5 seconds, or 1m30s")],
+        *[("300", "write 5m for 300 seconds"), ("1s1m", "write 1m1s")],
         *[("1m1m", "write 2m"), ("1 s", "write 1s"), ("1S", "write 1s"), ("1w", "write 7d"), ("1s\n", "write 1s")],
         *[
             ("5min", "write 5m"),

@@ -37,7 +37,6 @@ PUBLIC = "profiles: [{name: ours, based_on: microsoft-365}]\npools: [{name: a, %
         pytest.param("profile: microsoft-365", "share", 0.01, id="a-hosted-service"),
         pytest.param("profile: ours, alert_threshold: 5%", "share", 0.05, id="a-profile-of-one"),
         pytest.param("sample: {}", "addresses", 0.1, id="too-small-for-draws"),
-        pytest.param("alert: true", "addresses", 0.1, id="true-is-the-default"),
         pytest.param("alert: false", "none", 0.01, id="no-alerts"),
     ],
 )
