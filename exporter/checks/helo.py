@@ -253,7 +253,8 @@ def evaluate_ptr_match(address: Address, helo: HeloName, name: DomainName, ptr: 
     advice = f"Point the PTR record of {address} at {name}, or make the server say its PTR name in HELO."
     fix = Fix(advice, zone=owner, records=(f"{owner}. PTR {name}.",))
     if ptr.status is Status.ANSWER:
-        sentence = f"The HELO name {helo} is not a PTR name of {address}; that is {some(ptr.names)}."
+        is_or_are = "its PTR name is" if len(ptr.names) == 1 else "its PTR names are"
+        sentence = f"The HELO name {helo} is not a PTR name of {address}; {is_or_are} {some(ptr.names)}."
         return _fails(check, helo, Reason.HELO_NOT_PTR, sentence, fix)
     reason = Reason.PTR_NXDOMAIN if ptr.status is Status.NXDOMAIN else Reason.PTR_NODATA
     return _fails(check, helo, reason, f"{address} has no PTR name, so none that is the HELO name {helo}.", fix)

@@ -3,7 +3,6 @@
 Text from the DNS is printable ASCII when it leaves this file.
 """
 
-import re
 from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -39,9 +38,6 @@ _MAX_ADDRESSES = 16
 
 _MAX_RANGES = 8
 """How many ranges a line names; JSON has all of them."""
-
-_CAPITALISED = re.compile(r"(the|no|neither|nothing|none) ")
-"""How a sentence begins if it may get a capital letter: a name keeps its letters."""
 
 _SPF_KINDS = {"pass": "good", "temperror": "open", "none": "aside", "neutral": "aside"}
 
@@ -286,10 +282,10 @@ def _receivers(verdicts: Sequence[ReceiverVerdict], expect: Collection[CheckName
         elif not verdict.is_conclusive:
             unknown.append(f"{verdict.receiver} ({word})")
         elif is_by_design:
-            why = f"{_receiver_why(verdict)} Nothing that is expected here would satisfy it."
+            why = f"{verdict.why} Nothing that is expected here would satisfy it."
             designed.append(Bullet("aside", f"{word}. {why}", verdict.receiver))
         else:
-            yield Bullet("bad", f"{word}. {_receiver_why(verdict)}", verdict.receiver)
+            yield Bullet("bad", f"{word}. {verdict.why}", verdict.receiver)
     yield from designed
     if unknown:
         yield Bullet("open", ", ".join(unknown), "refuse while the DNS does not answer")
@@ -301,11 +297,6 @@ def _receiver_word(verdict: ReceiverVerdict) -> str:
     code = f" {verdict.code}" if verdict.code else ""
     share = f" ({verdict.share:.0%} accepted)" if 0 < verdict.share < 1 else ""
     return f"{verdict.result}{code}{share}"
-
-
-def _receiver_why(verdict: ReceiverVerdict) -> str:
-    why = verdict.sentence.partition(": ")[2]
-    return why[:1].upper() + why[1:] if _CAPITALISED.match(why) else why
 
 
 def _coverage(one: CheckedName, *, counts: bool = True) -> Iterator[Bullet]:

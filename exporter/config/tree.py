@@ -273,8 +273,8 @@ def _events(text: str) -> Iterator[events.Event]:
 def _template_at(text: str, line: int, column: int) -> str | None:
     """The unquoted word with a placeholder, like ``mta{octet4}.example.org``, at a position or before it."""
     written = text.split("\n")[line - 1] if line else ""
-    words = re.finditer(r"""(?<!["'\w.-])[\w.-]*(?:\{\w+\}[\w.-]*)+""", written)
-    return next((word[0] for word in words if word.start() < column <= word.end() + 1), None)
+    found = re.finditer(r"""(?<!["'\w.-])[\w.-]*(?:\{\w+\}[\w.-]*)+""", written)
+    return next((word[0] for word in found if word.start() < column <= word.end() + 1), None)
 
 
 def _syntax(error: Exception, template: str | None) -> str:

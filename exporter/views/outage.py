@@ -27,6 +27,7 @@ class FailingServer:
         resolver: The name of its resolver.
         server: Its endpoint.
         question: The question of the canary that failed; "" if it fell silent before its canary was asked.
+        status: How that question ended; None if none was asked.
         answered: What it answered; the status in capitals if that is no record.
         since: The Unix time of the first failed canary; 0.0 if none was asked.
         sentence: What it does wrong.
@@ -35,6 +36,7 @@ class FailingServer:
     resolver: str
     server: str
     question: str
+    status: Status | None
     answered: str
     since: float
     sentence: str
@@ -79,10 +81,22 @@ def outage(resolvers: Iterable[Resolver], now: float) -> Outage | None:
         consequence = f"values are the last conclusive ones, from {clock_time(values_from, now)}"
     else:
         consequence = "no server has worked since the start, so what is shown is from an earlier one, or unknown"
-    return Outage(tuple(failing), is_blind, values_from, f"{shown}: {consequence}.")
+    return Outage(tuple(failing), is_blind, values_from, f"{shown}: {consequence}.{_advice(failing)}")
 
 
 _SHOWN = 3
+
+
+def _advice(failing: list[FailingServer]) -> str:
+    """What to configure if a canary got a wrong answer; nothing for servers that only fail to answer."""
+    if any(one.status is not None and one.status.is_negative for one in failing):
+        return (
+            " A server that resolves only some zones needs a record of these in `canary.must_resolve`, "
+            "as in [example.org MX]; else name a server in `resolvers` that resolves names of the Internet."
+        )
+    if any(one.status is Status.ANSWER for one in failing):
+        return " It has an answer for a name that does not exist: name a server in `resolvers` that answers NXDOMAIN."
+    return ""
 
 
 def clock_time(at: float, now: float) -> str:
@@ -94,10 +108,11 @@ def clock_time(at: float, now: float) -> str:
 def _failing(resolver: str, server: ServerHealth) -> FailingServer:
     endpoint, failure = str(server.endpoint), server.canary_failure
     if failure is None:
-        return FailingServer(resolver, endpoint, "", "", 0.0, f"The resolver {endpoint} does not answer")
+        return FailingServer(resolver, endpoint, "", None, "", 0.0, f"The resolver {endpoint} does not answer")
     what = _ANSWERS.get(failure.status, f"fails its canary: it answers {failure.question} with {failure.answered}")
+    sentence = f"The resolver {endpoint} {what}"
     return FailingServer(
-        resolver, endpoint, str(failure.question), failure.answered, failure.since, f"The resolver {endpoint} {what}"
+        resolver, endpoint, str(failure.question), failure.status, failure.answered, failure.since, sentence
     )
 
 

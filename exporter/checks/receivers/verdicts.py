@@ -1,5 +1,6 @@
 """Receiver policies, the replies that they are predicted to give, and the verdicts on a sender."""
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -111,6 +112,10 @@ def combined(replies: Sequence[SmtpReply]) -> SmtpReply:
     return replace(worst, is_conclusive=is_conclusive, share=share)
 
 
+_CAPITALISED = re.compile(r"(the|no|neither|nothing|none) ")
+"""How a sentence begins if it may get a capital letter: a name keeps its letters."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReceiverVerdict:
     """What one receiver policy does with one address and HELO name.
@@ -132,6 +137,12 @@ class ReceiverVerdict:
     is_conclusive: bool
     lacks: tuple[CheckName, ...]
     sentence: str
+
+    @property
+    def why(self) -> str:
+        """Why it does not accept, as a sentence without the receiver's name; "" if it accepts."""
+        why = self.sentence.partition(": ")[2]
+        return why[:1].upper() + why[1:] if _CAPITALISED.match(why) else why
 
     @classmethod
     def of(cls, receiver: Receiver, reply: SmtpReply) -> "ReceiverVerdict":

@@ -28,7 +28,7 @@
       if (!time.title) time.title = time.textContent;
       const date = new Date(time.dateTime);
       const ago = age((Date.now() - date) / 1000);
-      const text = time.className === "at" ? `${clock(date)}, ${ago}` : ago;
+      const text = { at: `${clock(date)}, ${ago}`, before: clock(date) }[time.className] || ago;
       if (time.textContent !== text) time.textContent = text;
     }
   }

@@ -297,7 +297,7 @@ DELEGATED = "1.2.0.192.in-addr.arpa CNAME 1.a.example.org\n1.a.example.org CNAME
             "mail.example.org",
             f"{DELEGATED}1.b.example.net PTR other.example.org",
             "helo-ptr-match",
-            "The HELO name mail.example.org is not a PTR name of 192.0.2.1; that is other.example.org.",
+            "The HELO name mail.example.org is not a PTR name of 192.0.2.1; its PTR name is other.example.org.",
             ("1.b.example.net. PTR mail.example.org.",),
             id="the-ptr-record-goes-to-the-end-of-the-delegation",
         ),

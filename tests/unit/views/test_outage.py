@@ -31,6 +31,11 @@ def server(host, status=None, answered="", *, up=True, passed_at=NOON):
 GOOD = server("192.0.2.53")
 OLD = "values are the last conclusive ones, from 12:04 UTC."
 NEVER = "no server has worked since the start, so what is shown is from an earlier one, or unknown."
+LIAR = " It has an answer for a name that does not exist: name a server in `resolvers` that answers NXDOMAIN."
+INTERNAL = (
+    " A server that resolves only some zones needs a record of these in `canary.must_resolve`, as in [example.org MX]; "
+    "else name a server in `resolvers` that resolves names of the Internet."
+)
 FAILS = "The resolver 192.0.2.54:53 fails its canary: it answers . NS with"
 
 
@@ -40,7 +45,9 @@ FAILS = "The resolver 192.0.2.54:53 fails its canary: it answers . NS with"
         ([GOOD], None),
         ([server("192.0.2.54", Status.SERVFAIL)], f"{FAILS} SERVFAIL: {OLD}"),
         ([server("192.0.2.54", Status.REFUSED)], f"{FAILS} REFUSED: {OLD}"),
-        ([server("192.0.2.54", Status.ANSWER, "203.0.113.66")], f"{FAILS} 203.0.113.66: {OLD}"),
+        ([server("192.0.2.54", Status.ANSWER, "203.0.113.66")], f"{FAILS} 203.0.113.66: {OLD}{LIAR}"),
+        ([server("192.0.2.54", Status.NXDOMAIN)], f"{FAILS} NXDOMAIN: {OLD}{INTERNAL}"),
+        ([server("192.0.2.54", Status.NODATA), GOOD], f"{FAILS} NODATA: other servers are asked instead.{INTERNAL}"),
         (
             [server("192.0.2.54", Status.TIMEOUT, up=False)],
             f"The resolver 192.0.2.54:53 does not answer its canary: {OLD}",
