@@ -123,7 +123,7 @@ def problems() -> Sequence[AnyPanel]:
             sort="Check",
             ascending=True,
             no_value=NO_PROBLEM,
-            width=10,
+            width=12,
             height=6,
         ),
         state_timeline(
@@ -132,7 +132,7 @@ def problems() -> Sequence[AnyPanel]:
             {"{{check}}: {{reason}}": f"max by (check, reason) ({_of(families.ADDRESS_PROBLEM)})"},
             states=((1, "problem", BAD),),
             no_value=NO_PROBLEM,
-            width=14,
+            width=12,
             height=6,
         ),
     ]

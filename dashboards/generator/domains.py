@@ -142,7 +142,7 @@ def records() -> Sequence[AnyPanel]:
             sort="As expected",
             ascending=True,
             no_value=NO_DOMAIN,
-            width=15,
+            width=14,
             height=9,
         ),
         table(
@@ -151,11 +151,11 @@ def records() -> Sequence[AnyPanel]:
             "to publish in which zone.",
             {"A": f"max by (domain, check, selector, reason) ({_of(families.DOMAIN_PROBLEM)})"},
             columns={"domain": "Domain", "check": "Check", "selector": "Selector", "reason": "Reason"},
-            styles={"Domain": [DOMAIN_LINKS], "Check": [wide(80)], "Selector": [wide(90)]},
+            styles={"Domain": [DOMAIN_LINKS, wide(190)], "Check": [wide(76)], "Selector": [wide(80)]},
             sort="Domain",
             ascending=True,
             no_value=NO_PROBLEM,
-            width=9,
+            width=10,
             height=9,
         ),
         table(

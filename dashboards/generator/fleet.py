@@ -191,21 +191,21 @@ def pools() -> Sequence[AnyPanel]:
             height=10,
         ),
         table(
-            "Addresses with a problem",
+            "Failing addresses",
             "Up to 200 addresses that fail an expected check. Each links to its own dashboard and to the exporter's "
             "evidence: every question and answer.",
             {"A": f"topk(200, max by (pool, ip, check, reason, subject) ({_PROBLEM}))"},
             columns={"pool": "Pool", "ip": "Address", "check": "Check", "reason": "Reason", "subject": "About"},
             styles={
-                "Pool": [wide(120)],
-                "Address": [dashboard.ADDRESS_LINKS, wide(130)],
-                "Check": [wide(150)],
-                "Reason": [wide(150)],
+                "Pool": [dashboard.POOL_LINKS, wide(180)],
+                "Address": [dashboard.ADDRESS_LINKS, wide(320)],
+                "Check": [wide(180)],
+                "Reason": [wide(200)],
             },
             sort="Pool",
             ascending=True,
             no_value=NO_PROBLEM,
-            width=13,
+            width=24,
             height=9,
         ),
         table(
@@ -214,10 +214,15 @@ def pools() -> Sequence[AnyPanel]:
             "reason.",
             {"A": _REASONS},
             columns={"pool": "Pool", "check": "Check", "reason": "Reason", "Value": "Addresses"},
-            styles={"Pool": [dashboard.POOL_LINKS, wide(150)], "Check": [wide(150)], "Addresses": counted(BAD)},
+            styles={
+                "Pool": [dashboard.POOL_LINKS, wide(130)],
+                "Check": [wide(140)],
+                "Reason": [wide(140)],
+                "Addresses": counted(BAD),
+            },
             sort="Addresses",
             no_value=NO_PROBLEM,
-            width=11,
+            width=10,
             height=9,
         ),
         state_timeline(
@@ -230,7 +235,7 @@ def pools() -> Sequence[AnyPanel]:
             },
             states=POOL,
             no_value=NOTHING_YET,
-            width=12,
+            width=7,
             height=9,
         ),
         time_series(
@@ -240,7 +245,7 @@ def pools() -> Sequence[AnyPanel]:
             unit=COUNT,
             stacked=True,
             no_value=NOTHING_YET,
-            width=12,
+            width=7,
             height=9,
         ),
     ]
@@ -312,7 +317,7 @@ def receivers() -> Sequence[AnyPanel]:
             },
             styles={
                 "Pool": [dashboard.POOL_LINKS],
-                "Receiver": [wide(290)],
+                "Receiver": [wide(340)],
                 "Refused": counted(BAD),
                 "By design": counted(NOTICE),
                 "Not known": counted(UNKNOWN),

@@ -113,9 +113,26 @@ def test_titles_are_unique():
 
     assert len(titles) == len(set(titles))
     for name in NAMES:
+        own = [panel["title"] for panel in panels(name)]
+        assert len(own) == len(set(own)), name
         ids = [panel["id"] for panel in [*load(name)["panels"], *panels(name)] if panel["type"] == "row"]
         ids += [panel["id"] for panel in panels(name)]
         assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("panel", [panel for panel in PANELS if panel.values[0]["type"] == "table"])
+def test_the_columns_of_a_table_fit(panel):
+    """In a window of 1,300 pixels none is cut: a column without a width gets 150."""
+    widths = dict.fromkeys(
+        next(one for one in panel["transformations"] if one["id"] == "organize")["options"]["renameByName"].values(),
+        150,
+    )
+    for override in panel["fieldConfig"]["overrides"]:
+        for one in override["properties"]:
+            if one["id"] == "custom.width":
+                widths[override["matcher"]["options"]] = one["value"]
+
+    assert sum(widths.values()) <= panel["gridPos"]["w"] * 1300 / 24 - 30, widths
 
 
 def test_limits_are_drawn():

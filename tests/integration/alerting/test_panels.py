@@ -47,7 +47,7 @@ WITHOUT_DATA: dict[str, str] = {
 """The queries that give nothing, each with the reason why."""
 
 _ALL_WELL = {
-    "fleet: Addresses with a problem": fleet.NO_PROBLEM,
+    "fleet: Failing addresses": fleet.NO_PROBLEM,
     "fleet: Problems by reason": fleet.NO_PROBLEM,
     "fleet: Prefixes not forward-confirmed": "Every address that is expected to be is forward-confirmed.",
     "fleet: Worst prefixes": "No prefix has an address that fails an expected check.",
