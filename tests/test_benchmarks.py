@@ -68,7 +68,7 @@ def test_an_interval_without_the_truth_is_not_counted():
 @pytest.mark.integration
 async def test_what_blocks_the_loop_of_a_small_service():
     """Everything that is measured can be done, and each step has its two figures."""
-    found = await pool_loop.measure(["198.18.0.0/26", "198.18.1.0/26"], 20)
+    found = await pool_loop.measure(["40.92.0.0/26", "40.92.1.0/26"], 20)
 
     assert {"first sweep", "scrape, all sampled anew", "`/config`", "reload, other HELO names"} <= set(found)
     assert all(one["callback"] > 0 and one["turn"] >= 0 for one in found.values())

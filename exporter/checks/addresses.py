@@ -20,11 +20,12 @@ _SPECIAL_USE = {
     "shared by a carrier's NAT (RFC 6598)": "100.64.0.0/10",
     "link-local": "169.254.0.0/16 fe80::/10 fec0::/10",
     "multicast": "224.0.0.0/4 ff00::/8",
+    "for benchmarks (RFC 2544, RFC 5180)": "198.18.0.0/15 2001:2::/48",
     "reserved (RFC 6890)": "192.0.0.0/24 240.0.0.0/4 ::ffff:0:0/96 64:ff9b:1::/48 100::/64",
 }
-"""Addresses that nobody reaches over the Internet (RFC 6890), without those for documentation and benchmarks."""
+"""Addresses that nobody reaches over the Internet (RFC 6890), without those for documentation."""
 _NOT_PUBLIC = [(ipaddress.ip_network(one), what) for what, some in _SPECIAL_USE.items() for one in some.split()]
-_FIRST_BYTES = {4: {0, 10, 100, 127, 169, 172, 192, *range(224, 256)}, 16: {0, 1, *range(252, 256)}}
+_FIRST_BYTES = {4: {0, 10, 100, 127, 169, 172, 192, 198, *range(224, 256)}, 16: {0, 1, 32, *range(252, 256)}}
 """With what they begin, by the length of an address: most others need no comparison."""
 
 

@@ -347,6 +347,8 @@ def key_material(text: str) -> KeyMaterial | None:
 
     None if it is none.
     """
+    if (openssh := _openssh(text)) is not None:
+        return openssh
     bare = _ARMOUR.sub("", text)
     what = "has the header of a PEM file" if bare != text else ""
     is_private = "PRIVATEKEY" in text.upper().replace(" ", "")
@@ -368,6 +370,38 @@ def key_material(text: str) -> KeyMaterial | None:
     if len(data) == _ED25519_BYTES:
         return KeyMaterial("ed25519", _encoded(data), 8 * len(data), what)
     return None
+
+
+_OPENSSH = re.compile(r"(?:\A|ssh-(?:rsa|ed25519))\s*(AAAA[A-Za-z0-9+/]+)")
+
+
+def _openssh(text: str) -> KeyMaterial | None:
+    """A key as ``ssh-keygen`` writes it (RFC 4253 section 6.6, RFC 8709): its type and numbers, each with a length."""
+    found = _OPENSSH.search(text)
+    encoded = found[1] if found is not None else ""
+    encoded = encoded[:-1] if len(encoded) % 4 == 1 else encoded  # a letter of the comment
+    data = _decoded(encoded + "=" * (-len(encoded) % 4)) or b""
+    fields: list[bytes] = []
+    while len(data) >= 4 and len(fields) < 3:
+        size = 4 + int.from_bytes(data[:4], "big")
+        fields, data = [*fields, data[4:size]], data[size:]
+    what = "is an OpenSSH key, which verifiers do not read"
+    match fields:
+        case [b"ssh-rsa", exponent, modulus]:
+            numbers = _der(SEQUENCE, _der(INTEGER, modulus) + _der(INTEGER, exponent))
+            algorithm = _der(SEQUENCE, _der(OBJECT_IDENTIFIER, _RSA) + _der(NULL, b""))
+            info = _der(SEQUENCE, algorithm + _der(BIT_STRING, b"\0" + numbers))
+            rsa = rsa_key(info)
+            return None if rsa is None else KeyMaterial("rsa", _encoded(info), rsa.bits, what)
+        case [b"ssh-ed25519", key, *_] if len(key) == _ED25519_BYTES:
+            return KeyMaterial("ed25519", _encoded(key), 8 * len(key), what)
+    return None
+
+
+def _der(tag: int, content: bytes) -> bytes:
+    """Write a DER value."""
+    size = len(content).to_bytes(max(1, (len(content).bit_length() + 7) // 8), "big")
+    return bytes([tag, *(size if len(content) < 0x80 else (0x80 | len(size), *size))]) + content
 
 
 def _decoded(key: str) -> bytes | None:

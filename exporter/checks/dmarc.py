@@ -164,8 +164,10 @@ def _read_tags(text: bytes) -> tuple[Tags, list[str], list[str]]:
     known = dict(meant.pairs) if meant is not None else {}
     is_meant = "p" not in tags and "p" in known
     policies = [it for it in read.strays if is_meant and re.search(r"p\s*[:=\s]", it, re.IGNORECASE)]
+    aliases = [f"{name}={value}" for name, value in pairs if name.lower() in DMARC.aliases]
+    policies += aliases if is_meant else []
     empty = [";;"] if _EMPTY_TAG.search(text) else []
-    return tags, policies, [*capitals, *[it for it in read.strays if it not in policies], *empty]
+    return tags, policies, [*capitals, *[it for it in (*read.strays, *aliases) if it not in policies], *empty]
 
 
 def _is_uri(text: str) -> bool:

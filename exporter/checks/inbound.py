@@ -354,7 +354,7 @@ def mta_sts(domain: DomainName) -> Check[MtaStsReport]:
         advice = "Serve a policy first, then announce it with a record like the one below."
         fix = Fix(advice, owner, (txt_line(owner, b"v=STSv1; id=1;"),))
         return MtaStsReport(domain, failed(check, domain, Reason.MTA_STS_MISSING, sentence, fix))
-    tags = parse_tags(record)
+    tags = parse_tags(record, extensions=True)
     if tags.problem or not _ID.fullmatch(tags.get("id")):
         problem = tags.problem or "its id= is not 1 to 32 letters and digits"
         sentence = f"The MTA-STS record of {domain} cannot be read: {problem}."
@@ -443,7 +443,7 @@ def tls_rpt(domain: DomainName) -> Check[TlsRptReport]:
         advice = "Publish a record like the one below, with a mailbox that somebody reads."
         fix = Fix(advice, owner, (txt_line(owner, _one_request(domain, [])),))
         return TlsRptReport(domain, failed(check, domain, Reason.TLS_RPT_MISSING, sentence, fix))
-    tags = parse_tags(record)
+    tags = parse_tags(record, extensions=True)
     requests = [value for name, value in tags.pairs if name == "rua"]  # there may be several (RFC 8460 section 3)
     names = [name for name, _ in tags.pairs if name != "rua"]
     problem = next((f"{clip(it)} is no tag of the form name=value" for it in tags.strays), "")

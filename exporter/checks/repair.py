@@ -3,7 +3,7 @@
 import difflib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -54,6 +54,7 @@ class Dialect:
         names: Its tags.
         signs: Tags that give away a record without a version.
         uris: Tags that are lists of URIs.
+        aliases: Names that people write for a tag, which are no tags.
     """
 
     version: str
@@ -61,6 +62,7 @@ class Dialect:
     names: tuple[str, ...]
     signs: frozenset[str]
     uris: frozenset[str] = frozenset()
+    aliases: Mapping[str, str] = field(default_factory=dict, hash=False)
     _version: re.Pattern[str] = field(init=False)
     _tag: re.Pattern[str] = field(init=False)
     _between: re.Pattern[str] = field(init=False)
@@ -124,7 +126,9 @@ class Dialect:
             policies = [it for it in lost if it.lower() in {"none", "quarantine", "reject"}]
             pairs += [("p", it) for it in policies[:1]]
             lost = [it for it in lost if it not in policies[:1]]
-        return tuple(pairs), tuple(lost)
+        known = dict(pairs)
+        read_as = {name: it for name in known if (it := self.aliases.get(name.lower())) and it not in known}
+        return tuple([(read_as.get(name, name), value) for name, value in pairs]), tuple(lost)
 
     def _why(self, text: bytes, read: str, found: re.Match[str] | None) -> str:
         version = f"v={self.version}"
@@ -154,6 +158,7 @@ DMARC = Dialect(
     ("v", "p", "sp", "np", "rua", "ruf", "adkim", "aspf", "fo", "psd", "t", "pct", "rf", "ri"),
     frozenset({"p", "rua", "sp", "adkim", "aspf"}),
     frozenset({"rua", "ruf"}),
+    {"policy": "p"},
 )
 DKIM = Dialect("DKIM1", "DKIM", ("v", "p", "k", "h", "n", "s", "t", "g"), frozenset({"p"}))
 MTA_STS = Dialect("STSv1", "(?:MTA[-_ ]?)?STS[-_ ]?v?", ("v", "id"), frozenset({"id"}))

@@ -1,5 +1,6 @@
 """TXT records: tag lists, as DKIM, DMARC, MTA-STS and TLS-RPT use them (RFC 6376 section 3.2), and zone-file lines."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,8 +29,12 @@ class Tags:
 
 
 @lru_cache(maxsize=1024)
-def parse_tags(text: bytes) -> Tags:
-    """Read ``name=value; name=value``, without the white space around names and values. Escapes non-ASCII bytes."""
+def parse_tags(text: bytes, *, extensions: bool = False) -> Tags:
+    """Read ``name=value; name=value``, without the white space around names and values. Escapes non-ASCII bytes.
+
+    *extensions* allows hyphens and dots in names (RFC 8460 section 3, RFC 8461 section 3.1).
+    """
+    others = "[_.-]" if extensions else "_"
     pairs: list[tuple[str, str]] = []
     seen: set[str] = set()
     strays: list[str] = []
@@ -39,7 +44,7 @@ def parse_tags(text: bytes) -> Tags:
             continue
         name, equals, value = part.partition("=")
         name = name.strip(_WHITE)
-        if not equals or not name.replace("_", "a").isalnum():
+        if not equals or not re.sub(others, "a", name).isalnum():
             strays.append(part.strip(_WHITE))
             problem = problem or f"{clip(strays[-1])} is no tag of the form name=value"
             continue

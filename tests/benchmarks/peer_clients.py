@@ -146,7 +146,7 @@ def main():
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--in-flight", type=int, default=500)
     options = parser.parse_args()
-    first = ipaddress.IPv4Address("198.18.0.0")
+    first = ipaddress.IPv4Address("40.92.0.0")
     addresses = [str(first + number) for number in range(options.count)]
     run = {"dnspython": dnspython, "pycares": pycares}[options.client]
     run(addresses[-500:], options.port, 100)  # imports, templates, first sockets

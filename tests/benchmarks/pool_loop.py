@@ -157,7 +157,7 @@ class Measured:
             await asyncio.sleep(0.2)
 
     async def _refresh(self) -> None:
-        self.dns.networks = self.dns.networks[1:] if len(self.dns.networks) > 1 else ["198.18.0.0/28"]
+        self.dns.networks = self.dns.networks[1:] if len(self.dns.networks) > 1 else ["198.51.100.0/28"]
         await self.service._pool_sources._spf[BIG].refresh()
 
     async def run(self) -> None:
@@ -208,7 +208,7 @@ class Measured:
             await self.of("reload, a pool from full to compact", lambda: self.reload(more))
             await self.of("reload, from compact to full", lambda: self.reload(self.configuration()))
         await self.of("SPF record without a network", self._refresh)
-        await self.of("reload, a network more", lambda: self.reload(self.configuration(more="198.19.0.0/28")))
+        await self.of("reload, a network more", lambda: self.reload(self.configuration(more="203.0.113.0/28")))
         await self.of("reload, other HELO names", lambda: self.reload(self.configuration(helo=_OTHER_HELO)))
 
 

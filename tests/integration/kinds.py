@@ -13,7 +13,7 @@ ELSEWHERE = "hosting.example.net"
 BROKEN = "broken.example.net"
 """A zone that its server cannot load: everything in it is SERVFAIL."""
 
-FIRST_IPV4 = IPv4Address("198.18.0.0")  # RFC 2544's benchmark network: 131,072 addresses
+FIRST_IPV4 = IPv4Address("40.92.0.0")  # a public /15; only servers on loopback are asked about it
 FIRST_IPV6 = IPv6Address("2001:db8:18::1")
 STRANGER = {4: "192.0.2.99", 6: "2001:db8:ffff::99"}
 ALL_HELO_CHECKS = ("helo-syntax", "helo-resolves", "helo-address-match", "helo-ptr-match", "helo-aligned")

@@ -63,7 +63,7 @@ def build_world(count: int, kinds: Iterable[str] = KINDS) -> World:
 
 def _origin(owner: str) -> str:
     """Choose the zone that an owner name goes to: one for the domain, one for each reverse tree."""
-    for origin in (DOMAIN, ELSEWHERE, "198.in-addr.arpa", "ip6.arpa"):
+    for origin in (DOMAIN, ELSEWHERE, "40.in-addr.arpa", "ip6.arpa"):
         if owner.endswith(f"{origin}."):
             return origin
     raise ValueError(f"{owner} is in no zone of the world")
