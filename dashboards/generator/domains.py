@@ -125,7 +125,7 @@ def records() -> Sequence[AnyPanel]:
             },
             columns={
                 "domain": "Domain",
-                "Value #A": "As expected",
+                "Value #A": "Healthy",
                 "Value #B": "SPF",
                 "Value #C": "Lookups",
                 "Value #D": "DKIM",
@@ -135,11 +135,11 @@ def records() -> Sequence[AnyPanel]:
             },
             styles={
                 "Domain": [DOMAIN_LINKS],
-                **dict.fromkeys(("As expected", "SPF", "DKIM", "DMARC", "MX"), state_column(YES_NO)),
+                **dict.fromkeys(("Healthy", "SPF", "DKIM", "DMARC", "MX"), state_column(YES_NO)),
                 "Lookups": counted(NOTICE, BAD, minimum=9, second=SPF_LOOKUP_LIMIT + 1),
                 "Policy": [wide(90)],
             },
-            sort="As expected",
+            sort="Healthy",
             ascending=True,
             no_value=NO_DOMAIN,
             width=14,

@@ -215,14 +215,14 @@ def pools() -> Sequence[AnyPanel]:
             {"A": _REASONS},
             columns={"pool": "Pool", "check": "Check", "reason": "Reason", "Value": "Addresses"},
             styles={
-                "Pool": [dashboard.POOL_LINKS, wide(130)],
-                "Check": [wide(140)],
-                "Reason": [wide(140)],
+                "Pool": [dashboard.POOL_LINKS, wide(150)],
+                "Check": [wide(160)],
+                "Reason": [wide(150)],
                 "Addresses": counted(BAD),
             },
             sort="Addresses",
             no_value=NO_PROBLEM,
-            width=10,
+            width=11,
             height=9,
         ),
         state_timeline(
@@ -245,7 +245,7 @@ def pools() -> Sequence[AnyPanel]:
             unit=COUNT,
             stacked=True,
             no_value=NOTHING_YET,
-            width=7,
+            width=6,
             height=9,
         ),
     ]

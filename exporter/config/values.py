@@ -134,6 +134,8 @@ def networks_of(text: str) -> "list[IPNetwork]":
         if stars := re.fullmatch(r"((?:[0-9]{1,3}\.){1,3})\*(?:\.\*)*", text):
             known = stars[1].count(".")
             return [IPNetwork.parse(f"{stars[1]}{'.'.join(['0'] * (4 - known))}/{8 * known}")]
+        if partial := re.fullmatch(r"([0-9]+(?:\.[0-9]+){1,2})\.?(/[0-9]+)", text):
+            text = f"{partial[1]}{'.0' * (3 - partial[1].count('.'))}{partial[2]}"
         if "/" in text:
             network = ipaddress.ip_network(text, strict=False)
             return [IPNetwork(network.network_address.packed, network.prefixlen)]

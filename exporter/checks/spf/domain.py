@@ -7,6 +7,7 @@ that helps; else it says whose record has to change.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from exporter.checks.addresses import Address
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import Check
 from exporter.checks.domain import Hint
@@ -20,6 +21,7 @@ from exporter.checks.spf.fixes import (
     COMPLETE_FIRST,
     corrected,
     kept_senders,
+    meant_terms,
     names_senders,
     repaired,
     repaired_term,
@@ -34,6 +36,7 @@ from exporter.checks.spf.terms import (
     near_misses,
     no_target,
     only_record,
+    read_record,
     spf_records,
     too_many_exchanges,
     unanswered,
@@ -91,7 +94,8 @@ class SpfTree:
         void_terms: for IPv4 and IPv6 senders, the terms that find nothing, with the domain of their record.
         families: the address families that the records name senders of.
         found: the ``ip4`` and ``ip6`` terms that stand for what a term of the top record finds.
-        unregistered: domains that do not exist, with the domain of a record and its term that leads there.
+        unregistered: domains that do not exist, with the domain of a record, its term that leads there, and the mail
+            exchange of that term that is in such a domain, if it is not the term itself.
         lookups: terms that ask the DNS.
         is_cut: whether it continues beyond `TERM_LIMIT`, or in circles.
         followed: terms that were followed so far.
@@ -105,7 +109,7 @@ class SpfTree:
     void_terms: dict[int, list[tuple[str, str]]] = field(default_factory=lambda: {4: [], 6: []})
     families: set[int] = field(default_factory=set)
     found: dict[str, list[str]] = field(default_factory=dict)
-    unregistered: dict[DomainName, tuple[str, str]] = field(default_factory=dict)
+    unregistered: dict[DomainName, tuple[str, str, str]] = field(default_factory=dict)
     lookups: int = 0
     is_cut: bool = False
     followed: int = 0
@@ -192,14 +196,14 @@ def _follow(tree: SpfTree, node: SpfNode, target: MacroString, term: str) -> Che
             yield from _registration(tree, node.domain, term, name)
 
 
-def _registration(tree: SpfTree, where: str, term: str, name: DomainName) -> Check[None]:
+def _registration(tree: SpfTree, where: str, term: str, name: DomainName, exchange: str = "") -> Check[None]:
     """Find out whether anybody could register the domain that a term leads to."""
     domain = registrable_domain(name)
     if domain is None or domain in tree.unregistered or special_use(domain) or len(tree.unregistered) >= TROUBLE_LIMIT:
         return
     (answer,) = yield [Question(domain, "NS")]
     if answer.status is Status.NXDOMAIN and not answer.chain:
-        tree.unregistered[domain] = where, term
+        tree.unregistered[domain] = where, term, exchange
 
 
 def _look_up(tree: SpfTree, domain: str, mechanism: Mechanism) -> Check[None]:
@@ -213,6 +217,8 @@ def _look_up(tree: SpfTree, domain: str, mechanism: Mechanism) -> Check[None]:
         question = Question(name, "MX")
         (answer,) = yield [question]
         _note(tree, domain, mechanism, [question], [answer])
+        if answer.status is Status.NXDOMAIN:
+            yield from _registration(tree, domain, mechanism.text, answer.owner(name))
         if len(answer.exchanges) > LIMITS.exchanges:
             outcome = too_many_exchanges(mechanism.text, domain, len(answer.exchanges), LIMITS)
             tree.add(SpfTrouble(domain, mechanism.text, outcome))
@@ -223,12 +229,19 @@ def _look_up(tree: SpfTree, domain: str, mechanism: Mechanism) -> Check[None]:
         yield from _look_up_host(tree, domain, mechanism, name)
     else:
         asked = [Question(name, "A")]
-        _note(tree, domain, mechanism, asked, (yield asked))
+        answers = yield asked
+        _note(tree, domain, mechanism, asked, answers)
+        if answers[0].status is Status.NXDOMAIN:
+            yield from _registration(tree, domain, mechanism.text, answers[0].owner(name))
 
 
 def _look_up_host(tree: SpfTree, domain: str, mechanism: Mechanism, host: DomainName) -> Check[None]:
     questions = [Question(host, "A"), Question(host, "AAAA")]
-    _note(tree, domain, mechanism, questions, (yield questions))
+    answers = yield questions
+    _note(tree, domain, mechanism, questions, answers)
+    if all(it.status is Status.NXDOMAIN for it in answers):
+        exchange = host if mechanism.name == "mx" else ""
+        yield from _registration(tree, domain, mechanism.text, answers[0].owner(host), exchange)
 
 
 def _note(
@@ -241,12 +254,17 @@ def _note(
                 tree.void_terms[family].append((domain, mechanism.text))
         for it in answer.addresses if mechanism.name != "exists" else ():
             tree.families.add(it.family)
-            prefix = mechanism.prefix4 if it.family == 4 else mechanism.prefix6
-            length = "" if prefix == 8 * len(it.packed) else f"/{prefix}"
-            sign = mechanism.text[0] if mechanism.text[0] in "+-~?" else ""
-            tree.found.setdefault(mechanism.text, []).append(f"{sign}ip{it.family}:{it}{length}")
+            tree.found.setdefault(mechanism.text, []).append(_naming(mechanism, it))
         if not answer.is_conclusive:
             tree.add(SpfTrouble(domain, mechanism.text, unanswered(question, answer)))
+
+
+def _naming(mechanism: Mechanism, address: Address) -> str:
+    """The term that stands for an address that *mechanism* finds."""
+    prefix = mechanism.prefix4 if address.family == 4 else mechanism.prefix6
+    length = "" if prefix == 8 * len(address.packed) else f"/{prefix}"
+    sign = mechanism.text[0] if mechanism.text[0] in "+-~?" else ""
+    return f"{sign}ip{address.family}:{address}{length}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +310,7 @@ def spf_domain(domain: DomainName, *, limits: Limits = LIMITS) -> Check[SpfDomai
     compiled = yield from compile_spf(domain, limits=limits)
     findings = []
     for trouble in tree.troubles:
-        findings.append((yield from _trouble(domain, tree, trouble)))  # noqa: PERF401  # it asks questions
+        findings.append((yield from _trouble(domain, tree, trouble, limits)))  # noqa: PERF401  # it asks questions
     findings += [_loop(domain, tree, node) for node in tree.loops]
     if tree.lookups > limits.lookups or (tree.is_cut and not tree.loops):
         findings.append(_over_limit(domain, tree, limits))
@@ -321,7 +339,7 @@ def _unknown(domain: DomainName, outcome: Outcome) -> Finding:
     return Finding(_CHECK, Result.UNKNOWN, domain, outcome.reason, f"SPF of {domain}: {outcome.why}.")
 
 
-def _trouble(domain: DomainName, tree: SpfTree, trouble: SpfTrouble) -> Check[Finding]:
+def _trouble(domain: DomainName, tree: SpfTree, trouble: SpfTrouble, limits: Limits) -> Check[Finding]:
     result, reason, why = trouble.outcome
     assert reason is not None  # noqa: S101  # a trouble is no pass
     if result is SpfResult.TEMPERROR:
@@ -330,7 +348,7 @@ def _trouble(domain: DomainName, tree: SpfTree, trouble: SpfTrouble) -> Check[Fi
     sentence = f"SPF of {domain} is broken: {why}."
     if reason is Reason.SPF_NONE:
         sentence = f"{why}." if tree.records else f"{domain} has no SPF record."
-        first = yield from _first_record(domain, tree)
+        first = yield from _first_record(domain, tree, limits)
         return first if isinstance(first, Finding) else _fails(domain, reason, sentence, first)
     if not own:
         fix = Fix(f"Ask for the record of {trouble.domain} to be corrected.", trouble.domain)
@@ -338,24 +356,73 @@ def _trouble(domain: DomainName, tree: SpfTree, trouble: SpfTrouble) -> Check[Fi
     match reason:
         case Reason.SPF_SEVERAL_RECORDS:
             advice = "Publish one record in place of them: every sender of them, and the end that refuses least."
-            fix = corrected(tree.owner, tree.records, advice=advice)
+            fix = yield from _corrected(domain, tree.owner, tree.records, limits, advice)
         case Reason.SPF_NO_TARGET:
             fix = without_dead(tree.owner, tree.records, [trouble.term])
         case Reason.SPF_MX_LIMIT:
-            fix = Fix(f"Replace {trouble.term} by ip4 and ip6 terms that name the sending servers.", tree.owner)
+            fix = yield from _without_mx(domain, tree, trouble.term)
         case _:
-            fix = corrected(tree.owner, tree.records, advice="Publish the record repaired.")
+            fix = yield from _corrected(domain, tree.owner, tree.records, limits, "Publish the record repaired.")
     return _fails(domain, reason, sentence, fix)
 
 
-def _first_record(domain: DomainName, tree: SpfTree) -> Check[Fix | Finding]:
+def _corrected(domain: DomainName, owner: str, records: Sequence[bytes], limits: Limits, advice: str) -> Check[Fix]:
+    """The fix that publishes the records repaired and as one; in words, if that record would need too many lookups."""
+    fix = corrected(owner, records, advice=advice)
+    needed = yield from _lookups(domain, meant_terms(records))
+    if not fix.records or needed <= limits.lookups:
+        return fix
+    limit = f"It would need {needed} DNS lookups, and {limits.lookups} are allowed"
+    return Fix(f"{fix.advice} {limit}: first replace terms by the ip4 and ip6 terms behind them.", owner)
+
+
+def _lookups(domain: DomainName, terms: Sequence[str]) -> Check[int]:
+    """The lookups that a record of these terms needs, with those of all that it includes or redirects to."""
+    record = read_record(" ".join(["v=spf1", *terms]).encode("ascii", "replace"))
+    if not isinstance(record, SpfRecord):
+        return 0
+    targets = [it.target for it in record.reachable if it.name == "include"]
+    targets += [] if record.has_all else [record.redirect]
+    needed = record.lookups
+    for target in targets:
+        if target is not None and target.letters <= {"d"}:
+            tree = yield from spf_tree(expand(target, {"d": domain}))
+            needed += tree.lookups
+    return needed
+
+
+def _without_mx(domain: DomainName, tree: SpfTree, term: str) -> Check[Fix]:
+    """The fix that names the hosts of an ``mx`` by their addresses; in words, if they are many or not all known."""
+    fix = Fix(f"Replace {term} by ip4 and ip6 terms that name the sending servers.", tree.owner)
+    mechanism = next(it for it in tree.nodes[0].record.mechanisms if it.text == term)
+    name = domain if mechanism.target is None else name_of(expand(mechanism.target, {"d": domain}))
+    if name is None:
+        return fix
+    (answer,) = yield [Question(name, "MX")]
+    hosts = dict.fromkeys([it.exchange for it in answer.exchanges if it.exchange != "."])
+    if len(hosts) > _MAX_NAMED:
+        return fix
+    answers = yield [question for host in hosts for question in (Question(host, "A"), Question(host, "AAAA"))]
+    named = [_naming(mechanism, address) for it in answers for address in it.addresses]
+    if len(named) > _MAX_NAMED or not all(it.is_conclusive for it in answers):
+        return fix
+    kept = [it for one in repaired(tree.records[0]).terms for it in (named if one == term else [one])]
+    advice = f"Name the addresses behind {term}, as below, and leave out those that do not send."
+    return kept_senders(advice, tree.owner, tree.records, list(dict.fromkeys(kept)))
+
+
+_MAX_NAMED = 30
+"""How many hosts, and addresses, a fix names in place of one term."""
+
+
+def _first_record(domain: DomainName, tree: SpfTree, limits: Limits) -> Check[Fix | Finding]:
     """What to publish where no record counts: the one that nearly does, a list to complete, or that all is refused.
 
     All is refused only for a domain without a sign of mail: no MX record but the null MX, and no address. While a lost
     answer leaves that open, the finding is unknown.
     """
     if tree.records:
-        return corrected(tree.owner, tree.records[:1], advice="Publish the record repaired.")
+        return (yield from _corrected(domain, tree.owner, tree.records[:1], limits, "Publish the record repaired."))
     questions = [Question(domain, "MX"), Question(domain, "A"), Question(domain, "AAAA")]
     mx, *hosts = yield questions
     signs = [mx] if mx.exchanges or not mx.is_conclusive else [mx, *hosts]
@@ -465,14 +532,19 @@ def _hints(domain: DomainName, tree: SpfTree) -> list[Hint]:
         hints.append(Hint(_CHECK, domain, Reason.SPF_NEUTRAL_ALL, sentence, fix))
     if top.unknown:
         hints.append(_unknown_modifiers(domain, tree, top.unknown))
-    for gone, (where, term) in tree.unregistered.items():
+    for gone, (where, term, exchange) in tree.unregistered.items():
         sentence = (
             f"SPF of {domain} trusts a domain that nobody owns: {term} in the record of {where} leads to {gone}, "
             f"which does not exist. Anyone can register it, and then send mail as {domain}."
         )
         fix = Fix(f"Ask for the record of {where} to be corrected.", where)
-        if where == domain:
+        if exchange:
+            fix = Fix(f"Remove or correct the MX record that names {exchange}.", where)
+        elif where == domain and term.lstrip("+-~?").lower().startswith(("include:", "redirect=")):
             fix = without_dead(tree.owner, tree.records, [term])
+        elif where == domain:
+            kept = [it for it in repaired(tree.records[0]).terms if it != term]
+            fix = kept_senders(f"Publish the record without {term}.", tree.owner, tree.records, kept)
         hints.append(Hint(_CHECK, domain, Reason.SPF_TAKEOVER, sentence, fix))
     if asking := [it.text for node in tree.nodes for it in node.record.mechanisms if it.name == "ptr"]:
         sentence = f"SPF of {domain} uses {some(asking)}, which RFC 7208 section 5.5 says not to publish."

@@ -169,6 +169,8 @@ def _networks(qualifier: str, text: str) -> tuple[str, ...] | None:
             return tuple([f"{qualifier}ip4:{it}".removesuffix("/32") for it in ranges]) if len(ranges) <= 8 else None
         if short := re.fullmatch(r"((?:[0-9]+\.){1,3})[*x](?:/[0-9]+)?", text):
             text = f"{short[1]}{'0.' * (4 - short[1].count('.'))}".rstrip(".") + f"/{8 * short[1].count('.')}"
+        if partial := re.fullmatch(r"([0-9]+(?:\.[0-9]+){1,2})\.?(/[0-9]+)", text):
+            text = f"{partial[1]}{'.0' * (3 - partial[1].count('.'))}{partial[2]}"
         if "%" in text or not re.search(r"[.:]", text):
             return None
         interface = ipaddress.ip_interface(text)
@@ -262,6 +264,11 @@ def corrected(owner: str, records: Sequence[bytes], *, first: Sequence[str] = ()
     elif first and not repair.terms:
         new.append("~all")
     return replacement(f"{advice}{changes}", owner, records, new, lost=repair.lost)
+
+
+def meant_terms(records: Sequence[bytes]) -> tuple[str, ...]:
+    """The terms of the record that `corrected` publishes in place of *records*."""
+    return (repaired(records[0]) if len(records) == 1 else merged(records)).terms
 
 
 def authorising(

@@ -37,6 +37,7 @@ def test_a_mistake_is_explained_and_repaired(case):
     one = next(it for it in found if it.reason == case["reason"])
     for text in case.get("says", []):
         assert text in one.sentence
+    assert case.get("advises", "") in (one.fix.advice if one.fix else "")
     if "fix" in case:
         assert list(one.fix.records) == case["fix"]
     for text in (*case.get("lost", []), *([case["warns"]] if "warns" in case else [])):
