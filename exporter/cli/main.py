@@ -104,6 +104,8 @@ def _address_hint(text: str) -> str | None:
     """What to write instead of *text*, if it is recognisable as something other than an address."""
     if re.fullmatch(r"[0-9A-Fa-f.:]+/[0-9]{1,3}", text):
         return f"{text!a} is a network: check takes one address of it, or a whole configuration with --config.file"
+    if re.fullmatch(r"(?:[0-9.]+|[0-9A-Fa-f]*:[0-9A-Fa-f:]+)\.", text):
+        return f"{text!a} has a final dot: leave it out"
     if re.fullmatch(r"[0-9.]+:[0-9]+", text):
         return f"{text!a} has a port: leave it out"
     if re.fullmatch(r"(?=.*[A-Za-z])[A-Za-z0-9_.-]+", text):
