@@ -11,7 +11,7 @@ from exporter.checks.addresses import Address
 from exporter.checks.names import DomainName
 from exporter.inventory.pool import Pool
 from exporter.sampling.confirm import Asker, Sampling, Subject
-from exporter.sampling.schedule import Round, RoundItems, failing
+from exporter.sampling.schedule import Left, Round, RoundItems, failing
 from exporter.sampling.spf_cache import Authentication
 from exporter.sampling.subjects import (
     AddressSubject,
@@ -85,7 +85,8 @@ class Sampler:
     """Runs the rounds of the pools on the board, at most one a pool.
 
     No address waits longer than an interval. All rounds of a pool go through the addresses in the same circle, and the
-    first round that is spread follows the one at once so soon that it reaches its last address in time.
+    first round that is spread follows the one at once so soon that it reaches its last address in time. A change of the
+    pool interrupts its round; the rest of it follows at once, so that a round ends however often the pool changes.
 
     Failing addresses and HELO names are sampled again every minute, at most *recheck_limit* of them over all pools.
 
@@ -116,6 +117,7 @@ class Sampler:
         self._authentication = Authentication(asker, blocklists)
         self._rounds: dict[str, tuple[PoolState, RoundItems, Round]] = {}
         self._begins_at: dict[str, Address] = {}
+        self._left: dict[str, Left] = {}
         self._followed: dict[str, PoolState] = {}
         self._overdue: set[str] = set()
         self._paused: frozenset[str] = frozenset()
@@ -166,6 +168,7 @@ class Sampler:
                 self._drop(name, continues=name in pools)
         self._overdue &= self._rounds.keys()
         self._begins_at = {name: address for name, address in self._begins_at.items() if name in pools}
+        self._left = {name: left for name, left in self._left.items() if name in pools}
         self._disputes.keep(self._is_sampled)
         self._followed = pools
         self._paused = frozenset()
@@ -201,11 +204,14 @@ class Sampler:
         return lags | {name: running.lag_seconds() for name, (_, _, running) in self._rounds.items()}
 
     def _drop(self, name: str, *, continues: bool) -> None:
-        """End the round of a pool that is gone or changed. If it *continues*, the next one begins at its cursor."""
+        """End the round of a pool that is gone or changed. If it *continues*, the next one samples what it left."""
         state, items, running = self._rounds.pop(name)
-        item = running.cursor if continues else None
-        if item is not None and item >= 0:
-            self._begins_at[name] = state.pool.targets[items.position(item)[0]].address
+        rest, share = running.left()
+        item = next((item for item in rest if item >= 0), None)
+        if continues and state.pool.size:
+            end = self._begins_at.get(name) or state.pool.targets[0].address
+            address = end if item is None else state.pool.targets[items.position(item)[0]].address
+            self._left[name] = Left(address, items.share * share)
         running.cancel()
 
     def _is_sampled(self, pool: str, subject: Disputed) -> bool:
@@ -217,14 +223,19 @@ class Sampler:
     def _begin(self, state: PoolState) -> None:
         asker = self._asker()
         name, interval = state.pool.name, state.pool.interval_seconds
-        items = RoundItems(state, self._begins_at.get(name))
-        state.sample.begin()
+        left = self._left.pop(name, None)
+        items = RoundItems(state, self._begins_at.get(name), left)
+        if left is None:
+            state.sample.begin()
+        elif items.order:  # the next round begins when it would have begun; the scheduler is about to plan it otherwise
+            seconds = interval * (1 - _SPREAD * (1 - items.share))
+            asyncio.get_running_loop().call_soon(self._due, name, seconds)
         running = Round(
             items.order,
             lambda item, finished: self._prepare(state, items, item, finished),
             lambda over: self._ended(state, items, over),
             at_once=items.at_once,
-            spread_seconds=interval * _SPREAD,
+            spread_seconds=interval * _SPREAD * items.share,
             limit=max(1, asker.max_in_flight // max(1, len(self._board.pools))),
             deadline_seconds=min(max(_MIN_DEADLINE_SECONDS, interval), _MAX_STEPS * asker.deadline_seconds),
         )

@@ -3,11 +3,11 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import MappingProxyType
-from typing import Protocol, overload
+from typing import NamedTuple, Protocol, overload
 
 import structlog
 from apscheduler.executors.debug import DebugExecutor
@@ -221,12 +221,12 @@ class Round:
         self._open.clear()
         self._added.clear()
 
-    @property
-    def cursor(self) -> int | None:
-        """The first item of the order (of the items at once, if there is no order) that has not ended."""
+    def left(self) -> tuple[Iterator[int], float]:
+        """What has not ended of the order (of the items at once, if there is no order): its items, and its share."""
         order, following = (self._order, self._next) if self._size else (self._at_once, self._next_at_once)
-        index = min([index for _, _, index in self._open.values() if index >= 0], default=following)
-        return order[index] if index < len(order) else None
+        first = min([index for _, _, index in self._open.values() if index >= 0], default=following)
+        items = (order[index] for index in range(first, len(order)))
+        return items, 1 - first / max(1, len(order))
 
     @property
     def in_flight(self) -> int:
@@ -330,42 +330,52 @@ class Round:
         self._ended(self)
 
 
+class Left(NamedTuple):
+    """What an interrupted round left: from which address on, and the share of a whole round."""
+
+    address: Address
+    share: float
+
+
 class RoundItems:
     """The items of one round of *state*, as numbers: addresses from 0 up, then from -1 down HELO names and *random*.
 
     It costs a number a prefix at most: an item is looked up when it is started.
 
-    The items of *order* are a circle that begins at *since*, so that a round continues where the one before was
-    dropped, and an address is sampled at the same share of each round. Addresses that were never sampled are in
-    *at_once* besides. In the first round of a pool everything is.
+    The items of *order* are a circle that begins at *since*, so that an address is sampled at the same share of each
+    round. If *left* is what an interrupted round left, the circle begins there and ends at *since*. Addresses that were
+    never sampled are in *at_once* besides. In the first round of a pool everything is.
 
     Attributes:
         helos: The HELO names of the pool.
         draw: The random draw, if the round samples only some addresses of each prefix.
         random: Random addresses of ranges that are too large to enumerate. They are no addresses of the pool.
+        share: The share of a whole round that it is.
         order: Items that are spread over the round.
         at_once: Items that are started as soon as possible.
     """
 
-    def __init__(self, state: PoolState, since: Address | None = None) -> None:
+    def __init__(self, state: PoolState, since: Address | None = None, left: Left | None = None) -> None:
         self.helos = tuple(state.helos)
         self.draw: Draws | None = None
+        self.share = 1.0 if left is None else left.share
         pool = state.pool
         self.random = tuple(pool.not_enumerable.draw(state.sample.key, state.sample.round_number))
         outside = range(-len(self.random) - len(self.helos), 0)
-        start = 0 if since is None else pool.source.next_position(since) % max(1, pool.size)
+        end = 0 if since is None else pool.source.next_position(since) % max(1, pool.size)
+        start = end if left is None else pool.source.next_position(left.address) % max(1, pool.size)
         never = IndexRanges(())
         known: range = range(0)
         if pool.plan is None:
-            ring = IndexRanges([range(start, pool.size), range(start)])
+            ring = _circle(start, end, pool.size, is_whole=left is None)
             never = state.unsampled()
             is_new = len(never) == pool.size > 0
         else:
             self.draw = Draws(pool.prefixes, pool.plan, state.sample.key, state.sample.round_number)
             limit = max(_MIN_KNOWN, self.draw.drawn)
             known = self.draw.add(failing(state, state.sample.round_number * limit, limit))
-            first = self.draw.first_draw_of(start) if start else 0
-            ring = IndexRanges([range(first, self.draw.drawn), range(first)])
+            first, stop = [self.draw.first_draw_of(index) if index else 0 for index in (start, end)]
+            ring = _circle(first, stop, self.draw.drawn, is_whole=left is None)
             is_new = True
         self.order: Sequence[int] = ()
         self.at_once: Sequence[int]
@@ -389,6 +399,13 @@ class RoundItems:
     def position(self, item: int) -> tuple[int, bool]:
         """The index in the pool of an item from 0 up, and whether it counts for the estimate."""
         return (item, False) if self.draw is None else self.draw.at(item)
+
+
+def _circle(first: int, stop: int, size: int, *, is_whole: bool) -> IndexRanges:
+    """The numbers below *size* in a circle, from *first* to before *stop*: none if these are equal, or all."""
+    if first < stop or (first == stop and not is_whole):
+        return IndexRanges([range(first, stop)])
+    return IndexRanges([range(first, size), range(stop)])
 
 
 def failing(state: PoolState, start: int, limit: int) -> list[int]:

@@ -1,5 +1,7 @@
 """What is counted of a pool while the process runs. Every known label value starts at 0."""
 
+# ruff: noqa: SLF001  # one object copies from another of its class
+
 import secrets
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
@@ -128,6 +130,8 @@ class SampleState:
         self.round_number += 1
 
     def copy_from(self, old: "SampleState") -> None:
-        """Go on where *old* stopped; its sums are shown until the next round has ended."""
+        """Go on where *old* stopped, in the same round; its sums are shown until that has ended."""
         self.key, self.round_number, self.cursor = old.key, old.round_number, old.cursor
+        self._sums = {check: old._sums.get(check, sums) for check, sums in self.latest.items()}
+        self._unknown = old._unknown.copy()
         self.latest = {check: old.latest.get(check, sums) for check, sums in self.latest.items()}

@@ -482,6 +482,36 @@ def test_new_addresses_delay_no_others(every):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("every", [400.0, 2000.0])
+@pytest.mark.parametrize("sample", ["false", "{per_prefix: 1}"])
+def test_a_pool_that_changes_more_often_than_its_interval_ends_its_rounds(every, sample):
+    """Its HELO name is sampled in each, and its sums are shown."""
+    resolver = TimedResolver(4, is_broken=lambda address: address.endswith(".9"))
+    named = SMALL.replace("1h,", f"1h, sample: {sample}, helo_names: [mail.example.org],")
+    times = []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        board = Board()
+        board.publish(build(parse(named, "test")))
+        life = Life(board, resolver)
+        life.tick()
+        for number in range(int(6 * HOUR / every)):
+            await asyncio.sleep(every)
+            life.use(named.replace("/25}", f"/25}}, {{ip: 198.51.100.{number + 1}}}"))
+            names = [question.name for question in resolver.asked]
+            resolver.asked.clear()
+            times.append((loop.time(), names.count("mail.example.org")))
+        return board.pools["big"]
+
+    state = run(main())
+    assert state.counters.rounds >= 5
+    sampled = [at for at, count in times if count]
+    assert max(later - earlier for earlier, later in itertools.pairwise(sampled)) <= HOUR + every
+    assert state.sample_sums()[FCRDNS][0] > 0
+
+
+@pytest.mark.slow
 def test_addresses_added_during_a_restart_delay_no_others():
     """Known addresses keep their times."""
     resolver = TimedResolver(4)

@@ -396,12 +396,16 @@ def test_items_at_once_do_not_delay_the_order(limit):
 
 
 @pytest.mark.parametrize(
-    ("order", "at_once", "cursor"),
-    [(range(10), range(10, 12), 5), ((), range(10, 20), 10), (range(1), range(10, 12), None)],
+    ("order", "at_once", "left"),
+    [
+        (range(10), range(10, 12), ([5, 6, 7, 8, 9], 0.5)),
+        ((), range(10, 20), (list(range(10, 20)), 1.0)),
+        (range(1), range(10, 12), ([], 0.0)),
+    ],
     ids=["the-order", "where-there-is-none", "all"],
 )
-def test_the_cursor_of_a_round(order, at_once, cursor):
-    """It is the first item of the order that has not ended, whatever remains of the items at once."""
+def test_what_a_round_left(order, at_once, left):
+    """What has not ended of the order, whatever remains of the items at once."""
 
     async def half():
         running = Round(
@@ -415,11 +419,12 @@ def test_the_cursor_of_a_round(order, at_once, cursor):
         )
         running.begin()
         await asyncio.sleep(45.0)
-        found = running.cursor
+        items, share = running.left()
+        found = list(items)
         running.cancel()
-        return found
+        return found, share
 
-    assert run(half()) == cursor
+    assert run(half()) == left
 
 
 def test_a_hung_item_delays_no_other_and_ends_at_its_deadline():
