@@ -173,11 +173,12 @@ def shown_ptr(iprev: Iprev) -> str | None:
 def health(state: AddressState, expect: frozenset[CheckName]) -> bool | None:
     """Whether every check of *expect* passes, by the known findings; None while that is unknown.
 
-    A block list that never answered does not count: it may never answer us. At least one check has to pass.
+    A block list that never answered does not count: it may never answer us. At least one check has to pass. Before the
+    first sample with other HELO names, only failures that are known already count.
     """
-    if state.latest is None:
-        return None
     findings = state.known
+    if state.latest is None:
+        return False if any(it.result is Result.FAIL and it.check in expect for it in findings.values()) else None
     is_complete, passes, silent = True, False, False
     for finding in state.latest.findings:
         if finding.check in expect:

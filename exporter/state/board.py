@@ -52,23 +52,30 @@ class Board:
     def publishing(self, pools: Sequence[Pool]) -> Iterator[None]:
         """Make *pools* the current generation, in short steps; the last one publishes it.
 
-        Targets that stay in their pool keep their state. An unchanged pool keeps its `PoolState` object. The smallest
+        Targets keep their state, also in another pool. An unchanged pool keeps its `PoolState` object. The smallest
         pools are kept in full, up to *full_addresses*; the others are kept as columns.
 
         Until the last step, record nothing in the pools that `changed` returns, and publish nothing else.
         """
         states: dict[str, PoolState] = {}
         limits = self._detail_limits(pools)
+        changed = self.changed(pools)
         for pool in pools:
             old, limit = self._pools.get(pool.name), limits.get(pool.name)
-            if old is None:
-                states[pool.name] = PoolState(pool, PoolCounters(), limit, self._sizes)
-            elif old.pool == pool:
+            if old is not None and old.pool == pool:
                 states[pool.name] = old
                 yield from old.converting(limit)
-            else:
-                states[pool.name] = PoolState(pool, old.counters, limit, self._sizes)
-                yield from states[pool.name].copying(old)
+                continue
+            state = states[pool.name] = PoolState(
+                pool, PoolCounters() if old is None else old.counters, limit, self._sizes
+            )
+            stayed = 0
+            if old is not None:
+                stayed = sum(run.size for run in pool.source.runs(old.pool.source))
+                yield from state.copying(old)
+            for name in sorted(changed - {pool.name}) if stayed < pool.size else ():
+                yield from state.copying_moved(self._pools[name])
+                yield
         self._pools = MappingProxyType(states)
 
     def changed(self, pools: Sequence[Pool]) -> frozenset[str]:

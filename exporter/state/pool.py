@@ -283,11 +283,15 @@ class PoolState:
         Nothing may be recorded in either until the last step. If the HELO names of many adjacent addresses changed,
         results on a name are kept where its template stays.
         """
-        for run in self.pool.source.runs(old.pool.source):
-            yield from self._copying_run(run, old)
-        self.helos.update({text: state for text, state in old.helos.items() if text in self.helos})
+        yield from self.copying_moved(old)
         self.round_seconds = old.round_seconds if old.pool.size else None  # a round over no address does not count
         self.sample.copy_from(old.sample)
+
+    def copying_moved(self, old: "PoolState") -> Iterator[None]:
+        """Copy what *old*, another pool, knows of the targets and HELO names that came from it. Each step is short."""
+        for run in self.pool.source.runs(old.pool.source):
+            yield from self._copying_run(run, old)
+        self.helos.update({text: it for text, it in old.helos.items() if text in self.helos and it.latest is not None})
 
     def invalidate(self, blocks: Iterable[int]) -> None:
         """Raise the counters of *blocks*: whatever was rendered of them is out of date."""
@@ -371,10 +375,10 @@ class PoolState:
         return tally(state.receivers, self.pool.receivers, self.pool.expect)
 
     def _health(self, state: AddressState) -> int:
-        if state.latest is None:
-            return UNSAMPLED
         is_healthy = health(state, self.pool.expect)
-        return UNKNOWN if is_healthy is None else HEALTHY if is_healthy else FAILING
+        if is_healthy is None:
+            return UNSAMPLED if state.latest is None else UNKNOWN
+        return HEALTHY if is_healthy else FAILING
 
 
 def worst(findings: Iterable[Finding]) -> dict[CheckName, Result]:

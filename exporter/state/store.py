@@ -185,7 +185,7 @@ class CompactStates:
         """Copy details of the addresses of *run* from *old*, up to the limit.
 
         Without *is_alike*, HELO names changed and the addresses are sampled soon; then only those keep their details
-        whose PTR names changed lately.
+        that fail in any case, or whose PTR names changed lately.
         """
         stop = run.there + run.size
         with old._lock:
@@ -194,7 +194,7 @@ class CompactStates:
             index = old_index - run.there + run.here
             if not is_alike:
                 changed = state.retarget(self._targets[index])
-                if _is_of_interest(changed):
+                if is_failing(index) or _is_of_interest(changed):
                     self.put(index, changed, is_failing=is_failing(index))
             elif self._limit.acquire(is_failing=is_failing(index)):
                 self._details[index] = state

@@ -32,7 +32,7 @@ SECONDS = 1.0
 SUCCESSFUL = "maildns_config_last_reload_successful"
 BAD = "pools: [{name: kept, interval: 3, addresses: [{ip: 192.0.2.1, helo: ''}]}]\nresolver: []\n"
 PROBLEMS = [
-    "test.yml:1:32: pools[0].interval: is the plain number 3: write its unit, like 3s for seconds or 3m for minutes",
+    "test.yml:1:32: pools[0].interval: 3 has no unit: write 3s for 3 seconds, or 3m for 3 minutes",
     "test.yml:1:69: pools[0].addresses[0].helo: is empty: give a value",
     "test.yml:2:1: resolver: is not a known key; did you mean `resolvers`?",
 ]

@@ -272,13 +272,26 @@ class StateReader:
         return found
 
     def addresses(self, pool: Pool) -> Iterator[list[tuple[int, AddressState]]]:
-        """Read the states of addresses of *pool*, each with its index, a few hundred at a time."""
-        times = self.times(pool)
+        """Read the states of addresses of *pool*, each with its index, a few hundred at a time.
+
+        If some are missing, look for them in the rows of other pools: they may have moved, or the pool was renamed.
+        """
+        found = bytearray(pool.size)
+        for is_own in (True, False):
+            if not all(found):
+                for states in self._addresses(pool, is_own=is_own):
+                    fresh = [(index, state) for index, state in states if is_own or not found[index]]
+                    for index, _ in states:
+                        found[index] = True
+                    yield fresh
+
+    def _addresses(self, pool: Pool, *, is_own: bool) -> Iterator[list[tuple[int, AddressState]]]:
+        times = self.times(pool) if is_own else {}
         query = (
             "SELECT address, sampled_at, state, crc FROM addresses JOIN pools ON pools.id = pool"
-            " WHERE name = ? AND sampled_at IS NOT NULL"
+            " WHERE (name = ?) = ? AND sampled_at IS NOT NULL ORDER BY sampled_at DESC"
         )
-        cursor = self.connection.execute(query, (pool.name,))
+        cursor = self.connection.execute(query, (pool.name, is_own))
         while rows := cursor.fetchmany(ROWS_PER_STEP):
             states = []
             for packed, sampled_at, text, crc in rows:

@@ -16,7 +16,7 @@ from exporter.config.templates import HeloTemplate
 from exporter.inventory.ranges import AddressRanges
 from exporter.state.board import DETAILED_ADDRESSES, FULL_ADDRESSES, Board
 from exporter.state.counters import PoolCounters
-from exporter.state.pool import PoolState
+from exporter.state.pool import FAILING, PoolState
 from exporter.state.store import DETAILS_NOT_KEPT, CompactStates, DetailLimit, Sizes, interned
 from tests.factories import World
 from tests.unit.web.pools import BROKEN, RIGHT, SILENT, pool
@@ -176,6 +176,38 @@ def test_a_generation_is_made_in_steps_and_seen_as_a_whole():
     assert board.pools["test"] is before["test"]
     assert (board.pools["grows"].pool, board.changed([stays, grows])) == (bigger, {"grows"})
     assert facts(before["test"])[0] == facts(reference)[0]
+
+
+@pytest.mark.parametrize("full", [0, FULL_ADDRESSES], ids=["compact", "full"])
+def test_addresses_keep_what_is_known_of_them_in_another_pool(full):
+    """A pool is renamed, and another one gets two of its addresses."""
+    made, other = pool("198.51.100.0/29"), dataclasses.replace(pool("198.51.100.8/29"), name="other")
+    board = Board(full_addresses=full)
+    board.publish([made, other])
+    record(board.pools["test"], [(index, BROKEN) for index in range(8)])
+    before = [board.pools["test"][index] for index in range(8)]
+    renamed = dataclasses.replace(pool("198.51.100.0/30", "198.51.100.4/31"), name="renamed")
+    grown = dataclasses.replace(pool("198.51.100.6/31", "198.51.100.8/29"), name="other")
+    board.publish([renamed, grown])
+
+    after = [board.pools["renamed"][index] for index in range(6)] + [board.pools["other"][index] for index in (0, 1)]
+    assert [interned(one) for one in after] == [interned(one) for one in before]
+    assert [one.target for one in after] == [one.target for one in before]
+    assert (board.pools["other"].healths.count(FAILING), board.pools["renamed"].healths.count(FAILING)) == (2, 6)
+
+
+@pytest.mark.parametrize("full", [0, FULL_ADDRESSES], ids=["compact", "full"])
+def test_failing_addresses_stay_so_with_other_helo_names(full):
+    """What fails whatever the server says is known before the next sample."""
+    made = pool("198.51.100.0/29")
+    board = Board(full_addresses=full)
+    board.publish([made])
+    record(board.pools["test"], [(index, BROKEN) for index in range(8)])
+    board.publish([named(made, (HeloTemplate.parse("mx{octet4}.example.org"),))])
+
+    state = board.pools["test"]
+    assert (state.healths.count(FAILING), len(state.unsampled())) == (8, 8)
+    assert all(state[index].evidence for index in range(8))
 
 
 @given(samples, samples, st.booleans())

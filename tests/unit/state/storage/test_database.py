@@ -157,7 +157,7 @@ def test_a_file_of_version_1_is_migrated(tmp_path):
 
     found = dict(restored(path))
 
-    assert [(index, state.iprev.verdict.value) for index, state in found.items()] == [(0, "pass"), (1, "fail")]
+    assert {index: state.iprev.verdict.value for index, state in found.items()} == {0: "pass", 1: "fail"}
     (entry,) = page(path, 10, None, ALL_CHANGES)
     assert (entry.pool, str(entry.change.address)) == ("even", "192.0.2.1")
     with closing(sqlite3.connect(path)) as connection:

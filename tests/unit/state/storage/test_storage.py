@@ -176,6 +176,18 @@ async def test_a_reload_keeps_and_restores(tmp_path):
         assert list(again.known("b")) == ["203.0.113.1"]
 
 
+async def test_addresses_are_restored_in_a_pool_with_another_name(tmp_path):
+    """The pool was renamed before a restart, or some of its addresses were moved."""
+    async with Kept(tmp_path / "maildns.db") as kept:
+        for index in range(16):
+            kept.sample("a", index, BROKEN)
+        known = kept.known()
+        await kept.until(lambda status: status.committed_at)
+    async with Kept(tmp_path / "maildns.db", {"renamed": "198.51.100.0/29", "b": "198.51.100.8/29"}) as again:
+        await again.until(lambda status: status.restored == 16)
+        assert {**again.known("renamed"), **again.known("b")} == known
+
+
 @pytest.mark.slow
 async def test_a_stop_does_not_wait_for_restoring(tmp_path):
     """Restoring ends at the next step. What was not restored is still in the file."""
