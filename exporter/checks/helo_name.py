@@ -106,4 +106,8 @@ def _evaluate_confirmed(
     for one in by_address.values():
         if one.finding.result is Result.UNKNOWN:
             return replace(one.finding, subject=helo.text)
-    return Finding(check, Result.PASS, helo.text) if by_address else replace(resolves, check=check)
+    if not by_address:
+        return replace(resolves, check=check)
+    size = sum(len(answer.records) for answer in forward)
+    remark = f"Checked: {len(by_address)} of the {size} addresses of the HELO name {helo}."
+    return Finding(check, Result.PASS, helo.text, sentence=remark if size > len(by_address) else "")

@@ -213,8 +213,6 @@ MAX_NEGATIVE_TTL = 900
 """Seconds. A negative answer is cached no longer, so that a corrected record is soon seen (RFC 2308 section 5)."""
 MAX_LINKS = 16
 """The longest CNAME chain that is followed."""
-MAX_RECORDS = 1_000
-"""The most records of an answer that are kept: the first ones in sorted order, the same in every sample."""
 
 ParsedReply = tuple[Status | None, tuple[Record, ...], tuple[DomainName, ...], int, bytes | None]
 """Status, records, CNAME chain, TTL, and EDNS options (None without EDNS).
@@ -321,11 +319,12 @@ def interpret(reply: ReplyRecords, name: DomainName) -> ParsedReply:
 
 
 def _sorted(records: list[Record]) -> tuple[Record, ...]:
+    """All of them, however many: a check that finds an address missing has to have seen them all."""
     if len(records) == 1:
         return (records[0],)
     distinct: set[Record] = set(records)
     ordered: list[Record] = sorted(distinct)
-    return tuple(ordered[:MAX_RECORDS])
+    return tuple(ordered)
 
 
 _COUNTS = Struct(">HHH").unpack_from  # ANCOUNT, NSCOUNT, ARCOUNT

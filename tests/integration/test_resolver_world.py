@@ -9,10 +9,12 @@ from exporter.checks.addresses import Address
 from exporter.checks.answers import Question
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
-from exporter.checks.report import Target, report
+from exporter.checks.report import AuthenticationSettings, Target, report
 from exporter.checks.result import IprevVerdict, Result
+from exporter.inventory.expansion import expand, expansion
 from tests.integration.kinds import DOMAIN, KINDS
 from tests.integration.running import resolver_for, sampled
+from tests.integration.servers.knot import Knot
 from tests.integration.servers.unbound import Unbound
 
 pytestmark = pytest.mark.integration
@@ -67,6 +69,24 @@ async def test_every_kind_through_a_recursive_resolver(world, unbound):
 def verdict(finding):
     """A finding without its fix, which offers less when less is known: whether to say another name in HELO."""
     return replace(finding, fix=None)
+
+
+@pytest.mark.parametrize("count", [1_203, 4_000])
+async def test_an_address_counts_wherever_it_is_in_a_long_answer(count):
+    """One address of thousands is confirmed and authorised, and the record names them all as addresses of a pool."""
+    ranges = [f"10.{number >> 8}.{number & 255}.25" for number in range(count)]
+    last = Address.parse(ranges[-1])
+    records = [f"many.example.org. A {one}" for one in ranges]
+    spf = ['example.org. TXT "v=spf1 a:many.example.org -all"', f"{last.reverse_name}. PTR many.example.org."]
+    wanted = AuthenticationSettings(mail_from=(DomainName("example.org"),))
+    check = report(Target(last, (HeloName.parse("many.example.org"),)), wanted=wanted)
+    with Knot({".": [*records, *spf]}) as knot:
+        async with resolver_for(knot.address) as resolver:
+            found = await sampled(resolver, check)
+            compiled = await sampled(resolver, expand("example.org", ()))
+
+    assert {finding.check: finding.result for finding in found.findings if finding.result is not Result.PASS} == {}
+    assert expansion(compiled, (), {}).addresses.size == count
 
 
 async def test_an_outage_withholds_every_verdict_and_changes_none(world, knot):

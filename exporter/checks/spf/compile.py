@@ -47,6 +47,10 @@ TERM_LIMIT = 60
 """The number of terms that are followed into the DNS, for one family. A record within the limits has ten at most.
 Addresses beyond it are left to `exporter.checks.spf.evaluate`."""
 
+RANGE_LIMIT = 10_000
+"""The number of ranges that the answers of a record may have, for one family: they are taken in one step, which may
+not block the event loop. From the term that exceeds it on, addresses are left to `exporter.checks.spf.evaluate`."""
+
 _FINAL = frozenset({SpfResult.TEMPERROR, SpfResult.PERMERROR})
 
 
@@ -69,6 +73,7 @@ class _Compilation:
         owner: the name that has the first record.
         records: the SPF records at *owner*.
         followed: the terms that asked the DNS so far.
+        ranges: the number of ranges that their answers had.
     """
 
     family: Literal[4, 6]
@@ -77,6 +82,7 @@ class _Compilation:
     owner: str = ""
     records: tuple[bytes, ...] = ()
     followed: int = 0
+    ranges: int = 0
 
     def run(self, domain: str) -> Check[RangeMap]:
         """Find the outcome of every address."""
@@ -207,7 +213,7 @@ class _Compilation:
         undecided: Undecided,
         decided: list[Decided],
     ) -> None:
-        """Remove the addresses that an answer covers; all that are left if there is no answer."""
+        """Remove the addresses that an answer covers; all that are left if there is no answer, or a too long one."""
         if not answer.is_conclusive:
             decided += _decide_all(undecided, unanswered(question, answer))
             return
@@ -218,6 +224,11 @@ class _Compilation:
             return
         host_bits = 32 - mechanism.prefix4 if self.family == 4 else 128 - mechanism.prefix6
         blocks = {block(int.from_bytes(it.packed, "big"), host_bits) for it in answer.addresses}
+        self.ranges += len(blocks)
+        if self.ranges > RANGE_LIMIT:
+            self.open_terms.append(OpenTerm(domain, mechanism.text))
+            decided += _decide_all(undecided, None)
+            return
         _decide(decided, undecided, sorted(blocks), matched(mechanism, domain))
 
     def _target(self, text: MacroString, domain: str) -> str | None:

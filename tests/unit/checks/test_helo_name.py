@@ -222,6 +222,15 @@ def test_a_thousand_addresses_are_bounded():
     assert found.addresses[0] == address("198.51.100.0")
 
 
+def test_a_pass_says_that_it_is_about_some_of_the_addresses():
+    """Those beyond the limit do not count as confirmed without a word."""
+    zone = [f"mail.example.org A 192.0.2.{n}\n{n}.2.0.192.in-addr.arpa PTR mail.example.org" for n in range(65)]
+
+    for many, remark in ((zone, "Checked: 64 of the 65 addresses of the HELO name mail.example.org."), (zone[1:], "")):
+        found, _ = run_check(helo_name(HELO, ours), World.parse("\n".join(many)))
+        assert (found.findings[2].result, found.findings[2].sentence) == (Result.PASS, remark)
+
+
 def test_the_silence_of_one_family_lets_no_address_of_the_other_in():
     """The limit is each family's own: lost A records do not bring AAAA records under it that were beyond it before."""
     zone = """

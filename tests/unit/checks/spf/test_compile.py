@@ -116,6 +116,19 @@ def test_what_takes_too_many_lookups_is_left_to_evaluation():
     assert compiled.open_terms == (OpenTerm("example.org", "include:example.org"),)
 
 
+def test_answers_of_many_thousands_of_addresses_are_left_to_evaluation():
+    """What fits is compiled. From the first term on that is too long, an address has its outcome all the same."""
+    zone = ["example.org TXT v=spf1 a:m1.example.org a:m2.example.org a:m3.example.org -all"]
+    zone += [f"m{host}.example.org A 10.{host}.{n >> 8}.{n & 255}" for host in (1, 2, 3) for n in range(1, 8_000, 2)]
+    world = World.parse("\n".join(zone))
+    compiled, _ = run_check(compile_spf("example.org"), world)
+
+    assert size(compiled.authorised(4)) == 8_000
+    assert compiled.open_terms == (OpenTerm("example.org", "a:m3.example.org"),)
+    assert compiled.outcome(last := address("10.3.31.63")) is None
+    assert run_check(spf(last, "mailfrom", "example.org"), world)[0].result == "pass"
+
+
 def test_lookups_count_by_the_way_that_an_address_takes():
     """An address that an include matches has fewer lookups behind it than one that gets past all of them."""
     includes = " ".join(f"include:i{number}.example.org" for number in range(10))
