@@ -28,6 +28,7 @@ Verified = Callable[[Status | None], None]
 
 _RANDOM_LABEL_BYTES = 10
 _MIN_GAP_SECONDS = 0.05  # between two checks of a server, however many changes wait for one
+_MAX_SHARE = 0.5  # of the resolver's rate, for the canaries of all its servers
 
 
 def first_failure(count: int, verified: Verified) -> Verified:
@@ -45,7 +46,9 @@ def first_failure(count: int, verified: Verified) -> Verified:
 class Canary:
     """The canary of one server.
 
-    *probe* asks the server. *changed* is called when it loses or regains trust.
+    *probe* asks the server. *changed* is called when it loses or regains trust. *query_seconds* is the time in which
+    the resolver may send one query to each server: canaries take half of that at most, or ordinary questions would wait
+    for ever.
 
     Attributes:
         due_at: The monotonic time of the next check.
@@ -60,8 +63,11 @@ class Canary:
         probe: Probe,
         random_bytes: RandomBytes,
         changed: Callable[[], None],
+        query_seconds: float = 0.0,
     ) -> None:
         self._settings = settings
+        count = 1 if settings is None else len(settings.must_resolve) + (settings.must_not_exist_under is not None)
+        self._gap_seconds = max(_MIN_GAP_SECONDS, count * query_seconds / _MAX_SHARE)
         server.canary_ok = settings is None
         self._server = server
         self._probe = probe
@@ -89,7 +95,7 @@ class Canary:
             verified(None)
             return
         self._for_next.append((verified, self._server.canary_ok or not self.was_checked))
-        self.due_at = min(self.due_at, self._began_at + _MIN_GAP_SECONDS)
+        self.due_at = min(self.due_at, self._began_at + self._gap_seconds)
 
     def close(self) -> None:
         """Fail all that wait for a check."""
@@ -101,7 +107,8 @@ class Canary:
         """Ask all questions once. *done* is called after the last answer."""
         questions = self._questions()
         self.is_checking = True
-        self.due_at = now + (self._settings.interval_seconds if self._settings is not None else math.inf)
+        interval = math.inf if self._settings is None else self._settings.interval_seconds
+        self.due_at = now + max(interval, self._gap_seconds)
         self._began_at = now
         self._for_current, self._for_next = self._for_next, []
         answers: dict[Question, Answer] = {}

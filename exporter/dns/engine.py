@@ -94,10 +94,11 @@ class Engine:
         self.queue = QueryQueue(
             settings, clock=clock, send_new=self._begin, send_again=self._may_send, overflow=self._overflow
         )
+        query_seconds = len(self.servers) / settings.max_queries_per_second
         self.monitor = CanaryMonitor(
             self.servers,
             [
-                Canary(settings.canary, server, self._probe, self._random_bytes, self._canary_changed)
+                Canary(settings.canary, server, self._probe, self._random_bytes, self._canary_changed, query_seconds)
                 for server in self.servers
             ],
             clock=clock,
@@ -316,13 +317,17 @@ class Engine:
             task.add_done_callback(self._reopening.discard)
 
     def _probe(self, server: Server, question: Question, on_answer: OnAnswer) -> None:
-        """Ask only this server, at once, outside the queue."""
+        """Ask only this server, before all other questions and also if too many are in flight."""
         query = Query(question, "", on_answer, self.context)
         query.server = server
         query.pinned = True
         self.queue.in_flight += 1
         self._start_ticking()
-        self._advance(query, MaySend(self._clock()))
+        now = self._clock()
+        if self.queue.may_send(now):
+            self._advance(query, MaySend(now))
+        else:
+            self.queue.submit_first(query)
 
     def _canary_checked(self) -> None:
         if self.monitor.is_ready:

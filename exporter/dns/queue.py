@@ -54,10 +54,10 @@ class QueryQueue:
     """The queue of one resolver, and the number of its questions in flight.
 
     A new question is sent in the next iteration of the event loop, together with all others of this one: they share
-    the work, and wake the server up only once. Retries are sent before new questions.
+    the work, and wake the server up only once. Canaries are sent before retries, and those before new questions.
 
-    *send_new* sends new questions, *send_again* a retry. *overflow* gets the questions that waited too long, or for
-    which the queue has no room.
+    *send_new* sends new questions, *send_again* a retry or a canary. *overflow* gets the questions that waited too
+    long, or for which the queue has no room.
 
     Attributes:
         in_flight: How many questions were sent and are not answered.
@@ -81,7 +81,7 @@ class QueryQueue:
         self._overflow = overflow
         self._bucket = TokenBucket(settings.max_queries_per_second)
         self._new: deque[Query] = deque()
-        self._retries: deque[Query] = deque()  # at most as many as are in flight
+        self._retries: deque[Query] = deque()  # and canaries: at most as many as are in flight
         self._stamped = 0  # the oldest new questions, whose `queued_at` is set
         self.in_flight = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -130,6 +130,11 @@ class QueryQueue:
     def submit_again(self, query: Query) -> None:
         """Send a retry as soon as the rate allows."""
         self._retries.append(query)
+        self._schedule_later()
+
+    def submit_first(self, query: Query) -> None:
+        """Send a question as soon as the rate allows, before all others."""
+        self._retries.appendleft(query)
         self._schedule_later()
 
     def finished(self, count: int) -> None:

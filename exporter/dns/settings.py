@@ -188,7 +188,7 @@ class ResolverSettings:
         servers: Its servers, in order of preference.
         timeout_seconds: How long to wait for the reply to a query.
         attempts: How many queries a question may take, over all servers.
-        max_queries_per_second: The limit of the rate, `math.inf` for none.
+        max_queries_per_second: The limit of the rate, with retries and canaries; `math.inf` for none.
         max_in_flight: The most questions in flight.
         cache_entries: The size of the cache, of at most 250 bytes per entry; 0 turns it off.
         canary: The canary, None for none.

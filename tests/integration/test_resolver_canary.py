@@ -1,6 +1,7 @@
 """A resolver with wrong answers: its canary fails, verdicts become inconclusive, and none changes."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -11,7 +12,7 @@ from exporter.checks.result import IprevVerdict, Reason
 from exporter.dns.settings import CanarySettings
 from tests.factories import target
 from tests.integration.misbehaving import Misbehaving
-from tests.integration.running import resolver_for, sampled
+from tests.integration.running import asking_for, resolver_for, sampled
 from tests.integration.servers.knot import Knot
 from tests.integration.servers.process import DEADLINE_SECONDS
 
@@ -80,3 +81,26 @@ async def test_silence_is_no_contradiction():
 
             assert answer.status is Status.TIMEOUT
             assert resolver.is_trusted
+
+
+@pytest.mark.parametrize("interval_seconds", [0.01, 60.0], ids=["often", "at-each-change"])
+async def test_canaries_count_as_queries_and_take_half_of_them_at_most(interval_seconds):
+    """Two servers get no more queries than the rate allows, and the canaries leave half of them to the questions."""
+    count, rate = 40, 40
+    canary = CanarySettings((asking_for("good", number=0),), DomainName("nxdomain.example.org"), interval_seconds)
+    verified: list[Status | None] = []
+    with Misbehaving() as one, Misbehaving() as other:
+        servers = [one.address, other.address]
+        async with resolver_for(*servers, canary=canary, max_queries_per_second=rate) as resolver:
+            started = time.monotonic()
+            for number in range(1, count + 1):
+                answer = await resolver.resolve(asking_for("good", number=number), confirm=number % 2 == 0)
+                resolver.verify(servers, verified.append)
+                assert answer.is_conclusive
+            seconds = time.monotonic() - started
+            asked = one.asked + other.asked
+            await until(lambda: len(verified) == count)
+
+    assert asked.total() <= 1 + rate * seconds + 1
+    assert asked["nxdomain", "udp"] * 2 <= asked.total() / 2 + 4
+    assert set(verified) == {None}
