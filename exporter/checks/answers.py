@@ -3,6 +3,7 @@
 An answer is conclusive (records, NODATA, NXDOMAIN), or it says why not. An outage never looks like "no such record".
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -38,6 +39,8 @@ class Status(StrEnum):
     """No server answered in time."""
     SERVFAIL = "servfail"
     """The servers answered SERVFAIL."""
+    DNSSEC_BOGUS = "dnssec-bogus"
+    """A server answered SERVFAIL, because DNSSEC validation of the zone fails (RFC 8914)."""
     REFUSED = "refused"
     """The servers answered REFUSED, or another RCODE that says nothing about the name."""
     NETWORK = "network"
@@ -200,6 +203,44 @@ _ERROR_NAMES = (
     "Unsupported NSEC3 Iterations Value", "Unable to conform to policy", "Synthesized",
 )  # fmt: skip
 """The names of Extended DNS Errors by code (RFC 8914 section 4, and IANA's registry)."""
+
+
+_BOGUS = 6  # says only that validation failed
+_BOGUS_CODES = frozenset({_BOGUS, 7, 8, 9, 10, 11, 12, 25})
+"""The errors whose definitions say that validation was attempted and failed: not Indeterminate, nor an algorithm or an
+iteration count that the resolver does not support, for which the zone need not be wrong."""
+_UNREACHABLE_CODES = frozenset({22, 23})
+"""With these, keys and signatures are missing because the servers of the zone do not answer."""
+
+
+def is_bogus(errors: Sequence[ExtendedError]) -> bool:
+    """Whether the errors that came with SERVFAIL say that the zone fails DNSSEC validation."""
+    codes = {error.code for error in errors}
+    return not codes.isdisjoint(_BOGUS_CODES) and codes.isdisjoint(_UNREACHABLE_CODES)
+
+
+def why_unanswered(asked: DomainName | None, answer: Answer) -> str:
+    """Why the lookup of *asked*, if it is known, got no answer, in words for parentheses; of a bogus zone, also which.
+
+    The zone is the highest name at or above the owner that the texts of the errors name, apart from a top-level domain:
+    they are about a key of the zone, or about a name in it. Without one, only the owner is known.
+    """
+    if answer.status is not Status.DNSSEC_BOGUS:
+        return str(answer.status)
+    owner = answer.owner(asked or DomainName("."))
+    texts = "\n".join([error.text.lower() for error in answer.errors])
+    labels = owner.split(".")
+    above = [".".join(labels[at:]) for at in reversed(range(len(labels) - 1))]
+    zone = next((name for name in above if re.search(rf"(?<![\w.\\-]){re.escape(name)}\.(?![\w-])", texts)), None)
+    causes = [error for error in answer.errors if error.code in _BOGUS_CODES and error.code != _BOGUS]
+    names = ", ".join(dict.fromkeys(map(error_name, causes)))
+    which = f"the zone {zone}" if zone else "its zone" if owner == "." else f"the zone of {owner}"
+    return f"{answer.status}: {which} fails DNSSEC validation{f', {names}' if names else ''}"
+
+
+def nothing(answer: Answer) -> str:
+    """The subject of "is known to be wrong" after `why_unanswered`."""
+    return "nothing else" if answer.status is Status.DNSSEC_BOGUS else "nothing"
 
 
 def error_name(error: ExtendedError) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from exporter.checks.addresses import Address
-from exporter.checks.answers import Answer, Question, Status
+from exporter.checks.answers import Answer, Question, Status, why_unanswered
 from exporter.checks.check import Check
 from exporter.checks.names import DomainName
-from exporter.checks.result import CheckName, Finding, Fix, Reason, Result, some
+from exporter.checks.result import CheckName, Finding, Fix, Reason, Result, some, unknown
 
 _LOOPBACK = 127
 _REFUSING = bytes([127, 255, 255])
@@ -99,7 +99,7 @@ def list_health(blocklist: Blocklist, family: int) -> Check[ListHealth]:
             sentence = f"{zone} refuses to answer ({_refusal(answer)}). Nothing is known about any address."
             return ListHealth(zone, family, works=False, reason=Reason.DNSBL_BLOCKED, sentence=sentence)
         if not answer.is_conclusive:
-            sentence = f"The {question} lookup got no answer ({answer.status})."
+            sentence = f"The {question} lookup got no answer ({why_unanswered(question.name, answer)})."
             return ListHealth(zone, family, works=None, reason=Reason.of(answer.status), sentence=sentence)
     if first.status is not Status.ANSWER or not _is_of_a_list(first):
         what = f"is {some(first.addresses)}" if first.addresses else "is not listed"
@@ -123,11 +123,12 @@ def dnsbl(check: CheckName, address: Address, blocklist: Blocklist, health: List
     if health.works is not True:
         reason = health.reason or Reason.DNSBL_UNTRUSTED
         sentence = f"Whether {zone} lists {address} is unknown. {health.sentence}".rstrip()
-        return Listing(Finding(check, Result.UNKNOWN, zone, reason, sentence), None)
+        return Listing(unknown(check, zone, reason, sentence), None)
     (answer,) = yield [question]
     if not answer.is_conclusive:
-        sentence = f"The {question} lookup got no answer ({answer.status}): whether {zone} lists {address} is unknown."
-        return Listing(Finding(check, Result.UNKNOWN, zone, Reason.of(answer.status), sentence), None)
+        why = why_unanswered(question.name, answer)
+        sentence = f"The {question} lookup got no answer ({why}): whether {zone} lists {address} is unknown."
+        return Listing(unknown(check, zone, Reason.of(answer.status), sentence), None)
     if answer.status is not Status.ANSWER:
         return Listing(Finding(check, Result.PASS, zone), is_listed=False)
     if _refuses(answer):

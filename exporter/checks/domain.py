@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from exporter.checks.answers import Answer, Question
+from exporter.checks.answers import Answer, Question, nothing, why_unanswered
 from exporter.checks.names import DomainName
-from exporter.checks.result import CheckName, Finding, Fix, Reason, Result
+from exporter.checks.result import CheckName, Finding, Fix, Reason, Result, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,9 @@ def failed(check: CheckName, subject: str, reason: Reason, sentence: str, fix: F
 
 def unanswered(check: CheckName, subject: str, question: Question, answer: Answer) -> Finding:
     """The finding of a lookup without an answer."""
-    sentence = f"The {question} lookup got no answer ({answer.status}): nothing is known to be wrong."
-    return Finding(check, Result.UNKNOWN, subject, Reason.of(answer.status), sentence)
+    why = why_unanswered(question.name, answer)
+    sentence = f"The {question} lookup got no answer ({why}): {nothing(answer)} is known to be wrong."
+    return unknown(check, subject, Reason.of(answer.status), sentence)
 
 
 def beside_cname(check: CheckName, subject: str, owner: DomainName, txt: Answer, cname: Answer) -> Iterator[Finding]:

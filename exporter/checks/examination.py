@@ -16,7 +16,7 @@ from exporter.checks.iprev import NAME_LIMIT
 from exporter.checks.names import DomainName
 from exporter.checks.receivers import Receiver, ReceiverVerdict, receivers
 from exporter.checks.report import DEFAULT_AUTHENTICATION, AuthenticationSettings, Report, Target, report
-from exporter.checks.result import CheckName, Fix, Result
+from exporter.checks.result import CheckName, Finding, Fix, Reason, Result
 from exporter.checks.spf.evaluate import spf_helo, spf_mailfrom
 from exporter.checks.spf.fixes import authorising
 from exporter.checks.spf.results import SpfResult, SpfVerdict
@@ -28,7 +28,7 @@ _MAX_DOMAIN_ZONES = 40
 """The same for a domain: one for each selector, and a few more."""
 
 Zones = Mapping[DomainName, ZoneCut]
-"""The zones in which the records of the fixes are published, by owner name."""
+"""The zones in which the records of the fixes are published, or that may fail DNSSEC validation, by owner name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +91,11 @@ def examine(
     evaluated = yield from parallel([_spf(target, helo, senders) for helo in target.helos or (None,)])
     fixes = [finding.fix for finding in basic.findings if finding.result is Result.FAIL]
     fixes += [spf_fix(target, verdict) for verdicts in evaluated for verdict in verdicts]
-    lookups: list[Check[Any]] = [reverse_zones(address), _zones(_lines(fixes), _MAX_ZONES)]
-    reverse, zones = yield from parallel(lookups)
     names = basic.iprev.ptr_names[:NAME_LIMIT]
+    asked = [*[helo.name for helo in target.helos if helo.name is not None], *names, *wanted.mail_from]
+    owners = [*_owners(fixes), *_bogus(basic.findings, asked)]
+    lookups: list[Check[Any]] = [reverse_zones(address), _zones(owners, _MAX_ZONES)]
+    reverse, zones = yield from parallel(lookups)
     hints = tuple([hint for name in names if (hint := generic_name(address, name)) is not None])
     return Examination(basic, predicted, evaluated, hints, reverse, zones)
 
@@ -102,15 +104,16 @@ def examine_name(helo: HeloName, contains: Callable[[Address], bool]) -> Check[N
     """Examine a HELO name; *contains* says whether an address is in the pool."""
     report: HeloNameReport = yield from helo_name(helo, contains)
     fixes = [finding.fix for finding in report.findings if finding.result is Result.FAIL]
-    return NameExamination(report, (yield from _zones(_lines(fixes), _MAX_ZONES)))
+    owners = [*_owners(fixes), *_bogus(report.findings, [helo.name])]
+    return NameExamination(report, (yield from _zones(owners, _MAX_ZONES)))
 
 
 def examine_domain(domain: DomainName, selectors: Sequence[str] = ()) -> Check[DomainExamination]:
     """Examine a domain. Raises `ValueError` as `domain_report` does."""
     report: DomainReport = yield from domain_report(domain, selectors)
     fixes = [*[finding.fix for finding in report.findings], *[hint.fix for hint in report.hints]]
-    lines = [line for fix in fixes if fix is not None for line in (*fix.records, *fix.replaces)]
-    return DomainExamination(report, (yield from _zones(lines, _MAX_DOMAIN_ZONES)))
+    owners = [*_owners(fixes), *_bogus(report.findings, [domain])]
+    return DomainExamination(report, (yield from _zones(owners, _MAX_DOMAIN_ZONES)))
 
 
 def spf_fix(target: Target, verdict: SpfVerdict) -> Fix | None:
@@ -132,13 +135,19 @@ def owner_of(line: str) -> DomainName:
     return DomainName(line.split(None, 1)[0])
 
 
-def _lines(fixes: Iterable[Fix | None]) -> list[str]:
-    return [line for fix in fixes if fix is not None for line in (*fix.records, *fix.replaces)]
+def _owners(fixes: Iterable[Fix | None]) -> list[DomainName]:
+    return [owner_of(line) for fix in fixes if fix is not None for line in (*fix.records, *fix.replaces)]
 
 
-def _zones(lines: Iterable[str], limit: int) -> Check[Zones]:
-    """Find the zones of the first *limit* owner names."""
-    owners = list(dict.fromkeys(map(owner_of, lines)))[:limit]
+def _bogus(findings: Iterable[Finding], asked: Iterable[DomainName | None]) -> list[DomainName]:
+    """The names in *asked* if a zone fails DNSSEC validation: which of them are in it, their zone cuts show."""
+    is_bogus = any(finding.reason is Reason.DNSSEC_BOGUS for finding in findings)
+    return [name for name in asked if name is not None] if is_bogus else []
+
+
+def _zones(names: Iterable[DomainName], limit: int) -> Check[Zones]:
+    """Find the zones of the first *limit* names."""
+    owners = list(dict.fromkeys(names))[:limit]
     cuts = yield from parallel([zone_cut(owner) for owner in owners])
     return dict(zip(owners, cuts, strict=True))
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from exporter.checks.addresses import Address
-from exporter.checks.answers import Answer, Question, Status
+from exporter.checks.answers import Answer, Question, Status, nothing, why_unanswered
 from exporter.checks.check import Check
 from exporter.checks.host_names import special_use, unusable
 from exporter.checks.iprev import behind_nat
 from exporter.checks.names import DomainName
 from exporter.checks.public_suffix import registrable_domain
-from exporter.checks.result import CheckName, Finding, Fix, Reason, Result, some
+from exporter.checks.result import CheckName, Finding, Fix, Reason, Result, some, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +147,10 @@ def _fails(check: CheckName, helo: HeloName, reason: Reason, sentence: str, fix:
     return Finding(check, Result.FAIL, helo.text, reason, sentence, fix)
 
 
-def _unknown(check: CheckName, helo: HeloName, question: str, answer: Answer) -> Finding:
-    sentence = f"The {question} lookup got no answer ({answer.status}): nothing is known to be wrong."
-    return Finding(check, Result.UNKNOWN, helo.text, Reason.of(answer.status), sentence)
+def _unknown(check: CheckName, helo: HeloName, asked: DomainName | None, rdtype: str, answer: Answer) -> Finding:
+    lookup = f"The {rdtype} lookup" if asked is None else f"The {asked} {rdtype} lookup"
+    sentence = f"{lookup} got no answer ({why_unanswered(asked, answer)}): {nothing(answer)} is known to be wrong."
+    return unknown(check, helo.text, Reason.of(answer.status), sentence)
 
 
 _SAY_A_HOST_NAME = Fix("Make the server say its fully qualified host name, like mail.example.org, in HELO and EHLO.")
@@ -192,9 +193,9 @@ def evaluate_resolves(helo: HeloName, a: Answer, aaaa: Answer) -> Finding:
     if Status.ANSWER in {a.status, aaaa.status}:
         return _passes(check, helo.text)
     if not a.is_conclusive:
-        return _unknown(check, helo, f"{helo.name} A", a)
+        return _unknown(check, helo, helo.name, "A", a)
     if not aaaa.is_conclusive:
-        return _unknown(check, helo, f"{helo.name} AAAA", aaaa)
+        return _unknown(check, helo, helo.name, "AAAA", aaaa)
     gone = Status.NXDOMAIN in {a.status, aaaa.status}
     what = "does not exist in the DNS" if gone else "has neither an A nor an AAAA record"
     return _absent(check, helo, a if gone and a.status is Status.NXDOMAIN else aaaa, what, ())
@@ -230,7 +231,7 @@ def evaluate_address_match(address: Address, helo: HeloName, forward: Answer) ->
     if address in forward.records:
         return _passes(check, helo.text)
     if not forward.is_conclusive:
-        return _unknown(check, helo, f"{helo.name} {address.rdtype}", forward)
+        return _unknown(check, helo, helo.name, address.rdtype, forward)
     owner = forward.owner(helo.name) if helo.name is not None else ""
     records = (f"{owner}. {address.rdtype} {address}",)
     if forward.status is Status.ANSWER:
@@ -248,7 +249,7 @@ def evaluate_ptr_match(address: Address, helo: HeloName, name: DomainName, ptr: 
     if name in ptr.records:
         return _passes(check, helo.text)
     if not ptr.is_conclusive:
-        return _unknown(check, helo, f"{address.reverse_name} PTR", ptr)
+        return _unknown(check, helo, address.reverse_name, "PTR", ptr)
     owner = ptr.owner(address.reverse_name)
     advice = f"Point the PTR record of {address} at {name}, or make the server say its PTR name in HELO."
     fix = Fix(advice, zone=owner, records=(f"{owner}. PTR {name}.",))
@@ -270,7 +271,7 @@ def evaluate_aligned(helo: HeloName, name: DomainName, ptr: Answer, suffix: Doma
     if any(ptr_name.is_under(suffix) for ptr_name in ptr.names):
         return _passes(check, helo.text)
     if not ptr.is_conclusive:
-        return _unknown(check, helo, "PTR", ptr)
+        return _unknown(check, helo, None, "PTR", ptr)
     fix = Fix(f"Point the PTR record at a name in {suffix}.")
     if ptr.status is Status.ANSWER:
         sentence = (

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from exporter.checks.addresses import Address
-from exporter.checks.answers import Answer
+from exporter.checks.answers import Answer, why_unanswered
 from exporter.checks.check import Check, parallel
 from exporter.checks.helo import HeloName, evaluate_resolves, evaluate_syntax, forward_questions
 from exporter.checks.iprev import Iprev, ServerName, iprev
-from exporter.checks.result import CheckName, Finding, IprevVerdict, Reason, Result, some
+from exporter.checks.result import CheckName, Finding, IprevVerdict, Reason, Result, some, unknown
 
 ADDRESS_LIMIT = 64
 """How many addresses of each family are checked: the first in order, so every sample drops the same ones."""
@@ -101,8 +101,9 @@ def _evaluate_confirmed(
     for answer in forward:
         if not answer.is_conclusive:
             lookup = f"The lookup of the HELO name {helo}"
-            sentence = f"{lookup} got no answer ({answer.status}): not all of its addresses are known."
-            return Finding(check, Result.UNKNOWN, helo.text, Reason.of(answer.status), sentence)
+            why = why_unanswered(helo.name, answer)
+            sentence = f"{lookup} got no answer ({why}): not all of its addresses are known."
+            return unknown(check, helo.text, Reason.of(answer.status), sentence)
     for one in by_address.values():
         if one.finding.result is Result.UNKNOWN:
             return replace(one.finding, subject=helo.text)

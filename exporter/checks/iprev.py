@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from exporter.checks.addresses import Address
-from exporter.checks.answers import Answer, Question, Status
+from exporter.checks.answers import Answer, Question, Status, why_unanswered
 from exporter.checks.check import Check
 from exporter.checks.host_names import special_use, unusable
 from exporter.checks.names import DomainName
-from exporter.checks.result import CheckName, Finding, Fix, IprevVerdict, Reason, Result, some
+from exporter.checks.result import CheckName, Finding, Fix, IprevVerdict, Reason, Result, some, unknown
 
 NAME_LIMIT = 10
 """How many PTR names are looked up. RFC 8601 section 3 wants a limit; RFC 7208 section 4.6.4 has ten."""
@@ -85,8 +85,8 @@ def evaluate_iprev(
 ) -> Iprev:
     """The verdict that follows from the answer to the PTR question and from the forward lookups of the PTR names."""
     if not ptr.is_conclusive:
-        lookup = f"The PTR lookup of {address} ({address.reverse_name})"
-        sentence = f"{lookup} got no answer ({ptr.status}): nothing is known to be wrong with the address."
+        lookup, why = f"The PTR lookup of {address} ({address.reverse_name})", why_unanswered(address.reverse_name, ptr)
+        sentence = f"{lookup} got no answer ({why}): nothing is known to be wrong with the address."
         return Iprev(IprevVerdict.TEMPERROR, _unknown(ptr, sentence))
     if ptr.status is not Status.ANSWER:
         return Iprev(IprevVerdict.PERMERROR, _no_ptr(address, ptr, server))
@@ -95,8 +95,11 @@ def evaluate_iprev(
         return Iprev(IprevVerdict.PASS, _CONFIRMED, ptr.names, confirmed)
     for name, answer in forward.items():
         if not answer.is_conclusive:
-            lookup = f"The {address.rdtype} lookup of {name}, a PTR name of {address},"
-            sentence = f"{lookup} got no answer ({answer.status}), and no other PTR name confirms the address."
+            lookup, why = (
+                f"The {address.rdtype} lookup of {name}, a PTR name of {address},",
+                why_unanswered(name, answer),
+            )
+            sentence = f"{lookup} got no answer ({why}), and no other PTR name confirms the address."
             return Iprev(IprevVerdict.TEMPERROR, _unknown(answer, sentence), ptr.names)
     return Iprev(IprevVerdict.FAIL, _mismatch(address, ptr, forward, server), ptr.names)
 
@@ -110,7 +113,7 @@ def behind_nat(address: Address) -> Fix:
 
 
 def _unknown(answer: Answer, sentence: str) -> Finding:
-    return Finding(CheckName.FCRDNS, Result.UNKNOWN, reason=Reason.of(answer.status), sentence=sentence)
+    return unknown(CheckName.FCRDNS, "", Reason.of(answer.status), sentence)
 
 
 def _failed(address: Address, reason: Reason, sentence: str, fix: Fix) -> Finding:

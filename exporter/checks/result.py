@@ -162,6 +162,7 @@ class Reason(StrEnum):
 
     TIMEOUT = "timeout"
     SERVFAIL = "servfail"
+    DNSSEC_BOGUS = "dnssec-bogus"
     REFUSED = "refused"
     NETWORK = "network"
     TLS = "tls"
@@ -224,6 +225,13 @@ class Fix:
         return "\n".join([self.advice, *self.records])
 
 
+SIGN_AGAIN = Fix(
+    "Have the operator of the zone sign it again and keep its signatures fresh, or have the DS records above it match "
+    "its keys. Until then, receivers behind validating resolvers get no answer either. Publish nothing else."
+)
+"""What to do about a zone that fails DNSSEC validation. No record of it is known to be wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What one check found out about one address, HELO name or domain.
@@ -235,7 +243,7 @@ class Finding:
             Of a domain: the domain itself, or a selector or a host of it.
         reason: Why the result is not a pass; None for a pass.
         sentence: What is wrong and what was expected, for a person; for a pass, a remark or "".
-        fix: What to do about a fail.
+        fix: What to do about a fail, or about a zone that fails DNSSEC validation.
     """
 
     check: CheckName
@@ -248,6 +256,12 @@ class Finding:
     def __post_init__(self) -> None:
         if (self.result is Result.PASS) != (self.reason is None):
             raise ValueError(f"{self.check}: a {self.result} cannot have the reason {self.reason}")
+
+
+def unknown(check: CheckName, subject: str, reason: Reason | None, sentence: str) -> Finding:
+    """The finding of a check that could not be decided."""
+    fix = SIGN_AGAIN if reason is Reason.DNSSEC_BOGUS else None
+    return Finding(check, Result.UNKNOWN, subject, reason, sentence, fix)
 
 
 Slot = tuple[CheckName, str]

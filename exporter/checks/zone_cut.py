@@ -35,6 +35,12 @@ class ZoneCut:
     unanswered: tuple[DomainName, Status] | None = None
 
     @property
+    def bogus_zone(self) -> DomainName | None:
+        """The zone that fails DNSSEC validation, if that is why it is not known: all names below fail with it."""
+        is_bogus = self.unanswered is not None and self.unanswered[1] is Status.DNSSEC_BOGUS
+        return self.unanswered[0] if is_bogus and self.unanswered else None
+
+    @property
     def is_certain(self) -> bool:
         """Whether *zone* is the zone of the name, and not perhaps one above it."""
         return self.zone is not None and self.unanswered is None

@@ -14,7 +14,7 @@ from exporter.checks.examination import owner_of, spf_fix
 from exporter.checks.names import DomainName
 from exporter.checks.public_suffix import registrable_domain
 from exporter.checks.receivers import ReceiverResult, ReceiverVerdict, by_design
-from exporter.checks.result import CheckName, Finding, Fix, Result, some
+from exporter.checks.result import CheckName, Finding, Fix, Reason, Result, some
 from exporter.checks.zone_cut import ReverseZones, ZoneCut
 from exporter.cli.examination import (
     AnyChecked,
@@ -257,8 +257,21 @@ def _checks(one: AnyChecked) -> Iterator[Bullet]:
         text = f"{labels} ({equal[0].reason or ''}{', not expected to pass' if is_unexpected else ''})"
         fix = None if is_unexpected else equal[0].fix
         label = "hint" if is_unexpected and not is_unknown else equal[0].result.value
-        sentences = [equal[0].sentence, *[also[slot] for it in equal if (slot := (it.check, it.subject)) in also]]
+        bogus = _bogus_zones(one) if equal[0].reason is Reason.DNSSEC_BOGUS else ()
+        sentences = [
+            equal[0].sentence,
+            *bogus,
+            *[also[slot] for it in equal if (slot := (it.check, it.subject)) in also],
+        ]
         yield Bullet(kind, text, label, tuple(map(printable, dict.fromkeys(sentences))), fix)
+
+
+def _bogus_zones(one: AnyChecked) -> Iterator[str]:
+    cuts = list(one.examination.zones.values())
+    if isinstance(one, CheckedAddress):
+        cuts.append(one.examination.reverse.cut)
+    for zone in dict.fromkeys([cut.bogus_zone for cut in cuts if cut.bogus_zone is not None]):
+        yield f"The zone that fails DNSSEC validation is {zone}."
 
 
 def _spf(one: CheckedAddress) -> Iterator[Bullet]:

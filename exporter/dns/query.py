@@ -14,7 +14,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from exporter.checks.addresses import Address
-from exporter.checks.answers import Answer, ExtendedError, Question, Record, RRType, Status
+from exporter.checks.answers import Answer, ExtendedError, Question, Record, RRType, Status, is_bogus
 from exporter.checks.check import OnAnswer
 from exporter.checks.names import DomainName
 from exporter.dns.codec import (
@@ -129,7 +129,7 @@ _ANSWER, _REFUSED = Status.ANSWER, Status.REFUSED
 _FINAL = (_ANSWER, Status.NODATA, Status.NXDOMAIN, Status.CHAIN)
 # The most severe first: the status of a question without any conclusive reply.
 _SEVERITY = (
-    Status.CANARY, Status.CHAIN, Status.MALFORMED, Status.SERVFAIL,
+    Status.CANARY, Status.CHAIN, Status.DNSSEC_BOGUS, Status.MALFORMED, Status.SERVFAIL,
     Status.REFUSED, Status.TLS, Status.NETWORK, Status.TIMEOUT,
 )  # fmt: skip
 
@@ -202,6 +202,7 @@ class _Retries:
         worst: The most severe status of an attempt.
         heard_from: The server of the last readable reply.
         errors: The extended DNS errors of that reply.
+        bogus: The server that reported that the zone fails DNSSEC validation, and its errors.
         chain: The CNAME chain so far.
         ttl: The smallest TTL of the chain.
     """
@@ -223,6 +224,7 @@ class _Retries:
     worst: Status | None = None
     heard_from = ""
     errors: tuple[ExtendedError, ...] = ()
+    bogus: tuple[str, tuple[ExtendedError, ...]] | None = None
     chain: tuple[DomainName, ...] = ()
     ttl = 0
 
@@ -418,7 +420,10 @@ class Query(_Retries):
     def _give_up(self) -> tuple[Action, ...]:
         """Answer with the most severe status of the attempts."""
         self.state = State.GIVEN_UP
-        return (Finish(Answer(self.worst or Status.TIMEOUT, (), self.chain, 0, self.heard_from, 0.0, self.errors)),)
+        server, errors = self.heard_from, self.errors
+        if self.worst is Status.DNSSEC_BOGUS and self.bogus is not None:
+            server, errors = self.bogus
+        return (Finish(Answer(self.worst or Status.TIMEOUT, (), self.chain, 0, server, 0.0, errors)),)
 
     def _time_out(self, now: float) -> tuple[Action, ...]:
         self.forget()
@@ -559,6 +564,9 @@ class Query(_Retries):
             context.statistics.count_query(self.rdtype, status, now - self.sent_at)
             self.state = _DONE
             return (Finish(_new(Answer, (status, records, chain, ttl, server.text, 0.0, self.errors))),)
+        if status is Status.SERVFAIL and is_bogus(self.errors):
+            status = Status.DNSSEC_BOGUS
+            self.bogus = server.text, self.errors
         server.last_error = status
         return self._retry(status, now)
 

@@ -14,7 +14,7 @@ from exporter.checks.domain import Hint
 from exporter.checks.host_names import special_use
 from exporter.checks.names import DomainName
 from exporter.checks.public_suffix import registrable_domain
-from exporter.checks.result import CheckName, Finding, Fix, Reason, Result, some
+from exporter.checks.result import CheckName, Finding, Fix, Reason, Result, some, unknown
 from exporter.checks.spf.compile import compile_spf
 from exporter.checks.spf.compiled import CompiledSpf, size
 from exporter.checks.spf.fixes import (
@@ -336,7 +336,7 @@ def _fails(domain: str, reason: Reason, sentence: str, fix: Fix) -> Finding:
 
 
 def _unknown(domain: DomainName, outcome: Outcome) -> Finding:
-    return Finding(_CHECK, Result.UNKNOWN, domain, outcome.reason, f"SPF of {domain}: {outcome.why}.")
+    return unknown(_CHECK, domain, outcome.reason, f"SPF of {domain}: {outcome.why}.")
 
 
 def _trouble(domain: DomainName, tree: SpfTree, trouble: SpfTrouble, limits: Limits) -> Check[Finding]:
@@ -569,9 +569,9 @@ def _ending(tree: SpfTree) -> SpfRecord | None:
     return node.record
 
 
-def _unknown_modifiers(domain: DomainName, tree: SpfTree, unknown: Sequence[str]) -> Hint:
-    meant = {term: it for term in unknown if (it := repaired_term(term.replace("=", ":", 1))) is not None}
-    sentence = f"SPF of {domain} has modifiers that nobody knows, so receivers ignore them: {some(unknown)}."
+def _unknown_modifiers(domain: DomainName, tree: SpfTree, modifiers: Sequence[str]) -> Hint:
+    meant = {term: it for term in modifiers if (it := repaired_term(term.replace("=", ":", 1))) is not None}
+    sentence = f"SPF of {domain} has modifiers that nobody knows, so receivers ignore them: {some(modifiers)}."
     fix = None
     if meant:
         sentence += (

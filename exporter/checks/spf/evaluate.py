@@ -13,7 +13,7 @@ from exporter.checks.answers import Answer, Question, RRType, Status
 from exporter.checks.check import Check
 from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
-from exporter.checks.result import CheckName, Finding, Fix, Reason, Result
+from exporter.checks.result import CheckName, Finding, Fix, Reason, Result, unknown
 from exporter.checks.spf.compiled import CompiledSpf
 from exporter.checks.spf.fixes import authorising
 from exporter.checks.spf.macros import MacroString, dotted, expand, name_of, parse_macros
@@ -323,7 +323,7 @@ def spf_finding(check: CheckName, address: Address, verdict: SpfVerdict) -> Find
             f"SPF of {verdict.domain} for {address} is {verdict.result} if its ptr term does not match, "
             f"but a question about the PTR names got no answer ({verdict.unanswered_ptr})."
         )
-        return Finding(check, Result.UNKNOWN, verdict.domain, Reason.of(verdict.unanswered_ptr), sentence)
+        return unknown(check, verdict.domain, Reason.of(verdict.unanswered_ptr), sentence)
     return _finding(check, address, verdict.domain, verdict.outcome, verdict.owner, verdict.records)
 
 
@@ -343,7 +343,7 @@ def _finding(
         return Finding(check, Result.PASS, domain)
     sentence = f"SPF of {domain} for {address} is {result}, not pass: {why}."
     if result is SpfResult.TEMPERROR:
-        return Finding(check, Result.UNKNOWN, domain, reason, sentence)
+        return unknown(check, domain, reason, sentence)
     if not owner:
         fix = Fix("Make the server use a qualified domain name, for which an SPF record can be published.")
         return Finding(check, Result.FAIL, domain, reason, sentence, fix)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from exporter.checks.answers import Answer, Question, Status
+from exporter.checks.answers import Answer, Question, Status, why_unanswered
 from exporter.checks.names import DomainName
 from exporter.checks.repair import cleaned, quoted
 from exporter.checks.result import Reason
@@ -320,7 +320,7 @@ def too_many_exchanges(term: str, domain: str, count: int, limits: Limits) -> Ou
 
 def unanswered(question: Question, answer: Answer) -> Outcome:
     """The outcome if a question got no answer."""
-    why = f"the {question} lookup got no answer ({answer.status})"
+    why = f"the {question} lookup got no answer ({why_unanswered(question.name, answer)})"
     return Outcome(SpfResult.TEMPERROR, Reason.of(answer.status), why)
 
 

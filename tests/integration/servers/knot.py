@@ -2,13 +2,14 @@
 
 import socket
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import dns.message
+import dns.query
 
-from tests.integration.servers.process import Server, wait_until
+from tests.integration.servers.process import DEADLINE_SECONDS, Server, wait_until
 from tests.integration.servers.tools import require
 
 TTL_SECONDS = 60
@@ -29,11 +30,13 @@ def zone_text(origin: str, lines: Iterable[str], *, serial: int = 1, ttl: int = 
 class Knot(Server):
     """Knot on a port of its own, with *zones* (origin to lines in zone-file format, or None for one that is broken).
 
-    A name in no zone is NXDOMAIN from the root zone, which is added; a name in a broken zone is SERVFAIL.
+    A name in no zone is NXDOMAIN from the root zone, which is added; a name in a broken zone is SERVFAIL. The zones in
+    *signed* are signed with DNSSEC: `key` is the trust anchor of one.
     """
 
-    def __init__(self, zones: Mapping[str, Iterable[str] | None]) -> None:
+    def __init__(self, zones: Mapping[str, Iterable[str] | None], *, signed: Collection[str] = ()) -> None:
         super().__init__()
+        self._signed = signed
         self._zones = {".": (), **zones}
         self._serial = 1
         self._knotd = require("knotd")
@@ -46,9 +49,11 @@ class Knot(Server):
 
     def command(self) -> list[str]:
         """Write knot.conf and the zone files."""
+        (self.folder / "db").mkdir(exist_ok=True)
         zones = []
         for number, (origin, lines) in enumerate(self._zones.items()):
-            zones.append(f"  - domain: {origin}\n    file: zone{number}")
+            signing = "\n    dnssec-signing: on\n    dnssec-policy: signed" if origin in self._signed else ""
+            zones.append(f"  - domain: {origin}\n    file: zone{number}{signing}")
             if lines is not None and not (self.folder / f"zone{number}").exists():
                 self._write(number, origin, lines)
         (self.folder / "knot.conf").write_text(
@@ -66,6 +71,9 @@ database:
     storage: {self.folder}/db
 control:
     listen: {self.folder}/control
+policy:
+  - id: signed
+    single-type-signing: on
 template:
   - id: default
     storage: {self.folder}
@@ -114,6 +122,12 @@ zone:
             except OSError:
                 return 0
         return answer[0][0].serial if answer else 0  # type: ignore[attr-defined]  # an SOA record
+
+    def key(self, origin: str) -> str:
+        """The DNSKEY record of a signed zone, as in a zone file."""
+        query = dns.message.make_query(origin, "DNSKEY")
+        answer = dns.query.udp(query, self.host, timeout=DEADLINE_SECONDS, port=self.port).answer
+        return str(answer[0]).replace(" IN ", " ")
 
     def publish(self, origin: str, lines: Iterable[str]) -> None:
         """Replace the records of a zone, and wait until Knot serves them."""

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.answers import Answer, ExtendedError, MailExchange, Question, Status, Text
+from exporter.checks.answers import (
+    Answer,
+    ExtendedError,
+    MailExchange,
+    Question,
+    Status,
+    Text,
+    is_bogus,
+    why_unanswered,
+)
 from exporter.checks.result import CheckName, Finding, Fix, Reason, Result, some
 from tests.factories import address, name, question
 from tests.strategies import HOSTS, INCONCLUSIVE, NEIGHBOURS
@@ -30,6 +39,36 @@ def test_a_status_is_conclusive_or_has_a_reason(status):
         assert Reason.of(status).value == status.value
     if status is not Status.ANSWER:
         assert Answer(status).is_conclusive is status.is_conclusive
+
+
+@pytest.mark.parametrize("code", range(31))
+def test_errors_that_mean_bogus(code):
+    """Validation was tried and failed: not indeterminate, not unsupported, and not for want of a reachable server."""
+    bogus = {6, 7, 8, 9, 10, 11, 12, 25}
+
+    assert is_bogus([ExtendedError(3), ExtendedError(code)]) is (code in bogus)
+    assert not is_bogus([ExtendedError(code), ExtendedError(22)])
+    assert not is_bogus([])
+
+
+@pytest.mark.parametrize(
+    ("text", "zone"),
+    [
+        ("", "the zone of mail.example.org"),
+        ("no SEP matching the DS found for example.org.", "the zone example.org"),
+        ("failure <mail.example.org. A IN>: signature expired for key Example.ORG. while", "the zone example.org"),
+        ("for key badexample.org. or xmail.example.org.", "the zone of mail.example.org"),
+        ("no DS at org.", "the zone of mail.example.org"),
+        ("<script>\x1b[31m", "the zone of mail.example.org"),
+    ],
+)
+def test_a_bogus_answer_names_the_zone_if_a_server_does(text, zone):
+    """The zone is a name at or above the owner: nothing else of a server's text is repeated."""
+    answer = Answer(Status.DNSSEC_BOGUS, errors=(ExtendedError(3), ExtendedError(7, text)))
+
+    assert why_unanswered(name("mail.example.org"), answer) == (
+        f"dnssec-bogus: {zone} fails DNSSEC validation, Signature Expired"
+    )
 
 
 @given(st.lists(st.sampled_from(NEIGHBOURS), min_size=1), st.integers())

@@ -52,7 +52,20 @@ def test_reasons_of_unknown_are_documented_separately():
     section = VERDICTS.split("The reason of an `unknown`", 1)
     unknown = {reason for reason in Reason if f"| `{reason}` |" in section[1].split("## Domains")[0]}
     assert unknown == {
-        *[Reason(it) for it in ("timeout", "servfail", "refused", "network", "tls", "malformed", "chain", "canary")],
+        *[
+            Reason(it)
+            for it in (
+                "timeout",
+                "servfail",
+                "dnssec-bogus",
+                "refused",
+                "network",
+                "tls",
+                "malformed",
+                "chain",
+                "canary",
+            )
+        ],
         Reason.DNSBL_BLOCKED,
         Reason.DNSBL_PENDING,
         Reason.DNSBL_UNTRUSTED,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checks.answers import Answer, Status
+from exporter.checks.answers import Answer, ExtendedError, Status
 from exporter.checks.names import DomainName
 from exporter.dns.query import (
     Again,
@@ -256,6 +256,12 @@ def truncate(reply):
     reply.flags |= dns.flags.TC
 
 
+def with_errors(*codes):
+    """Makes the event of a SERVFAIL with these extended errors (RFC 8914)."""
+    options = [dns.edns.GenericOption(15, code.to_bytes(2) + b"of example.org.") for code in codes]
+    return over_udp(rcode=2, change=lambda reply: reply.use_edns(0, options=options))
+
+
 def link(number):
     """Makes the event of a CNAME record without its target."""
     return lambda walk: Datagram(walk.now, walk.reply(f"{walk.query.name}. 60 IN CNAME l{number}.example.net."))
@@ -271,6 +277,7 @@ NO_EDNS = over_udp(rcode=1, change=lambda reply: reply.use_edns(-1))
 TRUNCATED = over_udp(change=truncate)
 BADCOOKIE = over_udp(rcode=23, cookie=SERVER_COOKIE)
 RIGHT_COOKIE = over_udp(N0, cookie=SERVER_COOKIE)
+BOGUS = with_errors(7)
 REFERRAL = over_udp(authority="n0.example.org. 60 IN NS ns.example.net.")
 
 
@@ -338,6 +345,17 @@ TABLE = [
     ("another RCODE, or a referral", [(over_udp(rcode=2), "ask 1"), (over_udp(N0), "done: answer")], {}),
     ("another RCODE, or a referral", [(over_udp(rcode=5), "ask 1"), (REFERRAL, "ask 0")], {}),
     ("another RCODE, or a referral", [(over_udp(rcode=1), "ask 1")], {}),
+    ("SERVFAIL with an error that means bogus", [(BOGUS, "ask 1"), (over_udp(N0), "done: answer")], {}),
+    (
+        "SERVFAIL with an error that means bogus",
+        [(BOGUS, "ask 1"), (over_udp(rcode=2), "ask 0"), (OUT_OF_TIME, "given up: dnssec-bogus")],
+        {},
+    ),
+    (
+        "SERVFAIL with an error that means bogus",
+        [(with_errors(9, 22), "ask 1"), (with_errors(5), "ask 0"), (with_errors(3), "given up: servfail")],
+        {},
+    ),
     ("a CNAME record without its target", [(link(1), "ask 0"), (over_udp(rcode=2), "ask 1")], {}),
     (
         "a CNAME loop, or more than 16 links",
@@ -467,6 +485,19 @@ def test_what_each_reply_and_failure_leads_to(row, steps, more):
     more.get("before", lambda _: None)(walk)
     for event, expected in steps:
         assert walk.after(event(walk)) == expected
+
+
+def test_a_bogus_answer_names_the_server_and_the_errors_that_say_so():
+    """They are those of the reply that said so, not of the last one."""
+    walk = Walk()
+    for event in (BOGUS(walk), over_udp(rcode=2)(walk)):
+        walk.query.advance(event)
+        walk.query.advance(MaySend(walk.now))
+    (finish,) = walk.query.advance(OUT_OF_TIME(walk))
+
+    answer = finish.answer
+    assert (answer.status, answer.server) == (Status.DNSSEC_BOGUS, "192.0.2.0:53")
+    assert answer.errors == (ExtendedError(7, "of example.org."),)
 
 
 def test_the_table_is_complete():
