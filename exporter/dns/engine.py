@@ -10,6 +10,7 @@ import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from operator import attrgetter, itemgetter
+from typing import Any
 
 from exporter.checks.answers import Answer, Question, Status
 from exporter.checks.check import OnAnswer
@@ -35,7 +36,15 @@ from exporter.dns.queue import QueryQueue
 from exporter.dns.servers import CookieJar, Server
 from exporter.dns.settings import Endpoint, ResolverSettings
 from exporter.dns.statistics import Statistics
-from exporter.dns.transports import ReadBudget, ReplyHandler, SocketAddress, StreamTransport, Transport, UdpTransport
+from exporter.dns.transports import (
+    ReadBudget,
+    ReplyHandler,
+    SocketAddress,
+    StreamTransport,
+    Transport,
+    UdpTransport,
+    look_up,
+)
 
 _TICK_SECONDS = 0.02
 _WATCH_SECONDS = 0.5
@@ -112,7 +121,7 @@ class Engine:
         self._tick_timer: asyncio.TimerHandle | None = None
         self._watch_timer: asyncio.TimerHandle | None = None
         self._release_timer: asyncio.TimerHandle | None = None
-        self._reopening: set[asyncio.Task[None]] = set()
+        self._opening: dict[int, asyncio.Task[None]] = {}
 
     @property
     def max_seconds(self) -> float:
@@ -125,10 +134,12 @@ class Engine:
         return sum(map(len, self._opened))
 
     async def start(self) -> None:
-        """Open the transports to the servers, and ask the canaries."""
+        """Open the transports to the servers, and ask the canaries. A name is waited for at most one timeout."""
         self._loop = asyncio.get_running_loop()
         self.queue.start(self._loop)
-        await asyncio.gather(*map(self._open, self.servers))
+        for server in self.servers:
+            self._reconnect(server)
+        await asyncio.wait(self._opening.values(), timeout=self._settings.timeout_seconds)
         self._release_timer = self._loop.call_later(self._settings.timeout_seconds, self._release)
         if self._settings.canary is None:
             self._release()
@@ -143,7 +154,7 @@ class Engine:
         self._loop = self._tick_timer = self._watch_timer = self._release_timer = None
         self.queue.close()
         self.monitor.close()
-        for task in self._reopening:
+        for task in self._opening.values():
             task.cancel()
         await asyncio.gather(*[transport.close() for transport in self._opened])
 
@@ -310,11 +321,11 @@ class Engine:
         self.context.reorder()
 
     def _reconnect(self, server: Server) -> None:
-        """Try again to open the transports of a server that has none."""
-        if self._transports[server.number][0] is None and self._loop is not None:
-            task = self._loop.create_task(self._open(server))
-            self._reopening.add(task)
-            task.add_done_callback(self._reopening.discard)
+        """Open the transports of a server that has none. Its name may take long to resolve, so once at a time."""
+        number, loop = server.number, self._loop
+        if self._transports[number][0] is None and number not in self._opening and loop is not None:
+            self._opening[number] = task = loop.create_task(self._open(server))
+            task.add_done_callback(lambda _: self._opening.pop(number))
 
     def _probe(self, server: Server, question: Question, on_answer: OnAnswer) -> None:
         """Ask only this server, before all other questions and also if too many are in flight."""
@@ -396,11 +407,15 @@ class Connector:
 
 async def _find_address(endpoint: Endpoint) -> SocketAddress | None:
     """The first socket address of a server; None if its name does not resolve."""
-    flags = socket.AI_NUMERICHOST if endpoint.is_address else 0
-    loop = asyncio.get_running_loop()
+    host, port = endpoint.host, endpoint.port
+    found: list[tuple[int, Any]]
     try:
-        found = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_DGRAM, flags=flags)
+        if endpoint.is_address:  # its scope becomes a number
+            numeric = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
+            found = [(family, address) for family, *_, address in numeric]
+        else:
+            found = await look_up(host, port)
     except OSError:
         return None
-    family, _, _, _, address = found[0]
-    return (family, address) if len(address) in (2, 4) else None  # type: ignore[return-value]
+    family, address = found[0]
+    return (family, address) if len(address) in (2, 4) else None

@@ -1,16 +1,18 @@
 """Queries to one server over HTTPS (RFC 8484)."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from exporter.checks.answers import Status
 from exporter.dns.query import Query
 from exporter.dns.settings import Endpoint
-from exporter.dns.transports import ReplyHandler
+from exporter.dns.transports import ReplyHandler, look_up
 
 _MESSAGE = "application/dns-message"
 _HEADERS = {"accept": _MESSAGE, "content-type": _MESSAGE, "user-agent": "maildns-exporter"}
@@ -18,6 +20,23 @@ _MAX_BYTES = 65_535
 _MAX_CONNECTIONS = 8
 _NO_ID = b"\0\0"  # RFC 8484 section 4.1: TLS protects against forgery, so the ID is 0
 _OK, _SERVER_ERROR = 200, 500
+
+
+class _Names(AbstractResolver):
+    """Looks up the host of a server without keeping the end of the process waiting."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        return [
+            ResolveResult(hostname=host, host=address[0], port=port, family=found, proto=0, flags=flags)
+            for found, address in await look_up(host, port)
+            if family in (socket.AF_UNSPEC, found)
+        ]
+
+    async def close(self) -> None:
+        """Do nothing: it holds nothing."""
 
 
 class HttpsTransport:
@@ -91,7 +110,7 @@ class HttpsTransport:
 
     async def _post(self, message: bytes) -> bytes | Status:
         if self._session is None:
-            connector = aiohttp.TCPConnector(ssl=self._tls, limit=_MAX_CONNECTIONS)
+            connector = aiohttp.TCPConnector(ssl=self._tls, limit=_MAX_CONNECTIONS, resolver=_Names())
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 timeout=self._timeout,

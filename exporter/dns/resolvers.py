@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import math
-import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -20,6 +19,7 @@ from exporter.dns.canary import Verified, first_failure
 from exporter.dns.resolver import Resolver, ServerHealth
 from exporter.dns.servers import Workaround
 from exporter.dns.settings import Endpoint, ResolverSettings
+from exporter.dns.transports import look_up
 
 
 class Source(NamedTuple):
@@ -36,6 +36,9 @@ class Source(NamedTuple):
         return f"{self.server} of {self.resolver}" if self.server else self.resolver
 
 
+_LOOK_UP_SECONDS = 2.0  # that a start or a reload waits for the system's resolver
+
+
 class ExternalInputs(NamedTuple):
     """What resolvers depend on beside their settings.
 
@@ -49,7 +52,7 @@ class ExternalInputs(NamedTuple):
 
     @classmethod
     async def read(cls, settings: Iterable[ResolverSettings]) -> "ExternalInputs":
-        """Read the files and look up the names. Waits for the system's resolver if there are names."""
+        """Read the files and look up the names. Waits a little for the system's resolver if there are names."""
         files = {each.ca_file for each in settings if each.ca_file is not None}
         endpoints = {server for each in settings for server in each.servers}
         names = {server.host for server in endpoints if not server.is_address and server.scheme != "https"}
@@ -59,10 +62,11 @@ class ExternalInputs(NamedTuple):
 
 async def _addresses(host: str) -> frozenset[str]:
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
-    except OSError:
+        async with asyncio.timeout(_LOOK_UP_SECONDS):
+            found = await look_up(host, None)
+    except OSError:  # a TimeoutError is one
         return frozenset()
-    return frozenset([str(address[0]) for *_, address in found])
+    return frozenset([str(address[0]) for _, address in found])
 
 
 def _digest(file: Path) -> str:

@@ -5,11 +5,12 @@ import contextlib
 import socket
 import ssl
 import sys
+import threading
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from struct import Struct
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from exporter.checks.answers import Status
 from exporter.dns.codec import RandomBytes
@@ -53,6 +54,35 @@ class ReplyHandler(Protocol):
 
 SocketAddress = tuple[int, tuple[str, int] | tuple[str, int, int, int]]
 """Address family and socket address of a server."""
+
+
+async def look_up(host: str, port: int | None) -> list[tuple[int, Any]]:
+    """The address family and socket addresses of a host, as getaddrinfo(3). Raises `OSError`.
+
+    The system's resolver may be silent, and then takes 10 s or more. A thread that nobody waits for asks it: neither a
+    cancelled caller nor the end of the process.
+    """
+    loop = asyncio.get_running_loop()
+    answered: asyncio.Future[list[tuple[int, Any]]] = loop.create_future()
+
+    def settle(found: list[tuple[int, Any]], error: OSError | None) -> None:
+        if not answered.done():
+            answered.set_result(found) if error is None else answered.set_exception(error)
+
+    def ask() -> None:
+        found: list[tuple[int, Any]] = []
+        failure = None
+        try:
+            answers = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+            found = [(family, address) for family, _, _, _, address in answers]
+        except (OSError, UnicodeError) as error:
+            failure = error if isinstance(error, OSError) else OSError(str(error))
+        with contextlib.suppress(RuntimeError):  # the event loop has ended
+            loop.call_soon_threadsafe(settle, found, failure)
+
+    threading.Thread(target=ask, name="look_up", daemon=True).start()
+    return await answered
+
 
 IDLE_SECONDS = 5.0
 MAX_PENDING = 100

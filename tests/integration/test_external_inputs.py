@@ -1,12 +1,15 @@
 """What the exporter depends on beside its configuration: resolv.conf, names of DNS servers and CA files that change."""
 
+import subprocess
+import sys
+
 import pytest
 import yaml
 
 from exporter.dns.resolvers import Resolvers
 from exporter.dns.settings import ResolverSettings, parse_endpoint
 from tests.integration.alerting.stack import Dns
-from tests.integration.keeping import process
+from tests.integration.keeping import ROOT, process
 from tests.integration.servers.process import wait_until
 from tests.integration.servers.tools import require
 from tests.integration.web.certificates import Authority
@@ -54,6 +57,18 @@ def test_a_server_that_is_configured_by_name_is_followed_to_its_new_address(tmp_
             wait_until(lambda: unknown in exporter.get("/metrics")[1], "the first sample has no answer")
             hosts.write_text("127.0.0.1 dns.example.org\n")
             wait_until(lambda: "maildns_fcrdns_match{" in exporter.get("/metrics")[1], "the new address answers")
+
+
+@pytest.mark.parametrize("server", ["dns.example.org", "tls://dns.example.org", "https://dns.example.org/dns-query"])
+def test_a_silent_system_resolver_delays_neither_start_nor_stop(tmp_path, server):
+    """It would take 150 s to give up a name. The exporter serves and ends long before, in a network of its own."""
+    config = configuration(tmp_path / "maildns.yml", servers=[server])
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.77\noptions timeout:30 attempts:5\n")
+    enter = (require("unshare"), "--net", *with_own_file(tmp_path / "resolv.conf", "/etc/resolv.conf")[1:])
+    program = (sys.executable, "-m", "tests.integration.unnamed_server", str(config))
+    done = subprocess.run([*enter, *program], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+    assert done.stdout.split() == ["asked", "serving", "ended", "0"], done.stderr
 
 
 async def test_a_rotated_ca_file_needs_new_resolvers(tmp_path):
