@@ -214,6 +214,9 @@ MAX_NEGATIVE_TTL = 900
 MAX_LINKS = 16
 """The longest CNAME chain that is followed."""
 
+NO_SOA = -1
+"""The TTL of a negative reply without the SOA record of a zone above the name."""
+
 ParsedReply = tuple[Status | None, tuple[Record, ...], tuple[DomainName, ...], int, bytes | None]
 """Status, records, CNAME chain, TTL, and EDNS options (None without EDNS).
 
@@ -287,8 +290,8 @@ def clamp_ttl(ttl: int) -> int:
 def interpret(reply: ReplyRecords, name: DomainName) -> ParsedReply:
     """What the reply says about *name*. Raises `UnreadableError` if it contradicts itself.
 
-    NXDOMAIN is about the end of the chain (RFC 6604 section 3). NODATA needs the SOA record of a zone above the name,
-    or at least no NS records: with those it is a referral (RFC 2308 section 2.2), which says nothing about the name.
+    NXDOMAIN is about the end of the chain (RFC 6604 section 3). NODATA has the SOA record of a zone above the name, or
+    `NO_SOA` as its TTL. With NS records instead it is a referral (RFC 2308 section 2.2), which says nothing about it.
     """
     chain: list[DomainName] = []
     ttl = MAX_TTL
@@ -309,13 +312,14 @@ def interpret(reply: ReplyRecords, name: DomainName) -> ParsedReply:
         return Status.ANSWER, _sorted(reply.records[end]), links, min(ttl, reply.ttl(end)), reply.options
     negative = reply.negative_ttl(end)
     if reply.rcode == _NXDOMAIN_RCODE:
-        return Status.NXDOMAIN, (), links, min(ttl, negative or 0), reply.options
+        return Status.NXDOMAIN, (), links, NO_SOA if negative is None else min(ttl, negative), reply.options
     if negative is not None:
         return Status.NODATA, (), links, min(ttl, negative), reply.options
     if links:
         return None, (), links, ttl, reply.options
-    status = Status.REFUSED if reply.is_referral else Status.NODATA
-    return status, _sorted(reply.referred.get(end, [])), (), 0, reply.options
+    if reply.is_referral:
+        return Status.REFUSED, _sorted(reply.referred.get(end, [])), (), 0, reply.options
+    return Status.NODATA, (), (), NO_SOA, reply.options
 
 
 def _sorted(records: list[Record]) -> tuple[Record, ...]:

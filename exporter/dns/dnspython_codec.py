@@ -22,7 +22,8 @@ MAX_POINTER_CHAIN = 8
 def read_unusual(packet: bytes, name: DomainName, rdtype: RRType) -> tuple[int, ParsedReply]:
     """The RCODE of any reply (RFC 6895 section 2.3, extended by EDNS), and what it says about *name* and *rdtype*.
 
-    Every RCODE except NOERROR, NXDOMAIN and SERVFAIL is a refusal. Raises as `read_message`.
+    Every RCODE except NOERROR, NXDOMAIN and SERVFAIL is a refusal. Records of other types or classes are no answer.
+    Raises as `read_message`.
     """
     message = read_message(packet)
     rcode = message.rcode()
@@ -33,6 +34,8 @@ def read_unusual(packet: bytes, name: DomainName, rdtype: RRType) -> tuple[int, 
     try:
         reply = _reply_records(message, rdtype)
         reply.options = options
+        if message.answer and not (reply.records or reply.cnames):  # only of another type or class: that is no NODATA
+            return rcode, (Status.MALFORMED, (), (), 0, options)
         return rcode, interpret(reply, name)
     except ValueError as error:
         raise UnreadableError(str(error)) from None

@@ -36,7 +36,7 @@ class _Names(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Do nothing: it holds nothing."""
+        """Do nothing."""
 
 
 class HttpsTransport:

@@ -20,6 +20,7 @@ from exporter.checks.names import DomainName
 from exporter.dns.codec import (
     MAX_LINKS,
     MAX_TTL,
+    NO_SOA,
     TYPE_AND_CLASS,
     ParsedReply,
     RandomBytes,
@@ -126,6 +127,7 @@ _WAITING = (State.ASKED, State.ASKED_AGAIN, State.OVER_TCP)
 _QUEUED, _ASKED, _DONE = State.QUEUED, State.ASKED, State.DONE  # looked up faster than an attribute of an Enum
 _AGAIN = (Again(),)
 _ANSWER, _REFUSED = Status.ANSWER, Status.REFUSED
+_NEGATIVE = (Status.NODATA, Status.NXDOMAIN)
 _FINAL = (_ANSWER, Status.NODATA, Status.NXDOMAIN, Status.CHAIN)
 # The most severe first: the status of a question without any conclusive reply.
 _SEVERITY = (
@@ -546,6 +548,12 @@ class Query(_Retries):
         self._replied(server, now)
         if self.without_edns:
             server.note_no_edns(now)
+        if ttl == NO_SOA:
+            ttl = 0
+            if status is Status.NODATA and server.sends_soa:
+                status = Status.MALFORMED  # it has left out more than the SOA record
+        elif status in _NEGATIVE:
+            server.sends_soa = True
         if self.chain:
             ttl = min(ttl, self.ttl)
             chain = self.chain + chain

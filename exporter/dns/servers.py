@@ -79,6 +79,8 @@ class Server:
         canary_failure: The latest failure of its canary; None before the first check and after a right answer.
         canary_passed_at: The Unix time at which it last passed its canary; 0.0 for never.
         contradicted: Whether it answered its canary wrongly, so that its answers do not count.
+        sends_soa: Whether it ever sent an SOA record with a negative reply (RFC 2308), as nearly all servers do: an
+            empty reply without one then shows that records were left out.
         cookies: Its cookie jar; None without cookies.
         random_case: Whether queries are in random case.
         options_seen: The EDNS options that were checked last and need not be checked again.
@@ -98,7 +100,7 @@ class Server:
         "back_off_seconds", "basic_rounds", "basic_until", "canary_failure", "canary_ok", "canary_passed_at",
         "case_mistakes", "contradicted", "cookies", "down_until", "endpoint", "failures", "full_reply_at", "is_udp",
         "last_error", "last_reply_at", "lower_case_until", "no_edns_until", "number", "opt_seen", "options_seen",
-        "ordinary_from", "random_case", "round_trip_seconds", "tail", "text", "unanswered", "up",
+        "ordinary_from", "random_case", "round_trip_seconds", "sends_soa", "tail", "text", "unanswered", "up",
     )  # fmt: skip
 
     def __init__(
@@ -119,6 +121,7 @@ class Server:
         self.canary_failure: CanaryFailure | None = None
         self.canary_passed_at = 0.0
         self.contradicted = False
+        self.sends_soa = False
         self.cookies = cookies
         self.random_case = random_case
         self.options_seen: bytes | None = None

@@ -11,6 +11,7 @@ from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.report import AuthenticationSettings, Target, report
 from exporter.checks.result import IprevVerdict, Result
+from exporter.dns.settings import CanarySettings
 from exporter.inventory.expansion import expand, expansion
 from tests.integration.kinds import DOMAIN, KINDS
 from tests.integration.running import resolver_for, sampled
@@ -87,6 +88,19 @@ async def test_an_address_counts_wherever_it_is_in_a_long_answer(count):
 
     assert {finding.check: finding.result for finding in found.findings if finding.result is not Result.PASS} == {}
     assert expansion(compiled, (), {}).addresses.size == count
+
+
+@pytest.mark.parametrize(("options", "status"), [((), "answer"), (("private-address: 127.0.0.0/8",), "malformed")])
+async def test_an_answer_that_a_resolver_has_emptied_is_unknown(knot, options, status):
+    """Without the addresses that it filters, Unbound's answer has no SOA record; all its negative answers have one."""
+    knot.publish(".", ["listed.example.com. A 127.0.0.2", 'text.example.com. TXT "x"'])
+    with Unbound(knot.port, options=options) as unbound:
+        async with resolver_for(unbound.address, canary=CanarySettings()) as resolver:
+            found = await resolver.resolve(Question(DomainName("listed.example.com"), "A"))
+            nodata = await resolver.resolve(Question(DomainName("text.example.com"), "A"))
+            gone = await resolver.resolve(Question(DomainName("gone.example.com"), "A"))
+
+    assert [answer.status for answer in (found, nodata, gone)] == [status, "nodata", "nxdomain"]
 
 
 async def test_an_outage_withholds_every_verdict_and_changes_none(world, knot):

@@ -20,6 +20,7 @@ from exporter.dns.codec import (
     MAX_LINKS,
     MAX_NEGATIVE_TTL,
     MAX_TTL,
+    NO_SOA,
     NameReader,
     Randomness,
     ReplyRecords,
@@ -105,8 +106,8 @@ def test_a_chain_in_the_answer_is_followed_in_any_order():
     [
         (records(query(), authority=SOA), Status.NODATA, (), 60),
         (records(query(), authority=SOA, rcode=3), Status.NXDOMAIN, (), 60),
-        (records(query(), rcode=3), Status.NXDOMAIN, (), 0),
-        (records(query()), Status.NODATA, (), 0),
+        (records(query(), rcode=3), Status.NXDOMAIN, (), NO_SOA),
+        (records(query()), Status.NODATA, (), NO_SOA),
         (records(query(), authority="example.org. 60 IN NS ns.example.org."), Status.REFUSED, (), 0),
         (
             records(query(), "www.example.org. 9 IN CNAME x.example.org.", authority=SOA, rcode=3),
@@ -137,6 +138,21 @@ def test_a_chain_in_the_answer_is_followed_in_any_order():
 def test_what_is_negative_and_what_is_not(reply, status, chain, ttl):
     """NXDOMAIN, NODATA, a referral, and chains with a negative end, an unknown end, or a loop (RFC 2308 section 2)."""
     assert read(reply) == (status, (), chain, ttl, None)
+
+
+@pytest.mark.parametrize("line", ["CH TXT x", "HS TXT x", "IN TXT x", "IN DNAME example.net."])
+@pytest.mark.parametrize("authority", ["", SOA])
+def test_records_that_were_not_asked_for_are_no_nodata(line, authority):
+    """Records of another class or type beside the right ones are ignored; alone, they are no answer."""
+    rdclass, rdtype, rdata = line.split()
+    other = dns.rrset.from_text("www.example.org.", 60, rdclass, rdtype, rdata)
+    alone = records(query(), authority=authority)
+    beside = records(query(), "www.example.org. 60 IN A 192.0.2.1", authority=authority)
+    for reply in (alone, beside):
+        reply.answer.append(other)
+    found = [read_unusual(reply.to_wire(), name("www.example.org"), "A")[1][:2] for reply in (alone, beside)]
+
+    assert found == [(Status.MALFORMED, ()), (Status.ANSWER, (address("192.0.2.1"),))]
 
 
 def test_a_long_chain_is_cut():
@@ -424,7 +440,7 @@ def reply_of(*records, rcode=0, soa=(), is_referral=False):
             id="a-long-negative-ttl-is-cut",
         ),
         pytest.param(reply_of(soa=[(ORG, 0)]), (Status.NODATA, (), (), 0), id="nodata-that-is-not-to-be-kept"),
-        pytest.param(reply_of(), (Status.NODATA, (), (), 0), id="nodata-without-an-soa-is-not-kept"),
+        pytest.param(reply_of(), (Status.NODATA, (), (), NO_SOA), id="nodata-without-an-soa"),
         pytest.param(reply_of(is_referral=True), (Status.REFUSED, (), (), 0), id="a-referral-says-nothing"),
         pytest.param(
             reply_of(soa=[(ORG, 30)], is_referral=True),
@@ -432,9 +448,9 @@ def reply_of(*records, rcode=0, soa=(), is_referral=False):
             id="unless-there-is-an-soa-too",
         ),
         pytest.param(reply_of(rcode=3, soa=[(ORG, 30)]), (Status.NXDOMAIN, (), (), 30), id="nxdomain"),
-        pytest.param(reply_of(rcode=3), (Status.NXDOMAIN, (), (), 0), id="nxdomain-without-an-soa-is-not-kept"),
+        pytest.param(reply_of(rcode=3), (Status.NXDOMAIN, (), (), NO_SOA), id="nxdomain-without-an-soa"),
         pytest.param(
-            reply_of((WWW, WEB, 60), rcode=3), (Status.NXDOMAIN, (), (WEB,), 0), id="nxdomain-is-about-the-end"
+            reply_of((WWW, WEB, 60), rcode=3), (Status.NXDOMAIN, (), (WEB,), NO_SOA), id="nxdomain-is-about-the-end"
         ),
         pytest.param(reply_of((WWW, WWW, 60)), (Status.CHAIN, (), (WWW,), 60), id="an-alias-of-itself"),
         pytest.param(

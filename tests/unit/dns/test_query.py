@@ -331,6 +331,11 @@ def untrusted(*numbers):
     return prepare
 
 
+def sends_soa(walk):
+    """The first server has sent an SOA record with a negative reply."""
+    walk.servers[0].sends_soa = True
+
+
 def closed(walk):
     """The server's port is closed."""
     return Failed(walk.now, Status.NETWORK)
@@ -345,6 +350,16 @@ TABLE = [
     ("another RCODE, or a referral", [(over_udp(rcode=2), "ask 1"), (over_udp(N0), "done: answer")], {}),
     ("another RCODE, or a referral", [(over_udp(rcode=5), "ask 1"), (REFERRAL, "ask 0")], {}),
     ("another RCODE, or a referral", [(over_udp(rcode=1), "ask 1")], {}),
+    (
+        "no records and no SOA record, from a server that sends one otherwise",
+        [(over_udp(), "ask 1"), (over_udp(), "done: nodata")],
+        {"before": sends_soa},
+    ),
+    (
+        "no records and no SOA record, from a server that sends one otherwise",
+        [(over_udp(), "given up: malformed")],
+        {"before": sends_soa, "attempts": 1},
+    ),
     ("SERVFAIL with an error that means bogus", [(BOGUS, "ask 1"), (over_udp(N0), "done: answer")], {}),
     (
         "SERVFAIL with an error that means bogus",
@@ -485,6 +500,16 @@ def test_what_each_reply_and_failure_leads_to(row, steps, more):
     more.get("before", lambda _: None)(walk)
     for event, expected in steps:
         assert walk.after(event(walk)) == expected
+
+
+@pytest.mark.parametrize(("negative", "sends"), [({"rcode": 3}, False), ({}, False), ({"authority": SOA}, True)])
+def test_a_server_is_known_to_send_soa_records(negative, sends):
+    """Any negative reply shows it; NODATA without an SOA record is one of a server that never sends any."""
+    walk = Walk()
+    walk.query.advance(over_udp(**negative)(walk))
+
+    assert walk.query.state is State.DONE
+    assert walk.servers[0].sends_soa is sends
 
 
 def test_a_bogus_answer_names_the_server_and_the_errors_that_say_so():
