@@ -15,6 +15,7 @@ _NOT_IN_THE_WORLD = {
     Reason.NETWORK,  # a closed port: the server's, not a name's
     Reason.TLS,  # the world is served over UDP and TCP
     Reason.MALFORMED,  # its servers speak properly, if at all
+    Reason.DNSSEC_BOGUS,  # nothing in it is signed
     Reason.CANARY,  # it has one resolver, and that is honest
     Reason.DNSBL_PENDING,  # is about time
     Reason.UNCONFIRMED,  # is about two samples, not about one
