@@ -684,9 +684,18 @@ def _set_gone(
     connection.execute(query, (gone_at, *key.values(), gone_at))
 
 
-def delete_old(connection: sqlite3.Connection, entry: StorageEntry, now: float) -> bool:
-    """Delete some of the rows that are too old or too many. Return whether there may be more."""
-    oldest = now - entry.retention.seconds
+def newest(connection: sqlite3.Connection) -> float:
+    """The Unix time of the latest sample or change in the file: until then, at least, an exporter ran. 0.0 for none."""
+    blocks = connection.execute("SELECT seconds FROM times")
+    found = [max(array("I", seconds[: len(seconds) // 4 * 4]), default=0) for (seconds,) in blocks]
+    columns = (("at", "changes"), ("sampled_at", "addresses"), ("sampled_at", "helos"), ("sampled_at", "domains"))
+    for column, table in columns:
+        found += [at or 0.0 for (at,) in connection.execute(f"SELECT max({column}) FROM {table}")]  # noqa: S608
+    return float(max(found))
+
+
+def delete_old(connection: sqlite3.Connection, entry: StorageEntry, oldest: float) -> bool:
+    """Delete some of the rows that are older than *oldest* or too many. Return whether there may be more."""
     deleted = 0
     for table, key in _KEYS.items():
         query = f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE gone_at < ? LIMIT ?)"  # noqa: S608
@@ -705,8 +714,8 @@ def delete_old(connection: sqlite3.Connection, entry: StorageEntry, now: float) 
     return deleted > 0
 
 
-def delete_key_values(connection: sqlite3.Connection, pools: Collection[str], entry: StorageEntry, now: float) -> None:
-    """Delete values that are too old, of pools that are not in *pools*."""
+def delete_key_values(connection: sqlite3.Connection, pools: Collection[str], oldest: float) -> None:
+    """Delete values older than *oldest* of pools that are not in *pools*."""
     for (owner,) in connection.execute("SELECT DISTINCT owner FROM notes").fetchall():
         if owner.startswith(POOL) and owner.removeprefix(POOL) not in pools:
-            connection.execute("DELETE FROM notes WHERE owner = ? AND at < ?", (owner, now - entry.retention.seconds))
+            connection.execute("DELETE FROM notes WHERE owner = ? AND at < ?", (owner, oldest))

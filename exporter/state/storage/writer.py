@@ -5,6 +5,7 @@ event loop and this thread never wait for each other.
 """
 
 import json
+import math
 import sqlite3
 import threading
 import time
@@ -30,6 +31,7 @@ from exporter.state.storage.tables import (
     StateReader,
     delete_key_values,
     delete_old,
+    newest,
     pool_id,
     renew_times,
     save_addresses,
@@ -311,6 +313,7 @@ class StateWriter:
         self._was_tried = threading.Event()
         self._times_at = 0.0
         self._retention_at = 0.0
+        self._opened_at = (0.0, math.inf)
         self._thread = threading.Thread(target=self._run, name="storage", daemon=True)
 
     def start(self) -> None:
@@ -384,6 +387,7 @@ class StateWriter:
         if database.moved is not None:
             self._log_broken(database.moved, "the file was not a valid database")
         try:
+            self._opened_at = (time.monotonic(), newest(database.connection) or math.inf)
             self._add_again(self._opened(database.connection))
             for state in self.pools.values():
                 if state.dirty is not None:
@@ -452,9 +456,12 @@ class StateWriter:
             raise
 
     def _delete(self, connection: sqlite3.Connection) -> None:
-        while delete_old(connection, self._entry, time.time()) and not self._is_stopping:
+        monotonic, known = self._opened_at
+        # A wrong clock deletes nothing, nor does the time in which no exporter ran.
+        oldest = min(time.time(), known + time.monotonic() - monotonic) - self._entry.retention.seconds
+        while delete_old(connection, self._entry, oldest) and not self._is_stopping:
             _pause()
-        delete_key_values(connection, self.pools, self._entry, time.time())
+        delete_key_values(connection, self.pools, oldest)
         connection.execute("PRAGMA incremental_vacuum(2000)").fetchall()  # return free pages to the file system
 
     def _failed(self, error: Exception) -> None:

@@ -390,6 +390,21 @@ async def test_old_rows_are_deleted(tmp_path):
         assert len(kept.known()) == 8
 
 
+async def test_a_clock_that_is_wrong_by_a_year_deletes_nothing(tmp_path):
+    """At a start, everything in the file looks older than the retention. It is kept until the exporter ran so long."""
+    then = time.time() - 400 * 86400
+    async with Kept(tmp_path / "maildns.db") as kept:
+        for index in range(16):
+            kept.sample("a", index, at=then + index)
+        kept.storage.add_change(kept.journal.write("a", lost(1, then)))
+    async with Kept(tmp_path / "maildns.db") as again:
+        again.key_values.put("pool/a", "x", "1")
+        await again.until(lambda status: status.committed_at)
+    with closing(sqlite3.connect(tmp_path / "maildns.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM changes").fetchone() == (1,)
+        assert connection.execute("SELECT count(*) FROM addresses").fetchone() == (16,)
+
+
 async def test_the_same_calls_work_without_a_storage():
     """They use memory only."""
     kept = Kept("unused")
