@@ -182,7 +182,7 @@ class Service:
         """Start new resolvers if they would differ from the old ones, which close when their questions are answered."""
         settings = await asyncio.to_thread(configuration.resolver_settings)
         if await self._resolvers.is_outdated(settings):
-            old, self._resolvers = self._resolvers, await Resolvers.started(settings)
+            old, self._resolvers = self._resolvers, await Resolvers.started(settings, self._resolvers)
             self._begin(old.retire)
             servers = sorted({str(server) for each in settings for server in each.servers})
             log.info("asking other DNS servers, or with other settings", servers=servers)

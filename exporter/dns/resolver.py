@@ -84,19 +84,21 @@ _health = attrgetter(*ServerHealth._fields[:-1])  # of a `Server`
 class Resolver:
     """Answers questions with the servers of its settings. It belongs to the event loop that starts it.
 
-    *clock* is monotonic, *unix_time* only dates answers, *rng* is the source of IDs, ports and cases.
+    *clock* is monotonic, *unix_time* only dates answers, *rng* is the source of IDs, ports and cases. *statistics* are
+    those of the resolver that it replaces: counters never fall.
     """
 
     def __init__(
         self,
         settings: ResolverSettings,
+        statistics: Statistics | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
         unix_time: Callable[[], float] = time.time,
         rng: RandomSource | None = None,
     ) -> None:
         self.settings = settings
-        self.statistics = Statistics()
+        self.statistics = statistics or Statistics()
         self._clock = clock
         self._unix_time = unix_time
         self.cache = Cache(settings.cache_entries, tuple([str(endpoint) for endpoint in settings.servers]))

@@ -19,6 +19,7 @@ from exporter.dns.canary import Verified, first_failure
 from exporter.dns.resolver import Resolver, ServerHealth
 from exporter.dns.servers import Workaround
 from exporter.dns.settings import Endpoint, ResolverSettings
+from exporter.dns.statistics import Statistics
 from exporter.dns.transports import look_up
 
 
@@ -78,16 +79,21 @@ def _digest(file: Path) -> str:
 
 
 class Resolvers:
-    """The resolvers of the configuration, in its order."""
+    """The resolvers of the configuration, in its order. They go on with the counters of those *before*, by name."""
 
     def __init__(
-        self, settings: Sequence[ResolverSettings], *, build: Callable[[ResolverSettings], Resolver] = Resolver
+        self,
+        settings: Sequence[ResolverSettings],
+        before: Iterable[Resolver] = (),
+        *,
+        build: Callable[[ResolverSettings, Statistics], Resolver] = Resolver,
     ) -> None:
         names = [each.name for each in settings]
         if not names or len(set(names)) < len(names):
             raise ValueError("at least one resolver is needed, and each needs a different name")
         self.settings = tuple(settings)
-        self._resolvers = tuple([build(each) for each in settings])
+        counted = {resolver.name: resolver.statistics for resolver in before}
+        self._resolvers = tuple([build(each, counted.get(each.name) or Statistics()) for each in settings])
         self._inputs = ExternalInputs()
 
     def __iter__(self) -> Iterator[Resolver]:
@@ -147,9 +153,9 @@ class Resolvers:
         )
 
     @classmethod
-    async def started(cls, settings: Sequence[ResolverSettings]) -> Self:
+    async def started(cls, settings: Sequence[ResolverSettings], before: Iterable[Resolver] = ()) -> Self:
         """Started resolvers with these settings."""
-        resolvers = cls(settings)
+        resolvers = cls(settings, before)
         await resolvers.start()
         return resolvers
 

@@ -156,9 +156,11 @@ async def test_new_resolvers_are_asked_from_the_reload_on(tmp_path):
             old.stop_answering()
             assert (await reload(exporter))[0] == 200
             before = await exporter.series()
+            counted = sum(before["maildns_dns_queries_total"].values())
             after = await exporter.wait_for(
                 lambda s: samples(s, "kept") > samples(before, "kept") + 2 * len(HOSTS), "two rounds more"
             )
+            assert sum(after["maildns_dns_queries_total"].values()) > counted > 2 * len(HOSTS)
             up = {dict(labels)["server"]: up for labels, up in after["maildns_resolver_up"].items()}
             assert up == {new.address: 1}
             assert set(after["maildns_fcrdns_match"].values()) == {1}

@@ -170,7 +170,7 @@ def network(
     liar: int | None,
     seed: int,
     silences: dict[int, tuple[float, float]] | None = None,
-) -> tuple[list[ResolverSettings], Callable[[ResolverSettings], SimulatedResolver]]:
+) -> tuple[list[ResolverSettings], Callable[[ResolverSettings, object], SimulatedResolver]]:
     """Three servers, each in a resolver of its own or all in one, the one at place *liar* lying."""
     endpoints = [parse_endpoint(f"192.0.2.{53 + place}") for place in range(3)]
     silences = silences or {}
@@ -187,4 +187,4 @@ def network(
     }
     split = [(endpoint,) for endpoint in endpoints] if apart else [tuple(endpoints)]
     settings = [ResolverSettings(name=f"resolver{place}", servers=each) for place, each in enumerate(split)]
-    return settings, lambda one: SimulatedResolver(one, servers, rng, clock)
+    return settings, lambda one, _statistics: SimulatedResolver(one, servers, rng, clock)
