@@ -17,6 +17,7 @@ from exporter.checks.check import Check, CheckRun, Evidence, OnAnswer
 from exporter.checks.result import Finding, Reason, Result
 from exporter.dns.resolvers import Source
 from exporter.state.disputes import Dispute
+from exporter.state.known import Failure, failures
 
 _MAX_SOURCES = 3
 _MAX_UNCONFIRMED_SAMPLES = 2
@@ -91,6 +92,9 @@ class Subject(Protocol[R]):
 
     def is_changed(self, report: R) -> bool:
         """Whether *report* differs from what is known."""
+
+    def known_failures(self) -> set[Failure]:
+        """The failures that are known."""
 
     def confirmed(self, earlier: Sequence[R], last: R) -> R:
         """*last*, with each new failure that none of *earlier* has turned into unknown."""
@@ -327,12 +331,11 @@ class Quorum(Generic[R]):
     def conclusion(self) -> Conclusion[R]:
         """What to record, given all results."""
         if self._again is not None:
-            report, evidence = self._again
-            return Conclusion(self._subject.confirmed([self._before.report], report), evidence, servers_of(evidence))
-        # The result with the most conclusive findings decides; the latest one of several.
-        *earlier, last = sorted(self._results.values(), key=lambda result: result.conclusive)
+            earlier, last, is_waiting = [self._before], self._again, False
+        else:  # the result with the most conclusive findings decides; the latest one of several
+            *earlier, last = sorted(self._results.values(), key=lambda result: result.conclusive)
+            is_waiting = self._unconfirmed() is not None
         report = self._subject.confirmed([result.report for result in earlier], last.report)
-        is_waiting = self._unconfirmed() is not None
         disputes = {index: dispute for index, dispute in enumerate(map(self._dispute, self._indexes())) if dispute}
         if not disputes:
             return Conclusion(report, last.evidence, servers_of(last.evidence), None, is_waiting)
@@ -364,10 +367,12 @@ class Quorum(Generic[R]):
         return any(self._sources(index, Result.FAIL) and self._agreed(index) is None for index in self._indexes())
 
     def _unconfirmed(self) -> Source | None:
-        """The source of a failure that no other source confirms or contradicts."""
+        """The source of a failure that no other source confirms or contradicts. One that sees a known one does."""
+        known = self._subject.known_failures()
         for index in self._indexes():
             failing = self._sources(index, Result.FAIL)
-            if failing and self._agreed(index) is None and not self._sources(index, Result.PASS):
+            is_open = failing and self._agreed(index) is None and not self._sources(index, Result.PASS)
+            if is_open and known.isdisjoint(failures([it.report.findings[index] for it in self._results.values()])):
                 return failing[0]
         return None
 

@@ -5,6 +5,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import structlog
 
@@ -23,7 +24,7 @@ from exporter.state.counters import NotEnumerableSamples
 from exporter.state.disputes import DOMAINS, Dispute, Disputed, Disputes
 from exporter.state.domain import DomainBoard, DomainState
 from exporter.state.journal import Change
-from exporter.state.known import slots
+from exporter.state.known import Failure, failures, slots
 from exporter.state.pool import FAILING, PoolState, worst
 
 log = structlog.get_logger()
@@ -49,6 +50,9 @@ class ReportSubject(ABC):
 
     def is_changed(self, report: Report) -> bool:
         return self.known.is_changed(report)
+
+    def known_failures(self) -> set[Failure]:
+        return failures(self.known.known.values())
 
     def confirmed(self, earlier: Sequence[Report], last: Report) -> Report:
         return self.known.confirmed(earlier, last)
@@ -295,6 +299,9 @@ class HeloNameSubject:
     def is_changed(self, report: HeloNameReport) -> bool:
         return self._pool.helos[self._text].is_changed(report)
 
+    def known_failures(self) -> set[Failure]:
+        return failures(self._pool.helos[self._text].known.values())
+
     def confirmed(self, earlier: Sequence[HeloNameReport], last: HeloNameReport) -> HeloNameReport:
         return self._pool.helos[self._text].confirmed(earlier, last)
 
@@ -365,6 +372,9 @@ class DomainSubject:
 
     def is_changed(self, report: SlotReport) -> bool:
         return self._state.is_changed(report.report)
+
+    def known_failures(self) -> set[Failure]:
+        return failures(chain.from_iterable(self._state.known.values()))
 
     def confirmed(self, earlier: Sequence[SlotReport], last: SlotReport) -> SlotReport:
         return SlotReport(self._state.confirmed([each.report for each in earlier], last.report))

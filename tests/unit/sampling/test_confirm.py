@@ -30,11 +30,14 @@ class Report(NamedTuple):
 class Bench:
     """A subject of which nothing is known, and an asker with these sources."""
 
-    def __init__(self, sources, unconfirmed=0):
-        self._sources, self._unconfirmed = sources, unconfirmed
+    def __init__(self, sources, unconfirmed=0, known=()):
+        self._sources, self._unconfirmed, self._known = sources, unconfirmed, failures(known)
+
+    def known_failures(self):
+        return self._known
 
     def confirmed(self, earlier, last):
-        seen = failures([finding for each in earlier for finding in each.findings])
+        seen = self._known | failures([finding for each in earlier for finding in each.findings])
         return Report(tuple(confirmed(finding, seen) for finding in last.findings))
 
     def with_unknown(self, report, unknown):
@@ -55,12 +58,12 @@ def evidence(*names):
     return {Question(DomainName(f"{name}.test"), "A"): Answer(Status.NXDOMAIN, server=name) for name in names}
 
 
-def settled(results, *, first="one", unconfirmed=0):
+def settled(results, *, first="one", unconfirmed=0, known=()):
     """Rerun until there are enough results. Returns the conclusion, and the sources that were asked.
 
     *results* has the results of each source in order, with a letter for each finding.
     """
-    bench = Bench([source for source in SOURCES if source.resolver in results], unconfirmed)
+    bench = Bench([source for source in SOURCES if source.resolver in results], unconfirmed, known)
     following = {name: iter(each) for name, each in results.items()}
 
     def report(name):
@@ -178,6 +181,22 @@ def test_sources_that_fail_differently_are_believed_in_the_end():
 
     assert asked == ["two", "one"]
     assert outcome.report.findings[0] is FAIL
+
+
+def test_a_source_that_is_asked_twice_is_not_believed_where_another_contradicts_it():
+    """It may be alone with one failure, and contradicted about another."""
+    outcome, asked = settled({"one": ["ff", "ff"], "two": ["op"]}, unconfirmed=2)
+
+    assert asked == ["two", "one"]
+    assert [finding.result for finding in outcome.report.findings] == [Result.FAIL, Result.UNKNOWN]
+    assert outcome.dispute is not None
+
+
+def test_another_reason_for_a_known_failure_needs_two_sources():
+    """A source that still sees the known one contradicts it, however often."""
+    outcome, asked = settled({"one": "ff", "two": "o"}, unconfirmed=2, known=[OTHER])
+
+    assert (asked, outcome.report.findings[0], outcome.is_waiting) == (["two"], OTHER, False)
 
 
 def test_a_silent_resolver_does_not_suppress_a_failure_forever():
