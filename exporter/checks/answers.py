@@ -53,6 +53,8 @@ class Status(StrEnum):
     """The CNAME chain loops, or is longer than 16 links."""
     CANARY = "canary"
     """The resolver fails its canary, so its answers do not count."""
+    LOCAL_DATA = "local-data"
+    """The servers answered from local data, such as a hosts file, and not from the DNS."""
 
     @property
     def is_conclusive(self) -> bool:
@@ -225,6 +227,8 @@ def why_unanswered(asked: DomainName | None, answer: Answer) -> str:
     The zone is the highest name at or above the owner that the texts of the errors name, apart from a top-level domain:
     they are about a key of the zone, or about a name in it. Without one, only the owner is known.
     """
+    if answer.status is Status.LOCAL_DATA:
+        return f"{answer.status}: {answer.server} answers from its own data, such as a hosts file, not from the DNS"
     if answer.status is not Status.DNSSEC_BOGUS:
         return str(answer.status)
     owner = answer.owner(asked or DomainName("."))

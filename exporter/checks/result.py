@@ -169,6 +169,8 @@ class Reason(StrEnum):
     MALFORMED = "malformed"
     CHAIN = "chain"
     CANARY = "canary"
+    LOCAL_DATA = "local-data"
+    """A resolver answered from its own data, such as a hosts file."""
     DNSBL_BLOCKED = "dnsbl-blocked"
     """The list answered 127.255.255.x: it refuses our queries."""
     DNSBL_UNTRUSTED = "dnsbl-untrusted"

@@ -131,7 +131,7 @@ _NEGATIVE = (Status.NODATA, Status.NXDOMAIN)
 _FINAL = (_ANSWER, Status.NODATA, Status.NXDOMAIN, Status.CHAIN)
 # The most severe first: the status of a question without any conclusive reply.
 _SEVERITY = (
-    Status.CANARY, Status.CHAIN, Status.DNSSEC_BOGUS, Status.MALFORMED, Status.SERVFAIL,
+    Status.CANARY, Status.CHAIN, Status.LOCAL_DATA, Status.DNSSEC_BOGUS, Status.MALFORMED, Status.SERVFAIL,
     Status.REFUSED, Status.TLS, Status.NETWORK, Status.TIMEOUT,
 )  # fmt: skip
 
@@ -141,6 +141,7 @@ _EDNS_HEADER = b"\0\0\1\0\0\0\0\0\1"  # after the ID and RD: one question, one a
 _HEADER_WITHOUT_EDNS = b"\0\0\1\0\0\0\0\0\0"
 _OPT_BYTES = 11  # of an OPT record without options
 _BADCOOKIE = 23
+_AUTHORITATIVE, _RECURSION_AVAILABLE = 4, 0x80  # AA and RA, each in its byte of the flags
 _EDNS_ERRORS = (1, 4)  # FORMERR, NOTIMP: the RCODEs of servers that do not know EDNS (RFC 6891 section 7)
 _WHOLE_REPLIES, _TRUNCATED_REPLIES = [  # flags and QDCOUNT: QR, opcode 0, any AA, RD and second byte
     frozenset([bytes([0x80 | truncated | rest, second, 0, 1]) for rest in (0, 1, 4, 5) for second in range(256)])
@@ -527,6 +528,10 @@ class Query(_Retries):
                 self.forget()
                 self.without_edns = True
                 return self._again_uncounted(_REFUSED, now)
+        if reply[0] is _ANSWER and not reply[3] and _is_authoritative_resolver(packet) and self.key:
+            self._replied(server, now)
+            server.note_local_data(now)
+            return self._retry(Status.LOCAL_DATA, now)
         return self._take_parsed(reply, server, now)
 
     def _read(self, packet: bytes) -> tuple[int, ParsedReply, bool]:
@@ -631,6 +636,15 @@ class Query(_Retries):
         return True
 
 
+def _is_authoritative_resolver(packet: bytes) -> bool:
+    """Whether a server that offers recursion calls itself the authority for its answer.
+
+    With a TTL of 0, that is how dnsmasq and systemd-resolved answer from a hosts file, or for the machine's own names
+    and addresses. An authoritative server offers no recursion; a resolver is no authority for what it has asked for.
+    """
+    return packet[2] & _AUTHORITATIVE != 0 and packet[3] & _RECURSION_AVAILABLE != 0
+
+
 def _is_questionless(packet: bytes) -> bool:
     """Whether this is the FORMERR or NOTIMP of a server that cannot read the question."""
     return packet[4:6] == b"\0\0" and len(packet) > 3 and packet[3] & 15 in _EDNS_ERRORS and packet[2] & 0xF8 == 0x80
@@ -696,7 +710,9 @@ def match_ordinary(
         if end <= start or not packet.startswith(section, _HEADER_BYTES) or packet[2:12] not in headers:
             return query, packet
         record_start, ttl, size = _RECORD(packet, record_at)
-        if record_start != _RECORD_STARTS[rdtype] or start + size != end or ttl > MAX_TTL or not packet.endswith(opt):
+        if record_start != _RECORD_STARTS[rdtype] or start + size != end or not 0 < ttl <= MAX_TTL:
+            return query, packet
+        if not packet.endswith(opt):
             return query, packet
         record: Record | None
         if size == _RDATA_BYTES[rdtype]:

@@ -248,7 +248,7 @@ _DOWN = "a DNS server does not answer"
 _CONTRADICTED = "a DNS server fails its canary, so its answers are ignored"
 _FAILING = "a DNS server fails its canary"
 _WELL = "a DNS server is back"
-_ODD = "a DNS server is asked in another way"
+_ODD = "a DNS server needs a workaround"
 _SILENT = (Status.TIMEOUT, Status.NETWORK)
 
 

@@ -58,6 +58,10 @@ class Workaround(Enum):
     LOWER_CASE = (
         "changes the case of names in its replies: it is asked in lower case (`random_case: false` saves the retries)"
     )
+    LOCAL_DATA = (
+        "answers some questions from local data, such as a hosts file or the machine's own addresses, and not from the"
+        " DNS: these answers are not believed (`servers` of another resolver give the right ones)"
+    )
 
 
 class Server:
@@ -92,6 +96,7 @@ class Server:
         case_mistakes: Questions in a row with a reply in the wrong case, and a good one after a query in lower case.
         lower_case_until: Until when its queries are in lower case.
         no_edns_until: Until when its queries have no OPT record.
+        local_until: Until when it counts as a server that answers from local data.
         ordinary_from: From when its queries have both random case and an OPT record.
         tail: The end of each query: the OPT record with the cookie.
     """
@@ -99,8 +104,9 @@ class Server:
     __slots__ = (
         "back_off_seconds", "basic_rounds", "basic_until", "canary_failure", "canary_ok", "canary_passed_at",
         "case_mistakes", "contradicted", "cookies", "down_until", "endpoint", "failures", "full_reply_at", "is_udp",
-        "last_error", "last_reply_at", "lower_case_until", "no_edns_until", "number", "opt_seen", "options_seen",
-        "ordinary_from", "random_case", "round_trip_seconds", "sends_soa", "tail", "text", "unanswered", "up",
+        "last_error", "last_reply_at", "local_until", "lower_case_until", "no_edns_until", "number", "opt_seen",
+        "options_seen", "ordinary_from", "random_case", "round_trip_seconds", "sends_soa", "tail", "text",
+        "unanswered", "up",
     )  # fmt: skip
 
     def __init__(
@@ -133,6 +139,7 @@ class Server:
         self.case_mistakes = 0
         self.lower_case_until = -math.inf
         self.no_edns_until = -math.inf if edns else math.inf
+        self.local_until = -math.inf
         self.ordinary_from = -math.inf if random_case and edns else math.inf
         self.tail = b""
         self.refresh_tail()
@@ -189,7 +196,11 @@ class Server:
         """
         if now < self.basic_until or (self.basic_rounds > 0 and self.full_reply_at == -math.inf):
             return (Workaround.BASIC,)
-        until = {Workaround.NO_EDNS: self.no_edns_until, Workaround.LOWER_CASE: self.lower_case_until}
+        until = {
+            Workaround.NO_EDNS: self.no_edns_until,
+            Workaround.LOWER_CASE: self.lower_case_until,
+            Workaround.LOCAL_DATA: self.local_until,
+        }
         return tuple([workaround for workaround, end in until.items() if now < end < math.inf])
 
     def wants_basic(self, now: float, *, is_retry: bool = False) -> bool:
@@ -240,6 +251,11 @@ class Server:
         """Note that it answers FORMERR to EDNS."""
         self.no_edns_until = now + WORKAROUND_SECONDS
         self.ordinary_from = max(self.ordinary_from, self.no_edns_until)
+
+    def note_local_data(self, now: float) -> None:
+        """Note that it answered from local data."""
+        self.last_error = Status.LOCAL_DATA
+        self.local_until = now + WORKAROUND_SECONDS
 
 
 def by_preference(servers: list[Server]) -> list[Server]:

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from exporter.checks.receivers import Receiver
+from tests.integration.servers.tools import UNPACKED
 
-UNPACKED = Path(os.environ.get("MAILDNS_MAIL_SERVERS", Path(__file__).resolve().parents[3] / "build" / "mail-servers"))
 HOST_NAME = "receiver.example"
-HOW_TO_INSTALL = "run tests/integration/receivers/fetch-mail-servers"
 
 USERS = {"postfix": 9101, "postdrop": 9102, "Debian-exim": 9103}
 """The users that the two want to be; the test's namespace has them in its own passwd and group."""

@@ -11,9 +11,9 @@ import pytest
 
 from exporter.checks.check import run_check
 from exporter.checks.receivers import Receiver, ReceiverVerdict, receivers
-from tests.integration.receivers.mail_servers import HOW_TO_INSTALL, SERVERS
+from tests.integration.receivers.mail_servers import SERVERS
 from tests.integration.receivers.smtp_client import ACCEPTED
-from tests.integration.servers.tools import missing, require
+from tests.integration.servers.tools import HOW_TO_UNPACK, missing, require
 from tests.unit.checks.receivers.scenarios import SCENARIOS
 
 pytestmark = pytest.mark.integration
@@ -26,7 +26,7 @@ SECONDS = 1200
 async def _run(name: str) -> dict[str, dict[str, list[str]]]:
     """Run every scenario against a server, in namespaces of their own."""
     if SERVERS[name].find() is None:
-        missing(f"{name} is not there: {HOW_TO_INSTALL}")
+        missing(f"{name} is not there: {HOW_TO_UNPACK}")
     for tool in ("unshare", "mount", "ip"):
         require(tool)
     if os.geteuid() != 0:

@@ -31,8 +31,13 @@ PACKAGES = {
     "mount": "mount",
     "ip": "iproute2",
     "faketime": "faketime",
+    "dnsmasq": "dnsmasq-base",
 }
 """Tool, and the Debian package that it comes with."""
+
+UNPACKED = Path(__file__).resolve().parents[3] / "build" / "servers"
+"""Where the servers are that cannot be installed, each in a folder with the name of its package."""
+HOW_TO_UNPACK = "run tests/integration/servers/fetch-servers"
 
 
 def library(name: str, package: str) -> str:

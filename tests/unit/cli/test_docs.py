@@ -66,6 +66,7 @@ def test_reasons_of_unknown_are_documented_separately():
                 "canary",
             )
         ],
+        Reason.LOCAL_DATA,
         Reason.DNSBL_BLOCKED,
         Reason.DNSBL_PENDING,
         Reason.DNSBL_UNTRUSTED,

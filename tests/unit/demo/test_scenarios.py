@@ -16,6 +16,7 @@ _NOT_IN_THE_WORLD = {
     Reason.TLS,  # the world is served over UDP and TCP
     Reason.MALFORMED,  # its servers speak properly, if at all
     Reason.DNSSEC_BOGUS,  # nothing in it is signed
+    Reason.LOCAL_DATA,  # its server has no hosts file
     Reason.CANARY,  # it has one resolver, and that is honest
     Reason.DNSBL_PENDING,  # is about time
     Reason.UNCONFIRMED,  # is about two samples, not about one

@@ -256,6 +256,15 @@ def truncate(reply):
     reply.flags |= dns.flags.TC
 
 
+def local_data():
+    """Makes the event of a reply from a hosts file."""
+
+    def mark(reply):
+        reply.flags |= dns.flags.AA | dns.flags.RA
+
+    return over_udp("n0.example.org. 0 IN A 192.0.2.1", change=mark)
+
+
 def with_errors(*codes):
     """Makes the event of a SERVFAIL with these extended errors (RFC 8914)."""
     options = [dns.edns.GenericOption(15, code.to_bytes(2) + b"of example.org.") for code in codes]
@@ -350,6 +359,16 @@ TABLE = [
     ("another RCODE, or a referral", [(over_udp(rcode=2), "ask 1"), (over_udp(N0), "done: answer")], {}),
     ("another RCODE, or a referral", [(over_udp(rcode=5), "ask 1"), (REFERRAL, "ask 0")], {}),
     ("another RCODE, or a referral", [(over_udp(rcode=1), "ask 1")], {}),
+    (
+        "records with a TTL of 0 from a resolver that calls itself their authority",
+        [(local_data(), "ask 1"), (over_udp(N0), "done: answer")],
+        {},
+    ),
+    (
+        "records with a TTL of 0 from a resolver that calls itself their authority",
+        [(local_data(), "ask 1"), (local_data(), "ask 0"), (OUT_OF_TIME, "given up: local-data")],
+        {},
+    ),
     (
         "no records and no SOA record, from a server that sends one otherwise",
         [(over_udp(), "ask 1"), (over_udp(), "done: nodata")],
