@@ -56,6 +56,14 @@ def test_every_link_leads_somewhere(page):
     assert not broken
 
 
+def test_a_test_that_a_page_names_is_there():
+    """What a promise is tested by exists."""
+    named = {name for page in files("docs/*.md") for name in re.findall(r"\btests/[\w/.-]+\w", text(page))}
+
+    assert named
+    assert not [name for name in named if not (ROOT / name).exists()]
+
+
 def test_a_page_that_is_named_in_passing_is_there():
     """Help texts, comments and configuration files send nobody to a page that does not exist."""
     named = {
