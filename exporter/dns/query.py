@@ -557,6 +557,7 @@ class Query(_Retries):
             ttl = 0
             if status is Status.NODATA and server.sends_soa:
                 status = Status.MALFORMED  # it has left out more than the SOA record
+                server.note_emptied(now)
         elif status in _NEGATIVE:
             server.sends_soa = True
         if self.chain:

@@ -62,6 +62,10 @@ class Workaround(Enum):
         "answers some questions from local data, such as a hosts file or the machine's own addresses, and not from the"
         " DNS: these answers are not believed (`servers` of another resolver give the right ones)"
     )
+    EMPTIED = (
+        "takes records out of some answers, such as the addresses 127.0.0.x of block lists: these answers are not"
+        " believed (look for `private-address` or `rebind` in its configuration)"
+    )
 
 
 class Server:
@@ -96,6 +100,7 @@ class Server:
         case_mistakes: Questions in a row with a reply in the wrong case, and a good one after a query in lower case.
         lower_case_until: Until when its queries are in lower case.
         no_edns_until: Until when its queries have no OPT record.
+        emptied_until: Until when it counts as a server that takes records out of answers.
         local_until: Until when it counts as a server that answers from local data.
         ordinary_from: From when its queries have both random case and an OPT record.
         tail: The end of each query: the OPT record with the cookie.
@@ -103,10 +108,10 @@ class Server:
 
     __slots__ = (
         "back_off_seconds", "basic_rounds", "basic_until", "canary_failure", "canary_ok", "canary_passed_at",
-        "case_mistakes", "contradicted", "cookies", "down_until", "endpoint", "failures", "full_reply_at", "is_udp",
-        "last_error", "last_reply_at", "local_until", "lower_case_until", "no_edns_until", "number", "opt_seen",
-        "options_seen", "ordinary_from", "random_case", "round_trip_seconds", "sends_soa", "tail", "text",
-        "unanswered", "up",
+        "case_mistakes", "contradicted", "cookies", "down_until", "emptied_until", "endpoint", "failures",
+        "full_reply_at", "is_udp", "last_error", "last_reply_at", "local_until", "lower_case_until", "no_edns_until",
+        "number", "opt_seen", "options_seen", "ordinary_from", "random_case", "round_trip_seconds", "sends_soa",
+        "tail", "text", "unanswered", "up",
     )  # fmt: skip
 
     def __init__(
@@ -139,6 +144,7 @@ class Server:
         self.case_mistakes = 0
         self.lower_case_until = -math.inf
         self.no_edns_until = -math.inf if edns else math.inf
+        self.emptied_until = -math.inf
         self.local_until = -math.inf
         self.ordinary_from = -math.inf if random_case and edns else math.inf
         self.tail = b""
@@ -200,6 +206,7 @@ class Server:
             Workaround.NO_EDNS: self.no_edns_until,
             Workaround.LOWER_CASE: self.lower_case_until,
             Workaround.LOCAL_DATA: self.local_until,
+            Workaround.EMPTIED: self.emptied_until,
         }
         return tuple([workaround for workaround, end in until.items() if now < end < math.inf])
 
@@ -251,6 +258,10 @@ class Server:
         """Note that it answers FORMERR to EDNS."""
         self.no_edns_until = now + WORKAROUND_SECONDS
         self.ordinary_from = max(self.ordinary_from, self.no_edns_until)
+
+    def note_emptied(self, now: float) -> None:
+        """Note that it took the records out of an answer."""
+        self.emptied_until = now + WORKAROUND_SECONDS
 
     def note_local_data(self, now: float) -> None:
         """Note that it answered from local data."""

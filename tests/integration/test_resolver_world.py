@@ -11,6 +11,7 @@ from exporter.checks.helo import HeloName
 from exporter.checks.names import DomainName
 from exporter.checks.report import AuthenticationSettings, Target, report
 from exporter.checks.result import IprevVerdict, Result
+from exporter.dns.servers import Workaround
 from exporter.dns.settings import CanarySettings
 from exporter.inventory.expansion import expand, expansion
 from tests.integration.kinds import DOMAIN, KINDS
@@ -99,8 +100,10 @@ async def test_an_answer_that_a_resolver_has_emptied_is_unknown(knot, options, s
             found = await resolver.resolve(Question(DomainName("listed.example.com"), "A"))
             nodata = await resolver.resolve(Question(DomainName("text.example.com"), "A"))
             gone = await resolver.resolve(Question(DomainName("gone.example.com"), "A"))
+            workarounds = resolver.servers[0].workarounds
 
     assert [answer.status for answer in (found, nodata, gone)] == [status, "nodata", "nxdomain"]
+    assert workarounds == ((Workaround.EMPTIED,) if options else ())
 
 
 async def test_an_outage_withholds_every_verdict_and_changes_none(world, knot):
