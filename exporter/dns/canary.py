@@ -7,6 +7,7 @@ and they have to give every right answer: one of them may have begun to lie, or 
 
 import asyncio
 import math
+import time
 from collections.abc import Callable, Sequence
 
 from exporter.checks.answers import Answer, Question, Status
@@ -28,6 +29,7 @@ Verified = Callable[[Status | None], None]
 
 _RANDOM_LABEL_BYTES = 10
 _MIN_GAP_SECONDS = 0.05  # between two checks of a server, however many changes wait for one
+_RECOVERY_SECONDS = 5.0  # after a failed check: a sample may still have answers from before its end
 _MAX_SHARE = 0.5  # of the resolver's rate, for the canaries of all its servers
 
 
@@ -64,6 +66,7 @@ class Canary:
         random_bytes: RandomBytes,
         changed: Callable[[], None],
         query_seconds: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         count = 1 if settings is None else len(settings.must_resolve) + (settings.must_not_exist_under is not None)
@@ -80,6 +83,8 @@ class Canary:
         self._began_at = -math.inf
         self._for_next: list[tuple[Verified, bool]] = []
         self._for_current: list[tuple[Verified, bool]] = []
+        self._clock = clock
+        self._failed_at = -math.inf
 
     @property
     def is_awaited(self) -> bool:
@@ -89,12 +94,13 @@ class Canary:
     def verify(self, verified: Verified) -> None:
         """Call *verified* after a check that begins from now on.
 
-        Answers of a server that has failed since are not verified, even if it is well again: they may be older.
+        Answers of a server that failed a few seconds ago are not verified: they may be older than its recovery.
         """
         if self._settings is None:
             verified(None)
             return
-        self._for_next.append((verified, self._server.canary_ok or not self.was_checked))
+        is_well = self._server.canary_ok and self._clock() - self._failed_at > _RECOVERY_SECONDS
+        self._for_next.append((verified, is_well or not self.was_checked))
         self.due_at = min(self.due_at, self._began_at + self._gap_seconds)
 
     def close(self) -> None:
@@ -122,6 +128,7 @@ class Canary:
                 passes = self._server.canary_ok
                 checked, self._for_current = self._for_current, []
                 if not passes:
+                    self._failed_at = self._clock()
                     checked, self._for_next = checked + self._for_next, []
                 for verified, was_well in checked:
                     verified(None if passes and was_well else Status.CANARY)

@@ -107,7 +107,9 @@ class Engine:
         self.monitor = CanaryMonitor(
             self.servers,
             [
-                Canary(settings.canary, server, self._probe, self._random_bytes, self._canary_changed, query_seconds)
+                Canary(
+                    settings.canary, server, self._probe, self._random_bytes, self._canary_changed, query_seconds, clock
+                )
                 for server in self.servers
             ],
             clock=clock,
